@@ -1,0 +1,3 @@
+//! `pcm`.
+#![forbid(unsafe_code)]
+fn main() {}

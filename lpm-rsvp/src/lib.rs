@@ -1,0 +1,2 @@
+//! RSVP wire formats.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The identity LPM.
+#![forbid(unsafe_code)]
