@@ -1,2 +1,84 @@
-//! RSVP wire formats.
+//! RSVP wire formats: messages, Integrated Services, policy data.
+//!
+//! Reading is zero-copy and does not allocate. [`Message::parse`] checks the frame of a
+//! message and indexes its objects once; everything else is a small view that looks at the
+//! bytes when it is asked:
+//!
+//! ```
+//! use lpm_rsvp::{Message, ObjectIndex};
+//!
+//! # fn show(datagram: &[u8]) -> Result<(), lpm_rsvp::ParseError> {
+//! let mut index = ObjectIndex::new(); // reusable, for one message at a time
+//! let message = Message::parse(datagram, &mut index)?;
+//! for flow in message.flow_descriptors() {
+//!     for sender in flow.filters() {
+//!         println!("{:?}: {sender} asks for {:?}", message.session(), flow.tspec());
+//!     }
+//! }
+//! for element in message.policy_elements() {
+//!     println!("{:?}", element?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What RSVP itself must understand is checked by `parse`; what is opaque to it (IntServ
+//! data, policy data) is checked by the views, which return the fault. No input makes this
+//! crate panic, and its cost is linear in the length of the message.
+//!
+//! # Features
+//! - `std` (default): implies `alloc`.
+//! - `alloc`: the builders, and messages of more than 32 objects.
+//!
+//! Without `std` the crate is `no_std`.
+
+#![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod class;
+pub mod intserv;
+pub mod policy;
+
+mod checksum;
+mod error;
+mod flow;
+mod grammar;
+mod header;
+mod index;
+mod message;
+mod object;
+mod objects;
+mod wire;
+
+pub use checksum::checksum;
+pub use error::{ErrorKind, ObjectId, ParseError};
+pub use flow::{Filters, FlowDescriptor, FlowDescriptors};
+pub use grammar::Strictness;
+pub use header::{CommonHeader, MessageType};
+pub use index::ObjectIndex;
+pub use intserv::{AdSpec, FlowSpec, Rspec, ServiceRequest, Tspec};
+pub use message::Message;
+pub use object::{Object, ObjectEntry, ObjectWalk, Objects, RawObject};
+pub use objects::{
+    ErrorSpec, FilterSpec, ProtocolName, ResvConfirm, ResvStyle, RsvpHop, Scope, ScopeAddresses,
+    Session, SessionPort, SourceSelector, TimeValues,
+};
+pub use policy::{
+    Attribute, Credential, Identity, Locator, PolicyData, PolicyDataObjects, PolicyElement,
+    PolicyElements, PreemptionPriority, Text,
+};

@@ -1,0 +1,190 @@
+//! Flow descriptors: which senders, with what traffic (RFC 2205 §3.1.3, §3.1.4).
+
+use crate::class;
+use crate::header::MessageType;
+use crate::intserv::{FlowSpec, Tspec};
+use crate::message::Message;
+use crate::object::{Object, ObjectEntry};
+use crate::objects::{FilterSpec, ResvStyle};
+
+/// One flow of a message: what gets one decision.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowDescriptor<'a> {
+    message: Message<'a>,
+    index: u16,
+    /// The FLOWSPEC, or for a sender descriptor the SENDER_TSPEC.
+    traffic: Option<ObjectEntry>,
+    /// The FILTER_SPECs or the SENDER_TEMPLATE; other classes in between do not count.
+    filters: &'a [ObjectEntry],
+}
+
+impl<'a> FlowDescriptor<'a> {
+    /// Position among the flow descriptors of the message, from 0.
+    pub const fn index(&self) -> u16 {
+        self.index
+    }
+
+    /// The senders: one for FF and for a sender descriptor, one or more for SE, none for WF.
+    pub fn filters(&self) -> Filters<'a> {
+        Filters {
+            message: self.message,
+            entries: self.filters.iter(),
+        }
+    }
+
+    /// The FLOWSPEC; `None` for sender descriptors and where a message leaves it out.
+    pub fn flow_spec(&self) -> Option<FlowSpec<'a>> {
+        let object = self.traffic?.object(self.message.bytes());
+        object.read().ok()
+    }
+
+    /// The token bucket of the flow: that of the FLOWSPEC, or for a sender descriptor the
+    /// sender's. Rates in bytes/s. `None` when there is none (null service, ResvTear) or when
+    /// it is not legal: a policy that limits rates then has nothing to accept.
+    pub fn tspec(&self) -> Option<Tspec> {
+        let object = self.traffic?.object(self.message.bytes());
+        match object.class {
+            class::SENDER_TSPEC => Tspec::parse(object).ok(),
+            _ => self.flow_spec()?.tspec().ok(),
+        }
+    }
+}
+
+/// Iterator over the senders of a [`FlowDescriptor`].
+#[derive(Clone, Debug)]
+pub struct Filters<'a> {
+    message: Message<'a>,
+    entries: core::slice::Iter<'a, ObjectEntry>,
+}
+
+impl Iterator for Filters<'_> {
+    type Item = FilterSpec;
+
+    fn next(&mut self) -> Option<FilterSpec> {
+        let bytes = self.message.bytes();
+        self.entries.find_map(|entry| match entry.class {
+            class::FILTER_SPEC | class::SENDER_TEMPLATE => {
+                FilterSpec::parse(entry.object(bytes)).ok()
+            }
+            _ => None,
+        })
+    }
+}
+
+impl core::iter::FusedIterator for Filters<'_> {}
+
+/// Iterator over the flow descriptors of a message, see [`Message::flow_descriptors`].
+#[derive(Clone, Debug)]
+pub struct FlowDescriptors<'a> {
+    message: Message<'a>,
+    kind: Kind,
+    /// The entries not read yet.
+    rest: &'a [ObjectEntry],
+    /// The FLOWSPEC that the next filter belongs to, unless it brings its own.
+    flow_spec: Option<ObjectEntry>,
+    index: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One flow with all the filters there are: WF and SE, and sender descriptors.
+    Whole,
+    /// One flow for each filter: FF.
+    PerFilter,
+    Done,
+}
+
+impl<'a> FlowDescriptors<'a> {
+    pub(crate) fn new(message: Message<'a>) -> FlowDescriptors<'a> {
+        let entries = message.entries();
+        let flows = |kind, rest, flow_spec| FlowDescriptors {
+            message,
+            kind,
+            rest,
+            flow_spec,
+            index: 0,
+        };
+        match message.message_type() {
+            MessageType::Path | MessageType::PathErr | MessageType::PathTear => {
+                match position(entries, class::SENDER_TEMPLATE) {
+                    Some(at) => {
+                        let template = entries.get(at..at.saturating_add(1)).unwrap_or_default();
+                        flows(Kind::Whole, template, first(entries, class::SENDER_TSPEC))
+                    }
+                    None => flows(Kind::Done, &[], None),
+                }
+            }
+            MessageType::Resv
+            | MessageType::ResvErr
+            | MessageType::ResvTear
+            | MessageType::ResvConf => {
+                let list = position(entries, class::STYLE)
+                    .and_then(|at| entries.get(at.saturating_add(1)..))
+                    .unwrap_or_default();
+                let empty = !list.iter().any(|entry| is_flow(entry.class));
+                let spec = first(list, class::FLOWSPEC);
+                match message.style() {
+                    // A wildcard ResvTear may leave out its FLOWSPEC and still is about a flow.
+                    Some(ResvStyle::WildcardFilter)
+                        if !empty || message.message_type() == MessageType::ResvTear =>
+                    {
+                        flows(Kind::Whole, &[], spec)
+                    }
+                    Some(ResvStyle::SharedExplicit) if !empty => flows(Kind::Whole, list, spec),
+                    // Some senders put the one FLOWSPEC behind its FILTER_SPEC.
+                    Some(ResvStyle::FixedFilter) => flows(Kind::PerFilter, list, spec),
+                    _ => flows(Kind::Done, &[], None),
+                }
+            }
+            _ => flows(Kind::Done, &[], None),
+        }
+    }
+
+    fn flow(&mut self, filters: &'a [ObjectEntry]) -> FlowDescriptor<'a> {
+        let index = self.index;
+        self.index = index.saturating_add(1);
+        FlowDescriptor {
+            message: self.message,
+            index,
+            traffic: self.flow_spec,
+            filters,
+        }
+    }
+}
+
+impl<'a> Iterator for FlowDescriptors<'a> {
+    type Item = FlowDescriptor<'a>;
+
+    fn next(&mut self) -> Option<FlowDescriptor<'a>> {
+        match self.kind {
+            Kind::Done => None,
+            Kind::Whole => {
+                self.kind = Kind::Done;
+                Some(self.flow(self.rest))
+            }
+            Kind::PerFilter => loop {
+                let (filter, rest) = self.rest.split_at_checked(1)?;
+                self.rest = rest;
+                match filter.first()?.class {
+                    class::FLOWSPEC => self.flow_spec = filter.first().copied(),
+                    class::FILTER_SPEC => return Some(self.flow(filter)),
+                    _ => {}
+                }
+            },
+        }
+    }
+}
+
+impl core::iter::FusedIterator for FlowDescriptors<'_> {}
+
+const fn is_flow(class: u8) -> bool {
+    matches!(class, class::FLOWSPEC | class::FILTER_SPEC)
+}
+
+fn position(entries: &[ObjectEntry], class: u8) -> Option<usize> {
+    entries.iter().position(|entry| entry.class == class)
+}
+
+fn first(entries: &[ObjectEntry], class: u8) -> Option<ObjectEntry> {
+    entries.iter().find(|entry| entry.class == class).copied()
+}

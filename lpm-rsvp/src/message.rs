@@ -1,0 +1,234 @@
+//! A whole message: bytes plus index.
+
+use crate::checksum::checksum;
+use crate::class;
+use crate::error::{ErrorKind, ParseError};
+use crate::flow::FlowDescriptors;
+use crate::grammar::{self, Strictness};
+use crate::header::{CommonHeader, MessageType};
+use crate::index::ObjectIndex;
+use crate::intserv::{AdSpec, Tspec};
+use crate::object::{HEADER, Object, ObjectEntry, ObjectWalk, Objects, RawObject};
+use crate::objects::{
+    ErrorSpec, FilterSpec, ResvConfirm, ResvStyle, RsvpHop, Scope, Session, TimeValues,
+};
+use crate::policy::{PolicyDataObjects, PolicyElements};
+use crate::wire;
+
+/// An RSVP message: its bytes in network order and the index of its objects, both borrowed.
+///
+/// The accessors that return `Option` give `None` for an object that is absent, and also for
+/// one that cannot be read. In a message from [`parse`](Message::parse) only the objects that
+/// are opaque to RSVP can be there and not be readable; [`find`](Message::find) with
+/// [`RawObject::read`] tells the two apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    bytes: &'a [u8],
+    entries: &'a [ObjectEntry],
+}
+
+impl<'a> Message<'a> {
+    /// Checks a message and indexes its objects, forgiving what real senders are known to do.
+    ///
+    /// Checked are: version, length, checksum (unless 0, "not sent"); that the objects fill
+    /// the message; for the messages of RFC 2205: unknown classes, C-Types, lengths and
+    /// values of the objects RSVP must understand, presence, repetition and the order rules
+    /// that bind (INTEGRITY first, STYLE and flow descriptors last), ports. Message types
+    /// with another grammar are indexed only.
+    ///
+    /// `bytes` is exactly one message: the payload of an IP datagram of protocol 46.
+    ///
+    /// # Errors
+    /// The first fault found; `index` is then of no use until the next call.
+    pub fn parse(bytes: &'a [u8], index: &'a mut ObjectIndex) -> Result<Message<'a>, ParseError> {
+        Message::parse_with(bytes, index, Strictness::Lenient)
+    }
+
+    /// Like [`parse`](Message::parse), with the given strictness.
+    ///
+    /// # Errors
+    /// The first fault found; `index` is then of no use until the next call.
+    pub fn parse_with(
+        bytes: &'a [u8],
+        index: &'a mut ObjectIndex,
+        strictness: Strictness,
+    ) -> Result<Message<'a>, ParseError> {
+        let header = check_header(bytes)?;
+        index.clear();
+        // The bodies of Bundle messages are messages, not objects (RFC 2961 §3.1).
+        if header.message_type != MessageType::Bundle {
+            let objects = bytes.get(CommonHeader::LENGTH..).unwrap_or_default();
+            for object in ObjectWalk::new(objects, wire::clamp(CommonHeader::LENGTH)) {
+                let RawObject {
+                    offset,
+                    class,
+                    c_type,
+                    body,
+                } = object?;
+                let length = wire::clamp(body.len().saturating_add(HEADER));
+                index.push(ObjectEntry {
+                    offset,
+                    length,
+                    class,
+                    c_type,
+                })?;
+            }
+        }
+        let message = Message {
+            bytes,
+            entries: index.as_slice(),
+        };
+        grammar::check(message, strictness)?;
+        Ok(message)
+    }
+
+    /// A message with an index that was made before, in constant time and unchecked.
+    ///
+    /// Views of a message whose index does not belong to it give nonsense, but never panic.
+    pub const fn from_index(bytes: &'a [u8], objects: &'a [ObjectEntry]) -> Message<'a> {
+        Message {
+            bytes,
+            entries: objects,
+        }
+    }
+
+    /// The message in network byte order, header included.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The index of the objects.
+    pub const fn entries(&self) -> &'a [ObjectEntry] {
+        self.entries
+    }
+
+    /// The common header; all zeros when there are not even the bytes of a header, which
+    /// [`parse`](Message::parse) does not let pass.
+    pub fn header(&self) -> CommonHeader {
+        CommonHeader::parse(self.bytes).unwrap_or(CommonHeader {
+            version: 0,
+            flags: 0,
+            message_type: MessageType::Other(0),
+            checksum: 0,
+            send_ttl: 0,
+            length: 0,
+        })
+    }
+
+    /// The message type.
+    pub fn message_type(&self) -> MessageType {
+        MessageType::from(wire::u8(self.bytes, 1).unwrap_or_default())
+    }
+
+    /// All objects, in order.
+    pub fn objects(&self) -> Objects<'a> {
+        Objects::new(self.bytes, self.entries)
+    }
+
+    /// The first object of a class.
+    pub fn find(&self, class: u8) -> Option<RawObject<'a>> {
+        let entry = self.entries.iter().find(|entry| entry.class == class)?;
+        Some(entry.object(self.bytes))
+    }
+
+    /// SESSION.
+    pub fn session(&self) -> Option<Session> {
+        self.first(class::SESSION)
+    }
+
+    /// RSVP_HOP: the node the message comes from.
+    pub fn hop(&self) -> Option<RsvpHop> {
+        self.first(class::RSVP_HOP)
+    }
+
+    /// TIME_VALUES.
+    pub fn time_values(&self) -> Option<TimeValues> {
+        self.first(class::TIME_VALUES)
+    }
+
+    /// ERROR_SPEC.
+    pub fn error_spec(&self) -> Option<ErrorSpec> {
+        self.first(class::ERROR_SPEC)
+    }
+
+    /// SCOPE.
+    pub fn scope(&self) -> Option<Scope<'a>> {
+        self.first(class::SCOPE)
+    }
+
+    /// STYLE.
+    pub fn style(&self) -> Option<ResvStyle> {
+        self.first(class::STYLE)
+    }
+
+    /// RESV_CONFIRM.
+    pub fn resv_confirm(&self) -> Option<ResvConfirm> {
+        self.first(class::RESV_CONFIRM)
+    }
+
+    /// SENDER_TEMPLATE.
+    pub fn sender_template(&self) -> Option<FilterSpec> {
+        self.first(class::SENDER_TEMPLATE)
+    }
+
+    /// SENDER_TSPEC; `None` also when its token bucket is missing or not a legal one.
+    pub fn sender_tspec(&self) -> Option<Tspec> {
+        self.first(class::SENDER_TSPEC)
+    }
+
+    /// ADSPEC.
+    pub fn adspec(&self) -> Option<AdSpec<'a>> {
+        self.first(class::ADSPEC)
+    }
+
+    /// The POLICY_DATA objects, in order.
+    pub fn policy_data(&self) -> PolicyDataObjects<'a> {
+        PolicyDataObjects::new(self.objects())
+    }
+
+    /// The policy elements of all POLICY_DATA objects, in order.
+    pub fn policy_elements(&self) -> PolicyElements<'a> {
+        PolicyElements::new(self.objects())
+    }
+
+    /// The flows the message is about.
+    ///
+    /// Resv, ResvErr, ResvTear, ResvConf: one flow for WF and SE, one per FILTER_SPEC for FF,
+    /// none for a style that is not known. Path, PathErr, PathTear: the sender, if named.
+    pub fn flow_descriptors(&self) -> FlowDescriptors<'a> {
+        FlowDescriptors::new(*self)
+    }
+
+    fn first<T: Object<'a>>(&self, class: u8) -> Option<T> {
+        T::parse(self.find(class)?).ok()
+    }
+}
+
+fn check_header(bytes: &[u8]) -> Result<CommonHeader, ParseError> {
+    let header = CommonHeader::parse(bytes)?;
+    if header.version != 1 {
+        let kind = ErrorKind::Version {
+            found: header.version,
+        };
+        return Err(ParseError::message(0, kind));
+    }
+    if usize::from(header.length) != bytes.len() {
+        let found = wire::clamp(bytes.len());
+        let kind = ErrorKind::MessageLength {
+            header: header.length,
+            found,
+        };
+        return Err(ParseError::message(6, kind));
+    }
+    if header.checksum != 0 {
+        let expected = checksum(bytes);
+        if header.checksum != expected {
+            let kind = ErrorKind::Checksum {
+                expected,
+                found: header.checksum,
+            };
+            return Err(ParseError::message(2, kind));
+        }
+    }
+    Ok(header)
+}

@@ -1,0 +1,219 @@
+//! Objects as they lie in a message: header and body, not yet interpreted.
+
+use crate::error::{ErrorKind, ObjectId, ParseError};
+use crate::wire;
+
+/// Length of an object header in bytes.
+pub(crate) const HEADER: usize = 4;
+
+/// Where an object lies in its message. The index that [`Message::parse`] makes consists of
+/// these; the layout is fixed so that it can cross a library boundary as it is.
+///
+/// [`Message::parse`]: crate::Message::parse
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ObjectEntry {
+    /// Bytes from the start of the message to the object's header.
+    pub offset: u16,
+    /// Length in bytes, the 4-byte header included.
+    pub length: u16,
+    /// Class number, see [`class`](crate::class).
+    pub class: u8,
+    /// C-Type.
+    pub c_type: u8,
+}
+
+/// One object: header fields and the bytes after the header (RFC 2205 §3.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawObject<'a> {
+    /// Bytes from the start of the message to the object's header.
+    pub offset: u16,
+    /// Class number, see [`class`](crate::class).
+    pub class: u8,
+    /// C-Type.
+    pub c_type: u8,
+    /// What follows the 4-byte header, in network byte order.
+    pub body: &'a [u8],
+}
+
+/// A typed view of one object class.
+pub trait Object<'a>: Sized {
+    /// The class numbers that this type reads.
+    const CLASSES: &'static [u8];
+
+    /// Reads the object.
+    ///
+    /// # Errors
+    /// C-Type, length or a value that the class does not have.
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError>;
+}
+
+impl<'a> RawObject<'a> {
+    /// Class and C-Type.
+    pub const fn id(&self) -> ObjectId {
+        ObjectId {
+            class: self.class,
+            c_type: self.c_type,
+        }
+    }
+
+    /// Reads the object as the given type.
+    ///
+    /// # Errors
+    /// Those of the type; [`ErrorKind::UnknownClass`] when it is of another class.
+    pub fn read<T: Object<'a>>(self) -> Result<T, ParseError> {
+        if T::CLASSES.contains(&self.class) {
+            T::parse(self)
+        } else {
+            Err(self.fault(0, ErrorKind::UnknownClass))
+        }
+    }
+
+    /// A fault of this object, `at` bytes after the start of its header.
+    pub(crate) fn fault(&self, at: usize, kind: ErrorKind) -> ParseError {
+        ParseError {
+            offset: self.offset.saturating_add(wire::clamp(at)),
+            object: Some(self.id()),
+            kind,
+        }
+    }
+
+    pub(crate) fn unknown_c_type(&self) -> ParseError {
+        self.fault(3, ErrorKind::UnknownCType)
+    }
+
+    pub(crate) fn body_length(&self, expected: &'static str) -> ParseError {
+        let found = wire::clamp(self.body.len());
+        self.fault(0, ErrorKind::BodyLength { expected, found })
+    }
+
+    /// A field with a wrong value, `at` bytes after the start of the body.
+    pub(crate) fn value(
+        &self,
+        at: usize,
+        field: &'static str,
+        expected: &'static str,
+        found: impl Into<u32>,
+    ) -> ParseError {
+        let kind = ErrorKind::Value {
+            field,
+            expected,
+            found: found.into(),
+        };
+        self.fault(at.saturating_add(HEADER), kind)
+    }
+}
+
+/// Walks objects that lie one after another: those of a message, or the options of a
+/// POLICY_DATA. Ends after the first error.
+#[derive(Clone, Debug)]
+pub struct ObjectWalk<'a> {
+    rest: &'a [u8],
+    offset: u16,
+}
+
+impl<'a> ObjectWalk<'a> {
+    /// Walks `bytes`, which lie `offset` bytes after the start of their message.
+    pub const fn new(bytes: &'a [u8], offset: u16) -> ObjectWalk<'a> {
+        ObjectWalk {
+            rest: bytes,
+            offset,
+        }
+    }
+}
+
+impl<'a> Iterator for ObjectWalk<'a> {
+    type Item = Result<RawObject<'a>, ParseError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let offset = self.offset;
+        let Some(&[len1, len2, class, c_type]) = self.rest.first_chunk::<HEADER>() else {
+            let left = wire::clamp(self.rest.len());
+            self.rest = &[];
+            let kind = ErrorKind::ObjectLength { found: 0, left };
+            return Some(Err(ParseError::message(offset, kind)));
+        };
+        let length = u16::from_be_bytes([len1, len2]);
+        let split = self.rest.split_at_checked(usize::from(length));
+        match split {
+            Some((object, rest)) if length % 4 == 0 && object.len() >= HEADER => {
+                self.rest = rest;
+                self.offset = offset.wrapping_add(length);
+                let body = object.get(HEADER..).unwrap_or_default();
+                Some(Ok(RawObject {
+                    offset,
+                    class,
+                    c_type,
+                    body,
+                }))
+            }
+            _ => {
+                let left = wire::clamp(self.rest.len());
+                self.rest = &[];
+                let kind = ErrorKind::ObjectLength {
+                    found: length,
+                    left,
+                };
+                Some(Err(ParseError {
+                    offset,
+                    object: Some(ObjectId { class, c_type }),
+                    kind,
+                }))
+            }
+        }
+    }
+}
+
+impl core::iter::FusedIterator for ObjectWalk<'_> {}
+
+/// The objects of a [`Message`](crate::Message), in its order.
+#[derive(Clone, Debug)]
+pub struct Objects<'a> {
+    bytes: &'a [u8],
+    entries: core::slice::Iter<'a, ObjectEntry>,
+}
+
+impl<'a> Objects<'a> {
+    pub(crate) fn new(bytes: &'a [u8], entries: &'a [ObjectEntry]) -> Objects<'a> {
+        Objects {
+            bytes,
+            entries: entries.iter(),
+        }
+    }
+}
+
+impl<'a> Iterator for Objects<'a> {
+    type Item = RawObject<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<RawObject<'a>> {
+        self.entries.next().map(|entry| entry.object(self.bytes))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.entries.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Objects<'_> {}
+impl core::iter::FusedIterator for Objects<'_> {}
+
+impl ObjectEntry {
+    /// The object this entry points to; its body is empty when the entry points outside of
+    /// `message`.
+    #[inline]
+    pub fn object<'a>(&self, message: &'a [u8]) -> RawObject<'a> {
+        let start = usize::from(self.offset).saturating_add(HEADER);
+        let end = usize::from(self.offset).saturating_add(usize::from(self.length));
+        RawObject {
+            offset: self.offset,
+            class: self.class,
+            c_type: self.c_type,
+            body: message.get(start..end).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! ERROR_SPEC (RFC 2205 §A.5): what went wrong, and where.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::class;
+use crate::error::ParseError;
+use crate::object::{Object, RawObject};
+use crate::wire;
+
+/// An error as nodes report it in PathErr and ResvErr, or the confirmation in ResvConf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ErrorSpec {
+    /// The node that found the error.
+    pub node: IpAddr,
+    /// [`ErrorSpec::IN_PLACE`], [`ErrorSpec::NOT_GUILTY`].
+    pub flags: u8,
+    /// Error Code (RFC 2205 §B).
+    pub code: u8,
+    /// Error Value; its meaning depends on the code.
+    pub value: u16,
+}
+
+impl ErrorSpec {
+    /// Flag InPlace: the old reservation is still in place at the failure point (ResvErr).
+    pub const IN_PLACE: u8 = 0x01;
+    /// Flag NotGuilty: the failing flowspec was greater than this receiver's (ResvErr).
+    pub const NOT_GUILTY: u8 = 0x02;
+}
+
+impl<'a> Object<'a> for ErrorSpec {
+    const CLASSES: &'static [u8] = &[class::ERROR_SPEC];
+
+    fn parse(object: RawObject<'a>) -> Result<ErrorSpec, ParseError> {
+        let body = object.body;
+        let (node, rest, length) = match object.c_type {
+            1 => (wire::ipv4(body, 0), wire::array::<4>(body, 4), 8),
+            2 => (wire::ipv6(body, 0), wire::array::<4>(body, 16), 20),
+            _ => return Err(object.unknown_c_type()),
+        };
+        match (node, rest) {
+            (Some(node), Some([flags, code, value1, value2])) if body.len() == length => {
+                let value = u16::from_be_bytes([value1, value2]);
+                Ok(ErrorSpec {
+                    node,
+                    flags,
+                    code,
+                    value,
+                })
+            }
+            _ if length == 8 => Err(object.body_length("8")),
+            _ => Err(object.body_length("20")),
+        }
+    }
+}
+
+impl fmt::Display for ErrorSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "code {} value {} from {}",
+            self.code, self.value, self.node
+        )
+    }
+}

@@ -1,0 +1,116 @@
+//! FILTER_SPEC and SENDER_TEMPLATE (RFC 2205 §A.9, §A.10, RFC 2207 §3.2): one sender.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::class;
+use crate::error::ParseError;
+use crate::object::{Object, RawObject};
+use crate::wire;
+
+/// One sender of a session. The classes FILTER_SPEC and SENDER_TEMPLATE share this type, as
+/// they share their layout.
+///
+/// Displays as `10.0.0.7:4000`, `[2001:db8::7]:4000`, `10.0.0.7 spi 0x100`,
+/// `2001:db8::7 flow label 0x12345`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FilterSpec {
+    address: IpAddr,
+    selector: SourceSelector,
+}
+
+/// What tells the flows of one sender address apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SourceSelector {
+    /// SrcPort: UDP or TCP source port; 0 = none.
+    Port(u16),
+    /// IPv6 flow label, the 24 bits of the object (RFC 2205; IPv6 itself uses the low 20).
+    FlowLabel(u32),
+    /// Generalized port identifier: the IPsec SPI (RFC 2207).
+    Gpi(u32),
+}
+
+impl FilterSpec {
+    /// A sender with a source port (0 = none).
+    pub fn new(address: impl Into<IpAddr>, port: u16) -> FilterSpec {
+        FilterSpec {
+            address: address.into(),
+            selector: SourceSelector::Port(port),
+        }
+    }
+
+    /// An IPsec sender with its SPI.
+    pub fn gpi(address: impl Into<IpAddr>, spi: u32) -> FilterSpec {
+        FilterSpec {
+            address: address.into(),
+            selector: SourceSelector::Gpi(spi),
+        }
+    }
+
+    /// An IPv6 sender with a flow label. `None` when the label has more than 24 bits.
+    pub fn flow_label(address: core::net::Ipv6Addr, label: u32) -> Option<FilterSpec> {
+        let selector = SourceSelector::FlowLabel(label);
+        (label <= 0x00ff_ffff).then_some(FilterSpec {
+            address: address.into(),
+            selector,
+        })
+    }
+
+    /// SrcAddress.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Source port, flow label or GPI.
+    pub const fn selector(&self) -> SourceSelector {
+        self.selector
+    }
+
+    /// The source port, when the sender is named by one.
+    pub const fn port(&self) -> Option<u16> {
+        match self.selector {
+            SourceSelector::Port(port) => Some(port),
+            SourceSelector::FlowLabel(_) | SourceSelector::Gpi(_) => None,
+        }
+    }
+}
+
+impl<'a> Object<'a> for FilterSpec {
+    const CLASSES: &'static [u8] = &[class::FILTER_SPEC, class::SENDER_TEMPLATE];
+
+    fn parse(object: RawObject<'a>) -> Result<FilterSpec, ParseError> {
+        let body = object.body;
+        let (address, last, length) = match object.c_type {
+            1 | 4 => (wire::ipv4(body, 0), wire::array::<4>(body, 4), 8),
+            2 | 3 | 5 => (wire::ipv6(body, 0), wire::array::<4>(body, 16), 20),
+            _ => return Err(object.unknown_c_type()),
+        };
+        let (Some(address), Some(last)) = (address, last) else {
+            return Err(object.body_length(if length == 8 { "8" } else { "20" }));
+        };
+        if body.len() != length {
+            return Err(object.body_length(if length == 8 { "8" } else { "20" }));
+        }
+        let word = u32::from_be_bytes(last);
+        let [_, _, port1, port2] = last;
+        let selector = match object.c_type {
+            3 => SourceSelector::FlowLabel(word & 0x00ff_ffff),
+            4 | 5 => SourceSelector::Gpi(word),
+            _ => SourceSelector::Port(u16::from_be_bytes([port1, port2])),
+        };
+        Ok(FilterSpec { address, selector })
+    }
+}
+
+impl fmt::Display for FilterSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.address, self.selector) {
+            (IpAddr::V4(address), SourceSelector::Port(port)) => write!(f, "{address}:{port}"),
+            (IpAddr::V6(address), SourceSelector::Port(port)) => write!(f, "[{address}]:{port}"),
+            (address, SourceSelector::FlowLabel(label)) => {
+                write!(f, "{address} flow label {label:#x}")
+            }
+            (address, SourceSelector::Gpi(spi)) => write!(f, "{address} spi {spi:#x}"),
+        }
+    }
+}

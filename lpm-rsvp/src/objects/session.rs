@@ -1,0 +1,165 @@
+//! SESSION (RFC 2205 §A.1, RFC 2207 §3.1): where the data flow goes.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::class;
+use crate::error::ParseError;
+use crate::object::{Object, RawObject};
+use crate::wire;
+
+/// The destination that reservations are made for.
+///
+/// Displays as `10.0.0.1:5004/udp`, `[2001:db8::1]:5004/udp`, or for IPsec
+/// `10.0.0.1:vport-7/esp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Session {
+    address: IpAddr,
+    protocol: u8,
+    flags: u8,
+    port: SessionPort,
+}
+
+/// The third part of a session: a port, or for IPsec a virtual one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SessionPort {
+    /// DstPort: UDP or TCP destination port; 0 = none (all source ports are 0 then too).
+    Port(u16),
+    /// vDstPort: tells sessions of one IPsec destination apart; never 0 (RFC 2207 §3.1).
+    Virtual(u16),
+}
+
+impl Session {
+    /// The flag E_Police: the sender cannot police, so the first capable node does.
+    pub const E_POLICE: u8 = 0x01;
+
+    /// A session with a plain port. `None` when the address is unspecified or the protocol 0.
+    pub fn new(address: impl Into<IpAddr>, protocol: u8, port: u16) -> Option<Session> {
+        Session::checked(address.into(), protocol, SessionPort::Port(port))
+    }
+
+    /// An IPsec session (protocol 50 ESP or 51 AH). `None` when the address is unspecified,
+    /// the protocol 0 or the virtual port 0.
+    pub fn gpi(address: impl Into<IpAddr>, protocol: u8, virtual_port: u16) -> Option<Session> {
+        Session::checked(address.into(), protocol, SessionPort::Virtual(virtual_port))
+    }
+
+    /// The same session with these flags.
+    pub const fn with_flags(mut self, flags: u8) -> Session {
+        self.flags = flags;
+        self
+    }
+
+    /// DestAddress: unicast or multicast, never unspecified.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// ProtocolId: the IP protocol number, never 0.
+    pub const fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// Flags, see [`Session::E_POLICE`].
+    pub const fn flags(&self) -> u8 {
+        self.flags
+    }
+
+    /// DstPort or vDstPort.
+    pub const fn port(&self) -> SessionPort {
+        self.port
+    }
+
+    fn checked(address: IpAddr, protocol: u8, port: SessionPort) -> Option<Session> {
+        let legal = !address.is_unspecified() && protocol != 0 && port != SessionPort::Virtual(0);
+        legal.then_some(Session {
+            address,
+            protocol,
+            flags: 0,
+            port,
+        })
+    }
+}
+
+impl SessionPort {
+    /// The number, whichever kind it is.
+    pub const fn number(self) -> u16 {
+        match self {
+            SessionPort::Port(port) | SessionPort::Virtual(port) => port,
+        }
+    }
+}
+
+impl<'a> Object<'a> for Session {
+    const CLASSES: &'static [u8] = &[class::SESSION];
+
+    fn parse(object: RawObject<'a>) -> Result<Session, ParseError> {
+        let body = object.body;
+        let (address, at) = match object.c_type {
+            1 | 3 if body.len() == 8 => (wire::ipv4(body, 0), 4),
+            2 | 4 if body.len() == 20 => (wire::ipv6(body, 0), 16),
+            1 | 3 => return Err(object.body_length("8")),
+            2 | 4 => return Err(object.body_length("20")),
+            _ => return Err(object.unknown_c_type()),
+        };
+        let (Some(address), Some([protocol, flags, port1, port2])) =
+            (address, wire::array::<4>(body, at))
+        else {
+            return Err(object.body_length("8 or 20"));
+        };
+        let port = u16::from_be_bytes([port1, port2]);
+        if address.is_unspecified() {
+            return Err(object.value(0, "DestAddress", "an address", 0_u32));
+        }
+        if protocol == 0 {
+            return Err(object.value(at, "ProtocolId", "not 0", 0_u32));
+        }
+        let port = match object.c_type {
+            1 | 2 => SessionPort::Port(port),
+            _ if port == 0 => {
+                return Err(object.value(at.saturating_add(2), "vDstPort", "not 0", 0_u32));
+            }
+            _ => SessionPort::Virtual(port),
+        };
+        Ok(Session {
+            address,
+            protocol,
+            flags,
+            port,
+        })
+    }
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            IpAddr::V4(address) => write!(f, "{address}:")?,
+            IpAddr::V6(address) => write!(f, "[{address}]:")?,
+        }
+        match self.port {
+            SessionPort::Port(port) => write!(f, "{port}")?,
+            SessionPort::Virtual(port) => write!(f, "vport-{port}")?,
+        }
+        write!(f, "/{}", ProtocolName(self.protocol))
+    }
+}
+
+/// Displays an IP protocol number: `udp`, `tcp`, `esp`, `ah`, or the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProtocolName(pub u8);
+
+impl fmt::Display for ProtocolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            1 => "icmp",
+            6 => "tcp",
+            17 => "udp",
+            33 => "dccp",
+            50 => "esp",
+            51 => "ah",
+            58 => "icmpv6",
+            132 => "sctp",
+            number => return write!(f, "{number}"),
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! STYLE (RFC 2205 §A.7): how a reservation chooses and shares its senders.
+
+use core::fmt;
+
+use crate::class;
+use crate::error::ParseError;
+use crate::object::{Object, RawObject};
+use crate::wire;
+
+/// The reservation style. Displays as `WF`, `FF`, `SE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResvStyle {
+    /// WF: one reservation, shared by all senders.
+    WildcardFilter,
+    /// FF: one reservation for each named sender.
+    FixedFilter,
+    /// SE: one reservation, shared by the named senders.
+    SharedExplicit,
+    /// A style this crate does not know; a node answers it with error code 6. Holds the low
+    /// 5 bits of the option vector.
+    Unknown(u8),
+}
+
+impl ResvStyle {
+    /// The option vector: 24 bits, of which the low 5 are in use.
+    pub const fn option_vector(self) -> u32 {
+        match self {
+            ResvStyle::WildcardFilter => 0x11,
+            ResvStyle::FixedFilter => 0x0a,
+            ResvStyle::SharedExplicit => 0x12,
+            ResvStyle::Unknown(bits) => bits as u32,
+        }
+    }
+
+    /// The style of an option vector. Only the low 5 bits decide, as RFC 2205 §A.7 wants.
+    pub const fn from_option_vector(vector: u32) -> ResvStyle {
+        match vector.to_be_bytes()[3] & 0x1f {
+            0x11 => ResvStyle::WildcardFilter,
+            0x0a => ResvStyle::FixedFilter,
+            0x12 => ResvStyle::SharedExplicit,
+            bits => ResvStyle::Unknown(bits),
+        }
+    }
+}
+
+impl<'a> Object<'a> for ResvStyle {
+    const CLASSES: &'static [u8] = &[class::STYLE];
+
+    fn parse(object: RawObject<'a>) -> Result<ResvStyle, ParseError> {
+        match (object.c_type, object.body.len(), wire::u32(object.body, 0)) {
+            (1, 4, Some(word)) => Ok(ResvStyle::from_option_vector(word)),
+            (1, ..) => Err(object.body_length("4")),
+            _ => Err(object.unknown_c_type()),
+        }
+    }
+}
+
+impl fmt::Display for ResvStyle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            ResvStyle::WildcardFilter => "WF",
+            ResvStyle::FixedFilter => "FF",
+            ResvStyle::SharedExplicit => "SE",
+            ResvStyle::Unknown(bits) => return write!(f, "unknown style {bits:#04x}"),
+        })
+    }
+}

@@ -1,0 +1,18 @@
+//! Policy data: who asks, and with which priority (RFC 2750, 3181, 3182).
+//!
+//! RSVP itself does not look into POLICY_DATA, so a fault in it does not make the message
+//! malformed: the views here return it when they are asked.
+
+mod data;
+mod element;
+mod identity;
+mod preemption;
+mod text;
+
+pub use data::{PolicyData, PolicyDataObjects, PolicyElements};
+pub use element::{Elements, PolicyElement, RawElement, RawElements, p_type};
+pub use identity::{
+    Attribute, Attributes, Credential, Identity, Locator, PolicyErrorObject, PolicyErrorValue,
+};
+pub use preemption::{MergeStrategy, PreemptionError, PreemptionPriority};
+pub use text::{Chars, Text, TextEncoding};

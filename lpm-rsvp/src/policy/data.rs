@@ -1,0 +1,175 @@
+//! POLICY_DATA (RFC 2750 §3): options, then policy elements.
+
+use core::net::IpAddr;
+
+use super::element::{Elements, PolicyElement, RawElements};
+use crate::class;
+use crate::error::ParseError;
+use crate::object::{HEADER, Object, ObjectWalk, Objects, RawObject};
+use crate::objects::{FilterSpec, RsvpHop, Scope, TimeValues};
+use crate::wire;
+
+/// Data Offset and reserved, between object header and options.
+const PREFIX: usize = 4;
+
+/// A POLICY_DATA object.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PolicyData<'a> {
+    object: RawObject<'a>,
+    options: &'a [u8],
+    elements: &'a [u8],
+}
+
+impl<'a> PolicyData<'a> {
+    /// The object itself.
+    pub const fn object(&self) -> RawObject<'a> {
+        self.object
+    }
+
+    /// The policy elements, in order.
+    pub fn elements(&self) -> Elements<'a> {
+        Elements::new(self.raw_elements())
+    }
+
+    /// The policy elements as they lie in the object.
+    pub fn raw_elements(&self) -> RawElements<'a> {
+        let at = PREFIX.saturating_add(self.options.len());
+        RawElements::new(self.object, at, self.elements)
+    }
+
+    /// The options: complete RSVP objects with a special meaning here.
+    pub fn options(&self) -> ObjectWalk<'a> {
+        let start = wire::clamp(HEADER.saturating_add(PREFIX));
+        ObjectWalk::new(self.options, self.object.offset.saturating_add(start))
+    }
+
+    /// The flows this policy is about, by sender. No filter and no [`scope`](Self::scope):
+    /// all flows of the session.
+    pub fn filter_specs(&self) -> impl Iterator<Item = Result<FilterSpec, ParseError>> + 'a {
+        self.options_of(class::FILTER_SPEC).map(RawObject::read)
+    }
+
+    /// The senders this policy is about, by address.
+    pub fn scope(&self) -> Option<Result<Scope<'a>, ParseError>> {
+        self.options_of(class::SCOPE).next().map(RawObject::read)
+    }
+
+    /// The policy node that built this object; `None`: the hop the message came from.
+    pub fn originating_hop(&self) -> Option<Result<RsvpHop, ParseError>> {
+        self.options_of(class::RSVP_HOP).next().map(RawObject::read)
+    }
+
+    /// The policy node this object is for; a node with another address ignores the object.
+    pub fn destination_hop(&self) -> Option<Result<RsvpHop, ParseError>> {
+        self.options_of(class::RSVP_HOP).nth(1).map(RawObject::read)
+    }
+
+    /// Whether the object is meant for the node with these addresses: there is no destination
+    /// policy node, or it is one of them.
+    pub fn is_for(&self, addresses: &[IpAddr]) -> bool {
+        match self.destination_hop() {
+            None => true,
+            Some(Ok(hop)) => addresses.contains(&hop.address),
+            Some(Err(_)) => false,
+        }
+    }
+
+    /// Policy refresh time: how often the policy is refreshed, when less often than the rest.
+    pub fn refresh_time(&self) -> Option<Result<TimeValues, ParseError>> {
+        self.options_of(class::TIME_VALUES)
+            .next()
+            .map(RawObject::read)
+    }
+
+    fn options_of(&self, class: u8) -> impl Iterator<Item = RawObject<'a>> + use<'a> {
+        self.options()
+            .map_while(Result::ok)
+            .filter(move |option| option.class == class)
+    }
+}
+
+impl<'a> Object<'a> for PolicyData<'a> {
+    const CLASSES: &'static [u8] = &[class::POLICY_DATA];
+
+    /// Reads the frame: Data Offset. Options and elements are read when they are asked for.
+    fn parse(object: RawObject<'a>) -> Result<PolicyData<'a>, ParseError> {
+        if object.c_type != 1 {
+            return Err(object.unknown_c_type());
+        }
+        let Some(data_offset) = wire::u16(object.body, 0) else {
+            return Err(object.body_length("at least 4"));
+        };
+        let split = usize::from(data_offset)
+            .checked_sub(HEADER.saturating_add(PREFIX))
+            .and_then(|options| object.body.get(PREFIX..)?.split_at_checked(options));
+        match split {
+            Some((options, elements)) => Ok(PolicyData {
+                object,
+                options,
+                elements,
+            }),
+            None => Err(object.value(0, "Data Offset", "8 to the object's length", data_offset)),
+        }
+    }
+}
+
+/// The POLICY_DATA objects of a message, in its order.
+#[derive(Clone, Debug)]
+pub struct PolicyDataObjects<'a>(Objects<'a>);
+
+impl<'a> PolicyDataObjects<'a> {
+    pub(crate) const fn new(objects: Objects<'a>) -> PolicyDataObjects<'a> {
+        PolicyDataObjects(objects)
+    }
+}
+
+impl<'a> Iterator for PolicyDataObjects<'a> {
+    type Item = Result<PolicyData<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0
+            .find(|object| object.class == class::POLICY_DATA)
+            .map(PolicyData::parse)
+    }
+}
+
+impl core::iter::FusedIterator for PolicyDataObjects<'_> {}
+
+/// All policy elements of all POLICY_DATA objects of a message, in its order.
+///
+/// A fault in one object is an error item; the elements of the next object follow.
+#[derive(Clone, Debug)]
+pub struct PolicyElements<'a> {
+    objects: PolicyDataObjects<'a>,
+    current: Option<Elements<'a>>,
+}
+
+impl<'a> PolicyElements<'a> {
+    pub(crate) const fn new(objects: Objects<'a>) -> PolicyElements<'a> {
+        PolicyElements {
+            objects: PolicyDataObjects::new(objects),
+            current: None,
+        }
+    }
+}
+
+impl<'a> Iterator for PolicyElements<'a> {
+    type Item = Result<PolicyElement<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(element) = self.current.as_mut().and_then(Iterator::next) {
+                return Some(element);
+            }
+            match self.objects.next()? {
+                Ok(data) => self.current = Some(data.elements()),
+                Err(error) => {
+                    self.current = None;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+impl core::iter::FusedIterator for PolicyElements<'_> {}

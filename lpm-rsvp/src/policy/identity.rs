@@ -1,0 +1,350 @@
+//! AUTH_USER and AUTH_APP (RFC 3182 §3): the identity of a user or an application.
+
+use core::fmt;
+
+use super::element::RawElement;
+use super::text::{Text, TextEncoding};
+use crate::error::{ErrorKind, ParseError};
+use crate::wire;
+
+/// Length of an attribute header, and of an element header.
+const HEADER: usize = 4;
+
+/// An identity: a list of attributes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Identity<'a>(RawElement<'a>);
+
+impl<'a> Identity<'a> {
+    pub(super) const fn new(element: RawElement<'a>) -> Identity<'a> {
+        Identity(element)
+    }
+
+    /// The element itself.
+    pub const fn element(&self) -> RawElement<'a> {
+        self.0
+    }
+
+    /// The attributes, in order.
+    pub const fn attributes(&self) -> Attributes<'a> {
+        Attributes {
+            element: self.0,
+            at: 0,
+        }
+    }
+
+    /// The first locator in clear text: the distinguished name (RFC 1779) under which the
+    /// policy of this user or application is found. Attributes past a fault do not count.
+    pub fn locator(&self) -> Option<Text<'a>> {
+        self.valid().find_map(|attribute| match attribute {
+            Attribute::PolicyLocator(locator) => locator.text(),
+            _ => None,
+        })
+    }
+
+    /// The first credential. Attributes past a fault do not count.
+    pub fn credential(&self) -> Option<Credential<'a>> {
+        self.valid().find_map(|attribute| match attribute {
+            Attribute::Credential(credential) => Some(credential),
+            _ => None,
+        })
+    }
+
+    /// What the digital signature covers, with the signature: the whole element, header
+    /// included, up to the DIGITAL_SIGNATURE attribute, which is the last (RFC 3182 §3.3.3).
+    /// `None` when there is no signature or attributes follow it.
+    pub fn signed(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let mut attributes = self.attributes();
+        loop {
+            let start = attributes.at;
+            if let Attribute::DigitalSignature(signature) = attributes.next()?.ok()? {
+                let covered = HEADER.saturating_add(start);
+                let last = attributes.next().is_none();
+                return last.then_some((self.0.bytes()?.get(..covered)?, signature));
+            }
+        }
+    }
+
+    fn valid(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
+        self.attributes().map_while(Result::ok)
+    }
+}
+
+/// One attribute of an identity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Attribute<'a> {
+    /// A-Type 1: where the policy is found.
+    PolicyLocator(Locator<'a>),
+    /// A-Type 2: the proof of identity.
+    Credential(Credential<'a>),
+    /// A-Type 3: a signature over all that comes before it.
+    DigitalSignature(&'a [u8]),
+    /// A-Type 4: why the identity was not accepted (in PathErr and ResvErr).
+    PolicyError(PolicyErrorObject<'a>),
+    /// Any other A-Type; 128 and up are private.
+    Unknown {
+        /// The A-Type.
+        a_type: u8,
+        /// The SubType.
+        sub_type: u8,
+        /// The value after the attribute header.
+        value: &'a [u8],
+    },
+}
+
+/// A policy locator: a distinguished name (RFC 1779), in clear or encrypted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Locator<'a> {
+    /// SubType 1 ASCII_DN or 2 UNICODE_DN.
+    Name(Text<'a>),
+    /// SubType 3 ASCII_DN_ENCRYPT or 4 UNICODE_DN_ENCRYPT: encrypted with the Kerberos session
+    /// key or the user's private key.
+    Encrypted {
+        /// Whether the name is UTF-16 once decrypted.
+        unicode: bool,
+        /// The encrypted name.
+        value: &'a [u8],
+    },
+    /// Any other SubType.
+    Unknown {
+        /// The SubType.
+        sub_type: u8,
+        /// The value after the attribute header.
+        value: &'a [u8],
+    },
+}
+
+/// A credential.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Credential<'a> {
+    /// SubType 1 ASCII_ID: a name, without proof.
+    AsciiId(Text<'a>),
+    /// SubType 2 UNICODE_ID: a name in UTF-16, without proof.
+    UnicodeId(Text<'a>),
+    /// SubType 3 KERBEROS_TKT: a Kerberos ticket.
+    KerberosTicket(&'a [u8]),
+    /// SubType 4 X509_V3_CERT.
+    X509Certificate(&'a [u8]),
+    /// SubType 5 PGP_CERT.
+    PgpCertificate(&'a [u8]),
+    /// Any other SubType.
+    Unknown {
+        /// The SubType.
+        sub_type: u8,
+        /// The value after the attribute header.
+        value: &'a [u8],
+    },
+}
+
+impl<'a> Locator<'a> {
+    /// The name, when it is in clear text.
+    pub const fn text(&self) -> Option<Text<'a>> {
+        match self {
+            Locator::Name(text) => Some(*text),
+            Locator::Encrypted { .. } | Locator::Unknown { .. } => None,
+        }
+    }
+
+    fn new(sub_type: u8, value: &'a [u8]) -> Locator<'a> {
+        match sub_type {
+            1 => Locator::Name(Text::ascii(value)),
+            2 => Locator::Name(Text::utf16(value)),
+            3 => Locator::Encrypted {
+                unicode: false,
+                value,
+            },
+            4 => Locator::Encrypted {
+                unicode: true,
+                value,
+            },
+            sub_type => Locator::Unknown { sub_type, value },
+        }
+    }
+
+    /// The SubType on the wire.
+    pub const fn sub_type(&self) -> u8 {
+        match self {
+            Locator::Name(text) => match text.encoding() {
+                TextEncoding::Ascii => 1,
+                TextEncoding::Utf16Be | TextEncoding::Utf16Le => 2,
+            },
+            Locator::Encrypted { unicode: false, .. } => 3,
+            Locator::Encrypted { unicode: true, .. } => 4,
+            Locator::Unknown { sub_type, .. } => *sub_type,
+        }
+    }
+}
+
+impl<'a> Credential<'a> {
+    /// The name, for the credentials that are one.
+    pub const fn text(&self) -> Option<Text<'a>> {
+        match self {
+            Credential::AsciiId(text) | Credential::UnicodeId(text) => Some(*text),
+            _ => None,
+        }
+    }
+
+    /// The SubType on the wire.
+    pub const fn sub_type(&self) -> u8 {
+        match self {
+            Credential::AsciiId(_) => 1,
+            Credential::UnicodeId(_) => 2,
+            Credential::KerberosTicket(_) => 3,
+            Credential::X509Certificate(_) => 4,
+            Credential::PgpCertificate(_) => 5,
+            Credential::Unknown { sub_type, .. } => *sub_type,
+        }
+    }
+
+    fn new(sub_type: u8, value: &'a [u8]) -> Credential<'a> {
+        match sub_type {
+            1 => Credential::AsciiId(Text::ascii(value)),
+            2 => Credential::UnicodeId(Text::utf16(value)),
+            3 => Credential::KerberosTicket(value),
+            4 => Credential::X509Certificate(value),
+            5 => Credential::PgpCertificate(value),
+            sub_type => Credential::Unknown { sub_type, value },
+        }
+    }
+}
+
+/// POLICY_ERROR_OBJECT (RFC 3182 §3.3.4).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PolicyErrorObject<'a> {
+    /// ErrorValue.
+    pub error: PolicyErrorValue,
+    /// Further detail, a text as a rule.
+    pub detail: &'a [u8],
+}
+
+/// The error values of RFC 3182 §3.3.4.
+///
+/// Not to be confused with the values of an ERROR_SPEC of code 2 (RFC 2750) nor with the
+/// `POLICY_ERRV_*` of the LPM API: the same small numbers mean other things there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PolicyErrorValue {
+    /// 1: no further information.
+    NoMoreInfo,
+    /// 2: this type of credential is not supported.
+    UnsupportedCredentialType,
+    /// 3: the privileges do not suffice.
+    InsufficientPrivileges,
+    /// 4: the credential has expired.
+    ExpiredCredential,
+    /// 5: the identity has changed.
+    IdentityChanged,
+    /// Any other number; 32768 and up are private.
+    Other(u16),
+}
+
+impl PolicyErrorValue {
+    /// The number on the wire.
+    pub const fn number(self) -> u16 {
+        match self {
+            PolicyErrorValue::NoMoreInfo => 1,
+            PolicyErrorValue::UnsupportedCredentialType => 2,
+            PolicyErrorValue::InsufficientPrivileges => 3,
+            PolicyErrorValue::ExpiredCredential => 4,
+            PolicyErrorValue::IdentityChanged => 5,
+            PolicyErrorValue::Other(number) => number,
+        }
+    }
+}
+
+impl From<u16> for PolicyErrorValue {
+    fn from(number: u16) -> PolicyErrorValue {
+        match number {
+            1 => PolicyErrorValue::NoMoreInfo,
+            2 => PolicyErrorValue::UnsupportedCredentialType,
+            3 => PolicyErrorValue::InsufficientPrivileges,
+            4 => PolicyErrorValue::ExpiredCredential,
+            5 => PolicyErrorValue::IdentityChanged,
+            number => PolicyErrorValue::Other(number),
+        }
+    }
+}
+
+impl fmt::Display for PolicyErrorValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PolicyErrorValue::NoMoreInfo => "no more information",
+            PolicyErrorValue::UnsupportedCredentialType => "unsupported credential type",
+            PolicyErrorValue::InsufficientPrivileges => "insufficient privileges",
+            PolicyErrorValue::ExpiredCredential => "expired credential",
+            PolicyErrorValue::IdentityChanged => "identity changed",
+            PolicyErrorValue::Other(number) => return write!(f, "policy error {number}"),
+        })
+    }
+}
+
+/// Iterator over the attributes of an [`Identity`]. Ends after the first error.
+#[derive(Clone, Debug)]
+pub struct Attributes<'a> {
+    element: RawElement<'a>,
+    /// Bytes of the element's data that are read.
+    at: usize,
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = Result<Attribute<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let at = self.at;
+        let rest = self.element.data.get(at..)?;
+        if rest.is_empty() {
+            return None;
+        }
+        self.at = self.element.data.len();
+        let left = wire::clamp(rest.len());
+        let Some(&[length1, length2, a_type, sub_type]) = rest.first_chunk::<HEADER>() else {
+            let kind = ErrorKind::Overrun {
+                part: "attribute header",
+                needed: 4,
+                left,
+            };
+            return Some(Err(self.element.fault(HEADER.saturating_add(at), kind)));
+        };
+        let length = u16::from_be_bytes([length1, length2]);
+        let minimum = if a_type == 4 { 8 } else { 4 };
+        let Some(value) = rest.get(HEADER..usize::from(length)) else {
+            let needed = u32::from(length.max(minimum));
+            let kind = ErrorKind::Overrun {
+                part: "attribute",
+                needed,
+                left,
+            };
+            return Some(Err(self.element.fault(HEADER.saturating_add(at), kind)));
+        };
+        self.at = at.saturating_add(usize::from(length).next_multiple_of(4));
+        Some(match a_type {
+            1 => Ok(Attribute::PolicyLocator(Locator::new(sub_type, value))),
+            2 => Ok(Attribute::Credential(Credential::new(sub_type, value))),
+            3 => Ok(Attribute::DigitalSignature(value)),
+            4 => match (wire::u16(value, 2), value.get(4..)) {
+                (Some(error), Some(detail)) => {
+                    let error = PolicyErrorValue::from(error);
+                    Ok(Attribute::PolicyError(PolicyErrorObject { error, detail }))
+                }
+                _ => {
+                    let (field, expected) = ("POLICY_ERROR_OBJECT length", "at least 8");
+                    let kind = ErrorKind::Value {
+                        field,
+                        expected,
+                        found: length.into(),
+                    };
+                    Err(self.element.fault(HEADER.saturating_add(at), kind))
+                }
+            },
+            a_type => Ok(Attribute::Unknown {
+                a_type,
+                sub_type,
+                value,
+            }),
+        })
+    }
+}
+
+impl core::iter::FusedIterator for Attributes<'_> {}
