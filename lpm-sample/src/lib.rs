@@ -1,2 +1,52 @@
-//! The identity LPM.
+//! The identity LPM: decides by who asks, and by how much they have already.
+//!
+//! It is both a policy module to run and the one to copy from. A request takes this road, one
+//! module a step:
+//!
+//! 1. [`identity`] reads the AUTH_USER and AUTH_APP elements of the message and finds the
+//!    [`Subject`](identity::Subject): a listed user or application, somebody unlisted, or nobody.
+//!    Names are compared in the canonical form of [`name`] and [`dn`].
+//! 2. [`policy`] has the subject's [`Rule`](policy::Rule): a priority or a rejection, a maximum
+//!    rate per flow and a maximum number of flows, each its own or inherited from a group or from
+//!    the default. The format of the policy file is described there; rates are read by [`units`].
+//! 3. [`flow`] tells which flow the request is about, so that a refresh is not taken for a new one.
+//! 4. [`limits`] counts the subject's flows.
+//! 5. The decision: admitted with the rule's priority, or rejected with the reason that the rule
+//!    gives, or with `8 · metric + scope` for a limit (lpmapi `POLICY_ERRV_*`; the scope is that
+//!    of the rule in which the limit was set).
+//!
+//! [`IdentityLpm`] is the thin layer on top that the PCM calls. It decides on Path (the sender's
+//! TSpec) and Resv messages (the FLOWSPEC of each flow), and has no opinion on the errors that
+//! travel back, PathErr and ResvErr. A flow counts from its admission on until
+//! [`delete_state`](lpm_api::Lpm::delete_state) says that it is gone, which the PCM also says of
+//! every flow that any LPM rejects.
+//!
+//! # Configuration
+//!
+//! The LPM's configuration is the policy itself, or one key that names a file with it:
+//!
+//! ```toml
+//! policy_file = "office.toml"
+//! ```
+//!
+//! A policy with a fault keeps the LPM from being initialized; the message names file, line and
+//! key and says what would be accepted. [`DEMO_POLICY`] is a policy to begin with.
+
 #![forbid(unsafe_code)]
+
+pub mod dn;
+pub mod flow;
+pub mod identity;
+pub mod limits;
+mod lpm;
+pub mod name;
+pub mod policy;
+pub mod units;
+
+pub use lpm::IdentityLpm;
+
+/// The policy of a small office: a handful of users, a group, applications such as a telephone
+/// system, default and unauthenticated rules. Its comments explain every rule.
+pub const DEMO_POLICY: &str = include_str!("../demo-policy.toml");
+
+lpm_api::export_lpm!(IdentityLpm);

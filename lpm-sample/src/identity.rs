@@ -1,0 +1,286 @@
+//! Who asks: from the AUTH_USER and AUTH_APP elements of a message to one subject of the policy.
+//!
+//! # Which identity wins
+//!
+//! A message may carry several identities (RFC 3182 section 6.1). For one flow, those count whose
+//! POLICY_DATA object is about it: about all flows of the session, or by its FILTER_SPEC or SCOPE
+//! options about a sender of this flow (RFC 2750 section 3.2). Among them
+//!
+//! 1. the first listed user wins,
+//! 2. else the first listed application,
+//! 3. else the first user who is not listed, or application where there is no such user,
+//! 4. else the request is unauthenticated.
+//!
+//! A user comes before an application since anybody can claim to be one. For the same reason an
+//! application does not count beside a user who cannot be verified (RFC 2872 section 3).
+//!
+//! Within one element the policy locator (the DN) is looked up first, then the credential (the
+//! ID): the locator is there to find the policy, and on its way the credential may have become
+//! that of a node, not of the user (RFC 3182 section 5).
+//!
+//! # What counts as verified
+//!
+//! `ASCII_ID` and `UNICODE_ID` are taken at their word, so is a DN in clear text without a
+//! credential: RFC 3182 section 4.1 calls this simple authentication, good for networks whose
+//! hosts are trusted. This LPM cannot verify Kerberos tickets, certificates, encrypted DNs and
+//! whatever is newer than RFC 3182: an element with one of these names nobody, and so does an
+//! element without any name. Digital signatures are not looked at.
+//!
+//! # What is malformed
+//!
+//! Attributes that overrun their element, a text that cannot be decoded, a locator that is no DN:
+//! whoever sends this cannot be told from somebody else, and every flow that the POLICY_DATA is
+//! about is rejected as [`LpmPolicyError::UnknownUser`](lpm_api::LpmPolicyError::UnknownUser),
+//! even where another element is sound.
+
+use lpm_api::lpm_rsvp::{
+    Attribute, Credential, FilterSpec, Identity, Locator, Message, PolicyData, PolicyElement, Text,
+};
+use smallvec::SmallVec;
+
+use crate::name::Name;
+use crate::policy::{Listed, Policy};
+
+/// Whom a request is decided for, and whose flow it becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject<N = Name> {
+    /// A listed user: its place in the policy.
+    User(usize),
+    /// A listed application: its place in the policy.
+    Application(usize),
+    /// Somebody with a name that is not listed. Users and applications are not told apart, nor
+    /// DNs and IDs: the same name is the same subject.
+    Unlisted(N),
+    /// Nobody in particular.
+    Unauthenticated,
+}
+
+impl<N: AsRef<[u8]>> Subject<N> {
+    /// Whether both are the same subject of the same policy.
+    pub fn is<M: AsRef<[u8]>>(&self, other: &Subject<M>) -> bool {
+        match (self, other) {
+            (Subject::User(a), Subject::User(b))
+            | (Subject::Application(a), Subject::Application(b)) => a == b,
+            (Subject::Unlisted(a), Subject::Unlisted(b)) => a.as_ref() == b.as_ref(),
+            (Subject::Unauthenticated, Subject::Unauthenticated) => true,
+            _ => false,
+        }
+    }
+}
+
+/// An identity that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// The identities of a message, each looked up in the policy once.
+#[derive(Debug)]
+pub struct Identities<'a> {
+    objects: SmallVec<[(PolicyData<'a>, Claims); 1]>,
+    /// There is a POLICY_DATA object that cannot be read, so nobody knows what it is about.
+    malformed: bool,
+}
+
+impl<'a> Identities<'a> {
+    /// Reads the identities of a message.
+    pub fn of(message: &Message<'a>, policy: &Policy) -> Identities<'a> {
+        let mut identities = Identities {
+            objects: SmallVec::new(),
+            malformed: false,
+        };
+        for data in message.policy_data() {
+            match data {
+                Ok(data) => identities.objects.push((data, Claims::of(&data, policy))),
+                Err(_) => identities.malformed = true,
+            }
+        }
+        identities
+    }
+
+    /// The subject of a flow with these senders; without senders, as in the wildcard style, every
+    /// identity of the message counts.
+    ///
+    /// # Errors
+    /// One of the identities for this flow cannot be read.
+    pub fn subject(
+        &self,
+        senders: impl Iterator<Item = FilterSpec> + Clone,
+    ) -> Result<Subject, Malformed> {
+        let mut all = Claims {
+            malformed: self.malformed,
+            ..Claims::default()
+        };
+        for (data, claims) in &self.objects {
+            match concerns(data, senders.clone()) {
+                Ok(true) => all.add(claims),
+                Ok(false) => {}
+                Err(malformed) => return Err(malformed),
+            }
+        }
+        all.subject()
+    }
+}
+
+/// What some identities amount to.
+#[derive(Clone, Debug, Default)]
+struct Claims {
+    user: Option<usize>,
+    application: Option<usize>,
+    unlisted_user: Option<Name>,
+    unlisted_application: Option<Name>,
+    unverified_user: bool,
+    malformed: bool,
+}
+
+impl Claims {
+    fn of(data: &PolicyData<'_>, policy: &Policy) -> Claims {
+        let mut claims = Claims::default();
+        for element in data.elements() {
+            let read = match element {
+                Ok(PolicyElement::AuthUser(user)) => claims.add_user(&user, policy.users()),
+                Ok(PolicyElement::AuthApp(application)) => {
+                    claims.add_application(&application, policy.applications())
+                }
+                Ok(_) => Ok(()),
+                Err(_) => Err(Malformed),
+            };
+            claims.malformed |= read.is_err();
+        }
+        claims
+    }
+
+    fn add_user(&mut self, identity: &Identity<'_>, users: &Listed) -> Result<(), Malformed> {
+        let Some(names) = Names::of(identity)? else {
+            self.unverified_user = true;
+            return Ok(());
+        };
+        match names.find(users, Listed::with_dn) {
+            Some(user) => _ = self.user.get_or_insert(user),
+            None => set_first(&mut self.unlisted_user, names.first()),
+        }
+        Ok(())
+    }
+
+    fn add_application(
+        &mut self,
+        identity: &Identity<'_>,
+        applications: &Listed,
+    ) -> Result<(), Malformed> {
+        let Some(names) = Names::of(identity)? else {
+            return Ok(());
+        };
+        match names.find(applications, Listed::covering_dn) {
+            Some(application) => _ = self.application.get_or_insert(application),
+            None => set_first(&mut self.unlisted_application, names.first()),
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, later: &Claims) {
+        self.user = self.user.or(later.user);
+        self.application = self.application.or(later.application);
+        set_first(&mut self.unlisted_user, later.unlisted_user.clone());
+        set_first(
+            &mut self.unlisted_application,
+            later.unlisted_application.clone(),
+        );
+        self.unverified_user |= later.unverified_user;
+        self.malformed |= later.malformed;
+    }
+
+    fn subject(self) -> Result<Subject, Malformed> {
+        if self.malformed {
+            return Err(Malformed);
+        }
+        let trust_application = !self.unverified_user;
+        Ok(if let Some(user) = self.user {
+            Subject::User(user)
+        } else if let Some(application) = self.application.filter(|_| trust_application) {
+            Subject::Application(application)
+        } else if let Some(name) = self.unlisted_user {
+            Subject::Unlisted(name)
+        } else if let Some(name) = self.unlisted_application.filter(|_| trust_application) {
+            Subject::Unlisted(name)
+        } else {
+            Subject::Unauthenticated
+        })
+    }
+}
+
+/// The names in one element, canonical; a name of nothing is none.
+#[derive(Debug, Default)]
+struct Names {
+    dn: Option<Name>,
+    id: Option<Name>,
+}
+
+impl Names {
+    /// `None` if the element has no name that can be taken at its word.
+    fn of(identity: &Identity<'_>) -> Result<Option<Names>, Malformed> {
+        let mut names = Names::default();
+        let mut verified = true;
+        for attribute in identity.attributes() {
+            match attribute.map_err(|_| Malformed)? {
+                Attribute::PolicyLocator(Locator::Name(dn)) => {
+                    let name = Name::dn(characters(&dn)?).map_err(|_| Malformed)?;
+                    set_first(&mut names.dn, Some(name).filter(|name| !name.is_empty()));
+                }
+                Attribute::Credential(Credential::AsciiId(id) | Credential::UnicodeId(id)) => {
+                    let name = Name::id(characters(&id)?);
+                    set_first(&mut names.id, Some(name).filter(|name| !name.is_empty()));
+                }
+                Attribute::PolicyLocator(_) | Attribute::Credential(_) => verified = false,
+                _ => {}
+            }
+        }
+        let named = names.dn.is_some() || names.id.is_some();
+        Ok((verified && named).then_some(names))
+    }
+
+    fn find(
+        &self,
+        listed: &Listed,
+        with_dn: impl Fn(&Listed, &Name) -> Option<usize>,
+    ) -> Option<usize> {
+        let by_dn = self.dn.as_ref().and_then(|dn| with_dn(listed, dn));
+        by_dn.or_else(|| self.id.as_ref().and_then(|id| listed.with_id(id)))
+    }
+
+    fn first(self) -> Option<Name> {
+        self.dn.or(self.id)
+    }
+}
+
+/// Whether a POLICY_DATA object is about a flow with these senders.
+fn concerns(
+    data: &PolicyData<'_>,
+    mut senders: impl Iterator<Item = FilterSpec> + Clone,
+) -> Result<bool, Malformed> {
+    let mut filters = data.filter_specs().peekable();
+    let scope = data.scope().transpose().map_err(|_| Malformed)?;
+    if (filters.peek().is_none() && scope.is_none()) || senders.clone().next().is_none() {
+        return Ok(true);
+    }
+    for filter in filters {
+        let filter = filter.map_err(|_| Malformed)?;
+        if senders.clone().any(|sender| sender == filter) {
+            return Ok(true);
+        }
+    }
+    Ok(scope.is_some_and(|scope| {
+        senders.any(|sender| scope.addresses().any(|address| address == sender.address()))
+    }))
+}
+
+/// The characters of a text, if all of them can be decoded.
+fn characters<'a>(text: &Text<'a>) -> Result<impl Iterator<Item = char> + use<'a>, Malformed> {
+    if text.chars().any(|c| c == char::REPLACEMENT_CHARACTER) {
+        return Err(Malformed);
+    }
+    Ok(text.chars())
+}
+
+fn set_first(name: &mut Option<Name>, candidate: Option<Name>) {
+    if name.is_none() {
+        *name = candidate;
+    }
+}
