@@ -1,0 +1,101 @@
+//! Captures for the tests.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+
+use std::path::{Path, PathBuf};
+
+use etherparse::LaxSlicedPacket;
+use pcap_parser::{Linktype, PcapBlockOwned, PcapError, create_reader};
+
+/// The IP protocol number of RSVP.
+const RSVP: u8 = 46;
+
+/// The directories with captures. Those that may be copied are in the repository; the others
+/// lie beside it, where they are.
+pub fn capture_dirs() -> [PathBuf; 2] {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    [root.join("tests/captures"), root.join("../shared/captures")]
+}
+
+/// The RSVP messages of one capture of [`capture_dirs`]; `None`, said on stderr, when the
+/// capture is not there.
+pub fn messages(name: &str) -> Option<Vec<Vec<u8>>> {
+    let found = capture_dirs()
+        .into_iter()
+        .map(|dir| dir.join(name))
+        .find(|path| path.exists());
+    if found.is_none() {
+        eprintln!("not compared: the capture {name} is not here");
+    }
+    found.map(|path| rsvp_messages(&path))
+}
+
+/// Every message of every capture there is.
+pub fn all_messages() -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    for dir in capture_dirs() {
+        let Ok(groups) = std::fs::read_dir(&dir) else {
+            eprintln!("not read: the captures of {} are not here", dir.display());
+            continue;
+        };
+        for group in groups
+            .filter_map(Result::ok)
+            .filter(|group| group.path().is_dir())
+        {
+            for file in std::fs::read_dir(group.path())
+                .unwrap()
+                .filter_map(Result::ok)
+            {
+                if file
+                    .path()
+                    .extension()
+                    .is_some_and(|e| e == "pcap" || e == "pcapng")
+                {
+                    messages.extend(rsvp_messages(&file.path()));
+                }
+            }
+        }
+    }
+    messages
+}
+
+fn rsvp_messages(path: &Path) -> Vec<Vec<u8>> {
+    let file = std::fs::File::open(path).unwrap();
+    let mut reader = create_reader(1 << 20, file).unwrap();
+    let mut link = Linktype::ETHERNET;
+    let mut messages = Vec::new();
+    loop {
+        match reader.next() {
+            Ok((length, block)) => {
+                match block {
+                    PcapBlockOwned::LegacyHeader(header) => link = header.network,
+                    PcapBlockOwned::NG(pcap_parser::Block::InterfaceDescription(interface)) => {
+                        link = interface.linktype;
+                    }
+                    PcapBlockOwned::Legacy(packet) => messages.extend(rsvp(link, packet.data)),
+                    PcapBlockOwned::NG(pcap_parser::Block::EnhancedPacket(packet)) => {
+                        let data = packet
+                            .data
+                            .get(..packet.caplen as usize)
+                            .unwrap_or(packet.data);
+                        messages.extend(rsvp(link, data));
+                    }
+                    PcapBlockOwned::NG(_) => {}
+                }
+                reader.consume(length);
+            }
+            Err(PcapError::Incomplete(_)) => reader.refill().unwrap(),
+            Err(_) => return messages,
+        }
+    }
+}
+
+fn rsvp(link: Linktype, packet: &[u8]) -> Option<Vec<u8>> {
+    // The bits above may say how long the frame check sequence is.
+    let sliced = match Linktype(link.0 & 0xffff) {
+        Linktype::ETHERNET => LaxSlicedPacket::from_ethernet(packet).ok()?,
+        Linktype::LINUX_SLL => LaxSlicedPacket::from_ip(packet.get(16..)?).ok()?,
+        _ => LaxSlicedPacket::from_ip(packet).ok()?,
+    };
+    let payload = sliced.net.as_ref()?.ip_payload_ref()?;
+    (payload.ip_number.0 == RSVP).then(|| payload.payload.to_vec())
+}
