@@ -1,1 +1,58 @@
-//! lpm-api
+//! Write a Local Policy Module (LPM): a shared library that decides, from policy, whether RSVP
+//! flows may have the quality of service they ask for.
+//!
+//! A Policy Control Module (PCM), the program that loads LPMs, drives each of them through this
+//! life:
+//!
+//! 1. It loads the library and checks that both sides agree on the ABI ([`export_lpm!`]).
+//! 2. [`Lpm::initialize`] starts the LPM with its handle and configuration ([`InitInfo`]). A library
+//!    that is configured several times is initialized as often, each time with a handle of its own.
+//! 3. [`Lpm::admit`] decides on each Path, Resv, PathErr and ResvErr message, flow by flow
+//!    ([`AdmitRequest`], [`Decision`]). The PCM combines what all LPMs say: one veto rejects, and
+//!    at least one LPM must accept.
+//! 4. [`Lpm::delete_state`] tells that flows are gone ([`DeleteState`]).
+//! 5. [`Lpm::deinitialize`] ends the LPM, on demotion or shutdown ([`DeinitReason`]): it frees
+//!    resources and closes connections before it returns, since
+//! 6. the PCM then unloads the library.
+//!
+//! A complete LPM, which admits flows in office hours only:
+//!
+//! ```
+#![doc = include_str!("../examples/office_hours.rs")]
+//! ```
+//!
+//! The crate is a `cdylib`; `pcm replay` and every other PCM load the library it builds. Panics
+//! are caught at the boundary and reported to the PCM, so the LPM's profile must keep
+//! `panic = "unwind"`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod admit;
+mod decision;
+mod deinit;
+mod handle;
+mod init;
+mod interface;
+mod lpm;
+mod pe_type;
+mod policy_error;
+mod state;
+mod status;
+
+// The boundary itself: what crosses it is checked by layout when a library is loaded.
+#[allow(unsafe_code)]
+pub mod abi;
+
+pub use lpm_rsvp;
+
+pub use self::admit::{AdmitRequest, Answer};
+pub use self::decision::{Decision, Priority, RejectReason};
+pub use self::deinit::{DeinitError, DeinitReason};
+pub use self::handle::{LpmHandle, RequestHandle};
+pub use self::init::{InitError, InitInfo};
+pub use self::interface::Interface;
+pub use self::lpm::Lpm;
+pub use self::pe_type::PeType;
+pub use self::policy_error::{LpmPolicyError, Metric, Scope};
+pub use self::state::{DeleteReason, DeleteState};
+pub use self::status::LpmStatus;

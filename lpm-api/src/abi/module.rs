@@ -1,0 +1,39 @@
+//! The root module: what a library offers before anything of it is initialized.
+// The documentation of what the derive generates is not ours to write.
+#![allow(missing_docs)]
+
+use abi_stable::StableAbi;
+use abi_stable::declare_root_module_statics;
+use abi_stable::library::RootModule;
+use abi_stable::sabi_types::VersionStrings;
+use abi_stable::std_types::RResult;
+
+use super::types::{AbiFailure, AbiHost, AbiInit, AbiInitialized, AbiPackage};
+
+/// The functions of an LPM library.
+#[repr(C)]
+#[derive(StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = AbiLpmModuleRef)))]
+#[sabi(missing_field(panic))]
+pub struct AbiLpmModule {
+    /// Version of the LPM API, 1.
+    pub api_version: u32,
+    /// The package the library was built from.
+    pub package: AbiPackage,
+    /// Connects the library to its PCM; called once, before anything else.
+    pub attach: extern "C" fn(AbiHost),
+    /// Initializes the LPM once more.
+    pub initialize: extern "C" fn(AbiInit<'_>) -> RResult<AbiInitialized, AbiFailure>,
+    /// Severs the connection and writes out what is buffered; called once, last.
+    #[sabi(last_prefix_field)]
+    pub detach: extern "C" fn(),
+}
+
+impl RootModule for AbiLpmModuleRef {
+    declare_root_module_statics! {AbiLpmModuleRef}
+    const BASE_NAME: &'static str = "lpm";
+    const NAME: &'static str = "lpm";
+    // The ABI's version, not the crate's: a library built against an older compatible `lpm-api`
+    // must load.
+    const VERSION_STRINGS: VersionStrings = VersionStrings::new("1.0.0");
+}

@@ -1,0 +1,61 @@
+//! Panics of the library, reported to the PCM.
+//!
+//! The library has a standard library of its own, whose panic hook would print to the PCM's
+//! stderr and, asked for a backtrace, allocate tens of megabytes of symbols that outlive an
+//! unload. The hook set here sends message and place to the PCM instead.
+
+use std::io::{self, Write};
+use std::panic::{self, PanicHookInfo};
+use std::sync::{PoisonError, RwLock};
+use std::thread;
+
+use abi_stable::std_types::RStr;
+
+use super::adapter::caught;
+use super::types::{AbiHost, AbiPanic};
+
+/// The PCM, between `attach` and `detach`.
+static HOST: RwLock<Option<AbiHost>> = RwLock::new(None);
+
+/// [`AbiLpmModule::attach`](super::AbiLpmModule::attach).
+pub(super) extern "C" fn attach(host: AbiHost) {
+    let _ = caught(|| {
+        *HOST.write().unwrap_or_else(PoisonError::into_inner) = Some(host);
+        panic::set_hook(Box::new(report));
+    });
+}
+
+/// [`AbiLpmModule::detach`](super::AbiLpmModule::detach).
+pub(super) extern "C" fn detach() {
+    let _ = caught(|| {
+        drop(panic::take_hook());
+        *HOST.write().unwrap_or_else(PoisonError::into_inner) = None;
+        // What the library printed must not vanish with its buffers.
+        let _ = io::stdout().flush();
+    });
+}
+
+fn report(info: &PanicHookInfo<'_>) {
+    // Held during the call, so that `detach` returns only after the last report.
+    let host = HOST.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(host) = host.as_ref() else {
+        return;
+    };
+    let payload = info.payload();
+    let message = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a payload that is not text");
+    let (file, line) = info.location().map_or(("", 0), |at| (at.file(), at.line()));
+    let thread = thread::current();
+    (host.report_panic)(
+        host.library,
+        AbiPanic {
+            message: RStr::from_str(message),
+            file: RStr::from_str(file),
+            line,
+            thread: RStr::from_str(thread.name().unwrap_or_default()),
+        },
+    );
+}

@@ -1,0 +1,332 @@
+//! The plain types that cross the boundary, and their conversions.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use abi_stable::StableAbi;
+use abi_stable::std_types::{ROption, RSlice, RStr, RString};
+
+use crate::{Decision, Interface};
+
+/// An interface.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiInterface {
+    /// SNMP ifIndex.
+    pub index: u32,
+    /// 4 or 6.
+    pub family: u32,
+    /// The address in network order; an IPv4 address in the first four bytes.
+    pub address: [u8; 16],
+}
+
+impl From<Interface> for AbiInterface {
+    fn from(interface: Interface) -> Self {
+        let mut address = [0; 16];
+        let family = match interface.address {
+            IpAddr::V4(v4) => {
+                address[..4].copy_from_slice(&v4.octets());
+                4
+            }
+            IpAddr::V6(v6) => {
+                address = v6.octets();
+                6
+            }
+        };
+        Self {
+            index: interface.index,
+            family,
+            address,
+        }
+    }
+}
+
+impl From<AbiInterface> for Interface {
+    fn from(abi: AbiInterface) -> Self {
+        let address = match (abi.family, abi.address) {
+            (4, [a, b, c, d, ..]) => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+            (_, octets) => IpAddr::V6(Ipv6Addr::from(octets)),
+        };
+        Self {
+            index: abi.index,
+            address,
+        }
+    }
+}
+
+/// A point in time: whole seconds since the Unix epoch, rounded down, and nanoseconds on top.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiTime {
+    /// Seconds since 1970-01-01 00:00 UTC, negative before.
+    pub seconds: i64,
+    /// 0 to 999 999 999.
+    pub nanoseconds: u32,
+}
+
+impl From<SystemTime> for AbiTime {
+    fn from(time: SystemTime) -> Self {
+        let (since, negative) = match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => (since, false),
+            Err(before) => (before.duration(), true),
+        };
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        match (negative, since.subsec_nanos()) {
+            (false, nanoseconds) => Self {
+                seconds,
+                nanoseconds,
+            },
+            (true, 0) => Self {
+                seconds: -seconds,
+                nanoseconds: 0,
+            },
+            (true, nanoseconds) => Self {
+                seconds: -seconds - 1,
+                nanoseconds: 1_000_000_000 - nanoseconds,
+            },
+        }
+    }
+}
+
+impl From<AbiTime> for SystemTime {
+    fn from(abi: AbiTime) -> Self {
+        let seconds = Duration::from_secs(abi.seconds.unsigned_abs());
+        let whole = if abi.seconds < 0 {
+            UNIX_EPOCH.checked_sub(seconds)
+        } else {
+            UNIX_EPOCH.checked_add(seconds)
+        };
+        whole
+            .and_then(|whole| whole.checked_add(Duration::from_nanos(abi.nanoseconds.into())))
+            .unwrap_or(UNIX_EPOCH)
+    }
+}
+
+/// Where an object of a message stands; the mirror of [`lpm_rsvp::ObjectEntry`].
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiObjectEntry {
+    /// Bytes from the start of the message.
+    pub offset: u16,
+    /// Bytes, the object's header included.
+    pub length: u16,
+    /// Class-Num.
+    pub class: u8,
+    /// C-Type.
+    pub c_type: u8,
+}
+
+/// An RSVP message in network byte order, and the index of its objects.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiMessage<'a> {
+    /// The message from its common header on.
+    pub bytes: RSlice<'a, u8>,
+    /// Its objects in order.
+    pub objects: RSlice<'a, AbiObjectEntry>,
+}
+
+/// A request for a decision.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiAdmit<'a> {
+    /// The request's handle.
+    pub request: u64,
+    /// When the message was received.
+    pub received: AbiTime,
+    /// Where it was received.
+    pub interface: AbiInterface,
+    /// Whether the PCM verified the message's INTEGRITY object.
+    pub integrity_verified: bool,
+    /// The message.
+    pub message: AbiMessage<'a>,
+}
+
+/// A decision as it is written into the PCM's buffer.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbiDecision {
+    /// LPM priority value.
+    pub lpv: u32,
+    /// Error code of a rejection.
+    pub error_code: u16,
+    /// Error value of a rejection.
+    pub error_value: u16,
+}
+
+impl AbiDecision {
+    /// What stands in the buffer before the LPM answers; no decision.
+    pub const UNANSWERED: Self = Self {
+        lpv: 0,
+        error_code: 0,
+        error_value: 0,
+    };
+
+    /// The decision, or `None` where these numbers are none.
+    #[must_use]
+    pub fn decision(self) -> Option<Decision> {
+        Decision::from_parts(self.lpv, self.error_code, self.error_value)
+    }
+}
+
+impl From<Decision> for AbiDecision {
+    fn from(decision: Decision) -> Self {
+        Self {
+            lpv: decision.lpv(),
+            error_code: decision.error_code(),
+            error_value: decision.error_value(),
+        }
+    }
+}
+
+/// How a request was answered.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiAnswer {
+    /// 0: the decisions are in the buffer; else the [`LpmStatus`](crate::LpmStatus) of a failure.
+    pub status: u32,
+    /// Bit 0: refresh at once.
+    pub action_flags: u32,
+}
+
+impl AbiAnswer {
+    /// Bit of `action_flags` that asks for a refresh at once (`FORCE_IMMEDIATE_REFRESH`).
+    pub const FORCE_IMMEDIATE_REFRESH: u32 = 1;
+}
+
+/// State that is gone.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiDeleteState<'a> {
+    /// The number of the [`DeleteReason`](crate::DeleteReason).
+    pub reason: u32,
+    /// Index of the one flow descriptor concerned, or all of the message's.
+    pub flow: ROption<u16>,
+    /// Where the message was received.
+    pub interface: ROption<AbiInterface>,
+    /// The message that names the flows.
+    pub message: AbiMessage<'a>,
+}
+
+/// What an LPM is told when it is initialized.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiInit<'a> {
+    /// The handle of this initialization.
+    pub handle: u64,
+    /// Milliseconds the PCM waits for an answer.
+    pub result_time_limit: u64,
+    /// How many LPMs are configured.
+    pub lpm_count: u32,
+    /// Version of the API the PCM speaks.
+    pub pcm_version: u32,
+    /// The LPM's name in the configuration.
+    pub name: RStr<'a>,
+    /// The LPM's configuration.
+    pub config: RStr<'a>,
+    /// Where the configuration comes from.
+    pub config_source: RStr<'a>,
+    /// From where relative paths in it are meant.
+    pub config_dir: ROption<RStr<'a>>,
+}
+
+/// An initialized LPM.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct AbiInitialized {
+    /// The LPM.
+    pub lpm: super::AbiLpmBox,
+    /// The policy element type it serves.
+    pub pe_type: u32,
+}
+
+/// A call that failed.
+#[repr(C)]
+#[derive(StableAbi, Clone, Debug)]
+pub struct AbiFailure {
+    /// A status other than 0.
+    pub status: u32,
+    /// What went wrong.
+    pub message: RString,
+}
+
+/// Why an LPM is deinitialized.
+#[repr(u8)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub enum AbiDeinitialize {
+    /// The node is no longer DSBM.
+    Demotion = 1,
+    /// The system shuts down.
+    Shutdown = 2,
+    /// The configuration changed.
+    Reconfiguration = 3,
+}
+
+/// The package an LPM library was built from.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiPackage {
+    /// Its name.
+    pub name: RStr<'static>,
+    /// Its version.
+    pub version: RStr<'static>,
+    /// Its authors, separated by colons.
+    pub authors: RStr<'static>,
+}
+
+/// A panic inside an LPM library.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiPanic<'a> {
+    /// The panic's message.
+    pub message: RStr<'a>,
+    /// Source file; empty where it is not known.
+    pub file: RStr<'a>,
+    /// Line in it.
+    pub line: u32,
+    /// The thread's name; empty where it has none.
+    pub thread: RStr<'a>,
+}
+
+/// What a library may call in the PCM that loaded it, from
+/// [`attach`](super::AbiLpmModule::attach) until [`detach`](super::AbiLpmModule::detach) returns.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiHost {
+    /// Names the library to the PCM.
+    pub library: u64,
+    /// Reports a panic; the first argument is `library`.
+    pub report_panic: extern "C" fn(u64, AbiPanic<'_>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_round_trip_on_both_sides_of_the_epoch() {
+        for nanos in [
+            0u64,
+            1,
+            999_999_999,
+            1_000_000_000,
+            1_700_000_000_123_456_789,
+        ] {
+            let offset = Duration::from_nanos(nanos);
+            for time in [UNIX_EPOCH + offset, UNIX_EPOCH - offset] {
+                assert_eq!(SystemTime::from(AbiTime::from(time)), time, "{nanos}");
+            }
+        }
+    }
+
+    #[test]
+    fn interfaces_round_trip() {
+        for address in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "0.0.0.0"] {
+            let interface = Interface {
+                index: 7,
+                address: address.parse().unwrap(),
+            };
+            assert_eq!(Interface::from(AbiInterface::from(interface)), interface);
+        }
+    }
+}

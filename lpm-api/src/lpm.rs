@@ -1,0 +1,52 @@
+//! The trait an LPM implements.
+
+use crate::PeType;
+use crate::{AdmitRequest, Answer, DeinitError, DeinitReason, DeleteState, InitError, InitInfo};
+
+/// A Local Policy Module: decides from policy whether RSVP flows may have what they ask for.
+///
+/// The PCM creates a value per [`initialize`](Self::initialize), asks it from many threads at
+/// once, and takes it down with [`deinitialize`](Self::deinitialize). A panic in any method is
+/// caught, counts as a failure of that call, and is reported to the PCM; it never reaches the
+/// PCM's stack.
+pub trait Lpm: Sized + Send + Sync + 'static {
+    /// Starts the LPM (lpmapi `LPM_Initialize`).
+    ///
+    /// Runs off the threads that decide on messages, within the PCM's deadline.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the LPM from working. The PCM records it and unloads the library.
+    fn initialize(init: InitInfo<'_>) -> Result<Self, InitError>;
+
+    /// The policy element type this LPM serves, asked once after [`initialize`](Self::initialize).
+    fn pe_type(&self) -> PeType {
+        PeType::ALL
+    }
+
+    /// Decides on a message, one decision per flow descriptor (lpmapi `LPM_AdmitRsvpMsg`).
+    ///
+    /// Called from any thread, from several at once; must not block for long.
+    fn admit(&self, request: AdmitRequest<'_>) -> Answer;
+
+    /// Drops what the LPM keeps for flows that are gone (lpmapi `LPM_DeleteState`). Also called
+    /// for flows the LPM never heard of.
+    fn delete_state(&self, request: DeleteState<'_>) {
+        let _ = request;
+    }
+
+    /// Ends the LPM (lpmapi `LPM_Deinitialize`): frees resources and closes connections before it
+    /// returns. Takes the LPM by value, so that whatever it owned is gone afterwards.
+    ///
+    /// Called once per initialization, when no other method runs any more. Threads the LPM
+    /// started must have ended: a library with live threads stays mapped.
+    ///
+    /// # Errors
+    ///
+    /// The PCM records a value other than [`LpmStatus::OK`](crate::LpmStatus::OK) in the event log with the library's
+    /// name; the LPM is gone all the same.
+    fn deinitialize(self, reason: DeinitReason) -> Result<(), DeinitError> {
+        let _ = reason;
+        Ok(())
+    }
+}
