@@ -95,23 +95,27 @@ pub(super) fn count() -> usize {
 #[inline]
 pub(super) fn vacant_slot() -> &'static Slot {
     let record = this_record();
-    // A pass inside a pass is common enough to stay in line.
-    for slot in &record.slots[..2] {
+    let slot = &record.slots[0];
+    if slot.load(Ordering::Relaxed).is_null() {
+        return slot;
+    }
+    nested_slot(record)
+}
+
+/// For a pass inside a pass, or for a thread that has no record. Not inlined, so that the first pass stays short.
+#[inline(never)]
+fn nested_slot(record: &'static Record) -> &'static Slot {
+    for slot in &record.slots[1..] {
         if slot.load(Ordering::Relaxed).is_null() {
             return slot;
         }
     }
-    uncommon_slot(record)
+    claim_slot()
 }
 
 #[cold]
 #[inline(never)]
-fn uncommon_slot(record: &'static Record) -> &'static Slot {
-    for slot in &record.slots {
-        if slot.load(Ordering::Relaxed).is_null() {
-            return slot;
-        }
-    }
+fn claim_slot() -> &'static Slot {
     // Fails once this thread's thread-locals are being destroyed.
     if let Ok(Some(record)) = OWNER.try_with(Owner::claim_first) {
         return &record.slots[0];
