@@ -1,0 +1,177 @@
+//! Libraries: opening a private copy, knowing what it does, and unmapping it for good.
+//!
+//! This folder is the only place of the crate with `unsafe` code.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `stage` | the private copy that is loaded |
+//! | `elf`, `facts` | what its file tells before anything of it runs |
+//! | `os` | the system's loader |
+//! | `glibc` | redirected imports, the ledger, the checks before unmapping: Linux with glibc |
+//! | `portable` | what the other platforms can promise |
+//! | `outcome`, `error` | what is reported |
+//! | `trust`, `module`, `instance`, `compatibility` | the LPM in the library |
+//! | `gate` | who is inside |
+
+mod compatibility;
+#[cfg(all(unix, not(target_vendor = "apple")))]
+mod elf;
+mod error;
+mod facts;
+pub(crate) mod gate;
+mod instance;
+mod module;
+mod os;
+mod outcome;
+mod stage;
+#[cfg(test)]
+mod tests;
+mod trust;
+
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+mod glibc;
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+mod portable;
+
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+use self::glibc as platform;
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+use self::portable as platform;
+
+use std::cell::Cell;
+use std::ffi::{CStr, c_void};
+use std::mem::ManuallyDrop;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use self::error::{FormatProblem, OpenError};
+pub use self::facts::HinderingFacts;
+pub use self::outcome::{PinReason, ThreadLabel, UnloadOutcome};
+pub use self::stage::NoDelete;
+pub(crate) use self::instance::Instance;
+pub use self::compatibility::Incompatibility;
+pub(crate) use self::module::LoadedModule;
+pub use self::module::LoadError;
+pub(crate) use self::stage::Staging;
+pub use self::trust::LpmLibrary;
+
+use self::platform::Loaded;
+use self::stage::Staged;
+
+/// A private copy of a library, loaded and watched.
+///
+/// Dropping it leaves the library mapped for good, which is always safe; only [`unload`](Self::unload)
+/// unmaps it.
+pub(crate) struct Library {
+    /// The original.
+    path: PathBuf,
+    facts: HinderingFacts,
+    loaded: Loaded,
+    /// What of the copy has to stay while the library is mapped.
+    staged: ManuallyDrop<Option<Staged>>,
+}
+
+impl Library {
+    /// Loads a private copy of the file at `path`.
+    ///
+    /// # Safety
+    ///
+    /// The caller vouches for the code in the file, and in the libraries it needs: their
+    /// initializers run here.
+    pub(crate) unsafe fn open(path: &Path, staging: &Staging) -> Result<Self, OpenError> {
+        let Some(_not_nested) = NotNested::enter() else {
+            return Err(OpenError::Nested { path: path.to_path_buf() });
+        };
+        let mut staged = staging.stage(path)?;
+        let prepared = platform::prepare(path, &mut staged, staging.no_delete_policy())?;
+        let facts = prepared.facts.clone();
+        // SAFETY: the caller vouches for the code; `prepared` is about this very copy.
+        let loaded = unsafe { Loaded::load(&staged.path(), prepared) }
+            .map_err(|message| OpenError::Loader { path: path.to_path_buf(), message })?;
+        Ok(Self { path: path.to_path_buf(), facts, loaded, staged: ManuallyDrop::new(staged.after_loading()) })
+    }
+
+    /// The original's path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The address of an exported symbol.
+    pub(crate) fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
+        self.loaded.symbol(name)
+    }
+
+    /// What about the library could hinder unloading it.
+    pub(crate) fn facts(&self) -> &HinderingFacts {
+        &self.facts
+    }
+
+    /// Unmaps the library, if that is safe. Takes milliseconds, and up to about a second if threads of
+    /// the library are slow to end.
+    ///
+    /// # Safety
+    ///
+    /// Nobody calls the library, or uses any reference into it or object of it, any more.
+    pub(crate) unsafe fn unload(self) -> UnloadOutcome {
+        let Self { facts, loaded, staged, .. } = self;
+        let outcome = match NotNested::enter() {
+            // SAFETY: the caller's promise.
+            Some(_not_nested) => unsafe { loaded.unload() },
+            None => UnloadOutcome::Pinned { reasons: vec![PinReason::AskedFromInside] },
+        };
+        match outcome {
+            UnloadOutcome::Unmapped => {
+                drop(ManuallyDrop::into_inner(staged));
+                UnloadOutcome::Unmapped
+            }
+            UnloadOutcome::Pinned { reasons } => {
+                let reasons = reasons.into_iter().map(|reason| explain(reason, &facts)).collect();
+                UnloadOutcome::Pinned { reasons }
+            }
+        }
+    }
+
+    /// Leaves the library mapped for good, for a reason that is known outside. It must not be called
+    /// again.
+    pub(crate) fn pin(self, reason: PinReason) -> UnloadOutcome {
+        drop(self);
+        UnloadOutcome::Pinned { reasons: vec![reason] }
+    }
+}
+
+/// The reason behind the loader's refusal, where the file tells it.
+fn explain(reason: PinReason, facts: &HinderingFacts) -> PinReason {
+    match reason {
+        PinReason::StillLoaded if facts.unique_symbols > 0 => {
+            PinReason::UniqueSymbols { count: facts.unique_symbols }
+        }
+        reason => reason,
+    }
+}
+
+/// A mark on a thread that is opening or unloading a library. Code of the library that runs meanwhile
+/// cannot do the same.
+struct NotNested;
+
+thread_local! {
+    static BUSY: Cell<bool> = const { Cell::new(false) };
+}
+
+impl NotNested {
+    fn enter() -> Option<Self> {
+        if BUSY.replace(true) { None } else { Some(Self) }
+    }
+}
+
+impl Drop for NotNested {
+    fn drop(&mut self) {
+        BUSY.set(false);
+    }
+}
+
+/// Locks; what another thread did before it panicked is taken as it is, since no lock here is held
+/// across a call of foreign code.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,292 @@
+//! A look into a library's file before anything of it runs, and the changes made to its copy.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+
+use object::elf;
+use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
+use object::{Endianness, ReadCache, ReadRef};
+
+use super::{FormatProblem, HinderingFacts};
+
+#[cfg(target_pointer_width = "64")]
+type Header = elf::FileHeader64<Endianness>;
+#[cfg(target_pointer_width = "32")]
+type Header = elf::FileHeader32<Endianness>;
+
+type Segment = <Header as FileHeader>::ProgramHeader;
+type Entry = <Header as FileHeader>::Dyn;
+
+/// A shared library for this machine, whole as far as its headers tell.
+pub(super) struct Image {
+    endian: Endianness,
+    /// The entries of the dynamic section, up to its end.
+    dynamic: Vec<Entry>,
+    /// Where the dynamic section stands in the file.
+    dynamic_offset: u64,
+    facts: HinderingFacts,
+}
+
+/// The functions of a library that the loader calls of its own accord, as virtual addresses in the
+/// file; what is not there is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Routines {
+    pub(super) init: usize,
+    pub(super) init_array: usize,
+    /// In bytes.
+    pub(super) init_array_size: usize,
+    pub(super) fini: usize,
+    pub(super) fini_array: usize,
+    /// In bytes.
+    pub(super) fini_array_size: usize,
+}
+
+impl Image {
+    /// Reads the headers, the dynamic section and the dynamic symbols.
+    pub(super) fn read(file: &File) -> Result<Self, FormatProblem> {
+        let length = file.metadata().map_err(damaged)?.len();
+        check_identification(file, length)?;
+
+        let cache = ReadCache::new(file);
+        let data = &cache;
+        let header = Header::parse(data).map_err(damaged)?;
+        let endian = header.endian().map_err(damaged)?;
+        let segments = header.program_headers(endian, data).map_err(damaged)?;
+        check_whole(segments, endian, length)?;
+
+        let dynamic_segment = segments.iter().find(|s| s.p_type(endian) == elf::PT_DYNAMIC);
+        let dynamic_segment = dynamic_segment.ok_or(FormatProblem::Kind {
+            found: match header.e_type(endian) {
+                elf::ET_REL => "an object file that is not linked yet",
+                elf::ET_CORE => "a core dump",
+                _ => "a program or file without a dynamic section",
+            },
+        })?;
+        let entries = dynamic_segment.dynamic(endian, data).map_err(damaged)?.unwrap_or_default();
+        let end = entries.iter().position(|entry| entry.tag(endian) == elf::DT_NULL);
+        let dynamic = entries[..end.unwrap_or(entries.len())].to_vec();
+
+        let mut image = Self {
+            endian,
+            dynamic,
+            dynamic_offset: dynamic_segment.p_offset(endian).into(),
+            facts: HinderingFacts::default(),
+        };
+        image.check_kind(header, segments)?;
+        let sections = header.sections(endian, data).map_err(damaged)?;
+        image.facts = image.collect_facts(data, &sections)?;
+        image.check_libc()?;
+        Ok(image)
+    }
+
+    /// What about the library could hinder unloading it.
+    pub(super) fn facts(&self) -> &HinderingFacts {
+        &self.facts
+    }
+
+    /// Clears `DF_1_NODELETE` in this file, which must be the one that was read.
+    pub(super) fn clear_no_delete(&mut self, file: &File) -> io::Result<()> {
+        for index in 0..self.dynamic.len() {
+            let mut entry = self.dynamic[index];
+            if entry.tag(self.endian) == elf::DT_FLAGS_1 {
+                let flags = entry.val(self.endian) & !u64::from(elf::DF_1_NODELETE.0);
+                #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
+                let flags = flags.try_into().map_err(io::Error::other)?;
+                entry.d_val.set(self.endian, flags);
+                self.replace(file, index, entry)?;
+            }
+        }
+        self.facts.no_delete_cleared = self.facts.no_delete;
+        Ok(())
+    }
+
+    /// Takes the initializers and finalizers away from the loader, in this file, which must be the
+    /// one that was read. Whoever loads it has to call them.
+    pub(super) fn take_routines(&mut self, file: &File) -> io::Result<Routines> {
+        let mut routines = Routines::default();
+        for index in 0..self.dynamic.len() {
+            let mut entry = self.dynamic[index];
+            let value = usize::try_from(entry.val(self.endian)).map_err(io::Error::other)?;
+            match entry.tag(self.endian) {
+                elf::DT_INIT_ARRAYSZ => routines.init_array_size = value,
+                elf::DT_FINI_ARRAYSZ => routines.fini_array_size = value,
+                elf::DT_INIT => routines.init = value,
+                elf::DT_INIT_ARRAY => routines.init_array = value,
+                elf::DT_FINI => routines.fini = value,
+                elf::DT_FINI_ARRAY => routines.fini_array = value,
+                _ => continue,
+            }
+            // The first tag of the range that systems may use as they like; the loader knows no
+            // meaning of it and passes over the entry.
+            entry.d_tag.set(self.endian, elf::DynamicTag(elf::DT_LOOS));
+            self.replace(file, index, entry)?;
+        }
+        Ok(routines)
+    }
+
+    fn replace(&mut self, file: &File, index: usize, entry: Entry) -> io::Result<()> {
+        let bytes = object::pod::bytes_of(&entry);
+        let offset = self.dynamic_offset + (index * bytes.len()) as u64;
+        file.write_all_at(bytes, offset)?;
+        self.dynamic[index] = entry;
+        Ok(())
+    }
+
+    fn value(&self, tag: elf::DynamicTag) -> u64 {
+        let entry = self.dynamic.iter().find(|entry| entry.tag(self.endian) == tag);
+        entry.map_or(0, |entry| entry.val(self.endian))
+    }
+
+    /// Tells shared libraries from everything else that is linked.
+    fn check_kind(&self, header: &Header, segments: &[Segment]) -> Result<(), FormatProblem> {
+        let program = segments.iter().any(|s| s.p_type(self.endian) == elf::PT_INTERP)
+            && self.value(elf::DT_SONAME) == 0;
+        let pie = self.value(elf::DT_FLAGS_1) & u64::from(elf::DF_1_PIE.0) != 0;
+        let found = match header.e_type(self.endian) {
+            elf::ET_DYN if pie || program => "a program",
+            elf::ET_DYN => return Ok(()),
+            elf::ET_EXEC => "a program",
+            elf::ET_REL => "an object file that is not linked yet",
+            elf::ET_CORE => "a core dump",
+            _ => "of an unknown kind",
+        };
+        Err(FormatProblem::Kind { found })
+    }
+
+    fn collect_facts<'data, R: ReadRef<'data>>(
+        &self,
+        data: R,
+        sections: &SectionTable<'data, Header, R>,
+    ) -> Result<HinderingFacts, FormatProblem> {
+        let endian = self.endian;
+        let symbols = sections.symbols(endian, data, elf::SHT_DYNSYM).map_err(damaged)?;
+        let strings = symbols.strings();
+        let (mut unique_symbols, mut unwinds, mut raises) = (0, false, false);
+        for symbol in symbols.iter() {
+            let defined = symbol.st_shndx(endian) != elf::SHN_UNDEF;
+            if defined && symbol.st_bind() == elf::STB_GNU_UNIQUE {
+                unique_symbols += 1;
+            }
+            match symbol.name(endian, strings).map_err(damaged)? {
+                b"_Unwind_Backtrace" if !defined => unwinds = true,
+                b"_Unwind_RaiseException" => raises = true,
+                _ => {}
+            }
+        }
+        let mut needed = Vec::new();
+        for entry in self.dynamic.iter().filter(|entry| entry.tag(endian) == elf::DT_NEEDED) {
+            let name = u32::try_from(entry.val(endian)).map_err(damaged)?;
+            let name = strings.get(name).map_err(|()| damaged("the name of a needed library"))?;
+            needed.push(String::from_utf8_lossy(name).into_owned());
+        }
+        let rust = sections
+            .section_by_name(endian, b".comment")
+            .and_then(|(_, section)| section.data(endian, data).ok())
+            .is_some_and(|comment| comment.windows(6).any(|word| word == b"rustc "));
+        Ok(HinderingFacts {
+            no_delete: self.value(elf::DT_FLAGS_1) & u64::from(elf::DF_1_NODELETE.0) != 0,
+            no_delete_cleared: false,
+            static_tls: self.value(elf::DT_FLAGS) & u64::from(elf::DF_STATIC_TLS.0) != 0,
+            unique_symbols,
+            // Rust's standard library prints backtraces always and throws only when it may unwind.
+            panic_aborts: rust && unwinds && !raises,
+            needed,
+        })
+    }
+
+    /// A process has one C library; loading a second one for a plugin crashes sooner or later.
+    fn check_libc(&self) -> Result<(), FormatProblem> {
+        let glibc = |name: &&String| name.as_str() == "libc.so.6";
+        let musl = |name: &&String| name.starts_with("libc.musl-") || name.as_str() == "libc.so";
+        let (expected, foreign) = if cfg!(all(target_os = "linux", target_env = "gnu")) {
+            ("glibc (libc.so.6)", self.facts.needed.iter().find(musl))
+        } else if cfg!(all(target_os = "linux", target_env = "musl")) {
+            ("musl (libc.so)", self.facts.needed.iter().find(glibc))
+        } else {
+            return Ok(());
+        };
+        match foreign {
+            Some(found) => Err(FormatProblem::ForeignLibc { expected, found: found.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks that this is an ELF file of the machine this host was built for.
+fn check_identification(mut file: &File, length: u64) -> Result<(), FormatProblem> {
+    // Magic number, class, byte order; type and machine follow at 16 and 18.
+    let mut start = Vec::new();
+    io::Seek::rewind(&mut file).map_err(damaged)?;
+    file.take(20).read_to_end(&mut start).map_err(damaged)?;
+    if start.is_empty() {
+        return Err(FormatProblem::Empty);
+    }
+    if !start.starts_with(&elf::ELFMAG) {
+        start.truncate(4);
+        return Err(FormatProblem::Magic { found: start });
+    }
+    let Some(&[class, order, .., low, high]) = start.get(4..20) else {
+        let expected = size_of::<Header>() as u64;
+        return Err(FormatProblem::Truncated { expected, found: length });
+    };
+    let number = if order == elf::ELFDATA2MSB.0 {
+        u16::from_be_bytes([low, high])
+    } else {
+        u16::from_le_bytes([low, high])
+    };
+    let bits = if class == elf::ELFCLASS64.0 { 64 } else { 32 };
+    let order = if order == elf::ELFDATA2MSB.0 { "big" } else { "little" };
+    let describe = |machine: u16, bits: u32, order: &str| {
+        let name = match elf::Machine(machine) {
+            elf::EM_X86_64 => "x86-64".to_owned(),
+            elf::EM_AARCH64 => "aarch64".to_owned(),
+            elf::EM_386 => "x86".to_owned(),
+            elf::EM_ARM => "ARM".to_owned(),
+            elf::EM_RISCV => "RISC-V".to_owned(),
+            elf::Machine(number) => format!("ELF machine {number}"),
+        };
+        format!("{name}, {bits} bits, {order}-endian")
+    };
+    let here = host_machine().unwrap_or(number);
+    let host_order = if cfg!(target_endian = "big") { "big" } else { "little" };
+    let expected = describe(here, usize::BITS, host_order);
+    let found = describe(number, bits, order);
+    if expected == found { Ok(()) } else { Err(FormatProblem::Machine { expected, found }) }
+}
+
+/// The number that ELF gives the machine this host was built for, where this file knows it; the
+/// loader checks it once more.
+fn host_machine() -> Option<u16> {
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => elf::EM_X86_64,
+        "aarch64" => elf::EM_AARCH64,
+        "x86" => elf::EM_386,
+        "arm" => elf::EM_ARM,
+        "riscv64" | "riscv32" => elf::EM_RISCV,
+        _ => return None,
+    };
+    Some(machine.0)
+}
+
+/// Checks that everything to be mapped is in the file: what is missing would crash the process when
+/// it is touched, long after loading.
+fn check_whole(
+    segments: &[Segment],
+    endian: Endianness,
+    length: u64,
+) -> Result<(), FormatProblem> {
+    let end = |segment: &Segment| {
+        let (offset, size) = segment.file_range(endian);
+        offset.saturating_add(size)
+    };
+    let expected = segments.iter().map(end).max().unwrap_or(0);
+    if expected > length {
+        return Err(FormatProblem::Truncated { expected, found: length });
+    }
+    Ok(())
+}
+
+fn damaged(error: impl std::fmt::Display) -> FormatProblem {
+    FormatProblem::Damaged { detail: error.to_string() }
+}

@@ -1,0 +1,162 @@
+//! Unloading that is safe and verified, on Linux with glibc.
+//!
+//! # Why unloading crashes elsewhere
+//!
+//! A library leaves traces in threads that are not its own. Rust's standard library inside it registers
+//! destructors for its thread-locals with whatever thread calls it, and a `pthread` key with the
+//! process; the library may start threads, handle signals, register exit handlers. glibc knows of some
+//! of these and silently keeps the library; of others it does not know, unmaps the library, and the
+//! process crashes later, when a thread ends or a signal arrives.
+//!
+//! # What is done about it
+//!
+//! The host sits between the library and glibc. Loading:
+//!
+//! 1. The initializers and finalizers are taken away from the loader, in the private copy
+//!    ([`elf`](super::elf)), so that nothing of the library runs when the loader maps it.
+//! 2. The library's imports of the few functions with which it leaves traces are redirected to the
+//!    host's ([`imports`]), which write them into the library's [`ledger`].
+//! 3. The initializers run.
+//!
+//! Unloading ([`unload`]) works through the ledger: thread-local destructors ([`tls`]), [`threads`],
+//! [`keys`], [`signals`]. Then it looks at the stack of every thread ([`scan`]): the caller promises
+//! that nobody calls the library any more, so a thread that has left it cannot come back. Only then do
+//! the finalizers run and the loader unmaps the library, which is verified ([`object`], [`maps`]).
+//!
+//! A library's private dependencies are treated like itself: what was mapped for its sake gets a ledger
+//! and redirected imports, and what goes with it has to be as clean as the library.
+//!
+//! # What the ledger cannot see
+//!
+//! - Callbacks that the library gave to other libraries or to the host, objects it made, coroutines it
+//!   suspended: the caller vouches that none is used any more.
+//! - Functions that it found with `dlsym` instead of importing them.
+//! - Initializers of private dependencies, which run before their imports are redirected.
+
+mod imports;
+mod keys;
+mod ledger;
+mod maps;
+mod object;
+mod routines;
+mod scan;
+mod signals;
+mod threads;
+mod tls;
+mod unload;
+
+use std::ffi::{CStr, c_void};
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex};
+
+use self::ledger::Ledger;
+use self::object::Object;
+use self::routines::Finalizers;
+use self::signals::Actions;
+use super::elf::{Image, Routines};
+use super::os::Handle;
+use super::stage::Staged;
+use super::{HinderingFacts, NoDelete, OpenError, PinReason, UnloadOutcome, lock};
+
+/// Held while libraries and their dependencies come and go.
+static LOADER: Mutex<()> = Mutex::new(());
+
+/// A private copy that is ready to be loaded.
+pub(super) struct Prepared {
+    pub(super) facts: HinderingFacts,
+    routines: Routines,
+}
+
+/// Checks a private copy, takes its initializers and finalizers from the loader, and clears flags as
+/// the policy says. `original` is for error messages.
+pub(super) fn prepare(
+    original: &Path,
+    staged: &mut Staged,
+    no_delete: NoDelete,
+) -> Result<Prepared, OpenError> {
+    let path = || original.to_path_buf();
+    let mut image = Image::read(staged.file())
+        .map_err(|problem| OpenError::Format { path: path(), problem })?;
+    if image.facts().no_delete && no_delete == NoDelete::Refuse {
+        return Err(OpenError::NoDelete { path: path() });
+    }
+    let mut change = || {
+        if no_delete == NoDelete::Clear {
+            image.clear_no_delete(staged.file())?;
+        }
+        let routines = image.take_routines(staged.file())?;
+        staged.seal()?;
+        Ok(Prepared { facts: image.facts().clone(), routines })
+    };
+    change().map_err(|source| OpenError::Staging {
+        path: path(),
+        directory: staged.path(),
+        source,
+        memory: None,
+    })
+}
+
+/// A library that is mapped, with everything that is known of what it does.
+pub(super) struct Loaded {
+    handle: Handle,
+    /// The library's own ledger first, then those of the libraries it needs.
+    ledgers: Vec<Arc<Ledger>>,
+    /// What signals did before the library was loaded.
+    actions: Actions,
+    finalizers: Finalizers,
+    /// What already stands in the way of ever unmapping it.
+    obstacles: Vec<PinReason>,
+}
+
+impl Loaded {
+    /// Loads the private copy at `path`.
+    ///
+    /// # Safety
+    ///
+    /// The caller vouches for the code in the library and in what it needs, and `prepared` is about
+    /// this file.
+    pub(super) unsafe fn load(path: &Path, prepared: Prepared) -> Result<Self, String> {
+        let Prepared { facts, routines } = prepared;
+        let loader = lock(&LOADER);
+        let actions = Actions::current();
+        let before = object::loaded();
+        // SAFETY: the caller vouches for the code.
+        let handle = unsafe { Handle::open(path) }?;
+        let Some(main) = Object::of_handle(&handle) else {
+            return Err("the loader does not list the library that it just loaded".to_owned());
+        };
+        let (ledgers, mut obstacles) = ledger::open(&main, &before);
+        if facts.no_delete && !facts.no_delete_cleared {
+            obstacles.push(PinReason::NoDelete);
+        }
+        drop(loader);
+        let loaded = Self {
+            handle,
+            ledgers,
+            actions,
+            // SAFETY: the caller vouches that the routines are those of this file.
+            finalizers: unsafe { routines::finalizers(&main, routines) },
+            obstacles,
+        };
+        // SAFETY: the imports are redirected, so this is the moment; the caller vouches for the code
+        // and the routines.
+        unsafe { routines::initialize(&main, routines) };
+        Ok(loaded)
+    }
+
+    /// The address of an exported symbol.
+    pub(super) fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
+        self.handle.symbol(name)
+    }
+
+    /// Unmaps the library if that is safe.
+    ///
+    /// # Safety
+    ///
+    /// Nobody calls the library or uses anything of it any more.
+    pub(super) unsafe fn unload(self) -> UnloadOutcome {
+        // SAFETY: the caller's promise.
+        unsafe { unload::unload(self) }
+    }
+}

@@ -1,0 +1,203 @@
+//! Redirects a library's imports to the host's stand-ins.
+//!
+//! The loader writes the address of every imported function into a slot of the library's own data
+//! (the global offset table, or a variable). This writes another address there; the code stays as it
+//! is. Slots that the loader has made read-only are made writable for the moment.
+
+use std::ffi::{c_int, c_void};
+use std::ops::Range;
+
+use super::ledger;
+use super::object::{Object, page_size, to_usize};
+use super::{keys, threads, tls};
+
+/// The kinds of relocation with which a slot gets a function's plain address (absolute, global
+/// offset table, jump slot).
+const ADDRESS_KINDS: &[u32] = if cfg!(target_arch = "x86_64") {
+    &[1, 6, 7]
+} else if cfg!(target_arch = "aarch64") {
+    &[257, 1025, 1026]
+} else {
+    // Not known here: no import can be redirected, so no library is unmapped.
+    &[]
+};
+
+/// The functions that are stood in for.
+fn stand_ins() -> [(&'static [u8], *const ()); 7] {
+    [
+        (b"__cxa_thread_atexit_impl", tls::register as *const ()),
+        (b"__cxa_thread_atexit", tls::register as *const ()),
+        (b"pthread_key_create", keys::create as *const ()),
+        (b"pthread_key_delete", keys::delete_one as *const ()),
+        (b"pthread_create", threads::create as *const ()),
+        (b"__cxa_atexit", register_at_exit as *const ()),
+        (b"on_exit", register_on_exit as *const ()),
+    ]
+}
+
+/// Redirects the imports of an object; returns those where that failed.
+pub(super) fn redirect(object: &Object) -> Vec<String> {
+    let stand_ins = stand_ins();
+    let mut failed = Vec::new();
+    let mut slots = Vec::new();
+    for relocation in relocations(object) {
+        let Some(name) = import_name(object, &relocation) else { continue };
+        let Some((_, stand_in)) = stand_ins.iter().find(|(known, _)| *known == name) else {
+            continue;
+        };
+        let slot = object.base + to_usize(relocation.r_offset);
+        let writable = |range: &Range<usize>| {
+            range.contains(&slot) && slot + size_of::<usize>() <= range.end
+        };
+        if is_address(&relocation) && object.writable.iter().any(writable) {
+            slots.push((slot, *stand_in));
+        } else {
+            failed.push(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+    if let Err(error) = write(object, &slots) {
+        tracing::debug!("cannot redirect imports: {error}");
+        failed.extend(slots.iter().map(|(_, stand_in)| {
+            let known = stand_ins.iter().find(|(_, other)| other == stand_in);
+            String::from_utf8_lossy(known.map_or(b"", |(name, _)| name)).into_owned()
+        }));
+    }
+    failed
+}
+
+/// The object's relocations, those for functions included.
+fn relocations(object: &Object) -> Vec<libc::Elf64_Rela> {
+    const DT_PLTRELSZ: i64 = 2;
+    const DT_RELA: i64 = 7;
+    const DT_RELASZ: i64 = 8;
+    const DT_JMPREL: i64 = 23;
+    let mut all = Vec::new();
+    for (table, size) in [(DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)] {
+        let table = object.dynamic_address(table);
+        let size = object.dynamic_value(size);
+        if let (Some(table), Some(size)) = (table, size) {
+            let count = size / size_of::<libc::Elf64_Rela>();
+            let table = table as *const libc::Elf64_Rela;
+            // SAFETY: the loader has applied this very table of this very object, which is mapped.
+            all.extend_from_slice(unsafe { std::slice::from_raw_parts(table, count) });
+        }
+    }
+    all
+}
+
+/// The name of the symbol that a relocation takes from elsewhere.
+fn import_name<'o>(object: &'o Object, relocation: &libc::Elf64_Rela) -> Option<&'o [u8]> {
+    const DT_SYMTAB: i64 = 6;
+    let index = to_usize(relocation.r_info >> 32);
+    if index == 0 {
+        return None;
+    }
+    let table = object.dynamic_address(DT_SYMTAB)? as *const libc::Elf64_Sym;
+    // SAFETY: the loader has looked this symbol up in this table.
+    let symbol = unsafe { table.add(index).read() };
+    let imported = symbol.st_shndx == 0;
+    let name = usize::try_from(symbol.st_name).ok()?;
+    if imported { Some(object.dynamic_string(name)?.to_bytes()) } else { None }
+}
+
+/// Whether the loader wrote the symbol's plain address.
+fn is_address(relocation: &libc::Elf64_Rela) -> bool {
+    #[allow(clippy::cast_possible_truncation, reason = "the kind is the lower half")]
+    let kind = relocation.r_info as u32;
+    ADDRESS_KINDS.contains(&kind) && relocation.r_addend == 0
+}
+
+/// Writes the addresses into their slots.
+fn write(object: &Object, slots: &[(usize, *const ())]) -> std::io::Result<()> {
+    let read_only = &object.read_only_after_relocation;
+    let _writable = if slots.iter().any(|(slot, _)| read_only.contains(slot)) {
+        Some(MadeWritable::new(read_only.clone())?)
+    } else {
+        None
+    };
+    for &(slot, address) in slots {
+        let slot = slot as *mut *const ();
+        // SAFETY: the slot is in a writable part of an object that was just loaded and that no code
+        // runs in yet; the loader has written an address of the same type of function there.
+        unsafe { slot.write_volatile(address) };
+    }
+    Ok(())
+}
+
+/// Memory that is writable until this is dropped, and read-only before and after.
+struct MadeWritable(Range<usize>);
+
+impl MadeWritable {
+    fn new(range: Range<usize>) -> std::io::Result<Self> {
+        debug_assert!(range.start % page_size() == 0);
+        protect(&range, libc::PROT_READ | libc::PROT_WRITE)?;
+        Ok(Self(range))
+    }
+}
+
+impl Drop for MadeWritable {
+    fn drop(&mut self) {
+        if let Err(error) = protect(&self.0, libc::PROT_READ) {
+            tracing::warn!("a library's imports stay writable: {error}");
+        }
+    }
+}
+
+fn protect(range: &Range<usize>, access: c_int) -> std::io::Result<()> {
+    // SAFETY: the pages are those of one object's read-only data, which may always be read, and is
+    // written only by `write`.
+    match unsafe { libc::mprotect(range.start as *mut c_void, range.len(), access) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+unsafe extern "C" {
+    fn __cxa_atexit(
+        function: unsafe extern "C" fn(*mut c_void),
+        argument: *mut c_void,
+        object: *mut c_void,
+    ) -> c_int;
+    fn on_exit(
+        function: unsafe extern "C" fn(c_int, *mut c_void),
+        argument: *mut c_void,
+    ) -> c_int;
+}
+
+/// Stands in for `__cxa_atexit`, to which `atexit` and C++ statics lead. glibc calls those functions
+/// when the object they belong to is unloaded; what belongs to no object stays for ever.
+///
+/// # Safety
+///
+/// As for `__cxa_atexit`.
+unsafe extern "C" fn register_at_exit(
+    function: unsafe extern "C" fn(*mut c_void),
+    argument: *mut c_void,
+    object: *mut c_void,
+) -> c_int {
+    if ledger::of_address(object as usize).is_none() {
+        count_exit_handler(function as *const () as usize);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { __cxa_atexit(function, argument, object) }
+}
+
+/// Stands in for `on_exit`, which glibc never connects with an object.
+///
+/// # Safety
+///
+/// As for `on_exit`.
+unsafe extern "C" fn register_on_exit(
+    function: unsafe extern "C" fn(c_int, *mut c_void),
+    argument: *mut c_void,
+) -> c_int {
+    count_exit_handler(function as *const () as usize);
+    // SAFETY: the caller's promise.
+    unsafe { on_exit(function, argument) }
+}
+
+fn count_exit_handler(function: usize) {
+    if let Some(ledger) = ledger::of_address(function) {
+        ledger.with(|entries| entries.exit_handlers += 1);
+    }
+}

@@ -1,0 +1,136 @@
+//! What each library did that outlasts a call: one ledger per mapped object.
+
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::super::lock;
+use super::keys::Key;
+use super::object::{self, Object};
+use super::threads::{Started, Thread};
+use super::{PinReason, imports};
+
+/// The ledger of one object. It is shared by the libraries that need the object.
+pub(super) struct Ledger {
+    pub(super) object: Object,
+    entries: Mutex<Entries>,
+    /// How many opened libraries this object belongs to.
+    users: AtomicUsize,
+}
+
+/// What the object did and has not undone.
+#[derive(Default)]
+pub(super) struct Entries {
+    /// Thread-specific data keys.
+    pub(super) keys: Vec<Key>,
+    /// Threads that it started.
+    pub(super) threads: Started,
+    /// Threads that are running one of its thread-local destructors.
+    pub(super) destructors_running: Vec<Thread>,
+    /// Functions to be called at exit that glibc does not connect with it.
+    pub(super) exit_handlers: usize,
+}
+
+/// All ledgers. Read by the redirected imports, so it is locked only for moments.
+static LEDGERS: RwLock<Vec<Arc<Ledger>>> = RwLock::new(Vec::new());
+
+impl Ledger {
+    /// Looks at or changes the entries.
+    pub(super) fn with<R>(&self, change: impl FnOnce(&mut Entries) -> R) -> R {
+        change(&mut lock(&self.entries))
+    }
+
+    /// Gives up one library's use; whether it was the last.
+    pub(super) fn leave(&self) -> bool {
+        self.users.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Takes back [`leave`](Self::leave).
+    pub(super) fn stay(&self) {
+        self.users.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether exactly one opened library uses the object.
+    pub(super) fn has_one_user(&self) -> bool {
+        self.users.load(Ordering::Acquire) == 1
+    }
+}
+
+/// The ledger of the object that has this address.
+pub(super) fn of_address(address: usize) -> Option<Arc<Ledger>> {
+    let ledgers = LEDGERS.read().unwrap_or_else(PoisonError::into_inner);
+    ledgers.iter().find(|ledger| ledger.object.range.contains(&address)).cloned()
+}
+
+/// All ledgers that are open.
+pub(super) fn all() -> Vec<Arc<Ledger>> {
+    LEDGERS.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Opens a ledger for a library that was just loaded and for every object that was loaded for its
+/// sake, and redirects their imports. Those that already have one are joined.
+///
+/// Returned are the ledgers, the library's own first, and what could not be redirected.
+pub(super) fn open(main: &Object, before: &[Object]) -> (Vec<Arc<Ledger>>, Vec<PinReason>) {
+    let mut ledgers = Vec::new();
+    let mut obstacles = Vec::new();
+    for object in closure(main) {
+        let known = of_address(object.dynamic);
+        if known.is_none() && before.contains(&object) {
+            // It was here before any library was: it belongs to the host, and stays.
+            continue;
+        }
+        let ledger = known.unwrap_or_else(|| {
+            let ledger = Arc::new(Ledger {
+                object,
+                entries: Mutex::default(),
+                users: AtomicUsize::new(0),
+            });
+            LEDGERS.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&ledger));
+            let failed = imports::redirect(&ledger.object);
+            obstacles.extend(
+                failed.into_iter().map(|symbol| PinReason::ImportNotRedirected { symbol }),
+            );
+            ledger
+        });
+        ledger.stay();
+        ledgers.push(ledger);
+    }
+    (ledgers, obstacles)
+}
+
+/// Closes the ledger of an object that is not loaded any more.
+pub(super) fn close(ledger: &Arc<Ledger>) {
+    let mut ledgers = LEDGERS.write().unwrap_or_else(PoisonError::into_inner);
+    ledgers.retain(|other| !Arc::ptr_eq(other, ledger));
+}
+
+/// A library and all that it needs, directly or indirectly.
+fn closure(main: &Object) -> Vec<Object> {
+    const DT_NEEDED: i64 = 1;
+    let mut others = object::loaded();
+    others.retain(|object| object.dynamic != main.dynamic);
+    let mut found = vec![main.clone()];
+    let mut next = 0;
+    while let Some(object) = found.get(next).cloned() {
+        let needed = object.dynamic_entries().filter(|entry| entry.tag == DT_NEEDED);
+        for name in needed.filter_map(|entry| object.dynamic_string(object::to_usize(entry.value)))
+        {
+            if let Some(index) = others.iter().position(|other| answers_to(other, name)) {
+                found.push(others.swap_remove(index));
+            }
+        }
+        next += 1;
+    }
+    found
+}
+
+/// Whether the loader takes this object for the one that is needed under this name.
+fn answers_to(object: &Object, name: &CStr) -> bool {
+    const DT_SONAME: i64 = 14;
+    let soname = object.dynamic_value(DT_SONAME).and_then(|name| object.dynamic_string(name));
+    let path = object.path.to_bytes();
+    soname == Some(name)
+        || path == name.to_bytes()
+        || path.rsplit(|&byte| byte == b'/').next() == Some(name.to_bytes())
+}

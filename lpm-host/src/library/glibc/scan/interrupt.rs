@@ -1,0 +1,238 @@
+//! Interrupts a thread, which then walks its own stack by the unwind tables.
+
+use std::ffi::{c_int, c_void};
+use std::fs;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a walk found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Walk {
+    /// It got to the start of the thread without meeting the code.
+    Outside,
+    /// It met the code.
+    Inside,
+    /// It did not get to the start of the thread, or did not take place.
+    Unknown,
+}
+
+/// Walks the stack of the current thread.
+pub(super) fn walk_own_stack(text: &[Range<usize>]) -> Walk {
+    let mut steps = Steps { text, inside: false, last: usize::MAX };
+    // SAFETY: `step` gets what it expects, and the unwinder calls it only before it returns.
+    unsafe { _Unwind_Backtrace(step, (&raw mut steps).cast()) };
+    match steps {
+        Steps { inside: true, .. } => Walk::Inside,
+        // Where a thread starts, the tables say that there is no caller. A function without tables
+        // ends the walk, too, but has an address.
+        Steps { last: 0, .. } => Walk::Outside,
+        Steps { .. } => Walk::Unknown,
+    }
+}
+
+/// Has another thread walk its stack. Only one thread may ask at a time.
+pub(super) fn walk_stack_of(thread: libc::pid_t, text: &[Range<usize>]) -> Walk {
+    let Some(signal) = claim_signal() else { return Walk::Unknown };
+    if !unwinding_takes_no_locks() || blocks(thread, signal) {
+        return Walk::Unknown;
+    }
+    // The unwinder sets itself up on its first use, which must not happen in a signal handler.
+    walk_own_stack(&[]);
+    ask(thread, signal, text)
+}
+
+/// Where one request stands. The upper half names the thread that is asked; the lower half counts the
+/// requests, above the bits that say how far this one is.
+static REQUEST: AtomicU64 = AtomicU64::new(IDLE);
+
+/// The code to look for. Valid from `ASKED` until an answer is there, or the request is taken back.
+static TEXT: AtomicPtr<Text> = AtomicPtr::new(ptr::null_mut());
+
+/// A slice that is lent without the compiler's help.
+struct Text(*const [Range<usize>]);
+
+const STAGE: u64 = 0b111;
+const IDLE: u64 = 0;
+const ASKED: u64 = 1;
+const WALKING: u64 = 2;
+const OUTSIDE: u64 = 3;
+const INSIDE: u64 = 4;
+const UNKNOWN: u64 = 5;
+
+fn ask(thread: libc::pid_t, signal: c_int, text: &[Range<usize>]) -> Walk {
+    /// How long a thread that runs may take to notice the signal.
+    const PATIENCE: Duration = Duration::from_millis(100);
+
+    let count = (REQUEST.load(Ordering::Relaxed) + STAGE + 1) & 0xffff_ffff & !STAGE;
+    let request = (u64::from(thread.unsigned_abs()) << 32) | count;
+    let mut text = Text(text);
+    TEXT.store(&raw mut text, Ordering::Relaxed);
+    REQUEST.store(request | ASKED, Ordering::Release);
+
+    // SAFETY: no memory is involved; the signal has a handler, this module's.
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) } == 0;
+    let asked = Instant::now();
+    loop {
+        match REQUEST.load(Ordering::Acquire) & STAGE {
+            OUTSIDE => return Walk::Outside,
+            INSIDE => return Walk::Inside,
+            UNKNOWN => return Walk::Unknown,
+            ASKED if !sent || asked.elapsed() > PATIENCE => {
+                let (from, to) = (request | ASKED, request | IDLE);
+                let taken_back =
+                    REQUEST.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+                if taken_back.is_ok() {
+                    return Walk::Unknown;
+                }
+            }
+            // `WALKING`, too: `text` must stay until the walk is over, which does not wait for
+            // anybody.
+            _ => thread::sleep(Duration::from_micros(20)),
+        }
+    }
+}
+
+/// The signal handler. Only touches what a signal handler may: atomics, and the unwinder, which does
+/// not lock (see [`unwinding_takes_no_locks`]).
+extern "C" fn answer(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut c_void) {
+    let request = REQUEST.load(Ordering::Acquire);
+    // SAFETY: no preconditions.
+    let thread = unsafe { libc::gettid() };
+    if request & STAGE != ASKED || request >> 32 != u64::from(thread.unsigned_abs()) {
+        return;
+    }
+    let walking = (request & !STAGE) | WALKING;
+    let taken =
+        REQUEST.compare_exchange(request, walking, Ordering::AcqRel, Ordering::Relaxed);
+    if taken.is_err() {
+        return;
+    }
+    // SAFETY: the address is that of this thread's own `errno`.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { errno.read() };
+    // SAFETY: the request was taken from `ASKED` to `WALKING`, so that who asked keeps the text.
+    let Text(text) = unsafe { &*TEXT.load(Ordering::Relaxed) };
+    // SAFETY: as above.
+    let text = unsafe { &**text };
+    // SAFETY: the kernel passes the interrupted registers.
+    let context = unsafe { &*context.cast::<libc::ucontext_t>() };
+    let stage = match walk_own_stack(text) {
+        Walk::Inside => INSIDE,
+        Walk::Outside if !about_to_call(context, text) => OUTSIDE,
+        _ => UNKNOWN,
+    };
+    REQUEST.store((request & !STAGE) | stage, Ordering::Release);
+    // SAFETY: as above.
+    unsafe { errno.write(before) };
+}
+
+/// Whether a register that does not outlive a call holds an address of the code: glibc, at the end of
+/// a thread, may be about to call a destructor whose key was deleted a moment ago.
+fn about_to_call(context: &libc::ucontext_t, text: &[Range<usize>]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let registers = {
+        use libc::{REG_R8, REG_R9, REG_R10, REG_R11, REG_RAX, REG_RCX, REG_RDI, REG_RDX, REG_RSI};
+        let scratch = [
+            REG_RAX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11,
+        ];
+        scratch.map(|index| context.uc_mcontext.gregs[index.unsigned_abs() as usize].cast_unsigned())
+    };
+    #[cfg(target_arch = "aarch64")]
+    let registers = context.uc_mcontext.regs[..19].iter().copied();
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let registers = {
+        // Nothing is unmapped there anyway, see `imports`.
+        let _ = context;
+        std::iter::empty::<u64>()
+    };
+    registers.into_iter().any(|value| {
+        usize::try_from(value).is_ok_and(|value| text.iter().any(|range| range.contains(&value)))
+    })
+}
+
+/// What a walk has seen.
+struct Steps<'a> {
+    text: &'a [Range<usize>],
+    inside: bool,
+    /// The address of the last instruction.
+    last: usize,
+}
+
+extern "C" fn step(frame: *mut c_void, steps: *mut c_void) -> c_int {
+    const GO_ON: c_int = 0;
+    // SAFETY: `walk_own_stack` passes this.
+    let steps = unsafe { &mut *steps.cast::<Steps<'_>>() };
+    // SAFETY: the unwinder passes its own frame.
+    let address = unsafe { _Unwind_GetIP(frame) };
+    // An address to return to may be just after the last instruction of the code.
+    steps.inside |=
+        steps.text.iter().any(|range| range.contains(&address) || range.end == address);
+    steps.last = address;
+    GO_ON
+}
+
+unsafe extern "C" {
+    fn _Unwind_Backtrace(
+        step: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
+        data: *mut c_void,
+    ) -> c_int;
+    fn _Unwind_GetIP(frame: *mut c_void) -> usize;
+}
+
+/// Whether the unwinder finds its tables without a lock, so that it may be used in a signal handler:
+/// since glibc 2.35.
+fn unwinding_takes_no_locks() -> bool {
+    // SAFETY: the name is a C string.
+    !unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) }.is_null()
+}
+
+/// Whether the thread holds the signal back. It would get it later, to no use.
+fn blocks(thread: libc::pid_t, signal: c_int) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/self/task/{thread}/status")) else {
+        return false;
+    };
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
+}
+
+/// A real-time signal that nobody uses, handled by [`answer`] from now on: one that comes late must
+/// find a handler, or it would end the process.
+fn claim_signal() -> Option<c_int> {
+    static CLAIMED: AtomicI32 = AtomicI32::new(0);
+    let ours = answer as *const () as usize;
+    let claimed = CLAIMED.load(Ordering::Relaxed);
+    if claimed != 0 && handler(claimed) == Some(ours) {
+        return Some(claimed);
+    }
+    let unused = (libc::SIGRTMIN()..=libc::SIGRTMAX())
+        .rev()
+        .find(|&signal| handler(signal) == Some(libc::SIG_DFL))?;
+    // SAFETY: all zeros is a value of this plain structure.
+    let mut action = unsafe { MaybeUninit::<libc::sigaction>::zeroed().assume_init() };
+    action.sa_sigaction = ours;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+    // SAFETY: `answer` is a handler of the three-argument kind, as the flags say.
+    match unsafe { libc::sigaction(unused, &action, ptr::null_mut()) } {
+        0 => {
+            CLAIMED.store(unused, Ordering::Relaxed);
+            Some(unused)
+        }
+        _ => None,
+    }
+}
+
+fn handler(signal: c_int) -> Option<usize> {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: this only asks, and writes the answer into `action`.
+    match unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } {
+        // SAFETY: it was written.
+        0 => Some(unsafe { action.assume_init() }.sa_sigaction),
+        _ => None,
+    }
+}

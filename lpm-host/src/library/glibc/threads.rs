@@ -1,0 +1,159 @@
+//! Threads that a library started and that may still be running.
+//!
+//! A thread counts from the call that starts it until the kernel forgets it: after its function has
+//! returned, destructors of the library may still run on it.
+
+use std::collections::BTreeMap;
+use std::ffi::{c_int, c_void};
+use std::fs;
+use std::sync::Arc;
+
+use super::super::ThreadLabel;
+use super::ledger::{self, Ledger};
+
+/// A thread of this process, told from a later one that gets the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Thread {
+    id: libc::pid_t,
+    /// In clock ticks since the system was started; 0 if that could not be read.
+    started: u64,
+}
+
+/// The threads of one library.
+#[derive(Default)]
+pub(super) struct Started {
+    threads: BTreeMap<libc::pid_t, u64>,
+    /// Threads whose start was asked for and that have not got as far as telling who they are.
+    starting: usize,
+    /// When there are more threads than this, those that ended are forgotten.
+    next_cleaning: usize,
+}
+
+impl Thread {
+    /// The thread that asks.
+    pub(super) fn current() -> Self {
+        // SAFETY: no preconditions.
+        let id = unsafe { libc::gettid() };
+        Self { id, started: start_time(id).unwrap_or(0) }
+    }
+
+    /// Whether the kernel still knows the thread.
+    fn is_alive(self) -> bool {
+        match start_time(self.id) {
+            Some(started) => self.started == 0 || self.started == started,
+            // Without /proc one can only ask whether somebody has the number.
+            None => exists(self.id),
+        }
+    }
+
+    pub(super) fn label(self) -> ThreadLabel {
+        label(self.id)
+    }
+}
+
+impl Started {
+    /// The threads that have not ended.
+    pub(super) fn alive(&mut self) -> Vec<Thread> {
+        self.threads.retain(|&id, &mut started| Thread { id, started }.is_alive());
+        self.threads.iter().map(|(&id, &started)| Thread { id, started }).collect()
+    }
+
+    /// How many threads are on their way into being.
+    pub(super) fn starting(&self) -> usize {
+        self.starting
+    }
+
+    fn add(&mut self, thread: Thread) {
+        // A library that starts a thread per request must not fill the memory.
+        if self.threads.len() >= self.next_cleaning {
+            let alive = self.alive().len();
+            self.next_cleaning = (2 * alive).max(64);
+        }
+        self.threads.insert(thread.id, thread.started);
+    }
+}
+
+/// How an operator finds the thread of this number.
+pub(super) fn label(id: libc::pid_t) -> ThreadLabel {
+    let name = fs::read(format!("/proc/self/task/{id}/comm")).unwrap_or_default();
+    let name = String::from_utf8_lossy(name.trim_ascii_end()).into_owned();
+    ThreadLabel { id: u64::try_from(id).unwrap_or_default(), name }
+}
+
+/// When the thread was started, in clock ticks since the system was.
+fn start_time(id: libc::pid_t) -> Option<u64> {
+    let status = fs::read(format!("/proc/self/task/{id}/stat")).ok()?;
+    // The name, in parentheses, may contain anything; the start is the 20th field after it.
+    let name_end = status.iter().rposition(|&byte| byte == b')')?;
+    let after = std::str::from_utf8(status.get(name_end + 1..)?).ok()?;
+    after.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+fn exists(id: libc::pid_t) -> bool {
+    // SAFETY: signal 0 is not sent; it only asks whether it could be.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), id, 0) == 0 }
+}
+
+/// A thread's function. A thread that is cancelled, or that calls `pthread_exit`, unwinds out of it.
+pub(super) type Function = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
+
+/// What the new thread has to know.
+struct Start {
+    function: Function,
+    argument: *mut c_void,
+    ledger: Arc<Ledger>,
+}
+
+unsafe extern "C" {
+    // `libc` declares the function as one that does not unwind.
+    fn pthread_create(
+        thread: *mut libc::pthread_t,
+        attributes: *const libc::pthread_attr_t,
+        function: Function,
+        argument: *mut c_void,
+    ) -> c_int;
+}
+
+/// Stands in for `pthread_create`.
+///
+/// # Safety
+///
+/// As for `pthread_create`.
+pub(super) unsafe extern "C" fn create(
+    thread: *mut libc::pthread_t,
+    attributes: *const libc::pthread_attr_t,
+    function: Function,
+    argument: *mut c_void,
+) -> c_int {
+    let Some(ledger) = ledger::of_address(function as *const () as usize) else {
+        // A function of the host or of the C library, handed on by the library.
+        // SAFETY: the caller's promise.
+        return unsafe { pthread_create(thread, attributes, function, argument) };
+    };
+    ledger.with(|entries| entries.threads.starting += 1);
+    let start = Start { function, argument, ledger: Arc::clone(&ledger) };
+    let start = Box::into_raw(Box::new(start)).cast();
+    // SAFETY: the caller's promise; `begin` gets what it expects.
+    let error = unsafe { pthread_create(thread, attributes, begin, start) };
+    if error != 0 {
+        ledger.with(|entries| entries.threads.starting -= 1);
+        // SAFETY: there is no thread that got it.
+        drop(unsafe { Box::from_raw(start.cast::<Start>()) });
+    }
+    error
+}
+
+/// The first thing that runs on a thread of a library.
+unsafe extern "C-unwind" fn begin(start: *mut c_void) -> *mut c_void {
+    // SAFETY: `create` made it for this thread alone.
+    let start = unsafe { Box::from_raw(start.cast::<Start>()) };
+    start.ledger.with(|entries| {
+        entries.threads.add(Thread::current());
+        entries.threads.starting -= 1;
+    });
+    let Start { function, argument, ledger } = *start;
+    // Nothing may be left to drop when the thread unwinds through here.
+    drop(ledger);
+    // SAFETY: whoever called `pthread_create` vouches for its function and argument.
+    unsafe { function(argument) }
+}

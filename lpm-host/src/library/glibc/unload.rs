@@ -1,0 +1,168 @@
+//! The last steps in the life of a library.
+//!
+//! Up to the finalizers every step can still end in [`Pinned`](UnloadOutcome::Pinned) with the library
+//! in working order. Afterwards nothing of it runs any more, and the loader only unmaps it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::super::os::Handle;
+use super::super::{PinReason, ThreadLabel, UnloadOutcome, lock};
+use super::ledger::{self, Ledger};
+use super::object::Object;
+use super::maps::{self, Mapping};
+use super::{Loaded, keys, scan, tls};
+
+/// How long threads and destructors that are about to end are waited for.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Unmaps the library if that is safe.
+///
+/// # Safety
+///
+/// Nobody calls the library or uses anything of it any more.
+pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
+    let Loaded { handle, ledgers, actions, finalizers, obstacles } = library;
+
+    // What may end soon is waited for before others who load and unload have to wait, too.
+    let (leaving, _) = split(&ledgers);
+    run_destructors(&leaving);
+    let reasons = [obstacles, wait_until_quiet(&leaving)].concat();
+    if !reasons.is_empty() {
+        return UnloadOutcome::Pinned { reasons };
+    }
+
+    let _loader = lock(&super::LOADER);
+    let (leaving, staying) = split(&ledgers);
+    let ranges: Vec<_> = leaving.iter().map(|ledger| ledger.object.range.clone()).collect();
+    let text: Vec<_> = leaving.iter().flat_map(|ledger| ledger.object.text.clone()).collect();
+
+    // From here on, nothing that a thread does by itself leads into the library.
+    let signals = actions.put_back(&ranges);
+    let destructors = tls::forget(&leaving);
+    let keys = keys::delete(&leaving);
+    tracing::debug!(?signals, destructors, keys, "took back what the library left behind");
+
+    let reasons = [wait_until_quiet(&leaving), scan::threads_inside(&text)].concat();
+    if !reasons.is_empty() {
+        return UnloadOutcome::Pinned { reasons };
+    }
+
+    // SAFETY: the library is mapped, and the caller promises that nobody else uses it.
+    unsafe { finalizers.run() };
+    // Finalizers are code like any other, and may have left something behind again.
+    run_destructors(&leaving);
+    tls::forget(&leaving);
+    keys::delete(&leaving);
+    actions.put_back(&ranges);
+    let reasons = wait_until_quiet(&leaving);
+    if !reasons.is_empty() {
+        return UnloadOutcome::Pinned { reasons };
+    }
+
+    let mapped = leaving.first().map(|library| Mapped::of(&library.object));
+    // SAFETY: the finalizers have run and left nothing behind, no thread is inside, and the caller
+    // promises that none enters.
+    if let Err(message) = unsafe { handle.close() } {
+        tracing::warn!("the loader could not close a library: {message}");
+    }
+    verify(&leaving, &staying, mapped)
+}
+
+/// The ledgers of the objects that go when the library goes, its own first, and of those that stay
+/// because other libraries need them.
+fn split(ledgers: &[Arc<Ledger>]) -> (Vec<Arc<Ledger>>, Vec<Arc<Ledger>>) {
+    ledgers.iter().cloned().partition(|ledger| ledger.has_one_user())
+}
+
+/// Does for the current thread what its end would do.
+fn run_destructors(leaving: &[Arc<Ledger>]) {
+    tls::run_on_current_thread(leaving);
+    keys::run_on_current_thread(leaving);
+    // Such destructors may use thread-locals.
+    tls::run_on_current_thread(leaving);
+}
+
+/// Waits until no thread of these objects is left and no destructor of theirs is running; returns what
+/// is still there.
+fn wait_until_quiet(leaving: &[Arc<Ledger>]) -> Vec<PinReason> {
+    let begun = Instant::now();
+    let mut pause = Duration::from_micros(50);
+    loop {
+        let reasons: Vec<_> = leaving.iter().flat_map(|ledger| unrest(ledger)).collect();
+        if reasons.is_empty() || begun.elapsed() > PATIENCE {
+            return reasons;
+        }
+        thread::sleep(pause);
+        pause = (2 * pause).min(Duration::from_millis(5));
+    }
+}
+
+fn unrest(ledger: &Ledger) -> Vec<PinReason> {
+    ledger.with(|entries| {
+        let mut reasons = Vec::new();
+        for thread in entries.threads.alive() {
+            reasons.push(PinReason::ThreadRunning(thread.label()));
+        }
+        for _ in 0..entries.threads.starting() {
+            reasons.push(PinReason::ThreadRunning(ThreadLabel { id: 0, name: String::new() }));
+        }
+        for thread in &entries.destructors_running {
+            reasons.push(PinReason::DestructorRunning(thread.label()));
+        }
+        if entries.exit_handlers > 0 {
+            reasons.push(PinReason::ExitHandlers { count: entries.exit_handlers });
+        }
+        reasons
+    })
+}
+
+/// What the kernel has mapped of an object's file.
+struct Mapped(Vec<Mapping>);
+
+impl Mapped {
+    fn of(object: &Object) -> Self {
+        let mut mappings = maps::mappings().unwrap_or_default();
+        mappings.retain(|mapping| mapping.is_of_a_file() && mapping.overlaps(&object.range));
+        Self(mappings)
+    }
+
+    /// What of this is still mapped in its place.
+    fn left(&self) -> Option<PathBuf> {
+        let now = maps::mappings().unwrap_or_default();
+        let still = |before: &&Mapping| now.iter().any(|mapping| mapping.same_file(before));
+        self.0.iter().find(still).map(|mapping| PathBuf::from(&mapping.file))
+    }
+}
+
+/// Makes sure that the library is gone, and closes the ledgers of what is.
+fn verify(leaving: &[Arc<Ledger>], staying: &[Arc<Ledger>], mapped: Option<Mapped>) -> UnloadOutcome {
+    for ledger in leaving.iter().chain(staying) {
+        ledger.leave();
+    }
+    let Some((library, dependencies)) = leaving.split_first() else {
+        // The library itself has no other user.
+        return UnloadOutcome::Pinned { reasons: vec![PinReason::StillLoaded] };
+    };
+    if library.object.is_loaded() {
+        // Once whatever keeps it lets go, any unrelated `dlclose` could unmap it, with no check
+        // at all. So it is taken again, and never given back.
+        let taken = Handle::open_again(&library.object.path);
+        tracing::debug!(again = taken.is_some(), "the loader kept a library");
+        library.stay();
+        return UnloadOutcome::Pinned { reasons: vec![PinReason::StillLoaded] };
+    }
+    ledger::close(library);
+    for dependency in dependencies {
+        // One may stay for reasons of its own, and goes on being watched.
+        if !dependency.object.is_loaded() {
+            ledger::close(dependency);
+        }
+    }
+    match mapped.and_then(|mapped| mapped.left()) {
+        None => UnloadOutcome::Unmapped,
+        Some(file) => UnloadOutcome::Pinned { reasons: vec![PinReason::StillMapped { file }] },
+    }
+}

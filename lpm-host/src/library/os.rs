@@ -1,0 +1,11 @@
+//! The system's loader: the same names on every platform.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+pub(super) use unix::{Handle, lock_exclusively};
+#[cfg(windows)]
+pub(super) use windows::Handle;

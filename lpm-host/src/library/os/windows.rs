@@ -1,0 +1,1 @@
+//! `LoadLibrary` and its relatives.

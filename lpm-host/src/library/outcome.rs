@@ -1,0 +1,202 @@
+//! What became of a library that was to be unloaded.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What became of a library that was to be unloaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnloadOutcome {
+    /// Nothing of the library is mapped any more: the loader does not list it, and (on Linux)
+    /// neither does the kernel.
+    Unmapped,
+
+    /// The library stays mapped until the process ends and is never called again: unmapping it
+    /// could have crashed the process, or the platform did not unmap it.
+    Pinned {
+        /// Everything that was found to stand in the way; never empty.
+        reasons: Vec<PinReason>,
+    },
+}
+
+impl fmt::Display for UnloadOutcome {
+    /// "unmapped", or "stays mapped" with all reasons, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unmapped => f.write_str("unmapped"),
+            Self::Pinned { reasons } => {
+                f.write_str("stays mapped: ")?;
+                for (index, reason) in reasons.iter().enumerate() {
+                    write!(f, "{}{reason}", if index == 0 { "" } else { "; " })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Something that keeps a library mapped. [`Display`](fmt::Display) gives one line for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PinReason {
+    /// A thread that the library started has not ended.
+    ThreadRunning(ThreadLabel),
+
+    /// A thread has a function of the library on its stack.
+    CodeOnStack(ThreadLabel),
+
+    /// It could not be told whether a thread has a function of the library on its stack.
+    StackUnknown(ThreadLabel),
+
+    /// A thread is running the destructor of one of the library's thread-locals.
+    DestructorRunning(ThreadLabel),
+
+    /// The library registered functions that run at exit and that cannot be unregistered.
+    ExitHandlers {
+        /// How many.
+        count: usize,
+    },
+
+    /// Calls into the library did not return in time.
+    CallsInside {
+        /// How many calls are still inside.
+        count: usize,
+        /// How long they were waited for.
+        waited: Duration,
+    },
+
+    /// Objects made by the library are still held.
+    ObjectsHeld {
+        /// How many holders there are.
+        count: usize,
+    },
+
+    /// The LPM's `deinitialize` did not return in time.
+    DeinitializeOverdue {
+        /// How long it was waited for.
+        limit: Duration,
+    },
+
+    /// The unloading itself did not end in time; it may go on, but nobody waits for it.
+    UnloadDeadline {
+        /// How long it was waited for.
+        limit: Duration,
+    },
+
+    /// The thread that unloads could not be started.
+    NoThread {
+        /// What the system says.
+        error: String,
+    },
+
+    /// The unloading was asked for by code of the library itself, which would have to return into
+    /// the library afterwards.
+    AskedFromInside,
+
+    /// The library bears the flag `DF_1_NODELETE`, with which the loader never unmaps it.
+    NoDelete,
+
+    /// The library has `STB_GNU_UNIQUE` symbols, for whose sake the loader never unmaps it.
+    UniqueSymbols {
+        /// How many.
+        count: usize,
+    },
+
+    /// One of the library's imports could not be redirected, so that what the library did with it
+    /// is unknown.
+    ImportNotRedirected {
+        /// The imported symbol.
+        symbol: String,
+    },
+
+    /// The loader kept the library loaded for a reason of its own: somebody else opened it too, or
+    /// another library depends on it.
+    StillLoaded,
+
+    /// The loader forgot the library, yet the kernel still lists a mapping of it.
+    StillMapped {
+        /// The file that is mapped.
+        file: PathBuf,
+    },
+
+    /// What has to be checked before unmapping cannot be read.
+    CannotVerify {
+        /// What could not be read, and why.
+        what: String,
+    },
+
+    /// This platform does not make it possible to tell that unmapping is safe.
+    Platform {
+        /// What is missing.
+        why: &'static str,
+    },
+}
+
+impl fmt::Display for PinReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ThreadRunning(thread) => {
+                write!(f, "{thread}, started by the library, is still running")
+            }
+            Self::CodeOnStack(thread) => write!(f, "{thread} is inside a function of the library"),
+            Self::StackUnknown(thread) => {
+                write!(f, "{thread} could not be shown to be outside the library")
+            }
+            Self::DestructorRunning(thread) => {
+                write!(f, "{thread} is running a thread-local destructor of the library")
+            }
+            Self::ExitHandlers { count } => {
+                write!(f, "{count} exit handlers of the library cannot be unregistered")
+            }
+            Self::CallsInside { count, waited } => {
+                write!(f, "{count} calls into the library did not return within {waited:?}")
+            }
+            Self::ObjectsHeld { count } => {
+                write!(f, "objects of the library are still held in {count} places")
+            }
+            Self::DeinitializeOverdue { limit } => {
+                write!(f, "deinitialize did not return within {limit:?}")
+            }
+            Self::UnloadDeadline { limit } => write!(f, "unloading did not end within {limit:?}"),
+            Self::NoThread { error } => write!(f, "no thread to unload it on: {error}"),
+            Self::AskedFromInside => f.write_str("code of the library itself asked to unload it"),
+            Self::NoDelete => {
+                f.write_str("the library is linked as not to be unloaded (DF_1_NODELETE)")
+            }
+            Self::UniqueSymbols { count } => write!(
+                f,
+                "the library has {count} GNU_UNIQUE symbols, with which the loader never unmaps it; \
+                 build it with -fno-gnu-unique"
+            ),
+            Self::ImportNotRedirected { symbol } => {
+                write!(f, "the library's import of {symbol} could not be redirected")
+            }
+            Self::StillLoaded => f.write_str(
+                "the loader keeps the library: somebody else opened it, or another library needs it",
+            ),
+            Self::StillMapped { file } => {
+                write!(f, "{} is still mapped", file.display())
+            }
+            Self::CannotVerify { what } => write!(f, "cannot verify that unmapping is safe: {what}"),
+            Self::Platform { why } => write!(f, "unmapping is not safe on this platform: {why}"),
+        }
+    }
+}
+
+/// A thread of this process, as an operator finds it in `top -H` or a debugger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadLabel {
+    /// The system's number of the thread.
+    pub id: u64,
+    /// The thread's name; empty when it is not known.
+    pub name: String,
+}
+
+impl fmt::Display for ThreadLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name.as_str() {
+            "" => write!(f, "thread {}", self.id),
+            name => write!(f, "thread {} ({name})", self.id),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The private copy that is loaded in place of the library's file.
+//!
+//! A library is never loaded from where it lies: overwriting a file that is mapped changes or
+//! removes code that runs, and the loader takes an unchanged path for the library it already has. The
+//! copy has a path that nobody else knows and that is never used again. What is checked is the copy,
+//! so what is checked is what runs.
+//!
+//! On Unix the copy is removed as soon as it is mapped; the kernel keeps its contents. On Windows a
+//! mapped file cannot be removed, so the copy lies there until the library is unloaded. A host that
+//! crashes may leave a copy behind: the directory around it is locked while its process lives, and a
+//! directory that nobody locks is removed when the next host starts.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+
+use super::{OpenError, lock};
+
+/// How the names of the directories with copies begin; the process number follows.
+const PREFIX: &str = "lpm-host.";
+
+/// How the private copies are made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Staging {
+    directory: Option<PathBuf>,
+    no_delete: NoDelete,
+}
+
+/// What to do with a library that is linked as not to be unloaded (`DF_1_NODELETE`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoDelete {
+    /// Load it; it will stay mapped.
+    #[default]
+    Keep,
+    /// Clear the flag in the copy. Right for libraries that bear it because their thread-local
+    /// destructors and exit handlers could outlive them: those are taken care of here.
+    Clear,
+    /// Do not load it.
+    Refuse,
+}
+
+impl Staging {
+    /// Makes the copies in the system's directory for temporary files.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes the copies in this directory, which is created if need be. It should be on a file
+    /// system that is writable and not mounted `noexec`.
+    pub(crate) fn in_directory(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: Some(directory.into()), ..Self::default() }
+    }
+
+    /// What to do with libraries that are linked as not to be unloaded.
+    pub(crate) fn no_delete(mut self, policy: NoDelete) -> Self {
+        self.no_delete = policy;
+        self
+    }
+
+    /// The policy for libraries that are linked as not to be unloaded.
+    pub(super) fn no_delete_policy(&self) -> NoDelete {
+        self.no_delete
+    }
+
+    /// Copies the file at `path`.
+    pub(super) fn stage(&self, path: &Path) -> Result<Staged, OpenError> {
+        let parent = self.directory.clone().unwrap_or_else(std::env::temp_dir);
+        remove_abandoned(&parent);
+        let source = open_source(path)?;
+        let on_disk = StagedFile::create(&parent, path).and_then(|staged| {
+            let copied = copy_unchanged(&source, &staged.file)?;
+            executable(&staged.file)?;
+            Ok((staged, copied))
+        });
+        let (staged, copied) = match on_disk {
+            Ok((staged, copied)) => (Staged::File(staged), copied),
+            Err(source_error) => match in_memory(&source, path) {
+                Ok((staged, copied)) => {
+                    tracing::warn!(
+                        library = %path.display(), directory = %parent.display(),
+                        "cannot stage here ({source_error}); the private copy is kept in memory"
+                    );
+                    (staged, copied)
+                }
+                Err(memory) => {
+                    return Err(OpenError::Staging {
+                        path: path.to_path_buf(),
+                        directory: parent,
+                        source: source_error,
+                        memory,
+                    });
+                }
+            },
+        };
+        if copied { Ok(staged) } else { Err(OpenError::Changing { path: path.to_path_buf() }) }
+    }
+}
+
+/// A private copy. Dropping it removes it.
+pub(super) enum Staged {
+    /// A file in a directory of its own.
+    File(StagedFile),
+    /// A file without a place in the file system (`memfd_create`).
+    #[cfg(target_os = "linux")]
+    Memory(File),
+}
+
+/// A copy on disk. The order of the fields is the order of closing and removing.
+pub(super) struct StagedFile {
+    file: File,
+    path: PathBuf,
+    directory: TempDir,
+    /// Locked, so that other hosts know that this one lives.
+    #[cfg(unix)]
+    _lock: File,
+}
+
+impl Staged {
+    /// The open copy.
+    pub(super) fn file(&self) -> &File {
+        match self {
+            Self::File(staged) => &staged.file,
+            #[cfg(target_os = "linux")]
+            Self::Memory(file) => file,
+        }
+    }
+
+    /// The path to load the copy from.
+    pub(super) fn path(&self) -> PathBuf {
+        match self {
+            Self::File(staged) => staged.path.clone(),
+            #[cfg(target_os = "linux")]
+            Self::Memory(file) => {
+                use std::os::fd::AsRawFd;
+                // The descriptor has to stay open as long as the loader knows this name: it would
+                // take another file with the same number for this one.
+                PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+            }
+        }
+    }
+
+    /// Ends all writing to the copy, before it is loaded.
+    pub(super) fn seal(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(staged) => {
+                staged.file = File::open(&staged.path)?;
+                Ok(())
+            }
+            #[cfg(target_os = "linux")]
+            Self::Memory(file) => memory::seal(file),
+        }
+    }
+
+    /// Removes what need not stay while the library is loaded.
+    #[cfg(unix)]
+    pub(super) fn after_loading(self) -> Option<Self> {
+        match self {
+            Self::File(_) => None,
+            #[cfg(target_os = "linux")]
+            memory @ Self::Memory(_) => Some(memory),
+        }
+    }
+
+    /// Removes what need not stay while the library is loaded: nothing, since Windows does not let
+    /// go of a mapped file.
+    #[cfg(windows)]
+    pub(super) fn after_loading(self) -> Option<Self> {
+        Some(self)
+    }
+}
+
+impl StagedFile {
+    /// Makes an empty file in a new directory, both for this user only.
+    fn create(parent: &Path, original: &Path) -> io::Result<Self> {
+        create_parent(parent)?;
+        loop {
+            let prefix = format!("{PREFIX}{}.", std::process::id());
+            let directory = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent)?;
+            #[cfg(unix)]
+            let lock = File::open(directory.path())?;
+            // Another host that cleans up can come between making and locking the directory.
+            #[cfg(unix)]
+            if super::os::lock_exclusively(&lock).is_ok_and(|locked| !locked)
+                || !directory.path().exists()
+            {
+                continue;
+            }
+            // The name says to people and debuggers what is mapped.
+            let path = directory.path().join(original.file_name().unwrap_or("library".as_ref()));
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let file = options.open(&path)?;
+            return Ok(Self {
+                file,
+                path,
+                directory,
+                #[cfg(unix)]
+                _lock: lock,
+            });
+        }
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        // `TempDir` removes the rest; it says nothing when it cannot, as after a change of users.
+        if let Err(error) = fs::remove_file(&self.path) {
+            let directory = self.directory.path().display();
+            tracing::warn!("cannot remove the private copy in {directory}: {error}");
+        }
+    }
+}
+
+fn create_parent(parent: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(parent)
+}
+
+fn open_source(path: &Path) -> Result<File, OpenError> {
+    let unreadable = |source| OpenError::Unreadable { path: path.to_path_buf(), source };
+    // Looked at before it is opened, since opening a FIFO waits for a writer.
+    let kind = fs::metadata(path).map_err(unreadable)?.file_type();
+    let found = match kind {
+        kind if kind.is_file() => return File::open(path).map_err(unreadable),
+        kind if kind.is_dir() => "a directory",
+        _ => "a device, pipe or socket",
+    };
+    Err(OpenError::NotAFile { path: path.to_path_buf(), found })
+}
+
+/// Copies the whole file; `false` when it was changed meanwhile, time and again.
+fn copy_unchanged(mut source: &File, mut copy: &File) -> io::Result<bool> {
+    const ATTEMPTS: usize = 3;
+    for _ in 0..ATTEMPTS {
+        let before = source.metadata()?;
+        io::Seek::rewind(&mut source)?;
+        io::Seek::rewind(&mut copy)?;
+        copy.set_len(0)?;
+        let copied = io::copy(&mut source, &mut copy)?;
+        let after = source.metadata()?;
+        if copied == before.len() && same_contents(&before, &after) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn same_contents(before: &Metadata, after: &Metadata) -> bool {
+    before.len() == after.len() && before.modified().ok() == after.modified().ok()
+}
+
+/// Removes the directories of hosts that ended without doing so; once per process and place.
+fn remove_abandoned(parent: &Path) {
+    static DONE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    {
+        let mut done = lock(&DONE);
+        if done.iter().any(|path| path == parent) {
+            return;
+        }
+        done.push(parent.to_path_buf());
+    }
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        if ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) && abandoned(&entry.path()) {
+            // Without permission it is another user's.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether no living process holds the directory.
+#[cfg(unix)]
+fn abandoned(directory: &Path) -> bool {
+    let Ok(lock) = File::open(directory) else { return false };
+    super::os::lock_exclusively(&lock).unwrap_or(false)
+}
+
+/// Whether no living process holds the directory: that cannot be told here, but a file that is
+/// mapped cannot be removed, which is enough.
+#[cfg(not(unix))]
+fn abandoned(_directory: &Path) -> bool {
+    true
+}
+
+/// Checks that code in this file may be executed.
+#[cfg(target_os = "linux")]
+fn executable(file: &File) -> io::Result<()> {
+    memory::check_executable(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
+fn executable(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn in_memory(source: &File, path: &Path) -> Result<(Staged, bool), Option<io::Error>> {
+    let copy = || -> io::Result<(Staged, bool)> {
+        let file = memory::create(path)?;
+        let copied = copy_unchanged(source, &file)?;
+        executable(&file)?;
+        Ok((Staged::Memory(file), copied))
+    };
+    copy().map_err(Some)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_memory(_source: &File, _path: &Path) -> Result<(Staged, bool), Option<io::Error>> {
+    Err(None)
+}
+
+/// Files without a place in the file system.
+#[cfg(target_os = "linux")]
+mod memory {
+    use std::ffi::CString;
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::{AsRawFd, FromRawFd};
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    /// An empty file in memory, named after the library.
+    pub(super) fn create(original: &Path) -> io::Result<File> {
+        let mut name = original.file_name().unwrap_or_default().as_bytes().to_vec();
+        // The system allows 249 bytes.
+        name.truncate(200);
+        let name = CString::new(name)?;
+        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+        // SAFETY: the name is a C string.
+        let descriptor = unsafe { libc::memfd_create(name.as_ptr(), flags) };
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor was made above and belongs to nobody else.
+        Ok(unsafe { File::from_raw_fd(descriptor) })
+    }
+
+    /// Lets nobody change the file any more, not even through `/proc`.
+    pub(super) fn seal(file: &File) -> io::Result<()> {
+        let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+        // SAFETY: the descriptor is open, and sealing touches no memory.
+        match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Maps a page of the file as code: fails on file systems that are mounted `noexec`, and where a
+    /// security policy forbids it.
+    pub(super) fn check_executable(file: &File) -> io::Result<()> {
+        let access = libc::PROT_READ | libc::PROT_EXEC;
+        let (anywhere, descriptor) = (std::ptr::null_mut(), file.as_raw_fd());
+        // SAFETY: a new private mapping, at an address of the kernel's choice.
+        let page = unsafe { libc::mmap(anywhere, 1, access, libc::MAP_PRIVATE, descriptor, 0) };
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the mapping above, which nobody uses.
+        unsafe { libc::munmap(page, 1) };
+        Ok(())
+    }
+}
