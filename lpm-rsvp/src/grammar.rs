@@ -10,7 +10,7 @@ use crate::objects::{
     ErrorSpec, FilterSpec, ResvConfirm, ResvStyle, RsvpHop, Scope, Session, SessionPort,
     SourceSelector, TimeValues,
 };
-use crate::policy::PolicyData;
+use crate::policy::{PolicyData, PolicyElement};
 
 /// How much a sender is forgiven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -310,7 +310,12 @@ fn check_object(object: &RawObject<'_>, strictness: Strictness) -> Result<(), Pa
             for option in data.options() {
                 option?;
             }
-            data.elements().try_for_each(|element| element.map(drop))
+            data.elements().try_for_each(|element| match element? {
+                PolicyElement::AuthUser(identity) | PolicyElement::AuthApp(identity) => identity
+                    .attributes()
+                    .try_for_each(|attribute| attribute.map(drop)),
+                _ => Ok(()),
+            })
         }
         other if class::name(other).is_none() => match UnknownClass::rule(other) {
             UnknownClass::RejectMessage => Err(object.fault(2, ErrorKind::UnknownClass)),

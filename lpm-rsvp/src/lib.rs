@@ -50,11 +50,14 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+#[cfg(feature = "alloc")]
+pub mod build;
 pub mod class;
 pub mod intserv;
 pub mod policy;
 
 mod checksum;
+mod display;
 mod error;
 mod flow;
 mod grammar;

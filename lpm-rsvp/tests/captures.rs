@@ -5,10 +5,13 @@ mod common;
 use common::messages;
 use lpm_rsvp::{Message, MessageType, ObjectIndex, ParseError, ResvStyle};
 
-/// How many messages of a capture parse, by type, and the faults of the others.
-fn census(name: &str) -> Option<(Vec<(MessageType, usize)>, Vec<ParseError>)> {
+/// How many messages of each type.
+type Counts = Vec<(MessageType, usize)>;
+
+/// The messages of a capture that parse, and the faults of the others.
+fn census(name: &str) -> Option<(Counts, Vec<ParseError>)> {
     let mut index = ObjectIndex::new();
-    let mut types: Vec<(MessageType, usize)> = Vec::new();
+    let mut types = Counts::new();
     let mut faults = Vec::new();
     for bytes in messages(name)? {
         match Message::parse(&bytes, &mut index) {

@@ -1,6 +1,9 @@
 //! Captures for the tests.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+pub mod strategy;
+pub mod walk;
+
 use std::path::{Path, PathBuf};
 
 use etherparse::LaxSlicedPacket;

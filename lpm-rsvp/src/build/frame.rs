@@ -1,0 +1,149 @@
+//! What all messages have in common.
+
+use alloc::vec::Vec;
+
+use super::BuildError;
+use super::policy::PolicyData;
+use super::writer::Writer;
+use crate::checksum::{self, checksum};
+use crate::class;
+use crate::error::{ErrorKind, ParseError};
+use crate::grammar::Strictness;
+use crate::header::{CommonHeader, MessageType};
+use crate::index::ObjectIndex;
+use crate::message::Message;
+use crate::object::{Object, RawObject};
+use crate::wire;
+
+/// An object of a class that this crate does not know, passed on unchanged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownObject {
+    class: u8,
+    c_type: u8,
+    body: Vec<u8>,
+}
+
+impl UnknownObject {
+    /// `None` unless the class is one that nodes forward unknown: 192 to 255, not known to
+    /// this crate; and the body a multiple of 4 bytes long.
+    pub fn new(class: u8, c_type: u8, body: impl Into<Vec<u8>>) -> Option<UnknownObject> {
+        let body = body.into();
+        let legal = class >= 192 && class::name(class).is_none() && body.len() % 4 == 0;
+        legal.then_some(UnknownObject {
+            class,
+            c_type,
+            body,
+        })
+    }
+}
+
+/// Common header fields and the objects any message may carry.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Frame {
+    pub(super) flags: u8,
+    pub(super) send_ttl: u8,
+    pub(super) unknown: Vec<UnknownObject>,
+}
+
+impl Default for Frame {
+    fn default() -> Frame {
+        Frame {
+            flags: 0,
+            send_ttl: 64,
+            unknown: Vec::new(),
+        }
+    }
+}
+
+impl Frame {
+    pub(super) fn of(message: &Message<'_>) -> Frame {
+        let header = message.header();
+        let unknown = message
+            .objects()
+            .filter_map(|object| UnknownObject::new(object.class, object.c_type, object.body))
+            .collect();
+        Frame {
+            flags: header.flags,
+            send_ttl: header.send_ttl,
+            unknown,
+        }
+    }
+
+    /// Header, SESSION and the other objects; then the strict parser has its say.
+    ///
+    /// Unknown objects go before those whose order binds, see `objects`.
+    pub(super) fn build(
+        &self,
+        message_type: MessageType,
+        objects: impl FnOnce(&mut Writer),
+        last: impl FnOnce(&mut Writer),
+    ) -> Result<Vec<u8>, BuildError> {
+        let mut writer = Writer::default();
+        writer.bytes(&[
+            0x10 | self.flags & 0x0f,
+            message_type.number(),
+            0,
+            0,
+            self.send_ttl,
+            0,
+            0,
+            0,
+        ]);
+        objects(&mut writer);
+        for object in &self.unknown {
+            writer.object(object.class, object.c_type, |writer| {
+                writer.bytes(&object.body)
+            });
+        }
+        last(&mut writer);
+        let found = writer.as_slice().len();
+        let Ok(length) = u16::try_from(found) else {
+            let limit = usize::from(u16::MAX);
+            return Err(BuildError::TooLong {
+                part: "a message",
+                found,
+                limit,
+            });
+        };
+        writer.patch(CommonHeader::LENGTH.saturating_sub(2), length);
+        writer.patch(checksum::OFFSET, checksum(writer.as_slice()));
+        let bytes = writer.finish()?;
+        Message::parse_with(&bytes, &mut ObjectIndex::new(), Strictness::Strict)?;
+        Ok(bytes)
+    }
+}
+
+/// The object of a class that a message must have.
+pub(super) fn required<'a, T: Object<'a>>(
+    message: &Message<'a>,
+    class: u8,
+) -> Result<T, ParseError> {
+    match message.find(class) {
+        Some(object) => object.read(),
+        None => {
+            let kind = ErrorKind::Missing {
+                message: message.message_type(),
+                class,
+            };
+            Err(ParseError::message(
+                wire::clamp(message.bytes().len()),
+                kind,
+            ))
+        }
+    }
+}
+
+/// The object of a class that a message may have.
+pub(super) fn optional<'a, T: Object<'a>>(
+    message: &Message<'a>,
+    class: u8,
+) -> Result<Option<T>, ParseError> {
+    message.find(class).map(RawObject::read).transpose()
+}
+
+pub(super) fn policy_data(message: &Message<'_>) -> Result<Vec<PolicyData>, ParseError> {
+    message
+        .policy_data()
+        .map(|data| PolicyData::from_view(&data?))
+        .collect()
+}

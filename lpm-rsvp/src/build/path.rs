@@ -1,0 +1,283 @@
+//! Path, PathErr and PathTear: what travels with, or back along, a sender's path.
+
+use alloc::vec::Vec;
+
+use super::BuildError;
+use super::frame::{Frame, UnknownObject, optional, policy_data, required};
+use super::intserv::AdSpec;
+use super::policy::PolicyData;
+use super::writer::Writer;
+use crate::class;
+use crate::error::ParseError;
+use crate::header::MessageType;
+use crate::intserv::Tspec;
+use crate::message::Message;
+use crate::objects::{ErrorSpec, FilterSpec, RsvpHop, Session, TimeValues};
+
+/// A Path message (RFC 2205 §3.1.3).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Path {
+    frame: Frame,
+    session: Session,
+    hop: RsvpHop,
+    time_values: TimeValues,
+    policy_data: Vec<PolicyData>,
+    sender: Sender,
+}
+
+/// A PathErr message (RFC 2205 §3.1.7).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PathErr {
+    frame: Frame,
+    session: Session,
+    error: ErrorSpec,
+    policy_data: Vec<PolicyData>,
+    sender: Option<Sender>,
+}
+
+/// A PathTear message (RFC 2205 §3.1.5).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PathTear {
+    frame: Frame,
+    session: Session,
+    hop: RsvpHop,
+    sender: FilterSpec,
+}
+
+/// The sender descriptor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sender {
+    template: FilterSpec,
+    tspec: Tspec,
+    adspec: Option<AdSpec>,
+}
+
+impl Sender {
+    fn of(message: &Message<'_>) -> Result<Sender, ParseError> {
+        Ok(Sender {
+            template: required(message, class::SENDER_TEMPLATE)?,
+            tspec: required(message, class::SENDER_TSPEC)?,
+            adspec: optional(message, class::ADSPEC)?
+                .map(|adspec| AdSpec::from_view(&adspec))
+                .transpose()?,
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.sender(class::SENDER_TEMPLATE, &self.template);
+        writer.sender_tspec(&self.tspec);
+        if let Some(adspec) = &self.adspec {
+            writer.adspec(adspec);
+        }
+    }
+}
+
+impl Path {
+    /// A Path of this sender to this session.
+    pub fn new(
+        session: Session,
+        hop: RsvpHop,
+        time_values: TimeValues,
+        template: FilterSpec,
+        tspec: Tspec,
+    ) -> Path {
+        let sender = Sender {
+            template,
+            tspec,
+            adspec: None,
+        };
+        let frame = Frame::default();
+        Path {
+            frame,
+            session,
+            hop,
+            time_values,
+            policy_data: Vec::new(),
+            sender,
+        }
+    }
+
+    /// Reads a received Path.
+    ///
+    /// # Errors
+    /// A missing object, or one that cannot be read.
+    pub fn from_message(message: &Message<'_>) -> Result<Path, ParseError> {
+        Ok(Path {
+            frame: Frame::of(message),
+            session: required(message, class::SESSION)?,
+            hop: required(message, class::RSVP_HOP)?,
+            time_values: required(message, class::TIME_VALUES)?,
+            policy_data: policy_data(message)?,
+            sender: Sender::of(message)?,
+        })
+    }
+
+    /// Adds the ADSPEC.
+    pub fn adspec(mut self, adspec: AdSpec) -> Path {
+        self.sender.adspec = Some(adspec);
+        self
+    }
+
+    /// Builds the message, in network byte order with its checksum.
+    ///
+    /// # Errors
+    /// Values that do not make a legal message.
+    pub fn build(&self) -> Result<Vec<u8>, BuildError> {
+        self.frame.build(
+            MessageType::Path,
+            |writer| {
+                writer.session(&self.session);
+                writer.hop(&self.hop);
+                writer.time_values(&self.time_values);
+                write_policy_data(writer, &self.policy_data);
+                self.sender.write(writer);
+            },
+            |_| {},
+        )
+    }
+}
+
+impl PathErr {
+    /// A PathErr about a session.
+    pub fn new(session: Session, error: ErrorSpec) -> PathErr {
+        let frame = Frame::default();
+        PathErr {
+            frame,
+            session,
+            error,
+            policy_data: Vec::new(),
+            sender: None,
+        }
+    }
+
+    /// Reads a received PathErr.
+    ///
+    /// # Errors
+    /// A missing object, or one that cannot be read.
+    pub fn from_message(message: &Message<'_>) -> Result<PathErr, ParseError> {
+        let sender = message
+            .find(class::SENDER_TEMPLATE)
+            .map(|_| Sender::of(message));
+        Ok(PathErr {
+            frame: Frame::of(message),
+            session: required(message, class::SESSION)?,
+            error: required(message, class::ERROR_SPEC)?,
+            policy_data: policy_data(message)?,
+            sender: sender.transpose()?,
+        })
+    }
+
+    /// Names the sender, as its Path did.
+    pub fn sender(mut self, template: FilterSpec, tspec: Tspec) -> PathErr {
+        self.sender = Some(Sender {
+            template,
+            tspec,
+            adspec: None,
+        });
+        self
+    }
+
+    /// Builds the message, in network byte order with its checksum.
+    ///
+    /// # Errors
+    /// Values that do not make a legal message.
+    pub fn build(&self) -> Result<Vec<u8>, BuildError> {
+        self.frame.build(
+            MessageType::PathErr,
+            |writer| {
+                writer.session(&self.session);
+                writer.error_spec(&self.error);
+                write_policy_data(writer, &self.policy_data);
+                if let Some(sender) = &self.sender {
+                    sender.write(writer);
+                }
+            },
+            |_| {},
+        )
+    }
+}
+
+impl PathTear {
+    /// The end of this sender's path.
+    pub fn new(session: Session, hop: RsvpHop, sender: FilterSpec) -> PathTear {
+        PathTear {
+            frame: Frame::default(),
+            session,
+            hop,
+            sender,
+        }
+    }
+
+    /// Reads a received PathTear; the traffic description it may carry is left out, since
+    /// receivers ignore it.
+    ///
+    /// # Errors
+    /// A missing object, or one that cannot be read.
+    pub fn from_message(message: &Message<'_>) -> Result<PathTear, ParseError> {
+        Ok(PathTear {
+            frame: Frame::of(message),
+            session: required(message, class::SESSION)?,
+            hop: required(message, class::RSVP_HOP)?,
+            sender: required(message, class::SENDER_TEMPLATE)?,
+        })
+    }
+
+    /// Builds the message, in network byte order with its checksum.
+    ///
+    /// # Errors
+    /// Values that do not make a legal message.
+    pub fn build(&self) -> Result<Vec<u8>, BuildError> {
+        self.frame.build(
+            MessageType::PathTear,
+            |writer| {
+                writer.session(&self.session);
+                writer.hop(&self.hop);
+                writer.sender(class::SENDER_TEMPLATE, &self.sender);
+            },
+            |_| {},
+        )
+    }
+}
+
+pub(super) fn write_policy_data(writer: &mut Writer, objects: &[PolicyData]) {
+    for data in objects {
+        writer.policy_data(data);
+    }
+}
+
+/// The methods that all builders share.
+macro_rules! frame_methods {
+    ($($builder:ident),*) => {$(
+        impl $builder {
+            /// Sets the TTL the message is sent with; 64 otherwise.
+            pub fn send_ttl(mut self, send_ttl: u8) -> $builder {
+                self.frame.send_ttl = send_ttl;
+                self
+            }
+
+            /// Appends an object of an unknown class that is passed on.
+            pub fn unknown(mut self, object: UnknownObject) -> $builder {
+                self.frame.unknown.push(object);
+                self
+            }
+        }
+    )*};
+}
+pub(super) use frame_methods;
+
+/// For the messages that policy control looks at (RFC 2750 §4.1).
+macro_rules! policy_methods {
+    ($($builder:ident),*) => {$(
+        impl $builder {
+            /// Appends a POLICY_DATA object.
+            pub fn policy_data(mut self, data: PolicyData) -> $builder {
+                self.policy_data.push(data);
+                self
+            }
+        }
+    )*};
+}
+pub(super) use policy_methods;
+
+frame_methods!(Path, PathErr, PathTear);
+policy_methods!(Path, PathErr);

@@ -1,0 +1,241 @@
+//! Writing POLICY_DATA (RFC 2750 §3) with its elements (RFC 3181, RFC 3182).
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::BuildError;
+use super::writer::Writer;
+use crate::class;
+use crate::error::ParseError;
+use crate::objects::{FilterSpec, RsvpHop, TimeValues};
+use crate::policy::{PolicyErrorValue, PreemptionPriority, p_type};
+
+/// A POLICY_DATA object in the making.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyData {
+    /// Complete options, one after another.
+    options: Vec<u8>,
+    elements: Vec<Element>,
+    fault: Option<BuildError>,
+}
+
+/// A policy element: P-Type and data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    p_type: u16,
+    data: Vec<u8>,
+}
+
+/// An AUTH_USER or AUTH_APP element in the making.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    p_type: u16,
+    /// Attributes, each filled up to a multiple of 4 bytes.
+    data: Vec<u8>,
+    signature: Option<Vec<u8>>,
+}
+
+impl PolicyData {
+    /// An object without options and elements.
+    pub fn new() -> PolicyData {
+        PolicyData::default()
+    }
+
+    /// Reads a received object.
+    ///
+    /// # Errors
+    /// A fault in the framing of options or elements.
+    pub fn from_view(data: &crate::PolicyData<'_>) -> Result<PolicyData, ParseError> {
+        let mut built = PolicyData::new();
+        for option in data.options() {
+            let option = option?;
+            built = built.option(|writer| {
+                writer.object(option.class, option.c_type, |writer| {
+                    writer.bytes(option.body)
+                });
+            });
+        }
+        for element in data.raw_elements() {
+            let element = element?;
+            built = built.element(Element::new(element.p_type, element.data));
+        }
+        Ok(built)
+    }
+
+    /// Appends an element.
+    pub fn element(mut self, element: impl Into<Element>) -> PolicyData {
+        self.elements.push(element.into());
+        self
+    }
+
+    /// Says that the policy is about this sender's flow; may be called several times.
+    pub fn filter_spec(self, filter: FilterSpec) -> PolicyData {
+        self.option(|writer| writer.sender(class::FILTER_SPEC, &filter))
+    }
+
+    /// Names the policy node that built the object and, if given, the one it is for.
+    pub fn hops(self, originating: RsvpHop, destination: Option<RsvpHop>) -> PolicyData {
+        self.option(|writer| {
+            writer.hop(&originating);
+            if let Some(destination) = &destination {
+                writer.hop(destination);
+            }
+        })
+    }
+
+    /// Says that the policy is about these senders, all of one address family.
+    pub fn scope(self, addresses: &[IpAddr]) -> PolicyData {
+        let mut addresses = addresses.to_vec();
+        addresses.sort_unstable();
+        addresses.dedup();
+        self.option(|writer| writer.scope(&addresses))
+    }
+
+    /// Sets how often the policy is refreshed.
+    pub fn refresh_time(self, time_values: TimeValues) -> PolicyData {
+        self.option(|writer| writer.time_values(&time_values))
+    }
+
+    fn option(mut self, write: impl FnOnce(&mut Writer)) -> PolicyData {
+        let mut writer = Writer::default();
+        write(&mut writer);
+        match writer.finish() {
+            Ok(option) => self.options.extend_from_slice(&option),
+            Err(fault) => self.fault = Some(fault),
+        }
+        self
+    }
+}
+
+impl Element {
+    /// An element of any P-Type; without data it deletes the state of its P-Type.
+    pub fn new(p_type: u16, data: impl Into<Vec<u8>>) -> Element {
+        Element {
+            p_type,
+            data: data.into(),
+        }
+    }
+}
+
+impl From<PreemptionPriority> for Element {
+    fn from(priority: PreemptionPriority) -> Element {
+        let mut writer = Writer::default();
+        writer.bytes(&[
+            0,
+            priority.merge_strategy.number(),
+            priority.error.number(),
+            0,
+        ]);
+        writer.u16(priority.preemption_priority);
+        writer.u16(priority.defending_priority);
+        Element::new(p_type::PREEMPTION_PRI, writer.as_slice())
+    }
+}
+
+impl From<Identity> for Element {
+    fn from(mut identity: Identity) -> Element {
+        if let Some(signature) = identity.signature.take() {
+            identity = identity.attribute(3, 0, &signature);
+        }
+        Element {
+            p_type: identity.p_type,
+            data: identity.data,
+        }
+    }
+}
+
+impl Identity {
+    /// The identity of a user.
+    pub fn user() -> Identity {
+        Identity {
+            p_type: p_type::AUTH_USER,
+            data: Vec::new(),
+            signature: None,
+        }
+    }
+
+    /// The identity of an application.
+    pub fn app() -> Identity {
+        Identity {
+            p_type: p_type::AUTH_APP,
+            data: Vec::new(),
+            signature: None,
+        }
+    }
+
+    /// Appends a POLICY_LOCATOR: a distinguished name (RFC 1779). Sent as ASCII if it is, else
+    /// as UTF-16 in network byte order.
+    pub fn locator(self, name: &str) -> Identity {
+        self.name(1, name)
+    }
+
+    /// Appends a CREDENTIAL that is a plain name. Sent as ASCII if it is, else as UTF-16 in
+    /// network byte order.
+    pub fn credential(self, name: &str) -> Identity {
+        self.name(2, name)
+    }
+
+    /// Appends a CREDENTIAL that is a Kerberos ticket.
+    pub fn kerberos_ticket(self, ticket: &[u8]) -> Identity {
+        self.attribute(2, 3, ticket)
+    }
+
+    /// Appends a POLICY_ERROR_OBJECT, for PathErr and ResvErr.
+    pub fn policy_error(self, error: PolicyErrorValue, detail: &[u8]) -> Identity {
+        let mut value = Writer::default();
+        value.u16(0);
+        value.u16(error.number());
+        value.bytes(detail);
+        self.attribute(4, 0, value.as_slice())
+    }
+
+    /// Appends any attribute, for what has no method of its own.
+    pub fn attribute(mut self, a_type: u8, sub_type: u8, value: &[u8]) -> Identity {
+        let mut writer = Writer::default();
+        writer.counted("attribute", |writer| {
+            writer.bytes(&[a_type, sub_type]);
+            writer.bytes(value);
+        });
+        self.data.extend_from_slice(writer.as_slice());
+        self
+    }
+
+    /// Sets the DIGITAL_SIGNATURE, which becomes the last attribute. What it has to cover is
+    /// the finished element before it, see [`crate::Identity::signed`].
+    pub fn signature(mut self, signature: impl Into<Vec<u8>>) -> Identity {
+        self.signature = Some(signature.into());
+        self
+    }
+
+    fn name(self, a_type: u8, name: &str) -> Identity {
+        if name.is_ascii() {
+            return self.attribute(a_type, 1, name.as_bytes());
+        }
+        let mut units = Writer::default();
+        for unit in name.encode_utf16() {
+            units.u16(unit);
+        }
+        self.attribute(a_type, 2, units.as_slice())
+    }
+}
+
+impl Writer {
+    pub(super) fn policy_data(&mut self, data: &PolicyData) {
+        if let Some(fault) = data.fault {
+            self.fault(fault);
+        }
+        self.object(class::POLICY_DATA, 1, |writer| {
+            let data_offset = data.options.len().saturating_add(8);
+            // An offset that does not fit makes an object that does not fit either.
+            writer.u16(u16::try_from(data_offset).unwrap_or(u16::MAX));
+            writer.u16(0);
+            writer.bytes(&data.options);
+            for element in &data.elements {
+                writer.counted("policy element", |writer| {
+                    writer.u16(element.p_type);
+                    writer.bytes(&element.data);
+                });
+            }
+        });
+    }
+}
