@@ -269,6 +269,7 @@ impl<T: Send + Sync> StillInside<T> {
     }
 
     /// Tries again; see [`Retired::drain`].
+    #[cfg(test)]
     pub(crate) fn drain(self, limit: Duration) -> Result<Box<T>, StillInside<T>> {
         self.retired.drain(limit)
     }

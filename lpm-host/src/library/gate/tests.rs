@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier as Rendezvous, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -24,6 +25,20 @@ fn barriers() -> impl Iterator<Item = Barrier> {
 #[cfg(all(target_os = "linux", not(miri)))]
 fn linux_has_membarrier() {
     assert_eq!(Barrier::of_process(), Barrier::Membarrier);
+}
+
+/// Does not compile if a pass could leave its thread, or be used from another.
+#[test]
+fn a_pass_belongs_to_its_thread() {
+    trait AmbiguousIf<Marker> {
+        fn check() {}
+    }
+    struct Sendable;
+    struct Shareable;
+    impl<T> AmbiguousIf<()> for T {}
+    impl<T: Send> AmbiguousIf<Sendable> for T {}
+    impl<T: Sync> AmbiguousIf<Shareable> for T {}
+    <super::Pass<'static, u32> as AmbiguousIf<_>>::check();
 }
 
 #[test]
@@ -151,7 +166,11 @@ fn a_forgotten_pass_keeps_its_value_from_being_freed() {
 
 #[test]
 fn what_is_retired_and_dropped_is_leaked() {
+    // Keeps the value reachable, so that leak checkers do not report what is done on purpose.
+    static LEAKED: AtomicPtr<Counted> = AtomicPtr::new(ptr::null_mut());
+
     let (drop_count, gate) = counted();
+    LEAKED.store(ptr::from_ref(&*gate.enter()).cast_mut(), Ordering::Relaxed);
     let _: Retired<_> = gate.replace(Box::new(Counted(Arc::clone(&drop_count))));
     assert_eq!(drop_count.load(Ordering::Relaxed), 0);
 }
@@ -246,6 +265,10 @@ fn hammered_by_three_threads_while_replaced() {
                             if !outer.in_use.load(Ordering::Relaxed) {
                                 violations.fetch_add(1, Ordering::Relaxed);
                             }
+                        }
+                        // On few cores, so that the others get their turn, and also find someone inside.
+                        if random % 64 == 0 {
+                            thread::yield_now();
                         }
                         drop(outer);
                         if inner.is_some_and(|inner| !inner.in_use.load(Ordering::Relaxed)) {
