@@ -1,3 +1,8 @@
-//! `pcm`.
+//! `pcm`, a Policy Control Module ready to run. See `pcm --help`.
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lpm_pcm::cli::run()
+}

@@ -1,0 +1,230 @@
+//! IP and UDP: from a frame to the RSVP message in it.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use etherparse::defrag::{IpFragId, IpFragVersionSpecId};
+use etherparse::{
+    IpFragOffset, IpNumber, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, LaxIpv4Slice, LaxIpv6Slice,
+    LaxNetSlice, LaxSlicedPacket, UdpSlice,
+};
+
+use super::CapturedMessage;
+use super::fragments::{Fragment, Reassembler};
+use super::frames::Frame;
+use super::link;
+
+/// RSVP as a protocol of its own (RFC 2205 §3).
+const RSVP: IpNumber = IpNumber(46);
+
+/// The UDP encapsulation of RSVP (RFC 2205, appendix C): Pu and Pu'.
+const UDP_PORTS: [u16; 2] = [1698, 1699];
+
+/// Finds RSVP messages in frames.
+#[derive(Default)]
+pub(super) struct Extractor {
+    reassembler: Reassembler,
+}
+
+/// The payload of an IP datagram, or of a fragment of one.
+struct Payload<'a> {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: IpNumber,
+    bytes: Cow<'a, [u8]>,
+    /// How many bytes the IP header promises beyond `bytes`.
+    missing: usize,
+    fragment: Option<FragmentHeader>,
+}
+
+struct FragmentHeader {
+    ip: IpFragVersionSpecId,
+    offset: IpFragOffset,
+    more: bool,
+}
+
+/// The RSVP bytes in a payload, and how many more were sent than captured.
+struct Rsvp {
+    bytes: Vec<u8>,
+    missing: usize,
+}
+
+impl Extractor {
+    /// The RSVP message that `frame` carries or completes.
+    ///
+    /// What ICMP quotes is the payload of another protocol and thus never found.
+    pub(super) fn message(&mut self, frame: &Frame<'_>) -> Option<CapturedMessage> {
+        let packet = link::network_layer(frame.link, frame.data)?;
+        let payload = Payload::of(&packet)?;
+        let interface = link::interface_index(frame.link, frame.data).unwrap_or(frame.interface);
+        let rsvp = self.rsvp(&payload, &packet, interface, frame)?;
+        Some(CapturedMessage {
+            packet: frame.number,
+            time: frame.time,
+            interface,
+            interface_address: frame.interface_address,
+            source: payload.source,
+            destination: payload.destination,
+            bytes: rsvp.bytes,
+            missing: rsvp.missing,
+        })
+    }
+
+    /// How many RSVP messages have been given up so far, or are still waiting, for fragments.
+    pub(super) fn incomplete(&self) -> u64 {
+        self.reassembler.incomplete(RSVP)
+    }
+
+    fn rsvp(
+        &mut self,
+        payload: &Payload<'_>,
+        packet: &LaxSlicedPacket<'_>,
+        interface: u32,
+        frame: &Frame<'_>,
+    ) -> Option<Rsvp> {
+        let Some(fragment) = &payload.fragment else {
+            return rsvp_in(payload.protocol, &payload.bytes, payload.missing);
+        };
+        let may_be_rsvp = matches!(
+            payload.protocol,
+            RSVP | IpNumber::UDP | IpNumber::IPV6_DESTINATION_OPTIONS
+        );
+        if !may_be_rsvp {
+            return None;
+        }
+        if payload.missing > 0 {
+            // It can never be completed. Its first fragment speaks for the message.
+            let first = fragment.offset.value() == 0;
+            return first
+                .then(|| rsvp_in(payload.protocol, &payload.bytes, payload.missing))
+                .flatten();
+        }
+        let (protocol, bytes) = self.reassembler.add(Fragment {
+            id: IpFragId {
+                vlan_ids: packet.vlan_ids(),
+                ip: fragment.ip.clone(),
+                payload_ip_number: payload.protocol,
+                channel_id: interface,
+            },
+            offset: fragment.offset,
+            more: fragment.more,
+            bytes: &payload.bytes,
+            time: frame.time,
+        })?;
+        rsvp_in(protocol, &bytes, 0)
+    }
+}
+
+impl<'a> Payload<'a> {
+    fn of(packet: &LaxSlicedPacket<'a>) -> Option<Payload<'a>> {
+        match packet.net.as_ref()? {
+            LaxNetSlice::Ipv4(packet) => Some(Payload::of_ipv4(packet)),
+            LaxNetSlice::Ipv6(packet) => Some(Payload::of_ipv6(packet)),
+            LaxNetSlice::Arp(_) => None,
+        }
+    }
+
+    fn of_ipv4(packet: &LaxIpv4Slice<'a>) -> Payload<'a> {
+        let header = packet.header();
+        let payload = packet.payload();
+        let authentication = packet
+            .extensions()
+            .auth
+            .map_or(0, |auth| auth.slice().len());
+        let captured = header.slice().len() + authentication + payload.payload.len();
+        Payload {
+            source: header.source_addr().into(),
+            destination: header.destination_addr().into(),
+            protocol: payload.ip_number,
+            bytes: payload.payload.into(),
+            missing: usize::from(header.total_len()).saturating_sub(captured),
+            fragment: payload.fragmented.then(|| FragmentHeader {
+                ip: IpFragVersionSpecId::Ipv4 {
+                    source: header.source(),
+                    destination: header.destination(),
+                    identification: header.identification(),
+                },
+                offset: header.fragments_offset(),
+                more: header.more_fragments(),
+            }),
+        }
+    }
+
+    fn of_ipv6(packet: &LaxIpv6Slice<'a>) -> Payload<'a> {
+        let header = packet.header();
+        let captured = packet.extensions().slice().len() + packet.payload().payload.len();
+        let mut payload = Payload {
+            source: header.source_addr().into(),
+            destination: header.destination_addr().into(),
+            protocol: packet.payload().ip_number,
+            bytes: packet.payload().payload.into(),
+            missing: usize::from(header.payload_length()).saturating_sub(captured),
+            fragment: None,
+        };
+        if packet.is_payload_fragmented() {
+            payload.stop_at_fragment_header(packet);
+        }
+        payload
+    }
+
+    /// What follows the Fragment header belongs to the fragment, even where it looks like another
+    /// extension header: only the reassembled datagram tells.
+    fn stop_at_fragment_header(&mut self, packet: &LaxIpv6Slice<'a>) {
+        let header = packet.header();
+        let mut rest = packet.extensions().slice().len();
+        for extension in packet.extensions().clone() {
+            let length = match &extension {
+                Ipv6ExtensionSlice::HopByHop(header)
+                | Ipv6ExtensionSlice::Routing(header)
+                | Ipv6ExtensionSlice::DestinationOptions(header) => header.slice().len(),
+                Ipv6ExtensionSlice::Authentication(header) => header.slice().len(),
+                Ipv6ExtensionSlice::Fragment(header) => header.slice().len(),
+            };
+            rest = rest.saturating_sub(length);
+            if let Ipv6ExtensionSlice::Fragment(fragment) = extension {
+                self.protocol = fragment.next_header();
+                let extensions = packet.extensions().slice();
+                if rest > 0 {
+                    let read_too_far = &extensions[extensions.len() - rest..];
+                    self.bytes = [read_too_far, packet.payload().payload].concat().into();
+                }
+                self.fragment = Some(FragmentHeader {
+                    ip: IpFragVersionSpecId::Ipv6 {
+                        source: header.source(),
+                        destination: header.destination(),
+                        identification: fragment.identification(),
+                    },
+                    offset: fragment.fragment_offset(),
+                    more: fragment.more_fragments(),
+                });
+                return;
+            }
+        }
+    }
+}
+
+/// The RSVP message in the payload of a whole datagram, or in the captured part of one.
+fn rsvp_in(protocol: IpNumber, bytes: &[u8], missing: usize) -> Option<Rsvp> {
+    match protocol {
+        RSVP => Some(Rsvp {
+            bytes: bytes.to_vec(),
+            missing,
+        }),
+        IpNumber::UDP => {
+            let udp = UdpSlice::from_slice_lax(bytes).ok()?;
+            let stated = usize::from(udp.length());
+            UDP_PORTS.contains(&udp.destination_port()).then(|| Rsvp {
+                bytes: udp.payload().to_vec(),
+                missing: missing.max(stated.saturating_sub(udp.slice().len())),
+            })
+        }
+        IpNumber::IPV6_DESTINATION_OPTIONS => {
+            let (_, protocol, rest, _) = Ipv6ExtensionsSlice::from_slice_lax(protocol, bytes);
+            // Options that cannot be read leave the protocol as it is.
+            (protocol != IpNumber::IPV6_DESTINATION_OPTIONS)
+                .then(|| rsvp_in(protocol, rest, missing))
+                .flatten()
+        }
+        _ => None,
+    }
+}

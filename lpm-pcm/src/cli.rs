@@ -1,0 +1,76 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use anstream::ColorChoice;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::commands::replay;
+
+/// Runs the program.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    cli.color.write_global();
+    let result = match &cli.command {
+        Command::Replay(args) => replay::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        for line in error.to_string().lines() {
+            anstream::eprintln!("pcm: {line}");
+        }
+        ExitCode::FAILURE
+    })
+}
+
+/// A Policy Control Module (PCM): asks Local Policy Modules (LPMs) about RSVP messages.
+#[derive(Debug, Parser)]
+#[command(name = "pcm", version, propagate_version = true, after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Colours: `auto` has them on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// What `pcm` can do.
+#[derive(Debug, Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Decide the RSVP messages of captures
+    Replay(replay::Args),
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    fn write_global(self) {
+        match self {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0    all went well; also when the reader of the output went away (pcm … | head)
+  1    the configuration is faulty, a required LPM does not load or initialize, a capture cannot be
+       read to its end, or the output cannot be written
+  2    wrong usage
+  130  stopped by Ctrl-C (SIGINT); the LPMs were deinitialized and unloaded all the same
+  143  stopped by SIGTERM, likewise";

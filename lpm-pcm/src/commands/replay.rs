@@ -1,0 +1,224 @@
+//! `pcm replay`: decides the RSVP messages of captures.
+
+mod decide;
+mod source;
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, BufWriter, ErrorKind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anstream::AutoStream;
+use clap::ValueEnum;
+use lpm_host::{LpmConfig, Pcm, StartError, Startup, Teardown, UnloadOutcome};
+
+use crate::config::{Config, LpmEntry};
+use crate::output::{Json, Progress, Record, Reporter, Table};
+use crate::signals::Stop;
+
+use decide::Decider;
+use source::{Source, SourceItem};
+
+/// Decide the RSVP messages of captures.
+#[derive(Debug, clap::Args)]
+#[command(long_about = LONG_ABOUT)]
+pub struct Args {
+    /// Capture files, pcap or pcapng, read one after the other; `-` reads standard input
+    #[arg(required = true, value_name = "CAPTURE")]
+    pub captures: Vec<PathBuf>,
+
+    /// Which LPMs to run (a pcm.toml); default: the sample LPM with its demo policy
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// How to print what is decided
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
+}
+
+const LONG_ABOUT: &str = "\
+Decide the RSVP messages of captures.
+
+Loads and initializes the LPMs, asks them about each RSVP message in the captures (IP protocol 46, \
+and UDP to port 1698 or 1699), then deinitializes the LPMs as when the node stops being the \
+Designated SBM, unloads their libraries, and checks that they are gone.
+
+A malformed message is reported and does not end the run.";
+
+/// How to print what is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people: a row per flow; warnings and errors on standard error
+    Table,
+    /// One JSON object a line, for programs
+    Json,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What kept the run from starting or from its end, one line per fault.
+pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    let config = match &args.config {
+        Some(path) => Config::read(path)?,
+        None => Config::embedded()?,
+    };
+    source::check(&args.captures)?;
+    let progress = Progress::of(source::total_size(&args.captures));
+    let reporter = Arc::new(reporter(args.format, &progress));
+    let stop = Stop::on_signals()?;
+
+    let pcm = pcm(&config, &reporter)?;
+    let startup = match pcm.become_dsbm() {
+        Ok(startup) => startup,
+        Err(error) => return not_started(&error, args.format, &reporter),
+    };
+    report_startup(&startup, &reporter);
+
+    let mut decider = Decider::new(&pcm, &startup, &reporter);
+    let captures = decide_all(args, &mut decider, &reporter, &progress, &stop);
+    progress.finish();
+
+    // The node stops being the Designated SBM, unless the program was told to stop.
+    let teardown = if stop.is_asked_for() {
+        pcm.shutdown()
+    } else {
+        pcm.demote()
+    };
+    report_teardown(&teardown?, &reporter);
+    reporter.report(&decider.summary());
+    reporter.flush();
+
+    match reporter.take_failure() {
+        Some(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+        Some(error) => return Err(format!("standard output: cannot be written: {error}").into()),
+        None => {}
+    }
+    let captures = match captures? {
+        Captures::Whole => ExitCode::SUCCESS,
+        Captures::Faulty => ExitCode::FAILURE,
+    };
+    Ok(stop.exit_code().unwrap_or(captures))
+}
+
+/// Whether the captures could be read.
+enum Captures {
+    Whole,
+    Faulty,
+}
+
+/// Decides message after message until the captures end, or something says to stop.
+fn decide_all(
+    args: &Args,
+    decider: &mut Decider<'_>,
+    reporter: &Reporter,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<Captures, Box<dyn Error>> {
+    let tell = |what: &dyn Display| {
+        // Keeps the order on a terminal that shows both streams.
+        reporter.flush();
+        progress.pause(|| anstream::eprintln!("pcm: {what}"));
+    };
+    let mut captures = Captures::Whole;
+    let mut source = Source::start(args.captures.clone(), progress.clone())?;
+    while !stop.is_asked_for() && !reporter.has_failed() {
+        match source.next(|| reporter.flush()) {
+            SourceItem::Message(message) => decider.decide(&message)?,
+            SourceItem::Notice(notice) => tell(&notice),
+            SourceItem::Fault(error) => {
+                tell(&error);
+                captures = Captures::Faulty;
+            }
+            SourceItem::Nothing => {}
+            SourceItem::End => break,
+        }
+    }
+    Ok(captures)
+}
+
+fn reporter(format: Format, progress: &Progress) -> Reporter {
+    match format {
+        Format::Json => Reporter::new(Json::new(BufWriter::new(io::stdout()))),
+        Format::Table => {
+            let out = BufWriter::new(AutoStream::auto(io::stdout()));
+            let log = progress.beside(AutoStream::auto(io::stderr()));
+            Reporter::new(Table::new(out, log))
+        }
+    }
+}
+
+fn pcm(config: &Config, reporter: &Arc<Reporter>) -> Result<Pcm, Box<dyn Error>> {
+    let mut builder = Pcm::builder().event_log(Arc::clone(reporter));
+    for entry in &config.lpms {
+        builder = builder.lpm(lpm(entry));
+    }
+    Ok(builder.build()?)
+}
+
+fn lpm(entry: &LpmEntry) -> LpmConfig {
+    // Native code can do whatever this process can. That the operator names a library in the
+    // configuration (or has not replaced the sample LPM next to this program) is the word that it
+    // may: the one place where this program vouches for code.
+    let library = lpm_host::trust_library!(unsafe entry.library.clone());
+    let lpm = LpmConfig::new(entry.name.as_str(), library)
+        .config(entry.config.as_str())
+        .config_source(entry.config_source.as_str())
+        .optional(entry.optional);
+    match &entry.config_dir {
+        Some(folder) => lpm.config_dir(folder),
+        None => lpm,
+    }
+}
+
+/// A required LPM failed. In the table the event log has said so, on standard error.
+fn not_started(
+    error: &StartError,
+    format: Format,
+    reporter: &Reporter,
+) -> Result<ExitCode, Box<dyn Error>> {
+    reporter.flush();
+    match (error, format) {
+        (StartError::Lpms { .. }, Format::Table) => Ok(ExitCode::FAILURE),
+        (error, _) => Err(error.to_string().into()),
+    }
+}
+
+fn report_startup(startup: &Startup, reporter: &Reporter) {
+    for lpm in &startup.lpms {
+        reporter.report(&Record::LpmInitialized {
+            lpm: &lpm.name,
+            handle: lpm.handle.number(),
+            pe_type: lpm.pe_type.p_type(),
+            library: lpm.library.to_string_lossy(),
+        });
+    }
+}
+
+fn report_teardown(teardown: &Teardown, reporter: &Reporter) {
+    for lpm in &teardown.lpms {
+        reporter.report(&Record::LpmDeinitialized {
+            lpm: &lpm.name,
+            handle: lpm.handle.number(),
+            reason: lpm.reason.name(),
+            status: lpm.status.0,
+            nanos: decide::nanos(lpm.elapsed),
+        });
+    }
+    for library in &teardown.libraries {
+        let (outcome, reasons) = match &library.outcome {
+            UnloadOutcome::Unmapped => ("unmapped", Vec::new()),
+            UnloadOutcome::Pinned { reasons } => {
+                ("pinned", reasons.iter().map(ToString::to_string).collect())
+            }
+        };
+        reporter.report(&Record::LibraryUnloaded {
+            library: library.library.to_string_lossy(),
+            outcome,
+            reasons,
+            nanos: decide::nanos(library.elapsed),
+        });
+    }
+}

@@ -1,0 +1,121 @@
+//! The captures of a run, read on a thread of their own: reading may block for ever (standard
+//! input), and a signal must end the run all the same.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::capture::{Capture, CaptureError, CaptureItem, CapturedMessage, STDIN};
+use crate::output::Progress;
+
+/// How many items are read ahead. A message has at most 64 KiB, so this bounds the memory too.
+const READ_AHEAD: usize = 256;
+
+/// How often a run that waits for input looks whether it has been told to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What the captures bring.
+pub(super) enum SourceItem {
+    /// An RSVP message.
+    Message(CapturedMessage),
+    /// Something to tell the operator.
+    Notice(String),
+    /// A capture cannot be read (further); the next one follows.
+    Fault(CaptureError),
+    /// Nothing for the moment.
+    Nothing,
+    /// All captures have been read.
+    End,
+}
+
+/// The captures of a run, in order.
+pub(super) struct Source {
+    items: Receiver<SourceItem>,
+}
+
+impl Source {
+    pub(super) fn start(captures: Vec<PathBuf>, progress: Progress) -> io::Result<Source> {
+        let (sender, items) = sync_channel(READ_AHEAD);
+        thread::Builder::new()
+            .name("captures".to_owned())
+            .spawn(move || {
+                for path in &captures {
+                    if read(path, &progress, &sender).is_err() {
+                        // Nobody listens any more.
+                        return;
+                    }
+                }
+            })?;
+        Ok(Source { items })
+    }
+
+    /// The next item. When it has to wait for one, it first runs `idle`.
+    pub(super) fn next(&mut self, idle: impl FnOnce()) -> SourceItem {
+        match self.items.try_recv() {
+            Ok(item) => return item,
+            Err(TryRecvError::Disconnected) => return SourceItem::End,
+            Err(TryRecvError::Empty) => idle(),
+        }
+        match self.items.recv_timeout(PATIENCE) {
+            Ok(item) => item,
+            Err(RecvTimeoutError::Timeout) => SourceItem::Nothing,
+            Err(RecvTimeoutError::Disconnected) => SourceItem::End,
+        }
+    }
+}
+
+/// Looks at the files before anything is loaded, so that a wrong name costs nothing.
+///
+/// Standard input, pipes and devices are left alone: looking would consume them.
+pub(super) fn check(captures: &[PathBuf]) -> Result<(), String> {
+    let faults: Vec<_> = captures
+        .iter()
+        .filter(|path| path.as_os_str() != STDIN && !is_stream(path))
+        .filter_map(|path| Capture::open(path).err())
+        .map(|error| error.to_string())
+        .collect();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults.join("\n"))
+    }
+}
+
+/// How many bytes the files among the captures have.
+pub(super) fn total_size(captures: &[PathBuf]) -> u64 {
+    let metadata = captures.iter().filter_map(|path| fs::metadata(path).ok());
+    metadata
+        .filter(fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
+}
+
+fn read(
+    path: &Path,
+    progress: &Progress,
+    sender: &SyncSender<SourceItem>,
+) -> Result<(), Disconnected> {
+    let send = |item| sender.send(item).map_err(|_| Disconnected);
+    let capture = match Capture::open_counted(path, |file: File| progress.count(file)) {
+        Ok(capture) => capture,
+        Err(error) => return send(SourceItem::Fault(error)),
+    };
+    for item in capture {
+        send(match item {
+            Ok(CaptureItem::Message(message)) => SourceItem::Message(message),
+            Ok(CaptureItem::Notice(notice)) => SourceItem::Notice(notice),
+            Err(error) => SourceItem::Fault(error),
+        })?;
+    }
+    Ok(())
+}
+
+struct Disconnected;
+
+/// Whether `path` names something that can be read only once.
+fn is_stream(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}

@@ -1,0 +1,322 @@
+//! `pcm.toml`: which LPMs run, in which order, and what they are told.
+//!
+//! Every key is documented in `pcm.example.toml` next to this crate's manifest.
+
+mod sample;
+mod text;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+use toml::Spanned;
+
+/// What `pcm.toml` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// The LPMs in the order in which they are initialized and asked. Never empty.
+    pub lpms: Vec<LpmEntry>,
+}
+
+/// One `[[lpm]]` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LpmEntry {
+    /// `name`: unique, shown in everything that is printed.
+    pub name: String,
+    /// `library`: the shared library; absolute, or relative to the working directory.
+    pub library: PathBuf,
+    /// `optional`: whether the PCM also becomes ready without this LPM.
+    pub optional: bool,
+    /// `config`: text for the LPM, in TOML.
+    pub config: String,
+    /// Where `config` was written, for the LPM's error messages.
+    pub config_source: String,
+    /// The directory from which relative paths in `config` are meant.
+    pub config_dir: Option<PathBuf>,
+}
+
+/// `pcm.toml` cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The configuration file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Not TOML, an unknown or missing key, or a value of the wrong type.
+    #[error("{}: line {line}, column {column}: {message}", path.display())]
+    Invalid {
+        /// The configuration file.
+        path: PathBuf,
+        /// Line of the fault, from 1.
+        line: usize,
+        /// Column of the fault in characters, from 1.
+        column: usize,
+        /// What is wrong, with the key.
+        message: String,
+    },
+    /// No `[[lpm]]` table at all.
+    #[error(
+        "{}: no LPM is configured; add an [[lpm]] table with `name` and `library`",
+        path.display()
+    )]
+    NoLpm {
+        /// The configuration file.
+        path: PathBuf,
+    },
+    /// The sample LPM, used when no configuration is given, is not where it should be.
+    #[error(
+        "the sample LPM {file} is not found; looked for it in {}; build it with \
+         `cargo build -p lpm-sample`, or name the LPMs to run with --config",
+        list(looked_in)
+    )]
+    NoSample {
+        /// The library's file name on this system.
+        file: String,
+        /// The folders looked in.
+        looked_in: Vec<PathBuf>,
+    },
+}
+
+impl Config {
+    /// Reads the configuration file at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, has an unknown or a missing key, a value of the
+    /// wrong type, no LPM, or two of the same name.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Config::parse(path, &text)
+    }
+
+    /// The embedded default: the sample LPM with its demo policy.
+    ///
+    /// # Errors
+    /// The sample LPM's library is not found.
+    pub fn embedded() -> Result<Config, ConfigError> {
+        Ok(Config {
+            lpms: vec![sample::entry()?],
+        })
+    }
+
+    /// Reads a configuration from `text`; `path` stands for it in errors, and relative paths in it
+    /// are meant from the folder of `path`.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            invalid(path, text, start, error.message())
+        })?;
+        if file.lpm.is_empty() {
+            return Err(ConfigError::NoLpm {
+                path: path.to_owned(),
+            });
+        }
+        let mut lpms: Vec<LpmEntry> = Vec::with_capacity(file.lpm.len());
+        for table in file.lpm {
+            let name = table.name.as_ref();
+            let fault = if name.trim().is_empty() {
+                Some("`name` is empty".to_owned())
+            } else if lpms.iter().any(|lpm| lpm.name == *name) {
+                Some(format!(
+                    "a second LPM with the name {name:?}; a library may be listed several times, \
+                     each time under a `name` of its own"
+                ))
+            } else {
+                None
+            };
+            if let Some(message) = fault {
+                return Err(invalid(path, text, table.name.span().start, &message));
+            }
+            lpms.push(table.entry(path, text)?);
+        }
+        Ok(Config { lpms })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    lpm: Vec<LpmTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LpmTable {
+    name: Spanned<String>,
+    library: Spanned<PathBuf>,
+    #[serde(default)]
+    optional: bool,
+    config: Option<Spanned<toml::Table>>,
+}
+
+impl LpmTable {
+    fn entry(self, path: &Path, text: &str) -> Result<LpmEntry, ConfigError> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if self.library.as_ref().as_os_str().is_empty() {
+            let start = self.library.span().start;
+            return Err(invalid(path, text, start, "`library` is empty"));
+        }
+        let mut entry = LpmEntry {
+            name: self.name.into_inner(),
+            library: folder.join(self.library.into_inner()),
+            optional: self.optional,
+            config: String::new(),
+            config_source: path.display().to_string(),
+            config_dir: Some(folder_or_current(folder)),
+        };
+        if let Some(config) = self.config {
+            let start = config.span().start;
+            let table = config.into_inner();
+            match text::verbatim(text, start, &table) {
+                Some(config) => entry.config = config,
+                None => {
+                    entry.config = table.to_string();
+                    entry.config_source = format!(
+                        "{}: `config` of LPM {:?}, written out",
+                        path.display(),
+                        entry.name
+                    );
+                }
+            }
+        }
+        Ok(entry)
+    }
+}
+
+fn folder_or_current(folder: &Path) -> PathBuf {
+    if folder.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        folder.to_owned()
+    }
+}
+
+fn invalid(path: &Path, text: &str, start: usize, message: &str) -> ConfigError {
+    let before = text.get(..start).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    ConfigError::Invalid {
+        path: path.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        message: message.trim_end().replace('\n', ", "),
+    }
+}
+
+fn list(folders: &[PathBuf]) -> String {
+    let folders: Vec<_> = folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    folders.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("/etc/lpm/pcm.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = parse(
+            "[[lpm]]\nname = 'one'\nlibrary = 'libone.so'\n\
+             [[lpm]]\nname = 'two'\nlibrary = '/opt/libtwo.so'\noptional = true\n",
+        )
+        .unwrap();
+        assert_eq!(config.lpms[0].library, Path::new("/etc/lpm/libone.so"));
+        assert!(!config.lpms[0].optional);
+        assert_eq!(config.lpms[1].library, Path::new("/opt/libtwo.so"));
+        assert!(config.lpms[1].optional);
+        assert_eq!(config.lpms[0].config_dir, Some(PathBuf::from("/etc/lpm")));
+    }
+
+    #[test]
+    fn unknown_keys_name_file_line_and_key() {
+        let error = parse("[[lpm]]\nname = 'one'\nlibary = 'libone.so'\n").unwrap_err();
+        assert!(
+            error.starts_with("/etc/lpm/pcm.toml: line 3, column 1: unknown field `libary`"),
+            "{error}"
+        );
+        let error = parse("[pcm]\n").unwrap_err();
+        assert!(
+            error.contains("line 1") && error.contains("`pcm`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn faults_are_one_line() {
+        for text in [
+            "",
+            "[[lpm]]\nname = 'a'\n",
+            "[[lpm]]\nname = 3\nlibrary = 'x'\n",
+            "[[lpm]\n",
+            "[[lpm]]\nname = ' '\nlibrary = 'x'\n",
+            "[[lpm]]\nname = 'a'\nlibrary = ''\n",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.starts_with("/etc/lpm/"), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_library_may_be_listed_twice_a_name_not() {
+        let twice = "[[lpm]]\nname = 'a'\nlibrary = 'x'\n[[lpm]]\nname = 'b'\nlibrary = 'x'\n";
+        assert_eq!(parse(twice).unwrap().lpms.len(), 2);
+        let error = parse(&twice.replace("'b'", "'a'")).unwrap_err();
+        assert!(
+            error.contains("line 5") && error.contains("second LPM"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_lpm_sees_its_config_at_the_lines_of_the_file() {
+        let config = parse(
+            "[[lpm]]\nname = 'a'\nlibrary = 'x'\n[lpm.config]\nlimit = 3\n\n\
+             [[lpm.config.user]]\nid = 'ada'\n[[lpm]]\nname = 'b'\nlibrary = 'x'\n",
+        )
+        .unwrap();
+        let lines: Vec<_> = config.lpms[0].config.lines().collect();
+        assert_eq!(
+            lines,
+            ["", "", "", "", "limit = 3", "", "[[user]]", "id = 'ada'"]
+        );
+        assert_eq!(config.lpms[0].config_source, "/etc/lpm/pcm.toml");
+        assert_eq!(config.lpms[1].config, "");
+    }
+
+    #[test]
+    fn an_inline_config_is_written_out() {
+        let config = parse("[[lpm]]\nname = 'a'\nlibrary = 'x'\nconfig = { limit = 3 }\n").unwrap();
+        assert_eq!(config.lpms[0].config, "limit = 3\n");
+        assert!(config.lpms[0].config_source.contains("LPM \"a\""));
+    }
+
+    #[test]
+    fn the_example_is_valid() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let config = Config::read(&folder.join("pcm.example.toml")).unwrap();
+        assert!(config.lpms.len() >= 2);
+        assert!(config.lpms.iter().any(|lpm| lpm.optional));
+        assert!(config.lpms.iter().any(|lpm| !lpm.config.is_empty()));
+    }
+}

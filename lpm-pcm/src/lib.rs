@@ -1,0 +1,16 @@
+//! The parts of `pcm`, a Policy Control Module (PCM) ready to run.
+//!
+//! This library exists so that the program's parts can be tested and fuzzed; it promises no stable
+//! interface. What is stable is the program: its command line, its configuration file, and the
+//! JSON it prints.
+//!
+//! The road of a message: [`capture`] → `lpm_rsvp::Message` → `lpm_host::Pcm::admit` (called in
+//! [`commands::replay`]) → [`output`].
+#![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod output;
+pub mod signals;

@@ -1,0 +1,28 @@
+//! JSON: one object a line. The format is described in `docs/src/json.md`.
+
+use std::io::{self, Write};
+
+use super::{Printer, Record};
+
+/// Prints records as JSON.
+pub struct Json<W> {
+    out: W,
+}
+
+impl<W: Write> Json<W> {
+    /// Prints to `out`, which should be buffered.
+    pub fn new(out: W) -> Json<W> {
+        Json { out }
+    }
+}
+
+impl<W: Write + Send> Printer for Json<W> {
+    fn print(&mut self, record: &Record<'_>) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, record)?;
+        self.out.write_all(b"\n")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,178 @@
+//! The records: what happened, in the terms of `docs/src/json.md`.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use lpm_host::Event;
+use serde::Serialize;
+
+/// Something that happened in a run. Its JSON form is a stable interface: fields are added, never
+/// renamed or removed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Record<'a> {
+    /// An LPM was initialized.
+    LpmInitialized {
+        /// Its configured name.
+        lpm: &'a str,
+        /// The number of this initialization, never used twice in a process.
+        handle: u64,
+        /// The P-Type of the policy elements it serves; 0 for all.
+        pe_type: u16,
+        /// Its library, as configured.
+        library: Cow<'a, str>,
+    },
+    /// A message was decided.
+    Decision {
+        /// The message, counted from 1 over all captures of the run.
+        number: u64,
+        /// When it was captured: RFC 3339, UTC, microseconds.
+        time: String,
+        /// Its type, such as `Path`.
+        message: String,
+        /// Its session, such as `10.0.0.1:5004/udp`.
+        session: Option<String>,
+        /// The decision flow by flow; empty for messages that policy does not decide.
+        flows: Vec<FlowRecord<'a>>,
+        /// What becomes of the message: `accept`, `reject`, `drop` or `dont_care`.
+        outcome: &'static str,
+        /// How long the decision took, in nanoseconds.
+        nanos: u64,
+    },
+    /// The PCM put an event on record.
+    Event {
+        /// Its name, such as `lpm_load_failed`.
+        id: &'static str,
+        /// `info`, `warning` or `error`.
+        severity: &'static str,
+        /// The LPM concerned.
+        lpm: Option<&'a str>,
+        /// The initialization concerned.
+        handle: Option<u64>,
+        /// The library concerned.
+        library: Option<Cow<'a, str>>,
+        /// The status that the LPM returned.
+        status: Option<u32>,
+        /// In words.
+        detail: &'a str,
+    },
+    /// An LPM was deinitialized.
+    LpmDeinitialized {
+        /// Its configured name.
+        lpm: &'a str,
+        /// The number of the initialization that ended.
+        handle: u64,
+        /// `demotion`, `shutdown` or `reconfiguration`.
+        reason: &'static str,
+        /// What it returned; 0 when all went well.
+        status: u32,
+        /// How long it took, in nanoseconds.
+        nanos: u64,
+    },
+    /// A library was unloaded, or kept.
+    LibraryUnloaded {
+        /// The library, as configured.
+        library: Cow<'a, str>,
+        /// `unmapped`: checked to be gone from the process; or `pinned`.
+        outcome: &'static str,
+        /// Why it is pinned; empty when it is unmapped.
+        reasons: Vec<String>,
+        /// How long it took, in nanoseconds.
+        nanos: u64,
+    },
+    /// An RSVP message that cannot be read. It is not decided.
+    Malformed {
+        /// The message, counted like those decided.
+        number: u64,
+        /// Where the fault is, in bytes from the start of the RSVP message.
+        offset: u64,
+        /// What is wrong.
+        error: String,
+    },
+    /// The last record of a run.
+    Summary {
+        /// All RSVP messages, the malformed ones included.
+        messages: u64,
+        /// How many were accepted.
+        accept: u64,
+        /// How many were rejected.
+        reject: u64,
+        /// How many were dropped.
+        drop: u64,
+        /// How many were malformed.
+        malformed: u64,
+    },
+}
+
+/// The decision on one flow descriptor of a message.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct FlowRecord<'a> {
+    /// Its position in the message, from 0.
+    pub index: u16,
+    /// Its sender such as `10.0.0.7:4000`, several (SE style) separated by `, `; `None` for a
+    /// wildcard (WF style).
+    pub filter: Option<String>,
+    /// The LPM priority value: 1 to 65280 accepted with this priority, 65533 drop the message,
+    /// 65534 don't care, 65535 reject.
+    pub lpv: u32,
+    /// `accept`, `reject`, `drop` or `dont_care`.
+    pub outcome: &'static str,
+    /// The ERROR_SPEC's error code of a rejection (RFC 2205, appendix B), else 0.
+    pub error_code: u16,
+    /// The ERROR_SPEC's error value of a rejection, else 0.
+    pub error_value: u16,
+    /// The name of the LPM whose decision it is; `None` when no LPM had an opinion.
+    pub by: Option<&'a str>,
+    /// The error value in words, for people.
+    #[serde(skip)]
+    pub reason: Option<String>,
+}
+
+impl<'a> Record<'a> {
+    /// The record of an event.
+    #[must_use]
+    pub fn event(event: &'a Event) -> Record<'a> {
+        Record::Event {
+            id: event.id.name(),
+            severity: event.severity.name(),
+            lpm: event.lpm.as_deref(),
+            handle: event.handle.map(|handle| handle.number()),
+            library: event.library.as_deref().map(|path| path.to_string_lossy()),
+            status: event.status.map(|status| status.0),
+            detail: &event.detail,
+        }
+    }
+}
+
+/// `time` as RFC 3339 has it, in UTC with microseconds. A time outside the years -9999 to 9999
+/// becomes the nearest one inside.
+#[must_use]
+pub fn rfc3339(time: SystemTime) -> String {
+    let timestamp = Timestamp::try_from(time).unwrap_or(if time < SystemTime::UNIX_EPOCH {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    });
+    format!("{timestamp:.6}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn times_have_microseconds_and_never_fail() {
+        let time = SystemTime::UNIX_EPOCH + Duration::new(951_827_696, 789_999);
+        assert_eq!(rfc3339(time), "2000-02-29T12:34:56.000789Z");
+        assert_eq!(
+            rfc3339(SystemTime::UNIX_EPOCH),
+            "1970-01-01T00:00:00.000000Z"
+        );
+        let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
+        assert!(rfc3339(far).starts_with("9999-12-"));
+    }
+}

@@ -1,0 +1,251 @@
+//! Captures made by the tests.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test includes it and uses its part"
+)]
+
+use etherparse::{
+    EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, Ipv6Header,
+    SingleVlanHeader, UdpHeader, VlanId,
+};
+
+pub const SOURCE: [u8; 4] = [10, 0, 0, 7];
+pub const DESTINATION: [u8; 4] = [10, 0, 0, 1];
+pub const SOURCE6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
+pub const DESTINATION6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+
+pub const RSVP: u8 = 46;
+pub const UDP: u8 = 17;
+
+/// The time of the first packet: 2001-09-09T01:46:40Z.
+pub const START: u32 = 1_000_000_000;
+
+/// What a pcap file is like.
+#[derive(Clone, Copy)]
+pub struct Pcap {
+    /// Seconds from packet to packet.
+    pub interval: u32,
+    pub big_endian: bool,
+    pub nanoseconds: bool,
+    pub link: u16,
+}
+
+impl Pcap {
+    pub fn new(link: u16) -> Pcap {
+        Pcap {
+            interval: 1,
+            big_endian: false,
+            nanoseconds: false,
+            link,
+        }
+    }
+
+    /// A file of whole packets, each with the fraction 123456 (or 123456789 ns).
+    pub fn file<P: AsRef<[u8]>>(self, packets: &[P]) -> Vec<u8> {
+        let snapped: Vec<_> = packets.iter().map(|packet| (packet.as_ref(), 0)).collect();
+        self.snapped(&snapped)
+    }
+
+    /// A file of packets of each of which so many bytes are missing.
+    pub fn snapped(self, packets: &[(&[u8], u32)]) -> Vec<u8> {
+        let magic = if self.nanoseconds {
+            0xa1b2_3c4d_u32
+        } else {
+            0xa1b2_c3d4
+        };
+        let mut file = Vec::new();
+        file.extend(self.u32(magic));
+        file.extend(self.u16(2));
+        file.extend(self.u16(4));
+        for field in [0, 0, 65535, u32::from(self.link)] {
+            file.extend(self.u32(field));
+        }
+        for (number, (packet, missing)) in (0..).zip(packets) {
+            let captured = u32::try_from(packet.len()).unwrap();
+            let fraction = if self.nanoseconds {
+                123_456_789
+            } else {
+                123_456
+            };
+            for field in [
+                START + number * self.interval,
+                fraction,
+                captured,
+                captured + missing,
+            ] {
+                file.extend(self.u32(field));
+            }
+            file.extend_from_slice(packet);
+        }
+        file
+    }
+
+    fn u16(self, value: u16) -> [u8; 2] {
+        if self.big_endian {
+            value.to_be_bytes()
+        } else {
+            value.to_le_bytes()
+        }
+    }
+
+    fn u32(self, value: u32) -> [u8; 4] {
+        if self.big_endian {
+            value.to_be_bytes()
+        } else {
+            value.to_le_bytes()
+        }
+    }
+}
+
+/// Writes pcapng block by block.
+pub struct PcapNg {
+    pub big_endian: bool,
+    pub file: Vec<u8>,
+}
+
+impl PcapNg {
+    pub fn new(big_endian: bool) -> PcapNg {
+        let mut writer = PcapNg {
+            big_endian,
+            file: Vec::new(),
+        };
+        writer.section();
+        writer
+    }
+
+    pub fn section(&mut self) {
+        let mut body = self.u32(0x1a2b_3c4d).to_vec();
+        body.extend(self.u16(1));
+        body.extend(self.u16(0));
+        body.extend([0xff; 8]);
+        self.block(0x0a0d_0d0a, &body);
+    }
+
+    pub fn interface(&mut self, link: u16, options: &[(u16, &[u8])]) {
+        let mut body = self.u16(link).to_vec();
+        body.extend(self.u16(0));
+        body.extend(self.u32(0));
+        for (code, value) in options {
+            body.extend(self.u16(*code));
+            body.extend(self.u16(u16::try_from(value.len()).unwrap()));
+            body.extend_from_slice(value);
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        if !options.is_empty() {
+            body.extend([0; 4]);
+        }
+        self.block(1, &body);
+    }
+
+    pub fn packet(&mut self, interface: u32, ticks: u64, packet: &[u8]) {
+        let mut body = self.u32(interface).to_vec();
+        let [high, low] =
+            [ticks >> 32, ticks & 0xffff_ffff].map(|half| u32::try_from(half).unwrap());
+        let length = u32::try_from(packet.len()).unwrap();
+        for field in [high, low, length, length] {
+            body.extend(self.u32(field));
+        }
+        body.extend_from_slice(packet);
+        self.block(6, &body);
+    }
+
+    pub fn simple_packet(&mut self, packet: &[u8]) {
+        let mut body = self.u32(u32::try_from(packet.len()).unwrap()).to_vec();
+        body.extend_from_slice(packet);
+        self.block(3, &body);
+    }
+
+    pub fn block(&mut self, kind: u32, body: &[u8]) {
+        let padded = body.len().next_multiple_of(4);
+        let length = u32::try_from(padded + 12).unwrap();
+        self.file.extend(self.u32(kind));
+        self.file.extend(self.u32(length));
+        self.file.extend_from_slice(body);
+        self.file.resize(self.file.len() + padded - body.len(), 0);
+        self.file.extend(self.u32(length));
+    }
+
+    fn u16(&self, value: u16) -> [u8; 2] {
+        if self.big_endian {
+            value.to_be_bytes()
+        } else {
+            value.to_le_bytes()
+        }
+    }
+
+    fn u32(&self, value: u32) -> [u8; 4] {
+        if self.big_endian {
+            value.to_be_bytes()
+        } else {
+            value.to_le_bytes()
+        }
+    }
+}
+
+pub fn ethernet(ether_type: EtherType, payload: &[u8]) -> Vec<u8> {
+    let header = Ethernet2Header {
+        source: [2; 6],
+        destination: [4; 6],
+        ether_type,
+    };
+    [&header.to_bytes(), payload].concat()
+}
+
+pub fn vlan(id: u16, ether_type: EtherType, payload: &[u8]) -> Vec<u8> {
+    let header = SingleVlanHeader {
+        vlan_id: VlanId::try_new(id).unwrap(),
+        ether_type,
+        ..SingleVlanHeader::default()
+    };
+    [&header.to_bytes(), payload].concat()
+}
+
+pub fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap();
+    let header = Ipv4Header::new(length, 64, IpNumber(protocol), SOURCE, DESTINATION).unwrap();
+    [&header.to_bytes(), payload].concat()
+}
+
+/// The fragment of a datagram that starts at byte `offset` of the payload.
+pub fn ipv4_fragment(id: u16, protocol: u8, offset: usize, more: bool, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap();
+    let mut header = Ipv4Header::new(length, 64, IpNumber(protocol), SOURCE, DESTINATION).unwrap();
+    header.identification = id;
+    header.fragment_offset = fragment_offset(offset);
+    header.more_fragments = more;
+    header.header_checksum = header.calc_header_checksum();
+    [&header.to_bytes(), payload].concat()
+}
+
+/// `next` is the protocol of the first header in `payload`.
+pub fn ipv6(next: u8, payload: &[u8]) -> Vec<u8> {
+    let header = Ipv6Header {
+        payload_length: u16::try_from(payload.len()).unwrap(),
+        next_header: IpNumber(next),
+        hop_limit: 64,
+        source: SOURCE6,
+        destination: DESTINATION6,
+        ..Ipv6Header::default()
+    };
+    [&header.to_bytes(), payload].concat()
+}
+
+pub fn ipv6_fragment(id: u32, next: u8, offset: usize, more: bool, payload: &[u8]) -> Vec<u8> {
+    let header = Ipv6FragmentHeader::new(IpNumber(next), fragment_offset(offset), more, id);
+    ipv6(44, &[&header.to_bytes(), payload].concat())
+}
+
+/// An extension header of 8 bytes, only padding in it, for hop-by-hop and destination options.
+pub fn ipv6_options(next: u8, payload: &[u8]) -> Vec<u8> {
+    [&[next, 0, 1, 4, 0, 0, 0, 0], payload].concat()
+}
+
+pub fn udp(destination: u16, payload: &[u8]) -> Vec<u8> {
+    let header = UdpHeader::without_ipv4_checksum(40000, destination, payload.len()).unwrap();
+    [&header.to_bytes(), payload].concat()
+}
+
+fn fragment_offset(bytes: usize) -> IpFragOffset {
+    IpFragOffset::try_new(u16::try_from(bytes / 8).unwrap()).unwrap()
+}
