@@ -319,7 +319,7 @@ fn hexadecimal_byte(reader: &mut Reader<impl Iterator<Item = char>>) -> Result<u
 /// Appends a character of a value, escaped where the canonical text needs it.
 fn push_literally(words: &mut Words<'_>, c: char) {
     let structural = matches!(c, ',' | ';' | '+' | '"' | '\\') || (c == '#' && words.is_empty());
-    words.push_marked(c, if structural { "\\" } else { "" });
+    words.push_marked(c, structural.then_some('\\'));
 }
 
 /// Whether the byte at `at` of a canonical DN separates two RDNs.

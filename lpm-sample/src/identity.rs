@@ -23,8 +23,11 @@
 //! `ASCII_ID` and `UNICODE_ID` are taken at their word, so is a DN in clear text without a
 //! credential: RFC 3182 section 4.1 calls this simple authentication, good for networks whose
 //! hosts are trusted. This LPM cannot verify Kerberos tickets, certificates, encrypted DNs and
-//! whatever is newer than RFC 3182: an element with one of these names nobody, and so does an
-//! element without any name. Digital signatures are not looked at.
+//! whatever is newer than RFC 3182: an element with one of these names nobody, whatever else is in
+//! it. An element without any name names nobody either. Digital signatures are not looked at.
+//!
+//! Every message stands for itself: a refresh that leaves out the identities of the message before
+//! is unauthenticated.
 //!
 //! # What is malformed
 //!
@@ -33,6 +36,7 @@
 //! about is rejected as [`LpmPolicyError::UnknownUser`](lpm_api::LpmPolicyError::UnknownUser),
 //! even where another element is sound.
 
+use lpm_api::lpm_rsvp::policy::{Chars, TextEncoding};
 use lpm_api::lpm_rsvp::{
     Attribute, Credential, FilterSpec, Identity, Locator, Message, PolicyData, PolicyElement, Text,
 };
@@ -149,13 +153,13 @@ impl Claims {
     }
 
     fn add_user(&mut self, identity: &Identity<'_>, users: &Listed) -> Result<(), Malformed> {
-        let Some(names) = Names::of(identity)? else {
+        let names = Names::of(identity)?;
+        if !names.verified {
             self.unverified_user = true;
-            return Ok(());
-        };
-        match names.find(users, Listed::with_dn) {
-            Some(user) => _ = self.user.get_or_insert(user),
-            None => set_first(&mut self.unlisted_user, names.first()),
+        } else if let Some(user) = names.find(users, Listed::with_dn) {
+            self.user.get_or_insert(user);
+        } else {
+            set_first(&mut self.unlisted_user, names.first());
         }
         Ok(())
     }
@@ -165,12 +169,13 @@ impl Claims {
         identity: &Identity<'_>,
         applications: &Listed,
     ) -> Result<(), Malformed> {
-        let Some(names) = Names::of(identity)? else {
-            return Ok(());
-        };
-        match names.find(applications, Listed::covering_dn) {
-            Some(application) => _ = self.application.get_or_insert(application),
-            None => set_first(&mut self.unlisted_application, names.first()),
+        let names = Names::of(identity)?;
+        if names.verified {
+            if let Some(application) = names.find(applications, Listed::covering_dn) {
+                self.application.get_or_insert(application);
+            } else {
+                set_first(&mut self.unlisted_application, names.first());
+            }
         }
         Ok(())
     }
@@ -207,17 +212,21 @@ impl Claims {
 }
 
 /// The names in one element, canonical; a name of nothing is none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Names {
     dn: Option<Name>,
     id: Option<Name>,
+    /// Nothing in the element would have to be verified to be believed.
+    verified: bool,
 }
 
 impl Names {
-    /// `None` if the element has no name that can be taken at its word.
-    fn of(identity: &Identity<'_>) -> Result<Option<Names>, Malformed> {
-        let mut names = Names::default();
-        let mut verified = true;
+    fn of(identity: &Identity<'_>) -> Result<Names, Malformed> {
+        let mut names = Names {
+            dn: None,
+            id: None,
+            verified: true,
+        };
         for attribute in identity.attributes() {
             match attribute.map_err(|_| Malformed)? {
                 Attribute::PolicyLocator(Locator::Name(dn)) => {
@@ -228,12 +237,11 @@ impl Names {
                     let name = Name::id(characters(&id)?);
                     set_first(&mut names.id, Some(name).filter(|name| !name.is_empty()));
                 }
-                Attribute::PolicyLocator(_) | Attribute::Credential(_) => verified = false,
+                Attribute::PolicyLocator(_) | Attribute::Credential(_) => names.verified = false,
                 _ => {}
             }
         }
-        let named = names.dn.is_some() || names.id.is_some();
-        Ok((verified && named).then_some(names))
+        Ok(names)
     }
 
     fn find(
@@ -272,11 +280,34 @@ fn concerns(
 }
 
 /// The characters of a text, if all of them can be decoded.
-fn characters<'a>(text: &Text<'a>) -> Result<impl Iterator<Item = char> + use<'a>, Malformed> {
+fn characters<'a>(text: &Text<'a>) -> Result<Characters<'a>, Malformed> {
+    if text.encoding() == TextEncoding::Ascii {
+        return match std::str::from_utf8(text.as_bytes()) {
+            Ok(text) => Ok(Characters::Single(text.chars())),
+            Err(_) => Err(Malformed),
+        };
+    }
     if text.chars().any(|c| c == char::REPLACEMENT_CHARACTER) {
         return Err(Malformed);
     }
-    Ok(text.chars())
+    Ok(Characters::Wide(text.chars()))
+}
+
+/// The characters of a name; those in single bytes, which are nearly all, take the short way.
+enum Characters<'a> {
+    Single(std::str::Chars<'a>),
+    Wide(Chars<'a>),
+}
+
+impl Iterator for Characters<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        match self {
+            Characters::Single(chars) => chars.next(),
+            Characters::Wide(chars) => chars.next(),
+        }
+    }
 }
 
 fn set_first(name: &mut Option<Name>, candidate: Option<Name>) {

@@ -2,10 +2,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lpm_api::lpm_rsvp::{FlowDescriptor, Message, MessageType, ResvStyle, ServiceRequest};
+use lpm_api::lpm_rsvp::{
+    FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, ServiceRequest,
+};
 use lpm_api::{
     AdmitRequest, Answer, Decision, DeleteReason, DeleteState, InitError, InitInfo, Lpm,
-    LpmPolicyError, Metric, PeType,
+    LpmPolicyError, Metric, PeType, Priority,
 };
 
 use crate::flow::FlowKey;
@@ -36,24 +38,13 @@ impl Lpm for IdentityLpm {
 
     fn admit(&self, request: AdmitRequest<'_>) -> Answer {
         let message = request.message();
-        if !matches!(
-            message.message_type(),
-            MessageType::Path | MessageType::Resv
-        ) {
-            return request.decide_all(Decision::DontCare);
-        }
         let identities = Identities::of(&message, &self.policy);
-        request.decide(|flow| match self.decide(&message, &identities, &flow) {
-            Ok(decision) => decision,
-            Err(reason) => Decision::reject(reason),
-        })
+        request.decide(|flow| self.decide(&message, &identities, &flow))
     }
 
     fn delete_state(&self, request: DeleteState<'_>) {
-        let message = request.message();
-        let mut ledger = self.ledger();
         for flow in request.flows() {
-            release(&mut ledger, request.reason(), &message, &flow);
+            self.release(request.reason(), &request.message(), &flow);
         }
     }
 
@@ -68,13 +59,60 @@ impl IdentityLpm {
         IdentityLpm { policy, ledger }
     }
 
-    /// Decides on one flow of a Path or a Resv, and counts it if it is admitted.
-    fn decide(
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Decides on one flow of a message whose [`Identities`] were looked up in
+    /// [`policy`](Self::policy), and counts the flow if it is admitted.
+    ///
+    /// No opinion on messages other than Path and Resv: errors travel to whoever they are for.
+    pub fn decide(
         &self,
         message: &Message<'_>,
         identities: &Identities<'_>,
         flow: &FlowDescriptor<'_>,
-    ) -> Result<Decision, LpmPolicyError> {
+    ) -> Decision {
+        if !matches!(
+            message.message_type(),
+            MessageType::Path | MessageType::Resv
+        ) {
+            return Decision::DontCare;
+        }
+        match self.admitted(message, identities, flow) {
+            Ok(priority) => Decision::accept(priority),
+            Err(reason) => Decision::reject(reason),
+        }
+    }
+
+    /// Releases what the end of a flow releases; a flow that is not counted is passed over.
+    pub fn release(&self, reason: DeleteReason, message: &Message<'_>, flow: &FlowDescriptor<'_>) {
+        let Some(key) = FlowKey::of(message, flow) else {
+            return;
+        };
+        let mut ledger = self.ledger();
+        let rejected = reason == DeleteReason::AdmissionControlFailed;
+        match (message.message_type(), message.style()) {
+            // A Path that is rejected takes nothing with it; one that ends takes its reservations.
+            (MessageType::Path | MessageType::PathTear, _) if !rejected => {
+                ledger.release_path(&key);
+            }
+            // A tear may name some of the senders; a rejected reservation is gone as a whole.
+            (_, Some(ResvStyle::SharedExplicit)) if !rejected => {
+                ledger.release_senders(&key, flow.filters());
+            }
+            _ => ledger.release(&key),
+        }
+    }
+
+    /// The priority a flow is admitted with, or the reason why it is not.
+    fn admitted(
+        &self,
+        message: &Message<'_>,
+        identities: &Identities<'_>,
+        flow: &FlowDescriptor<'_>,
+    ) -> Result<Priority, LpmPolicyError> {
         let subject = identities
             .subject(flow.filters())
             .map_err(|Malformed| LpmPolicyError::UnknownUser)?;
@@ -97,7 +135,7 @@ impl IdentityLpm {
         self.ledger()
             .count(key, senders, &subject, rule.max_flows)
             .map_err(|scope| LpmPolicyError::Limit(Metric::FlowCount, scope))?;
-        Ok(Decision::accept(priority))
+        Ok(priority)
     }
 
     /// The ledger, also after a panic elsewhere: each of its changes is complete or was not begun,
@@ -124,34 +162,7 @@ fn requested_rate(flow: &FlowDescriptor<'_>) -> Option<f32> {
 }
 
 /// The senders that share the reservation of a flow: those of the shared explicit style.
-fn shared_by(
-    message: &Message<'_>,
-    flow: &FlowDescriptor<'_>,
-) -> impl Iterator<Item = lpm_api::lpm_rsvp::FilterSpec> {
+fn shared_by(message: &Message<'_>, flow: &FlowDescriptor<'_>) -> impl Iterator<Item = FilterSpec> {
     let shared = message.style() == Some(ResvStyle::SharedExplicit);
     flow.filters().filter(move |_| shared)
-}
-
-/// Releases what the end of a flow releases.
-fn release(
-    ledger: &mut Ledger,
-    reason: DeleteReason,
-    message: &Message<'_>,
-    flow: &FlowDescriptor<'_>,
-) {
-    let Some(key) = FlowKey::of(message, flow) else {
-        return;
-    };
-    let rejected = reason == DeleteReason::AdmissionControlFailed;
-    match (message.message_type(), message.style()) {
-        // A Path that is rejected takes nothing with it; one that ends takes its reservations.
-        (MessageType::Path | MessageType::PathTear, _) if !rejected => {
-            ledger.release_path(&key);
-        }
-        // A tear may name some of the senders; a rejected reservation is gone as a whole.
-        (_, Some(ResvStyle::SharedExplicit)) if !rejected => {
-            ledger.release_senders(&key, flow.filters());
-        }
-        _ => ledger.release(&key),
-    }
 }

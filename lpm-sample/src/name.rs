@@ -55,7 +55,10 @@ impl Name {
     }
 
     pub(crate) fn push(&mut self, c: char) {
-        self.extend(c.encode_utf8(&mut [0; 4]).as_bytes());
+        match u8::try_from(c) {
+            Ok(byte) if byte.is_ascii() => self.bytes.push(byte),
+            _ => self.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
     }
 }
 
@@ -91,11 +94,11 @@ impl<'a> Words<'a> {
 
     /// Appends one character, folded.
     pub(crate) fn push(&mut self, c: char) {
-        self.push_marked(c, "");
+        self.push_marked(c, None);
     }
 
     /// Appends one character, folded, with `mark` before it: the backslash a DN may need.
-    pub(crate) fn push_marked(&mut self, c: char, mark: &str) {
+    pub(crate) fn push_marked(&mut self, c: char, mark: Option<char>) {
         if c.is_whitespace() || c == '\0' {
             self.space = !self.is_empty();
             return;
@@ -104,7 +107,9 @@ impl<'a> Words<'a> {
             self.name.push(' ');
             self.space = false;
         }
-        self.name.extend(mark.as_bytes());
+        if let Some(mark) = mark {
+            self.name.push(mark);
+        }
         if c.is_ascii() {
             self.name.push(c.to_ascii_lowercase());
         } else {

@@ -1,0 +1,488 @@
+//! From the bytes of a message to its decisions, with the policy of the demo.
+
+mod support;
+
+use lpm_api::lpm_rsvp::{Message, ObjectIndex};
+use lpm_api::{Decision, DeleteReason, LpmPolicyError, Metric, Priority, RejectReason, Scope};
+use lpm_sample::identity::Identities;
+use lpm_sample::policy::Policy;
+use lpm_sample::{DEMO_POLICY, IdentityLpm};
+use support::*;
+
+const ADA: &str = "CN=Ada Lovelace, OU=Engineering, O=Small Office, C=CH";
+const GRACE: &str = "CN=Grace Hopper, OU=Engineering, O=Small Office, C=CH";
+
+/// 64 kbit/s, 2 Mbit/s and so on in bytes per second.
+const KBIT: f32 = 125.0;
+const MBIT: f32 = 125_000.0;
+
+fn office() -> IdentityLpm {
+    IdentityLpm::new(Policy::parse("demo-policy.toml", DEMO_POLICY).unwrap())
+}
+
+fn admit(lpm: &IdentityLpm, bytes: &[u8]) -> Vec<Decision> {
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(bytes, &mut index).unwrap();
+    let identities = Identities::of(&message, lpm.policy());
+    message
+        .flow_descriptors()
+        .map(|flow| lpm.decide(&message, &identities, &flow))
+        .collect()
+}
+
+fn gone(lpm: &IdentityLpm, reason: DeleteReason, bytes: &[u8]) {
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(bytes, &mut index).unwrap();
+    message
+        .flow_descriptors()
+        .for_each(|flow| lpm.release(reason, &message, &flow));
+}
+
+fn accept(priority: u16) -> Decision {
+    Decision::Accept(Priority::new(priority).unwrap())
+}
+
+fn reject(reason: LpmPolicyError) -> Decision {
+    Decision::Reject(RejectReason::policy(reason))
+}
+
+fn limit(metric: Metric, scope: Scope) -> Decision {
+    reject(LpmPolicyError::Limit(metric, scope))
+}
+
+/// The decision on a Path with these policy elements, in an office without any other flow.
+#[track_caller]
+fn path_of(elements: &[Vec<u8>], rate: f32) -> Decision {
+    let decisions = admit(&office(), &path(1, 1, rate, &[policy_data(elements)]));
+    assert_eq!(decisions.len(), 1);
+    decisions[0]
+}
+
+#[test]
+fn every_rule_decides_for_its_subject() {
+    let charles = "CN=Charles Babbage, OU=Engineering, O=Small Office, C=CH";
+    for (elements, expected) in [
+        (vec![auth_user(ADA, "ada")], accept(300)),
+        (vec![auth_user("", "KATHERINE")], accept(1000)),
+        (
+            vec![auth_user(
+                "UID=gboole + CN=\"Boole, George\"; OU=accounting; O=small office; C=ch",
+                "",
+            )],
+            accept(100),
+        ),
+        (
+            vec![auth_user("", "visitor")],
+            reject(LpmPolicyError::NoPrivileges),
+        ),
+        (
+            vec![auth_user(charles, "")],
+            reject(LpmPolicyError::ExpiredUserToken),
+        ),
+        (
+            vec![auth_user("CN=Somebody Else, O=Small Office, C=CH", "else")],
+            accept(100),
+        ),
+        (
+            vec![auth_app("APP=Office Phone, VER=2.1", "phone.exe")],
+            accept(5000),
+        ),
+        (vec![auth_app("", "Backup.EXE")], accept(10)),
+        (vec![auth_app("APP=Unheard of", "")], accept(100)),
+        (vec![], accept(1)),
+    ] {
+        assert_eq!(path_of(&elements, 8.0 * KBIT), expected, "{elements:?}");
+    }
+    assert_eq!(admit(&office(), &path(1, 1, 8.0 * KBIT, &[])), [accept(1)]);
+}
+
+#[test]
+fn a_rate_is_judged_by_the_limit_of_its_scope() {
+    let rate = |elements: &[Vec<u8>], allowed: f32, scope: Scope| {
+        let next = f32::from_bits(allowed.to_bits() + 1);
+        assert!(
+            matches!(path_of(elements, allowed), Decision::Accept(_)),
+            "{allowed} B/s"
+        );
+        assert_eq!(
+            path_of(elements, next),
+            limit(Metric::FlowRate, scope),
+            "{allowed} B/s"
+        );
+    };
+    rate(&[auth_user(ADA, "")], 8.0 * MBIT, Scope::GlobalUser);
+    rate(&[auth_user(GRACE, "")], 2.0 * MBIT, Scope::GlobalGroup);
+    rate(
+        &[auth_user("", "katherine")],
+        500.0 * KBIT,
+        Scope::GlobalDefault,
+    );
+    rate(
+        &[auth_user("", "somebody")],
+        500.0 * KBIT,
+        Scope::GlobalDefault,
+    );
+    rate(
+        &[auth_app("", "phone.exe")],
+        100.0 * KBIT,
+        Scope::GlobalUser,
+    );
+    rate(&[], 64.0 * KBIT, Scope::GlobalUnauthenticated);
+}
+
+#[test]
+fn flows_are_counted_against_the_limit_of_their_scope() {
+    let count = |elements: &[Vec<u8>], most: u8, scope: Scope| {
+        let lpm = office();
+        let from = |sender| path(1, sender, 8.0 * KBIT, &[policy_data(elements)]);
+        for _refresh in 0..2 {
+            for sender in 1..=most {
+                assert!(matches!(admit(&lpm, &from(sender))[0], Decision::Accept(_)));
+            }
+        }
+        assert_eq!(
+            admit(&lpm, &from(most + 1)),
+            [limit(Metric::FlowCount, scope)]
+        );
+        gone(&lpm, DeleteReason::ReceivedPathTear, &path_tear(1, 1));
+        assert!(matches!(
+            admit(&lpm, &from(most + 1))[0],
+            Decision::Accept(_)
+        ));
+    };
+    count(&[auth_user(GRACE, "")], 3, Scope::GlobalGroup);
+    count(
+        &[auth_user(
+            "CN=Boole\\, George+UID=gboole,OU=Accounting,O=Small Office,C=CH",
+            "",
+        )],
+        1,
+        Scope::GlobalUser,
+    );
+    count(&[auth_user("", "somebody")], 2, Scope::GlobalDefault);
+    count(&[], 3, Scope::GlobalUnauthenticated);
+}
+
+#[test]
+fn the_unlisted_have_an_account_each_and_the_unauthenticated_share_one() {
+    let lpm = office();
+    for (number, name) in ["one", "two", "three"].into_iter().enumerate() {
+        for sender in 1..=2 {
+            let session = u8::try_from(number).unwrap();
+            let path = path(
+                session + 1,
+                sender,
+                KBIT,
+                &[policy_data(&[auth_user("", name)])],
+            );
+            assert_eq!(admit(&lpm, &path), [accept(100)]);
+        }
+    }
+    let unauthenticated: Vec<_> = (1..=4)
+        .flat_map(|session| admit(&lpm, &path(session, 9, KBIT, &[])))
+        .collect();
+    let over = limit(Metric::FlowCount, Scope::GlobalUnauthenticated);
+    assert_eq!(unauthenticated, [accept(1), accept(1), accept(1), over]);
+}
+
+#[test]
+fn fixed_filter_flows_are_decided_one_by_one() {
+    let lpm = office();
+    let policy = [policy_data(&[auth_user(GRACE, "grace")])];
+    let flows: [(Vec<u8>, &[u8]); 3] = [
+        (controlled_load(2.0 * MBIT), &[1]),
+        (controlled_load(3.0 * MBIT), &[2]),
+        // The second sender has no FLOWSPEC of its own and repeats the one before.
+        (controlled_load(1.0 * MBIT), &[3, 4]),
+    ];
+    let rate = limit(Metric::FlowRate, Scope::GlobalGroup);
+    let resv = resv(1, 1, FF, &flows, &policy);
+    assert_eq!(
+        admit(&lpm, &resv),
+        [accept(300), rate, accept(300), accept(300)]
+    );
+    assert_eq!(
+        admit(&lpm, &resv),
+        [accept(300), rate, accept(300), accept(300)]
+    );
+
+    // The fourth flow is one too many, until one of the three is torn down.
+    let fifth: [(Vec<u8>, &[u8]); 1] = [(controlled_load(MBIT), &[5])];
+    let resv = support::resv(1, 1, FF, &fifth, &policy);
+    assert_eq!(
+        admit(&lpm, &resv),
+        [limit(Metric::FlowCount, Scope::GlobalGroup)]
+    );
+    let tear: [(Vec<u8>, &[u8]); 1] = [(Vec::new(), &[3])];
+    gone(
+        &lpm,
+        DeleteReason::ReceivedResvTear,
+        &resv_tear(1, 2, FF, &tear),
+    );
+    assert_eq!(
+        admit(&lpm, &resv),
+        [limit(Metric::FlowCount, Scope::GlobalGroup)],
+        "another hop"
+    );
+    gone(
+        &lpm,
+        DeleteReason::ReceivedResvTear,
+        &resv_tear(1, 1, FF, &tear),
+    );
+    assert_eq!(admit(&lpm, &resv), [accept(300)]);
+}
+
+#[test]
+fn a_shared_reservation_is_one_flow_until_its_last_sender_is_gone() {
+    let lpm = office();
+    let boole = auth_user(
+        "CN=Boole\\, George+UID=gboole,OU=Accounting,O=Small Office,C=CH",
+        "",
+    );
+    let reserve = |session, senders: &[u8]| {
+        let style = if senders.is_empty() { WF } else { SE };
+        let policy = [policy_data(std::slice::from_ref(&boole))];
+        admit(
+            &lpm,
+            &resv(
+                session,
+                1,
+                style,
+                &[(controlled_load(KBIT), senders)],
+                &policy,
+            ),
+        )
+    };
+    let over = limit(Metric::FlowCount, Scope::GlobalUser);
+    assert_eq!(reserve(1, &[1, 2, 3]), [accept(100)]);
+    assert_eq!(reserve(2, &[]), [over]);
+
+    let tear: [(Vec<u8>, &[u8]); 1] = [(Vec::new(), &[1, 2])];
+    gone(
+        &lpm,
+        DeleteReason::ReceivedResvTear,
+        &resv_tear(1, 1, SE, &tear),
+    );
+    assert_eq!(reserve(2, &[]), [over]);
+    gone(&lpm, DeleteReason::ReceivedPathTear, &path_tear(1, 3));
+    assert_eq!(reserve(2, &[]), [accept(100)]);
+
+    gone(
+        &lpm,
+        DeleteReason::ReceivedResvTear,
+        &resv_tear(2, 1, WF, &[(Vec::new(), &[])]),
+    );
+    assert_eq!(reserve(1, &[1]), [accept(100)]);
+}
+
+#[test]
+fn a_rejection_by_anybody_releases_the_flow() {
+    let lpm = office();
+    let path = |session| {
+        path(
+            session,
+            1,
+            KBIT,
+            &[policy_data(&[auth_app("", "backup.exe")])],
+        )
+    };
+    assert_eq!(admit(&lpm, &path(1)), [accept(10)]);
+    let over = limit(Metric::FlowCount, Scope::GlobalUser);
+    assert_eq!(admit(&lpm, &path(2)), [over]);
+    gone(&lpm, DeleteReason::AdmissionControlFailed, &path(2));
+    assert_eq!(admit(&lpm, &path(2)), [over]);
+    gone(&lpm, DeleteReason::AdmissionControlFailed, &path(1));
+    assert_eq!(admit(&lpm, &path(2)), [accept(10)]);
+}
+
+#[test]
+fn services_ask_for_different_rates() {
+    let policy = [policy_data(&[auth_user(GRACE, "")])];
+    let asks =
+        |flow_spec: Vec<u8>| admit(&office(), &resv(1, 1, FF, &[(flow_spec, &[1])], &policy))[0];
+    assert_eq!(asks(guaranteed(MBIT, 2.0 * MBIT)), accept(300));
+    // A small token rate does not hide a large reservation.
+    assert_eq!(
+        asks(guaranteed(MBIT, 3.0 * MBIT)),
+        limit(Metric::FlowRate, Scope::GlobalGroup)
+    );
+    assert_eq!(asks(null_service()), accept(300));
+    for crazy in [f32::NAN, f32::INFINITY, -1.0] {
+        assert_eq!(
+            asks(controlled_load(crazy)),
+            reject(LpmPolicyError::CrazyFlowSpec)
+        );
+    }
+    let path = path(1, 1, f32::NAN, &policy);
+    assert_eq!(
+        admit(&office(), &path),
+        [reject(LpmPolicyError::CrazyFlowSpec)]
+    );
+}
+
+#[test]
+fn a_listed_user_comes_before_a_listed_application_before_the_unlisted() {
+    let (user, app) = (auth_user("", "katherine"), auth_app("", "phone.exe"));
+    let stranger = auth_user("", "stranger");
+    assert_eq!(path_of(&[app.clone(), user.clone()], KBIT), accept(1000));
+    assert_eq!(
+        path_of(&[stranger.clone(), app.clone()], KBIT),
+        accept(5000)
+    );
+    assert_eq!(
+        path_of(&[stranger.clone(), user.clone()], KBIT),
+        accept(1000)
+    );
+    assert_eq!(
+        path_of(&[auth_user("", "ada"), user.clone()], KBIT),
+        accept(300)
+    );
+    // A user who must not have any flow does not get one by naming an application.
+    let visitor = auth_user("", "visitor");
+    assert_eq!(
+        path_of(&[app, visitor], KBIT),
+        reject(LpmPolicyError::NoPrivileges)
+    );
+}
+
+#[test]
+fn the_locator_comes_before_the_credential() {
+    assert_eq!(path_of(&[auth_user(ADA, "katherine")], KBIT), accept(300));
+    assert_eq!(
+        path_of(&[auth_user("CN=Nobody we know", "katherine")], KBIT),
+        accept(1000)
+    );
+}
+
+#[test]
+fn unicode_names_are_read_in_either_byte_order() {
+    for bytes in [u16::to_be_bytes, u16::to_le_bytes] {
+        let dn: Vec<u8> = ADA.encode_utf16().flat_map(bytes).collect();
+        assert_eq!(
+            path_of(&[element(2, &[attribute(1, 2, &dn)])], KBIT),
+            accept(300)
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_verified_is_unauthenticated() {
+    let dn = attribute(1, 1, ADA.as_bytes());
+    for (sub_type, credential) in [(3, "Kerberos"), (4, "X.509"), (5, "PGP"), (99, "newer")] {
+        let user = element(2, &[dn.clone(), attribute(2, sub_type, b"whatever")]);
+        assert_eq!(
+            path_of(std::slice::from_ref(&user), KBIT),
+            accept(1),
+            "{credential}"
+        );
+        let app = auth_app("", "phone.exe");
+        assert_eq!(
+            path_of(&[user.clone(), app], KBIT),
+            accept(1),
+            "{credential} and a phone"
+        );
+        let simple = auth_user("", "katherine");
+        assert_eq!(
+            path_of(&[user, simple], KBIT),
+            accept(1000),
+            "{credential} and an ID"
+        );
+    }
+    for sub_type in [3, 4, 99] {
+        let attributes = [attribute(1, sub_type, b"\x01\x02"), attribute(2, 1, b"ada")];
+        assert_eq!(
+            path_of(&[element(2, &attributes)], KBIT),
+            accept(1),
+            "DN of type {sub_type}"
+        );
+    }
+    for nameless in [vec![], vec![attribute(1, 1, b""), attribute(2, 1, b" ")]] {
+        assert_eq!(path_of(&[element(2, &nameless)], KBIT), accept(1));
+        let app = auth_app("", "phone.exe");
+        assert_eq!(path_of(&[element(2, &nameless), app], KBIT), accept(5000));
+    }
+}
+
+#[test]
+fn a_malformed_identity_rejects() {
+    let overrun = {
+        let mut attribute = attribute(1, 1, ADA.as_bytes());
+        attribute[1] = 200;
+        attribute
+    };
+    for (what, attributes) in [
+        ("an attribute that overruns its element", vec![overrun]),
+        (
+            "an attribute shorter than its header",
+            vec![vec![0, 3, 1, 1]],
+        ),
+        (
+            "half an attribute header",
+            vec![attribute(2, 1, b"ada"), vec![0, 4]],
+        ),
+        (
+            "a DN that is none",
+            vec![attribute(1, 1, b"ada lovelace"), attribute(2, 1, b"ada")],
+        ),
+        ("bytes that are no text", vec![attribute(2, 1, b"ad\xe1")]),
+        ("half a UTF-16 unit", vec![attribute(2, 2, b"\0a\0d\0")]),
+    ] {
+        for p_type in [2, 3] {
+            let elements = [auth_user("", "katherine"), element(p_type, &attributes)];
+            assert_eq!(
+                path_of(&elements, KBIT),
+                reject(LpmPolicyError::UnknownUser),
+                "{what}"
+            );
+        }
+    }
+    // An element of a type that is not ours may hold anything.
+    let elements = [
+        auth_user("", "katherine"),
+        element(200, &[vec![1, 2, 3, 4]]),
+    ];
+    assert_eq!(path_of(&elements, KBIT), accept(1000));
+}
+
+#[test]
+fn policy_data_about_some_senders_is_for_their_flows_only() {
+    let policy = [
+        policy_data_for(&[1, 2], &[auth_user("", "katherine")]),
+        policy_data_for(&[3], &[auth_user("", "visitor")]),
+        policy_data_for(&[4], &[element(2, &[attribute(1, 1, b"no DN")])]),
+    ];
+    let flows: [(Vec<u8>, &[u8]); 1] = [(controlled_load(KBIT), &[1, 2, 3, 4, 5])];
+    assert_eq!(
+        admit(&office(), &resv(1, 1, FF, &flows, &policy)),
+        [
+            accept(1000),
+            accept(1000),
+            reject(LpmPolicyError::NoPrivileges),
+            reject(LpmPolicyError::UnknownUser),
+            accept(1),
+        ]
+    );
+}
+
+#[test]
+fn a_flow_whose_identity_changes_moves_to_the_new_account() {
+    let lpm = office();
+    let path = |sender, name: &str| path(1, sender, KBIT, &[policy_data(&[auth_user("", name)])]);
+    assert_eq!(admit(&lpm, &path(1, "one")), [accept(100)]);
+    assert_eq!(admit(&lpm, &path(2, "one")), [accept(100)]);
+    assert_eq!(admit(&lpm, &path(2, "two")), [accept(100)]);
+    assert_eq!(admit(&lpm, &path(3, "one")), [accept(100)]);
+    assert_eq!(
+        admit(&lpm, &path(4, "one")),
+        [limit(Metric::FlowCount, Scope::GlobalDefault)]
+    );
+}
+
+#[test]
+fn an_error_on_its_way_back_is_no_flow() {
+    let lpm = office();
+    for session in 1..=4 {
+        assert_eq!(admit(&lpm, &path_err(session, 1)), [Decision::DontCare]);
+    }
+    assert_eq!(admit(&lpm, &path(1, 1, KBIT, &[])), [accept(1)]);
+}
