@@ -1,0 +1,42 @@
+//! What can be read into a builder builds a legal message, and building that again changes
+//! nothing.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lpm_rsvp::build::{BuildError, Path, PathErr, PathTear, Resv, ResvConf, ResvErr, ResvTear};
+use lpm_rsvp::{Message, MessageType, ObjectIndex, ParseError, Strictness};
+
+/// Reads a message into its builder and builds it.
+fn rebuild(message: &Message<'_>) -> Option<Result<Vec<u8>, BuildError>> {
+    fn built<T>(
+        builder: Result<T, ParseError>,
+        build: impl Fn(&T) -> Result<Vec<u8>, BuildError>,
+    ) -> Option<Result<Vec<u8>, BuildError>> {
+        builder.ok().map(|builder| build(&builder))
+    }
+    match message.message_type() {
+        MessageType::Path => built(Path::from_message(message), Path::build),
+        MessageType::Resv => built(Resv::from_message(message), Resv::build),
+        MessageType::PathErr => built(PathErr::from_message(message), PathErr::build),
+        MessageType::ResvErr => built(ResvErr::from_message(message), ResvErr::build),
+        MessageType::PathTear => built(PathTear::from_message(message), PathTear::build),
+        MessageType::ResvTear => built(ResvTear::from_message(message), ResvTear::build),
+        MessageType::ResvConf => built(ResvConf::from_message(message), ResvConf::build),
+        _ => None,
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut bytes = bytes.to_vec();
+    if let (Ok(length), Some(field)) = (u16::try_from(bytes.len()), bytes.get_mut(..8)) {
+        field[0] = 0x10;
+        field[2..4].copy_from_slice(&[0, 0]);
+        field[6..8].copy_from_slice(&length.to_be_bytes());
+    }
+    let mut index = ObjectIndex::new();
+    let Ok(message) = Message::parse(&bytes, &mut index) else { return };
+    let Some(Ok(built)) = rebuild(&message) else { return };
+    let mut index = ObjectIndex::new();
+    let message = Message::parse_with(&built, &mut index, Strictness::Strict).expect("legal");
+    assert_eq!(rebuild(&message).expect("readable").expect("legal"), built);
+});
