@@ -1,1 +1,81 @@
-//! lpm-host
+//! Embed a Policy Control Module (PCM): load Local Policy Modules (LPMs), ask them whether RSVP
+//! flows may have what they ask for, combine what they say, and really unload them.
+//!
+//! 1. [`Pcm::builder`] takes the LPMs in order, each a [`LpmConfig`] with a library that the caller
+//!    vouches for ([`LpmLibrary::trust`], the one `unsafe` step), and an [`EventLog`].
+//! 2. [`Pcm::become_dsbm`] loads each library from a private copy, checks that both sides agree on
+//!    the ABI, and initializes the LPM with a handle of its own ([`Startup`]).
+//! 3. [`Pcm::admit`] decides on a message: every LPM is asked, and their answers are combined flow
+//!    by flow ([`Verdict`]). Any number of threads may do so at once.
+//! 4. [`Pcm::demote`] or [`Pcm::shutdown`] waits for the calls under way, deinitializes the LPMs in
+//!    reverse order, and unloads the libraries. It proves that they are no longer mapped, or leaves
+//!    them mapped and says why ([`Teardown`], [`UnloadOutcome`]).
+//!
+//! ```no_run
+//! use std::net::Ipv4Addr;
+//! use std::time::SystemTime;
+//!
+//! use lpm_host::{LpmConfig, LpmLibrary, Pcm, ReceivedMessage};
+//! use lpm_host::lpm_api::Interface;
+//! use lpm_host::lpm_rsvp::{Message, ObjectIndex};
+//!
+//! # fn receive() -> Vec<u8> { Vec::new() }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // SAFETY: this is the LPM we ship.
+//! let library = unsafe { LpmLibrary::trust("/usr/lib/lpm/liboffice_hours.so") };
+//! let pcm = Pcm::builder().lpm(LpmConfig::new("office hours", library).config("8-18")).build()?;
+//! pcm.become_dsbm()?;
+//!
+//! let bytes = receive();
+//! let mut index = ObjectIndex::new();
+//! let verdict = pcm.admit(&ReceivedMessage {
+//!     message: Message::parse(&bytes, &mut index)?,
+//!     interface: Interface { index: 2, address: Ipv4Addr::new(192, 0, 2, 1).into() },
+//!     received: SystemTime::now(),
+//!     integrity_verified: false,
+//! })?;
+//! println!("{}", verdict.outcome());
+//!
+//! for library in pcm.demote()?.libraries {
+//!     println!("{}: {}", library.library.display(), library.outcome);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An LPM that misbehaves does not take the PCM with it: panics are caught, lifecycle calls have a
+//! deadline, a library whose unmapping might not be safe stays mapped, and all of it is recorded
+//! as [`Event`]s. What no host can do is keep native code from writing where it should not.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod admit;
+mod aggregate;
+mod config;
+mod deadline;
+mod error;
+mod event;
+mod pcm;
+mod startup;
+mod teardown;
+mod verdict;
+
+// Loading and unloading native code; everything above this is safe code.
+#[allow(unsafe_code)]
+mod library;
+
+pub use lpm_api::{Decision, DeinitReason, Interface, LpmHandle, LpmStatus, PeType};
+pub use {lpm_api, lpm_rsvp};
+
+pub use self::admit::ReceivedMessage;
+pub use self::config::LpmConfig;
+pub use self::error::{BuildError, LpmFailure, LpmStartError, PcmError, StartError};
+pub use self::event::{Event, EventId, EventLog, Severity, TracingEventLog};
+pub use self::library::{
+    FormatProblem, Incompatibility, LoadError, LpmLibrary, NoDelete, OpenError, PinReason,
+    ThreadLabel, UnloadOutcome,
+};
+pub use self::pcm::{Pcm, PcmBuilder};
+pub use self::startup::{InitializedLpm, Startup};
+pub use self::teardown::{DeinitializedLpm, Teardown, UnloadedLibrary};
+pub use self::verdict::{FlowVerdict, Outcome, Verdict};

@@ -45,14 +45,14 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use self::compatibility::Incompatibility;
 pub use self::error::{FormatProblem, OpenError};
-pub use self::facts::HinderingFacts;
+pub(crate) use self::facts::HinderingFacts;
+pub(crate) use self::instance::Instance;
+pub use self::module::LoadError;
+pub(crate) use self::module::LoadedModule;
 pub use self::outcome::{PinReason, ThreadLabel, UnloadOutcome};
 pub use self::stage::NoDelete;
-pub(crate) use self::instance::Instance;
-pub use self::compatibility::Incompatibility;
-pub(crate) use self::module::LoadedModule;
-pub use self::module::LoadError;
 pub(crate) use self::stage::Staging;
 pub use self::trust::LpmLibrary;
 
@@ -81,15 +81,26 @@ impl Library {
     /// initializers run here.
     pub(crate) unsafe fn open(path: &Path, staging: &Staging) -> Result<Self, OpenError> {
         let Some(_not_nested) = NotNested::enter() else {
-            return Err(OpenError::Nested { path: path.to_path_buf() });
+            return Err(OpenError::Nested {
+                path: path.to_path_buf(),
+            });
         };
         let mut staged = staging.stage(path)?;
         let prepared = platform::prepare(path, &mut staged, staging.no_delete_policy())?;
         let facts = prepared.facts.clone();
         // SAFETY: the caller vouches for the code; `prepared` is about this very copy.
-        let loaded = unsafe { Loaded::load(&staged.path(), prepared) }
-            .map_err(|message| OpenError::Loader { path: path.to_path_buf(), message })?;
-        Ok(Self { path: path.to_path_buf(), facts, loaded, staged: ManuallyDrop::new(staged.after_loading()) })
+        let loaded = unsafe { Loaded::load(&staged.path(), prepared) }.map_err(|message| {
+            OpenError::Loader {
+                path: path.to_path_buf(),
+                message,
+            }
+        })?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            facts,
+            loaded,
+            staged: ManuallyDrop::new(staged.after_loading()),
+        })
     }
 
     /// The original's path.
@@ -114,11 +125,18 @@ impl Library {
     ///
     /// Nobody calls the library, or uses any reference into it or object of it, any more.
     pub(crate) unsafe fn unload(self) -> UnloadOutcome {
-        let Self { facts, loaded, staged, .. } = self;
+        let Self {
+            facts,
+            loaded,
+            staged,
+            ..
+        } = self;
         let outcome = match NotNested::enter() {
             // SAFETY: the caller's promise.
             Some(_not_nested) => unsafe { loaded.unload() },
-            None => UnloadOutcome::Pinned { reasons: vec![PinReason::AskedFromInside] },
+            None => UnloadOutcome::Pinned {
+                reasons: vec![PinReason::AskedFromInside],
+            },
         };
         match outcome {
             UnloadOutcome::Unmapped => {
@@ -126,26 +144,22 @@ impl Library {
                 UnloadOutcome::Unmapped
             }
             UnloadOutcome::Pinned { reasons } => {
-                let reasons = reasons.into_iter().map(|reason| explain(reason, &facts)).collect();
+                let reasons = reasons
+                    .into_iter()
+                    .map(|reason| explain(reason, &facts))
+                    .collect();
                 UnloadOutcome::Pinned { reasons }
             }
         }
-    }
-
-    /// Leaves the library mapped for good, for a reason that is known outside. It must not be called
-    /// again.
-    pub(crate) fn pin(self, reason: PinReason) -> UnloadOutcome {
-        drop(self);
-        UnloadOutcome::Pinned { reasons: vec![reason] }
     }
 }
 
 /// The reason behind the loader's refusal, where the file tells it.
 fn explain(reason: PinReason, facts: &HinderingFacts) -> PinReason {
     match reason {
-        PinReason::StillLoaded if facts.unique_symbols > 0 => {
-            PinReason::UniqueSymbols { count: facts.unique_symbols }
-        }
+        PinReason::StillLoaded if facts.unique_symbols > 0 => PinReason::UniqueSymbols {
+            count: facts.unique_symbols,
+        },
         reason => reason,
     }
 }

@@ -55,7 +55,9 @@ impl Image {
         let segments = header.program_headers(endian, data).map_err(damaged)?;
         check_whole(segments, endian, length)?;
 
-        let dynamic_segment = segments.iter().find(|s| s.p_type(endian) == elf::PT_DYNAMIC);
+        let dynamic_segment = segments
+            .iter()
+            .find(|s| s.p_type(endian) == elf::PT_DYNAMIC);
         let dynamic_segment = dynamic_segment.ok_or(FormatProblem::Kind {
             found: match header.e_type(endian) {
                 elf::ET_REL => "an object file that is not linked yet",
@@ -63,8 +65,13 @@ impl Image {
                 _ => "a program or file without a dynamic section",
             },
         })?;
-        let entries = dynamic_segment.dynamic(endian, data).map_err(damaged)?.unwrap_or_default();
-        let end = entries.iter().position(|entry| entry.tag(endian) == elf::DT_NULL);
+        let entries = dynamic_segment
+            .dynamic(endian, data)
+            .map_err(damaged)?
+            .unwrap_or_default();
+        let end = entries
+            .iter()
+            .position(|entry| entry.tag(endian) == elf::DT_NULL);
         let dynamic = entries[..end.unwrap_or(entries.len())].to_vec();
 
         let mut image = Self {
@@ -134,13 +141,18 @@ impl Image {
     }
 
     fn value(&self, tag: elf::DynamicTag) -> u64 {
-        let entry = self.dynamic.iter().find(|entry| entry.tag(self.endian) == tag);
+        let entry = self
+            .dynamic
+            .iter()
+            .find(|entry| entry.tag(self.endian) == tag);
         entry.map_or(0, |entry| entry.val(self.endian))
     }
 
     /// Tells shared libraries from everything else that is linked.
     fn check_kind(&self, header: &Header, segments: &[Segment]) -> Result<(), FormatProblem> {
-        let program = segments.iter().any(|s| s.p_type(self.endian) == elf::PT_INTERP)
+        let program = segments
+            .iter()
+            .any(|s| s.p_type(self.endian) == elf::PT_INTERP)
             && self.value(elf::DT_SONAME) == 0;
         let pie = self.value(elf::DT_FLAGS_1) & u64::from(elf::DF_1_PIE.0) != 0;
         let found = match header.e_type(self.endian) {
@@ -160,7 +172,9 @@ impl Image {
         sections: &SectionTable<'data, Header, R>,
     ) -> Result<HinderingFacts, FormatProblem> {
         let endian = self.endian;
-        let symbols = sections.symbols(endian, data, elf::SHT_DYNSYM).map_err(damaged)?;
+        let symbols = sections
+            .symbols(endian, data, elf::SHT_DYNSYM)
+            .map_err(damaged)?;
         let strings = symbols.strings();
         let (mut unique_symbols, mut unwinds, mut raises) = (0, false, false);
         for symbol in symbols.iter() {
@@ -175,9 +189,15 @@ impl Image {
             }
         }
         let mut needed = Vec::new();
-        for entry in self.dynamic.iter().filter(|entry| entry.tag(endian) == elf::DT_NEEDED) {
+        for entry in self
+            .dynamic
+            .iter()
+            .filter(|entry| entry.tag(endian) == elf::DT_NEEDED)
+        {
             let name = u32::try_from(entry.val(endian)).map_err(damaged)?;
-            let name = strings.get(name).map_err(|()| damaged("the name of a needed library"))?;
+            let name = strings
+                .get(name)
+                .map_err(|()| damaged("the name of a needed library"))?;
             needed.push(String::from_utf8_lossy(name).into_owned());
         }
         let rust = sections
@@ -207,7 +227,10 @@ impl Image {
             return Ok(());
         };
         match foreign {
-            Some(found) => Err(FormatProblem::ForeignLibc { expected, found: found.clone() }),
+            Some(found) => Err(FormatProblem::ForeignLibc {
+                expected,
+                found: found.clone(),
+            }),
             None => Ok(()),
         }
     }
@@ -228,7 +251,10 @@ fn check_identification(mut file: &File, length: u64) -> Result<(), FormatProble
     }
     let Some(&[class, order, .., low, high]) = start.get(4..20) else {
         let expected = size_of::<Header>() as u64;
-        return Err(FormatProblem::Truncated { expected, found: length });
+        return Err(FormatProblem::Truncated {
+            expected,
+            found: length,
+        });
     };
     let number = if order == elf::ELFDATA2MSB.0 {
         u16::from_be_bytes([low, high])
@@ -236,7 +262,11 @@ fn check_identification(mut file: &File, length: u64) -> Result<(), FormatProble
         u16::from_le_bytes([low, high])
     };
     let bits = if class == elf::ELFCLASS64.0 { 64 } else { 32 };
-    let order = if order == elf::ELFDATA2MSB.0 { "big" } else { "little" };
+    let order = if order == elf::ELFDATA2MSB.0 {
+        "big"
+    } else {
+        "little"
+    };
     let describe = |machine: u16, bits: u32, order: &str| {
         let name = match elf::Machine(machine) {
             elf::EM_X86_64 => "x86-64".to_owned(),
@@ -249,10 +279,18 @@ fn check_identification(mut file: &File, length: u64) -> Result<(), FormatProble
         format!("{name}, {bits} bits, {order}-endian")
     };
     let here = host_machine().unwrap_or(number);
-    let host_order = if cfg!(target_endian = "big") { "big" } else { "little" };
+    let host_order = if cfg!(target_endian = "big") {
+        "big"
+    } else {
+        "little"
+    };
     let expected = describe(here, usize::BITS, host_order);
     let found = describe(number, bits, order);
-    if expected == found { Ok(()) } else { Err(FormatProblem::Machine { expected, found }) }
+    if expected == found {
+        Ok(())
+    } else {
+        Err(FormatProblem::Machine { expected, found })
+    }
 }
 
 /// The number that ELF gives the machine this host was built for, where this file knows it; the
@@ -271,22 +309,23 @@ fn host_machine() -> Option<u16> {
 
 /// Checks that everything to be mapped is in the file: what is missing would crash the process when
 /// it is touched, long after loading.
-fn check_whole(
-    segments: &[Segment],
-    endian: Endianness,
-    length: u64,
-) -> Result<(), FormatProblem> {
+fn check_whole(segments: &[Segment], endian: Endianness, length: u64) -> Result<(), FormatProblem> {
     let end = |segment: &Segment| {
         let (offset, size) = segment.file_range(endian);
         offset.saturating_add(size)
     };
     let expected = segments.iter().map(end).max().unwrap_or(0);
     if expected > length {
-        return Err(FormatProblem::Truncated { expected, found: length });
+        return Err(FormatProblem::Truncated {
+            expected,
+            found: length,
+        });
     }
     Ok(())
 }
 
 fn damaged(error: impl std::fmt::Display) -> FormatProblem {
-    FormatProblem::Damaged { detail: error.to_string() }
+    FormatProblem::Damaged {
+        detail: error.to_string(),
+    }
 }

@@ -3,27 +3,26 @@
 /// What can be seen in a library's file, before anything of it runs, of the things that hinder
 /// unloading it. Elsewhere than on ELF systems nothing of this exists, and all is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HinderingFacts {
+pub(crate) struct HinderingFacts {
     /// The flag `DF_1_NODELETE`: the loader never unmaps the library.
-    pub no_delete: bool,
+    pub(crate) no_delete: bool,
     /// That flag was cleared in the copy that is loaded.
-    pub no_delete_cleared: bool,
+    pub(crate) no_delete_cleared: bool,
     /// The flag `DF_STATIC_TLS`: the library's thread-locals take room that each process has little
     /// of and that is not always given back, so that loading may fail after some cycles.
-    pub static_tls: bool,
+    pub(crate) static_tls: bool,
     /// The number of symbols it defines with the binding `STB_GNU_UNIQUE`: the loader never unmaps a
     /// library once such a symbol is in use.
-    pub unique_symbols: usize,
+    pub(crate) unique_symbols: usize,
     /// It is Rust built with `panic=abort`: a panic in it ends the process.
-    pub panic_aborts: bool,
+    pub(crate) panic_aborts: bool,
     /// The libraries it needs (`DT_NEEDED`), by name.
-    pub needed: Vec<String>,
+    pub(crate) needed: Vec<String>,
 }
 
 impl HinderingFacts {
     /// A line for each fact that an operator should know of.
-    pub fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let mut lines = Vec::new();
         match (self.no_delete, self.no_delete_cleared) {
             (true, false) => lines.push("it bears DF_1_NODELETE: it will stay mapped".to_owned()),

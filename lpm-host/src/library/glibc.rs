@@ -19,7 +19,7 @@
 //! 3. The initializers run.
 //!
 //! Unloading ([`unload`]) works through the ledger: thread-local destructors ([`tls`]), [`threads`],
-//! [`keys`], [`signals`]. Then it looks at the stack of every thread ([`scan`]): the caller promises
+//! [`keys`], [`signals`], [`exits`]. Then it looks at the stack of every thread ([`scan`]): the caller promises
 //! that nobody calls the library any more, so a thread that has left it cannot come back. Only then do
 //! the finalizers run and the loader unmaps the library, which is verified ([`object`], [`maps`]).
 //!
@@ -33,6 +33,7 @@
 //! - Functions that it found with `dlsym` instead of importing them.
 //! - Initializers of private dependencies, which run before their imports are redirected.
 
+mod exits;
 mod imports;
 mod keys;
 mod ledger;
@@ -76,8 +77,10 @@ pub(super) fn prepare(
     no_delete: NoDelete,
 ) -> Result<Prepared, OpenError> {
     let path = || original.to_path_buf();
-    let mut image = Image::read(staged.file())
-        .map_err(|problem| OpenError::Format { path: path(), problem })?;
+    let mut image = Image::read(staged.file()).map_err(|problem| OpenError::Format {
+        path: path(),
+        problem,
+    })?;
     if image.facts().no_delete && no_delete == NoDelete::Refuse {
         return Err(OpenError::NoDelete { path: path() });
     }
@@ -87,7 +90,10 @@ pub(super) fn prepare(
         }
         let routines = image.take_routines(staged.file())?;
         staged.seal()?;
-        Ok(Prepared { facts: image.facts().clone(), routines })
+        Ok(Prepared {
+            facts: image.facts().clone(),
+            routines,
+        })
     };
     change().map_err(|source| OpenError::Staging {
         path: path(),

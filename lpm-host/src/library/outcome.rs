@@ -89,6 +89,13 @@ pub enum PinReason {
         error: String,
     },
 
+    /// The library's own code did not return while it was unloaded: the destructors of its statics
+    /// and thread-locals run then.
+    UnloadOverdue {
+        /// How long it was waited for.
+        limit: Duration,
+    },
+
     /// The unloading was asked for by code of the library itself, which would have to return into
     /// the library afterwards.
     AskedFromInside,
@@ -159,6 +166,9 @@ impl fmt::Display for PinReason {
             }
             Self::UnloadDeadline { limit } => write!(f, "unloading did not end within {limit:?}"),
             Self::NoThread { error } => write!(f, "no thread to unload it on: {error}"),
+            Self::UnloadOverdue { limit } => {
+                write!(f, "the library's destructors did not return within {limit:?}")
+            }
             Self::AskedFromInside => f.write_str("code of the library itself asked to unload it"),
             Self::NoDelete => {
                 f.write_str("the library is linked as not to be unloaded (DF_1_NODELETE)")

@@ -52,7 +52,10 @@ impl Staging {
     /// Makes the copies in this directory, which is created if need be. It should be on a file
     /// system that is writable and not mounted `noexec`.
     pub(crate) fn in_directory(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: Some(directory.into()), ..Self::default() }
+        Self {
+            directory: Some(directory.into()),
+            ..Self::default()
+        }
     }
 
     /// What to do with libraries that are linked as not to be unloaded.
@@ -96,7 +99,13 @@ impl Staging {
                 }
             },
         };
-        if copied { Ok(staged) } else { Err(OpenError::Changing { path: path.to_path_buf() }) }
+        if copied {
+            Ok(staged)
+        } else {
+            Err(OpenError::Changing {
+                path: path.to_path_buf(),
+            })
+        }
     }
 }
 
@@ -179,7 +188,9 @@ impl StagedFile {
         create_parent(parent)?;
         loop {
             let prefix = format!("{PREFIX}{}.", std::process::id());
-            let directory = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent)?;
+            let directory = tempfile::Builder::new()
+                .prefix(&prefix)
+                .tempdir_in(parent)?;
             #[cfg(unix)]
             let lock = File::open(directory.path())?;
             // Another host that cleans up can come between making and locking the directory.
@@ -190,7 +201,9 @@ impl StagedFile {
                 continue;
             }
             // The name says to people and debuggers what is mapped.
-            let path = directory.path().join(original.file_name().unwrap_or("library".as_ref()));
+            let path = directory
+                .path()
+                .join(original.file_name().unwrap_or("library".as_ref()));
             let mut options = OpenOptions::new();
             options.read(true).write(true).create_new(true);
             #[cfg(unix)]
@@ -226,7 +239,10 @@ fn create_parent(parent: &Path) -> io::Result<()> {
 }
 
 fn open_source(path: &Path) -> Result<File, OpenError> {
-    let unreadable = |source| OpenError::Unreadable { path: path.to_path_buf(), source };
+    let unreadable = |source| OpenError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    };
     // Looked at before it is opened, since opening a FIFO waits for a writer.
     let kind = fs::metadata(path).map_err(unreadable)?.file_type();
     let found = match kind {
@@ -234,7 +250,10 @@ fn open_source(path: &Path) -> Result<File, OpenError> {
         kind if kind.is_dir() => "a directory",
         _ => "a device, pipe or socket",
     };
-    Err(OpenError::NotAFile { path: path.to_path_buf(), found })
+    Err(OpenError::NotAFile {
+        path: path.to_path_buf(),
+        found,
+    })
 }
 
 /// Copies the whole file; `false` when it was changed meanwhile, time and again.
@@ -268,9 +287,14 @@ fn remove_abandoned(parent: &Path) {
         }
         done.push(parent.to_path_buf());
     }
-    let Ok(entries) = fs::read_dir(parent) else { return };
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
     for entry in entries.flatten() {
-        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        let ours = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(PREFIX));
         if ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) && abandoned(&entry.path()) {
             // Without permission it is another user's.
             let _ = fs::remove_dir_all(entry.path());
@@ -281,7 +305,9 @@ fn remove_abandoned(parent: &Path) {
 /// Whether no living process holds the directory.
 #[cfg(unix)]
 fn abandoned(directory: &Path) -> bool {
-    let Ok(lock) = File::open(directory) else { return false };
+    let Ok(lock) = File::open(directory) else {
+        return false;
+    };
     super::os::lock_exclusively(&lock).unwrap_or(false)
 }
 
@@ -348,7 +374,8 @@ mod memory {
 
     /// Lets nobody change the file any more, not even through `/proc`.
     pub(super) fn seal(file: &File) -> io::Result<()> {
-        let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+        let seals =
+            libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
         // SAFETY: the descriptor is open, and sealing touches no memory.
         match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } {
             0 => Ok(()),

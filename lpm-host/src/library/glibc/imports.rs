@@ -7,9 +7,8 @@
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
 
-use super::ledger;
 use super::object::{Object, page_size, to_usize};
-use super::{keys, threads, tls};
+use super::{exits, keys, threads, tls};
 
 /// The kinds of relocation with which a slot gets a function's plain address (absolute, global
 /// offset table, jump slot).
@@ -30,8 +29,8 @@ fn stand_ins() -> [(&'static [u8], *const ()); 7] {
         (b"pthread_key_create", keys::create as *const ()),
         (b"pthread_key_delete", keys::delete_one as *const ()),
         (b"pthread_create", threads::create as *const ()),
-        (b"__cxa_atexit", register_at_exit as *const ()),
-        (b"on_exit", register_on_exit as *const ()),
+        (b"__cxa_atexit", exits::register_at_exit as *const ()),
+        (b"on_exit", exits::register_on_exit as *const ()),
     ]
 }
 
@@ -41,14 +40,15 @@ pub(super) fn redirect(object: &Object) -> Vec<String> {
     let mut failed = Vec::new();
     let mut slots = Vec::new();
     for relocation in relocations(object) {
-        let Some(name) = import_name(object, &relocation) else { continue };
+        let Some(name) = import_name(object, &relocation) else {
+            continue;
+        };
         let Some((_, stand_in)) = stand_ins.iter().find(|(known, _)| *known == name) else {
             continue;
         };
         let slot = object.base + to_usize(relocation.r_offset);
-        let writable = |range: &Range<usize>| {
-            range.contains(&slot) && slot + size_of::<usize>() <= range.end
-        };
+        let writable =
+            |range: &Range<usize>| range.contains(&slot) && slot + size_of::<usize>() <= range.end;
         if is_address(&relocation) && object.writable.iter().any(writable) {
             slots.push((slot, *stand_in));
         } else {
@@ -97,12 +97,19 @@ fn import_name<'o>(object: &'o Object, relocation: &libc::Elf64_Rela) -> Option<
     let symbol = unsafe { table.add(index).read() };
     let imported = symbol.st_shndx == 0;
     let name = usize::try_from(symbol.st_name).ok()?;
-    if imported { Some(object.dynamic_string(name)?.to_bytes()) } else { None }
+    if imported {
+        Some(object.dynamic_string(name)?.to_bytes())
+    } else {
+        None
+    }
 }
 
 /// Whether the loader wrote the symbol's plain address.
 fn is_address(relocation: &libc::Elf64_Rela) -> bool {
-    #[allow(clippy::cast_possible_truncation, reason = "the kind is the lower half")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the kind is the lower half"
+    )]
     let kind = relocation.r_info as u32;
     ADDRESS_KINDS.contains(&kind) && relocation.r_addend == 0
 }
@@ -149,55 +156,5 @@ fn protect(range: &Range<usize>, access: c_int) -> std::io::Result<()> {
     match unsafe { libc::mprotect(range.start as *mut c_void, range.len(), access) } {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error()),
-    }
-}
-
-unsafe extern "C" {
-    fn __cxa_atexit(
-        function: unsafe extern "C" fn(*mut c_void),
-        argument: *mut c_void,
-        object: *mut c_void,
-    ) -> c_int;
-    fn on_exit(
-        function: unsafe extern "C" fn(c_int, *mut c_void),
-        argument: *mut c_void,
-    ) -> c_int;
-}
-
-/// Stands in for `__cxa_atexit`, to which `atexit` and C++ statics lead. glibc calls those functions
-/// when the object they belong to is unloaded; what belongs to no object stays for ever.
-///
-/// # Safety
-///
-/// As for `__cxa_atexit`.
-unsafe extern "C" fn register_at_exit(
-    function: unsafe extern "C" fn(*mut c_void),
-    argument: *mut c_void,
-    object: *mut c_void,
-) -> c_int {
-    if ledger::of_address(object as usize).is_none() {
-        count_exit_handler(function as *const () as usize);
-    }
-    // SAFETY: the caller's promise.
-    unsafe { __cxa_atexit(function, argument, object) }
-}
-
-/// Stands in for `on_exit`, which glibc never connects with an object.
-///
-/// # Safety
-///
-/// As for `on_exit`.
-unsafe extern "C" fn register_on_exit(
-    function: unsafe extern "C" fn(c_int, *mut c_void),
-    argument: *mut c_void,
-) -> c_int {
-    count_exit_handler(function as *const () as usize);
-    // SAFETY: the caller's promise.
-    unsafe { on_exit(function, argument) }
-}
-
-fn count_exit_handler(function: usize) {
-    if let Some(ledger) = ledger::of_address(function) {
-        ledger.with(|entries| entries.exit_handlers += 1);
     }
 }

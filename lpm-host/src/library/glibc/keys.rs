@@ -26,8 +26,13 @@ pub(super) fn run_on_current_thread(ledgers: &[Arc<Ledger>]) {
     const ROUNDS: usize = 4;
     for _ in 0..ROUNDS {
         let mut found = false;
-        for key in ledgers.iter().flat_map(|ledger| ledger.with(|entries| entries.keys.clone())) {
-            let Some(destructor) = key.destructor else { continue };
+        for key in ledgers
+            .iter()
+            .flat_map(|ledger| ledger.with(|entries| entries.keys.clone()))
+        {
+            let Some(destructor) = key.destructor else {
+                continue;
+            };
             // SAFETY: the ledger has the key, so it was not deleted.
             let value = unsafe { libc::pthread_getspecific(key.number) };
             if value.is_null() {
@@ -48,7 +53,9 @@ pub(super) fn run_on_current_thread(ledgers: &[Arc<Ledger>]) {
 /// Deletes the keys of these objects, so that no thread that ends calls their destructors; returns how
 /// many there were. The values that other threads have are leaked.
 pub(super) fn delete(ledgers: &[Arc<Ledger>]) -> usize {
-    let keys = ledgers.iter().map(|ledger| ledger.with(|entries| std::mem::take(&mut entries.keys)));
+    let keys = ledgers
+        .iter()
+        .map(|ledger| ledger.with(|entries| std::mem::take(&mut entries.keys)));
     let mut deleted = 0;
     for key in keys.flatten() {
         // SAFETY: the ledger had the key, so it was not deleted; the library does not use it any more.

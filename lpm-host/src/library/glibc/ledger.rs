@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::super::lock;
+use super::exits::Exits;
 use super::keys::Key;
 use super::object::{self, Object};
-use super::threads::{Started, Thread};
+use super::threads::Started;
 use super::{PinReason, imports};
 
 /// The ledger of one object. It is shared by the libraries that need the object.
@@ -26,9 +27,9 @@ pub(super) struct Entries {
     /// Threads that it started.
     pub(super) threads: Started,
     /// Threads that are running one of its thread-local destructors.
-    pub(super) destructors_running: Vec<Thread>,
-    /// Functions to be called at exit that glibc does not connect with it.
-    pub(super) exit_handlers: usize,
+    pub(super) destructors_running: Vec<libc::pid_t>,
+    /// Functions to be called at exit.
+    pub(super) exits: Exits,
 }
 
 /// All ledgers. Read by the redirected imports, so it is locked only for moments.
@@ -59,12 +60,18 @@ impl Ledger {
 /// The ledger of the object that has this address.
 pub(super) fn of_address(address: usize) -> Option<Arc<Ledger>> {
     let ledgers = LEDGERS.read().unwrap_or_else(PoisonError::into_inner);
-    ledgers.iter().find(|ledger| ledger.object.range.contains(&address)).cloned()
+    ledgers
+        .iter()
+        .find(|ledger| ledger.object.range.contains(&address))
+        .cloned()
 }
 
 /// All ledgers that are open.
 pub(super) fn all() -> Vec<Arc<Ledger>> {
-    LEDGERS.read().unwrap_or_else(PoisonError::into_inner).clone()
+    LEDGERS
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
 }
 
 /// Opens a ledger for a library that was just loaded and for every object that was loaded for its
@@ -86,10 +93,15 @@ pub(super) fn open(main: &Object, before: &[Object]) -> (Vec<Arc<Ledger>>, Vec<P
                 entries: Mutex::default(),
                 users: AtomicUsize::new(0),
             });
-            LEDGERS.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&ledger));
+            LEDGERS
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Arc::clone(&ledger));
             let failed = imports::redirect(&ledger.object);
             obstacles.extend(
-                failed.into_iter().map(|symbol| PinReason::ImportNotRedirected { symbol }),
+                failed
+                    .into_iter()
+                    .map(|symbol| PinReason::ImportNotRedirected { symbol }),
             );
             ledger
         });
@@ -113,7 +125,9 @@ fn closure(main: &Object) -> Vec<Object> {
     let mut found = vec![main.clone()];
     let mut next = 0;
     while let Some(object) = found.get(next).cloned() {
-        let needed = object.dynamic_entries().filter(|entry| entry.tag == DT_NEEDED);
+        let needed = object
+            .dynamic_entries()
+            .filter(|entry| entry.tag == DT_NEEDED);
         for name in needed.filter_map(|entry| object.dynamic_string(object::to_usize(entry.value)))
         {
             if let Some(index) = others.iter().position(|other| answers_to(other, name)) {
@@ -128,7 +142,9 @@ fn closure(main: &Object) -> Vec<Object> {
 /// Whether the loader takes this object for the one that is needed under this name.
 fn answers_to(object: &Object, name: &CStr) -> bool {
     const DT_SONAME: i64 = 14;
-    let soname = object.dynamic_value(DT_SONAME).and_then(|name| object.dynamic_string(name));
+    let soname = object
+        .dynamic_value(DT_SONAME)
+        .and_then(|name| object.dynamic_string(name));
     let path = object.path.to_bytes();
     soname == Some(name)
         || path == name.to_bytes()

@@ -17,14 +17,21 @@ pub(super) struct Mapping {
 pub(super) fn mappings() -> io::Result<Vec<Mapping>> {
     let text = fs::read("/proc/self/maps")?;
     // Paths need not be UTF-8.
-    String::from_utf8_lossy(&text).lines().map(Mapping::parse).collect()
+    String::from_utf8_lossy(&text)
+        .lines()
+        .map(Mapping::parse)
+        .collect()
 }
 
 impl Mapping {
     /// `start-end access offset device inode   file`
     fn parse(line: &str) -> io::Result<Self> {
-        let unexpected =
-            || io::Error::new(io::ErrorKind::InvalidData, format!("/proc/self/maps: {line}"));
+        let unexpected = || {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("/proc/self/maps: {line}"),
+            )
+        };
         let mut words = line.splitn(6, ' ');
         let mut word = || words.next().ok_or_else(unexpected);
         let (start, end) = word()?.split_once('-').ok_or_else(unexpected)?;
@@ -32,7 +39,11 @@ impl Mapping {
         let (_access, _offset) = (word()?, word()?);
         let identity = format!("{} {}", word()?, word()?);
         let file = words.next().unwrap_or_default().trim_start().to_owned();
-        Ok(Self { range: address(start)?..address(end)?, identity, file })
+        Ok(Self {
+            range: address(start)?..address(end)?,
+            identity,
+            file,
+        })
     }
 
     /// Whether a file is mapped, and not plain memory.

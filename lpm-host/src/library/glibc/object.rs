@@ -47,12 +47,16 @@ impl Object {
         }
         // SAFETY: the loader keeps the record while the handle is open.
         let dynamic = unsafe { (*map).dynamic } as usize;
-        loaded().into_iter().find(|object| object.dynamic == dynamic)
+        loaded()
+            .into_iter()
+            .find(|object| object.dynamic == dynamic)
     }
 
     /// Whether the loader still lists it, and not another one in its place.
     pub(super) fn is_loaded(&self) -> bool {
-        loaded().iter().any(|object| object.base == self.base && object.path == self.path)
+        loaded()
+            .iter()
+            .any(|object| object.base == self.base && object.path == self.path)
     }
 
     /// The entries of the dynamic section.
@@ -83,7 +87,11 @@ impl Object {
         let address = self.dynamic_value(tag)?;
         // The loader writes addresses in memory over those in the file, but where it cannot write,
         // as in the kernel's own object.
-        Some(if address < self.base { address + self.base } else { address })
+        Some(if address < self.base {
+            address + self.base
+        } else {
+            address
+        })
     }
 
     /// A string of the dynamic string table.
@@ -125,7 +133,8 @@ unsafe extern "C" fn collect(
     // SAFETY: the loader passes a record that is valid during the call.
     let info = unsafe { &*info };
     // SAFETY: so are its headers and its path.
-    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+    let headers =
+        unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
     // SAFETY: as above.
     let path = unsafe { CStr::from_ptr(info.dlpi_name) }.to_owned();
     objects.push(from_headers(path, to_usize(info.dlpi_addr), headers));
@@ -138,11 +147,30 @@ fn from_headers(path: CString, base: usize, headers: &[ProgramHeader]) -> Object
         let start = base + to_usize(header.p_vaddr);
         start..start + to_usize(header.p_memsz)
     };
-    let segments = || headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
-    let with = |flag: u32| segments().filter(move |header| header.p_flags & flag != 0).map(place);
-    let start = segments().map(|header| place(header).start).min().unwrap_or(0);
-    let end = segments().map(|header| place(header).end).max().unwrap_or(0);
-    let find = |kind: u32| headers.iter().find(|header| header.p_type == kind).map(place);
+    let segments = || {
+        headers
+            .iter()
+            .filter(|header| header.p_type == libc::PT_LOAD)
+    };
+    let with = |flag: u32| {
+        segments()
+            .filter(move |header| header.p_flags & flag != 0)
+            .map(place)
+    };
+    let start = segments()
+        .map(|header| place(header).start)
+        .min()
+        .unwrap_or(0);
+    let end = segments()
+        .map(|header| place(header).end)
+        .max()
+        .unwrap_or(0);
+    let find = |kind: u32| {
+        headers
+            .iter()
+            .find(|header| header.p_type == kind)
+            .map(place)
+    };
     let relro = find(libc::PT_GNU_RELRO).unwrap_or(0..0);
     Object {
         path,
@@ -163,7 +191,10 @@ pub(super) fn page_size() -> usize {
 
 /// Addresses in 64-bit ELF structures fit here, since this is only built for 64 bits.
 pub(super) fn to_usize(address: u64) -> usize {
-    #[allow(clippy::cast_possible_truncation, reason = "pointers have 64 bits here")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "pointers have 64 bits here"
+    )]
     {
         address as usize
     }

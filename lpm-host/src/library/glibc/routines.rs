@@ -111,7 +111,10 @@ fn program_arguments() -> (c_int, *const *const c_char) {
             .collect();
         let mut pointers: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
         pointers.push(ptr::null());
-        Arguments { pointers, _strings: strings }
+        Arguments {
+            pointers,
+            _strings: strings,
+        }
     });
     let count = c_int::try_from(arguments.pointers.len() - 1).unwrap_or(c_int::MAX);
     (count, arguments.pointers.as_ptr())

@@ -96,18 +96,28 @@ fn thread_numbers() -> io::Result<Vec<libc::pid_t>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir("/proc/self/task")? {
         let name = entry?.file_name();
-        numbers.extend(name.to_str().and_then(|name| name.parse::<libc::pid_t>().ok()));
+        numbers.extend(
+            name.to_str()
+                .and_then(|name| name.parse::<libc::pid_t>().ok()),
+        );
     }
     Ok(numbers)
 }
 
 /// Whether the thread is gone, or has run its last instruction outside the kernel.
 fn has_ended(thread: libc::pid_t) -> bool {
-    let Ok(status) = fs::read(format!("/proc/self/task/{thread}/stat")) else { return true };
-    let state = status.iter().rposition(|&byte| byte == b')').and_then(|end| status.get(end + 2));
+    let Ok(status) = fs::read(format!("/proc/self/task/{thread}/stat")) else {
+        return true;
+    };
+    let state = status
+        .iter()
+        .rposition(|&byte| byte == b')')
+        .and_then(|end| status.get(end + 2));
     matches!(state, Some(b'Z' | b'X'))
 }
 
 fn unreadable(what: &str, error: &io::Error) -> PinReason {
-    PinReason::CannotVerify { what: format!("{what}: {error}") }
+    PinReason::CannotVerify {
+        what: format!("{what}: {error}"),
+    }
 }

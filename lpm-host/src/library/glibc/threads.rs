@@ -31,10 +31,12 @@ pub(super) struct Started {
 
 impl Thread {
     /// The thread that asks.
-    pub(super) fn current() -> Self {
-        // SAFETY: no preconditions.
-        let id = unsafe { libc::gettid() };
-        Self { id, started: start_time(id).unwrap_or(0) }
+    fn current() -> Self {
+        let id = current_id();
+        Self {
+            id,
+            started: start_time(id).unwrap_or(0),
+        }
     }
 
     /// Whether the kernel still knows the thread.
@@ -54,8 +56,12 @@ impl Thread {
 impl Started {
     /// The threads that have not ended.
     pub(super) fn alive(&mut self) -> Vec<Thread> {
-        self.threads.retain(|&id, &mut started| Thread { id, started }.is_alive());
-        self.threads.iter().map(|(&id, &started)| Thread { id, started }).collect()
+        self.threads
+            .retain(|&id, &mut started| Thread { id, started }.is_alive());
+        self.threads
+            .iter()
+            .map(|(&id, &started)| Thread { id, started })
+            .collect()
     }
 
     /// How many threads are on their way into being.
@@ -73,11 +79,20 @@ impl Started {
     }
 }
 
+/// The number of the thread that asks.
+pub(super) fn current_id() -> libc::pid_t {
+    // SAFETY: no preconditions.
+    unsafe { libc::gettid() }
+}
+
 /// How an operator finds the thread of this number.
 pub(super) fn label(id: libc::pid_t) -> ThreadLabel {
     let name = fs::read(format!("/proc/self/task/{id}/comm")).unwrap_or_default();
     let name = String::from_utf8_lossy(name.trim_ascii_end()).into_owned();
-    ThreadLabel { id: u64::try_from(id).unwrap_or_default(), name }
+    ThreadLabel {
+        id: u64::try_from(id).unwrap_or_default(),
+        name,
+    }
 }
 
 /// When the thread was started, in clock ticks since the system was.
@@ -112,7 +127,11 @@ unsafe extern "C" {
         function: Function,
         argument: *mut c_void,
     ) -> c_int;
+
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
+
+const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
 /// Stands in for `pthread_create`.
 ///
@@ -131,7 +150,11 @@ pub(super) unsafe extern "C" fn create(
         return unsafe { pthread_create(thread, attributes, function, argument) };
     };
     ledger.with(|entries| entries.threads.starting += 1);
-    let start = Start { function, argument, ledger: Arc::clone(&ledger) };
+    let start = Start {
+        function,
+        argument,
+        ledger: Arc::clone(&ledger),
+    };
     let start = Box::into_raw(Box::new(start)).cast();
     // SAFETY: the caller's promise; `begin` gets what it expects.
     let error = unsafe { pthread_create(thread, attributes, begin, start) };
@@ -147,13 +170,23 @@ pub(super) unsafe extern "C" fn create(
 unsafe extern "C-unwind" fn begin(start: *mut c_void) -> *mut c_void {
     // SAFETY: `create` made it for this thread alone.
     let start = unsafe { Box::from_raw(start.cast::<Start>()) };
+    let mut cancelable = 0;
+    // Reading /proc would be a place to be cancelled at, which this function must not be.
+    // SAFETY: the old state is written to a variable of this function.
+    unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut cancelable) };
     start.ledger.with(|entries| {
         entries.threads.add(Thread::current());
         entries.threads.starting -= 1;
     });
-    let Start { function, argument, ledger } = *start;
+    let Start {
+        function,
+        argument,
+        ledger,
+    } = *start;
     // Nothing may be left to drop when the thread unwinds through here.
     drop(ledger);
+    // SAFETY: the state before is restored; nobody asks for the one in between.
+    unsafe { pthread_setcancelstate(cancelable, std::ptr::null_mut()) };
     // SAFETY: whoever called `pthread_create` vouches for its function and argument.
     unsafe { function(argument) }
 }

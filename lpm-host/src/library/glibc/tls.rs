@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::lock;
 use super::ledger::{self, Ledger};
-use super::threads::Thread;
+use super::threads::current_id;
 
 pub(super) type Function = unsafe extern "C" fn(*mut c_void);
 
@@ -68,7 +68,7 @@ impl Drop for Owner {
 
 /// Runs what is chosen of the current thread's list, the last registered first.
 fn run(list: &List, choose: impl Fn(&Destructor) -> bool) {
-    let thread = Thread::current();
+    let thread = current_id();
     loop {
         let next = {
             let mut destructors = lock(&list.0);
@@ -76,11 +76,19 @@ fn run(list: &List, choose: impl Fn(&Destructor) -> bool) {
             last.map(|index| {
                 let next = destructors.remove(index);
                 // Under the same lock, so that it is always in one of the two places.
-                next.ledger.with(|entries| entries.destructors_running.push(thread));
+                next.ledger
+                    .with(|entries| entries.destructors_running.push(thread));
                 next
             })
         };
-        let Some(Destructor { function, value, ledger }) = next else { return };
+        let Some(Destructor {
+            function,
+            value,
+            ledger,
+        }) = next
+        else {
+            return;
+        };
         // SAFETY: the library registered it on this thread, once, and is mapped: it is not unloaded
         // before its ledger says that no destructor is running.
         unsafe { function(value) };
@@ -115,7 +123,9 @@ pub(super) fn forget(ledgers: &[Arc<Ledger>]) -> usize {
 }
 
 fn belongs_to(destructor: &Destructor, ledgers: &[Arc<Ledger>]) -> bool {
-    ledgers.iter().any(|ledger| Arc::ptr_eq(ledger, &destructor.ledger))
+    ledgers
+        .iter()
+        .any(|ledger| Arc::ptr_eq(ledger, &destructor.ledger))
 }
 
 unsafe extern "C" {
@@ -144,7 +154,11 @@ pub(super) unsafe extern "C" fn register(
     // SAFETY: the list is this thread's own and lives until the thread ends.
     match (ledger, unsafe { LIST.get().as_ref() }) {
         (Some(ledger), Some(list)) => {
-            lock(&list.0).push(Destructor { function, value, ledger });
+            lock(&list.0).push(Destructor {
+                function,
+                value,
+                ledger,
+            });
             0
         }
         // glibc keeps the library until the thread has ended.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use super::super::os::Handle;
 use super::super::{PinReason, ThreadLabel, UnloadOutcome, lock};
 use super::ledger::{self, Ledger};
-use super::object::Object;
 use super::maps::{self, Mapping};
-use super::{Loaded, keys, scan, tls};
+use super::object::Object;
+use super::{Loaded, exits, keys, scan, threads, tls};
 
 /// How long threads and destructors that are about to end are waited for.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -24,7 +24,13 @@ const PATIENCE: Duration = Duration::from_millis(250);
 ///
 /// Nobody calls the library or uses anything of it any more.
 pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
-    let Loaded { handle, ledgers, actions, finalizers, obstacles } = library;
+    let Loaded {
+        handle,
+        ledgers,
+        actions,
+        finalizers,
+        obstacles,
+    } = library;
 
     // What may end soon is waited for before others who load and unload have to wait, too.
     let (leaving, _) = split(&ledgers);
@@ -36,14 +42,25 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
 
     let _loader = lock(&super::LOADER);
     let (leaving, staying) = split(&ledgers);
-    let ranges: Vec<_> = leaving.iter().map(|ledger| ledger.object.range.clone()).collect();
-    let text: Vec<_> = leaving.iter().flat_map(|ledger| ledger.object.text.clone()).collect();
+    let ranges: Vec<_> = leaving
+        .iter()
+        .map(|ledger| ledger.object.range.clone())
+        .collect();
+    let text: Vec<_> = leaving
+        .iter()
+        .flat_map(|ledger| ledger.object.text.clone())
+        .collect();
 
     // From here on, nothing that a thread does by itself leads into the library.
     let signals = actions.put_back(&ranges);
     let destructors = tls::forget(&leaving);
     let keys = keys::delete(&leaving);
-    tracing::debug!(?signals, destructors, keys, "took back what the library left behind");
+    tracing::debug!(
+        ?signals,
+        destructors,
+        keys,
+        "took back what the library left behind"
+    );
 
     let reasons = [wait_until_quiet(&leaving), scan::threads_inside(&text)].concat();
     if !reasons.is_empty() {
@@ -52,6 +69,7 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
 
     // SAFETY: the library is mapped, and the caller promises that nobody else uses it.
     unsafe { finalizers.run() };
+    exits::run(&leaving);
     // Finalizers are code like any other, and may have left something behind again.
     run_destructors(&leaving);
     tls::forget(&leaving);
@@ -74,7 +92,10 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
 /// The ledgers of the objects that go when the library goes, its own first, and of those that stay
 /// because other libraries need them.
 fn split(ledgers: &[Arc<Ledger>]) -> (Vec<Arc<Ledger>>, Vec<Arc<Ledger>>) {
-    ledgers.iter().cloned().partition(|ledger| ledger.has_one_user())
+    ledgers
+        .iter()
+        .cloned()
+        .partition(|ledger| ledger.has_one_user())
 }
 
 /// Does for the current thread what its end would do.
@@ -107,13 +128,18 @@ fn unrest(ledger: &Ledger) -> Vec<PinReason> {
             reasons.push(PinReason::ThreadRunning(thread.label()));
         }
         for _ in 0..entries.threads.starting() {
-            reasons.push(PinReason::ThreadRunning(ThreadLabel { id: 0, name: String::new() }));
+            reasons.push(PinReason::ThreadRunning(ThreadLabel {
+                id: 0,
+                name: String::new(),
+            }));
         }
-        for thread in &entries.destructors_running {
-            reasons.push(PinReason::DestructorRunning(thread.label()));
+        for &thread in &entries.destructors_running {
+            reasons.push(PinReason::DestructorRunning(threads::label(thread)));
         }
         if entries.exit_handlers > 0 {
-            reasons.push(PinReason::ExitHandlers { count: entries.exit_handlers });
+            reasons.push(PinReason::ExitHandlers {
+                count: entries.exit_handlers,
+            });
         }
         reasons
     })
@@ -133,18 +159,27 @@ impl Mapped {
     fn left(&self) -> Option<PathBuf> {
         let now = maps::mappings().unwrap_or_default();
         let still = |before: &&Mapping| now.iter().any(|mapping| mapping.same_file(before));
-        self.0.iter().find(still).map(|mapping| PathBuf::from(&mapping.file))
+        self.0
+            .iter()
+            .find(still)
+            .map(|mapping| PathBuf::from(&mapping.file))
     }
 }
 
 /// Makes sure that the library is gone, and closes the ledgers of what is.
-fn verify(leaving: &[Arc<Ledger>], staying: &[Arc<Ledger>], mapped: Option<Mapped>) -> UnloadOutcome {
+fn verify(
+    leaving: &[Arc<Ledger>],
+    staying: &[Arc<Ledger>],
+    mapped: Option<Mapped>,
+) -> UnloadOutcome {
     for ledger in leaving.iter().chain(staying) {
         ledger.leave();
     }
     let Some((library, dependencies)) = leaving.split_first() else {
         // The library itself has no other user.
-        return UnloadOutcome::Pinned { reasons: vec![PinReason::StillLoaded] };
+        return UnloadOutcome::Pinned {
+            reasons: vec![PinReason::StillLoaded],
+        };
     };
     if library.object.is_loaded() {
         // Once whatever keeps it lets go, any unrelated `dlclose` could unmap it, with no check
@@ -152,7 +187,9 @@ fn verify(leaving: &[Arc<Ledger>], staying: &[Arc<Ledger>], mapped: Option<Mappe
         let taken = Handle::open_again(&library.object.path);
         tracing::debug!(again = taken.is_some(), "the loader kept a library");
         library.stay();
-        return UnloadOutcome::Pinned { reasons: vec![PinReason::StillLoaded] };
+        return UnloadOutcome::Pinned {
+            reasons: vec![PinReason::StillLoaded],
+        };
     }
     ledger::close(library);
     for dependency in dependencies {
@@ -163,6 +200,8 @@ fn verify(leaving: &[Arc<Ledger>], staying: &[Arc<Ledger>], mapped: Option<Mappe
     }
     match mapped.and_then(|mapped| mapped.left()) {
         None => UnloadOutcome::Unmapped,
-        Some(file) => UnloadOutcome::Pinned { reasons: vec![PinReason::StillMapped { file }] },
+        Some(file) => UnloadOutcome::Pinned {
+            reasons: vec![PinReason::StillMapped { file }],
+        },
     }
 }

@@ -83,5 +83,7 @@ fn last_error() -> String {
     }
     // SAFETY: a message of the loader is a C string that stays until this thread calls the loader
     // again.
-    unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr(message) }
+        .to_string_lossy()
+        .into_owned()
 }

@@ -22,7 +22,11 @@ pub(super) enum Walk {
 
 /// Walks the stack of the current thread.
 pub(super) fn walk_own_stack(text: &[Range<usize>]) -> Walk {
-    let mut steps = Steps { text, inside: false, last: usize::MAX };
+    let mut steps = Steps {
+        text,
+        inside: false,
+        last: usize::MAX,
+    };
     // SAFETY: `step` gets what it expects, and the unwinder calls it only before it returns.
     unsafe { _Unwind_Backtrace(step, (&raw mut steps).cast()) };
     match steps {
@@ -36,7 +40,9 @@ pub(super) fn walk_own_stack(text: &[Range<usize>]) -> Walk {
 
 /// Has another thread walk its stack. Only one thread may ask at a time.
 pub(super) fn walk_stack_of(thread: libc::pid_t, text: &[Range<usize>]) -> Walk {
-    let Some(signal) = claim_signal() else { return Walk::Unknown };
+    let Some(signal) = claim_signal() else {
+        return Walk::Unknown;
+    };
     if !unwinding_takes_no_locks() || blocks(thread, signal) {
         return Walk::Unknown;
     }
@@ -106,8 +112,7 @@ extern "C" fn answer(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
         return;
     }
     let walking = (request & !STAGE) | WALKING;
-    let taken =
-        REQUEST.compare_exchange(request, walking, Ordering::AcqRel, Ordering::Relaxed);
+    let taken = REQUEST.compare_exchange(request, walking, Ordering::AcqRel, Ordering::Relaxed);
     if taken.is_err() {
         return;
     }
@@ -140,7 +145,8 @@ fn about_to_call(context: &libc::ucontext_t, text: &[Range<usize>]) -> bool {
         let scratch = [
             REG_RAX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11,
         ];
-        scratch.map(|index| context.uc_mcontext.gregs[index.unsigned_abs() as usize].cast_unsigned())
+        scratch
+            .map(|index| context.uc_mcontext.gregs[index.unsigned_abs() as usize].cast_unsigned())
     };
     #[cfg(target_arch = "aarch64")]
     let registers = context.uc_mcontext.regs[..19].iter().copied();
@@ -170,8 +176,10 @@ extern "C" fn step(frame: *mut c_void, steps: *mut c_void) -> c_int {
     // SAFETY: the unwinder passes its own frame.
     let address = unsafe { _Unwind_GetIP(frame) };
     // An address to return to may be just after the last instruction of the code.
-    steps.inside |=
-        steps.text.iter().any(|range| range.contains(&address) || range.end == address);
+    steps.inside |= steps
+        .text
+        .iter()
+        .any(|range| range.contains(&address) || range.end == address);
     steps.last = address;
     GO_ON
 }
@@ -197,7 +205,9 @@ fn blocks(thread: libc::pid_t, signal: c_int) -> bool {
         return false;
     };
     let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let mask = mask
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
     mask >> (signal - 1) & 1 == 1
 }
 

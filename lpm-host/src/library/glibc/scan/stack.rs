@@ -19,8 +19,12 @@ pub(super) fn waits_outside(thread: libc::pid_t, text: &[Range<usize>]) -> bool 
     if !cfg!(target_arch = "x86_64") {
         return false;
     }
-    let Some(waiting) = Waiting::of(thread) else { return false };
-    let outside = !text.iter().any(|range| range.contains(&waiting.program_counter))
+    let Some(waiting) = Waiting::of(thread) else {
+        return false;
+    };
+    let outside = !text
+        .iter()
+        .any(|range| range.contains(&waiting.program_counter))
         && stack_is_clean(waiting.stack_pointer, text);
     // A thread that went on while its stack was read may have been seen half before, half after.
     outside && Waiting::of(thread).is_some_and(|again| again == waiting)
@@ -35,7 +39,11 @@ impl Waiting {
         let mut address = || usize::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok();
         let program_counter = address()?;
         let stack_pointer = address()?;
-        Some(Self { stack_pointer, program_counter, call })
+        Some(Self {
+            stack_pointer,
+            program_counter,
+            call,
+        })
     }
 }
 
@@ -44,8 +52,13 @@ fn stack_is_clean(start: usize, text: &[Range<usize>]) -> bool {
     /// Longer stacks are left to the unwind tables.
     const LONGEST: usize = 64 << 20;
     const WORD: usize = size_of::<usize>();
-    let Ok(mappings) = maps::mappings() else { return false };
-    let Some(stack) = mappings.iter().find(|mapping| mapping.range.contains(&start)) else {
+    let Ok(mappings) = maps::mappings() else {
+        return false;
+    };
+    let Some(stack) = mappings
+        .iter()
+        .find(|mapping| mapping.range.contains(&start))
+    else {
         return false;
     };
     let mut next = start & !(WORD - 1);
@@ -56,7 +69,11 @@ fn stack_is_clean(start: usize, text: &[Range<usize>]) -> bool {
     while next < stack.range.end {
         let wanted = words.len().min((stack.range.end - next) / WORD);
         let read = read_words(next, &mut words[..wanted]);
-        if read == 0 || words[..read].iter().any(|&word| is_return_address(word, text)) {
+        if read == 0
+            || words[..read]
+                .iter()
+                .any(|&word| is_return_address(word, text))
+        {
             return false;
         }
         next += read * WORD;
@@ -66,8 +83,14 @@ fn stack_is_clean(start: usize, text: &[Range<usize>]) -> bool {
 
 /// Copies memory that may be unmapped at any moment; returns how many words there were.
 fn read_words(address: usize, words: &mut [usize]) -> usize {
-    let local = libc::iovec { iov_base: words.as_mut_ptr().cast(), iov_len: size_of_val(words) };
-    let remote = libc::iovec { iov_base: address as *mut _, iov_len: local.iov_len };
+    let local = libc::iovec {
+        iov_base: words.as_mut_ptr().cast(),
+        iov_len: size_of_val(words),
+    };
+    let remote = libc::iovec {
+        iov_base: address as *mut _,
+        iov_len: local.iov_len,
+    };
     // SAFETY: `local` is all of `words`, and the kernel checks `remote`.
     let read = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
     usize::try_from(read).unwrap_or(0) / size_of::<usize>()
@@ -77,7 +100,9 @@ fn read_words(address: usize, words: &mut [usize]) -> usize {
 fn is_return_address(word: usize, text: &[Range<usize>]) -> bool {
     /// The longest call instruction has seven bytes.
     const LONGEST: usize = 7;
-    let Some(range) = text.iter().find(|range| range.contains(&word)) else { return false };
+    let Some(range) = text.iter().find(|range| range.contains(&word)) else {
+        return false;
+    };
     let length = LONGEST.min(word - range.start);
     let before = (word - length) as *const u8;
     // SAFETY: `length` bytes of code before `word`, all in the library, which is mapped.

@@ -1,0 +1,134 @@
+//! What can go wrong, and whose doing it is.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
+
+use lpm_api::LpmStatus;
+
+use crate::LoadError;
+
+/// A PCM cannot be built from this configuration: the embedder's mistake.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Nobody would accept anything.
+    #[error(
+        "no LPM is configured: a PCM without LPMs rejects every message; configure at least one"
+    )]
+    NoLpms,
+    /// Events and verdicts would not tell the two apart.
+    #[error("two LPMs are named `{name}`; give each a name of its own")]
+    DuplicateName {
+        /// The name.
+        name: Arc<str>,
+    },
+}
+
+/// A method of a [`Pcm`](crate::Pcm) was called in the wrong state: the embedder's mistake, or a
+/// race with another thread that drives the same PCM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PcmError {
+    /// There are no LPMs to ask or to deinitialize.
+    #[error("the PCM is not in charge: `become_dsbm` was not called, or `demote` was")]
+    NotDsbm,
+    /// The LPMs are initialized already.
+    #[error("the PCM is in charge already: `become_dsbm` was called before")]
+    AlreadyDsbm,
+    /// `shutdown` is final.
+    #[error("the PCM was shut down; build a new one")]
+    ShutDown,
+    /// Another thread is starting or stopping the LPMs.
+    #[error("another thread is starting or stopping the PCM's LPMs")]
+    Busy,
+    /// Waiting for all calls into LPMs to end would wait for this one too.
+    #[error("LPMs cannot be started or stopped from inside a call into an LPM")]
+    CalledFromLpm,
+}
+
+/// The PCM did not become ready.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The PCM was not in a state to start.
+    #[error(transparent)]
+    Pcm(#[from] PcmError),
+    /// LPMs that are not optional did not load or initialize. Those that did were deinitialized
+    /// and unloaded again.
+    #[error("{}", Failures(failures))]
+    Lpms {
+        /// Every LPM that failed, in configured order.
+        failures: Vec<LpmFailure>,
+    },
+}
+
+/// An LPM that did not load or initialize.
+#[derive(Debug, thiserror::Error)]
+#[error("LPM `{name}`: {error}")]
+pub struct LpmFailure {
+    /// Its configured name.
+    pub name: Arc<str>,
+    /// Its library.
+    pub library: PathBuf,
+    /// Why.
+    #[source]
+    pub error: LpmStartError,
+}
+
+/// Why an LPM did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LpmStartError {
+    /// Its library cannot be loaded, or is no LPM.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The LPM refused: its own word.
+    #[error("initialize failed ({status}): {message}")]
+    Initialize {
+        /// The status it returned.
+        status: LpmStatus,
+        /// What it said.
+        message: String,
+    },
+    /// A misbehaving LPM.
+    #[error("initialize returned the PE type {found}; expected 0 (all types) to 65535")]
+    InvalidPeType {
+        /// The type it returned.
+        found: u32,
+    },
+    /// A misbehaving LPM; its library stays mapped.
+    #[error("loading and initialize did not return within {limit:?}")]
+    Deadline {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The system refused a thread.
+    #[error("no thread to initialize on: {0}")]
+    Thread(io::Error),
+}
+
+impl LpmStartError {
+    /// The status to put on record.
+    pub(crate) fn status(&self) -> Option<LpmStatus> {
+        match self {
+            Self::Initialize { status, .. } => Some(*status),
+            Self::Deadline { .. } => Some(LpmStatus::DEADLINE),
+            _ => None,
+        }
+    }
+}
+
+/// All failures on one line.
+struct Failures<'a>(&'a [LpmFailure]);
+
+impl fmt::Display for Failures<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, failure) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{failure}")?;
+        }
+        Ok(())
+    }
+}

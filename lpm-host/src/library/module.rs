@@ -1,0 +1,272 @@
+//! A loaded LPM library: opened, checked for its ABI, attached to this host.
+
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
+use lpm_api::LpmStatus;
+use lpm_api::abi::{API_VERSION, AbiHost, AbiInit, AbiInitialized, AbiLpmModuleRef, AbiPanic};
+
+use super::compatibility::{self, Incompatibility};
+use super::{HinderingFacts, Library, LpmLibrary, OpenError, PinReason, Staging, UnloadOutcome};
+use crate::{Event, EventId, EventLog};
+
+/// Why a library cannot serve as an LPM.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file cannot be loaded at all.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+
+    /// A shared library, but no LPM: it lacks the symbol every LPM exports.
+    #[error(
+        "{} is no LPM: it does not export what `export_lpm!` does; build it as a `cdylib` with `lpm_api::export_lpm!`",
+        path.display()
+    )]
+    NotAnLpm {
+        /// The library.
+        path: PathBuf,
+    },
+
+    /// The library was built with another ABI of abi_stable.
+    #[error(
+        "{} was built with another abi_stable ABI: expected {expected}, found {found}; rebuild it with the lpm-api this host uses",
+        path.display()
+    )]
+    ForeignAbiStable {
+        /// The library.
+        path: PathBuf,
+        /// The version of abi_stable's ABI in this host.
+        expected: String,
+        /// That in the library.
+        found: String,
+    },
+
+    /// The library's C calling convention differs, or its module cannot be made.
+    #[error("{}: {reason}; rebuild it with the lpm-api this host uses", path.display())]
+    BrokenModule {
+        /// The library.
+        path: PathBuf,
+        /// What abi_stable says.
+        reason: String,
+    },
+
+    /// The library was built against an incompatible `lpm-api`.
+    #[error("{} was built against an incompatible lpm-api: {difference}; rebuild it with the lpm-api this host uses", path.display())]
+    IncompatibleApi {
+        /// The library.
+        path: PathBuf,
+        /// How they differ.
+        difference: Box<Incompatibility>,
+    },
+
+    /// The library speaks another version of the LPM API.
+    #[error("{} speaks version {found} of the LPM API, this host version {expected}; rebuild it with the lpm-api this host uses", path.display())]
+    ApiVersion {
+        /// The library.
+        path: PathBuf,
+        /// The version this host speaks.
+        expected: u32,
+        /// That of the library.
+        found: u32,
+    },
+}
+
+/// A loaded LPM library. Whoever uses anything of it holds this; the library stays mapped until
+/// [`unload`](Self::unload) gets the last one.
+pub(crate) struct LoadedModule {
+    /// Refers into `library`.
+    module: AbiLpmModuleRef,
+    attachment: Attachment,
+    library: Library,
+}
+
+impl LoadedModule {
+    /// Loads a library and checks that it speaks this host's ABI.
+    pub(crate) fn load(
+        library: &LpmLibrary,
+        staging: &Staging,
+        events: &Arc<dyn EventLog>,
+    ) -> Result<Arc<Self>, LoadError> {
+        compatibility::keep_no_state();
+        // SAFETY: whoever made the `LpmLibrary` vouches for the file's code.
+        let opened = unsafe { Library::open(library.path(), staging) }?;
+        let module = match root_module(&opened) {
+            Ok(module) => module,
+            Err(error) => {
+                // SAFETY: nothing of the library is used any more; `error` owns its parts.
+                unsafe { opened.unload() };
+                return Err(error);
+            }
+        };
+        let attachment = Attachment::new(library.path(), Arc::clone(events));
+        module.attach()(AbiHost {
+            library: attachment.number,
+            report_panic,
+        });
+        Ok(Arc::new(Self {
+            module,
+            attachment,
+            library: opened,
+        }))
+    }
+
+    /// The library's path, as configured.
+    pub(crate) fn path(&self) -> &Path {
+        self.library.path()
+    }
+
+    /// What about the library could hinder unloading it.
+    pub(crate) fn facts(&self) -> &HinderingFacts {
+        self.library.facts()
+    }
+
+    /// Initializes the LPM once more.
+    pub(crate) fn initialize(
+        &self,
+        init: AbiInit<'_>,
+    ) -> Result<AbiInitialized, (LpmStatus, String)> {
+        let initialized = self.module.initialize()(init);
+        initialized.into_result().map_err(|failure| {
+            // Copied, since the text is the library's memory.
+            (
+                LpmStatus(failure.status),
+                String::from(failure.message.as_str()),
+            )
+        })
+    }
+
+    /// Unloads the library, if nothing of it is in use.
+    pub(crate) fn unload(self: Arc<Self>) -> UnloadOutcome {
+        let holders = Arc::strong_count(&self) - 1;
+        match Arc::into_inner(self) {
+            Some(last) => {
+                last.module.detach()();
+                drop(last.attachment);
+                // SAFETY: every object and reference of the library is held together with an `Arc`
+                // of this module, and this was the last.
+                unsafe { last.library.unload() }
+            }
+            // The holders keep it alive, and dropping a `Library` does not unmap it.
+            None => UnloadOutcome::Pinned {
+                reasons: vec![PinReason::ObjectsHeld { count: holders }],
+            },
+        }
+    }
+}
+
+/// Finds the library's module and checks it; nothing of the library runs but the constructor that
+/// `export_lpm!` made.
+fn root_module(library: &Library) -> Result<AbiLpmModuleRef, LoadError> {
+    let path = || library.path().to_path_buf();
+    let broken = |error: LibraryError| LoadError::BrokenModule {
+        path: path(),
+        reason: error
+            .to_string()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" "),
+    };
+    let name =
+        CStr::from_bytes_with_nul(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()).unwrap_or_default();
+    let symbol = library
+        .symbol(name)
+        .ok_or_else(|| LoadError::NotAnLpm { path: path() })?;
+    let header = header(symbol).upgrade().map_err(|error| match error {
+        LibraryError::InvalidAbiHeader(found) => {
+            let expected = abi_stable::library::AbiHeader::VALUE;
+            LoadError::ForeignAbiStable {
+                path: path(),
+                expected: format!("{}.{}", expected.abi_major, expected.abi_minor),
+                found: format!("{}.{}", found.abi_major, found.abi_minor),
+            }
+        }
+        error => broken(error),
+    })?;
+    compatibility::check(header).map_err(|difference| LoadError::IncompatibleApi {
+        path: path(),
+        difference: Box::new(difference),
+    })?;
+    // SAFETY: the line above compared the layouts of the module.
+    let module = unsafe { header.init_root_module_with_unchecked_layout::<AbiLpmModuleRef>() };
+    let module = module.map_err(broken)?;
+    match module.api_version() {
+        API_VERSION => Ok(module),
+        found => Err(LoadError::ApiVersion {
+            path: path(),
+            expected: API_VERSION,
+            found,
+        }),
+    }
+}
+
+fn header(symbol: NonNull<std::ffi::c_void>) -> AbiHeaderRef {
+    // SAFETY: the symbol of this name is, in every library the caller vouches for, abi_stable's
+    // header, and `AbiHeaderRef` is a transparent pointer to it.
+    unsafe { std::mem::transmute::<NonNull<std::ffi::c_void>, AbiHeaderRef>(symbol) }
+}
+
+/// Keeps a library's place among those that may report panics.
+struct Attachment {
+    number: u64,
+}
+
+/// Where a library's panics are recorded.
+struct Attached {
+    library: PathBuf,
+    events: Arc<dyn EventLog>,
+}
+
+static ATTACHED: Mutex<BTreeMap<u64, Arc<Attached>>> = Mutex::new(BTreeMap::new());
+
+impl Attachment {
+    fn new(library: &Path, events: Arc<dyn EventLog>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let attached = Attached {
+            library: library.to_path_buf(),
+            events,
+        };
+        let mut all = ATTACHED.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(number, Arc::new(attached));
+        Self { number }
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        ATTACHED
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.number);
+    }
+}
+
+/// [`AbiHost::report_panic`]: called by a library's panic hook.
+extern "C" fn report_panic(library: u64, panic: AbiPanic<'_>) {
+    // The event log is the embedder's code; its panics must not unwind into the library.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        let attached = ATTACHED
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&library)
+            .cloned();
+        let Some(attached) = attached else { return };
+        let thread = match panic.thread.as_str() {
+            "" => "unnamed",
+            name => name,
+        };
+        let (message, file, line) = (panic.message, panic.file, panic.line);
+        let detail = format!("panicked at {file}:{line} in thread {thread}: {message}");
+        let event = Event::new(EventId::LpmPanicked, detail)
+            .status(LpmStatus::PANICKED)
+            .library(&attached.library);
+        attached.events.record(&event);
+    }));
+}

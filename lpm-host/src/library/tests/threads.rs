@@ -1,0 +1,220 @@
+//! Threads that a library started, and threads that are inside it.
+
+use std::sync::mpsc;
+use std::thread;
+
+use super::super::{PinReason, UnloadOutcome};
+use super::fixture::{Fixture, call, function, in_own_process, reasons_to_pin, unload};
+
+#[test]
+fn thread_joined() {
+    let fixture = Fixture::rust(
+        r#"
+        #[unsafe(no_mangle)] pub extern "C" fn run() -> i32 {
+            std::thread::scope(|scope| { scope.spawn(|| 1).join().unwrap() + scope.spawn(|| 2).join().unwrap() })
+        }
+        "#,
+    );
+    let library = fixture.open();
+    assert_eq!(call(&library, "run"), 3);
+    assert_eq!(unload(library), UnloadOutcome::Unmapped);
+}
+
+/// A library that starts a thread per request does not fill the ledger, and a thread that is about to
+/// end is waited for.
+#[test]
+fn threads_that_end_soon() {
+    let fixture = Fixture::rust(
+        r#"
+        #[unsafe(no_mangle)] pub extern "C" fn run() -> i32 {
+            for _ in 0..1000 { std::thread::spawn(|| ()).join().unwrap(); }
+            std::thread::spawn(|| std::thread::sleep(std::time::Duration::from_millis(20)));
+            0
+        }
+        "#,
+    );
+    let library = fixture.open();
+    call(&library, "run");
+    assert_eq!(unload(library), UnloadOutcome::Unmapped);
+}
+
+#[test]
+fn thread_left_sleeping() {
+    in_own_process("threads::thread_left_sleeping", || {
+        let fixture = Fixture::rust(
+            r#"
+            #[unsafe(no_mangle)] pub extern "C" fn run() -> i32 {
+                std::thread::Builder::new().name("forgotten".into()).spawn(|| loop {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }).unwrap();
+                0
+            }
+            "#,
+        );
+        let library = fixture.open();
+        call(&library, "run");
+        let reasons = reasons_to_pin(library);
+        let [PinReason::ThreadRunning(thread)] = &reasons[..] else {
+            panic!("{reasons:?}")
+        };
+        assert_eq!(thread.name, "forgotten");
+    });
+}
+
+#[test]
+fn thread_left_spinning() {
+    in_own_process("threads::thread_left_spinning", || {
+        let fixture = Fixture::c(
+            r#"
+            #include <pthread.h>
+            static volatile int n;
+            static void *spin(void *x) { (void)x; for (;;) n++; return 0; }
+            int run(void) { pthread_t t; return pthread_create(&t, 0, spin, 0); }
+            "#,
+            &[],
+        );
+        let library = fixture.open();
+        assert_eq!(call(&library, "run"), 0);
+        let reasons = reasons_to_pin(library);
+        assert!(
+            matches!(reasons[..], [PinReason::ThreadRunning(_)]),
+            "{reasons:?}"
+        );
+    });
+}
+
+/// The thread is started by a library that this one needs.
+#[test]
+fn thread_of_the_cpp_library_left_sleeping() {
+    in_own_process("threads::thread_of_the_cpp_library_left_sleeping", || {
+        let fixture = Fixture::cpp(
+            r#"
+            #include <chrono>
+            #include <thread>
+            extern "C" int run() {
+                std::thread([] { for (;;) std::this_thread::sleep_for(std::chrono::milliseconds(1)); }).detach();
+                return 0;
+            }
+            "#,
+            &[],
+        );
+        let library = fixture.open();
+        call(&library, "run");
+        let reasons = reasons_to_pin(library);
+        assert!(!reasons.is_empty());
+    });
+}
+
+/// Threads that end by `pthread_exit` or are cancelled unwind through the host's stand-in.
+#[test]
+fn thread_that_unwinds() {
+    in_own_process("threads::thread_that_unwinds", || {
+        let fixture = Fixture::c(
+            r#"
+            #include <pthread.h>
+            #include <unistd.h>
+            static void *leave(void *x) { pthread_exit(x); }
+            static void *wait(void *x) { for (;;) sleep(1); return x; }
+            int run(void) {
+                pthread_t a, b; int n; void *got;
+                pthread_create(&a, 0, leave, &n); pthread_create(&b, 0, wait, 0);
+                pthread_cancel(b);
+                pthread_join(a, &got); if (got != &n) return 1;
+                pthread_join(b, &got); return got != PTHREAD_CANCELED;
+            }
+            "#,
+            &[],
+        );
+        let library = fixture.open();
+        assert_eq!(call(&library, "run"), 0);
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+    });
+}
+
+/// Nobody promised the truth: a host's thread is still inside when the library is unloaded.
+fn caller_inside(function_name: &str) -> Vec<PinReason> {
+    let fixture = Fixture::c(
+        r#"
+        #include <unistd.h>
+        static volatile int n;
+        int wait(void) { for (;;) { usleep(1000000); n++; } return 0; }
+        int spin(void) { for (;;) n++; return 0; }
+        int started(void) { return n; }
+        "#,
+        &[],
+    );
+    let library = fixture.open();
+    let inside = function(&library, function_name);
+    let (begin, begun) = mpsc::channel();
+    thread::Builder::new()
+        .name("caller".into())
+        .spawn(move || {
+            begin.send(()).expect("the test waits");
+            inside()
+        })
+        .expect("a thread");
+    begun.recv().expect("the thread begins");
+    thread::sleep(std::time::Duration::from_millis(50));
+    reasons_to_pin(library)
+}
+
+#[test]
+fn caller_waiting_inside() {
+    in_own_process("threads::caller_waiting_inside", || {
+        let reasons = caller_inside("wait");
+        let [PinReason::CodeOnStack(thread)] = &reasons[..] else {
+            panic!("{reasons:?}")
+        };
+        assert_eq!(thread.name, "caller");
+    });
+}
+
+#[test]
+fn caller_spinning_inside() {
+    in_own_process("threads::caller_spinning_inside", || {
+        let reasons = caller_inside("spin");
+        assert!(
+            matches!(reasons[..], [PinReason::CodeOnStack(_)]),
+            "{reasons:?}"
+        );
+    });
+}
+
+/// Threads of the host that are busy elsewhere, and that hold every signal back, do not matter.
+#[test]
+fn busy_threads_of_the_host() {
+    in_own_process("threads::busy_threads_of_the_host", || {
+        let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+        let library = fixture.open();
+        let run = function(&library, "run");
+        let (ready, all_ready) = mpsc::channel();
+        for _ in 0..3 {
+            let ready = ready.clone();
+            thread::spawn(move || {
+                run();
+                ready.send(()).expect("the test waits");
+                loop {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let blocked = ready.clone();
+        thread::spawn(move || {
+            // SAFETY: all zeros is a value of this plain structure.
+            let mut all = unsafe { std::mem::zeroed::<libc::sigset_t>() };
+            // SAFETY: the set is this function's own.
+            unsafe { libc::sigfillset(&raw mut all) };
+            // SAFETY: as above; the thread needs no signals.
+            unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut()) };
+            run();
+            blocked.send(()).expect("the test waits");
+            loop {
+                thread::park();
+            }
+        });
+        for _ in 0..4 {
+            all_ready.recv().expect("the threads run");
+        }
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+    });
+}
