@@ -86,6 +86,9 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
     if let Err(message) = unsafe { handle.close() } {
         tracing::warn!("the loader could not close a library: {message}");
     }
+    // The loader has called the finalizers of private dependencies.
+    tls::forget(&leaving);
+    keys::delete(&leaving);
     verify(&leaving, &staying, mapped)
 }
 
@@ -136,10 +139,8 @@ fn unrest(ledger: &Ledger) -> Vec<PinReason> {
         for &thread in &entries.destructors_running {
             reasons.push(PinReason::DestructorRunning(threads::label(thread)));
         }
-        if entries.exit_handlers > 0 {
-            reasons.push(PinReason::ExitHandlers {
-                count: entries.exit_handlers,
-            });
+        if entries.exits.stuck() > 0 {
+            reasons.push(PinReason::ExitHandlers { count: entries.exits.stuck() });
         }
         reasons
     })
