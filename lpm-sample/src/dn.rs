@@ -13,20 +13,15 @@
 //! The canonical text is itself a DN, in which `, ; + " \` and a leading `#` of a value are
 //! escaped: no value can be mistaken for structure.
 
-use std::iter::Peekable;
-
-use crate::name::{Name, Words};
+use crate::name::{Name, Words, plain_run};
 
 impl Name {
     /// The canonical form of a distinguished name. The DN of the root is empty.
     ///
     /// # Errors
     /// The text is no DN; the error says where it stops being one.
-    pub fn dn(text: impl IntoIterator<Item = char>) -> Result<Name, DnError> {
-        let mut reader = Reader {
-            text: text.into_iter().peekable(),
-            position: 0,
-        };
+    pub fn dn(text: &str) -> Result<Name, DnError> {
+        let mut reader = Reader { text, position: 0 };
         let mut name = Name::default();
         reader.skip_whitespace();
         if reader.peek().is_none() {
@@ -56,12 +51,12 @@ impl Name {
 
 /// Why a text is no distinguished name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a distinguished name: after {position} characters, {problem}")]
+#[error("not a distinguished name: after {position} bytes, {problem}")]
 #[non_exhaustive]
 pub struct DnError {
     /// What is wrong there.
     pub problem: DnProblem,
-    /// How many characters come before the fault.
+    /// How many bytes come before the fault.
     pub position: usize,
 }
 
@@ -89,34 +84,44 @@ pub enum DnProblem {
     BadHexString,
 }
 
-/// The characters of a DN, and how many were taken.
-struct Reader<I: Iterator<Item = char>> {
-    text: Peekable<I>,
+/// The text of a DN, and how many bytes of it were read.
+struct Reader<'a> {
+    text: &'a str,
     position: usize,
 }
 
-impl<I: Iterator<Item = char>> Reader<I> {
-    fn peek(&mut self) -> Option<char> {
-        self.text.peek().copied()
+impl<'a> Reader<'a> {
+    fn rest(&self) -> &'a str {
+        &self.text[self.position..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
     }
 
     fn next(&mut self) -> Option<char> {
-        let next = self.text.next();
-        self.position += usize::from(next.is_some());
+        let next = self.peek();
+        self.position += next.map_or(0, char::len_utf8);
         next
     }
 
+    fn next_run(&mut self) -> &'a str {
+        let run = &self.rest()[..plain_run(self.rest())];
+        self.position += run.len();
+        run
+    }
+
     fn next_if(&mut self, wanted: impl FnOnce(char) -> bool) -> Option<char> {
-        let next = self.text.next_if(|&c| wanted(c));
-        self.position += usize::from(next.is_some());
-        next
+        let next = self.peek().filter(|&c| wanted(c))?;
+        self.position += next.len_utf8();
+        Some(next)
     }
 
     fn skip_whitespace(&mut self) {
         while self.next_if(|c| c.is_whitespace() || c == '\0').is_some() {}
     }
 
-    fn at_end_of_value(&mut self) -> bool {
+    fn at_end_of_value(&self) -> bool {
         matches!(self.peek(), None | Some(',' | ';' | '+'))
     }
 
@@ -129,10 +134,7 @@ impl<I: Iterator<Item = char>> Reader<I> {
 }
 
 /// One RDN, up to its separator or the end.
-fn relative_name(
-    reader: &mut Reader<impl Iterator<Item = char>>,
-    name: &mut Name,
-) -> Result<(), DnError> {
+fn relative_name(reader: &mut Reader<'_>, name: &mut Name) -> Result<(), DnError> {
     let start = name.len();
     attribute(reader, name)?;
     if reader.peek() != Some('+') {
@@ -152,10 +154,7 @@ fn relative_name(
 }
 
 /// One `type=value`, up to the `+` or separator behind it, or the end.
-fn attribute(
-    reader: &mut Reader<impl Iterator<Item = char>>,
-    name: &mut Name,
-) -> Result<(), DnError> {
+fn attribute(reader: &mut Reader<'_>, name: &mut Name) -> Result<(), DnError> {
     attribute_type(reader, name)?;
     name.push('=');
     reader.skip_whitespace();
@@ -167,16 +166,14 @@ fn attribute(
     Ok(())
 }
 
-fn attribute_type(
-    reader: &mut Reader<impl Iterator<Item = char>>,
-    name: &mut Name,
-) -> Result<(), DnError> {
+fn attribute_type(reader: &mut Reader<'_>, name: &mut Name) -> Result<(), DnError> {
     let start = name.len();
     let mut words = Words::new(name);
     loop {
+        words.push_run(reader.next_run());
         match reader.peek() {
             // RFC 1779 lets a type have spaces inside.
-            Some(c) if c.is_ascii_alphanumeric() || c.is_whitespace() || matches!(c, '.' | '-') => {
+            Some(c) if c.is_whitespace() => {
                 reader.next();
                 words.push(c);
             }
@@ -213,29 +210,28 @@ const SHORT_TYPES: [(&str, &str); 9] = [
     ("0.9.2342.19200300.100.1.1", "uid"),
 ];
 
-fn plain_value(
-    reader: &mut Reader<impl Iterator<Item = char>>,
-    name: &mut Name,
-) -> Result<(), DnError> {
+fn plain_value(reader: &mut Reader<'_>, name: &mut Name) -> Result<(), DnError> {
     let mut words = Words::new(name);
-    while !reader.at_end_of_value() {
+    loop {
+        words.push_run(reader.next_run());
+        if reader.at_end_of_value() {
+            return Ok(());
+        }
         match reader.next() {
             Some('\\') => escaped(reader, &mut words)?,
             Some('"') => return reader.fail(DnProblem::BadQuote),
-            Some(c) => push_literally(&mut words, c),
-            None => break,
+            other => other
+                .into_iter()
+                .for_each(|c| push_literally(&mut words, c)),
         }
     }
-    Ok(())
 }
 
-fn quoted_value(
-    reader: &mut Reader<impl Iterator<Item = char>>,
-    name: &mut Name,
-) -> Result<(), DnError> {
+fn quoted_value(reader: &mut Reader<'_>, name: &mut Name) -> Result<(), DnError> {
     reader.next();
     let mut words = Words::new(name);
     loop {
+        words.push_run(reader.next_run());
         match reader.next() {
             Some('"') => break,
             Some('\\') => escaped(reader, &mut words)?,
@@ -251,10 +247,7 @@ fn quoted_value(
     }
 }
 
-fn hexadecimal_value(
-    reader: &mut Reader<impl Iterator<Item = char>>,
-    name: &mut Name,
-) -> Result<(), DnError> {
+fn hexadecimal_value(reader: &mut Reader<'_>, name: &mut Name) -> Result<(), DnError> {
     reader.next();
     name.push('#');
     let start = name.len();
@@ -271,10 +264,7 @@ fn hexadecimal_value(
 }
 
 /// What follows a backslash: a special character, or bytes of UTF-8 in hexadecimal (`\C3\A9`).
-fn escaped(
-    reader: &mut Reader<impl Iterator<Item = char>>,
-    words: &mut Words<'_>,
-) -> Result<(), DnError> {
+fn escaped(reader: &mut Reader<'_>, words: &mut Words<'_>) -> Result<(), DnError> {
     if let Some(special) = reader.next_if(|c| r##",;+"\<>=# "##.contains(c)) {
         push_literally(words, special);
         return Ok(());
@@ -302,7 +292,7 @@ fn escaped(
     Ok(())
 }
 
-fn hexadecimal_byte(reader: &mut Reader<impl Iterator<Item = char>>) -> Result<u8, DnError> {
+fn hexadecimal_byte(reader: &mut Reader<'_>) -> Result<u8, DnError> {
     let mut byte = 0;
     for _ in 0..2 {
         let Some(digit) = reader
@@ -334,12 +324,12 @@ mod tests {
 
     #[track_caller]
     fn canonical(dn: &str) -> String {
-        Name::dn(dn.chars()).unwrap().to_string()
+        Name::dn(dn).unwrap().to_string()
     }
 
     #[track_caller]
     fn problem(dn: &str) -> (DnProblem, usize) {
-        let error = Name::dn(dn.chars()).unwrap_err();
+        let error = Name::dn(dn).unwrap_err();
         (error.problem, error.position)
     }
 
@@ -448,7 +438,7 @@ mod tests {
 
     #[test]
     fn leading_rdns_end_with_the_first() {
-        let name = Name::dn(r"APP=A\, B\\,VER=1,SAPP=x".chars()).unwrap();
+        let name = Name::dn(r"APP=A\, B\\,VER=1,SAPP=x").unwrap();
         let leading: Vec<&[u8]> = name.leading_rdns().collect();
         let expected = [
             r"app=a\, b\\,ver=1,sapp=x",
@@ -482,32 +472,32 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_gives_a_stable_name_or_an_error(text in ".*") {
-            if let Ok(name) = Name::dn(text.chars()) {
-                prop_assert_eq!(Name::dn(name.to_string().chars()), Ok(name));
+            if let Ok(name) = Name::dn(&text) {
+                prop_assert_eq!(Name::dn(&name.to_string()), Ok(name));
             }
         }
 
         #[test]
         fn dense_syntax_gives_a_stable_name_or_an_error(text in r#"[a-c2 =+,;\\"\#é]{0,24}"#) {
-            if let Ok(name) = Name::dn(text.chars()) {
+            if let Ok(name) = Name::dn(&text) {
                 prop_assert_eq!(name.leading_rdns().count(), 1 + name.as_bytes().iter().enumerate()
                     .filter(|&(at, _)| is_separator(name.as_bytes(), at)).count());
-                prop_assert_eq!(Name::dn(name.to_string().chars()), Ok(name));
+                prop_assert_eq!(Name::dn(&name.to_string()), Ok(name));
             }
         }
 
         #[test]
         fn every_way_to_write_a_dn_is_the_same_name(rdns in rdns()) {
-            let plain = Name::dn(write(&rdns, ",", "", false).chars()).unwrap();
-            prop_assert_eq!(&Name::dn(write(&rdns, ";", " \n ", false).chars()).unwrap(), &plain);
-            prop_assert_eq!(&Name::dn(write(&rdns, ", ", "", true).chars()).unwrap(), &plain);
+            let plain = Name::dn(&write(&rdns, ",", "", false)).unwrap();
+            prop_assert_eq!(&Name::dn(&write(&rdns, ";", " \n ", false)).unwrap(), &plain);
+            prop_assert_eq!(&Name::dn(&write(&rdns, ", ", "", true)).unwrap(), &plain);
             prop_assert_eq!(plain.leading_rdns().count(), rdns.len());
         }
 
         #[test]
         fn different_values_are_different_names(a in "[^\\s\0]{1,6}", b in "[^\\s\0]{1,6}") {
-            let name = |v: &String| Name::dn(write(&[("cn".into(), v.clone())], ",", "", false).chars()).unwrap();
-            let id = |v: &String| Name::id(v.chars());
+            let name = |v: &String| Name::dn(&write(&[("cn".into(), v.clone())], ",", "", false)).unwrap();
+            let id = |v: &String| Name::id(v);
             prop_assert_eq!(name(&a) == name(&b), id(&a) == id(&b));
         }
     }

@@ -36,7 +36,7 @@
 //! about is rejected as [`LpmPolicyError::UnknownUser`](lpm_api::LpmPolicyError::UnknownUser),
 //! even where another element is sound.
 
-use lpm_api::lpm_rsvp::policy::{Chars, TextEncoding};
+use lpm_api::lpm_rsvp::policy::TextEncoding;
 use lpm_api::lpm_rsvp::{
     Attribute, Credential, FilterSpec, Identity, Locator, Message, PolicyData, PolicyElement, Text,
 };
@@ -227,14 +227,15 @@ impl Names {
             id: None,
             verified: true,
         };
+        let mut decoded = Decoded::new();
         for attribute in identity.attributes() {
             match attribute.map_err(|_| Malformed)? {
                 Attribute::PolicyLocator(Locator::Name(dn)) => {
-                    let name = Name::dn(characters(&dn)?).map_err(|_| Malformed)?;
+                    let name = Name::dn(utf8(&dn, &mut decoded)?).map_err(|_| Malformed)?;
                     set_first(&mut names.dn, Some(name).filter(|name| !name.is_empty()));
                 }
                 Attribute::Credential(Credential::AsciiId(id) | Credential::UnicodeId(id)) => {
-                    let name = Name::id(characters(&id)?);
+                    let name = Name::id(utf8(&id, &mut decoded)?);
                     set_first(&mut names.id, Some(name).filter(|name| !name.is_empty()));
                 }
                 Attribute::PolicyLocator(_) | Attribute::Credential(_) => names.verified = false,
@@ -279,35 +280,25 @@ fn concerns(
     }))
 }
 
-/// The characters of a text, if all of them can be decoded.
-fn characters<'a>(text: &Text<'a>) -> Result<Characters<'a>, Malformed> {
-    if text.encoding() == TextEncoding::Ascii {
-        return match std::str::from_utf8(text.as_bytes()) {
-            Ok(text) => Ok(Characters::Single(text.chars())),
-            Err(_) => Err(Malformed),
-        };
-    }
-    if text.chars().any(|c| c == char::REPLACEMENT_CHARACTER) {
-        return Err(Malformed);
-    }
-    Ok(Characters::Wide(text.chars()))
-}
+/// Room for a name decoded from UTF-16; a longer one is put on the heap.
+type Decoded = SmallVec<[u8; 256]>;
 
-/// The characters of a name; those in single bytes, which are nearly all, take the short way.
-enum Characters<'a> {
-    Single(std::str::Chars<'a>),
-    Wide(Chars<'a>),
-}
-
-impl Iterator for Characters<'_> {
-    type Item = char;
-
-    fn next(&mut self) -> Option<char> {
-        match self {
-            Characters::Single(chars) => chars.next(),
-            Characters::Wide(chars) => chars.next(),
+/// The text in UTF-8, where it stands or in `decoded`, if all of it can be decoded.
+fn utf8<'a>(text: &Text<'a>, decoded: &'a mut Decoded) -> Result<&'a str, Malformed> {
+    let bytes = match text.encoding() {
+        TextEncoding::Ascii => text.as_bytes(),
+        TextEncoding::Utf16Be | TextEncoding::Utf16Le => {
+            decoded.clear();
+            for c in text.chars() {
+                if c == char::REPLACEMENT_CHARACTER {
+                    return Err(Malformed);
+                }
+                decoded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+            decoded
         }
-    }
+    };
+    std::str::from_utf8(bytes).map_err(|_| Malformed)
 }
 
 fn set_first(name: &mut Option<Name>, candidate: Option<Name>) {

@@ -308,8 +308,8 @@ mod tests {
             Subject::User(0),
             Subject::User(1),
             Subject::Application(0),
-            Subject::Unlisted(Name::id("d".chars())),
-            Subject::Unlisted(Name::id("e".chars())),
+            Subject::Unlisted(Name::id("d")),
+            Subject::Unlisted(Name::id("e")),
             Subject::Unauthenticated,
         ]
     }
@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn the_unlisted_are_forgotten_with_their_last_flow() {
         let mut ledger = ledger();
-        let stranger = Subject::Unlisted(Name::id("stranger".chars()));
+        let stranger = Subject::Unlisted(Name::id("stranger"));
         let flow = FlowKey::path(session(0), sender(0));
         ledger.count(flow, [].into_iter(), &stranger, TWO).unwrap();
         assert_eq!(ledger.accounts.unlisted.len(), 1);

@@ -23,11 +23,16 @@ impl Name {
     /// (the `caseIgnoreMatch` of directories). A NUL counts as whitespace: some senders include
     /// the terminator of a C string. Letters are folded one by one (`ß` stays `ß`), and
     /// differently composed accents stay different.
-    pub fn id(text: impl IntoIterator<Item = char>) -> Name {
+    pub fn id(text: &str) -> Name {
         let mut name = Name::default();
         let mut words = Words::new(&mut name);
-        for c in text {
-            words.push(c);
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (run, behind) = rest.split_at(plain_run(rest));
+            words.push_run(run);
+            let mut chars = behind.chars();
+            chars.next().into_iter().for_each(|c| words.push(c));
+            rest = chars.as_str();
         }
         name
     }
@@ -55,10 +60,7 @@ impl Name {
     }
 
     pub(crate) fn push(&mut self, c: char) {
-        match u8::try_from(c) {
-            Ok(byte) if byte.is_ascii() => self.bytes.push(byte),
-            _ => self.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
+        self.extend(c.encode_utf8(&mut [0; 4]).as_bytes());
     }
 }
 
@@ -103,17 +105,25 @@ impl<'a> Words<'a> {
             self.space = !self.is_empty();
             return;
         }
+        self.push_pending_space();
+        mark.into_iter().for_each(|mark| self.name.push(mark));
+        c.to_lowercase().for_each(|c| self.name.push(c));
+    }
+
+    /// Appends a [`plain_run`], folded, which is much faster than character by character.
+    pub(crate) fn push_run(&mut self, run: &str) {
+        if !run.is_empty() {
+            self.push_pending_space();
+            let start = self.name.len();
+            self.name.extend(run.as_bytes());
+            self.name.bytes[start..].make_ascii_lowercase();
+        }
+    }
+
+    fn push_pending_space(&mut self) {
         if self.space {
             self.name.push(' ');
             self.space = false;
-        }
-        if let Some(mark) = mark {
-            self.name.push(mark);
-        }
-        if c.is_ascii() {
-            self.name.push(c.to_ascii_lowercase());
-        } else {
-            c.to_lowercase().for_each(|c| self.name.push(c));
         }
     }
 
@@ -123,6 +133,16 @@ impl<'a> Words<'a> {
     }
 }
 
+/// How many bytes at the start of a text are ASCII letters, digits, `-` and `.`: what stands for
+/// itself in every part of every name.
+pub(crate) fn plain_run(text: &str) -> usize {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    text.as_bytes()
+        .iter()
+        .take_while(|byte| plain(byte))
+        .count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,28 +150,28 @@ mod tests {
 
     #[test]
     fn case_and_whitespace_do_not_count() {
-        let ada = Name::id("ada lovelace".chars());
+        let ada = Name::id("ada lovelace");
         for same in ["Ada Lovelace", "  ADA\t \r\nlovelace ", "ada lovelace\0\0"] {
-            assert_eq!(Name::id(same.chars()), ada, "{same:?}");
+            assert_eq!(Name::id(same), ada, "{same:?}");
         }
         for other in ["adalovelace", "ada", "ada.lovelace", "ada lovelacé"] {
-            assert_ne!(Name::id(other.chars()), ada, "{other:?}");
+            assert_ne!(Name::id(other), ada, "{other:?}");
         }
-        assert_eq!(Name::id("ÉCOLE".chars()), Name::id("école".chars()));
+        assert_eq!(Name::id("ÉCOLE"), Name::id("école"));
     }
 
     #[test]
     fn nothing_but_whitespace_is_no_name() {
         for nothing in ["", " ", "\0", "\t\n "] {
-            assert!(Name::id(nothing.chars()).is_empty(), "{nothing:?}");
+            assert!(Name::id(nothing).is_empty(), "{nothing:?}");
         }
     }
 
     proptest! {
         #[test]
         fn a_canonical_name_stays_as_it_is(text in ".*") {
-            let name = Name::id(text.chars());
-            prop_assert_eq!(Name::id(name.to_string().chars()), name);
+            let name = Name::id(&text);
+            prop_assert_eq!(Name::id(&name.to_string()), name);
         }
     }
 }

@@ -192,7 +192,7 @@ mod tests {
     fn rule_of_user(policy: &Policy, id: &str) -> Rule {
         let user = policy
             .users()
-            .with_id(&Name::id(id.chars()))
+            .with_id(&Name::id(id))
             .expect("a listed user");
         *policy.rule::<Name>(&Subject::User(user))
     }
@@ -322,8 +322,7 @@ mod tests {
             Outcome::Reject(LpmPolicyError::NoPrivileges)
         );
 
-        let boole =
-            Name::dn(r"uid=gboole+cn=Boole\2C George,ou=accounting,o=small office,c=ch".chars());
+        let boole = Name::dn(r"uid=gboole+cn=Boole\2C George,ou=accounting,o=small office,c=ch");
         assert!(policy.users().with_dn(&boole.unwrap()).is_some());
     }
 
@@ -335,11 +334,7 @@ mod tests {
              [[application]]\ndn = 'APP=Phone, VER=2'\npriority = 2",
         )
         .unwrap();
-        let covering = |dn: &str| {
-            policy
-                .applications()
-                .covering_dn(&Name::dn(dn.chars()).unwrap())
-        };
+        let covering = |dn: &str| policy.applications().covering_dn(&Name::dn(dn).unwrap());
         assert_eq!(covering("APP=Phone"), Some(0));
         assert_eq!(covering("app=phone, ver=1, sapp=fax"), Some(0));
         assert_eq!(covering("APP=Phone, VER=2, SAPP=Fax"), Some(1));

@@ -135,7 +135,7 @@ fn listed(
             return Err(section.fail(PolicyProblem::NoName));
         }
         if let Some((dn, at)) = dn {
-            let name = Name::dn(dn.chars()).map_err(|error| at.fail(PolicyProblem::Dn(error)))?;
+            let name = Name::dn(dn).map_err(|error| at.fail(PolicyProblem::Dn(error)))?;
             if name.is_empty() {
                 return Err(at.fail(PolicyProblem::EmptyName));
             }
@@ -144,7 +144,7 @@ fn listed(
             }
         }
         if let Some((id, at)) = id {
-            let name = Name::id(id.chars());
+            let name = Name::id(id);
             if name.is_empty() {
                 return Err(at.fail(PolicyProblem::EmptyName));
             }
@@ -290,7 +290,7 @@ mod tests {
             ),
             (
                 "[[user]]\ndn = 'Ada'\npriority = 1",
-                "office.toml:2: dn in [[user]]: not a distinguished name: after 3 characters, \
+                "office.toml:2: dn in [[user]]: not a distinguished name: after 3 bytes, \
                  expected an attribute type and '=', such as \"CN=\"",
             ),
         ] {
