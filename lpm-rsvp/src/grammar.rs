@@ -7,8 +7,9 @@ use crate::intserv::AdSpec;
 use crate::message::Message;
 use crate::object::RawObject;
 use crate::objects::{
-    ErrorSpec, FilterSpec, ResvConfirm, ResvStyle, RsvpHop, Scope, Session, SessionPort,
-    SourceSelector, TimeValues,
+    Challenge, DClass, DsbmTimerIntervals, ErrorSpec, FilterSpec, Integrity, L2Address, MessageId,
+    MessageIdAck, MessageIdList, NonResvSendLimit, ResvConfirm, ResvStyle, RsvpHop, SbmAddress,
+    SbmPriority, Scope, Session, SessionPort, SourceSelector, TimeValues, TrafficClass,
 };
 use crate::policy::{PolicyData, PolicyElement};
 
@@ -28,7 +29,7 @@ pub enum Strictness {
 /// Checks the objects of a message whose type has a grammar in RFC 2205.
 pub(crate) fn check(message: Message<'_>, strictness: Strictness) -> Result<(), ParseError> {
     let Some(grammar) = Grammar::of(message.message_type(), strictness) else {
-        return Ok(());
+        return check_other(message, strictness);
     };
     let session = message.session();
     let mut seen = 0_u16;
@@ -91,6 +92,52 @@ pub(crate) fn check(message: Message<'_>, strictness: Strictness) -> Result<(), 
         return Err(ParseError::message(end, kind));
     }
     flows.map_or(Ok(()), |flows| flows.finish(end))
+}
+
+/// Checks the messages of RFC 2747, RFC 2814 and RFC 2961: that what must be there is, and
+/// that INTEGRITY comes first. Other types have no grammar here.
+fn check_other(message: Message<'_>, strictness: Strictness) -> Result<(), ParseError> {
+    let required: &[u8] = match message.message_type() {
+        MessageType::IntegrityChallenge => &[class::CHALLENGE],
+        MessageType::IntegrityResponse => &[class::INTEGRITY, class::CHALLENGE],
+        MessageType::Ack => &[class::MESSAGE_ID_ACK],
+        MessageType::Srefresh => &[class::MESSAGE_ID_LIST],
+        MessageType::DsbmWilling => &[
+            class::DSBM_IP_ADDRESS,
+            class::RSVP_HOP_L2,
+            class::SBM_PRIORITY,
+        ],
+        MessageType::IAmDsbm => &[
+            class::DSBM_IP_ADDRESS,
+            class::RSVP_HOP_L2,
+            class::SBM_PRIORITY,
+            class::DSBM_TIMER_INTERVALS,
+        ],
+        _ => return Ok(()),
+    };
+    for (position, object) in message.objects().enumerate() {
+        check_object(&object, strictness)?;
+        if object.class == class::INTEGRITY && position != 0 {
+            let expected = "INTEGRITY follows the common header";
+            return Err(object.fault(0, ErrorKind::Misplaced { expected }));
+        }
+    }
+    match required
+        .iter()
+        .find(|class| message.find(**class).is_none())
+    {
+        Some(class) => {
+            let kind = ErrorKind::Missing {
+                message: message.message_type(),
+                class: *class,
+            };
+            Err(ParseError::message(
+                crate::wire::clamp(message.bytes().len()),
+                kind,
+            ))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The objects of one message type, as sets of classes 1 to 15.
@@ -299,8 +346,7 @@ fn check_object(object: &RawObject<'_>, strictness: Strictness) -> Result<(), Pa
         class::STYLE => object.read::<ResvStyle>().map(drop),
         class::FILTER_SPEC | class::SENDER_TEMPLATE => object.read::<FilterSpec>().map(drop),
         class::RESV_CONFIRM => object.read::<ResvConfirm>().map(drop),
-        class::INTEGRITY if object.c_type != 1 => Err(object.unknown_c_type()),
-        class::INTEGRITY if object.body.len() < 20 => Err(object.body_length("at least 20")),
+        class::INTEGRITY => object.read::<Integrity<'_>>().map(drop),
         class::SENDER_TSPEC if object.c_type != 2 => Err(object.unknown_c_type()),
         class::SENDER_TSPEC if strict => object.read::<crate::Tspec>().map(drop),
         class::FLOWSPEC if strict => object.read::<crate::FlowSpec<'_>>()?.service().map(drop),
@@ -317,6 +363,19 @@ fn check_object(object: &RawObject<'_>, strictness: Strictness) -> Result<(), Pa
                 _ => Ok(()),
             })
         }
+        class::MESSAGE_ID => object.read::<MessageId>().map(drop),
+        class::MESSAGE_ID_ACK => object.read::<MessageIdAck>().map(drop),
+        class::MESSAGE_ID_LIST => object.read::<MessageIdList<'_>>().map(drop),
+        class::DSBM_IP_ADDRESS | class::LAN_NHOP_L3 | class::LAN_LOOPBACK => {
+            object.read::<SbmAddress>().map(drop)
+        }
+        class::RSVP_HOP_L2 | class::LAN_NHOP_L2 => object.read::<L2Address>().map(drop),
+        class::SBM_PRIORITY => object.read::<SbmPriority>().map(drop),
+        class::DSBM_TIMER_INTERVALS => object.read::<DsbmTimerIntervals>().map(drop),
+        class::NON_RESV_SEND_LIMIT => object.read::<NonResvSendLimit>().map(drop),
+        class::TCLASS => object.read::<TrafficClass>().map(drop),
+        class::CHALLENGE => object.read::<Challenge>().map(drop),
+        class::DCLASS => object.read::<DClass<'_>>().map(drop),
         other if class::name(other).is_none() => match UnknownClass::rule(other) {
             UnknownClass::RejectMessage => Err(object.fault(2, ErrorKind::UnknownClass)),
             UnknownClass::Ignore | UnknownClass::Forward => Ok(()),

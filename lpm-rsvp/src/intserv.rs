@@ -7,11 +7,13 @@
 mod adspec;
 mod block;
 mod flow_spec;
+mod merge;
 mod tspec;
 
 pub use adspec::{AdSpec, GeneralParameters, GuaranteedParameters};
 pub use block::{Parameter, Parameters, ServiceBlock, ServiceBlocks};
 pub use flow_spec::{FlowSpec, Rspec, ServiceRequest};
+pub use merge::HopParameters;
 pub use tspec::Tspec;
 
 /// Service and parameter numbers (RFC 2210, 2212, 2215, 2997).

@@ -59,6 +59,7 @@ pub mod policy;
 mod checksum;
 mod display;
 mod error;
+mod error_reason;
 mod flow;
 mod grammar;
 mod header;
@@ -70,16 +71,19 @@ mod wire;
 
 pub use checksum::checksum;
 pub use error::{ErrorKind, ObjectId, ParseError};
+pub use error_reason::{AdmissionError, ErrorReason, ErrorValue, PolicyError, TrafficControlError};
 pub use flow::{Filters, FlowDescriptor, FlowDescriptors};
 pub use grammar::Strictness;
 pub use header::{CommonHeader, MessageType};
 pub use index::ObjectIndex;
 pub use intserv::{AdSpec, FlowSpec, Rspec, ServiceRequest, Tspec};
-pub use message::Message;
+pub use message::{Bundled, Message};
 pub use object::{Object, ObjectEntry, ObjectWalk, Objects, RawObject};
 pub use objects::{
-    ErrorSpec, FilterSpec, ProtocolName, ResvConfirm, ResvStyle, RsvpHop, Scope, ScopeAddresses,
-    Session, SessionPort, SourceSelector, TimeValues,
+    Challenge, DClass, DsbmTimerIntervals, ErrorSpec, FilterSpec, Integrity, L2Address, MessageId,
+    MessageIdAck, MessageIdEntry, MessageIdList, NonResvSendLimit, ProtocolName, ResvConfirm,
+    ResvStyle, RsvpHop, SbmAddress, SbmPriority, Scope, ScopeAddresses, Session, SessionPort,
+    SourceSelector, TimeValues, TrafficClass,
 };
 pub use policy::{
     Attribute, Credential, Identity, Locator, PolicyData, PolicyDataObjects, PolicyElement,

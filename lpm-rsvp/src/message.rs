@@ -10,7 +10,7 @@ use crate::index::ObjectIndex;
 use crate::intserv::{AdSpec, Tspec};
 use crate::object::{HEADER, Object, ObjectEntry, ObjectWalk, Objects, RawObject};
 use crate::objects::{
-    ErrorSpec, FilterSpec, ResvConfirm, ResvStyle, RsvpHop, Scope, Session, TimeValues,
+    ErrorSpec, FilterSpec, Integrity, ResvConfirm, ResvStyle, RsvpHop, Scope, Session, TimeValues,
 };
 use crate::policy::{PolicyDataObjects, PolicyElements};
 use crate::wire;
@@ -181,6 +181,26 @@ impl<'a> Message<'a> {
         self.first(class::ADSPEC)
     }
 
+    /// INTEGRITY.
+    pub fn integrity(&self) -> Option<Integrity<'a>> {
+        self.first(class::INTEGRITY)
+    }
+
+    /// The messages in a Bundle (RFC 2961 §3): each as many bytes as its own header says, to be
+    /// parsed by itself. Nothing for other message types. Ends after the first error.
+    pub fn bundled(&self) -> Bundled<'a> {
+        let bundle = self.message_type() == MessageType::Bundle;
+        let rest = if bundle {
+            self.bytes.get(CommonHeader::LENGTH..)
+        } else {
+            None
+        };
+        Bundled {
+            rest: rest.unwrap_or_default(),
+            at: CommonHeader::LENGTH,
+        }
+    }
+
     /// The POLICY_DATA objects, in order.
     pub fn policy_data(&self) -> PolicyDataObjects<'a> {
         PolicyDataObjects::new(self.objects())
@@ -203,6 +223,43 @@ impl<'a> Message<'a> {
         T::parse(self.find(class)?).ok()
     }
 }
+
+/// Iterator over the messages in a Bundle, see [`Message::bundled`].
+#[derive(Clone, Debug)]
+pub struct Bundled<'a> {
+    rest: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Bundled<'a> {
+    type Item = Result<&'a [u8], ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = core::mem::take(&mut self.rest);
+        if bytes.is_empty() {
+            return None;
+        }
+        let length = match CommonHeader::parse(bytes) {
+            Ok(header) => usize::from(header.length).max(CommonHeader::LENGTH),
+            Err(error) => {
+                return Some(Err(ParseError {
+                    offset: wire::clamp(self.at),
+                    ..error
+                }));
+            }
+        };
+        let Some((message, rest)) = bytes.split_at_checked(length) else {
+            let (header, found) = (wire::clamp(length), wire::clamp(bytes.len()));
+            let kind = ErrorKind::MessageLength { header, found };
+            return Some(Err(ParseError::message(wire::clamp(self.at), kind)));
+        };
+        self.rest = rest;
+        self.at = self.at.saturating_add(length);
+        Some(Ok(message))
+    }
+}
+
+impl core::iter::FusedIterator for Bundled<'_> {}
 
 fn check_header(bytes: &[u8]) -> Result<CommonHeader, ParseError> {
     let header = CommonHeader::parse(bytes)?;

@@ -6,6 +6,7 @@
 mod data;
 mod element;
 mod identity;
+mod merge;
 mod preemption;
 mod text;
 
@@ -14,5 +15,6 @@ pub use element::{Elements, PolicyElement, RawElement, RawElements, p_type};
 pub use identity::{
     Attribute, Attributes, Credential, Identity, Locator, PolicyErrorObject, PolicyErrorValue,
 };
+pub use merge::{MergedPriority, MergingFlow};
 pub use preemption::{MergeStrategy, PreemptionError, PreemptionPriority};
 pub use text::{Chars, Text, TextEncoding};
