@@ -57,7 +57,7 @@ fn main() -> Fallible {
 }
 
 /// The capture, as the bytes of a pcap file.
-pub fn office_capture() -> Fallible<Vec<u8>> {
+pub(crate) fn office_capture() -> Fallible<Vec<u8>> {
     let mut wire = Wire::default();
     engineers(&mut wire)?;
     management_and_accounting(&mut wire)?;

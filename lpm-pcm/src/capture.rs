@@ -2,8 +2,8 @@
 //!
 //! [`Capture`] reads pcap and pcapng as a stream: its memory depends neither on the capture's
 //! length nor on what the file claims. The road of a packet is the road of the files:
-//! [`frames`] (the file format) → [`link`] (the link layer) → [`datagram`] (IP, UDP) →
-//! [`fragments`] (reassembly).
+//! `frames` (the file format) → `link` (the link layer) → `datagram` (IP, UDP) →
+//! `fragments` (reassembly).
 
 mod datagram;
 mod error;

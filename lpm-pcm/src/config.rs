@@ -31,7 +31,7 @@ pub struct LpmEntry {
     pub library: PathBuf,
     /// `optional`: whether the PCM also becomes ready without this LPM.
     pub optional: bool,
-    /// `config`: text for the LPM, in TOML.
+    /// `config`: text for the LPM; a table as TOML.
     pub config: String,
     /// Where `config` was written, for the LPM's error messages.
     pub config_source: String,
@@ -161,7 +161,7 @@ struct LpmTable {
     library: Spanned<PathBuf>,
     #[serde(default)]
     optional: bool,
-    config: Option<Spanned<toml::Table>>,
+    config: Option<Spanned<toml::Value>>,
 }
 
 impl LpmTable {
@@ -179,10 +179,13 @@ impl LpmTable {
             config_source: path.display().to_string(),
             config_dir: Some(folder_or_current(folder)),
         };
-        if let Some(config) = self.config {
-            let start = config.span().start;
-            let table = config.into_inner();
-            match text::verbatim(text, start, &table) {
+        let Some(config) = self.config else {
+            return Ok(entry);
+        };
+        let start = config.span().start;
+        match config.into_inner() {
+            toml::Value::String(config) => entry.config = config,
+            toml::Value::Table(table) => match text::verbatim(text, start, &table) {
                 Some(config) => entry.config = config,
                 None => {
                     entry.config = table.to_string();
@@ -192,6 +195,11 @@ impl LpmTable {
                         entry.name
                     );
                 }
+            },
+            other => {
+                let found = other.type_str();
+                let message = format!("`config` is a table or a text, not of type {found}");
+                return Err(invalid(path, text, start, &message));
             }
         }
         Ok(entry)
@@ -305,10 +313,32 @@ mod tests {
     }
 
     #[test]
+    fn subtables_alone_are_enough_for_that() {
+        let config =
+            parse("[[lpm]]\nname = 'a'\nlibrary = 'x'\n[lpm.config.default] # all\npriority = 3\n")
+                .unwrap();
+        assert_eq!(
+            config.lpms[0].config,
+            "\n\n\n[default] # all\npriority = 3\n"
+        );
+    }
+
+    #[test]
     fn an_inline_config_is_written_out() {
         let config = parse("[[lpm]]\nname = 'a'\nlibrary = 'x'\nconfig = { limit = 3 }\n").unwrap();
         assert_eq!(config.lpms[0].config, "limit = 3\n");
         assert!(config.lpms[0].config_source.contains("LPM \"a\""));
+    }
+
+    #[test]
+    fn a_text_is_handed_over_as_it_is() {
+        let config = parse("[[lpm]]\nname = 'a'\nlibrary = 'x'\nconfig = '8-18'\n").unwrap();
+        assert_eq!(config.lpms[0].config, "8-18");
+        let error = parse("[[lpm]]\nname = 'a'\nlibrary = 'x'\nconfig = 8\n").unwrap_err();
+        assert!(
+            error.contains("line 4") && error.contains("integer"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -88,7 +88,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         pcm.demote()
     };
     report_teardown(&teardown?, &reporter);
-    reporter.report(&decider.summary());
+    let summary = decider.summary();
+    // The PCM puts its end on record, and nothing comes after the summary.
+    drop(pcm);
+    reporter.report(&summary);
     reporter.flush();
 
     match reporter.take_failure() {

@@ -65,13 +65,13 @@ impl<W: Write, L: Write> Table<W, L> {
             reason,
         } = row;
         let gap = if reason.is_empty() { "" } else { "  " };
-        writeln!(
-            self.out,
+        let line = format!(
             "{time:27}  {kind:8}  {session:22}  {flow:21}  {style}{decision:21}{style:#}  \
              {by}{gap}{reason}",
             by = Padded(by, if reason.is_empty() { 0 } else { 10 }),
             reason = Plain(reason),
-        )
+        );
+        writeln!(self.out, "{}", line.trim_end())
     }
 
     fn decision(
@@ -81,30 +81,38 @@ impl<W: Write, L: Write> Table<W, L> {
         session: Option<&str>,
         flows: &[FlowRecord<'_>],
     ) -> io::Result<()> {
-        let mut row = Row {
+        let message = Row {
             time,
             kind: message,
             session: session.unwrap_or("-"),
-            flow: "-",
-            decision: "-",
-            style: FAINT,
-            by: "-",
-            reason: "",
+            ..Row::default()
         };
         if flows.is_empty() {
-            return self.row(&row);
+            return self.row(&Row {
+                flow: "-",
+                decision: "-",
+                style: FAINT,
+                by: "-",
+                ..message
+            });
         }
-        for flow in flows {
-            let filters = flow.filter.as_deref().unwrap_or("any sender");
+        for (position, flow) in flows.iter().enumerate() {
             let (decision, style) = words(flow);
-            row.decision = &decision;
-            row.style = style;
-            row.by = flow.by.unwrap_or("-");
-            row.reason = flow.reason.as_deref().unwrap_or_default();
-            for filter in filters.split(", ") {
+            // What rows share is said in the first one.
+            let mut row = Row {
+                decision: &decision,
+                style,
+                by: flow.by.unwrap_or("-"),
+                reason: flow.reason.as_deref().unwrap_or_default(),
+                ..if position == 0 {
+                    message
+                } else {
+                    Row::default()
+                }
+            };
+            for filter in flow.filter.as_deref().unwrap_or("any sender").split(", ") {
                 row.flow = filter;
                 self.row(&row)?;
-                // What further rows share is not said again.
                 row = Row::default();
             }
         }
@@ -191,8 +199,8 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 nanos,
             } => {
                 let (style, words) = match *outcome {
-                    "unmapped" => (GOOD, "unloaded, no longer mapped".to_owned()),
-                    _ => (CAUTION, format!("stays mapped: {}", reasons.join("; "))),
+                    "unmapped" => (GOOD, "unmapped".to_owned()),
+                    _ => (CAUTION, format!("pinned: {}", reasons.join("; "))),
                 };
                 writeln!(
                     self.out,
@@ -222,7 +230,7 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Row<'a> {
     time: &'a str,
     kind: &'a str,

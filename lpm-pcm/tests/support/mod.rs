@@ -1,9 +1,15 @@
-//! Captures made by the tests.
+//! Captures made by the tests, and runs of the program.
 #![allow(
     dead_code,
     unreachable_pub,
     reason = "each test includes it and uses its part"
 )]
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
 
 use etherparse::{
     EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, Ipv6Header,
@@ -248,4 +254,114 @@ pub fn udp(destination: u16, payload: &[u8]) -> Vec<u8> {
 
 fn fragment_offset(bytes: usize) -> IpFragOffset {
     IpFragOffset::try_new(u16::try_from(bytes / 8).unwrap()).unwrap()
+}
+
+/// How a run of the program ended.
+pub struct Run {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    pub fn json(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect(line))
+            .collect()
+    }
+
+    pub fn records(&self, kind: &'static str) -> impl Iterator<Item = Value> {
+        self.json()
+            .into_iter()
+            .filter(move |record| record["type"] == kind)
+    }
+}
+
+/// Runs `pcm` with nothing on standard input.
+pub fn pcm(arguments: &[&str]) -> Run {
+    pcm_with_input(arguments, b"")
+}
+
+pub fn pcm_with_input(arguments: &[&str], input: &[u8]) -> Run {
+    let mut child = command(arguments).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // It may end without reading all.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    finish(child)
+}
+
+/// Runs `pcm` with standard output going to a file.
+pub fn pcm_into(path: &str, arguments: &[&str]) -> Run {
+    let out = File::options().write(true).open(path).unwrap();
+    finish(
+        command(arguments)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .spawn()
+            .unwrap(),
+    )
+}
+
+/// Runs `pcm`, and closes its standard output after the first line.
+pub fn pcm_until_first_line(arguments: &[&str]) -> (String, Run) {
+    let mut child = command(arguments).stdin(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    (line, finish(child))
+}
+
+/// Runs `pcm` with JSON output and `input` on a standard input that stays open, and sends it a
+/// signal once it has decided something.
+#[cfg(unix)]
+pub fn pcm_stopped_by(signal: &str, arguments: &[&str], input: &[u8]) -> Run {
+    let mut child = command(arguments).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input).unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut stdout = String::new();
+    while !stdout.contains("\"type\":\"decision\"") {
+        assert_ne!(
+            out.read_line(&mut stdout).unwrap(),
+            0,
+            "ended early: {stdout}"
+        );
+    }
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-s", signal, &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    out.read_to_string(&mut stdout).unwrap();
+    Run {
+        stdout,
+        ..finish(child)
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pcm"));
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("NO_COLOR");
+    command
+}
+
+fn finish(child: Child) -> Run {
+    let output = child.wait_with_output().unwrap();
+    Run {
+        status: output.status.code().expect("ended by itself"),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
 }
