@@ -36,7 +36,8 @@
 //! about is rejected as [`LpmPolicyError::UnknownUser`](lpm_api::LpmPolicyError::UnknownUser),
 //! even where another element is sound.
 
-use lpm_api::lpm_rsvp::policy::TextEncoding;
+use lpm_api::lpm_rsvp::policy::p_type::{AUTH_APP, AUTH_USER};
+use lpm_api::lpm_rsvp::policy::{RawElement, TextEncoding};
 use lpm_api::lpm_rsvp::{
     Attribute, Credential, FilterSpec, Identity, Locator, Message, PolicyData, PolicyElement, Text,
 };
@@ -115,7 +116,7 @@ impl<'a> Identities<'a> {
         };
         for (data, claims) in &self.objects {
             match concerns(data, senders.clone()) {
-                Ok(true) => all.add(claims),
+                Ok(true) => all.add_all(claims),
                 Ok(false) => {}
                 Err(malformed) => return Err(malformed),
             }
@@ -138,18 +139,27 @@ struct Claims {
 impl Claims {
     fn of(data: &PolicyData<'_>, policy: &Policy) -> Claims {
         let mut claims = Claims::default();
-        for element in data.elements() {
-            let read = match element {
-                Ok(PolicyElement::AuthUser(user)) => claims.add_user(&user, policy.users()),
-                Ok(PolicyElement::AuthApp(application)) => {
-                    claims.add_application(&application, policy.applications())
-                }
-                Ok(_) => Ok(()),
-                Err(_) => Err(Malformed),
-            };
-            claims.malformed |= read.is_err();
+        for element in data.raw_elements() {
+            let added = element
+                .map_err(|_| Malformed)
+                .and_then(|it| claims.add_element(it, policy));
+            claims.malformed |= added.is_err();
         }
         claims
+    }
+
+    fn add_element(&mut self, element: RawElement<'_>, policy: &Policy) -> Result<(), Malformed> {
+        if !matches!(element.p_type, AUTH_USER | AUTH_APP) {
+            // What is wrong with other elements is the business of those who use them.
+            return Ok(());
+        }
+        match element.read().map_err(|_| Malformed)? {
+            PolicyElement::AuthUser(user) => self.add_user(&user, policy.users()),
+            PolicyElement::AuthApp(application) => {
+                self.add_application(&application, policy.applications())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn add_user(&mut self, identity: &Identity<'_>, users: &Listed) -> Result<(), Malformed> {
@@ -180,7 +190,7 @@ impl Claims {
         Ok(())
     }
 
-    fn add(&mut self, later: &Claims) {
+    fn add_all(&mut self, later: &Claims) {
         self.user = self.user.or(later.user);
         self.application = self.application.or(later.application);
         set_first(&mut self.unlisted_user, later.unlisted_user.clone());

@@ -15,7 +15,7 @@ use std::str::FromStr;
 ///
 /// Held as the `f32` that RSVP carries in a TSpec (RFC 2215 section 3.6), so that a sender asking
 /// for exactly the rate a rule allows is never refused over a rounding error.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Rate(f32);
 
 impl Rate {

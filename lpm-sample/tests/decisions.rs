@@ -7,6 +7,7 @@ use lpm_api::{Decision, DeleteReason, LpmPolicyError, Metric, Priority, RejectRe
 use lpm_sample::identity::Identities;
 use lpm_sample::policy::Policy;
 use lpm_sample::{DEMO_POLICY, IdentityLpm};
+use proptest::prelude::*;
 use support::*;
 
 const ADA: &str = "CN=Ada Lovelace, OU=Engineering, O=Small Office, C=CH";
@@ -485,4 +486,47 @@ fn an_error_on_its_way_back_is_no_flow() {
         assert_eq!(admit(&lpm, &path_err(session, 1)), [Decision::DontCare]);
     }
     assert_eq!(admit(&lpm, &path(1, 1, KBIT, &[])), [accept(1)]);
+}
+
+#[test]
+fn a_limit_holds_when_many_threads_ask_at_once() {
+    let lpm = office();
+    let policy = policy_data(&[auth_user(GRACE, "")]);
+    let accepted: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..=4)
+            .map(|session| {
+                let (lpm, policy) = (&lpm, std::slice::from_ref(&policy));
+                scope.spawn(move || {
+                    (1..=100)
+                        .flat_map(|sender| admit(lpm, &path(session, sender, KBIT, policy)))
+                        .filter(|decision| matches!(decision, Decision::Accept(_)))
+                        .count()
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    });
+    assert_eq!(accepted, 3);
+}
+
+proptest! {
+    /// Whatever the attributes hold, there is a decision: that of some rule, or a rejection.
+    #[test]
+    fn any_identity_is_decided(
+        p_type in 1..=4_u8,
+        raw in prop::collection::vec(any::<u8>(), 0..80),
+        attributes in prop::collection::vec((0..6_u8, 0..6_u8, prop::collection::vec(any::<u8>(), 0..24)), 0..4),
+    ) {
+        let attributes: Vec<_> = attributes
+            .iter()
+            .map(|(a_type, sub_type, value)| attribute(*a_type, *sub_type, value))
+            .collect();
+        for element in [element(p_type, &attributes), element(p_type, &[raw])] {
+            let decision = path_of(&[element], KBIT);
+            prop_assert_ne!(decision, Decision::DontCare);
+        }
+    }
 }
