@@ -5,9 +5,10 @@
 //! | file | subject |
 //! |---|---|
 //! | `stage` | the private copy that is loaded |
-//! | `elf`, `facts` | what its file tells before anything of it runs |
+//! | `elf`, `pe`, `facts` | what its file tells before anything of it runs |
 //! | `os` | the system's loader |
-//! | `glibc` | redirected imports, the ledger, the checks before unmapping: Linux with glibc |
+//! | `glibc` | redirected imports, the ledger, the checks before unmapping: 64-bit Linux with glibc |
+//! | `windows` | the checks before unmapping: Windows |
 //! | `portable` | what the other platforms can promise |
 //! | `outcome`, `error` | what is reported |
 //! | `trust`, `module`, `instance`, `compatibility` | the LPM in the library |
@@ -23,20 +24,35 @@ mod instance;
 mod module;
 mod os;
 mod outcome;
+#[cfg(windows)]
+mod pe;
 mod stage;
-#[cfg(test)]
+#[cfg(all(
+    test,
+    all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")
+))]
 mod tests;
 mod trust;
 
 #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 mod glibc;
-#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+#[cfg(not(any(
+    windows,
+    all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")
+)))]
 mod portable;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 use self::glibc as platform;
-#[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
+#[cfg(not(any(
+    windows,
+    all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")
+)))]
 use self::portable as platform;
+#[cfg(windows)]
+use self::windows as platform;
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_void};

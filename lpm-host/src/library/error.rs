@@ -100,7 +100,7 @@ pub enum FormatProblem {
     Empty,
 
     /// The file does not begin like a library.
-    #[error("it does not begin like an ELF file (expected 7f 45 4c 46, found {found:02x?})")]
+    #[error("it does not begin like {} (expected {:02x?}, found {found:02x?})", FORMAT.0, FORMAT.1)]
     Magic {
         /// Its first bytes.
         found: Vec<u8>,
@@ -147,3 +147,10 @@ pub enum FormatProblem {
         found: String,
     },
 }
+
+/// How libraries are called here, and how their files begin.
+const FORMAT: (&str, &[u8]) = if cfg!(windows) {
+    ("a DLL", b"MZ")
+} else {
+    ("an ELF file", b"\x7fELF")
+};

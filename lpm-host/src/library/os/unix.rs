@@ -30,7 +30,7 @@ impl Handle {
     }
 
     /// Opens a library once more, if it is open.
-    #[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), expect(dead_code))]
+    #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
     pub(in crate::library) fn open_again(path: &CStr) -> Option<Self> {
         // SAFETY: the name is a C string; with RTLD_NOLOAD nothing is loaded, so nothing runs.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY) };
@@ -44,11 +44,13 @@ impl Handle {
     }
 
     /// The handle, for functions of the loader that are not here.
+    #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
     pub(in crate::library) fn as_ptr(&self) -> *mut c_void {
         self.0.as_ptr()
     }
 
     /// Gives the library back to the loader, which unmaps it unless something keeps it.
+    #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
     ///
     /// # Safety
     ///
