@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use object::elf;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
+use object::read::{SectionIndex, StringTable};
 use object::{Endianness, ReadCache, ReadRef};
 
 use super::{FormatProblem, HinderingFacts};
@@ -77,7 +78,7 @@ impl Image {
         let mut image = Self {
             endian,
             dynamic,
-            dynamic_offset: dynamic_segment.p_offset(endian).into(),
+            dynamic_offset: dynamic_segment.file_range(endian).0,
             facts: HinderingFacts::default(),
         };
         image.check_kind(header, segments)?;
@@ -97,10 +98,8 @@ impl Image {
         for index in 0..self.dynamic.len() {
             let mut entry = self.dynamic[index];
             if entry.tag(self.endian) == elf::DT_FLAGS_1 {
-                let flags = entry.val(self.endian) & !u64::from(elf::DF_1_NODELETE.0);
-                #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
-                let flags = flags.try_into().map_err(io::Error::other)?;
-                entry.d_val.set(self.endian, flags);
+                let flags = entry.val(self.endian) & !elf::DF_1_NODELETE.0;
+                set_value(&mut entry, self.endian, flags)?;
                 self.replace(file, index, entry)?;
             }
         }
@@ -154,7 +153,7 @@ impl Image {
             .iter()
             .any(|s| s.p_type(self.endian) == elf::PT_INTERP)
             && self.value(elf::DT_SONAME) == 0;
-        let pie = self.value(elf::DT_FLAGS_1) & u64::from(elf::DF_1_PIE.0) != 0;
+        let pie = self.value(elf::DT_FLAGS_1) & elf::DF_1_PIE.0 != 0;
         let found = match header.e_type(self.endian) {
             elf::ET_DYN if pie || program => "a program",
             elf::ET_DYN => return Ok(()),
@@ -172,10 +171,8 @@ impl Image {
         sections: &SectionTable<'data, Header, R>,
     ) -> Result<HinderingFacts, FormatProblem> {
         let endian = self.endian;
-        let symbols = sections
-            .symbols(endian, data, elf::SHT_DYNSYM)
-            .map_err(damaged)?;
-        let strings = symbols.strings();
+        let symbols = sections.symbols(endian, data, elf::SHT_DYNSYM).map_err(damaged)?;
+        let strings = whole_strings(data, sections, symbols.string_section(), endian)?;
         let (mut unique_symbols, mut unwinds, mut raises) = (0, false, false);
         for symbol in symbols.iter() {
             let defined = symbol.st_shndx(endian) != elf::SHN_UNDEF;
@@ -200,17 +197,13 @@ impl Image {
                 .map_err(|()| damaged("the name of a needed library"))?;
             needed.push(String::from_utf8_lossy(name).into_owned());
         }
-        let rust = sections
-            .section_by_name(endian, b".comment")
-            .and_then(|(_, section)| section.data(endian, data).ok())
-            .is_some_and(|comment| comment.windows(6).any(|word| word == b"rustc "));
         Ok(HinderingFacts {
-            no_delete: self.value(elf::DT_FLAGS_1) & u64::from(elf::DF_1_NODELETE.0) != 0,
+            no_delete: self.value(elf::DT_FLAGS_1) & elf::DF_1_NODELETE.0 != 0,
             no_delete_cleared: false,
-            static_tls: self.value(elf::DT_FLAGS) & u64::from(elf::DF_STATIC_TLS.0) != 0,
+            static_tls: self.value(elf::DT_FLAGS) & elf::DF_STATIC_TLS.0 != 0,
             unique_symbols,
-            // Rust's standard library prints backtraces always and throws only when it may unwind.
-            panic_aborts: rust && unwinds && !raises,
+            // Rust's standard library can always print backtraces, but throws only if it may unwind.
+            panic_aborts: unwinds && !raises && made_by_rust(data, sections, endian),
             needed,
         })
     }
@@ -234,6 +227,38 @@ impl Image {
             None => Ok(()),
         }
     }
+}
+
+#[allow(clippy::useless_conversion, reason = "the width depends on the target")]
+fn set_value(entry: &mut Entry, endian: Endianness, value: u64) -> io::Result<()> {
+    entry.d_val.set(endian, value.try_into().map_err(io::Error::other)?);
+    Ok(())
+}
+
+/// A string table that is read at once, instead of string by string.
+fn whole_strings<'data, R: ReadRef<'data>>(
+    data: R,
+    sections: &SectionTable<'data, Header, R>,
+    index: SectionIndex,
+    endian: Endianness,
+) -> Result<StringTable<'data>, FormatProblem> {
+    if index.0 == 0 {
+        return Ok(StringTable::default());
+    }
+    let section = sections.section(index).map_err(damaged)?;
+    let bytes = section.data(endian, data).map_err(damaged)?;
+    Ok(StringTable::new(bytes, 0, bytes.len() as u64))
+}
+
+/// Whether the Rust compiler left its name.
+fn made_by_rust<'data, R: ReadRef<'data>>(
+    data: R,
+    sections: &SectionTable<'data, Header, R>,
+    endian: Endianness,
+) -> bool {
+    let comment = sections.section_by_name(endian, b".comment");
+    let comment = comment.and_then(|(_, section)| section.data(endian, data).ok());
+    comment.is_some_and(|comment| comment.windows(6).any(|word| word == b"rustc "))
 }
 
 /// Checks that this is an ELF file of the machine this host was built for.

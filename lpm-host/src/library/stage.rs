@@ -5,10 +5,14 @@
 //! copy has a path that nobody else knows and that is never used again. What is checked is the copy,
 //! so what is checked is what runs.
 //!
-//! On Unix the copy is removed as soon as it is mapped; the kernel keeps its contents. On Windows a
-//! mapped file cannot be removed, so the copy lies there until the library is unloaded. A host that
-//! crashes may leave a copy behind: the directory around it is locked while its process lives, and a
-//! directory that nobody locks is removed when the next host starts.
+//! On Linux the copy is kept in memory, unless the embedder names a directory: that leaves nothing
+//! behind and needs no file system that is writable and not mounted `noexec`. Each way stands in for
+//! the other where it fails.
+//!
+//! A copy on disk is removed as soon as it is mapped; the kernel keeps its contents. Windows does not
+//! remove a mapped file, so the copy lies there until the library is unloaded. A host that crashes may
+//! leave a copy behind: the directory around it is locked while its process lives, and a directory that
+//! nobody locks is removed when the next host starts.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -44,13 +48,12 @@ pub enum NoDelete {
 }
 
 impl Staging {
-    /// Makes the copies in the system's directory for temporary files.
+    /// Keeps the copies in memory, or else in the system's directory for temporary files.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// Makes the copies in this directory, which is created if need be. It should be on a file
-    /// system that is writable and not mounted `noexec`.
+    /// Makes the copies in this directory, which is created if need be, or else in memory.
     pub(crate) fn in_directory(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: Some(directory.into()),
@@ -71,40 +74,34 @@ impl Staging {
 
     /// Copies the file at `path`.
     pub(super) fn stage(&self, path: &Path) -> Result<Staged, OpenError> {
-        let parent = self.directory.clone().unwrap_or_else(std::env::temp_dir);
-        remove_abandoned(&parent);
         let source = open_source(path)?;
-        let on_disk = StagedFile::create(&parent, path).and_then(|staged| {
-            let copied = copy_unchanged(&source, &staged.file)?;
-            executable(&staged.file)?;
-            Ok((staged, copied))
-        });
-        let (staged, copied) = match on_disk {
-            Ok((staged, copied)) => (Staged::File(staged), copied),
-            Err(source_error) => match in_memory(&source, path) {
-                Ok((staged, copied)) => {
-                    tracing::warn!(
-                        library = %path.display(), directory = %parent.display(),
-                        "cannot stage here ({source_error}); the private copy is kept in memory"
-                    );
-                    (staged, copied)
-                }
-                Err(memory) => {
-                    return Err(OpenError::Staging {
-                        path: path.to_path_buf(),
-                        directory: parent,
-                        source: source_error,
-                        memory,
-                    });
-                }
+        let directory = self.directory.clone().unwrap_or_else(std::env::temp_dir);
+        let in_memory = || Staged::in_memory(&source, path);
+        let on_disk = || Staged::on_disk(&source, path, &directory);
+        let (copied, memory) = match &self.directory {
+            None => match in_memory() {
+                Ok(copied) => (Ok(copied), None),
+                Err(memory) => (on_disk(), memory),
             },
+            Some(_) => on_disk().map_or_else(
+                |error| match in_memory() {
+                    Ok(copied) => {
+                        tracing::warn!(
+                            library = %path.display(), directory = %directory.display(),
+                            "the private copy is kept in memory, since the directory fails: {error}"
+                        );
+                        (Ok(copied), None)
+                    }
+                    Err(memory) => (Err(error), memory),
+                },
+                |copied| (Ok(copied), None),
+            ),
         };
-        if copied {
-            Ok(staged)
-        } else {
-            Err(OpenError::Changing {
-                path: path.to_path_buf(),
-            })
+        let path = path.to_path_buf();
+        match copied {
+            Ok(Copied { staged, unchanged: true }) => Ok(staged),
+            Ok(Copied { unchanged: false, .. }) => Err(OpenError::Changing { path }),
+            Err(source) => Err(OpenError::Staging { path, directory, source, memory }),
         }
     }
 }
@@ -128,7 +125,36 @@ pub(super) struct StagedFile {
     _lock: File,
 }
 
+/// A private copy, and whether the original stayed the same while it was made.
+struct Copied {
+    staged: Staged,
+    unchanged: bool,
+}
+
 impl Staged {
+    fn on_disk(source: &File, original: &Path, parent: &Path) -> io::Result<Copied> {
+        remove_abandoned(parent);
+        let staged = StagedFile::create(parent, original)?;
+        let unchanged = copy(source, &staged.file)?;
+        #[cfg(target_os = "linux")]
+        memory::check_executable(&staged.file)?;
+        Ok(Copied { staged: Self::File(staged), unchanged })
+    }
+
+    /// Fails without an error where there is no such thing.
+    #[cfg(target_os = "linux")]
+    fn in_memory(source: &File, original: &Path) -> Result<Copied, Option<io::Error>> {
+        let file = memory::create(original)?;
+        let unchanged = copy(source, &file)?;
+        memory::check_executable(&file)?;
+        Ok(Copied { staged: Self::Memory(file), unchanged })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn in_memory(_source: &File, _original: &Path) -> Result<Copied, Option<io::Error>> {
+        Err(None)
+    }
+
     /// The open copy.
     pub(super) fn file(&self) -> &File {
         match self {
@@ -146,8 +172,10 @@ impl Staged {
             Self::Memory(file) => {
                 use std::os::fd::AsRawFd;
                 // The descriptor has to stay open as long as the loader knows this name: it would
-                // take another file with the same number for this one.
-                PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+                // take another file with the same number for this one. Debuggers look at the name,
+                // so it is one that means the same to them.
+                let process = fs::read_link("/proc/self").unwrap_or_else(|_| "self".into());
+                Path::new("/proc").join(process).join(format!("fd/{}", file.as_raw_fd()))
             }
         }
     }
@@ -257,7 +285,7 @@ fn open_source(path: &Path) -> Result<File, OpenError> {
 }
 
 /// Copies the whole file; `false` when it was changed meanwhile, time and again.
-fn copy_unchanged(mut source: &File, mut copy: &File) -> io::Result<bool> {
+fn copy(mut source: &File, mut copy: &File) -> io::Result<bool> {
     const ATTEMPTS: usize = 3;
     for _ in 0..ATTEMPTS {
         let before = source.metadata()?;
@@ -316,34 +344,6 @@ fn abandoned(directory: &Path) -> bool {
 #[cfg(not(unix))]
 fn abandoned(_directory: &Path) -> bool {
     true
-}
-
-/// Checks that code in this file may be executed.
-#[cfg(target_os = "linux")]
-fn executable(file: &File) -> io::Result<()> {
-    memory::check_executable(file)
-}
-
-#[cfg(not(target_os = "linux"))]
-#[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
-fn executable(_file: &File) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-fn in_memory(source: &File, path: &Path) -> Result<(Staged, bool), Option<io::Error>> {
-    let copy = || -> io::Result<(Staged, bool)> {
-        let file = memory::create(path)?;
-        let copied = copy_unchanged(source, &file)?;
-        executable(&file)?;
-        Ok((Staged::Memory(file), copied))
-    };
-    copy().map_err(Some)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn in_memory(_source: &File, _path: &Path) -> Result<(Staged, bool), Option<io::Error>> {
-    Err(None)
 }
 
 /// Files without a place in the file system.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::super::{
@@ -82,7 +82,7 @@ fn text_file() {
 
 #[test]
 fn program() {
-    let path = PathBuf::from(std::env::current_exe().expect("the test's program"));
+    let path = std::env::current_exe().expect("the test's program");
     assert_eq!(problem(&path), FormatProblem::Kind { found: "a program" });
 }
 
@@ -321,10 +321,8 @@ fn opened_by_somebody_else_too() {
         let run = super::fixture::function(&library, "run");
         let mut information = std::mem::MaybeUninit::<libc::Dl_info>::uninit();
         // SAFETY: the function is mapped, and the answer is written to `information`.
-        assert_ne!(
-            unsafe { libc::dladdr(run as *const _, information.as_mut_ptr()) },
-            0
-        );
+        let found = unsafe { libc::dladdr(run as *const _, information.as_mut_ptr()) };
+        assert_ne!(found, 0);
         // SAFETY: it was written.
         let path = unsafe { information.assume_init() }.dli_fname;
         // SAFETY: the loader's own name of the library.
@@ -349,6 +347,26 @@ fn staging_leaves_nothing_behind() {
     assert_eq!(fs::read_dir(&staging).expect("it was created").count(), 0);
 }
 
+/// Without a directory, the copy is in memory, under a name that is free again afterwards.
+#[test]
+fn copy_in_memory() {
+    in_own_process("files::copy_in_memory", || {
+        let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+        let newer = Fixture::c("int run(void) { return 8; }", &[]);
+        for _ in 0..3 {
+            let (library, second) = (fixture.open(), newer.open());
+            assert_eq!((call(&library, "run"), call(&second, "run")), (7, 8));
+            assert!(is_mapped("/memfd:libfixture.so"));
+            assert_eq!(unload(library), UnloadOutcome::Unmapped);
+            let third = newer.open();
+            assert_eq!(call(&third, "run"), 8);
+            assert_eq!(unload(second), UnloadOutcome::Unmapped);
+            assert_eq!(unload(third), UnloadOutcome::Unmapped);
+            assert!(!is_mapped("/memfd:libfixture.so"));
+        }
+    });
+}
+
 /// What a crashed host left is removed; what a living one has is not.
 #[test]
 fn staging_removes_what_crashed_hosts_left() {
@@ -370,22 +388,14 @@ fn staging_removes_what_crashed_hosts_left() {
     assert_eq!(unload(library), UnloadOutcome::Unmapped);
 }
 
-/// Where the directory cannot be used, the copy is kept in memory.
+/// Something is in the way of the directory, which stops even the superuser.
 #[test]
-fn staging_in_memory() {
-    in_own_process("files::staging_in_memory", || {
+fn staging_directory_cannot_be_made() {
+    in_own_process("files::staging_directory_cannot_be_made", || {
         let fixture = Fixture::c("int run(void) { return 7; }", &[]);
-        // A file is in the way, which stops even the superuser.
-        let staging = Staging::in_directory(fixture.path.join("below"));
-        for _ in 0..3 {
-            let library = fixture.open_with(&staging);
-            let second = fixture.open_with(&staging);
-            assert_eq!(call(&library, "run") + call(&second, "run"), 14);
-            assert!(is_mapped("/memfd:libfixture.so"));
-            assert_eq!(unload(library), UnloadOutcome::Unmapped);
-            assert_eq!(unload(second), UnloadOutcome::Unmapped);
-            assert!(!is_mapped("/memfd:libfixture.so"));
-        }
+        let library = fixture.open_with(&Staging::in_directory(fixture.path.join("below")));
+        assert!(is_mapped("/memfd:libfixture.so"));
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
     });
 }
 

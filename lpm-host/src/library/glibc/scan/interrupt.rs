@@ -145,8 +145,7 @@ fn about_to_call(context: &libc::ucontext_t, text: &[Range<usize>]) -> bool {
         let scratch = [
             REG_RAX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11,
         ];
-        scratch
-            .map(|index| context.uc_mcontext.gregs[index.unsigned_abs() as usize].cast_unsigned())
+        scratch.map(|index| context.uc_mcontext.gregs[index.unsigned_abs() as usize])
     };
     #[cfg(target_arch = "aarch64")]
     let registers = context.uc_mcontext.regs[..19].iter().copied();
