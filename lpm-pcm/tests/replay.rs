@@ -232,7 +232,7 @@ fn malformed_messages_are_reported_and_do_not_end_the_run() {
         malformed[1]["error"]
             .as_str()
             .unwrap()
-            .contains("cut short by the capture (packet 3)")
+            .contains("incomplete (packet 3)")
     );
     assert_eq!(malformed[2]["offset"], 0);
     let summary = run.records("summary").next().unwrap();

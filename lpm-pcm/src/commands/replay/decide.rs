@@ -170,8 +170,8 @@ fn reason(decision: Decision) -> Option<String> {
 
 fn cut_short(captured: &CapturedMessage) -> String {
     format!(
-        "cut short by the capture (packet {}): {} bytes are there, at least {} are missing; \
-         capture with a larger snapshot length",
+        "incomplete (packet {}): {} bytes were captured, its headers promise at least {} more; was \
+         the snapshot length too small?",
         captured.packet,
         captured.bytes.len(),
         captured.missing
