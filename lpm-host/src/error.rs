@@ -44,8 +44,11 @@ pub enum PcmError {
     #[error("another thread is starting or stopping the PCM's LPMs")]
     Busy,
     /// Waiting for all calls into LPMs to end would wait for this one too.
-    #[error("LPMs cannot be started or stopped from inside a call into an LPM")]
+    #[error("a stop cannot be waited for inside a call into an LPM; use `demote_later`")]
     CalledFromLpm,
+    /// The system refused a thread to stop the LPMs on; they go on.
+    #[error("no thread to stop the LPMs on: {0}")]
+    NoThread(io::ErrorKind),
 }
 
 /// The PCM did not become ready.

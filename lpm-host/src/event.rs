@@ -9,7 +9,8 @@ use lpm_api::{LpmHandle, LpmStatus};
 /// Where events go (the Windows Event Log of the original).
 ///
 /// [`TracingEventLog`] is the default. Called from any thread, also while a decision is under way:
-/// it must not block for long. It may call the PCM, but no lifecycle method of it.
+/// it must not block for long. It may call the PCM, but not wait for a stop of it:
+/// [`Pcm::demote_later`](crate::Pcm::demote_later) is the way.
 pub trait EventLog: Send + Sync {
     /// Puts an event on record.
     fn record(&self, event: &Event);

@@ -51,10 +51,12 @@
 
 mod admit;
 mod aggregate;
+mod builder;
 mod config;
 mod deadline;
 mod error;
 mod event;
+mod lifecycle;
 mod pcm;
 mod startup;
 mod teardown;
@@ -68,6 +70,7 @@ pub use lpm_api::{Decision, DeinitReason, Interface, LpmHandle, LpmStatus, PeTyp
 pub use {lpm_api, lpm_rsvp};
 
 pub use self::admit::ReceivedMessage;
+pub use self::builder::PcmBuilder;
 pub use self::config::LpmConfig;
 pub use self::error::{BuildError, LpmFailure, LpmStartError, PcmError, StartError};
 pub use self::event::{Event, EventId, EventLog, Severity, TracingEventLog};
@@ -75,7 +78,8 @@ pub use self::library::{
     FormatProblem, Incompatibility, LoadError, LpmLibrary, NoDelete, OpenError, PinReason,
     ThreadLabel, UnloadOutcome,
 };
-pub use self::pcm::{Pcm, PcmBuilder};
+pub use self::lifecycle::PendingTeardown;
+pub use self::pcm::Pcm;
 pub use self::startup::{InitializedLpm, Startup};
 pub use self::teardown::{DeinitializedLpm, Teardown, UnloadedLibrary};
 pub use self::verdict::{FlowVerdict, Outcome, Verdict};

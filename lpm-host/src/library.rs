@@ -11,7 +11,7 @@
 //! | `windows` | the checks before unmapping: Windows |
 //! | `portable` | what the other platforms can promise |
 //! | `outcome`, `error` | what is reported |
-//! | `trust`, `module`, `instance`, `compatibility` | the LPM in the library |
+//! | `trust`, `module`, `instance`, `compatibility`, `panics` | the LPM in the library |
 //! | `gate` | who is inside |
 
 mod compatibility;
@@ -24,6 +24,7 @@ mod instance;
 mod module;
 mod os;
 mod outcome;
+mod panics;
 #[cfg(windows)]
 mod pe;
 mod stage;

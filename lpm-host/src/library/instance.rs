@@ -8,7 +8,7 @@ use lpm_api::abi::{
 };
 use lpm_api::{DeinitReason, LpmHandle, LpmStatus, PeType};
 
-use super::LoadedModule;
+use super::{LoadedModule, panics};
 
 /// One initialization of an LPM. Dropping it drops the LPM's object, before it lets go of the
 /// library whose code does that.
@@ -43,13 +43,12 @@ impl Instance {
 
     /// Asks for decisions, one per place of the buffer.
     pub(crate) fn admit(&self, request: &AbiAdmit<'_>, decisions: &mut [AbiDecision]) -> AbiAnswer {
-        self.lpm
-            .admit(request, RSliceMut::from_mut_slice(decisions))
+        panics::during(|| self.lpm.admit(request, RSliceMut::from_mut_slice(decisions)))
     }
 
     /// Tells that state is gone.
     pub(crate) fn delete_state(&self, state: &AbiDeleteState<'_>) -> LpmStatus {
-        LpmStatus(self.lpm.delete_state(state))
+        LpmStatus(panics::during(|| self.lpm.delete_state(state)))
     }
 
     /// Deinitializes the LPM and drops its object.
@@ -59,7 +58,7 @@ impl Instance {
             DeinitReason::Reconfiguration => AbiDeinitialize::Reconfiguration,
             _ => AbiDeinitialize::Shutdown,
         };
-        let done = self.lpm.deinitialize(reason).into_result();
+        let done = panics::during(|| self.lpm.deinitialize(reason)).into_result();
         done.map_err(|failure| {
             (
                 LpmStatus(failure.status),

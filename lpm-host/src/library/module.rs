@@ -1,20 +1,18 @@
 //! A loaded LPM library: opened, checked for its ABI, attached to this host.
 
-use std::collections::BTreeMap;
 use std::ffi::CStr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use lpm_api::LpmStatus;
-use lpm_api::abi::{API_VERSION, AbiHost, AbiInit, AbiInitialized, AbiLpmModuleRef, AbiPanic};
+use lpm_api::abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
 
 use super::compatibility::{self, Incompatibility};
+use super::panics::{self, Attachment};
 use super::{HinderingFacts, Library, LpmLibrary, OpenError, PinReason, Staging, UnloadOutcome};
-use crate::{Event, EventId, EventLog};
+use crate::EventLog;
 
 /// Why a library cannot serve as an LPM.
 #[derive(Debug, thiserror::Error)]
@@ -106,10 +104,7 @@ impl LoadedModule {
             }
         };
         let attachment = Attachment::new(library.path(), Arc::clone(events));
-        module.attach()(AbiHost {
-            library: attachment.number,
-            report_panic,
-        });
+        panics::during(|| module.attach()(attachment.host()));
         Ok(Arc::new(Self {
             module,
             attachment,
@@ -132,7 +127,7 @@ impl LoadedModule {
         &self,
         init: AbiInit<'_>,
     ) -> Result<AbiInitialized, (LpmStatus, String)> {
-        let initialized = self.module.initialize()(init);
+        let initialized = panics::during(|| self.module.initialize()(init));
         initialized.into_result().map_err(|failure| {
             // Copied, since the text is the library's memory.
             (
@@ -147,7 +142,7 @@ impl LoadedModule {
         let holders = Arc::strong_count(&self) - 1;
         match Arc::into_inner(self) {
             Some(last) => {
-                last.module.detach()();
+                panics::during(|| last.module.detach()());
                 drop(last.attachment);
                 // SAFETY: every object and reference of the library is held together with an `Arc`
                 // of this module, and this was the last.
@@ -210,63 +205,4 @@ fn header(symbol: NonNull<std::ffi::c_void>) -> AbiHeaderRef {
     // SAFETY: the symbol of this name is, in every library the caller vouches for, abi_stable's
     // header, and `AbiHeaderRef` is a transparent pointer to it.
     unsafe { std::mem::transmute::<NonNull<std::ffi::c_void>, AbiHeaderRef>(symbol) }
-}
-
-/// Keeps a library's place among those that may report panics.
-struct Attachment {
-    number: u64,
-}
-
-/// Where a library's panics are recorded.
-struct Attached {
-    library: PathBuf,
-    events: Arc<dyn EventLog>,
-}
-
-static ATTACHED: Mutex<BTreeMap<u64, Arc<Attached>>> = Mutex::new(BTreeMap::new());
-
-impl Attachment {
-    fn new(library: &Path, events: Arc<dyn EventLog>) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let attached = Attached {
-            library: library.to_path_buf(),
-            events,
-        };
-        let mut all = ATTACHED.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(number, Arc::new(attached));
-        Self { number }
-    }
-}
-
-impl Drop for Attachment {
-    fn drop(&mut self) {
-        ATTACHED
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.number);
-    }
-}
-
-/// [`AbiHost::report_panic`]: called by a library's panic hook.
-extern "C" fn report_panic(library: u64, panic: AbiPanic<'_>) {
-    // The event log is the embedder's code; its panics must not unwind into the library.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        let attached = ATTACHED
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&library)
-            .cloned();
-        let Some(attached) = attached else { return };
-        let thread = match panic.thread.as_str() {
-            "" => "unnamed",
-            name => name,
-        };
-        let (message, file, line) = (panic.message, panic.file, panic.line);
-        let detail = format!("panicked at {file}:{line} in thread {thread}: {message}");
-        let event = Event::new(EventId::LpmPanicked, detail)
-            .status(LpmStatus::PANICKED)
-            .library(&attached.library);
-        attached.events.record(&event);
-    }));
 }

@@ -1,0 +1,105 @@
+//! Panics that libraries report.
+//!
+//! A library reports from its panic hook, where a second panic would abort the process. The event log
+//! is the embedder's code and may call the PCM, and with it the very LPM that panicked. So a panic
+//! inside a call from this host is put on record only when that call has returned.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use lpm_api::LpmStatus;
+use lpm_api::abi::{AbiHost, AbiPanic};
+
+use super::lock;
+use crate::{Event, EventId, EventLog};
+
+/// A library's place among those that may report panics.
+pub(super) struct Attachment {
+    number: u64,
+}
+
+/// Where a library's panics are recorded.
+struct Attached {
+    library: PathBuf,
+    events: Arc<dyn EventLog>,
+}
+
+static ATTACHED: Mutex<BTreeMap<u64, Arc<Attached>>> = Mutex::new(BTreeMap::new());
+
+impl Attachment {
+    pub(super) fn new(library: &Path, events: Arc<dyn EventLog>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let library = library.to_path_buf();
+        lock(&ATTACHED).insert(number, Arc::new(Attached { library, events }));
+        Self { number }
+    }
+
+    /// What the library is given to report with.
+    pub(super) fn host(&self) -> AbiHost {
+        AbiHost { library: self.number, report_panic }
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        lock(&ATTACHED).remove(&self.number);
+    }
+}
+
+thread_local! {
+    /// How many calls into libraries are under way on this thread.
+    static CALLS: Cell<u32> = const { Cell::new(0) };
+    static HAS_REPORTS: Cell<bool> = const { Cell::new(false) };
+    static REPORTS: RefCell<Vec<(Arc<dyn EventLog>, Event)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes a call into a library, and records the panics that it reported meanwhile.
+pub(super) fn during<R>(call: impl FnOnce() -> R) -> R {
+    CALLS.set(CALLS.get() + 1);
+    let result = call();
+    CALLS.set(CALLS.get() - 1);
+    if HAS_REPORTS.get() {
+        record_all();
+    }
+    result
+}
+
+#[cold]
+fn record_all() {
+    HAS_REPORTS.set(false);
+    for (events, event) in REPORTS.take() {
+        events.record(&event);
+    }
+}
+
+/// [`AbiHost::report_panic`]: called by a library's panic hook.
+extern "C" fn report_panic(library: u64, panic: AbiPanic<'_>) {
+    // The event log is the embedder's code; its panics must not unwind into the library.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        let attached = lock(&ATTACHED).get(&library).cloned();
+        let Some(attached) = attached else { return };
+        let event = event(&attached.library, &panic);
+        if CALLS.get() > 0 {
+            REPORTS.with_borrow_mut(|reports| reports.push((Arc::clone(&attached.events), event)));
+            HAS_REPORTS.set(true);
+        } else {
+            // A thread of the library's own.
+            attached.events.record(&event);
+        }
+    }));
+}
+
+fn event(library: &Path, panic: &AbiPanic<'_>) -> Event {
+    let thread = match panic.thread.as_str() {
+        "" => "unnamed",
+        name => name,
+    };
+    let (message, file, line) = (panic.message, panic.file, panic.line);
+    let detail = format!("panicked at {file}:{line} in thread {thread}: {message}");
+    Event::new(EventId::LpmPanicked, detail).status(LpmStatus::PANICKED).library(library)
+}
