@@ -185,7 +185,10 @@ fn attribute_type(reader: &mut Reader<'_>, name: &mut Name) -> Result<(), DnErro
     reader.next();
 
     let written = &name.as_bytes()[start..];
-    let oid = written.strip_prefix(b"oid.").unwrap_or(written);
+    let oid = match written.strip_prefix(b"oid.") {
+        Some(oid) if oid.first().is_some_and(u8::is_ascii_digit) => oid,
+        _ => written,
+    };
     if let Some(&(_, short)) = SHORT_TYPES.iter().find(|(long, _)| long.as_bytes() == oid) {
         name.truncate(start);
         name.extend(short.as_bytes());
@@ -371,6 +374,13 @@ mod tests {
         assert_eq!(canonical("uid=42+cn=ADA,o=office"), ada);
         assert_ne!(canonical("CN=Ada, UID=42, O=Office"), ada);
         assert_eq!(canonical("B=2+A=1+C=3"), "a=1+b=2+c=3");
+    }
+
+    #[test]
+    fn only_a_number_makes_an_oid() {
+        assert_eq!(canonical("OID.1.2.3=x"), "1.2.3=x");
+        assert_eq!(canonical("oid.=x"), "oid.=x");
+        assert_eq!(canonical("oid.oid.1=x"), "oid.oid.1=x");
     }
 
     #[test]
