@@ -42,7 +42,12 @@ impl Image {
         }
         check_machine(data, offset)?;
         let (headers, directories) = Headers::parse(data, &mut offset).map_err(damaged)?;
-        if headers.file_header().characteristics.get(LE) & pe::IMAGE_FILE_DLL == 0 {
+        if !headers
+            .file_header()
+            .characteristics
+            .get(LE)
+            .contains(pe::IMAGE_FILE_DLL)
+        {
             return Err(FormatProblem::Kind { found: "a program" });
         }
         let sections = headers.sections(data, offset).map_err(damaged)?;
@@ -85,19 +90,17 @@ fn check_machine<'data, R: ReadRef<'data>>(data: R, offset: u64) -> Result<(), F
     let after_signature = offset + size_of::<u32>() as u64;
     let header = data.read_at::<pe::ImageFileHeader>(after_signature);
     let header = header.map_err(|()| damaged("its header cannot be read"))?;
-    let describe = |machine: u16| match pe::ImageFileMachine(machine) {
+    let found = match header.machine.get(LE) {
         pe::IMAGE_FILE_MACHINE_AMD64 => "x86-64".to_owned(),
         pe::IMAGE_FILE_MACHINE_ARM64 => "aarch64".to_owned(),
         pe::IMAGE_FILE_MACHINE_I386 => "x86".to_owned(),
         pe::IMAGE_FILE_MACHINE_ARMNT => "ARM".to_owned(),
         other => format!("PE machine {:#06x}", other.0),
     };
-    let expected = std::env::consts::ARCH;
-    let expected = match expected {
+    let expected = match std::env::consts::ARCH {
         "x86_64" => "x86-64",
         other => other,
     };
-    let found = describe(header.machine.get(LE).0);
     if found == expected {
         Ok(())
     } else {
@@ -145,7 +148,7 @@ fn end_of_symbols<'data, R: ReadRef<'data>>(data: R, header: &pe::ImageFileHeade
     }
     let size = size_of::<pe::ImageSymbolBytes>() as u64;
     let strings = offset + size * u64::from(header.number_of_symbols.get(LE));
-    let length = data.read_at::<object::U32Bytes<LE>>(strings);
+    let length = data.read_at::<object::U32<LE>>(strings);
     // The length counts the four bytes that it is written in.
     strings + u64::from(length.map_or(4, |length| length.get(LE)))
 }
