@@ -52,9 +52,9 @@ const EXPECTED: [(&str, &[Flow]); 30] = [
     ("Resv", &[Accept(300)]),
     ("Resv", &[Accept(1)]),
     ("ResvTear", &[]),
-    // The identity LPM has no opinion on errors, so no LPM accepts (55).
-    ("PathErr", &[Reject(55)]),
-    ("ResvErr", &[Reject(55)]),
+    // Errors on their way back pass.
+    ("PathErr", &[Accept(1)]),
+    ("ResvErr", &[Accept(1)]),
     ("ResvConf", &[]),
     ("PathTear", &[]),
 ];

@@ -16,8 +16,8 @@
 //!    of the rule in which the limit was set).
 //!
 //! [`IdentityLpm`] is the thin layer on top that the PCM calls. It decides on Path (the sender's
-//! TSpec) and Resv messages (the FLOWSPEC of each flow), and has no opinion on the errors that
-//! travel back, PathErr and ResvErr. A flow counts from its admission on until
+//! TSpec) and Resv messages (the FLOWSPEC of each flow), and lets the errors that travel back,
+//! PathErr and ResvErr, pass. A flow counts from its admission on until
 //! [`delete_state`](lpm_api::Lpm::delete_state) says that it is gone, which the PCM also says of
 //! every flow that any LPM rejects.
 //!

@@ -67,7 +67,8 @@ impl IdentityLpm {
     /// Decides on one flow of a message whose [`Identities`] were looked up in
     /// [`policy`](Self::policy), and counts the flow if it is admitted.
     ///
-    /// No opinion on messages other than Path and Resv: errors travel to whoever they are for.
+    /// Errors on their way back ask for nothing, and pass with the lowest priority: with no opinion
+    /// of any LPM, the PCM would refuse them.
     pub fn decide(
         &self,
         message: &Message<'_>,
@@ -78,7 +79,7 @@ impl IdentityLpm {
             message.message_type(),
             MessageType::Path | MessageType::Resv
         ) {
-            return Decision::DontCare;
+            return Decision::accept(Priority::MIN);
         }
         match self.admitted(message, identities, flow) {
             Ok(priority) => Decision::accept(priority),
