@@ -1,5 +1,13 @@
 //! A look into a library's file before anything of it runs, and the changes made to its copy.
 
+#![cfg_attr(
+    not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")),
+    allow(
+        dead_code,
+        reason = "copies are only changed where imports are redirected"
+    )
+)]
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -171,7 +179,9 @@ impl Image {
         sections: &SectionTable<'data, Header, R>,
     ) -> Result<HinderingFacts, FormatProblem> {
         let endian = self.endian;
-        let symbols = sections.symbols(endian, data, elf::SHT_DYNSYM).map_err(damaged)?;
+        let symbols = sections
+            .symbols(endian, data, elf::SHT_DYNSYM)
+            .map_err(damaged)?;
         let strings = whole_strings(data, sections, symbols.string_section(), endian)?;
         let (mut unique_symbols, mut unwinds, mut raises) = (0, false, false);
         for symbol in symbols.iter() {
@@ -231,7 +241,9 @@ impl Image {
 
 #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
 fn set_value(entry: &mut Entry, endian: Endianness, value: u64) -> io::Result<()> {
-    entry.d_val.set(endian, value.try_into().map_err(io::Error::other)?);
+    entry
+        .d_val
+        .set(endian, value.try_into().map_err(io::Error::other)?);
     Ok(())
 }
 

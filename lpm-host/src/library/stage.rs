@@ -99,9 +99,19 @@ impl Staging {
         };
         let path = path.to_path_buf();
         match copied {
-            Ok(Copied { staged, unchanged: true }) => Ok(staged),
-            Ok(Copied { unchanged: false, .. }) => Err(OpenError::Changing { path }),
-            Err(source) => Err(OpenError::Staging { path, directory, source, memory }),
+            Ok(Copied {
+                staged,
+                unchanged: true,
+            }) => Ok(staged),
+            Ok(Copied {
+                unchanged: false, ..
+            }) => Err(OpenError::Changing { path }),
+            Err(source) => Err(OpenError::Staging {
+                path,
+                directory,
+                source,
+                memory,
+            }),
         }
     }
 }
@@ -120,9 +130,7 @@ pub(super) struct StagedFile {
     file: File,
     path: PathBuf,
     directory: TempDir,
-    /// Locked, so that other hosts know that this one lives.
-    #[cfg(unix)]
-    _lock: File,
+    _claim: Option<Claim>,
 }
 
 /// A private copy, and whether the original stayed the same while it was made.
@@ -138,7 +146,10 @@ impl Staged {
         let unchanged = copy(source, &staged.file)?;
         #[cfg(target_os = "linux")]
         memory::check_executable(&staged.file)?;
-        Ok(Copied { staged: Self::File(staged), unchanged })
+        Ok(Copied {
+            staged: Self::File(staged),
+            unchanged,
+        })
     }
 
     /// Fails without an error where there is no such thing.
@@ -147,7 +158,10 @@ impl Staged {
         let file = memory::create(original)?;
         let unchanged = copy(source, &file)?;
         memory::check_executable(&file)?;
-        Ok(Copied { staged: Self::Memory(file), unchanged })
+        Ok(Copied {
+            staged: Self::Memory(file),
+            unchanged,
+        })
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -175,7 +189,9 @@ impl Staged {
                 // take another file with the same number for this one. Debuggers look at the name,
                 // so it is one that means the same to them.
                 let process = fs::read_link("/proc/self").unwrap_or_else(|_| "self".into());
-                Path::new("/proc").join(process).join(format!("fd/{}", file.as_raw_fd()))
+                Path::new("/proc")
+                    .join(process)
+                    .join(format!("fd/{}", file.as_raw_fd()))
             }
         }
     }
@@ -192,21 +208,13 @@ impl Staged {
         }
     }
 
-    /// Removes what need not stay while the library is loaded.
-    #[cfg(unix)]
+    /// Removes what need not stay while the library is loaded: a file, unless the system does not let
+    /// go of it (Windows) or looks for it again (macOS).
     pub(super) fn after_loading(self) -> Option<Self> {
         match self {
-            Self::File(_) => None,
-            #[cfg(target_os = "linux")]
-            memory @ Self::Memory(_) => Some(memory),
+            Self::File(_) if cfg!(all(unix, not(target_vendor = "apple"))) => None,
+            staying => Some(staying),
         }
-    }
-
-    /// Removes what need not stay while the library is loaded: nothing, since Windows does not let
-    /// go of a mapped file.
-    #[cfg(windows)]
-    pub(super) fn after_loading(self) -> Option<Self> {
-        Some(self)
     }
 }
 
@@ -215,19 +223,19 @@ impl StagedFile {
     fn create(parent: &Path, original: &Path) -> io::Result<Self> {
         create_parent(parent)?;
         loop {
+            let mut builder = tempfile::Builder::new();
             let prefix = format!("{PREFIX}{}.", std::process::id());
-            let directory = tempfile::Builder::new()
-                .prefix(&prefix)
-                .tempdir_in(parent)?;
+            builder.prefix(&prefix);
             #[cfg(unix)]
-            let lock = File::open(directory.path())?;
-            // Another host that cleans up can come between making and locking the directory.
-            #[cfg(unix)]
-            if super::os::lock_exclusively(&lock).is_ok_and(|locked| !locked)
-                || !directory.path().exists()
-            {
-                continue;
-            }
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+            let directory = builder.tempdir_in(parent)?;
+            let claim = match Claim::new(directory.path()) {
+                // Another host has cleaned up between making and claiming it.
+                Ok(None) => continue,
+                Ok(claim) => claim,
+                // Not every file system locks directories; on others nobody cleans up.
+                Err(_) => None,
+            };
             // The name says to people and debuggers what is mapped.
             let path = directory
                 .path()
@@ -241,8 +249,7 @@ impl StagedFile {
                 file,
                 path,
                 directory,
-                #[cfg(unix)]
-                _lock: lock,
+                _claim: claim,
             });
         }
     }
@@ -330,20 +337,36 @@ fn remove_abandoned(parent: &Path) {
     }
 }
 
-/// Whether no living process holds the directory.
-#[cfg(unix)]
+/// Whether no living process claims the directory.
 fn abandoned(directory: &Path) -> bool {
-    let Ok(lock) = File::open(directory) else {
-        return false;
-    };
-    super::os::lock_exclusively(&lock).unwrap_or(false)
+    matches!(Claim::new(directory), Ok(Some(_)))
 }
 
-/// Whether no living process holds the directory: that cannot be told here, but a file that is
-/// mapped cannot be removed, which is enough.
-#[cfg(not(unix))]
-fn abandoned(_directory: &Path) -> bool {
-    true
+/// Says to other hosts that the process that uses a directory lives, until this is dropped.
+struct Claim {
+    /// The directory, locked.
+    #[cfg(unix)]
+    _lock: File,
+}
+
+impl Claim {
+    /// Claims a directory; `None` if another process does, or has just removed it.
+    #[cfg(unix)]
+    fn new(directory: &Path) -> io::Result<Option<Self>> {
+        let lock = match File::open(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let claimed = super::os::lock_exclusively(&lock)? && directory.exists();
+        Ok(claimed.then_some(Self { _lock: lock }))
+    }
+
+    /// Claims a directory: not needed where a file that is mapped cannot be removed.
+    #[cfg(not(unix))]
+    #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+    fn new(_directory: &Path) -> io::Result<Option<Self>> {
+        Ok(Some(Self {}))
+    }
 }
 
 /// Files without a place in the file system.

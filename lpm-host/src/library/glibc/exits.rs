@@ -44,10 +44,7 @@ unsafe extern "C" {
         handle: *mut c_void,
     ) -> c_int;
     fn __cxa_finalize(handle: *mut c_void);
-    fn on_exit(
-        function: unsafe extern "C" fn(c_int, *mut c_void),
-        argument: *mut c_void,
-    ) -> c_int;
+    fn on_exit(function: unsafe extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
 }
 
 /// Stands in for `__cxa_atexit`.

@@ -140,7 +140,9 @@ fn unrest(ledger: &Ledger) -> Vec<PinReason> {
             reasons.push(PinReason::DestructorRunning(threads::label(thread)));
         }
         if entries.exits.stuck() > 0 {
-            reasons.push(PinReason::ExitHandlers { count: entries.exits.stuck() });
+            reasons.push(PinReason::ExitHandlers {
+                count: entries.exits.stuck(),
+            });
         }
         reasons
     })
