@@ -29,6 +29,7 @@
 //! # Features
 //! - `std` (default): implies `alloc`.
 //! - `alloc`: the builders, and messages of more than 32 objects.
+//! - `integrity`: signing and verifying messages, with the RustCrypto crates.
 //!
 //! Without `std` the crate is `no_std`.
 
@@ -53,6 +54,8 @@ extern crate std;
 #[cfg(feature = "alloc")]
 pub mod build;
 pub mod class;
+#[cfg(feature = "integrity")]
+pub mod integrity;
 pub mod intserv;
 pub mod policy;
 
