@@ -1,7 +1,11 @@
 //! What the cross-crate tests share: fixtures, a PCM around them, messages, recorded events.
 #![forbid(unsafe_code)]
 
+pub mod callers;
 pub mod messages;
+pub mod process;
+#[cfg(target_os = "linux")]
+pub mod unloading;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +16,17 @@ use lpm_host::{Event, EventId, EventLog, LpmConfig, LpmLibrary, trust_library};
 ///
 /// # Panics
 ///
-/// When the test runs elsewhere than from Cargo's `deps` folder.
+/// When the test runs elsewhere than from Cargo's `deps` or `examples` folder.
 #[must_use]
 pub fn library_path(crate_name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    let deps = test.parent().expect("the test is in a folder");
+    let mut deps = test
+        .parent()
+        .expect("the test is in a folder")
+        .to_path_buf();
+    if deps.ends_with("examples") {
+        deps.set_file_name("deps");
+    }
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     deps.join(format!("{prefix}{crate_name}{suffix}"))
 }
@@ -37,10 +47,18 @@ pub fn trusted(path: impl AsRef<Path>) -> LpmLibrary {
 /// An LPM from `tests/fixtures`, named after its folder.
 #[must_use]
 pub fn fixture(name: &str) -> LpmConfig {
-    LpmConfig::new(
-        name,
-        library(&format!("fixture_{}", name.replace('-', "_"))),
-    )
+    LpmConfig::new(name, library(&crate_of(name)))
+}
+
+/// The file name of that LPM's library.
+#[must_use]
+pub fn fixture_file(name: &str) -> String {
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    format!("{prefix}{}{suffix}", crate_of(name))
+}
+
+fn crate_of(fixture: &str) -> String {
+    format!("fixture_{}", fixture.replace('-', "_"))
 }
 
 /// The same LPM from a copy of its library under another name, so that it can be told from those that
@@ -99,4 +117,18 @@ pub fn mappings_of(file_name: &str) -> usize {
     let maps =
         std::fs::read_to_string("/proc/self/maps").expect("Linux lists a process's mappings");
     maps.lines().filter(|line| line.contains(file_name)).count()
+}
+
+/// How much memory of this process is resident.
+///
+/// # Panics
+///
+/// Where the system does not tell.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux tells sizes");
+    let line = status.lines().find_map(|line| line.strip_prefix("Rss:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    1024 * kilobytes.expect("the size in kB")
 }

@@ -1,0 +1,158 @@
+//! Hazards with which unmapping would crash: the library stays, every reason is named, and the host
+//! goes on.
+//!
+//! Each test runs in a process of its own, loads the fixture of its name, has long-lived threads ask it,
+//! unloads it, and ends the threads.
+#![forbid(unsafe_code)]
+#![cfg(target_os = "linux")]
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lpm_host::{EventId, LpmStatus, Pcm, PinReason};
+use lpm_tests::callers::Callers;
+use lpm_tests::process::in_own_process;
+use lpm_tests::unloading::{Others, only_library, reasons, reasons_to_pin};
+use lpm_tests::{RecordedEvents, fixture, fixture_file, mappings_of};
+
+/// The names of the threads that are said to run, sorted; there must be no other reason.
+fn running(reasons: Vec<PinReason>) -> Vec<String> {
+    let mut names: Vec<_> = reasons
+        .into_iter()
+        .map(|reason| match reason {
+            PinReason::ThreadRunning(thread) => {
+                assert_ne!(thread.id, 0);
+                thread.name
+            }
+            other => panic!("{other}"),
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// Tests that the fixtures of these names stay, since these threads of theirs run.
+macro_rules! threads_run {
+    ($($test:ident: $fixture:literal leaves $threads:expr,)*) => {$(
+        #[test]
+        fn $test() {
+            in_own_process(stringify!($test), || {
+                assert_eq!(running(reasons_to_pin(fixture($fixture))), $threads);
+            });
+        }
+    )*};
+}
+
+threads_run! {
+    thread_sleeping: "thread-sleeping" leaves ["sleeper"],
+    thread_spinning: "thread-spinning" leaves ["spinner"],
+    thread_holding_lock: "thread-holding-lock" leaves ["lock-1", "lock-2"],
+    tokio_leaked: "tokio-leaked" leaves ["leaked-tokio", "leaked-tokio"],
+    rayon_global_pool: "rayon-global-pool" leaves ["rayon-0", "rayon-1"],
+}
+
+#[test]
+fn exit_handler_for_good() {
+    in_own_process("exit_handler_for_good", || {
+        let reasons = reasons_to_pin(fixture("exit-handler-for-good"));
+        assert_eq!(reasons, [PinReason::ExitHandlers { count: 1 }]);
+    });
+}
+
+#[test]
+fn hangs_in_deinitialize() {
+    in_own_process("hangs_in_deinitialize", || {
+        let limit = Duration::from_millis(50);
+        let lpm = fixture("hangs-in-deinitialize").deinitialize_limit(limit);
+        let reasons = reasons_to_pin(lpm);
+        assert_eq!(reasons, [PinReason::DeinitializeOverdue { limit }]);
+    });
+}
+
+/// Calls that do not return keep their own library, and nothing else; when they return at last, the
+/// threads go on as if nothing had happened.
+#[test]
+fn hangs_in_admit() {
+    in_own_process("hangs_in_admit", || {
+        let others = Others::start();
+        let (callers, callers_of_others) = (Callers::start(3), Callers::start(1));
+        let directory = tempfile::tempdir().expect("a directory");
+        let events = RecordedEvents::default();
+        let waited = Duration::from_millis(50);
+        let pcm = Pcm::builder()
+            .lpm(fixture("hangs-in-admit").config(directory.path().to_str().expect("UTF-8")))
+            .lpm(fixture("panics-in-deinitialize"))
+            .drain_limit(waited)
+            .event_log(events.clone())
+            .build();
+        let pcm = Arc::new(pcm.expect("builds"));
+        pcm.become_dsbm().expect("starts");
+        callers.order(&pcm);
+        for call in ["inside-0", "inside-1", "inside-2"] {
+            wait_for(&directory.path().join(call));
+        }
+
+        let teardown = pcm.demote().expect("in charge");
+        let inside = PinReason::CallsInside { count: 3, waited };
+        for library in teardown.libraries {
+            assert_eq!(reasons(library.outcome), std::slice::from_ref(&inside));
+        }
+        for lpm in teardown.lpms {
+            assert_eq!(lpm.status, LpmStatus::DEADLINE);
+        }
+        assert_eq!(events.of(EventId::LibraryPinned).len(), 2);
+        others.go_on(&callers_of_others);
+
+        File::create(directory.path().join("go-on")).expect("a file");
+        callers.wait();
+        others.go_on(&callers);
+        assert_ne!(mappings_of(&fixture_file("hangs-in-admit")), 0);
+        assert_eq!(
+            events.of(EventId::LpmPanicked),
+            [],
+            "what is pinned is not called"
+        );
+        callers.end();
+        callers_of_others.end();
+        others.end();
+    });
+}
+
+/// A thread that ends while the LPM is in use runs its destructors there and then.
+#[test]
+fn thread_local_hanging() {
+    in_own_process("thread_local_hanging", || {
+        let others = Others::start();
+        let (callers, ending) = (Callers::start(2), Callers::start(1));
+        let directory = tempfile::tempdir().expect("a directory");
+        let config = directory.path().to_str().expect("UTF-8");
+        let pcm = Pcm::builder()
+            .lpm(fixture("thread-local-hanging").config(config))
+            .build();
+        let pcm = Arc::new(pcm.expect("builds"));
+        pcm.become_dsbm().expect("starts");
+        callers.ask(&pcm);
+        ending.ask(&pcm);
+        ending.dismiss();
+        wait_for(&directory.path().join("hanging"));
+
+        let unloaded = only_library(pcm.demote().expect("in charge"));
+        let reasons = reasons(unloaded.outcome);
+        let [PinReason::DestructorRunning(thread)] = &reasons[..] else {
+            panic!("{reasons:?}")
+        };
+        assert_eq!(thread.name, "caller");
+        others.go_on(&callers);
+        others.end();
+        // The library is whole, so the destructors of these threads would hang as well.
+        callers.dismiss();
+    });
+}
+
+fn wait_for(file: &Path) {
+    while !file.exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
