@@ -34,6 +34,7 @@
 //! - Initializers of private dependencies, which run before their imports are redirected.
 
 mod exits;
+mod frames;
 mod imports;
 mod keys;
 mod ledger;
@@ -127,9 +128,12 @@ impl Loaded {
         let loader = lock(&LOADER);
         let actions = Actions::current();
         let before = object::loaded();
+        ledger::close_all_but(&before);
         // SAFETY: the caller vouches for the code.
         let handle = unsafe { Handle::open(path) }?;
         let Some(main) = Object::of_handle(&handle) else {
+            // SAFETY: nothing of the library has run.
+            unsafe { handle.close() }?;
             return Err("the loader does not list the library that it just loaded".to_owned());
         };
         let (ledgers, mut obstacles) = ledger::open(&main, &before);

@@ -9,11 +9,13 @@ use super::exits::Exits;
 use super::keys::Key;
 use super::object::{self, Object};
 use super::threads::Started;
-use super::{PinReason, imports};
+use super::{PinReason, frames, imports};
 
 /// The ledger of one object. It is shared by the libraries that need the object.
 pub(super) struct Ledger {
     pub(super) object: Object,
+    /// Whether this is a library that was opened, and not one that such a library needs.
+    library: bool,
     entries: Mutex<Entries>,
     /// How many opened libraries this object belongs to.
     users: AtomicUsize,
@@ -66,6 +68,22 @@ pub(super) fn of_address(address: usize) -> Option<Arc<Ledger>> {
         .cloned()
 }
 
+/// The ledger of the library that answers for what the function at this address does. Where the function
+/// is in a library that several need, such as that of C++, this is whose code called it.
+pub(super) fn answering_for(address: usize) -> Option<Arc<Ledger>> {
+    let ledger = of_address(address)?;
+    if ledger.library {
+        return Some(ledger);
+    }
+    let mut caller = None;
+    frames::walk(&mut |address| {
+        if caller.is_none() {
+            caller = of_address(address).filter(|ledger| ledger.library);
+        }
+    });
+    Some(caller.unwrap_or(ledger))
+}
+
 /// All ledgers that are open.
 pub(super) fn all() -> Vec<Arc<Ledger>> {
     LEDGERS
@@ -89,6 +107,7 @@ pub(super) fn open(main: &Object, before: &[Object]) -> (Vec<Arc<Ledger>>, Vec<P
         }
         let ledger = known.unwrap_or_else(|| {
             let ledger = Arc::new(Ledger {
+                library: object.dynamic == main.dynamic,
                 object,
                 entries: Mutex::default(),
                 users: AtomicUsize::new(0),
@@ -115,6 +134,13 @@ pub(super) fn open(main: &Object, before: &[Object]) -> (Vec<Arc<Ledger>>, Vec<P
 pub(super) fn close(ledger: &Arc<Ledger>) {
     let mut ledgers = LEDGERS.write().unwrap_or_else(PoisonError::into_inner);
     ledgers.retain(|other| !Arc::ptr_eq(other, ledger));
+}
+
+/// Closes the ledgers of objects that are not among these. A dependency that outlived the libraries
+/// which needed it may be unmapped at any time, and something else be mapped in its place.
+pub(super) fn close_all_but(loaded: &[Object]) {
+    let mut ledgers = LEDGERS.write().unwrap_or_else(PoisonError::into_inner);
+    ledgers.retain(|ledger| loaded.contains(&ledger.object));
 }
 
 /// A library and all that it needs, directly or indirectly.

@@ -144,7 +144,7 @@ pub(super) unsafe extern "C" fn create(
     function: Function,
     argument: *mut c_void,
 ) -> c_int {
-    let Some(ledger) = ledger::of_address(function as *const () as usize) else {
+    let Some(ledger) = ledger::answering_for(function as *const () as usize) else {
         // A function of the host or of the C library, handed on by the library.
         // SAFETY: the caller's promise.
         return unsafe { pthread_create(thread, attributes, function, argument) };

@@ -2,6 +2,9 @@
 //!
 //! Up to the finalizers every step can still end in [`Pinned`](UnloadOutcome::Pinned) with the library
 //! in working order. Afterwards nothing of it runs any more, and the loader only unmaps it.
+//!
+//! Others who load and unload are kept waiting only while the loader works and the threads are looked
+//! at, never while code of the library runs that may take its time.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use super::super::{PinReason, ThreadLabel, UnloadOutcome, lock};
 use super::ledger::{self, Ledger};
 use super::maps::{self, Mapping};
 use super::object::Object;
+use super::signals::Actions;
 use super::{Loaded, exits, keys, scan, threads, tls};
 
 /// How long threads and destructors that are about to end are waited for.
@@ -32,54 +36,32 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
         obstacles,
     } = library;
 
-    // What may end soon is waited for before others who load and unload have to wait, too.
-    let (leaving, _) = split(&ledgers);
-    run_destructors(&leaving);
-    let reasons = [obstacles, wait_until_quiet(&leaving)].concat();
+    // The library itself, without what it needs.
+    let own = ledgers.get(..1).unwrap_or_default();
+
+    run_destructors(own);
+    let reasons = [obstacles, wait_until_quiet(own)].concat();
     if !reasons.is_empty() {
         return UnloadOutcome::Pinned { reasons };
     }
+    let reasons = cut_off(own, &actions);
+    if !reasons.is_empty() {
+        return UnloadOutcome::Pinned { reasons };
+    }
+
+    // SAFETY: the library is mapped, no thread is inside, and the caller promises that none enters.
+    unsafe { finalizers.run() };
+    exits::run(own);
+    // Finalizers are code like any other, and may have left something behind again.
+    run_destructors(own);
 
     let _loader = lock(&super::LOADER);
     let (leaving, staying) = split(&ledgers);
-    let ranges: Vec<_> = leaving
-        .iter()
-        .map(|ledger| ledger.object.range.clone())
-        .collect();
-    let text: Vec<_> = leaving
-        .iter()
-        .flat_map(|ledger| ledger.object.text.clone())
-        .collect();
-
-    // From here on, nothing that a thread does by itself leads into the library.
-    let signals = actions.put_back(&ranges);
-    let destructors = tls::forget(&leaving);
-    let keys = keys::delete(&leaving);
-    tracing::debug!(
-        ?signals,
-        destructors,
-        keys,
-        "took back what the library left behind"
-    );
-
-    let reasons = [wait_until_quiet(&leaving), scan::threads_inside(&text)].concat();
-    if !reasons.is_empty() {
-        return UnloadOutcome::Pinned { reasons };
-    }
-
-    // SAFETY: the library is mapped, and the caller promises that nobody else uses it.
-    unsafe { finalizers.run() };
-    exits::run(&leaving);
-    // Finalizers are code like any other, and may have left something behind again.
     run_destructors(&leaving);
-    tls::forget(&leaving);
-    keys::delete(&leaving);
-    actions.put_back(&ranges);
-    let reasons = wait_until_quiet(&leaving);
+    let reasons = cut_off(&leaving, &actions);
     if !reasons.is_empty() {
         return UnloadOutcome::Pinned { reasons };
     }
-
     let mapped = leaving.first().map(|library| Mapped::of(&library.object));
     // SAFETY: the finalizers have run and left nothing behind, no thread is inside, and the caller
     // promises that none enters.
@@ -90,6 +72,29 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
     tls::forget(&leaving);
     keys::delete(&leaving);
     verify(&leaving, &staying, mapped)
+}
+
+/// Sees to it that nothing a thread does by itself leads into these objects, now and later; returns what
+/// stands against that.
+fn cut_off(objects: &[Arc<Ledger>], actions: &Actions) -> Vec<PinReason> {
+    let ranges: Vec<_> = objects
+        .iter()
+        .map(|ledger| ledger.object.range.clone())
+        .collect();
+    let text: Vec<_> = objects
+        .iter()
+        .flat_map(|ledger| ledger.object.text.clone())
+        .collect();
+    let signals = actions.put_back(&ranges);
+    let destructors = tls::forget(objects);
+    let keys = keys::delete(objects);
+    tracing::debug!(?signals, destructors, keys, "took back what a library left");
+    let reasons = wait_until_quiet(objects);
+    if reasons.is_empty() {
+        scan::threads_inside(&text)
+    } else {
+        reasons
+    }
 }
 
 /// The ledgers of the objects that go when the library goes, its own first, and of those that stay

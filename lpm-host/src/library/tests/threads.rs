@@ -83,7 +83,7 @@ fn thread_left_spinning() {
     });
 }
 
-/// The thread is started by a library that this one needs.
+/// Both libraries start threads by the C++ library, which they share; only one leaves a thread.
 #[test]
 fn thread_of_the_cpp_library_left_sleeping() {
     in_own_process("threads::thread_of_the_cpp_library_left_sleeping", || {
@@ -91,17 +91,24 @@ fn thread_of_the_cpp_library_left_sleeping() {
             r#"
             #include <chrono>
             #include <thread>
-            extern "C" int run() {
+            extern "C" int join() { std::thread([] {}).join(); return 0; }
+            extern "C" int leave() {
                 std::thread([] { for (;;) std::this_thread::sleep_for(std::chrono::milliseconds(1)); }).detach();
                 return 0;
             }
             "#,
-            &[],
+            // Its templates would make it unloadable anyway.
+            &["-fno-gnu-unique", "-O2"],
         );
-        let library = fixture.open();
-        call(&library, "run");
-        let reasons = reasons_to_pin(library);
-        assert!(!reasons.is_empty());
+        let (leaving, joining) = (fixture.open(), fixture.open());
+        call(&leaving, "leave");
+        call(&joining, "join");
+        assert_eq!(unload(joining), UnloadOutcome::Unmapped);
+        let reasons = reasons_to_pin(leaving);
+        assert!(
+            matches!(reasons[..], [PinReason::ThreadRunning(_)]),
+            "{reasons:?}"
+        );
     });
 }
 

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::super::frames;
+
 /// What a walk found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Walk {
@@ -22,19 +24,18 @@ pub(super) enum Walk {
 
 /// Walks the stack of the current thread.
 pub(super) fn walk_own_stack(text: &[Range<usize>]) -> Walk {
-    let mut steps = Steps {
-        text,
-        inside: false,
-        last: usize::MAX,
-    };
-    // SAFETY: `step` gets what it expects, and the unwinder calls it only before it returns.
-    unsafe { _Unwind_Backtrace(step, (&raw mut steps).cast()) };
-    match steps {
-        Steps { inside: true, .. } => Walk::Inside,
-        // Where a thread starts, the tables say that there is no caller. A function without tables
-        // ends the walk, too, but has an address.
-        Steps { last: 0, .. } => Walk::Outside,
-        Steps { .. } => Walk::Unknown,
+    let (mut inside, mut last) = (false, usize::MAX);
+    frames::walk(&mut |address| {
+        // An address to return to may be just after the last instruction of the code.
+        inside |= text
+            .iter()
+            .any(|range| range.contains(&address) || range.end == address);
+        last = address;
+    });
+    match (inside, last) {
+        (true, _) => Walk::Inside,
+        (false, 0) => Walk::Outside,
+        _ => Walk::Unknown,
     }
 }
 
@@ -158,37 +159,6 @@ fn about_to_call(context: &libc::ucontext_t, text: &[Range<usize>]) -> bool {
     registers.into_iter().any(|value| {
         usize::try_from(value).is_ok_and(|value| text.iter().any(|range| range.contains(&value)))
     })
-}
-
-/// What a walk has seen.
-struct Steps<'a> {
-    text: &'a [Range<usize>],
-    inside: bool,
-    /// The address of the last instruction.
-    last: usize,
-}
-
-extern "C" fn step(frame: *mut c_void, steps: *mut c_void) -> c_int {
-    const GO_ON: c_int = 0;
-    // SAFETY: `walk_own_stack` passes this.
-    let steps = unsafe { &mut *steps.cast::<Steps<'_>>() };
-    // SAFETY: the unwinder passes its own frame.
-    let address = unsafe { _Unwind_GetIP(frame) };
-    // An address to return to may be just after the last instruction of the code.
-    steps.inside |= steps
-        .text
-        .iter()
-        .any(|range| range.contains(&address) || range.end == address);
-    steps.last = address;
-    GO_ON
-}
-
-unsafe extern "C" {
-    fn _Unwind_Backtrace(
-        step: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
-        data: *mut c_void,
-    ) -> c_int;
-    fn _Unwind_GetIP(frame: *mut c_void) -> usize;
 }
 
 /// Whether the unwinder finds its tables without a lock, so that it may be used in a signal handler:
