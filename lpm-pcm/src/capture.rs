@@ -2,13 +2,16 @@
 //!
 //! [`Capture`] reads pcap and pcapng as a stream: its memory depends neither on the capture's
 //! length nor on what the file claims. The road of a packet is the road of the files:
-//! `frames` (the file format) → `link` (the link layer) → `datagram` (IP, UDP) →
+//! `header` and `frames` (the file format) → `link` (the link layer) → `datagram` (IP, UDP) →
 //! `fragments` (reassembly).
 
 mod datagram;
 mod error;
 mod fragments;
 mod frames;
+mod header;
+mod input;
+mod interface;
 mod link;
 
 use std::fs::File;

@@ -1,17 +1,16 @@
-//! The file formats pcap and pcapng: from bytes to frames.
+//! The packets of a pcap or pcapng file: from bytes to frames.
 
-use std::io::{self, Cursor, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::io::Read;
+use std::net::IpAddr;
+use std::time::SystemTime;
 
 use pcap_parser::traits::{PcapNGPacketBlock, PcapReaderIterator};
-use pcap_parser::{
-    Block, InterfaceDescriptionBlock, LegacyPcapReader, OptionCode, PcapBlockOwned, PcapError,
-    PcapNGReader,
-};
+use pcap_parser::{Block, PcapBlockOwned, PcapError};
 
 use super::error::{CaptureError, CaptureErrorKind};
+use super::header::{self, Format, Opened, is_big_endian, read_u32};
+use super::input::{Input, ReadFailure};
+use super::interface::CaptureInterface;
 use super::link::LinkType;
 
 /// The largest packet or block that is read, in bytes. Real ones are far smaller; a longer one is
@@ -20,10 +19,10 @@ pub const MAX_BLOCK: u64 = 16 << 20;
 
 /// How much is read at a time, in bytes; the buffer grows to the largest block, up to
 /// [`MAX_BLOCK`].
-const BUFFER: usize = 64 << 10;
+pub(super) const BUFFER: usize = 64 << 10;
 
-/// The pcapng option `if_IPv6addr`, which `pcap-parser` does not name.
-const IF_IPV6_ADDRESS: OptionCode = OptionCode(5);
+/// How many interfaces a section of a pcapng file may describe, so that memory stays bounded.
+const MAX_INTERFACES: usize = 1 << 16;
 
 /// A frame as it was captured.
 pub(super) struct Frame<'a> {
@@ -49,31 +48,8 @@ pub(super) struct Frames {
     packets: u64,
     offset: u64,
     failure: ReadFailure,
+    /// The packet that was read last.
     data: Vec<u8>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Pcap { header: usize },
-    PcapNg,
-}
-
-/// What a pcap header or a pcapng interface description block says about an interface.
-#[derive(Clone, Debug)]
-struct CaptureInterface {
-    link: LinkType,
-    address: Option<IpAddr>,
-    clock: Clock,
-    /// Whether the operator has been told that its link layer is not supported.
-    reported: bool,
-}
-
-/// The meaning of an interface's timestamps.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    units_per_second: u64,
-    /// Seconds to add.
-    offset: i64,
 }
 
 /// What one step of the reader brought, free of borrows from its buffer.
@@ -96,11 +72,34 @@ impl Frames {
         reader: impl Read + Send + 'static,
     ) -> Result<Frames, CaptureError> {
         let failure = ReadFailure::default();
-        let source = Source {
-            inner: reader,
-            failure: failure.clone(),
+        let opened = header::open(Input::new(reader, failure.clone()))
+            .map_err(|kind| CaptureError::new(name, kind))?;
+        let Opened {
+            reader,
+            format,
+            big_endian,
+        } = opened;
+        let mut frames = Frames {
+            name: name.to_owned(),
+            reader,
+            format,
+            big_endian,
+            interfaces: Vec::new(),
+            packets: 0,
+            offset: 0,
+            failure,
+            data: Vec::new(),
         };
-        Frames::probe(name, source, failure).map_err(|kind| CaptureError::new(name, kind))
+        // The file header is the first block that the reader of pcap yields; pcapng may have any
+        // number of blocks before its first packet.
+        if let (Format::Pcap { .. }, Step::Skip(length)) = (format, frames.step()) {
+            frames.consume(length);
+            let link = frames.interfaces[0].link;
+            if !link.is_supported() {
+                return Err(frames.error(CaptureErrorKind::LinkType(link)));
+            }
+        }
+        Ok(frames)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -138,102 +137,6 @@ impl Frames {
         }
     }
 
-    /// Reads the file's header. The readers of `pcap-parser` want it whole in their first read,
-    /// which a pipe does not promise.
-    fn probe(
-        name: &str,
-        mut source: Source<impl Read + Send + 'static>,
-        failure: ReadFailure,
-    ) -> Result<Frames, CaptureErrorKind> {
-        let mut head = Vec::new();
-        fill(&mut source, &mut head, 4)?;
-        let (format, wanted) = match head[..] {
-            [] => return Err(CaptureErrorKind::Empty),
-            [0xa1, 0xb2, 0xc3, 0xd4]
-            | [0xd4, 0xc3, 0xb2, 0xa1]
-            | [0xa1, 0xb2, 0x3c, 0x4d]
-            | [0x4d, 0x3c, 0xb2, 0xa1] => (Format::Pcap { header: 16 }, 24),
-            // Kuznetzov's format: eight bytes more in front of each packet.
-            [0x34, 0xcd, 0xb2, 0xa1] => (Format::Pcap { header: 24 }, 24),
-            [0x0a, 0x0d, 0x0d, 0x0a] => (Format::PcapNg, 12),
-            _ => return Err(not_a_capture(&head)),
-        };
-        fill(&mut source, &mut head, wanted)?;
-        let big_endian = match format {
-            Format::Pcap { .. } => matches!(head[..2], [0xa1, 0xb2]),
-            Format::PcapNg => match head.get(8..12) {
-                Some([0x1a, 0x2b, 0x3c, 0x4d]) => true,
-                Some([0x4d, 0x3c, 0x2b, 0x1a]) => false,
-                Some(_) => return Err(not_a_capture(&head)),
-                None => return Err(truncated(0, head.len() as u64, "section header", 0)),
-            },
-        };
-        if format == Format::PcapNg {
-            let length = u64::from(read_u32(&head, 4, big_endian));
-            if length > MAX_BLOCK {
-                return Err(CaptureErrorKind::TooLarge {
-                    start: 0,
-                    length,
-                    unit: "section header",
-                    packets: 0,
-                });
-            }
-            fill(&mut source, &mut head, usize::try_from(length).unwrap_or(0))?;
-        }
-        let have = head.len();
-        let capacity = BUFFER.max(have + 1);
-        let source = Cursor::new(head).chain(source);
-        let mut frames = Frames {
-            name: name.to_owned(),
-            reader: match format {
-                Format::Pcap { .. } => Box::new(
-                    LegacyPcapReader::new(capacity, source)
-                        .map_err(|_| truncated(0, have as u64, "file header", 0))?,
-                ),
-                Format::PcapNg => Box::new(PcapNGReader::new(capacity, source).map_err(
-                    |error| match error {
-                        PcapError::Incomplete(_) => truncated(0, have as u64, "section header", 0),
-                        _ => CaptureErrorKind::Damaged {
-                            start: 0,
-                            what: "the section header contradicts itself".to_owned(),
-                            packets: 0,
-                        },
-                    },
-                )?),
-            },
-            format,
-            big_endian,
-            interfaces: Vec::new(),
-            packets: 0,
-            offset: 0,
-            failure,
-            data: Vec::new(),
-        };
-        if format != Format::PcapNg {
-            frames.read_pcap_header()?;
-        }
-        Ok(frames)
-    }
-
-    /// The file header of pcap, the first "block" of its reader; tells the link type.
-    fn read_pcap_header(&mut self) -> Result<(), CaptureErrorKind> {
-        let Step::Skip(length) = self.step() else {
-            return Err(truncated(
-                0,
-                self.reader.data().len() as u64,
-                "file header",
-                0,
-            ));
-        };
-        self.consume(length);
-        match self.interfaces.first() {
-            Some(interface) if !interface.link.is_supported() => {
-                Err(CaptureErrorKind::LinkType(interface.link))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn frame(&mut self, interface: usize, time: SystemTime) -> Frame<'_> {
         let index = u32::try_from(interface).map_or(u32::MAX, |index| index.saturating_add(1));
         let described = &mut self.interfaces[interface];
@@ -261,24 +164,11 @@ impl Frames {
         match self.reader.next() {
             Ok((length, block)) => match block {
                 PcapBlockOwned::LegacyHeader(header) => {
-                    self.interfaces.push(CaptureInterface {
-                        link: LinkType::from_header(header.network.0),
-                        address: None,
-                        clock: Clock {
-                            units_per_second: if header.is_nanosecond_precision() {
-                                1_000_000_000
-                            } else {
-                                1_000_000
-                            },
-                            offset: 0,
-                        },
-                        reported: false,
-                    });
+                    self.interfaces.push(CaptureInterface::of_file(&header));
                     Step::Skip(length)
                 }
                 PcapBlockOwned::Legacy(packet) => {
-                    self.data.clear();
-                    self.data.extend_from_slice(packet.data);
+                    packet.data.clone_into(&mut self.data);
                     let clock = self.interfaces[0].clock;
                     Step::Packet {
                         length,
@@ -286,54 +176,50 @@ impl Frames {
                         time: clock.of_parts(packet.ts_sec, packet.ts_usec),
                     }
                 }
-                PcapBlockOwned::NG(block) => match block {
-                    Block::SectionHeader(section) => {
-                        self.big_endian = section.big_endian();
-                        self.interfaces.clear();
-                        Step::Skip(length)
-                    }
-                    Block::InterfaceDescription(block) => {
-                        match CaptureInterface::described_by(&block, self.big_endian) {
-                            Ok(interface) => {
-                                self.interfaces.push(interface);
-                                Step::Skip(length)
-                            }
-                            Err(what) => Step::Damaged(what),
+                PcapBlockOwned::NG(Block::SectionHeader(section)) => {
+                    self.big_endian = section.big_endian();
+                    self.interfaces.clear();
+                    Step::Skip(length)
+                }
+                PcapBlockOwned::NG(Block::InterfaceDescription(_))
+                    if self.interfaces.len() == MAX_INTERFACES =>
+                {
+                    Step::Damaged(format!("more than {MAX_INTERFACES} interfaces"))
+                }
+                PcapBlockOwned::NG(Block::InterfaceDescription(block)) => {
+                    match CaptureInterface::described_by(&block, self.big_endian) {
+                        Ok(interface) => {
+                            self.interfaces.push(interface);
+                            Step::Skip(length)
                         }
+                        Err(what) => Step::Damaged(what),
                     }
-                    Block::EnhancedPacket(packet) => {
-                        let interface = packet.if_id as usize;
-                        let Some(described) = self.interfaces.get(interface) else {
-                            return Step::Damaged(format!(
-                                "a packet of interface {interface}, but the section describes {}",
-                                self.interfaces.len()
-                            ));
-                        };
-                        self.data.clear();
-                        self.data.extend_from_slice(packet.packet_data());
-                        let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
-                        Step::Packet {
-                            length,
-                            interface,
-                            time: described.clock.of_ticks(ticks),
-                        }
+                }
+                PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
+                    let interface = packet.if_id as usize;
+                    let Some(described) = self.interfaces.get(interface) else {
+                        return undescribed(interface, self.interfaces.len());
+                    };
+                    packet.packet_data().clone_into(&mut self.data);
+                    let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
+                    Step::Packet {
+                        length,
+                        interface,
+                        time: described.clock.of_ticks(ticks),
                     }
-                    Block::SimplePacket(packet) => {
-                        if self.interfaces.is_empty() {
-                            return Step::Damaged(
-                                "a packet, but the section describes no interface".to_owned(),
-                            );
-                        }
-                        self.data.clear();
-                        self.data.extend_from_slice(packet.packet_data());
-                        Step::Packet {
-                            length,
-                            interface: 0,
-                            time: SystemTime::UNIX_EPOCH,
-                        }
+                }
+                PcapBlockOwned::NG(Block::SimplePacket(_)) if self.interfaces.is_empty() => {
+                    undescribed(0, 0)
+                }
+                PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
+                    packet.packet_data().clone_into(&mut self.data);
+                    Step::Packet {
+                        length,
+                        interface: 0,
+                        time: SystemTime::UNIX_EPOCH,
                     }
-                    _ => Step::Skip(length),
-                },
+                }
+                PcapBlockOwned::NG(_) => Step::Skip(length),
             },
             Err(PcapError::Eof) => Step::End,
             Err(
@@ -383,12 +269,12 @@ impl Frames {
             });
         }
         if self.reader.reader_exhausted() && have > 0 {
-            return Err(truncated(
-                self.offset,
-                self.offset + have as u64,
-                self.unit(),
-                self.packets,
-            ));
+            return Err(CaptureErrorKind::Truncated {
+                start: self.offset,
+                end: self.offset + have as u64,
+                unit: self.unit(),
+                packets: self.packets,
+            });
         }
         Ok(())
     }
@@ -397,20 +283,16 @@ impl Frames {
     fn block_length(&self) -> Option<u64> {
         let data = self.reader.data();
         match self.format {
-            Format::Pcap { header } => (data.len() >= header)
-                .then(|| u64::from(read_u32(data, 8, self.big_endian)) + header as u64),
+            Format::Pcap { record_header } => (data.len() >= record_header)
+                .then(|| u64::from(read_u32(data, 8, self.big_endian)) + record_header as u64),
             Format::PcapNg => {
-                let is_section = data.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]);
-                if data.len() < if is_section { 12 } else { 8 } {
-                    return None;
-                }
                 // A section states its own byte order.
-                let big_endian = if is_section {
-                    data[8..12] == [0x1a, 0x2b, 0x3c, 0x4d]
+                let big_endian = if data.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) {
+                    is_big_endian(data)?
                 } else {
                     self.big_endian
                 };
-                Some(u64::from(read_u32(data, 4, big_endian)))
+                (data.len() >= 8).then(|| u64::from(read_u32(data, 4, big_endian)))
             }
         }
     }
@@ -427,153 +309,8 @@ impl Frames {
     }
 }
 
-impl CaptureInterface {
-    fn described_by(
-        block: &InterfaceDescriptionBlock<'_>,
-        big_endian: bool,
-    ) -> Result<CaptureInterface, String> {
-        let option = |code| {
-            let option = block.options.iter().find(|option| option.code == code)?;
-            option.as_bytes().ok()
-        };
-        // The crate knows neither binary resolutions nor big-endian offsets.
-        let resolution = option(OptionCode::IfTsresol).and_then(|value| value.first());
-        let units_per_second = match resolution.copied() {
-            None => Some(1_000_000),
-            Some(exponent) if exponent & 0x80 == 0 => 10_u64.checked_pow(exponent.into()),
-            Some(exponent) => 1_u64.checked_shl((exponent & 0x7f).into()),
-        };
-        let offset = option(OptionCode::IfTsoffset).and_then(|value| value.first_chunk());
-        let ipv4 = option(OptionCode::IfIpv4Addr).and_then(|value| value.first_chunk::<4>());
-        let ipv6 = option(IF_IPV6_ADDRESS).and_then(|value| value.first_chunk::<16>());
-        Ok(CaptureInterface {
-            link: LinkType::from_header(block.linktype.0),
-            address: ipv4
-                .map(|bytes| Ipv4Addr::from(*bytes).into())
-                .or_else(|| ipv6.map(|bytes| Ipv6Addr::from(*bytes).into())),
-            clock: Clock {
-                units_per_second: units_per_second.ok_or_else(|| {
-                    format!("an interface with the time resolution {resolution:?}")
-                })?,
-                offset: offset.map_or(0, |bytes| {
-                    if big_endian {
-                        i64::from_be_bytes(*bytes)
-                    } else {
-                        i64::from_le_bytes(*bytes)
-                    }
-                }),
-            },
-            reported: false,
-        })
-    }
-}
-
-impl Clock {
-    fn of_parts(self, seconds: u32, fraction: u32) -> SystemTime {
-        let nanos = u64::from(fraction) * (1_000_000_000 / self.units_per_second);
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into()) + Duration::from_nanos(nanos)
-    }
-
-    /// A time that this machine cannot represent becomes the epoch.
-    fn of_ticks(self, ticks: u64) -> SystemTime {
-        let fraction = u128::from(ticks % self.units_per_second) * 1_000_000_000
-            / u128::from(self.units_per_second);
-        let nanos = Duration::from_nanos(u64::try_from(fraction).unwrap_or(0));
-        let whole = Duration::from_secs(ticks / self.units_per_second);
-        let offset = Duration::from_secs(self.offset.unsigned_abs());
-        let since_epoch = if self.offset < 0 {
-            whole.checked_sub(offset)
-        } else {
-            whole.checked_add(offset)
-        };
-        since_epoch
-            .and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(seconds + nanos))
-            .unwrap_or(SystemTime::UNIX_EPOCH)
-    }
-}
-
-/// The last error of the underlying reader, which `pcap-parser` does not pass on.
-#[derive(Clone, Default)]
-struct ReadFailure(Arc<Mutex<Option<io::Error>>>);
-
-impl ReadFailure {
-    fn take(&self) -> Option<io::Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn put(&self, error: io::Error) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-    }
-}
-
-/// Reads on after an interruption by a signal, and keeps the error.
-struct Source<R> {
-    inner: R,
-    failure: ReadFailure,
-}
-
-impl<R: Read> Read for Source<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.inner.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let kind = error.kind();
-                    self.failure.put(error);
-                    return Err(kind.into());
-                }
-                read => return read,
-            }
-        }
-    }
-}
-
-/// Reads until `head` has `wanted` bytes, or the file ends.
-fn fill(
-    source: &mut Source<impl Read>,
-    head: &mut Vec<u8>,
-    wanted: usize,
-) -> Result<(), CaptureErrorKind> {
-    let more = wanted.saturating_sub(head.len()) as u64;
-    let offset = head.len() as u64;
-    source
-        .take(more)
-        .read_to_end(head)
-        .map(drop)
-        .map_err(|error| CaptureErrorKind::Read {
-            offset,
-            source: source.failure.take().unwrap_or(error),
-        })
-}
-
-fn truncated(start: u64, end: u64, unit: &'static str, packets: u64) -> CaptureErrorKind {
-    CaptureErrorKind::Truncated {
-        start,
-        end,
-        unit,
-        packets,
-    }
-}
-
-fn not_a_capture(head: &[u8]) -> CaptureErrorKind {
-    let found = head.iter().take(4).map(|byte| format!("{byte:02x}"));
-    CaptureErrorKind::NotACapture {
-        found: found.collect::<Vec<_>>().join(" "),
-        hint: match head {
-            [0x1f, 0x8b, ..] => "; it is compressed: zcat FILE | pcm replay -",
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => "; it is compressed: zstdcat FILE | pcm replay -",
-            _ => "",
-        },
-    }
-}
-
-/// The 32-bit number at `at`; 0 beyond the end.
-fn read_u32(data: &[u8], at: usize, big_endian: bool) -> u32 {
-    let bytes = data.get(at..).and_then(|rest| rest.first_chunk()).copied();
-    let bytes = bytes.unwrap_or_default();
-    if big_endian {
-        u32::from_be_bytes(bytes)
-    } else {
-        u32::from_le_bytes(bytes)
-    }
+fn undescribed(interface: usize, described: usize) -> Step {
+    Step::Damaged(format!(
+        "a packet of interface {interface}, but the section describes {described} interface(s)"
+    ))
 }
