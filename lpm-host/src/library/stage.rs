@@ -129,8 +129,8 @@ pub(super) enum Staged {
 pub(super) struct StagedFile {
     file: File,
     path: PathBuf,
-    directory: TempDir,
     _claim: Option<Claim>,
+    directory: TempDir,
 }
 
 /// A private copy, and whether the original stayed the same while it was made.
@@ -248,8 +248,8 @@ impl StagedFile {
             return Ok(Self {
                 file,
                 path,
-                directory,
                 _claim: claim,
+                directory,
             });
         }
     }
@@ -344,8 +344,7 @@ fn abandoned(directory: &Path) -> bool {
 
 /// Says to other hosts that the process that uses a directory lives, until this is dropped.
 struct Claim {
-    /// The directory, locked.
-    #[cfg(unix)]
+    /// The directory, locked; on Windows, a file in it that nobody else can open or remove.
     _lock: File,
 }
 
@@ -361,11 +360,25 @@ impl Claim {
         Ok(claimed.then_some(Self { _lock: lock }))
     }
 
-    /// Claims a directory: not needed where a file that is mapped cannot be removed.
-    #[cfg(not(unix))]
-    #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
-    fn new(_directory: &Path) -> io::Result<Option<Self>> {
-        Ok(Some(Self {}))
+    /// Claims a directory; `None` if another process does, or has just removed it.
+    #[cfg(windows)]
+    fn new(directory: &Path) -> io::Result<Option<Self>> {
+        use std::os::windows::fs::OpenOptionsExt;
+        use windows_sys::Win32::Foundation::ERROR_SHARING_VIOLATION;
+
+        let claimed = i32::try_from(ERROR_SHARING_VIOLATION).ok();
+        let mut options = OpenOptions::new();
+        options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .share_mode(0);
+        match options.open(directory.join("lpm-host.claim")) {
+            Ok(lock) => Ok(Some(Self { _lock: lock })),
+            Err(error) if error.raw_os_error() == claimed => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
