@@ -35,6 +35,7 @@ pub(super) struct Image {
     /// Where the dynamic section stands in the file.
     dynamic_offset: u64,
     facts: HinderingFacts,
+    search_path: Vec<String>,
 }
 
 /// The functions of a library that the loader calls of its own accord, as virtual addresses in the
@@ -88,10 +89,11 @@ impl Image {
             dynamic,
             dynamic_offset: dynamic_segment.file_range(endian).0,
             facts: HinderingFacts::default(),
+            search_path: Vec::new(),
         };
         image.check_kind(header, segments)?;
         let sections = header.sections(endian, data).map_err(damaged)?;
-        image.facts = image.collect_facts(data, &sections)?;
+        image.collect(data, &sections)?;
         image.check_libc()?;
         Ok(image)
     }
@@ -99,6 +101,11 @@ impl Image {
     /// What about the library could hinder unloading it.
     pub(super) fn facts(&self) -> &HinderingFacts {
         &self.facts
+    }
+
+    /// Where the loader looks for what the library needs (`DT_RUNPATH`, or `DT_RPATH`).
+    pub(super) fn search_path(&self) -> &[String] {
+        &self.search_path
     }
 
     /// Clears `DF_1_NODELETE` in this file, which must be the one that was read.
@@ -173,11 +180,12 @@ impl Image {
         Err(FormatProblem::Kind { found })
     }
 
-    fn collect_facts<'data, R: ReadRef<'data>>(
-        &self,
+    /// Collects what stands in the dynamic symbols and strings.
+    fn collect<'data, R: ReadRef<'data>>(
+        &mut self,
         data: R,
         sections: &SectionTable<'data, Header, R>,
-    ) -> Result<HinderingFacts, FormatProblem> {
+    ) -> Result<(), FormatProblem> {
         let endian = self.endian;
         let symbols = sections
             .symbols(endian, data, elf::SHT_DYNSYM)
@@ -195,27 +203,34 @@ impl Image {
                 _ => {}
             }
         }
-        let mut needed = Vec::new();
-        for entry in self
-            .dynamic
-            .iter()
-            .filter(|entry| entry.tag(endian) == elf::DT_NEEDED)
-        {
-            let name = u32::try_from(entry.val(endian)).map_err(damaged)?;
-            let name = strings
-                .get(name)
-                .map_err(|()| damaged("the name of a needed library"))?;
-            needed.push(String::from_utf8_lossy(name).into_owned());
+        let texts = |tag| -> Result<Vec<String>, FormatProblem> {
+            let entries = self.dynamic.iter();
+            let entries = entries.filter(|entry| entry.tag(endian) == tag);
+            let text = |entry: &Entry| {
+                let offset = u32::try_from(entry.val(endian)).map_err(damaged)?;
+                let text = strings.get(offset);
+                let text = text.map_err(|()| damaged("a string of the dynamic section"))?;
+                Ok(String::from_utf8_lossy(text).into_owned())
+            };
+            entries.map(text).collect()
+        };
+        let mut paths = texts(elf::DT_RUNPATH)?;
+        if paths.is_empty() {
+            paths = texts(elf::DT_RPATH)?;
         }
-        Ok(HinderingFacts {
+        let search_path = paths.iter().flat_map(|path| path.split(':'));
+        let search_path = search_path.map(str::to_owned).collect();
+        self.facts = HinderingFacts {
             no_delete: self.value(elf::DT_FLAGS_1) & elf::DF_1_NODELETE.0 != 0,
             no_delete_cleared: false,
             static_tls: self.value(elf::DT_FLAGS) & elf::DF_STATIC_TLS.0 != 0,
             unique_symbols,
             // Rust's standard library can always print backtraces, but throws only if it may unwind.
             panic_aborts: unwinds && !raises && made_by_rust(data, sections, endian),
-            needed,
-        })
+            needed: texts(elf::DT_NEEDED)?,
+        };
+        self.search_path = search_path;
+        Ok(())
     }
 
     /// A process has one C library; loading a second one for a plugin crashes sooner or later.

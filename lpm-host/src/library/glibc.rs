@@ -23,7 +23,8 @@
 //! that nobody calls the library any more, so a thread that has left it cannot come back. Only then do
 //! the finalizers run and the loader unmaps the library, which is verified ([`object`], [`maps`]).
 //!
-//! A library's private dependencies are treated like itself: what was mapped for its sake gets a ledger
+//! A library's private dependencies are treated like itself: what was mapped for its sake ([`companions`]
+//! lie next to it) gets a ledger
 //! and redirected imports, and what goes with it has to be as clean as the library.
 //!
 //! # What the ledger cannot see
@@ -33,6 +34,7 @@
 //! - Functions that it found with `dlsym` instead of importing them.
 //! - Initializers of private dependencies, which run before their imports are redirected.
 
+mod companions;
 mod exits;
 mod frames;
 mod imports;
@@ -48,10 +50,11 @@ mod tls;
 mod unload;
 
 use std::ffi::{CStr, c_void};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
 
+use self::companions::Companions;
 use self::ledger::Ledger;
 use self::object::Object;
 use self::routines::Finalizers;
@@ -68,6 +71,8 @@ static LOADER: Mutex<()> = Mutex::new(());
 pub(super) struct Prepared {
     pub(super) facts: HinderingFacts,
     routines: Routines,
+    /// What has to be opened first.
+    companions: Vec<PathBuf>,
 }
 
 /// Checks a private copy, takes its initializers and finalizers from the loader, and clears flags as
@@ -94,6 +99,7 @@ pub(super) fn prepare(
         Ok(Prepared {
             facts: image.facts().clone(),
             routines,
+            companions: companions::find(original, image.search_path(), &image.facts().needed),
         })
     };
     change().map_err(|source| OpenError::Staging {
@@ -124,13 +130,22 @@ impl Loaded {
     /// The caller vouches for the code in the library and in what it needs, and `prepared` is about
     /// this file.
     pub(super) unsafe fn load(path: &Path, prepared: Prepared) -> Result<Self, String> {
-        let Prepared { facts, routines } = prepared;
+        let Prepared {
+            facts,
+            routines,
+            companions,
+        } = prepared;
         let loader = lock(&LOADER);
         let actions = Actions::current();
         let before = object::loaded();
         ledger::close_all_but(&before);
+        // SAFETY: the caller vouches for the code in what the library needs.
+        let companions = unsafe { Companions::open(&companions) }?;
         // SAFETY: the caller vouches for the code.
-        let handle = unsafe { Handle::open(path) }?;
+        let handle = unsafe { Handle::open(path) };
+        // SAFETY: nothing was used of them yet, and the library holds those that it needs.
+        unsafe { companions.close() };
+        let handle = handle?;
         let Some(main) = Object::of_handle(&handle) else {
             // SAFETY: nothing of the library has run.
             unsafe { handle.close() }?;

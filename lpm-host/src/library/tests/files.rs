@@ -175,31 +175,50 @@ fn missing_dependency() {
     assert!(message.contains("libgone.so"), "{message}");
 }
 
-/// A library may bring libraries of its own, which go with it.
+/// A library may bring libraries of its own, from a fixed place or from beside it, which go with it.
+fn brings_a_library(search_path: &str) {
+    let needed = Fixture::c(
+        r#"
+        #include <pthread.h>
+        static pthread_key_t key;
+        static void destroy(void *value) { (void)value; }
+        int seven(void) { pthread_key_create(&key, destroy); pthread_setspecific(key, &key); return 7; }
+        "#,
+        &["-Wl,-soname,libprivate.so"],
+    );
+    fs::rename(&needed.path, needed.directory().join("libprivate.so")).expect("a new name");
+    let directory = needed.directory().to_str().expect("a plain path");
+    let search_path = search_path.replace("DIRECTORY", directory);
+    let options = [
+        format!("-L{directory}"),
+        format!("-Wl,-rpath,{search_path}"),
+    ];
+    let source = "int seven(void); int run(void) { return seven(); }";
+    let fixture = Fixture::c(source, &[&options[0], &options[1], "-lprivate"]);
+    if search_path.contains("ORIGIN") {
+        let beside = fixture.directory().join("libprivate.so");
+        fs::copy(needed.directory().join("libprivate.so"), beside).expect("a copy");
+    }
+    let (first, second) = (fixture.open(), fixture.open());
+    assert_eq!(call(&first, "run") + call(&second, "run"), 14);
+    assert_eq!(unload(first), UnloadOutcome::Unmapped);
+    assert!(is_mapped("libprivate.so"));
+    assert_eq!(call(&second, "run"), 7);
+    assert_eq!(unload(second), UnloadOutcome::Unmapped);
+    assert!(!is_mapped("libprivate.so"));
+}
+
 #[test]
 fn private_dependency() {
     in_own_process("files::private_dependency", || {
-        let needed = Fixture::c(
-            r#"
-            #include <pthread.h>
-            static pthread_key_t key;
-            static void destroy(void *value) { (void)value; }
-            int seven(void) { pthread_key_create(&key, destroy); pthread_setspecific(key, &key); return 7; }
-            "#,
-            &["-Wl,-soname,libprivate.so"],
-        );
-        fs::rename(&needed.path, needed.directory().join("libprivate.so")).expect("a new name");
-        let directory = needed.directory().to_str().expect("a plain path");
-        let search = [format!("-L{directory}"), format!("-Wl,-rpath,{directory}")];
-        let source = "int seven(void); int run(void) { return seven(); }";
-        let fixture = Fixture::c(source, &[&search[0], &search[1], "-lprivate"]);
-        let (first, second) = (fixture.open(), fixture.open());
-        assert_eq!(call(&first, "run") + call(&second, "run"), 14);
-        assert_eq!(unload(first), UnloadOutcome::Unmapped);
-        assert!(is_mapped("libprivate.so"));
-        assert_eq!(call(&second, "run"), 7);
-        assert_eq!(unload(second), UnloadOutcome::Unmapped);
-        assert!(!is_mapped("libprivate.so"));
+        brings_a_library("DIRECTORY")
+    });
+}
+
+#[test]
+fn private_dependency_beside_the_library() {
+    in_own_process("files::private_dependency_beside_the_library", || {
+        brings_a_library("$ORIGIN")
     });
 }
 
