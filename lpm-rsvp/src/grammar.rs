@@ -5,7 +5,7 @@ use crate::error::{ErrorKind, ParseError};
 use crate::header::MessageType;
 use crate::intserv::AdSpec;
 use crate::message::Message;
-use crate::object::RawObject;
+use crate::object::{Object, RawObject};
 use crate::objects::{
     Challenge, DClass, DsbmTimerIntervals, ErrorSpec, FilterSpec, Integrity, L2Address, MessageId,
     MessageIdAck, MessageIdList, NonResvSendLimit, ResvConfirm, ResvStyle, RsvpHop, SbmAddress,
@@ -36,7 +36,11 @@ pub(crate) fn check(message: Message<'_>, strictness: Strictness) -> Result<(), 
     let mut last_rank = 0;
     let mut flows: Option<FlowList> = None;
     for (position, object) in message.objects().enumerate() {
-        check_object(&object, strictness)?;
+        if let class::FILTER_SPEC | class::SENDER_TEMPLATE = object.class {
+            check_sender(object, session)?;
+        } else {
+            check_object(object, strictness)?;
+        }
         if object.class == class::NULL || object.class > class::RESV_CONFIRM {
             continue;
         }
@@ -57,8 +61,8 @@ pub(crate) fn check(message: Message<'_>, strictness: Strictness) -> Result<(), 
         }
         match (&mut flows, object.class) {
             (None, class::STYLE) => flows = Some(FlowList::new(object.read()?, &grammar)),
-            (Some(flows), class::FLOWSPEC) => flows.flow_spec(&object)?,
-            (Some(flows), class::FILTER_SPEC) => flows.filter(&object)?,
+            (Some(flows), class::FLOWSPEC) => flows.flow_spec(object)?,
+            (Some(flows), class::FILTER_SPEC) => flows.filter(object)?,
             (None, class::FLOWSPEC | class::FILTER_SPEC) => {
                 let expected = "STYLE comes before the flow descriptors";
                 return Err(object.fault(0, ErrorKind::Misplaced { expected }));
@@ -68,11 +72,6 @@ pub(crate) fn check(message: Message<'_>, strictness: Strictness) -> Result<(), 
                 return Err(object.fault(0, ErrorKind::Misplaced { expected }));
             }
             (None, _) => {}
-        }
-        if let (class::FILTER_SPEC | class::SENDER_TEMPLATE, Some(session)) =
-            (object.class, session)
-        {
-            check_sender(&object, session)?;
         }
         if strictness == Strictness::Strict {
             let rank = rank(object.class);
@@ -116,7 +115,7 @@ fn check_other(message: Message<'_>, strictness: Strictness) -> Result<(), Parse
         _ => return Ok(()),
     };
     for (position, object) in message.objects().enumerate() {
-        check_object(&object, strictness)?;
+        check_object(object, strictness)?;
         if object.class == class::INTEGRITY && position != 0 {
             let expected = "INTEGRITY follows the common header";
             return Err(object.fault(0, ErrorKind::Misplaced { expected }));
@@ -262,7 +261,7 @@ impl FlowList {
         }
     }
 
-    fn flow_spec(&mut self, object: &RawObject<'_>) -> Result<(), ParseError> {
+    fn flow_spec(&mut self, object: RawObject<'_>) -> Result<(), ParseError> {
         let fault = |expected| Err(object.fault(0, ErrorKind::FlowDescriptors { expected }));
         match self.style {
             ResvStyle::WildcardFilter if self.flow_specs > 0 => {
@@ -281,7 +280,7 @@ impl FlowList {
         Ok(())
     }
 
-    fn filter(&mut self, object: &RawObject<'_>) -> Result<(), ParseError> {
+    fn filter(&mut self, object: RawObject<'_>) -> Result<(), ParseError> {
         let fault = |expected| Err(object.fault(0, ErrorKind::FlowDescriptors { expected }));
         match self.style {
             ResvStyle::WildcardFilter => return fault("WF has no FILTER_SPEC"),
@@ -329,7 +328,7 @@ impl FlowList {
 
 /// Checks what one object says by itself. FLOWSPEC, ADSPEC and POLICY_DATA are opaque to RSVP
 /// (RFC 2205 §3.10), as is the content of SENDER_TSPEC.
-fn check_object(object: &RawObject<'_>, strictness: Strictness) -> Result<(), ParseError> {
+fn check_object(object: RawObject<'_>, strictness: Strictness) -> Result<(), ParseError> {
     let strict = strictness == Strictness::Strict;
     match object.class {
         class::SESSION => object.read::<Session>().map(drop),
@@ -344,7 +343,6 @@ fn check_object(object: &RawObject<'_>, strictness: Strictness) -> Result<(), Pa
             Ok(())
         }
         class::STYLE => object.read::<ResvStyle>().map(drop),
-        class::FILTER_SPEC | class::SENDER_TEMPLATE => object.read::<FilterSpec>().map(drop),
         class::RESV_CONFIRM => object.read::<ResvConfirm>().map(drop),
         class::INTEGRITY => object.read::<Integrity<'_>>().map(drop),
         class::SENDER_TSPEC if object.c_type != 2 => Err(object.unknown_c_type()),
@@ -384,10 +382,13 @@ fn check_object(object: &RawObject<'_>, strictness: Strictness) -> Result<(), Pa
     }
 }
 
-/// Checks that a sender goes with the session: address family, ports or GPI
-/// (RFC 2205 §3.2, RFC 2207 §4.1).
-fn check_sender(object: &RawObject<'_>, session: Session) -> Result<(), ParseError> {
-    let sender: FilterSpec = object.read()?;
+/// Checks a sender, and that it goes with the session: address family, ports or GPI
+/// (RFC 2205 §3.2, RFC 2207 §4.1). A session that cannot be read is a fault of its own.
+fn check_sender(object: RawObject<'_>, session: Option<Session>) -> Result<(), ParseError> {
+    let sender = FilterSpec::parse(object)?;
+    let Some(session) = session else {
+        return Ok(());
+    };
     let conflict = |expected| Err(object.fault(0, ErrorKind::Conflict { expected }));
     if sender.address().is_ipv4() != session.address().is_ipv4() {
         return conflict(if session.address().is_ipv4() {

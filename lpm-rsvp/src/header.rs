@@ -31,6 +31,7 @@ impl CommonHeader {
     ///
     /// # Errors
     /// [`ErrorKind::NoHeader`] when there are fewer.
+    #[inline]
     pub fn parse(bytes: &[u8]) -> Result<CommonHeader, ParseError> {
         let Some(&[first, message_type, sum1, sum2, send_ttl, _, len1, len2]) =
             bytes.first_chunk::<{ Self::LENGTH }>()

@@ -1,5 +1,7 @@
 //! Objects as they lie in a message: header and body, not yet interpreted.
 
+use core::net::{IpAddr, Ipv4Addr};
+
 use crate::error::{ErrorKind, ObjectId, ParseError};
 use crate::wire;
 
@@ -50,7 +52,7 @@ pub trait Object<'a>: Sized {
 
 impl<'a> RawObject<'a> {
     /// Class and C-Type.
-    pub const fn id(&self) -> ObjectId {
+    pub const fn id(self) -> ObjectId {
         ObjectId {
             class: self.class,
             c_type: self.c_type,
@@ -61,6 +63,7 @@ impl<'a> RawObject<'a> {
     ///
     /// # Errors
     /// Those of the type; [`ErrorKind::UnknownClass`] when it is of another class.
+    #[inline]
     pub fn read<T: Object<'a>>(self) -> Result<T, ParseError> {
         if T::CLASSES.contains(&self.class) {
             T::parse(self)
@@ -69,8 +72,27 @@ impl<'a> RawObject<'a> {
         }
     }
 
+    /// The layout that SESSION, RSVP_HOP, ERROR_SPEC, FILTER_SPEC and SENDER_TEMPLATE share:
+    /// an address, then 4 bytes.
+    #[inline]
+    pub(crate) fn address_and_word(self, ipv6: bool) -> Result<(IpAddr, [u8; 4]), ParseError> {
+        if ipv6 {
+            if let Ok(body) = <&[u8; 20]>::try_from(self.body) {
+                if let (Some(address), Some(word)) = (wire::ipv6(body, 0), body.last_chunk()) {
+                    return Ok((address, *word));
+                }
+            }
+            return Err(self.body_length("20"));
+        }
+        match <[u8; 8]>::try_from(self.body) {
+            Ok([a, b, c, d, word @ ..]) => Ok((IpAddr::V4(Ipv4Addr::new(a, b, c, d)), word)),
+            Err(_) => Err(self.body_length("8")),
+        }
+    }
+
     /// A fault of this object, `at` bytes after the start of its header.
-    pub(crate) fn fault(&self, at: usize, kind: ErrorKind) -> ParseError {
+    #[cold]
+    pub(crate) fn fault(self, at: usize, kind: ErrorKind) -> ParseError {
         ParseError {
             offset: self.offset.saturating_add(wire::clamp(at)),
             object: Some(self.id()),
@@ -78,18 +100,21 @@ impl<'a> RawObject<'a> {
         }
     }
 
-    pub(crate) fn unknown_c_type(&self) -> ParseError {
+    #[cold]
+    pub(crate) fn unknown_c_type(self) -> ParseError {
         self.fault(3, ErrorKind::UnknownCType)
     }
 
-    pub(crate) fn body_length(&self, expected: &'static str) -> ParseError {
+    #[cold]
+    pub(crate) fn body_length(self, expected: &'static str) -> ParseError {
         let found = wire::clamp(self.body.len());
         self.fault(0, ErrorKind::BodyLength { expected, found })
     }
 
     /// A field with a wrong value, `at` bytes after the start of the body.
+    #[cold]
     pub(crate) fn value(
-        &self,
+        self,
         at: usize,
         field: &'static str,
         expected: &'static str,
@@ -131,39 +156,40 @@ impl<'a> Iterator for ObjectWalk<'a> {
             return None;
         }
         let offset = self.offset;
-        let Some(&[len1, len2, class, c_type]) = self.rest.first_chunk::<HEADER>() else {
-            let left = wire::clamp(self.rest.len());
-            self.rest = &[];
-            let kind = ErrorKind::ObjectLength { found: 0, left };
-            return Some(Err(ParseError::message(offset, kind)));
+        if let Some(&[len1, len2, class, c_type]) = self.rest.first_chunk::<HEADER>() {
+            let length = u16::from_be_bytes([len1, len2]);
+            if let Some((object, rest)) = self.rest.split_at_checked(usize::from(length)) {
+                if let (Some(body), 0) = (object.get(HEADER..), length % 4) {
+                    self.rest = rest;
+                    self.offset = offset.wrapping_add(length);
+                    return Some(Ok(RawObject {
+                        offset,
+                        class,
+                        c_type,
+                        body,
+                    }));
+                }
+            }
+        }
+        Some(Err(self.stop()))
+    }
+}
+
+impl ObjectWalk<'_> {
+    /// The fault of the object that begins here; nothing follows it.
+    #[cold]
+    fn stop(&mut self) -> ParseError {
+        let left = wire::clamp(self.rest.len());
+        let found = wire::u16(self.rest, 0).unwrap_or_default();
+        let object = match (wire::u8(self.rest, 2), wire::u8(self.rest, 3)) {
+            (Some(class), Some(c_type)) => Some(ObjectId { class, c_type }),
+            _ => None,
         };
-        let length = u16::from_be_bytes([len1, len2]);
-        let split = self.rest.split_at_checked(usize::from(length));
-        match split {
-            Some((object, rest)) if length % 4 == 0 && object.len() >= HEADER => {
-                self.rest = rest;
-                self.offset = offset.wrapping_add(length);
-                let body = object.get(HEADER..).unwrap_or_default();
-                Some(Ok(RawObject {
-                    offset,
-                    class,
-                    c_type,
-                    body,
-                }))
-            }
-            _ => {
-                let left = wire::clamp(self.rest.len());
-                self.rest = &[];
-                let kind = ErrorKind::ObjectLength {
-                    found: length,
-                    left,
-                };
-                Some(Err(ParseError {
-                    offset,
-                    object: Some(ObjectId { class, c_type }),
-                    kind,
-                }))
-            }
+        self.rest = &[];
+        ParseError {
+            offset: self.offset,
+            object,
+            kind: ErrorKind::ObjectLength { found, left },
         }
     }
 }

@@ -7,6 +7,7 @@ use super::number;
 use crate::class;
 use crate::error::ParseError;
 use crate::object::{Object, RawObject};
+use crate::wire;
 
 /// A token bucket with a peak rate: traffic in any interval of T seconds is at most
 /// `min(bucket + rate · T, max_packet + peak_rate · T)` bytes.
@@ -50,6 +51,7 @@ impl Tspec {
     }
 
     /// Whether the values are ones that may be sent: see the fields, and m ≤ M.
+    #[inline]
     pub fn is_legal(&self) -> bool {
         let number = |value: f32| !value.is_nan() && value.is_sign_positive();
         number(self.rate)
@@ -74,6 +76,52 @@ impl<'a> Object<'a> for Tspec {
 
 /// The first token bucket in any service block of the object.
 pub(super) fn token_bucket(object: RawObject<'_>) -> Result<Tspec, ParseError> {
+    match usual(object.body) {
+        Some(tspec) => Ok(tspec),
+        None => search(object),
+    }
+}
+
+/// The token bucket where all known senders put it, first in the first and only block; `None`
+/// for any other layout and for illegal values.
+#[inline]
+fn usual(body: &[u8]) -> Option<Tspec> {
+    let (head, rest) = body.split_first_chunk::<12>()?;
+    let [
+        0,
+        _,
+        words1,
+        words2,
+        _,
+        _,
+        block1,
+        block2,
+        number::TOKEN_BUCKET_TSPEC,
+        _,
+        0,
+        5,
+    ] = *head
+    else {
+        return None;
+    };
+    let words = usize::from(u16::from_be_bytes([words1, words2]));
+    let block = usize::from(u16::from_be_bytes([block1, block2]));
+    let whole = body.len().checked_sub(4)? == words.checked_mul(4)?;
+    if !whole || block.checked_add(1)? != words {
+        return None;
+    }
+    let tspec = Tspec {
+        rate: wire::f32(rest, 0)?,
+        bucket: wire::f32(rest, 4)?,
+        peak_rate: wire::f32(rest, 8)?,
+        min_policed: wire::u32(rest, 12)?,
+        max_packet: wire::u32(rest, 16)?,
+    };
+    tspec.is_legal().then_some(tspec)
+}
+
+#[cold]
+fn search(object: RawObject<'_>) -> Result<Tspec, ParseError> {
     for block in ServiceBlocks::new(object) {
         for parameter in block?.parameters() {
             let parameter = parameter?;

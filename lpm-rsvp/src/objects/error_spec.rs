@@ -6,7 +6,6 @@ use core::net::IpAddr;
 use crate::class;
 use crate::error::ParseError;
 use crate::object::{Object, RawObject};
-use crate::wire;
 
 /// An error as nodes report it in PathErr and ResvErr, or the confirmation in ResvConf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,25 +31,18 @@ impl<'a> Object<'a> for ErrorSpec {
     const CLASSES: &'static [u8] = &[class::ERROR_SPEC];
 
     fn parse(object: RawObject<'a>) -> Result<ErrorSpec, ParseError> {
-        let body = object.body;
-        let (node, rest, length) = match object.c_type {
-            1 => (wire::ipv4(body, 0), wire::array::<4>(body, 4), 8),
-            2 => (wire::ipv6(body, 0), wire::array::<4>(body, 16), 20),
+        let ipv6 = match object.c_type {
+            1 => false,
+            2 => true,
             _ => return Err(object.unknown_c_type()),
         };
-        match (node, rest) {
-            (Some(node), Some([flags, code, value1, value2])) if body.len() == length => {
-                let value = u16::from_be_bytes([value1, value2]);
-                Ok(ErrorSpec {
-                    node,
-                    flags,
-                    code,
-                    value,
-                })
-            }
-            _ if length == 8 => Err(object.body_length("8")),
-            _ => Err(object.body_length("20")),
-        }
+        let (node, [flags, code, value1, value2]) = object.address_and_word(ipv6)?;
+        Ok(ErrorSpec {
+            node,
+            flags,
+            code,
+            value: u16::from_be_bytes([value1, value2]),
+        })
     }
 }
 

@@ -6,7 +6,6 @@ use core::net::IpAddr;
 use crate::class;
 use crate::error::ParseError;
 use crate::object::{Object, RawObject};
-use crate::wire;
 
 /// One sender of a session. The classes FILTER_SPEC and SENDER_TEMPLATE share this type, as
 /// they share their layout.
@@ -78,19 +77,14 @@ impl FilterSpec {
 impl<'a> Object<'a> for FilterSpec {
     const CLASSES: &'static [u8] = &[class::FILTER_SPEC, class::SENDER_TEMPLATE];
 
+    #[inline]
     fn parse(object: RawObject<'a>) -> Result<FilterSpec, ParseError> {
-        let body = object.body;
-        let (address, last, length) = match object.c_type {
-            1 | 4 => (wire::ipv4(body, 0), wire::array::<4>(body, 4), 8),
-            2 | 3 | 5 => (wire::ipv6(body, 0), wire::array::<4>(body, 16), 20),
+        let ipv6 = match object.c_type {
+            1 | 4 => false,
+            2 | 3 | 5 => true,
             _ => return Err(object.unknown_c_type()),
         };
-        let (Some(address), Some(last)) = (address, last) else {
-            return Err(object.body_length(if length == 8 { "8" } else { "20" }));
-        };
-        if body.len() != length {
-            return Err(object.body_length(if length == 8 { "8" } else { "20" }));
-        }
+        let (address, last) = object.address_and_word(ipv6)?;
         let word = u32::from_be_bytes(last);
         let [_, _, port1, port2] = last;
         let selector = match object.c_type {

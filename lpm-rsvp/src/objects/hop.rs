@@ -6,7 +6,6 @@ use core::net::IpAddr;
 use crate::class;
 use crate::error::ParseError;
 use crate::object::{Object, RawObject};
-use crate::wire;
 
 /// Address of a node's interface, with that node's handle for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,20 +21,16 @@ impl<'a> Object<'a> for RsvpHop {
     const CLASSES: &'static [u8] = &[class::RSVP_HOP];
 
     fn parse(object: RawObject<'a>) -> Result<RsvpHop, ParseError> {
-        let body = object.body;
-        let (address, handle, length) = match object.c_type {
-            1 => (wire::ipv4(body, 0), wire::u32(body, 4), 8),
-            2 => (wire::ipv6(body, 0), wire::u32(body, 16), 20),
+        let ipv6 = match object.c_type {
+            1 => false,
+            2 => true,
             _ => return Err(object.unknown_c_type()),
         };
-        match (address, handle) {
-            (Some(address), Some(logical_interface)) if body.len() == length => Ok(RsvpHop {
-                address,
-                logical_interface,
-            }),
-            _ if length == 8 => Err(object.body_length("8")),
-            _ => Err(object.body_length("20")),
-        }
+        let (address, handle) = object.address_and_word(ipv6)?;
+        Ok(RsvpHop {
+            address,
+            logical_interface: u32::from_be_bytes(handle),
+        })
     }
 }
 

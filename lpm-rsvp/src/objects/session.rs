@@ -6,7 +6,6 @@ use core::net::IpAddr;
 use crate::class;
 use crate::error::ParseError;
 use crate::object::{Object, RawObject};
-use crate::wire;
 
 /// The destination that reservations are made for.
 ///
@@ -93,20 +92,15 @@ impl SessionPort {
 impl<'a> Object<'a> for Session {
     const CLASSES: &'static [u8] = &[class::SESSION];
 
+    #[inline]
     fn parse(object: RawObject<'a>) -> Result<Session, ParseError> {
-        let body = object.body;
-        let (address, at) = match object.c_type {
-            1 | 3 if body.len() == 8 => (wire::ipv4(body, 0), 4),
-            2 | 4 if body.len() == 20 => (wire::ipv6(body, 0), 16),
-            1 | 3 => return Err(object.body_length("8")),
-            2 | 4 => return Err(object.body_length("20")),
+        let ipv6 = match object.c_type {
+            1 | 3 => false,
+            2 | 4 => true,
             _ => return Err(object.unknown_c_type()),
         };
-        let (Some(address), Some([protocol, flags, port1, port2])) =
-            (address, wire::array::<4>(body, at))
-        else {
-            return Err(object.body_length("8 or 20"));
-        };
+        let (address, [protocol, flags, port1, port2]) = object.address_and_word(ipv6)?;
+        let at = if ipv6 { 16 } else { 4 };
         let port = u16::from_be_bytes([port1, port2]);
         if address.is_unspecified() {
             return Err(object.value(0, "DestAddress", "an address", 0_u32));
