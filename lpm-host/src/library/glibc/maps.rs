@@ -60,3 +60,42 @@ impl Mapping {
         self.identity == other.identity && self.file == other.file
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_gone() {
+        let line =
+            "7f00-8f00 r-xp 00001000 fe:01 42                         /tmp/my lib.so (deleted)";
+        let mapping = Mapping::parse(line).expect("a line of the kernel");
+        assert_eq!(mapping.range, 0x7f00..0x8f00);
+        assert_eq!(mapping.file, "/tmp/my lib.so (deleted)");
+        assert!(mapping.is_of_a_file());
+    }
+
+    #[test]
+    fn memory_without_a_file() {
+        let mapping =
+            Mapping::parse("0-1000 rw-p 00000000 00:00 0 ").expect("a line of the kernel");
+        assert!(!mapping.is_of_a_file());
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_is_read_or_refused(line in ".*") {
+            let _ = Mapping::parse(&line);
+        }
+
+        #[test]
+        fn what_the_kernel_prints_is_read(start: usize, end: usize, file in "(/[a-z ]{1,9}){0,3}") {
+            let line = format!("{start:x}-{end:x} r--p 00000000 00:00 7    {file}");
+            let mapping = Mapping::parse(&line).expect("a line of the kernel");
+            prop_assert_eq!(mapping.range, start..end);
+            prop_assert_eq!(mapping.file, file);
+        }
+    }
+}

@@ -3,11 +3,12 @@
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::UnloadOutcome;
+use super::super::{Library, UnloadOutcome};
 use super::fixture::{Fixture, call, function, in_own_process, unload};
 
 /// A library that leaves a destructor and a key with each thread.
@@ -97,6 +98,44 @@ impl Caller {
         self.functions.send(function).expect("the caller waits");
         self.results.recv().expect("the caller answers")
     }
+}
+
+/// Threads call the library up to the moment before it goes, and go on calling the next; others called it
+/// once and wait. It always goes, and nothing of it is run into afterwards.
+#[test]
+fn unloaded_among_busy_threads() {
+    in_own_process("cycles::unloaded_among_busy_threads", || {
+        const CYCLES: u32 = 300;
+        let fixture = Fixture::rust(TOUCHING);
+        let current: Arc<RwLock<Option<Library>>> = Arc::default();
+        let calls = Arc::new(AtomicU64::new(0));
+        for _ in 0..3 {
+            let (current, calls) = (Arc::clone(&current), Arc::clone(&calls));
+            thread::spawn(move || {
+                loop {
+                    if let Some(library) = current.read().expect("nobody panics").as_ref() {
+                        call(library, "run");
+                        calls.fetch_add(1, Ordering::Relaxed);
+                    }
+                    thread::yield_now();
+                }
+            });
+        }
+        let idle: Vec<_> = (0..2).map(|_| Caller::start()).collect();
+        for _ in 0..CYCLES {
+            let library = fixture.open();
+            for caller in &idle {
+                caller.call(function(&library, "run"));
+            }
+            let before = calls.load(Ordering::Relaxed);
+            *current.write().expect("nobody panics") = Some(library);
+            while calls.load(Ordering::Relaxed) < before + 3 {
+                thread::yield_now();
+            }
+            let library = current.write().expect("nobody panics").take();
+            assert_eq!(library.map(unload), Some(UnloadOutcome::Unmapped));
+        }
+    });
 }
 
 /// Prints what a cycle costs next to bare `dlopen` and `dlclose`; nothing depends on the times.
