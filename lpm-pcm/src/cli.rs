@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use anstream::ColorChoice;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use crate::commands::replay;
 
@@ -31,9 +30,9 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 
-    /// Colours: `auto` has them on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: Color,
+    /// Colours.
+    #[command(flatten)]
+    pub color: colorchoice_clap::Color,
 }
 
 /// What `pcm` can do.
@@ -41,29 +40,8 @@ pub struct Cli {
 #[non_exhaustive]
 pub enum Command {
     /// Decide the RSVP messages of captures
+    #[command(long_about = replay::LONG_ABOUT, after_help = EXIT_STATUS)]
     Replay(replay::Args),
-}
-
-/// When to use colours.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-impl Color {
-    fn write_global(self) {
-        match self {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        }
-        .write_global();
-    }
 }
 
 const EXIT_STATUS: &str = "\

@@ -23,7 +23,6 @@ use source::{Source, SourceItem};
 
 /// Decide the RSVP messages of captures.
 #[derive(Debug, clap::Args)]
-#[command(long_about = LONG_ABOUT)]
 pub struct Args {
     /// Capture files, pcap or pcapng, read one after the other; `-` reads standard input
     #[arg(required = true, value_name = "CAPTURE")]
@@ -38,7 +37,8 @@ pub struct Args {
     pub format: Format,
 }
 
-const LONG_ABOUT: &str = "\
+/// What `pcm replay --help` says.
+pub(crate) const LONG_ABOUT: &str = "\
 Decide the RSVP messages of captures.
 
 Loads and initializes the LPMs, asks them about each RSVP message in the captures (IP protocol 46, \
@@ -46,6 +46,9 @@ and UDP to port 1698 or 1699), then deinitializes the LPMs as when the node stop
 Designated SBM, unloads their libraries, and checks that they are gone.
 
 A malformed message is reported and does not end the run.";
+
+/// How much output is collected before it is written, in bytes.
+const BUFFER: usize = 64 << 10;
 
 /// How to print what is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -144,9 +147,9 @@ fn decide_all(
 
 fn reporter(format: Format, progress: &Progress) -> Reporter {
     match format {
-        Format::Json => Reporter::new(Json::new(BufWriter::new(io::stdout()))),
+        Format::Json => Reporter::new(Json::new(BufWriter::with_capacity(BUFFER, io::stdout()))),
         Format::Table => {
-            let out = BufWriter::new(AutoStream::auto(io::stdout()));
+            let out = BufWriter::with_capacity(BUFFER, AutoStream::auto(io::stdout()));
             let log = progress.beside(AutoStream::auto(io::stderr()));
             Reporter::new(Table::new(out, log))
         }
