@@ -48,10 +48,9 @@ impl<'a> Object<'a> for ErrorSpec {
 
 impl fmt::Display for ErrorSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "code {} value {} from {}",
-            self.code, self.value, self.node
-        )
+        let ErrorSpec {
+            node, code, value, ..
+        } = self;
+        write!(f, "{} ({code}/{value}) at {node}", self.reason())
     }
 }
