@@ -361,10 +361,31 @@ fn built_messages() {
     std::fs::remove_file(&path).unwrap();
     let Some(rows) = rows else { return };
     assert!(compare("built", &messages, &rows) > 10_000);
-    for (message, row) in messages.iter().zip(&rows) {
+    let mut index = ObjectIndex::new();
+    let (mut silent, mut unknown) = (0, 0);
+    for (bytes, row) in messages.iter().zip(&rows) {
+        let message = Message::parse(bytes, &mut index).unwrap();
         let complaints = row.get(FIELDS.len()).map_or(&[][..], Vec::as_slice);
-        assert!(complaints.is_empty(), "{complaints:?}: {message:02x?}");
+        // RFC 2207 and flow labels are unknown to tshark.
+        if complaints.iter().all(|text| text.starts_with("Unknown ")) && !complaints.is_empty() {
+            assert!(!is_plain(&message), "{complaints:?}: {message}");
+            unknown += 1;
+        } else {
+            assert!(complaints.is_empty(), "{complaints:?}: {message}");
+            silent += 1;
+        }
     }
+    println!("built: no complaint about {silent}, {unknown} with C-Types tshark does not know");
+    assert!(silent >= 100);
+}
+
+/// Whether the message has ports everywhere, neither GPI nor flow labels.
+fn is_plain(message: &Message<'_>) -> bool {
+    matches!(message.session().unwrap().port(), SessionPort::Port(_))
+        && message
+            .flow_descriptors()
+            .flat_map(|flow| flow.filters())
+            .all(|sender| sender.port().is_some())
 }
 
 /// A capture of raw IP datagrams.
