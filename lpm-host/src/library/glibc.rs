@@ -31,7 +31,9 @@
 //!
 //! - Callbacks that the library gave to other libraries or to the host, objects it made, coroutines it
 //!   suspended: the caller vouches that none is used any more.
-//! - Functions that it found with `dlsym` instead of importing them.
+//! - Functions that it found with `dlsym` instead of importing them, threads started with C11's
+//!   `thrd_create`, timers that call a function on a thread (`SIGEV_THREAD`). The threads are seen when
+//!   their stacks are looked at, unless they have not yet begun to run the library's code.
 //! - Initializers of private dependencies, which run before their imports are redirected.
 
 mod companions;

@@ -42,6 +42,12 @@ pub enum PinReason {
     /// A thread that the library started has not ended.
     ThreadRunning(ThreadLabel),
 
+    /// The library has asked for threads that have not got as far as running its code.
+    ThreadsStarting {
+        /// How many.
+        count: usize,
+    },
+
     /// A thread has a function of the library on its stack.
     CodeOnStack(ThreadLabel),
 
@@ -144,6 +150,9 @@ impl fmt::Display for PinReason {
         match self {
             Self::ThreadRunning(thread) => {
                 write!(f, "{thread}, started by the library, is still running")
+            }
+            Self::ThreadsStarting { count } => {
+                write!(f, "{count} threads of the library are about to start")
             }
             Self::CodeOnStack(thread) => write!(f, "{thread} is inside a function of the library"),
             Self::StackUnknown(thread) => {

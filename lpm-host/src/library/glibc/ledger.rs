@@ -43,13 +43,13 @@ impl Ledger {
         change(&mut lock(&self.entries))
     }
 
-    /// Gives up one library's use; whether it was the last.
-    pub(super) fn leave(&self) -> bool {
-        self.users.fetch_sub(1, Ordering::AcqRel) == 1
+    /// Notes that a library that needs the object is gone.
+    pub(super) fn leave(&self) {
+        self.users.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Takes back [`leave`](Self::leave).
-    pub(super) fn stay(&self) {
+    /// Notes that another opened library needs the object.
+    fn join(&self) {
         self.users.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -124,7 +124,7 @@ pub(super) fn open(main: &Object, before: &[Object]) -> (Vec<Arc<Ledger>>, Vec<P
             );
             ledger
         });
-        ledger.stay();
+        ledger.join();
         ledgers.push(ledger);
     }
     (ledgers, obstacles)

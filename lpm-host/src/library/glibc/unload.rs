@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::os::Handle;
-use super::super::{PinReason, ThreadLabel, UnloadOutcome, lock};
+use super::super::{PinReason, UnloadOutcome, lock};
 use super::ledger::{self, Ledger};
 use super::maps::{self, Mapping};
 use super::object::Object;
@@ -135,11 +135,10 @@ fn unrest(ledger: &Ledger) -> Vec<PinReason> {
         for thread in entries.threads.alive() {
             reasons.push(PinReason::ThreadRunning(thread.label()));
         }
-        for _ in 0..entries.threads.starting() {
-            reasons.push(PinReason::ThreadRunning(ThreadLabel {
-                id: 0,
-                name: String::new(),
-            }));
+        if entries.threads.starting() > 0 {
+            reasons.push(PinReason::ThreadsStarting {
+                count: entries.threads.starting(),
+            });
         }
         for &thread in &entries.destructors_running {
             reasons.push(PinReason::DestructorRunning(threads::label(thread)));
@@ -180,24 +179,19 @@ fn verify(
     staying: &[Arc<Ledger>],
     mapped: Option<Mapped>,
 ) -> UnloadOutcome {
-    for ledger in leaving.iter().chain(staying) {
-        ledger.leave();
-    }
     let Some((library, dependencies)) = leaving.split_first() else {
-        // The library itself has no other user.
-        return UnloadOutcome::Pinned {
-            reasons: vec![PinReason::StillLoaded],
-        };
+        // Never so: the library itself has no other user.
+        return still_loaded();
     };
     if library.object.is_loaded() {
         // Once whatever keeps it lets go, any unrelated `dlclose` could unmap it, with no check
         // at all. So it is taken again, and never given back.
         let taken = Handle::open_again(&library.object.path);
         tracing::debug!(again = taken.is_some(), "the loader kept a library");
-        library.stay();
-        return UnloadOutcome::Pinned {
-            reasons: vec![PinReason::StillLoaded],
-        };
+        return still_loaded();
+    }
+    for ledger in leaving.iter().chain(staying) {
+        ledger.leave();
     }
     ledger::close(library);
     for dependency in dependencies {
@@ -211,5 +205,11 @@ fn verify(
         Some(file) => UnloadOutcome::Pinned {
             reasons: vec![PinReason::StillMapped { file }],
         },
+    }
+}
+
+fn still_loaded() -> UnloadOutcome {
+    UnloadOutcome::Pinned {
+        reasons: vec![PinReason::StillLoaded],
     }
 }
