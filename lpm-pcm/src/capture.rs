@@ -48,7 +48,7 @@ pub struct CapturedMessage {
     /// IP destination address.
     pub destination: IpAddr,
     /// The message in network order: the payload of the IP datagram or of the UDP encapsulation
-    /// (RFC 2205, appendix C).
+    /// (RFC 2205, appendix C); at most 65536 bytes, which is one too many.
     pub bytes: Vec<u8>,
     /// How many bytes more were sent, at least, than the capture kept: 0 for a whole message.
     pub missing: usize,

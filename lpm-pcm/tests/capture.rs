@@ -128,6 +128,14 @@ fn link_layers() {
 }
 
 #[test]
+fn a_payload_longer_than_any_message_is_not_kept_whole() {
+    // A payload length of 0: a jumbogram, as long as the frame.
+    let mut packet = ipv6(RSVP, &[]);
+    packet.resize(1 << 20, 1);
+    assert_eq!(message(Pcap::new(RAW).file(&[packet])).bytes.len(), 65536);
+}
+
+#[test]
 fn ethernet_padding_is_no_part_of_the_message() {
     let mut frame = ethernet(EtherType::IPV4, &ipv4(RSVP, PAYLOAD));
     frame.extend([0; 20]);

@@ -20,6 +20,10 @@ const RSVP: IpNumber = IpNumber(46);
 /// The UDP encapsulation of RSVP (RFC 2205, appendix C): Pu and Pu'.
 const UDP_PORTS: [u16; 2] = [1698, 1699];
 
+/// How much of a payload is kept, in bytes: one more than an RSVP Length can say, so that a payload
+/// that is too long is seen to be.
+const MAX_MESSAGE: usize = 1 << 16;
+
 /// Finds RSVP messages in frames.
 #[derive(Default)]
 pub(super) struct Extractor {
@@ -207,7 +211,7 @@ impl<'a> Payload<'a> {
 fn rsvp_in(protocol: IpNumber, bytes: &[u8], missing: usize) -> Option<Rsvp> {
     match protocol {
         RSVP => Some(Rsvp {
-            bytes: bytes.to_vec(),
+            bytes: bytes[..bytes.len().min(MAX_MESSAGE)].to_vec(),
             missing,
         }),
         IpNumber::UDP => {
