@@ -1,0 +1,113 @@
+//! The hazards of unloading on Windows: what is unmapped, and which threads keep a library.
+//!
+//! Each test runs in a process of its own, loads the fixture of its name, has long-lived threads ask it,
+//! unloads it, and ends the threads.
+#![forbid(unsafe_code)]
+#![cfg(windows)]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use lpm_host::{Pcm, PinReason, UnloadOutcome};
+use lpm_tests::callers::Callers;
+use lpm_tests::fixture;
+use lpm_tests::messages::{admit, path};
+use lpm_tests::process::in_own_process;
+
+/// One life of an LPM: loaded from a copy in this folder, asked by all callers and by this thread, unloaded.
+fn live(name: &str, callers: &Callers, staging: &Path) -> UnloadOutcome {
+    let pcm = Pcm::builder().lpm(fixture(name)).staging_dir(staging);
+    let pcm = Arc::new(pcm.build().expect("builds"));
+    pcm.become_dsbm().expect("starts");
+    callers.ask(&pcm);
+    admit(&pcm, &path(4000)).expect("in charge");
+    let teardown = pcm.demote().expect("in charge");
+    assert_eq!(teardown.libraries.len(), 1);
+    teardown.libraries[0].outcome.clone()
+}
+
+/// How many private copies there are. Windows does not remove a file that is mapped, so one that is gone
+/// was unmapped, whatever the loader says.
+fn copies(staging: &Path) -> usize {
+    fs::read_dir(staging).expect("the staging folder").count()
+}
+
+/// Loads and unloads the fixture several times; each time it has to be unmapped.
+fn unmaps(name: &str) {
+    let staging = tempfile::tempdir().expect("a folder");
+    let callers = Callers::start(3);
+    for _ in 0..3 {
+        let outcome = live(name, &callers, staging.path());
+        assert_eq!(outcome, UnloadOutcome::Unmapped);
+        assert_eq!(copies(staging.path()), 0);
+    }
+    callers.end();
+}
+
+/// Loads and unloads the fixture, which has to stay; returns the names of the threads that keep it, sorted.
+/// There must be no other reason.
+fn running(name: &str) -> Vec<String> {
+    let staging = tempfile::tempdir().expect("a folder");
+    let callers = Callers::start(3);
+    let UnloadOutcome::Pinned { reasons } = live(name, &callers, staging.path()) else {
+        panic!("the library was unmapped")
+    };
+    assert_eq!(copies(staging.path()), 1);
+    callers.end();
+    let mut names: Vec<_> = reasons
+        .into_iter()
+        .map(|reason| match reason {
+            PinReason::ThreadRunning(thread) => {
+                assert_ne!(thread.id, 0);
+                thread.name
+            }
+            other => panic!("{other}"),
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+macro_rules! unmapped {
+    ($($test:ident: $fixture:literal,)*) => {$(
+        #[test]
+        fn $test() {
+            in_own_process(stringify!($test), || unmaps($fixture));
+        }
+    )*};
+}
+
+macro_rules! threads_run {
+    ($($test:ident: $fixture:literal leaves $threads:expr,)*) => {$(
+        #[test]
+        fn $test() {
+            in_own_process(stringify!($test), || assert_eq!(running($fixture), $threads));
+        }
+    )*};
+}
+
+unmapped! {
+    thread_local_lazy: "thread-local-lazy",
+    thread_local_const: "thread-local-const",
+    thread_current: "thread-current",
+    channels: "channels",
+    random_numbers: "random-numbers",
+    parking_lot: "parking-lot",
+    local_time: "local-time",
+    threads_joined: "threads-joined",
+    threads_scoped: "threads-scoped",
+    thread_about_to_end: "thread-about-to-end",
+    tokio_shut_down: "tokio-shut-down",
+    rayon_pool_dropped: "rayon-pool-dropped",
+    panics_in_admit: "panics-in-admit",
+    panics_in_deinitialize: "panics-in-deinitialize",
+}
+
+threads_run! {
+    thread_sleeping: "thread-sleeping" leaves ["sleeper"],
+    thread_spinning: "thread-spinning" leaves ["spinner"],
+    thread_holding_lock: "thread-holding-lock" leaves ["lock-1", "lock-2"],
+    tokio_leaked: "tokio-leaked" leaves ["leaked-tokio", "leaked-tokio"],
+    rayon_global_pool: "rayon-global-pool" leaves ["rayon-0", "rayon-1"],
+}
