@@ -10,7 +10,9 @@
 //! 2. Other threads, and those with a suspicious word, which may be a remnant of an earlier call, are
 //!    interrupted by a signal and walk their own stack by its unwind tables. A thread is outside if it
 //!    gets to the very end, the start of the thread, without meeting the library.
-//! 3. Where neither gives an answer, the answer is "perhaps inside".
+//! 3. Where neither gives an answer, the answer is "perhaps inside": a thread that runs, or on aarch64 any
+//!    thread, and holds the signal back; one in code without unwind tables; any thread that 1 does not
+//!    clear where glibc is older than 2.35, whose unwinder must not be used in a signal handler.
 //!
 //! The signal is a real-time signal that nobody uses. It may interrupt a system call, as any signal may;
 //! glibc does the same to every thread when the process changes its user.

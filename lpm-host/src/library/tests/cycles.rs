@@ -37,8 +37,8 @@ fn resident() -> u64 {
 #[test]
 fn memory_does_not_grow() {
     in_own_process("cycles::memory_does_not_grow", || {
-        const CYCLES: u64 = 10_000;
-        const WARM_UP: u64 = 1_000;
+        const CYCLES: u64 = 3_000;
+        const WARM_UP: u64 = 500;
         let fixture = Fixture::rust(TOUCHING);
         let mut before = 0;
         for cycle in 0..CYCLES {

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::thread;
 
-use super::super::{PinReason, UnloadOutcome};
+use super::super::{Library, PinReason, UnloadOutcome};
 use super::fixture::{Fixture, call, function, in_own_process, reasons_to_pin, unload};
 
 #[test]
@@ -187,41 +187,78 @@ fn caller_spinning_inside() {
     });
 }
 
-/// Threads of the host that are busy elsewhere, and that hold every signal back, do not matter.
+/// Threads of the host that called the library and are busy elsewhere do not matter.
 #[test]
 fn busy_threads_of_the_host() {
     in_own_process("threads::busy_threads_of_the_host", || {
-        let fixture = Fixture::c("int run(void) { return 7; }", &[]);
-        let library = fixture.open();
-        let run = function(&library, "run");
-        let (ready, all_ready) = mpsc::channel();
-        for _ in 0..3 {
-            let ready = ready.clone();
-            thread::spawn(move || {
-                run();
-                ready.send(()).expect("the test waits");
-                loop {
-                    std::hint::spin_loop();
-                }
-            });
-        }
-        let blocked = ready.clone();
-        thread::spawn(move || {
-            // SAFETY: all zeros is a value of this plain structure.
-            let mut all = unsafe { std::mem::zeroed::<libc::sigset_t>() };
-            // SAFETY: the set is this function's own.
-            unsafe { libc::sigfillset(&raw mut all) };
-            // SAFETY: as above; the thread needs no signals.
-            unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut()) };
-            run();
-            blocked.send(()).expect("the test waits");
+        let library = called_by(3, || {
+            loop {
+                std::hint::spin_loop();
+            }
+        });
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+    });
+}
+
+/// Nor does a thread that holds every signal back, where it need not be interrupted.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn waiting_thread_without_signals() {
+    in_own_process("threads::waiting_thread_without_signals", || {
+        let library = called_by(1, || {
+            hold_all_signals_back();
             loop {
                 thread::park();
             }
         });
-        for _ in 0..4 {
-            all_ready.recv().expect("the threads run");
-        }
         assert_eq!(unload(library), UnloadOutcome::Unmapped);
     });
+}
+
+/// A thread that is busy and cannot be interrupted may be anywhere.
+#[test]
+fn busy_thread_without_signals() {
+    in_own_process("threads::busy_thread_without_signals", || {
+        let library = called_by(1, || {
+            hold_all_signals_back();
+            loop {
+                std::hint::spin_loop();
+            }
+        });
+        let reasons = reasons_to_pin(library);
+        assert!(
+            matches!(reasons[..], [PinReason::StackUnknown(_)]),
+            "{reasons:?}"
+        );
+    });
+}
+
+/// A library that was called by threads which do something else for ever now.
+fn called_by(threads: usize, now: fn()) -> Library {
+    let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+    let library = fixture.open();
+    let run = function(&library, "run");
+    let (ready, all_ready) = mpsc::channel();
+    for _ in 0..threads {
+        let ready = ready.clone();
+        thread::spawn(move || {
+            ready.send(run()).expect("the test waits");
+            now();
+        });
+    }
+    for _ in 0..threads {
+        assert_eq!(all_ready.recv(), Ok(7));
+    }
+    // Time enough to get to what they do now.
+    thread::sleep(std::time::Duration::from_millis(20));
+    library
+}
+
+fn hold_all_signals_back() {
+    // SAFETY: all zeros is a value of this plain structure.
+    let mut all = unsafe { std::mem::zeroed::<libc::sigset_t>() };
+    // SAFETY: the set is this function's own.
+    unsafe { libc::sigfillset(&raw mut all) };
+    // SAFETY: as above; the thread needs no signals.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut()) };
 }
