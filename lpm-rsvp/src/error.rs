@@ -21,6 +21,7 @@ pub struct ParseError {
 
 /// Class number and C-Type of an object. Displays as `STYLE (8/1)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ObjectId {
     /// The class number, see [`class`].
     pub class: u8,

@@ -7,6 +7,7 @@ use crate::objects::{ErrorSpec, ResvStyle};
 
 /// The meaning of an error code with its value. Displays as a text for operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum ErrorReason {
     /// Code 0: no error, a confirmation (ResvConf).
@@ -52,6 +53,7 @@ pub enum ErrorReason {
 
 /// An error value of the form `ssur cccc cccc cccc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum ErrorValue<T> {
     /// ss = 00: a sub-code that RFC 2205 defines.
     Global {
@@ -71,6 +73,7 @@ pub enum ErrorValue<T> {
 
 /// Global sub-codes of code 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum AdmissionError {
     /// 1: the delay bound cannot be met.
@@ -85,6 +88,7 @@ pub enum AdmissionError {
 
 /// Global sub-codes of code 21.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum TrafficControlError {
     /// 1: two services that cannot be merged.
@@ -108,6 +112,7 @@ pub enum TrafficControlError {
 /// the `POLICY_ERRV_*` that the LPM API puts into an ERROR_SPEC, which only a context that
 /// knows the sender to be such a node can tell from these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum PolicyError {
     /// 0 ERR_INFO.

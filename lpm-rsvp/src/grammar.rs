@@ -15,6 +15,7 @@ use crate::policy::{PolicyData, PolicyElement};
 
 /// How much a sender is forgiven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum Strictness {
     /// Accept what RFC 2205 tells receivers to accept and what real senders are known to do:
     /// any order where none binds; in ResvErr, ResvTear and ResvConf a FLOWSPEC behind its

@@ -7,6 +7,7 @@ use crate::wire;
 
 /// The 8 bytes every message begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct CommonHeader {
     /// The protocol version, 1.
     pub version: u8,
@@ -54,6 +55,7 @@ impl CommonHeader {
 
 /// The message types. Displays as the RFCs spell them: `Path`, `ResvErr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum MessageType {
     /// Type 1 (RFC 2205 §3.1.3).

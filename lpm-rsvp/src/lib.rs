@@ -30,6 +30,8 @@
 //! - `std` (default): implies `alloc`.
 //! - `alloc`: the builders, and messages of more than 32 objects.
 //! - `integrity`: signing and verifying messages, with the RustCrypto crates.
+//! - `serde`: `Serialize` for the values read from a message, and for [`Text`] as a string;
+//!   nothing is deserialized, since values are legal only when they are parsed or constructed.
 //!
 //! Without `std` the crate is `no_std`.
 
@@ -70,6 +72,7 @@ mod index;
 mod message;
 mod object;
 mod objects;
+mod tree;
 mod wire;
 
 pub use checksum::checksum;
@@ -92,3 +95,4 @@ pub use policy::{
     Attribute, Credential, Identity, Locator, PolicyData, PolicyDataObjects, PolicyElement,
     PolicyElements, PreemptionPriority, Text,
 };
+pub use tree::Tree;

@@ -14,6 +14,7 @@ pub(crate) const HEADER: usize = 4;
 /// [`Message::parse`]: crate::Message::parse
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ObjectEntry {
     /// Bytes from the start of the message to the object's header.
     pub offset: u16,

@@ -354,3 +354,34 @@ fn texts_of_bytes() {
     assert_eq!(odd.to_string(), "A\u{fffd}");
     assert!(!odd.eq_str("A"));
 }
+
+#[test]
+fn tree() {
+    let user = Identity::user()
+        .locator("CN=Alice")
+        .kerberos_ticket(&[1, 2, 3]);
+    let data = build::PolicyData::new()
+        .refresh_time(TimeValues { refresh_ms: 90_000 })
+        .element(user)
+        .element(PreemptionPriority::new(1, 2).unwrap());
+    let mut bytes = path(data);
+    bytes[2..4].copy_from_slice(&[0, 0]);
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(&bytes, &mut index).unwrap();
+    assert_eq!(
+        message.tree().to_string(),
+        "\
+Path, 140 bytes, no checksum, TTL 64
+  SESSION (1/1): 10.0.0.1:5004/udp
+  RSVP_HOP (3/1): 10.0.0.254
+  TIME_VALUES (5/1): 30s
+  POLICY_DATA (14/1):
+    option TIME_VALUES (5/1): 90s
+    AUTH_USER:
+      locator: CN=Alice
+      credential: Kerberos ticket of 3 bytes
+    PREEMPTION_PRI: preemption 1, defending 2, HighestQos, error None
+  SENDER_TEMPLATE (11/1): 10.0.0.7:4000
+  SENDER_TSPEC (12/2): r 1000 B/s, b 1500 B, p 2000 B/s, m 64 B, M 1500 B"
+    );
+}

@@ -12,6 +12,7 @@ pub struct AdSpec<'a>(RawObject<'a>);
 
 /// The composed values of service 1 (RFC 2215).
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct GeneralParameters {
     /// Some hop does not speak IntServ: the other values may be wrong.
     pub break_bit: bool,
@@ -27,6 +28,7 @@ pub struct GeneralParameters {
 
 /// The composed error terms of the guaranteed service (RFC 2212).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct GuaranteedParameters {
     /// Some hop does not support the guaranteed service.
     pub break_bit: bool,

@@ -13,6 +13,7 @@ pub struct FlowSpec<'a>(RawObject<'a>);
 
 /// What a FLOWSPEC asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum ServiceRequest {
     /// Controlled load (RFC 2211): as if the network were lightly loaded.
@@ -28,6 +29,7 @@ pub enum ServiceRequest {
 
 /// The reservation part of a guaranteed-service request (RFC 2212).
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Rspec {
     /// R: reserved rate in bytes/s; finite, not negative, at least the token rate.
     pub rate: f32,

@@ -154,6 +154,7 @@ const MAX_IS_HOPS: u32 = 255;
 
 /// What one node exports for service 1: the local values of RFC 2215.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct HopParameters {
     /// Available bandwidth in bytes/s; 0 = no estimate.
     pub bandwidth: f32,

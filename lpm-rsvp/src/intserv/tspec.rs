@@ -14,6 +14,7 @@ use crate::wire;
 ///
 /// Displays as `125000 B/s, bucket 1500 B, peak 250000 B/s`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Tspec {
     /// r: token rate in bytes/s; finite, not negative.
     pub rate: f32,

@@ -9,6 +9,7 @@ use crate::object::{Object, RawObject};
 
 /// An error as nodes report it in PathErr and ResvErr, or the confirmation in ResvConf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ErrorSpec {
     /// The node that found the error.
     pub node: IpAddr,

@@ -13,6 +13,7 @@ use crate::object::{Object, RawObject};
 /// Displays as `10.0.0.7:4000`, `[2001:db8::7]:4000`, `10.0.0.7 spi 0x100`,
 /// `2001:db8::7 flow label 0x12345`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct FilterSpec {
     address: IpAddr,
     selector: SourceSelector,
@@ -20,6 +21,7 @@ pub struct FilterSpec {
 
 /// What tells the flows of one sender address apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum SourceSelector {
     /// SrcPort: UDP or TCP source port; 0 = none.
     Port(u16),

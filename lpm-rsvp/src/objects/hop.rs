@@ -9,6 +9,7 @@ use crate::object::{Object, RawObject};
 
 /// Address of a node's interface, with that node's handle for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct RsvpHop {
     /// Next or previous hop address.
     pub address: IpAddr,

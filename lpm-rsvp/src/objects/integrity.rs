@@ -60,6 +60,7 @@ impl<'a> Object<'a> for Integrity<'a> {
 
 /// CHALLENGE: asks a sender to prove that its sequence numbers are fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Challenge {
     /// Key Identifier of the message that is challenged: 48 bits.
     pub key_id: u64,

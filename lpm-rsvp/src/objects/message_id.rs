@@ -9,6 +9,7 @@ use crate::wire;
 
 /// MESSAGE_ID: names one message of its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct MessageId {
     /// [`MessageId::ACK_DESIRED`].
     pub flags: u8,
@@ -20,6 +21,7 @@ pub struct MessageId {
 
 /// MESSAGE_ID_ACK (C-Type 1) or MESSAGE_ID_NACK (C-Type 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct MessageIdAck {
     /// Whether the state to refresh was not found (NACK).
     pub negative: bool,
@@ -37,6 +39,7 @@ pub struct MessageIdList<'a> {
 
 /// One entry of a [`MessageIdList`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct MessageIdEntry {
     /// Message_Identifier of the message that made the state.
     pub identifier: u32,

@@ -9,6 +9,7 @@ use crate::wire;
 
 /// Asks for a ResvConf to this address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ResvConfirm {
     /// The receiver that asked for the confirmation.
     pub receiver: IpAddr,

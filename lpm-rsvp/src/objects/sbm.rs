@@ -11,6 +11,7 @@ use crate::wire;
 
 /// DSBM_IP_ADDRESS, LAN_NHOP_L3 and LAN_LOOPBACK: one IP address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct SbmAddress {
     /// The address of the DSBM, of the next layer 3 hop, or of the interface that sent.
     pub address: IpAddr,
@@ -42,6 +43,7 @@ impl<'a> Object<'a> for SbmAddress {
 ///
 /// Displays as `00:11:22:33:44:55`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct L2Address {
     /// The address in canonical order; all zeros = left out.
     pub octets: [u8; 6],
@@ -72,6 +74,7 @@ impl fmt::Display for L2Address {
 
 /// SBM_PRIORITY: how much a node wants to become the designated SBM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct SbmPriority {
     /// 0 = not eligible; 1 = default; hosts use 1 to 63, routers 64 to 127, layer 2 devices
     /// 128 to 255.
@@ -89,6 +92,7 @@ impl<'a> Object<'a> for SbmPriority {
 
 /// DSBM TIMER INTERVALS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct DsbmTimerIntervals {
     /// DSBMDeadInterval in seconds; 0 = left out, use the own default.
     pub dead_interval: u8,
@@ -110,6 +114,7 @@ impl<'a> Object<'a> for DsbmTimerIntervals {
 
 /// TCLASS: the IEEE 802.1p class that a flow gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct TrafficClass {
     /// user_priority, 0 to 7.
     pub user_priority: u8,

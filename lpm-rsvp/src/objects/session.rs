@@ -12,6 +12,7 @@ use crate::object::{Object, RawObject};
 /// Displays as `10.0.0.1:5004/udp`, `[2001:db8::1]:5004/udp`, or for IPsec
 /// `10.0.0.1:vport-7/esp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Session {
     address: IpAddr,
     protocol: u8,
@@ -21,6 +22,7 @@ pub struct Session {
 
 /// The third part of a session: a port, or for IPsec a virtual one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum SessionPort {
     /// DstPort: UDP or TCP destination port; 0 = none (all source ports are 0 then too).
     Port(u16),

@@ -9,6 +9,7 @@ use crate::wire;
 
 /// The reservation style. Displays as `WF`, `FF`, `SE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum ResvStyle {
     /// WF: one reservation, shared by all senders.
     WildcardFilter,

@@ -10,6 +10,7 @@ use crate::wire;
 
 /// The refresh period of the state in this message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct TimeValues {
     /// Refresh period R in milliseconds.
     pub refresh_ms: u32,

@@ -224,6 +224,7 @@ pub struct PolicyErrorObject<'a> {
 /// Not to be confused with the values of an ERROR_SPEC of code 2 (RFC 2750) nor with the
 /// `POLICY_ERRV_*` of the LPM API: the same small numbers mean other things there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum PolicyErrorValue {
     /// 1: no further information.

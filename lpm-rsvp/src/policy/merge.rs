@@ -14,6 +14,7 @@ pub struct MergingFlow {
 
 /// The priorities of a merged reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct MergedPriority {
     /// Preemption priority.
     pub preemption_priority: u16,

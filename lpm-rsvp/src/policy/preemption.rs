@@ -8,6 +8,7 @@ use crate::wire;
 
 /// The preemption priority of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PreemptionPriority {
     /// How this priority is merged with others.
     pub merge_strategy: MergeStrategy,
@@ -23,6 +24,7 @@ pub struct PreemptionPriority {
 
 /// How priorities of one merged reservation are merged (RFC 3181 §4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum MergeStrategy {
     /// 1: take part only if this flow contributes to the merged quality of service.
     HighestQos,
@@ -36,6 +38,7 @@ pub enum MergeStrategy {
 
 /// Why an element is sent back (RFC 3181 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum PreemptionError {
     /// 0: no error.
     None,

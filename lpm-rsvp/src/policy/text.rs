@@ -152,6 +152,14 @@ impl fmt::Display for Text<'_> {
     }
 }
 
+#[cfg(feature = "serde")]
+impl serde::Serialize for Text<'_> {
+    /// The plain characters, as a string.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.chars().collect::<alloc::string::String>())
+    }
+}
+
 /// Iterator over the characters of a [`Text`].
 #[derive(Clone, Debug)]
 pub struct Chars<'a>(Decoder<'a>);

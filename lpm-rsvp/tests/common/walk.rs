@@ -50,7 +50,8 @@ pub fn walk(message: &Message<'_>) -> usize {
             Err(error) => seen += error.to_string().len(),
         }
     }
-    seen + message.to_string().len()
+    seen += message.bundled().count();
+    seen + message.to_string().len() + message.tree().to_string().len()
 }
 
 fn walk_flow(flow: &FlowDescriptor<'_>) -> usize {
