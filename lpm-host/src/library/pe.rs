@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use object::read::ReadCache;
 use object::read::pe::{
-    DataDirectories, ImageNtHeaders, ImageOptionalHeader, ImportTable, SectionTable,
+    DataDirectories, ImageNtHeaders, ImageOptionalHeader, Import, ImportTable, SectionTable,
 };
 use object::{LittleEndian as LE, ReadRef, pe};
 
@@ -21,6 +21,14 @@ pub(super) struct Image {
     pub(super) facts: HinderingFacts,
     /// How much memory it takes when it is mapped, in bytes.
     pub(super) size: usize,
+    pub(super) slots: Slots,
+}
+
+/// Where in the library's memory the loader writes the addresses of certain imports: offsets in bytes.
+#[derive(Default)]
+pub(super) struct Slots {
+    pub(super) tls_alloc: Vec<usize>,
+    pub(super) tls_free: Vec<usize>,
 }
 
 impl Image {
@@ -53,12 +61,16 @@ impl Image {
         let sections = headers.sections(data, offset).map_err(damaged)?;
         check_whole(data, headers, &directories, &sections, length)?;
         let imports = directories.import_table(data, &sections).map_err(damaged)?;
-        let needed = imports.map(|table| needed(&table)).transpose()?;
+        let (mut needed, mut slots) = (Vec::new(), Slots::default());
+        if let Some(imports) = imports {
+            read_imports(&imports, &mut needed, &mut slots)?;
+        }
         Ok(Self {
             facts: HinderingFacts {
-                needed: needed.unwrap_or_default(),
+                needed,
                 ..HinderingFacts::default()
             },
+            slots,
             size: usize::try_from(headers.optional_header().size_of_image()).map_err(damaged)?,
         })
     }
@@ -153,14 +165,34 @@ fn end_of_symbols<'data, R: ReadRef<'data>>(data: R, header: &pe::ImageFileHeade
     strings + u64::from(length.map_or(4, |length| length.get(LE)))
 }
 
-fn needed(imports: &ImportTable<'_>) -> Result<Vec<String>, FormatProblem> {
-    let mut names = Vec::new();
-    let mut descriptors = imports.descriptors().map_err(damaged)?;
-    while let Some(descriptor) = descriptors.next().map_err(damaged)? {
-        let name = imports.name(descriptor.name.get(LE)).map_err(damaged)?;
-        names.push(String::from_utf8_lossy(name).into_owned());
+fn read_imports(
+    imports: &ImportTable<'_>,
+    needed: &mut Vec<String>,
+    slots: &mut Slots,
+) -> Result<(), FormatProblem> {
+    for descriptor in imports.descriptors().map_err(damaged)? {
+        let descriptor = descriptor.map_err(damaged)?;
+        let library = imports.name(descriptor.name.get(LE)).map_err(damaged)?;
+        needed.push(String::from_utf8_lossy(library).into_owned());
+
+        let addresses = descriptor.first_thunk.get(LE);
+        let names = match descriptor.original_first_thunk.get(LE) {
+            // The loader finds the names where it will write the addresses.
+            0 => addresses,
+            names => names,
+        };
+        let mut slot = usize::try_from(addresses).map_err(damaged)?;
+        let mut thunks = imports.thunks(names).map_err(damaged)?;
+        while let Some(thunk) = thunks.next::<Headers>().map_err(damaged)? {
+            match imports.import::<Headers>(thunk).map_err(damaged)? {
+                Import::Name(_, b"TlsAlloc") => slots.tls_alloc.push(slot),
+                Import::Name(_, b"TlsFree") => slots.tls_free.push(slot),
+                _ => {}
+            }
+            slot += size_of::<usize>();
+        }
     }
-    Ok(names)
+    Ok(())
 }
 
 fn damaged(error: impl std::fmt::Display) -> FormatProblem {

@@ -6,6 +6,9 @@
 //! threads that go on is not destroyed, and their memory is lost; a library's threads are what must not
 //! outlive it. They are found by the function they started with ([`threads`]).
 //!
+//! A process has 1088 indexes of thread-local storage, and the standard library takes some where it does not
+//! use the compiler's thread-locals (`windows-gnu`), for good. [`indexes`] gives them back.
+//!
 //! After `FreeLibrary`, the loader is asked whether it still knows the private copy. If so, that very
 //! question took it again, so that nobody else's `FreeLibrary` unmaps it unchecked.
 //!
@@ -15,10 +18,8 @@
 //!   runtime in a library of its own; threads of libraries that this one needs.
 //! - Callbacks that the library gave to the system, to other libraries or to the host, and objects it made:
 //!   the caller vouches that none is used any more.
-//! - Indexes from `TlsAlloc`, of which a process has 1088. A Rust library built for `windows-gnu` before its
-//!   standard library used the compiler's thread-locals takes some at each load and never gives them back;
-//!   one built for `windows-msvc` takes none.
 
+mod indexes;
 mod threads;
 
 use std::ffi::{CStr, c_void};
@@ -29,7 +30,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::os::Handle;
-use super::pe::Image;
+use super::pe::{Image, Slots};
 use super::stage::Staged;
 use super::{HinderingFacts, NoDelete, OpenError, PinReason, UnloadOutcome};
 
@@ -42,6 +43,7 @@ pub(super) struct Prepared {
     original: PathBuf,
     /// The memory it will take, in bytes.
     size: usize,
+    slots: Slots,
 }
 
 /// Checks a private copy. There is no flag to clear: on Windows a library can only ask to stay when it
@@ -66,6 +68,7 @@ pub(super) fn prepare(
         facts: image.facts,
         original: path(),
         size: image.size,
+        slots: image.slots,
     })
 }
 
@@ -89,10 +92,14 @@ impl Loaded {
         // SAFETY: the caller vouches for the code.
         let handle = unsafe { Handle::open(path, &prepared.original) }?;
         let base = handle.base();
+        let range = base..base.saturating_add(prepared.size);
+        // SAFETY: `prepared` is about this file, so this is where its imports are; the caller of `unload`
+        // vouches for the rest.
+        unsafe { indexes::watch(&range, &prepared.slots) };
         Ok(Self {
             handle,
             path: path.to_path_buf(),
-            range: base..base.saturating_add(prepared.size),
+            range,
         })
     }
 
@@ -116,7 +123,10 @@ impl Loaded {
             tracing::warn!("the loader could not close a library: {message}");
         }
         let reason = match Handle::open_again(&self.path) {
-            Ok(None) => return UnloadOutcome::Unmapped,
+            Ok(None) => {
+                indexes::give_back(&self.range);
+                return UnloadOutcome::Unmapped;
+            }
             Ok(Some(_taken_for_good)) => PinReason::StillLoaded,
             Err(error) => PinReason::CannotVerify {
                 what: format!("whether the loader knows {}: {error}", self.path.display()),
