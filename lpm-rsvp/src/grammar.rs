@@ -32,15 +32,19 @@ pub(crate) fn check(message: Message<'_>, strictness: Strictness) -> Result<(), 
     let Some(grammar) = Grammar::of(message.message_type(), strictness) else {
         return check_other(message, strictness);
     };
-    let session = message.session();
+    // Read first, wherever it lies: the senders are checked against it.
+    let session = message
+        .find(class::SESSION)
+        .map(RawObject::read)
+        .transpose()?;
     let mut seen = 0_u16;
     let mut last_rank = 0;
     let mut flows: Option<FlowList> = None;
     for (position, object) in message.objects().enumerate() {
-        if let class::FILTER_SPEC | class::SENDER_TEMPLATE = object.class {
-            check_sender(object, session)?;
-        } else {
-            check_object(object, strictness)?;
+        match object.class {
+            class::SESSION => {}
+            class::FILTER_SPEC | class::SENDER_TEMPLATE => check_sender(object, session)?,
+            _ => check_object(object, strictness)?,
         }
         if object.class == class::NULL || object.class > class::RESV_CONFIRM {
             continue;
@@ -329,10 +333,10 @@ impl FlowList {
 
 /// Checks what one object says by itself. FLOWSPEC, ADSPEC and POLICY_DATA are opaque to RSVP
 /// (RFC 2205 §3.10), as is the content of SENDER_TSPEC.
+#[inline]
 fn check_object(object: RawObject<'_>, strictness: Strictness) -> Result<(), ParseError> {
     let strict = strictness == Strictness::Strict;
     match object.class {
-        class::SESSION => object.read::<Session>().map(drop),
         class::RSVP_HOP => object.read::<RsvpHop>().map(drop),
         class::TIME_VALUES => object.read::<TimeValues>().map(drop),
         class::ERROR_SPEC => object.read::<ErrorSpec>().map(drop),
@@ -384,7 +388,7 @@ fn check_object(object: RawObject<'_>, strictness: Strictness) -> Result<(), Par
 }
 
 /// Checks a sender, and that it goes with the session: address family, ports or GPI
-/// (RFC 2205 §3.2, RFC 2207 §4.1). A session that cannot be read is a fault of its own.
+/// (RFC 2205 §3.2, RFC 2207 §4.1).
 fn check_sender(object: RawObject<'_>, session: Option<Session>) -> Result<(), ParseError> {
     let sender = FilterSpec::parse(object)?;
     let Some(session) = session else {
