@@ -5,6 +5,8 @@ pub mod callers;
 pub mod messages;
 pub mod process;
 #[cfg(target_os = "linux")]
+pub mod stress;
+#[cfg(target_os = "linux")]
 pub mod unloading;
 
 use std::path::{Path, PathBuf};
@@ -70,6 +72,29 @@ fn crate_of(fixture: &str) -> String {
 #[must_use]
 pub fn fixture_copied(name: &str, copy: &Path) -> LpmConfig {
     std::fs::copy(fixture(name).library().path(), copy).expect("a copy");
+    LpmConfig::new(name, trusted(copy))
+}
+
+/// The same LPM from a copy without debugging information, most of a library's size, so that it loads in
+/// a fraction of the time.
+///
+/// # Panics
+///
+/// When the copy cannot be made.
+#[must_use]
+pub fn fixture_stripped(name: &str, directory: &Path) -> LpmConfig {
+    let copy = directory.join(fixture_file(name));
+    let status = std::process::Command::new("strip")
+        .arg("--strip-debug")
+        .arg("-o")
+        .arg(&copy)
+        .arg(fixture(name).library().path())
+        .status();
+    assert!(
+        status
+            .expect("`strip` is there, as the linker is")
+            .success()
+    );
     LpmConfig::new(name, trusted(copy))
 }
 

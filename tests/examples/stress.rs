@@ -1,0 +1,109 @@
+//! Loads and unloads LPMs as often as one likes, and measures.
+//!
+//! ```text
+//! stress cycles 10000   # growth of the memory in that many cycles
+//! stress races 2000     # unloading while threads ask
+//! stress times 500      # a cycle next to dlopen + dlclose of the same file
+//! ```
+#![allow(unsafe_code, reason = "compares with what `dlopen` does")]
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    use std::process::ExitCode;
+
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let count = arguments.get(1).and_then(|count| count.parse().ok());
+    match (arguments.first().map(String::as_str), count) {
+        (Some("cycles"), Some(count)) => linux::cycles(count),
+        (Some("races"), Some(count)) => linux::races(count),
+        (Some("times"), Some(count)) => linux::times(count),
+        _ => {
+            eprintln!("expected `cycles`, `races` or `times`, and how many");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("this is for Linux");
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStrExt;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use lpm_host::{LpmConfig, Pcm, UnloadOutcome};
+    use lpm_tests::callers::Callers;
+    use lpm_tests::stress::{self, three_lpms};
+    use lpm_tests::unloading::only_library;
+    use lpm_tests::{RecordedEvents, fixture_stripped};
+
+    pub(crate) fn cycles(count: u64) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let lpms = three_lpms(directory.path());
+        let begun = Instant::now();
+        let growth = stress::cycles(&lpms, count / 10, count);
+        let bytes = growth.per_cycle();
+        let elapsed = begun.elapsed();
+        println!("{count} cycles in {elapsed:?}, {bytes} bytes a cycle");
+    }
+
+    pub(crate) fn races(count: u64) {
+        let begun = Instant::now();
+        let directory = tempfile::tempdir().expect("a directory");
+        let lpm = fixture_stripped("thread-local-lazy", directory.path());
+        let answered = stress::races(lpm, count);
+        let elapsed = begun.elapsed();
+        println!("{count} races in {elapsed:?}, {answered} calls answered");
+    }
+
+    pub(crate) fn times(count: u64) {
+        let directory = tempfile::tempdir().expect("a directory");
+        for lpm in three_lpms(directory.path()) {
+            let callers = Callers::start(3);
+            let (mut bare, mut cycle, mut unload) = (Vec::new(), Vec::new(), Vec::new());
+            for _ in 0..count {
+                bare.push(open_and_close(&lpm));
+                let begun = Instant::now();
+                let pcm = Pcm::builder().lpm(lpm.clone());
+                let pcm = pcm.event_log(RecordedEvents::default()).build();
+                let pcm = Arc::new(pcm.expect("builds"));
+                pcm.become_dsbm().expect("starts");
+                callers.ask(&pcm);
+                let unloaded = only_library(pcm.demote().expect("in charge"));
+                cycle.push(begun.elapsed());
+                assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped);
+                unload.push(unloaded.elapsed);
+            }
+            let [bare, cycle, unload] = [bare, cycle, unload].map(median);
+            let ratio = cycle.as_secs_f64() / bare.as_secs_f64();
+            println!(
+                "{}: {cycle:?} a cycle, {unload:?} of it to unload; \
+                 dlopen + dlclose {bare:?}; ratio {ratio:.2}",
+                lpm.name()
+            );
+        }
+    }
+
+    fn open_and_close(lpm: &LpmConfig) -> Duration {
+        let path = lpm.library().path().as_os_str().as_bytes();
+        let path = CString::new(path).expect("a plain path");
+        let begun = Instant::now();
+        // SAFETY: the fixtures are this project's own; nothing of them is called.
+        let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        assert!(!handle.is_null());
+        // SAFETY: it was opened above.
+        unsafe { libc::dlclose(handle) };
+        begun.elapsed()
+    }
+
+    fn median(mut times: Vec<Duration>) -> Duration {
+        times.sort();
+        times[times.len() / 2]
+    }
+}
