@@ -37,6 +37,10 @@
 //! into its builder. For a message in canonical form (objects in the order of the grammar, a
 //! FLOWSPEC before every FILTER_SPEC of FF, none in ResvTear, unused bits 0, a checksum) that
 //! gives the same bytes.
+//!
+//! What a builder does not hold is not kept: INTEGRITY, NULL, the objects of RFC 2814, 2961 and
+//! 2996, and of an ADSPEC what [`AdSpec`] leaves out. A node that must pass these on unchanged
+//! forwards the bytes it received.
 
 mod frame;
 mod intserv;

@@ -7,7 +7,7 @@ use crate::intserv::{
     GeneralParameters, GuaranteedParameters, Rspec, ServiceRequest, Tspec, number,
 };
 
-/// The values of an ADSPEC.
+/// The values of an ADSPEC: service 1, guaranteed and controlled load, without overrides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdSpec {
     /// Service 1.
@@ -19,7 +19,8 @@ pub struct AdSpec {
 }
 
 impl AdSpec {
-    /// Reads the values of a received ADSPEC.
+    /// Reads the values of a received ADSPEC. Other services and overrides are left out, and
+    /// so is a guaranteed service that was broken before it had any values.
     ///
     /// # Errors
     /// Those of [`crate::AdSpec`]'s methods.
