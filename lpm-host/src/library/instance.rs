@@ -43,7 +43,10 @@ impl Instance {
 
     /// Asks for decisions, one per place of the buffer.
     pub(crate) fn admit(&self, request: &AbiAdmit<'_>, decisions: &mut [AbiDecision]) -> AbiAnswer {
-        panics::during(|| self.lpm.admit(request, RSliceMut::from_mut_slice(decisions)))
+        panics::during(|| {
+            self.lpm
+                .admit(request, RSliceMut::from_mut_slice(decisions))
+        })
     }
 
     /// Tells that state is gone.

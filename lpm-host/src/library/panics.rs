@@ -41,7 +41,10 @@ impl Attachment {
 
     /// What the library is given to report with.
     pub(super) fn host(&self) -> AbiHost {
-        AbiHost { library: self.number, report_panic }
+        AbiHost {
+            library: self.number,
+            report_panic,
+        }
     }
 }
 
@@ -101,5 +104,7 @@ fn event(library: &Path, panic: &AbiPanic<'_>) -> Event {
     };
     let (message, file, line) = (panic.message, panic.file, panic.line);
     let detail = format!("panicked at {file}:{line} in thread {thread}: {message}");
-    Event::new(EventId::LpmPanicked, detail).status(LpmStatus::PANICKED).library(library)
+    Event::new(EventId::LpmPanicked, detail)
+        .status(LpmStatus::PANICKED)
+        .library(library)
 }

@@ -409,14 +409,28 @@ mod memory {
     }
 
     /// Lets nobody change the file any more, not even through `/proc`.
+    ///
+    /// The kernel refuses while something of its own still refers to a page of the file, as it may for
+    /// a moment after copying; where that does not end, the file is left unsealed, which only matters
+    /// to whoever may write to this process's memory anyway.
     pub(super) fn seal(file: &File) -> io::Result<()> {
+        const ATTEMPTS: u32 = 20;
         let seals =
             libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
-        // SAFETY: the descriptor is open, and sealing touches no memory.
-        match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
+        for _ in 0..ATTEMPTS {
+            // SAFETY: the descriptor is open, and sealing touches no memory.
+            if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } == 0 {
+                return Ok(());
+            }
+            match io::Error::last_os_error() {
+                busy if busy.kind() == io::ErrorKind::ResourceBusy => {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                refused => return Err(refused),
+            }
         }
+        tracing::debug!("the private copy of a library stays unsealed: its pages are busy");
+        Ok(())
     }
 
     /// Maps a page of the file as code: fails on file systems that are mounted `noexec`, and where a

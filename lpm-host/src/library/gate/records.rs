@@ -146,11 +146,7 @@ impl Record {
     /// Takes the place of a record where there is none: one test then tells both that this thread has a
     /// record and that its slot is vacant.
     #[cfg(not(all(test, loom)))]
-    const fn none() -> &'static Self {
-        static NONE: Record = Record {
-            slots: [const { Slot::new(ptr::dangling_mut()) }; SLOTS],
-            claimed: AtomicBool::new(true),
-        };
+    fn none() -> &'static Self {
         &NONE
     }
 
@@ -244,7 +240,8 @@ fn registry() -> MutexGuard<'static, Registry> {
 
 /// What the hot path needs of a thread. It has no destructor, so it works until the thread is gone.
 struct Local {
-    record: Cell<&'static Record>,
+    /// Only ever a `&'static Record`; constants may not hold references to statics that change.
+    record: Cell<*const Record>,
     /// Numbers of our own: the system's are reused.
     thread: Cell<u64>,
 }
@@ -281,10 +278,16 @@ impl Drop for Owner {
 }
 
 #[cfg(not(all(test, loom)))]
+static NONE: Record = Record {
+    slots: [const { Slot::new(ptr::dangling_mut()) }; SLOTS],
+    claimed: AtomicBool::new(true),
+};
+
+#[cfg(not(all(test, loom)))]
 thread_local! {
     static LOCAL: Local = const {
         Local {
-            record: Cell::new(Record::none()),
+            record: Cell::new(&raw const NONE),
             thread: Cell::new(NO_THREAD),
         }
     };
@@ -307,9 +310,9 @@ thread_local! {
 
 #[inline]
 fn this_record() -> &'static Record {
-    LOCAL
-        .try_with(|local| local.record.get())
-        .unwrap_or_else(|_| Record::none())
+    let record = LOCAL.try_with(|local| local.record.get());
+    // SAFETY: whatever sets the cell sets it to a `&'static Record`.
+    record.map_or_else(|_| Record::none(), |record| unsafe { &*record })
 }
 
 fn this_thread() -> u64 {
