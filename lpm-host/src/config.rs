@@ -75,8 +75,8 @@ impl LpmConfig {
         self
     }
 
-    /// How long `initialize` may take, loading not counted; default 30 s. An LPM that takes longer
-    /// counts as failed, and its library stays mapped.
+    /// How long loading the library and `initialize` may take together; default 30 s. An LPM that
+    /// takes longer counts as failed, and its library stays mapped.
     #[must_use]
     pub const fn initialize_limit(mut self, limit: Duration) -> Self {
         self.initialize_limit = limit;
