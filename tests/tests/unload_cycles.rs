@@ -16,7 +16,7 @@ fn a_thousand_cycles() {
     const STDOUT_BUFFER: u64 = 1024;
     in_own_process("a_thousand_cycles", || {
         let directory = tempfile::tempdir().expect("a directory");
-        let growth = cycles(&three_lpms(directory.path()), 200, 1_100);
+        let growth = cycles(&three_lpms(directory.path()), 150, 1_000);
         assert!(growth.per_cycle() <= STDOUT_BUFFER + 256, "{growth:?}");
     });
 }
