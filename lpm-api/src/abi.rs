@@ -4,8 +4,7 @@
 //! it through `lpm-host`.
 //!
 //! What crosses is the RSVP message as it came off the wire with an index of its objects, both
-//! borrowed, so that a new object type changes nothing here. The types are fixed: abilities that
-//! come later are asked for by name and never change a type of this module.
+//! borrowed, so that a new object type changes nothing here.
 //!
 //! abi_stable compares layouts when a library is loaded, and the versions of the packages the
 //! types come from: `lpm-api` releases that Cargo takes as semver-compatible are ABI-compatible.

@@ -52,7 +52,8 @@ impl<'a> InitInfo<'a> {
         self.config_dir.map(Path::new)
     }
 
-    /// How long the PCM waits for an answer before it takes it as a rejection.
+    /// How long the PCM would have an answer take at most. Answers are synchronous in this version,
+    /// and the limit is not enforced.
     #[must_use]
     pub const fn result_time_limit(&self) -> Duration {
         self.result_time_limit

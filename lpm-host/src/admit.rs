@@ -11,6 +11,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::aggregate::{Aggregate, LPM_FAILED};
 use crate::library::Instance;
+use crate::library::gate::Gate;
 use crate::verdict::INLINE_FLOWS;
 use crate::{Event, EventId, EventLog, Verdict};
 
@@ -27,33 +28,53 @@ pub struct ReceivedMessage<'a> {
     pub integrity_verified: bool,
 }
 
+/// An LPM's place, in configured order.
+pub(crate) enum Slot {
+    /// No LPM runs here: none was started, or an optional one failed.
+    Vacant,
+    /// It may be asked.
+    Running(Instance),
+    /// It was stopped, or is being stopped.
+    Closed,
+}
+
+/// An LPM was stopped meanwhile, so that not all of them can be asked any more.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
 /// Asks every LPM about the message and combines what they say, flow by flow.
 pub(crate) fn decide(
-    lpms: &[Instance],
+    slots: &[Gate<Slot>],
     received: &ReceivedMessage<'_>,
     events: &dyn EventLog,
-) -> Verdict {
+) -> Result<Verdict, Closed> {
     match received.message.message_type() {
         MessageType::Path | MessageType::Resv => {
-            let verdict = ask(lpms, received, events);
-            forget_refused(lpms, received, &verdict, events);
-            verdict
+            let verdict = ask(slots, received, events)?;
+            forget_refused(slots, received, &verdict, events);
+            Ok(verdict)
         }
-        MessageType::PathErr | MessageType::ResvErr => ask(lpms, received, events),
+        MessageType::PathErr | MessageType::ResvErr => ask(slots, received, events),
         MessageType::PathTear => {
-            delete_state(lpms, received, DeleteReason::ReceivedPathTear, None, events);
-            Verdict::undecided()
+            let reason = DeleteReason::ReceivedPathTear;
+            delete_state(slots, received, reason, None, events);
+            Ok(Verdict::undecided())
         }
         MessageType::ResvTear => {
-            delete_state(lpms, received, DeleteReason::ReceivedResvTear, None, events);
-            Verdict::undecided()
+            let reason = DeleteReason::ReceivedResvTear;
+            delete_state(slots, received, reason, None, events);
+            Ok(Verdict::undecided())
         }
         // Confirmations and the rest never reach an LPM.
-        _ => Verdict::undecided(),
+        _ => Ok(Verdict::undecided()),
     }
 }
 
-fn ask(lpms: &[Instance], received: &ReceivedMessage<'_>, events: &dyn EventLog) -> Verdict {
+fn ask(
+    slots: &[Gate<Slot>],
+    received: &ReceivedMessage<'_>,
+    events: &dyn EventLog,
+) -> Result<Verdict, Closed> {
     let flow_count = received.message.flow_descriptors().count();
     let mut aggregates: SmallVec<[_; INLINE_FLOWS]> = smallvec![Aggregate::EMPTY; flow_count];
     let mut decisions: SmallVec<[_; INLINE_FLOWS]> = smallvec![AbiDecision::UNANSWERED; flow_count];
@@ -65,7 +86,7 @@ fn ask(lpms: &[Instance], received: &ReceivedMessage<'_>, events: &dyn EventLog)
         integrity_verified: received.integrity_verified,
         message: AbiMessage::from(received.message),
     };
-    for lpm in lpms {
+    each_running(slots, |lpm| {
         request.request = next_request();
         decisions.fill(AbiDecision::UNANSWERED);
         let answer = lpm.admit(&request, &mut decisions);
@@ -85,16 +106,17 @@ fn ask(lpms: &[Instance], received: &ReceivedMessage<'_>, events: &dyn EventLog)
             };
             aggregate.add(decision, lpm.handle);
         }
-    }
-    Verdict {
-        flows: aggregates.into_iter().map(Aggregate::verdict).collect(),
+    })?;
+    let flows = aggregates.into_iter().map(Aggregate::verdict).collect();
+    Ok(Verdict {
+        flows,
         immediate_refresh,
-    }
+    })
 }
 
 /// Lets every LPM drop what it kept for flows that are not admitted after all.
 fn forget_refused(
-    lpms: &[Instance],
+    slots: &[Gate<Slot>],
     received: &ReceivedMessage<'_>,
     verdict: &Verdict,
     events: &dyn EventLog,
@@ -102,13 +124,13 @@ fn forget_refused(
     for (flow, of_flow) in received.message.flow_descriptors().zip(verdict.flows()) {
         if !matches!(of_flow.decision, Decision::Accept(_)) {
             let reason = DeleteReason::AdmissionControlFailed;
-            delete_state(lpms, received, reason, Some(flow.index()), events);
+            delete_state(slots, received, reason, Some(flow.index()), events);
         }
     }
 }
 
 fn delete_state(
-    lpms: &[Instance],
+    slots: &[Gate<Slot>],
     received: &ReceivedMessage<'_>,
     reason: DeleteReason,
     flow: Option<u16>,
@@ -120,12 +142,27 @@ fn delete_state(
         interface: Some(received.interface.into()).into(),
         message: received.message.into(),
     };
-    for lpm in lpms {
+    // An LPM that was stopped has no state left, nor has one that is being stopped soon.
+    let _ = each_running(slots, |lpm| {
         let status = lpm.delete_state(&state);
         if !status.is_ok() {
             events.record(&call_failed(lpm, "delete_state", status));
         }
+    });
+}
+
+/// Calls into each LPM, in configured order. Each has a gate of its own, so that one from which a
+/// call does not return keeps no other from being stopped.
+fn each_running(slots: &[Gate<Slot>], mut call: impl FnMut(&Instance)) -> Result<(), Closed> {
+    let mut result = Ok(());
+    for slot in slots {
+        match &*slot.enter() {
+            Slot::Running(lpm) => call(lpm),
+            Slot::Vacant => {}
+            Slot::Closed => result = Err(Closed),
+        }
     }
+    result
 }
 
 #[cold]

@@ -2,7 +2,7 @@
 //!
 //! | any LPM says, for a flow | the PCM says |
 //! |---|---|
-//! | reject, or it failed or gave no answer in time | reject, with the first such LPM's reason in configured order |
+//! | reject, or it failed | reject, with the first such LPM's reason in configured order |
 //! | drop the message | drop |
 //! | accept | accept, with the highest priority among those accepting |
 //! | only "don't care" | reject, code 2, value 55 (`POLICY_ERRV_NO_ACCEPTS`) |

@@ -66,7 +66,7 @@ impl PcmBuilder {
     ///
     /// # Errors
     ///
-    /// No LPM, or two of the same name.
+    /// No LPM, two of the same name, or a configuration directory that is not UTF-8.
     pub fn build(self) -> Result<Pcm, BuildError> {
         if self.configs.is_empty() {
             return Err(BuildError::NoLpms);
@@ -79,6 +79,16 @@ impl PcmBuilder {
         {
             return Err(BuildError::DuplicateName {
                 name: twin.name.clone(),
+            });
+        }
+        let unusable = |config: &&LpmConfig| {
+            let dir = config.config_dir.as_deref();
+            dir.is_some_and(|dir| dir.to_str().is_none())
+        };
+        if let Some(config) = self.configs.iter().find(unusable) {
+            return Err(BuildError::ConfigDir {
+                name: config.name.clone(),
+                path: config.config_dir.clone().unwrap_or_default(),
             });
         }
         let staging = self

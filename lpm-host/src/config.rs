@@ -53,7 +53,7 @@ impl LpmConfig {
     }
 
     /// The directory from which relative paths in that text are meant; default: the process's
-    /// working directory. A path that is not UTF-8 cannot be handed over and counts as unset.
+    /// working directory. Has to be UTF-8.
     #[must_use]
     pub fn config_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.config_dir = Some(dir.into());
@@ -68,7 +68,8 @@ impl LpmConfig {
         self
     }
 
-    /// How long the PCM waits for a deferred answer, as told to the LPM; default 5 s.
+    /// The result time limit that the LPM is told; default 5 s. Answers are synchronous, and this
+    /// version does not enforce it.
     #[must_use]
     pub const fn result_time_limit(mut self, limit: Duration) -> Self {
         self.result_time_limit = limit;

@@ -18,6 +18,14 @@ pub enum BuildError {
         "no LPM is configured: a PCM without LPMs rejects every message; configure at least one"
     )]
     NoLpms,
+    /// The LPM could not be told of it, and would look for its files elsewhere.
+    #[error("the configuration directory of LPM `{name}`, {}, is not UTF-8", path.display())]
+    ConfigDir {
+        /// The LPM.
+        name: Arc<str>,
+        /// The directory.
+        path: PathBuf,
+    },
     /// Events and verdicts would not tell the two apart.
     #[error("two LPMs are named `{name}`; give each a name of its own")]
     DuplicateName {
@@ -102,14 +110,11 @@ pub enum LpmStartError {
         found: u32,
     },
     /// A misbehaving LPM; its library stays mapped.
-    #[error("loading and initialize did not return within {limit:?}")]
+    #[error("loading and initialize did not return within {limit:?}; the library stays mapped")]
     Deadline {
         /// The limit.
         limit: Duration,
     },
-    /// The system refused a thread.
-    #[error("no thread to initialize on: {0}")]
-    Thread(io::Error),
 }
 
 impl LpmStartError {

@@ -1,6 +1,7 @@
 //! What the PCM puts on record: the Event Log.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use lpm_api::{LpmHandle, LpmStatus};
 /// Where events go (the Windows Event Log of the original).
 ///
 /// [`TracingEventLog`] is the default. Called from any thread, also while a decision is under way:
-/// it must not block for long. It may call the PCM, but not wait for a stop of it:
+/// it must not block for long. A panic of it is caught. It may call the PCM, but not wait for a stop of it:
 /// [`Pcm::demote_later`](crate::Pcm::demote_later) is the way.
 pub trait EventLog: Send + Sync {
     /// Puts an event on record.
@@ -222,6 +223,17 @@ impl Severity {
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// An event log whose panics stay with it: LPMs have to be deinitialized whatever it does.
+pub(crate) struct Careful(pub(crate) Arc<dyn EventLog>);
+
+impl EventLog for Careful {
+    fn record(&self, event: &Event) {
+        if catch_unwind(AssertUnwindSafe(|| self.0.record(event))).is_err() {
+            tracing::error!(target: "lpm_host::event", "the event log panicked over: {}", event.detail);
+        }
     }
 }
 

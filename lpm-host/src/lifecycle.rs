@@ -1,26 +1,31 @@
 //! From standby to in charge and back: who may start and stop the LPMs, and how that goes.
 
 use std::panic::resume_unwind;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use lpm_api::{DeinitReason, LpmStatus};
+use lpm_api::DeinitReason;
 
-use crate::admit::decide;
-use crate::library::gate::{Gate, Reason, Retired};
+use crate::admit::{Closed, Slot, decide};
+use crate::deadline::enter_lifecycle_thread;
+use crate::event::Careful;
+use crate::library::gate::{Gate, Reason, Retired, inside_any_pass};
 use crate::library::{Instance, LoadedModule, Staging};
 use crate::startup::Starting;
 use crate::teardown;
-use crate::{
-    DeinitializedLpm, InitializedLpm, LpmFailure, PcmError, StartError, Startup, Teardown,
-};
 use crate::{Event, EventId, EventLog, LpmConfig, PinReason, ReceivedMessage, Verdict};
+use crate::{InitializedLpm, LpmFailure, PcmError, StartError, Startup, Teardown};
 
 /// The life of a PCM.
 pub(crate) struct Lifecycle {
-    active: Gate<Active>,
+    /// One per configured LPM, in configured order.
+    slots: Box<[Gate<Slot>]>,
+    /// Whether the LPMs may be asked.
+    in_charge: AtomicBool,
     phase: Mutex<Phase>,
     /// Notified when `phase` is no longer [`Phase::Changing`].
     changed: Condvar,
@@ -28,12 +33,6 @@ pub(crate) struct Lifecycle {
     events: Arc<dyn EventLog>,
     staging: Staging,
     drain_limit: Duration,
-}
-
-/// The LPMs that are asked, in configured order.
-struct Active {
-    in_charge: bool,
-    lpms: Vec<Instance>,
 }
 
 /// Where the PCM is in its life.
@@ -49,39 +48,47 @@ enum Phase {
 
 /// LPMs that no new call goes into, on their way down.
 struct Stopping {
-    running: Vec<InitializedLpm>,
-    retired: Retired<Active>,
+    /// In configured order.
+    lpms: Vec<ClosedLpm>,
     modules: Vec<Arc<LoadedModule>>,
     reason: DeinitReason,
+}
+
+/// An LPM that calls may still be inside.
+struct ClosedLpm {
+    lpm: InitializedLpm,
+    slot: Retired<Slot>,
 }
 
 /// A stop that is under way on a thread of its own. Dropping it lets the stop go on unwatched.
 #[derive(Debug)]
 #[must_use = "`wait` tells what became of the LPMs and their libraries"]
-pub struct PendingTeardown {
-    /// `None` where there was nothing to stop.
-    thread: Option<JoinHandle<Teardown>>,
+pub struct PendingTeardown(Pending);
+
+#[derive(Debug)]
+enum Pending {
+    Done(Teardown),
+    Running(JoinHandle<Teardown>),
 }
 
 impl PendingTeardown {
     /// Waits for the end. From inside a call into one of the LPMs that are being stopped, that end
     /// comes only when the drain limit is over: leave the call instead.
-    ///
-    /// # Panics
-    ///
-    /// With the panic of the [`EventLog`], if that panicked.
     pub fn wait(self) -> Teardown {
-        let ended = self
-            .thread
-            .map(JoinHandle::join)
-            .unwrap_or(Ok(Teardown::default()));
-        ended.unwrap_or_else(|panic| resume_unwind(panic))
+        match self.0 {
+            Pending::Done(teardown) => teardown,
+            // No code but this crate's runs there unprotected.
+            Pending::Running(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+        }
     }
 
     /// Whether the stop is over, so that [`wait`](Self::wait) returns at once.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        match &self.0 {
+            Pending::Done(_) => true,
+            Pending::Running(thread) => thread.is_finished(),
+        }
     }
 }
 
@@ -92,12 +99,14 @@ impl Lifecycle {
         staging: Staging,
         drain_limit: Duration,
     ) -> Self {
+        let vacant = |_: &LpmConfig| Gate::new(Box::new(Slot::Vacant));
         Self {
-            active: Gate::new(Box::new(Active::none())),
+            slots: configs.iter().map(vacant).collect(),
+            in_charge: AtomicBool::new(false),
             phase: Mutex::new(Phase::Standby),
             changed: Condvar::new(),
             configs,
-            events,
+            events: Arc::new(Careful(events)),
             staging,
             drain_limit,
         }
@@ -109,11 +118,10 @@ impl Lifecycle {
 
     /// [`Pcm::admit`](crate::Pcm::admit).
     pub(crate) fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Verdict, PcmError> {
-        let active = self.active.enter();
-        if !active.in_charge {
+        if !self.in_charge.load(Ordering::Acquire) {
             return Err(PcmError::NotDsbm);
         }
-        Ok(decide(&active.lpms, received, &*self.events))
+        decide(&self.slots, received, &*self.events).map_err(|Closed| PcmError::NotDsbm)
     }
 
     /// [`Pcm::become_dsbm`](crate::Pcm::become_dsbm).
@@ -130,15 +138,14 @@ impl Lifecycle {
         };
         let (starting, failed) = self.start_all()?;
         let lpms = starting.lpms.iter().map(InitializedLpm::of).collect();
-        let active = Active {
-            in_charge: true,
-            lpms: starting.lpms,
-        };
-        // What it replaces is empty; whoever still looks at it sees that at once.
-        let _ = self
-            .active
-            .replace(Box::new(active))
-            .drain(self.drain_limit);
+        let mut instances = starting.lpms.into_iter().peekable();
+        for (slot, config) in self.slots.iter().zip(&self.configs) {
+            let started = instances.next_if(|instance| instance.name == config.name);
+            let started = started.map_or(Slot::Vacant, Slot::Running);
+            // No LPM is in what stood there; whoever still looks at it sees that at once.
+            let _ = slot.replace(Box::new(started)).drain(self.drain_limit);
+        }
+        self.in_charge.store(true, Ordering::Release);
         change.to = Phase::InCharge {
             modules: starting.modules,
         };
@@ -190,47 +197,52 @@ impl Lifecycle {
                 *phase = Phase::ShutDown;
                 drop(phase);
                 self.events.record(&stopped(reason));
-                return Ok(PendingTeardown { thread: None });
+                return Ok(PendingTeardown(Pending::Done(Teardown::default())));
             }
         }
         let (hand_over, handed_over) = mpsc::channel();
         let lifecycle = Arc::clone(self);
-        let reaper = move || match handed_over.recv() {
-            Ok(stopping) => lifecycle.reap(stopping),
-            Err(mpsc::RecvError) => Teardown::default(),
+        let reaper = move || {
+            enter_lifecycle_thread();
+            handed_over
+                .recv()
+                .map_or_else(|_| Teardown::default(), |stopping| lifecycle.reap(stopping))
         };
-        let thread = thread::Builder::new()
+        let spawned = thread::Builder::new()
             .name(String::from("lpm-reaper"))
-            .spawn(reaper)
-            .map_err(|error| PcmError::NoThread(error.kind()))?;
+            .spawn(reaper);
+        // Without a thread this one does it, unless it would wait for itself.
+        let thread = match spawned {
+            Err(error) if inside_any_pass() => return Err(PcmError::NoThread(error.kind())),
+            spawned => spawned.ok(),
+        };
 
-        let running = self
-            .active
-            .enter()
-            .lpms
-            .iter()
-            .map(InitializedLpm::of)
-            .collect();
-        let retired = self.active.replace(Box::new(Active::none()));
-        if let Phase::InCharge { modules } = std::mem::replace(&mut *phase, Phase::Changing) {
-            // The reaper waits for nothing else.
-            let _ = hand_over.send(Stopping {
-                running,
-                retired,
-                modules,
-                reason,
-            });
-        }
-        Ok(PendingTeardown {
-            thread: Some(thread),
-        })
+        self.in_charge.store(false, Ordering::Release);
+        let lpms = self.slots.iter().filter_map(close).collect();
+        let modules = match std::mem::replace(&mut *phase, Phase::Changing) {
+            Phase::InCharge { modules } => modules,
+            _ => Vec::new(),
+        };
+        drop(phase);
+        let stopping = Stopping {
+            lpms,
+            modules,
+            reason,
+        };
+        Ok(PendingTeardown(match thread {
+            Some(thread) => {
+                // The reaper waits for nothing else.
+                let _ = hand_over.send(stopping);
+                Pending::Running(thread)
+            }
+            None => Pending::Done(self.reap(stopping)),
+        }))
     }
 
-    /// Waits for the calls under way, and takes the LPMs down.
+    /// Waits for the calls under way, and takes the LPMs down, the last one first.
     fn reap(&self, stopping: Stopping) -> Teardown {
         let Stopping {
-            running,
-            retired,
+            lpms,
             modules,
             reason,
         } = stopping;
@@ -242,55 +254,36 @@ impl Lifecycle {
             lifecycle: self,
             to,
         };
-        let teardown = match retired.drain(self.drain_limit) {
-            Ok(active) => self.take_down(active.lpms, modules, reason),
-            Err(still_inside) => {
-                let why = match still_inside.reason() {
-                    Reason::Threads(threads) => PinReason::CallsInside {
-                        count: threads.len(),
-                        waited: self.drain_limit,
-                    },
-                    other => PinReason::CannotVerify {
-                        what: other.to_string(),
-                    },
-                };
-                teardown::abandon(running, modules, reason, &why, &*self.events)
+        let begun = Instant::now();
+        let mut down = Down::new(self, reason);
+        for ClosedLpm { lpm, slot } in lpms.into_iter().rev() {
+            match slot.drain(self.drain_limit.saturating_sub(begun.elapsed())) {
+                Ok(slot) => {
+                    if let Slot::Running(instance) = *slot {
+                        down.deinitialize(instance);
+                    }
+                }
+                Err(still_inside) => down.abandon(lpm, still_inside.reason()),
             }
-        };
+        }
+        let teardown = down.unload(modules);
         drop(change);
         self.events.record(&stopped(reason));
         teardown
     }
 
-    /// Deinitializes and unloads, the last started first.
+    /// Deinitializes and unloads LPMs that were never asked, the last started first.
     fn take_down(
         &self,
         lpms: Vec<Instance>,
         modules: Vec<Arc<LoadedModule>>,
         reason: DeinitReason,
     ) -> Teardown {
-        let mut teardown = Teardown::default();
+        let mut down = Down::new(self, reason);
         for instance in lpms.into_iter().rev() {
-            let limit = self.deinitialize_limit(&instance.name);
-            let lpm = teardown::deinitialize(instance, reason, limit, &*self.events);
-            teardown.lpms.push(lpm);
+            down.deinitialize(instance);
         }
-        for module in modules.into_iter().rev() {
-            let overdue = self.overdue(&teardown.lpms, &module);
-            let library = teardown::unload(module, overdue, &*self.events);
-            teardown.libraries.push(library);
-        }
-        teardown
-    }
-
-    /// The limit that an LPM of this library exceeded when it was deinitialized.
-    fn overdue(&self, lpms: &[DeinitializedLpm], module: &LoadedModule) -> Option<Duration> {
-        let is_overdue = |lpm: &&DeinitializedLpm| {
-            lpm.status == LpmStatus::DEADLINE && lpm.library == module.path()
-        };
-        lpms.iter()
-            .find(is_overdue)
-            .map(|lpm| self.deinitialize_limit(&lpm.name))
+        down.unload(modules)
     }
 
     fn deinitialize_limit(&self, name: &str) -> Duration {
@@ -298,7 +291,7 @@ impl Lifecycle {
         config.map_or(Duration::ZERO, |config| config.deinitialize_limit)
     }
 
-    /// Waits until no thread starts or stops the LPMs.
+    /// Waits until no other thread starts or stops the LPMs.
     pub(crate) fn wait_while_changing(&self) {
         let phase = self.lock_phase();
         let is_changing = |phase: &mut Phase| matches!(phase, Phase::Changing);
@@ -325,12 +318,67 @@ impl Drop for Change<'_> {
     }
 }
 
-impl Active {
-    const fn none() -> Self {
+/// Closes the gate to a running LPM.
+fn close(slot: &Gate<Slot>) -> Option<ClosedLpm> {
+    let lpm = match &*slot.enter() {
+        Slot::Running(instance) => InitializedLpm::of(instance),
+        Slot::Vacant | Slot::Closed => return None,
+    };
+    let slot = slot.replace(Box::new(Slot::Closed));
+    Some(ClosedLpm { lpm, slot })
+}
+
+/// LPMs being taken down, and why some of their libraries have to stay.
+struct Down<'a> {
+    lifecycle: &'a Lifecycle,
+    reason: DeinitReason,
+    teardown: Teardown,
+    held: Vec<(PathBuf, PinReason)>,
+}
+
+impl<'a> Down<'a> {
+    fn new(lifecycle: &'a Lifecycle, reason: DeinitReason) -> Self {
         Self {
-            in_charge: false,
-            lpms: Vec::new(),
+            lifecycle,
+            reason,
+            teardown: Teardown::default(),
+            held: Vec::new(),
         }
+    }
+
+    fn deinitialize(&mut self, instance: Instance) {
+        let limit = self.lifecycle.deinitialize_limit(&instance.name);
+        let events = &*self.lifecycle.events;
+        let (lpm, holds) = teardown::deinitialize(instance, self.reason, limit, events);
+        self.held
+            .extend(holds.map(|reason| (lpm.library.clone(), reason)));
+        self.teardown.lpms.push(lpm);
+    }
+
+    fn abandon(&mut self, lpm: InitializedLpm, inside: &Reason) {
+        let why = match inside {
+            Reason::Threads(threads) => PinReason::CallsInside {
+                count: threads.len(),
+                waited: self.lifecycle.drain_limit,
+            },
+            other => PinReason::CannotVerify {
+                what: other.to_string(),
+            },
+        };
+        self.held.push((lpm.library.clone(), why.clone()));
+        let lpm = teardown::abandon(lpm, self.reason, &why, &*self.lifecycle.events);
+        self.teardown.lpms.push(lpm);
+    }
+
+    fn unload(mut self, modules: Vec<Arc<LoadedModule>>) -> Teardown {
+        for module in modules.into_iter().rev() {
+            let mut held = self.held.iter();
+            let held = held.find(|(library, _)| library == module.path());
+            let held = held.map(|(_, reason)| reason.clone());
+            let library = teardown::unload(module, held, &*self.lifecycle.events);
+            self.teardown.libraries.push(library);
+        }
+        self.teardown
     }
 }
 

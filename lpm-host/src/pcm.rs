@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lpm_api::DeinitReason;
 
+use crate::deadline::on_lifecycle_thread;
 use crate::library::gate::inside_any_pass;
 use crate::lifecycle::{Lifecycle, PendingTeardown};
 use crate::{LpmConfig, PcmBuilder, PcmError, ReceivedMessage, StartError, Startup};
@@ -48,7 +49,8 @@ impl Pcm {
     ///
     /// # Errors
     ///
-    /// [`PcmError::NotDsbm`]: the LPMs are not initialized.
+    /// [`PcmError::NotDsbm`]: the LPMs are not initialized, or were stopped before all of them were
+    /// asked.
     pub fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Verdict, PcmError> {
         self.lifecycle.admit(received)
     }
@@ -95,9 +97,10 @@ impl Pcm {
 
 impl Drop for Pcm {
     fn drop(&mut self) {
+        // `become_dsbm` borrows the PCM, so what is under way can only be a stop.
         let stopping = self.lifecycle.stop(DeinitReason::Shutdown);
-        // Inside a call into an LPM, waiting for its end would never end.
-        if inside_any_pass() {
+        // These threads would wait for themselves. The stop goes on without this value.
+        if inside_any_pass() || on_lifecycle_thread() {
             return;
         }
         match stopping {

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lpm_api::abi::{API_VERSION, AbiInit};
 use lpm_api::{LpmHandle, LpmStatus, PeType};
 
-use crate::deadline::{self, NoResult};
+use crate::deadline::{self, Overdue};
 use crate::library::{Instance, LoadedModule, Staging};
-use crate::{Event, EventId, EventLog, LpmConfig, LpmFailure, LpmStartError};
+use crate::{Event, EventId, EventLog, LpmConfig, LpmFailure, LpmStartError, PinReason};
 
 /// The LPMs that a PCM started with.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub struct InitializedLpm {
     pub handle: LpmHandle,
     /// The policy element type it serves.
     pub pe_type: PeType,
-    /// Its library, as configured.
+    /// Its library, as configured where it was first named: one file is loaded once.
     pub library: PathBuf,
 }
 
@@ -69,8 +69,12 @@ impl Starting {
         };
         let (module, instance) = match deadline::call("lpm-initialize", limit, call) {
             Ok(started) => started.map_err(LpmStartError::Load)?,
-            Err(NoResult::Deadline) => return Err(LpmStartError::Deadline { limit }),
-            Err(NoResult::Thread(error)) => return Err(LpmStartError::Thread(error)),
+            Err(Overdue) => {
+                let stays = PinReason::InitializeOverdue { limit }.to_string();
+                let pinned = Event::new(EventId::LibraryPinned, format!("stays mapped: {stays}"));
+                events.record(&pinned.library(config.library.path()));
+                return Err(LpmStartError::Deadline { limit });
+            }
         };
         if is_new {
             for warning in module.facts().warnings() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lpm_api::{DeinitReason, LpmHandle, LpmStatus};
 
-use crate::deadline::{self, NoResult};
+use crate::deadline::{self, Overdue};
 use crate::library::{Instance, LoadedModule};
 use crate::{Event, EventId, EventLog, InitializedLpm, PinReason, UnloadOutcome};
 
@@ -55,31 +55,36 @@ pub struct UnloadedLibrary {
 /// How long unloading may take: the destructors of the library's statics run in it.
 const UNLOAD_LIMIT: Duration = Duration::from_secs(30);
 
-/// Deinitializes one LPM within its limit. One that does not return holds on to its library.
+/// Deinitializes one LPM within its limit. One that does not return holds its library: the reason is
+/// the second result.
 pub(crate) fn deinitialize(
     instance: Instance,
     reason: DeinitReason,
     limit: Duration,
     events: &dyn EventLog,
-) -> DeinitializedLpm {
-    let (name, handle) = (instance.name.clone(), instance.handle);
-    let library = instance.module.path().to_path_buf();
+) -> (DeinitializedLpm, Option<PinReason>) {
+    let InitializedLpm {
+        name,
+        handle,
+        library,
+        ..
+    } = InitializedLpm::of(&instance);
     let started = Instant::now();
     let called = deadline::call("lpm-deinitialize", limit, move || {
         instance.deinitialize(reason)
     });
     let elapsed = started.elapsed();
-    let (status, detail) = match called {
-        Ok(Ok(())) => (LpmStatus::OK, None),
-        Ok(Err((status, message))) => (status, Some(message)),
-        Err(NoResult::Deadline) => (
-            LpmStatus::DEADLINE,
-            Some(format!("deinitialize did not return within {limit:?}")),
-        ),
-        Err(NoResult::Thread(error)) => (
-            LpmStatus::DEADLINE,
-            Some(format!("no thread to deinitialize on: {error}")),
-        ),
+    let (status, detail, holds) = match called {
+        Ok(Ok(())) => (LpmStatus::OK, None, None),
+        Ok(Err((status, message))) => (status, Some(message), None),
+        Err(Overdue) => {
+            let overdue = PinReason::DeinitializeOverdue { limit };
+            (
+                LpmStatus::DEADLINE,
+                Some(overdue.to_string()),
+                Some(overdue),
+            )
+        }
     };
     let lpm = DeinitializedLpm {
         name,
@@ -91,19 +96,19 @@ pub(crate) fn deinitialize(
         elapsed,
     };
     events.record(&lpm.event());
-    lpm
+    (lpm, holds)
 }
 
-/// Unloads a library, unless one of its LPMs is `overdue`: still in `deinitialize` after that time.
+/// Unloads a library, unless something is known to hold it.
 pub(crate) fn unload(
     module: Arc<LoadedModule>,
-    overdue: Option<Duration>,
+    held: Option<PinReason>,
     events: &dyn EventLog,
 ) -> UnloadedLibrary {
     let library = module.path().to_path_buf();
     let started = Instant::now();
-    let outcome = match overdue {
-        Some(limit) => pinned(PinReason::DeinitializeOverdue { limit }),
+    let outcome = match held {
+        Some(reason) => pinned(reason),
         None => unload_in_time(module),
     };
     let unloaded = UnloadedLibrary {
@@ -116,27 +121,21 @@ pub(crate) fn unload(
 }
 
 fn unload_in_time(module: Arc<LoadedModule>) -> UnloadOutcome {
-    match deadline::call("lpm-unload", UNLOAD_LIMIT, move || module.unload()) {
-        Ok(outcome) => outcome,
-        Err(NoResult::Deadline) => pinned(PinReason::UnloadOverdue {
+    deadline::call("lpm-unload", UNLOAD_LIMIT, move || module.unload()).unwrap_or_else(|Overdue| {
+        pinned(PinReason::UnloadOverdue {
             limit: UNLOAD_LIMIT,
-        }),
-        Err(NoResult::Thread(error)) => pinned(PinReason::CannotVerify {
-            what: format!("no thread to unload on: {error}"),
-        }),
-    }
+        })
+    })
 }
 
-/// Gives up on LPMs that calls do not return from: they are not deinitialized, and their libraries
-/// stay mapped.
+/// Gives up on an LPM that calls do not return from: it is not deinitialized.
 pub(crate) fn abandon(
-    lpms: Vec<InitializedLpm>,
-    modules: Vec<Arc<LoadedModule>>,
+    lpm: InitializedLpm,
     reason: DeinitReason,
     why: &PinReason,
     events: &dyn EventLog,
-) -> Teardown {
-    let lpms = lpms.into_iter().rev().map(|lpm| DeinitializedLpm {
+) -> DeinitializedLpm {
+    let abandoned = DeinitializedLpm {
         name: lpm.name,
         handle: lpm.handle,
         library: lpm.library,
@@ -144,23 +143,9 @@ pub(crate) fn abandon(
         status: LpmStatus::DEADLINE,
         detail: Some(format!("not deinitialized: {why}")),
         elapsed: Duration::ZERO,
-    });
-    let libraries = modules.into_iter().rev().map(|module| UnloadedLibrary {
-        library: module.path().to_path_buf(),
-        outcome: pinned(why.clone()),
-        elapsed: Duration::ZERO,
-    });
-    let teardown = Teardown {
-        lpms: lpms.collect(),
-        libraries: libraries.collect(),
     };
-    for lpm in &teardown.lpms {
-        events.record(&lpm.event());
-    }
-    for library in &teardown.libraries {
-        events.record(&library.event());
-    }
-    teardown
+    events.record(&abandoned.event());
+    abandoned
 }
 
 impl DeinitializedLpm {

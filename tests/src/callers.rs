@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, JoinHandle};
 
-use lpm_host::Pcm;
+use lpm_host::{Pcm, PcmError};
 
 use crate::messages::{admit, path};
 
@@ -13,7 +13,7 @@ pub struct Callers(Vec<Caller>);
 
 struct Caller {
     orders: Sender<Arc<Pcm>>,
-    done: Receiver<()>,
+    done: Receiver<Result<(), PcmError>>,
     thread: JoinHandle<()>,
 }
 
@@ -30,10 +30,10 @@ impl Callers {
             let (report, done) = mpsc::channel();
             let work = move || {
                 for pcm in ordered {
-                    admit(&pcm, &path(4000)).expect("in charge");
+                    let decided = admit(&pcm, &path(4000)).map(drop);
                     drop(pcm);
                     // Nobody may wait for it.
-                    let _ = report.send(());
+                    let _ = report.send(decided);
                 }
             };
             let thread = Builder::new().name("caller".to_owned()).spawn(work);
@@ -50,21 +50,24 @@ impl Callers {
     ///
     /// # Panics
     ///
-    /// When a thread has ended.
+    /// When a thread has ended, or the PCM is not in charge.
     pub fn ask(&self, pcm: &Arc<Pcm>) {
         self.order(pcm);
-        self.wait();
+        for decided in self.wait() {
+            decided.expect("in charge");
+        }
     }
 
-    /// Waits until each thread has done one more thing that it was ordered to.
+    /// Waits until each thread has done one more thing that it was ordered to; returns what the PCM said.
     ///
     /// # Panics
     ///
     /// When a thread has ended.
-    pub fn wait(&self) {
-        for caller in &self.0 {
-            caller.done.recv().expect("the caller answers");
-        }
+    pub fn wait(&self) -> Vec<Result<(), PcmError>> {
+        let callers = self.0.iter();
+        callers
+            .map(|caller| caller.done.recv().expect("the caller answers"))
+            .collect()
     }
 
     /// Has each thread ask the PCM once, and does not wait.

@@ -10,8 +10,8 @@ use lpm_host::{
     Event, EventId, EventLog, LpmConfig, LpmStatus, Outcome, Pcm, PcmError, PendingTeardown,
     UnloadOutcome,
 };
-use lpm_tests::fixture;
 use lpm_tests::messages::{admit, path};
+use lpm_tests::{RecordedEvents, fixture};
 
 /// Calls the PCM whenever an LPM panics, and keeps what came of it.
 struct CallsBack<R> {
@@ -118,12 +118,66 @@ fn an_lpm_calls_back_from_deinitialize() {
 
 #[test]
 fn dropping_the_pcm_waits_for_a_demotion_under_way() {
+    let events = RecordedEvents::default();
     let pcm = Pcm::builder()
         .lpm(fixture("panics-in-admit"))
+        .event_log(events.clone())
         .build()
         .expect("builds");
     pcm.become_dsbm().expect("starts");
+    let _pending = pcm.demote_later().expect("in charge");
+    drop(pcm);
+    assert_eq!(events.of(EventId::LibraryUnmapped).len(), 1);
+}
+
+/// Holds the last reference to the PCM while the LPM's end is put on record, on a thread that stops it.
+struct DropsThePcm(Arc<Mutex<Option<Arc<Pcm>>>>, RecordedEvents);
+
+impl EventLog for DropsThePcm {
+    fn record(&self, event: &Event) {
+        if event.id == EventId::LpmDeinitialized {
+            drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+        self.1.record(event);
+    }
+}
+
+#[test]
+fn the_pcm_is_dropped_by_the_thread_that_stops_it() {
+    let (last, events) = (Arc::new(Mutex::new(None)), RecordedEvents::default());
+    let log = DropsThePcm(Arc::clone(&last), events.clone());
+    let lpm = fixture("office-hours").config("0-24");
+    let pcm = Arc::new(
+        Pcm::builder()
+            .lpm(lpm)
+            .event_log(log)
+            .build()
+            .expect("builds"),
+    );
+    pcm.become_dsbm().expect("starts");
+    *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pcm));
     let pending = pcm.demote_later().expect("in charge");
     drop(pcm);
-    assert!(pending.wait().libraries[0].outcome == UnloadOutcome::Unmapped);
+    assert_eq!(pending.wait().libraries[0].outcome, UnloadOutcome::Unmapped);
+    assert_eq!(events.of(EventId::LibraryUnmapped).len(), 1);
+}
+
+#[test]
+fn an_event_log_that_panics_keeps_no_lpm_from_being_deinitialized() {
+    struct Panics;
+    impl EventLog for Panics {
+        fn record(&self, event: &Event) {
+            panic!("cannot write {}", event.id)
+        }
+    }
+    let lpm = fixture("office-hours").config("0-24");
+    let pcm = Pcm::builder()
+        .lpm(lpm)
+        .event_log(Panics)
+        .build()
+        .expect("builds");
+    pcm.become_dsbm().expect("starts");
+    let teardown = pcm.demote().expect("in charge");
+    assert_eq!(teardown.lpms[0].status, LpmStatus::OK);
+    assert_eq!(teardown.libraries[0].outcome, UnloadOutcome::Unmapped);
 }

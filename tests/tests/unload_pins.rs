@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lpm_host::{EventId, LpmStatus, Pcm, PinReason};
+use lpm_host::{EventId, LpmStatus, Pcm, PcmError, PinReason, UnloadOutcome};
 use lpm_tests::callers::Callers;
 use lpm_tests::process::in_own_process;
 use lpm_tests::unloading::{Others, only_library, reasons, reasons_to_pin};
@@ -96,23 +96,23 @@ fn hangs_in_admit() {
 
         let teardown = pcm.demote().expect("in charge");
         let inside = PinReason::CallsInside { count: 3, waited };
-        for library in teardown.libraries {
-            assert_eq!(reasons(library.outcome), std::slice::from_ref(&inside));
-        }
-        for lpm in teardown.lpms {
-            assert_eq!(lpm.status, LpmStatus::DEADLINE);
-        }
-        assert_eq!(events.of(EventId::LibraryPinned).len(), 2);
+        let [healthy, hanging] = teardown.libraries.try_into().expect("two libraries");
+        assert_eq!(healthy.outcome, UnloadOutcome::Unmapped);
+        assert_eq!(reasons(hanging.outcome), [inside]);
+        let statuses: Vec<_> = teardown.lpms.iter().map(|lpm| lpm.status).collect();
+        assert_eq!(statuses, [LpmStatus::PANICKED, LpmStatus::DEADLINE]);
+        assert_eq!(events.of(EventId::LibraryPinned).len(), 1);
         others.go_on(&callers_of_others);
 
         File::create(directory.path().join("go-on")).expect("a file");
-        callers.wait();
+        // The second LPM was gone when these calls came to it.
+        assert_eq!(callers.wait(), [Err(PcmError::NotDsbm); 3]);
         others.go_on(&callers);
         assert_ne!(mappings_of(&fixture_file("hangs-in-admit")), 0);
         assert_eq!(
-            events.of(EventId::LpmPanicked),
-            [],
-            "what is pinned is not called"
+            events.of(EventId::LpmPanicked).len(),
+            1,
+            "that of the healthy one's end"
         );
         callers.end();
         callers_of_others.end();

@@ -93,8 +93,8 @@ impl<L: Lpm> AbiLpm for Adapter<L> {
 
 impl<L: Lpm> Drop for Adapter<L> {
     fn drop(&mut self) {
-        // Only an LPM whose deinitialization the PCM gave up on is still here; its destructor
-        // must not unwind into the PCM.
+        // An LPM that the PCM never took on, or gave up on, is still here; its destructor must not
+        // unwind into the PCM.
         let lpm = self.0.take();
         let _ = caught(|| drop(lpm));
     }

@@ -214,7 +214,7 @@ pub struct AbiDeleteState<'a> {
 pub struct AbiInit<'a> {
     /// The handle of this initialization.
     pub handle: u64,
-    /// Milliseconds the PCM waits for an answer.
+    /// Milliseconds the PCM would have an answer take at most.
     pub result_time_limit: u64,
     /// How many LPMs are configured.
     pub lpm_count: u32,

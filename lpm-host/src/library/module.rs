@@ -12,7 +12,7 @@ use lpm_api::abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
 use super::compatibility::{self, Incompatibility};
 use super::panics::{self, Attachment};
 use super::{HinderingFacts, Library, LpmLibrary, OpenError, PinReason, Staging, UnloadOutcome};
-use crate::EventLog;
+use crate::{Event, EventId, EventLog};
 
 /// Why a library cannot serve as an LPM.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +99,10 @@ impl LoadedModule {
             Ok(module) => module,
             Err(error) => {
                 // SAFETY: nothing of the library is used any more; `error` owns its parts.
-                unsafe { opened.unload() };
+                if let pinned @ UnloadOutcome::Pinned { .. } = unsafe { opened.unload() } {
+                    let event = Event::new(EventId::LibraryPinned, pinned.to_string());
+                    events.record(&event.library(library.path()));
+                }
                 return Err(error);
             }
         };
@@ -156,8 +159,8 @@ impl LoadedModule {
     }
 }
 
-/// Finds the library's module and checks it; nothing of the library runs but the constructor that
-/// `export_lpm!` made.
+/// Finds the library's module and checks it; of the library, nothing runs but its initializers,
+/// abi_stable's test of the C calling convention, and the constructor that `export_lpm!` made.
 fn root_module(library: &Library) -> Result<AbiLpmModuleRef, LoadError> {
     let path = || library.path().to_path_buf();
     let broken = |error: LibraryError| LoadError::BrokenModule {

@@ -83,16 +83,10 @@ pub enum PinReason {
         limit: Duration,
     },
 
-    /// The unloading itself did not end in time; it may go on, but nobody waits for it.
-    UnloadDeadline {
+    /// Loading the library, or the LPM's `initialize`, did not return in time.
+    InitializeOverdue {
         /// How long it was waited for.
         limit: Duration,
-    },
-
-    /// The thread that unloads could not be started.
-    NoThread {
-        /// What the system says.
-        error: String,
     },
 
     /// The library's own code did not return while it was unloaded: the destructors of its statics
@@ -173,8 +167,9 @@ impl fmt::Display for PinReason {
             Self::DeinitializeOverdue { limit } => {
                 write!(f, "deinitialize did not return within {limit:?}")
             }
-            Self::UnloadDeadline { limit } => write!(f, "unloading did not end within {limit:?}"),
-            Self::NoThread { error } => write!(f, "no thread to unload it on: {error}"),
+            Self::InitializeOverdue { limit } => {
+                write!(f, "loading and initialize did not return within {limit:?}")
+            }
             Self::UnloadOverdue { limit } => {
                 write!(f, "the library's destructors did not return within {limit:?}")
             }

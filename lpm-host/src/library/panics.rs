@@ -2,7 +2,8 @@
 //!
 //! A library reports from its panic hook, where a second panic would abort the process. The event log
 //! is the embedder's code and may call the PCM, and with it the very LPM that panicked. So a panic
-//! inside a call from this host is put on record only when that call has returned.
+//! inside a call from this host is put on record only when that call has returned, and one on a thread of
+//! the library's own is put on record by another thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use lpm_api::LpmStatus;
 use lpm_api::abi::{AbiHost, AbiPanic};
@@ -91,8 +93,11 @@ extern "C" fn report_panic(library: u64, panic: AbiPanic<'_>) {
             REPORTS.with_borrow_mut(|reports| reports.push((Arc::clone(&attached.events), event)));
             HAS_REPORTS.set(true);
         } else {
-            // A thread of the library's own.
-            attached.events.record(&event);
+            // A thread of the library's own, on which no call will return.
+            let record = move || attached.events.record(&event);
+            let _ = thread::Builder::new()
+                .name(String::from("lpm-event"))
+                .spawn(record);
         }
     }));
 }
