@@ -135,6 +135,12 @@ impl Library {
         &self.facts
     }
 
+    /// Makes the last call into the library, on the thread that then unloads it. What the library
+    /// allocates in that call goes when it goes, where the platform allows that.
+    pub(crate) fn last_call<R>(&self, call: impl FnOnce() -> R) -> R {
+        platform::last_call(call)
+    }
+
     /// Unmaps the library, if that is safe. Takes milliseconds, and up to about a second if threads of
     /// the library are slow to end.
     ///

@@ -39,6 +39,7 @@
 mod companions;
 mod exits;
 mod frames;
+mod heap;
 mod imports;
 mod keys;
 mod ledger;
@@ -68,6 +69,8 @@ use super::{HinderingFacts, NoDelete, OpenError, PinReason, UnloadOutcome, lock}
 
 /// Held while libraries and their dependencies come and go.
 static LOADER: Mutex<()> = Mutex::new(());
+
+pub(super) use self::heap::last_call;
 
 /// A private copy that is ready to be loaded.
 pub(super) struct Prepared {
@@ -184,6 +187,11 @@ impl Loaded {
     /// Nobody calls the library or uses anything of it any more.
     pub(super) unsafe fn unload(self) -> UnloadOutcome {
         // SAFETY: the caller's promise.
-        unsafe { unload::unload(self) }
+        let outcome = unsafe { unload::unload(self) };
+        match outcome {
+            UnloadOutcome::Unmapped => heap::give_back(),
+            UnloadOutcome::Pinned { .. } => heap::keep(),
+        }
+        outcome
     }
 }

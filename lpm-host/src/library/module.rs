@@ -145,7 +145,8 @@ impl LoadedModule {
         let holders = Arc::strong_count(&self) - 1;
         match Arc::into_inner(self) {
             Some(last) => {
-                panics::during(|| last.module.detach()());
+                last.library
+                    .last_call(|| panics::during(|| last.module.detach()()));
                 drop(last.attachment);
                 // SAFETY: every object and reference of the library is held together with an `Arc`
                 // of this module, and this was the last.

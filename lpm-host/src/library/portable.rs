@@ -25,6 +25,11 @@ const WHY: &str = if cfg!(target_vendor = "apple") {
     "what the library left behind in threads cannot be told"
 };
 
+/// Makes the last call into a library.
+pub(super) fn last_call<R>(call: impl FnOnce() -> R) -> R {
+    call()
+}
+
 /// A private copy that is ready to be loaded.
 pub(super) struct Prepared {
     pub(super) facts: HinderingFacts,

@@ -37,6 +37,11 @@ use super::{HinderingFacts, NoDelete, OpenError, PinReason, UnloadOutcome};
 /// How long threads that are about to end are waited for.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// Makes the last call into a library.
+pub(super) fn last_call<R>(call: impl FnOnce() -> R) -> R {
+    call()
+}
+
 /// A private copy that is ready to be loaded.
 pub(super) struct Prepared {
     pub(super) facts: HinderingFacts,

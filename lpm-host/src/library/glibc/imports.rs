@@ -8,7 +8,7 @@ use std::ffi::{c_int, c_void};
 use std::ops::Range;
 
 use super::object::{Object, page_size, to_usize};
-use super::{exits, keys, threads, tls};
+use super::{exits, heap, keys, threads, tls};
 
 /// The kinds of relocation with which a slot gets a function's plain address (absolute, global
 /// offset table, jump slot).
@@ -22,7 +22,7 @@ const ADDRESS_KINDS: &[u32] = if cfg!(target_arch = "x86_64") {
 };
 
 /// The functions that are stood in for.
-fn stand_ins() -> [(&'static [u8], *const ()); 7] {
+fn stand_ins() -> [(&'static [u8], *const ()); 10] {
     [
         (b"__cxa_thread_atexit_impl", tls::register as *const ()),
         (b"__cxa_thread_atexit", tls::register as *const ()),
@@ -31,6 +31,9 @@ fn stand_ins() -> [(&'static [u8], *const ()); 7] {
         (b"pthread_create", threads::create as *const ()),
         (b"__cxa_atexit", exits::register_at_exit as *const ()),
         (b"on_exit", exits::register_on_exit as *const ()),
+        (b"malloc", heap::malloc as *const ()),
+        (b"realloc", heap::realloc as *const ()),
+        (b"free", heap::free as *const ()),
     ]
 }
 
