@@ -9,7 +9,9 @@ use lpm_api::{LpmHandle, LpmStatus, PeType};
 
 use crate::deadline::{self, Overdue};
 use crate::library::{Instance, LoadedModule, Staging};
-use crate::{Event, EventId, EventLog, LpmConfig, LpmFailure, LpmStartError, PinReason};
+use crate::{
+    Event, EventId, EventLog, LpmConfig, LpmFailure, LpmStartError, PinReason, UnloadOutcome,
+};
 
 /// The LPMs that a PCM started with.
 #[derive(Debug, Default)]
@@ -70,9 +72,8 @@ impl Starting {
         let (module, instance) = match deadline::call("lpm-initialize", limit, call) {
             Ok(started) => started.map_err(LpmStartError::Load)?,
             Err(Overdue) => {
-                let stays = PinReason::InitializeOverdue { limit }.to_string();
-                let pinned = Event::new(EventId::LibraryPinned, format!("stays mapped: {stays}"));
-                events.record(&pinned.library(config.library.path()));
+                let stays = UnloadOutcome::pinned(PinReason::InitializeOverdue { limit });
+                events.record(&stays.event(config.library.path()));
                 return Err(LpmStartError::Deadline { limit });
             }
         };

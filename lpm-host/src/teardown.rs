@@ -108,21 +108,21 @@ pub(crate) fn unload(
     let library = module.path().to_path_buf();
     let started = Instant::now();
     let outcome = match held {
-        Some(reason) => pinned(reason),
+        Some(reason) => UnloadOutcome::pinned(reason),
         None => unload_in_time(module),
     };
-    let unloaded = UnloadedLibrary {
+    let elapsed = started.elapsed();
+    events.record(&outcome.event(&library));
+    UnloadedLibrary {
         library,
         outcome,
-        elapsed: started.elapsed(),
-    };
-    events.record(&unloaded.event());
-    unloaded
+        elapsed,
+    }
 }
 
 fn unload_in_time(module: Arc<LoadedModule>) -> UnloadOutcome {
     deadline::call("lpm-unload", UNLOAD_LIMIT, move || module.unload()).unwrap_or_else(|Overdue| {
-        pinned(PinReason::UnloadOverdue {
+        UnloadOutcome::pinned(PinReason::UnloadOverdue {
             limit: UNLOAD_LIMIT,
         })
     })
@@ -162,21 +162,5 @@ impl DeinitializedLpm {
             .handle(self.handle)
             .library(&self.library)
             .status(self.status)
-    }
-}
-
-impl UnloadedLibrary {
-    fn event(&self) -> Event {
-        let id = match self.outcome {
-            UnloadOutcome::Unmapped => EventId::LibraryUnmapped,
-            UnloadOutcome::Pinned { .. } => EventId::LibraryPinned,
-        };
-        Event::new(id, self.outcome.to_string()).library(&self.library)
-    }
-}
-
-fn pinned(reason: PinReason) -> UnloadOutcome {
-    UnloadOutcome::Pinned {
-        reasons: vec![reason],
     }
 }

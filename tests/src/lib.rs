@@ -12,7 +12,7 @@ pub mod unloading;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lpm_host::{Event, EventId, EventLog, LpmConfig, LpmLibrary, trust_library};
+use lpm_host::{Event, EventId, EventLog, LpmConfig, LpmLibrary, PinReason, trust_library};
 
 /// The shared library of a crate this package depends on, such as `lpm_sample`.
 ///
@@ -96,6 +96,27 @@ pub fn fixture_stripped(name: &str, directory: &Path) -> LpmConfig {
             .success()
     );
     LpmConfig::new(name, trusted(copy))
+}
+
+/// The names of the threads of a library that are said to run, sorted.
+///
+/// # Panics
+///
+/// When there is another reason.
+#[must_use]
+pub fn running(reasons: Vec<PinReason>) -> Vec<String> {
+    let mut names: Vec<_> = reasons
+        .into_iter()
+        .map(|reason| match reason {
+            PinReason::ThreadRunning(thread) => {
+                assert_ne!(thread.id, 0);
+                thread.name
+            }
+            other => panic!("{other}"),
+        })
+        .collect();
+    names.sort();
+    names
 }
 
 /// An event log that remembers.

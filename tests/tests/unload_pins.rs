@@ -15,23 +15,7 @@ use lpm_host::{EventId, LpmStatus, Pcm, PcmError, PinReason, UnloadOutcome};
 use lpm_tests::callers::Callers;
 use lpm_tests::process::in_own_process;
 use lpm_tests::unloading::{Others, only_library, reasons, reasons_to_pin};
-use lpm_tests::{RecordedEvents, fixture, fixture_file, mappings_of};
-
-/// The names of the threads that are said to run, sorted; there must be no other reason.
-fn running(reasons: Vec<PinReason>) -> Vec<String> {
-    let mut names: Vec<_> = reasons
-        .into_iter()
-        .map(|reason| match reason {
-            PinReason::ThreadRunning(thread) => {
-                assert_ne!(thread.id, 0);
-                thread.name
-            }
-            other => panic!("{other}"),
-        })
-        .collect();
-    names.sort();
-    names
-}
+use lpm_tests::{RecordedEvents, fixture, fixture_file, mappings_of, running};
 
 /// Tests that the fixtures of these names stay, since these threads of theirs run.
 macro_rules! threads_run {

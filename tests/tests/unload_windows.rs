@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use lpm_host::{Pcm, PinReason, UnloadOutcome};
+use lpm_host::{Pcm, UnloadOutcome};
 use lpm_tests::callers::Callers;
 use lpm_tests::fixture;
 use lpm_tests::messages::{admit, path};
@@ -47,7 +47,7 @@ fn unmaps(name: &str) {
 
 /// Loads and unloads the fixture, which has to stay; returns the names of the threads that keep it, sorted.
 /// There must be no other reason.
-fn running(name: &str) -> Vec<String> {
+fn threads_left(name: &str) -> Vec<String> {
     let staging = tempfile::tempdir().expect("a folder");
     let callers = Callers::start(3);
     let UnloadOutcome::Pinned { reasons } = live(name, &callers, staging.path()) else {
@@ -55,18 +55,7 @@ fn running(name: &str) -> Vec<String> {
     };
     assert_eq!(copies(staging.path()), 1);
     callers.end();
-    let mut names: Vec<_> = reasons
-        .into_iter()
-        .map(|reason| match reason {
-            PinReason::ThreadRunning(thread) => {
-                assert_ne!(thread.id, 0);
-                thread.name
-            }
-            other => panic!("{other}"),
-        })
-        .collect();
-    names.sort();
-    names
+    lpm_tests::running(reasons)
 }
 
 macro_rules! unmapped {
@@ -82,7 +71,7 @@ macro_rules! threads_run {
     ($($test:ident: $fixture:literal leaves $threads:expr,)*) => {$(
         #[test]
         fn $test() {
-            in_own_process(stringify!($test), || assert_eq!(running($fixture), $threads));
+            in_own_process(stringify!($test), || assert_eq!(threads_left($fixture), $threads));
         }
     )*};
 }

@@ -12,7 +12,7 @@ use lpm_api::abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
 use super::compatibility::{self, Incompatibility};
 use super::panics::{self, Attachment};
 use super::{HinderingFacts, Library, LpmLibrary, OpenError, PinReason, Staging, UnloadOutcome};
-use crate::{Event, EventId, EventLog};
+use crate::EventLog;
 
 /// Why a library cannot serve as an LPM.
 #[derive(Debug, thiserror::Error)]
@@ -100,8 +100,7 @@ impl LoadedModule {
             Err(error) => {
                 // SAFETY: nothing of the library is used any more; `error` owns its parts.
                 if let pinned @ UnloadOutcome::Pinned { .. } = unsafe { opened.unload() } {
-                    let event = Event::new(EventId::LibraryPinned, pinned.to_string());
-                    events.record(&event.library(library.path()));
+                    events.record(&pinned.event(library.path()));
                 }
                 return Err(error);
             }
@@ -153,9 +152,7 @@ impl LoadedModule {
                 unsafe { last.library.unload() }
             }
             // The holders keep it alive, and dropping a `Library` does not unmap it.
-            None => UnloadOutcome::Pinned {
-                reasons: vec![PinReason::ObjectsHeld { count: holders }],
-            },
+            None => UnloadOutcome::pinned(PinReason::ObjectsHeld { count: holders }),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What became of a library that was to be unloaded.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::{Event, EventId};
 
 /// What became of a library that was to be unloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,24 @@ pub enum UnloadOutcome {
         /// Everything that was found to stand in the way; never empty.
         reasons: Vec<PinReason>,
     },
+}
+
+impl UnloadOutcome {
+    /// Pinned, for one reason.
+    pub(crate) fn pinned(reason: PinReason) -> Self {
+        Self::Pinned {
+            reasons: vec![reason],
+        }
+    }
+
+    /// The event that puts this outcome for a library on record.
+    pub(crate) fn event(&self, library: &Path) -> Event {
+        let id = match self {
+            Self::Unmapped => EventId::LibraryUnmapped,
+            Self::Pinned { .. } => EventId::LibraryPinned,
+        };
+        Event::new(id, self.to_string()).library(library)
+    }
 }
 
 impl fmt::Display for UnloadOutcome {
