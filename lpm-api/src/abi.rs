@@ -15,12 +15,17 @@ mod message;
 mod module;
 mod object;
 mod panic_report;
+mod trace;
 mod types;
 
 pub use self::export::{Export, Package, header};
 pub use self::message::{delete_state, message};
 pub use self::module::{AbiLpmModule, AbiLpmModuleRef};
 pub use self::object::{AbiLpm, AbiLpm_TO, AbiLpmBox};
+pub use self::trace::{
+    AbiCallsite, AbiCurrentSpan, AbiField, AbiInterest, AbiParent, AbiRegistered, AbiTraceHost,
+    AbiValue, NO_SPAN,
+};
 pub use self::types::{
     AbiAdmit, AbiAnswer, AbiDecision, AbiDeinitialize, AbiDeleteState, AbiFailure, AbiHost,
     AbiInit, AbiInitialized, AbiInterface, AbiMessage, AbiObjectEntry, AbiPackage, AbiPanic,

@@ -44,6 +44,7 @@ mod status;
 pub mod abi;
 
 pub use lpm_rsvp;
+pub use tracing;
 
 pub use self::admit::{AdmitRequest, Answer};
 pub use self::decision::{Decision, Priority, RejectReason};

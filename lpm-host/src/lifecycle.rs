@@ -124,6 +124,15 @@ impl Lifecycle {
         decide(&self.slots, received, &*self.events).map_err(|Closed| PcmError::NotDsbm)
     }
 
+    /// [`Pcm::refresh_trace_filters`](crate::Pcm::refresh_trace_filters).
+    pub(crate) fn refresh_trace_filters(&self) {
+        for slot in &self.slots {
+            if let Slot::Running(lpm) = &*slot.enter() {
+                lpm.module.refresh_level();
+            }
+        }
+    }
+
     /// [`Pcm::become_dsbm`](crate::Pcm::become_dsbm).
     pub(crate) fn start(&self) -> Result<Startup, StartError> {
         match &mut *self.lock_phase() {

@@ -11,6 +11,7 @@ use lpm_api::abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
 
 use super::compatibility::{self, Incompatibility};
 use super::panics::{self, Attachment};
+use super::trace;
 use super::{HinderingFacts, Library, LpmLibrary, OpenError, PinReason, Staging, UnloadOutcome};
 use crate::EventLog;
 
@@ -106,7 +107,8 @@ impl LoadedModule {
             }
         };
         let attachment = Attachment::new(library.path(), Arc::clone(events));
-        panics::during(|| module.attach()(attachment.host()));
+        let host = attachment.host();
+        opened.first_call(|| panics::during(|| module.attach()(host)));
         Ok(Arc::new(Self {
             module,
             attachment,
@@ -137,6 +139,13 @@ impl LoadedModule {
                 String::from(failure.message.as_str()),
             )
         })
+    }
+
+    /// Tells the library if the host's `tracing` filters have changed; cheap where they have not.
+    pub(crate) fn refresh_level(&self) {
+        trace::refresh(self.attachment.number(), |level| {
+            panics::during(|| self.module.set_level()(level));
+        });
     }
 
     /// Unloads the library, if nothing of it is in use.

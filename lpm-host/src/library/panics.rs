@@ -16,7 +16,8 @@ use std::thread;
 use lpm_api::LpmStatus;
 use lpm_api::abi::{AbiHost, AbiPanic};
 
-use super::lock;
+use super::trace::TraceLimit;
+use super::{lock, trace};
 use crate::{Event, EventId, EventLog};
 
 /// A library's place among those that may report panics.
@@ -36,9 +37,15 @@ impl Attachment {
     pub(super) fn new(library: &Path, events: Arc<dyn EventLog>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        trace::attach(number, library, TraceLimit::default());
         let library = library.to_path_buf();
         lock(&ATTACHED).insert(number, Arc::new(Attached { library, events }));
         Self { number }
+    }
+
+    /// The number by which the library is known.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// What the library is given to report with.
@@ -46,6 +53,7 @@ impl Attachment {
         AbiHost {
             library: self.number,
             report_panic,
+            trace: trace::host(self.number),
         }
     }
 }
@@ -53,6 +61,7 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         lock(&ATTACHED).remove(&self.number);
+        trace::detach(self.number);
     }
 }
 
@@ -66,8 +75,12 @@ thread_local! {
 /// Makes a call into a library, and records the panics that it reported meanwhile.
 pub(super) fn during<R>(call: impl FnOnce() -> R) -> R {
     CALLS.set(CALLS.get() + 1);
+    let spans = trace::depth();
     let result = call();
     CALLS.set(CALLS.get() - 1);
+    if trace::depth() > spans {
+        trace::leave(spans);
+    }
     if HAS_REPORTS.get() {
         record_all();
     }
