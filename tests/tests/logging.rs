@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread;
+use std::time::Duration;
 
 use lpm_host::{LpmConfig, Outcome, Pcm, PendingTeardown, UnloadOutcome};
 use lpm_tests::capture::{Capture, Captured, Value, What};
@@ -345,6 +346,26 @@ fn a_span_not_left() {
         assert_eq!(event.path, ["host", "entered for good"]);
         assert_eq!(capture.event("after the call").path, ["host"]);
         assert_eq!(capture.event("deinitialize").path, [""; 0]);
+    });
+}
+
+/// The library stays, since a thread of it runs; what the thread logs from then on comes to nothing.
+#[test]
+fn a_thread_left_behind() {
+    in_own_process("a_thread_left_behind", || {
+        let capture = Capture::default();
+        registry().with(capture.clone()).init();
+        let pcm = start(logs("leaves-a-thread"));
+        ask(&pcm);
+        while capture.events("still there").is_empty() {
+            thread::yield_now();
+        }
+        let teardown = pcm.demote().expect("in charge");
+        assert_ne!(teardown.libraries[0].outcome, UnloadOutcome::Unmapped);
+        capture.clear();
+        thread::sleep(Duration::from_millis(50));
+        // One may have been on its way.
+        assert!(capture.events("still there").len() <= 1);
     });
 }
 

@@ -11,6 +11,8 @@ mod budget;
 mod sites;
 mod source;
 mod spans;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::mem;

@@ -14,7 +14,7 @@ use super::caught;
 use super::source::Emitter;
 
 /// How many spans one library can have open.
-const LIMIT: usize = 65_536;
+pub(super) const LIMIT: usize = 65_536;
 /// How many spans a thread can be in.
 const DEPTH_LIMIT: usize = 1_024;
 
