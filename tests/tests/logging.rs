@@ -210,6 +210,16 @@ fn initialize_and_deinitialize() {
     });
 }
 
+/// An LPM may have a subscriber of its own for a while.
+#[test]
+fn a_subscriber_of_the_lpm() {
+    in_own_process("a_subscriber_of_the_lpm", || {
+        let capture = captured("own-subscriber");
+        assert!(capture.events("to its own").is_empty());
+        assert_of_fixture(&capture.event("to the host"));
+    });
+}
+
 /// What is filtered out is not even evaluated, until the filter changes.
 #[test]
 fn filters_act_inside_the_lpm() {
