@@ -247,27 +247,20 @@ fn filters_act_inside_the_lpm() {
         assert!(capture.of(What::Span).is_empty());
         capture.clear();
 
-        handle
-            .modify(|filter| *filter = Targets::new().with_default(LevelFilter::INFO))
-            .expect("the subscriber is there");
-        pcm.refresh_trace_filters();
-        ask(&pcm);
+        let filter_by = |targets: Targets| {
+            handle.reload(targets).expect("the subscriber is there");
+            pcm.refresh_trace_filters();
+            ask(&pcm);
+        };
+        filter_by(Targets::new().with_default(LevelFilter::INFO));
         assert_eq!(capture.events("of no interest").len(), 1);
         assert_eq!(evaluated(), Some(Value::Unsigned(1)));
 
-        handle
-            .modify(|filter| *filter = Targets::new().with_default(LevelFilter::TRACE))
-            .expect("the subscriber is there");
-        pcm.refresh_trace_filters();
-        ask(&pcm);
+        filter_by(Targets::new().with_default(LevelFilter::TRACE));
         assert_eq!(capture.events("too verbose").len(), 1);
         assert_eq!(evaluated(), Some(Value::Unsigned(4)));
 
-        handle
-            .modify(|filter| *filter = quiet())
-            .expect("the subscriber is there");
-        pcm.refresh_trace_filters();
-        ask(&pcm);
+        filter_by(quiet());
         assert_eq!(evaluated(), Some(Value::Unsigned(4)));
         stop(&pcm);
     });
