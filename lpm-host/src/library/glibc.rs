@@ -19,9 +19,10 @@
 //! 3. The initializers run.
 //!
 //! Unloading ([`unload`]) works through the ledger: thread-local destructors ([`tls`]), [`threads`],
-//! [`keys`], [`signals`], [`exits`]. Then it looks at the stack of every thread ([`scan`]): the caller promises
-//! that nobody calls the library any more, so a thread that has left it cannot come back. Only then do
-//! the finalizers run and the loader unmaps the library, which is verified ([`object`], [`maps`]).
+//! [`keys`], [`timers`], [`signals`], [`exits`]. It looks at the stack of every thread ([`scan`]): the
+//! caller promises that nobody calls the library any more, so a thread that has left it cannot come back.
+//! Only then do the finalizers run and the loader unmaps the library, which is verified ([`object`],
+//! [`maps`]).
 //!
 //! A library's private dependencies are treated like itself: what was mapped for its sake ([`companions`]
 //! lie next to it) gets a ledger
@@ -31,9 +32,11 @@
 //!
 //! - Callbacks that the library gave to other libraries or to the host, objects it made, coroutines it
 //!   suspended: the caller vouches that none is used any more.
-//! - Functions that it found with `dlsym` instead of importing them, threads started with C11's
-//!   `thrd_create`, timers that call a function on a thread (`SIGEV_THREAD`). The threads are seen when
-//!   their stacks are looked at, unless they have not yet begun to run the library's code.
+//! - Functions that it found with `dlsym` instead of importing them, threads that it had the kernel start
+//!   (`clone`). Such threads are seen when their stacks are looked at, unless they have not yet begun to
+//!   run the library's code.
+//! - Functions that the C library calls on a thread of its own once something is done: `mq_notify`,
+//!   `aio_read`, `getaddrinfo_a` with `SIGEV_THREAD`.
 //! - Initializers of private dependencies, which run before their imports are redirected.
 
 mod companions;
@@ -49,6 +52,7 @@ mod routines;
 mod scan;
 mod signals;
 mod threads;
+mod timers;
 mod tls;
 mod unload;
 
@@ -141,9 +145,9 @@ impl Loaded {
             companions,
         } = prepared;
         let loader = lock(&LOADER);
-        let actions = Actions::current();
         let before = object::loaded();
         ledger::close_all_but(&before);
+        let actions = Actions::current(&before);
         // SAFETY: the caller vouches for the code in what the library needs.
         let companions = unsafe { Companions::open(&companions) }?;
         // SAFETY: the caller vouches for the code.
