@@ -34,26 +34,25 @@ pub(crate) fn call<R: Send + 'static>(
     call: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, Overdue> {
     let errand = Arc::new(Errand {
-        state: Mutex::new(State::Waiting(call)),
+        call: Mutex::new(Some(call)),
+        outcome: Mutex::new(Outcome::Awaited),
         changed: Condvar::new(),
     });
     let theirs = Arc::clone(&errand);
     let Some(thread) = hand_over(name, Box::new(move |offer| theirs.run(offer))) else {
-        return match errand.replace(State::Begun) {
-            State::Waiting(call) => Ok(call()),
-            _ => Err(Overdue),
-        };
+        let call = lock(&errand.call).take();
+        return call.map(|call| call()).ok_or(Overdue);
     };
-    let state = lock(&errand.state);
-    let is_on_its_way = |state: &mut State<_, _>| !matches!(state, State::Done(_));
+    let outcome = lock(&errand.outcome);
+    let is_awaited = |outcome: &mut Outcome<_>| matches!(outcome, Outcome::Awaited);
     let waited = errand
         .changed
-        .wait_timeout_while(state, limit, is_on_its_way);
-    let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-    let State::Done(result) = std::mem::replace(&mut *state, State::Abandoned) else {
+        .wait_timeout_while(outcome, limit, is_awaited);
+    let (mut outcome, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    let Outcome::There(result) = std::mem::replace(&mut *outcome, Outcome::NotAwaited) else {
         return Err(Overdue);
     };
-    drop(state);
+    drop(outcome);
     if let Some(thread) = thread {
         // Its thread-locals end with it.
         let _ = thread.join();
@@ -64,44 +63,31 @@ pub(crate) fn call<R: Send + 'static>(
 
 /// A call on its way.
 struct Errand<F, R> {
-    state: Mutex<State<F, R>>,
+    call: Mutex<Option<F>>,
+    outcome: Mutex<Outcome<R>>,
     changed: Condvar,
 }
 
-enum State<F, R> {
-    Waiting(F),
-    Begun,
-    Done(thread::Result<R>),
-    /// Nobody waits for the result.
-    Abandoned,
+enum Outcome<R> {
+    Awaited,
+    There(thread::Result<R>),
+    /// The call is overdue, or its outcome was taken.
+    NotAwaited,
 }
 
 impl<F: FnOnce() -> R, R> Errand<F, R> {
-    fn replace(&self, state: State<F, R>) -> State<F, R> {
-        std::mem::replace(&mut *lock(&self.state), state)
-    }
-
     /// Makes the call; offers the thread for others, unless the call is overdue.
     fn run(&self, offer: &dyn Fn()) -> Next {
-        let call = {
-            let mut state = lock(&self.state);
-            match std::mem::replace(&mut *state, State::Begun) {
-                State::Waiting(call) => call,
-                other => {
-                    *state = other;
-                    offer();
-                    return Next::Wait;
-                }
-            }
-        };
+        let call = lock(&self.call).take();
+        let Some(call) = call else { return Next::End };
         let result = catch_unwind(AssertUnwindSafe(call));
-        let mut state = lock(&self.state);
-        if matches!(*state, State::Abandoned) {
+        let mut outcome = lock(&self.outcome);
+        if !matches!(*outcome, Outcome::Awaited) {
             return Next::End;
         }
         // First, so that whoever gets the result finds an idle thread.
         offer();
-        *state = State::Done(result);
+        *outcome = Outcome::There(result);
         self.changed.notify_one();
         Next::Wait
     }

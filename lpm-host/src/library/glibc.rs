@@ -57,7 +57,7 @@ mod tls;
 mod unload;
 
 use std::ffi::{CStr, c_void};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
 
@@ -66,7 +66,7 @@ use self::ledger::Ledger;
 use self::object::Object;
 use self::routines::Finalizers;
 use self::signals::Actions;
-use super::elf::{Image, Routines};
+use super::elf::{Changes, Image, Routines};
 use super::os::Handle;
 use super::stage::Staged;
 use super::{HinderingFacts, NoDelete, OpenError, PinReason, UnloadOutcome, lock};
@@ -77,11 +77,20 @@ static LOADER: Mutex<()> = Mutex::new(());
 pub(super) use self::heap::last_call;
 
 /// A private copy that is ready to be loaded.
+#[derive(Clone)]
 pub(super) struct Prepared {
     pub(super) facts: HinderingFacts,
     routines: Routines,
-    /// What has to be opened first.
-    companions: Vec<PathBuf>,
+    search_path: Vec<String>,
+    /// What was changed in the copy.
+    changes: Changes,
+}
+
+impl Prepared {
+    /// Undoes what was changed in the copy, in a part of it that begins at `offset`.
+    pub(super) fn undo_changes(&self, part: &mut [u8], offset: u64) {
+        self.changes.undo(part, offset);
+    }
 }
 
 /// Checks a private copy, takes its initializers and finalizers from the loader, and clears flags as
@@ -104,11 +113,13 @@ pub(super) fn prepare(
             image.clear_no_delete(staged.file())?;
         }
         let routines = image.take_routines(staged.file())?;
+        image.hide_debugging_information(staged.file())?;
         staged.seal()?;
         Ok(Prepared {
             facts: image.facts().clone(),
             routines,
-            companions: companions::find(original, image.search_path(), &image.facts().needed),
+            search_path: image.search_path().to_vec(),
+            changes: image.changes().clone(),
         })
     };
     change().map_err(|source| OpenError::Staging {
@@ -132,18 +143,25 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Loads the private copy at `path`.
+    /// Loads the private copy at `path`; the library itself lies at `original`.
     ///
     /// # Safety
     ///
     /// The caller vouches for the code in the library and in what it needs, and `prepared` is about
     /// this file.
-    pub(super) unsafe fn load(path: &Path, prepared: Prepared) -> Result<Self, String> {
-        let Prepared {
-            facts,
+    pub(super) unsafe fn load(
+        path: &Path,
+        original: &Path,
+        prepared: &Prepared,
+    ) -> Result<Self, String> {
+        let &Prepared {
+            ref facts,
             routines,
-            companions,
+            ref search_path,
+            ..
         } = prepared;
+        // What has to be opened first.
+        let companions = companions::find(original, search_path, &facts.needed);
         let loader = lock(&LOADER);
         let before = object::loaded();
         ledger::close_all_but(&before);

@@ -23,7 +23,7 @@ pub(super) struct Mapping {
     pub(super) executable: bool,
     /// What is mapped; `None` for plain memory.
     pub(super) file: Option<FileId>,
-    /// The path of that, and ` (deleted)` where it is gone.
+    /// The path of that, and ` (deleted)` where it is gone; empty where it was not asked for.
     pub(super) path: String,
 }
 
@@ -44,7 +44,7 @@ impl Maps {
         })
     }
 
-    /// The mapping that has this address.
+    /// The mapping that has this address, perhaps without its path.
     pub(super) fn at(&self, address: usize) -> io::Result<Option<Mapping>> {
         let found = if self.answers_questions {
             query::first_after(&self.file, address, false)?
@@ -64,7 +64,7 @@ impl Maps {
         let mut next = 0;
         while let Some(mapping) = query::first_after(&self.file, next, true)? {
             if mapping.file == Some(file) {
-                return Ok(Some(mapping));
+                return Ok(Some(query::with_path(&self.file, mapping)));
             }
             next = mapping.range.end;
         }
@@ -146,19 +146,21 @@ mod query {
         build_id: u64,
     }
 
-    /// The first mapping that ends after this address.
+    /// The first mapping that ends after this address, without its path.
     pub(super) fn first_after(
         maps: &File,
         address: usize,
         of_a_file: bool,
     ) -> io::Result<Option<Mapping>> {
-        let mut path = [0_u8; 256];
-        match ask(maps, address, of_a_file, &mut path) {
-            // A longer path is not worth the trouble: it is only for people.
-            Err(error) if error.raw_os_error() == Some(libc::ENAMETOOLONG) => {
-                ask(maps, address, of_a_file, &mut [])
-            }
-            answer => answer,
+        ask(maps, address, of_a_file, &mut [])
+    }
+
+    /// The same mapping with its path; without, if that is long.
+    pub(super) fn with_path(maps: &File, mapping: Mapping) -> Mapping {
+        let mut path = [0_u8; 512];
+        match ask(maps, mapping.range.start, false, &mut path) {
+            Ok(Some(told)) => told,
+            _ => mapping,
         }
     }
 
@@ -248,7 +250,6 @@ mod tests {
             if let (Some(asked), Some(read)) = (&asked, &read) {
                 assert_eq!(asked.executable, read.executable);
                 assert_eq!(asked.file, read.file);
-                assert_eq!(asked.path, read.path);
             } else {
                 assert!(asked.is_none() && read.is_none());
             }
@@ -260,7 +261,10 @@ mod tests {
             .expect("the program is a file");
         for maps in [asking, reading] {
             let found = maps.of_file(program).expect("an answer");
-            assert_eq!(found.and_then(|mapping| mapping.file), Some(program));
+            let found = found.expect("it is mapped");
+            assert_eq!(found.file, Some(program));
+            let path = std::env::current_exe().expect("the program's path");
+            assert_eq!(found.path, path.to_string_lossy());
         }
     }
 
