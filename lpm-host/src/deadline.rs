@@ -4,6 +4,8 @@
 //! call. One whose call is overdue is never used again.
 
 use std::cell::Cell;
+use std::fmt;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,11 +19,6 @@ pub(crate) fn on_lifecycle_thread() -> bool {
     IS_LIFECYCLE_THREAD.get()
 }
 
-/// Marks this thread as one that starts or stops LPMs.
-pub(crate) fn enter_lifecycle_thread() {
-    IS_LIFECYCLE_THREAD.set(true);
-}
-
 /// A call did not return in time. Its thread, and all that was moved into the call, lives on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overdue;
@@ -33,37 +30,106 @@ pub(crate) fn call<R: Send + 'static>(
     limit: Duration,
     call: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, Overdue> {
+    match begin_on(name, Vec::pop, call) {
+        Ok(begun) => begun.wait_for(limit),
+        Err(NoThread { call, .. }) => Ok(call()),
+    }
+}
+
+/// Runs the call, which makes others in its turn, on another thread.
+pub(crate) fn begin<R: Send + 'static, F: FnOnce() -> R + Send + 'static>(
+    name: &str,
+    call: F,
+) -> Result<Begun<R>, NoThread<F>> {
+    // The thread that made the last call is left for those: it may have thread-locals of the LPM, which
+    // are destroyed if it also unloads that.
+    let all_but_last = |idle: &mut Vec<_>| (idle.len() > 1).then(|| idle.remove(0));
+    begin_on(name, all_but_last, call)
+}
+
+fn begin_on<R: Send + 'static, F: FnOnce() -> R + Send + 'static>(
+    name: &str,
+    choose: impl Fn(&mut Vec<Idle>) -> Option<Idle>,
+    call: F,
+) -> Result<Begun<R>, NoThread<F>> {
     let errand = Arc::new(Errand {
-        call: Mutex::new(Some(call)),
         outcome: Mutex::new(Outcome::Awaited),
         changed: Condvar::new(),
     });
-    let theirs = Arc::clone(&errand);
-    let Some(thread) = hand_over(name, Box::new(move |offer| theirs.run(offer))) else {
-        let call = lock(&errand.call).take();
-        return call.map(|call| call()).ok_or(Overdue);
+    // Comes back if there is no thread.
+    let call = Arc::new(Mutex::new(Some(call)));
+    let (their_call, theirs) = (Arc::clone(&call), Arc::clone(&errand));
+    let job = move |offer: &dyn Fn()| {
+        let call = lock(&their_call).take();
+        call.map_or(Next::Wait, |call| theirs.run(call, offer))
     };
-    let outcome = lock(&errand.outcome);
-    let is_awaited = |outcome: &mut Outcome<_>| matches!(outcome, Outcome::Awaited);
-    let waited = errand
-        .changed
-        .wait_timeout_while(outcome, limit, is_awaited);
-    let (mut outcome, _) = waited.unwrap_or_else(PoisonError::into_inner);
-    let Outcome::There(result) = std::mem::replace(&mut *outcome, Outcome::NotAwaited) else {
-        return Err(Overdue);
-    };
-    drop(outcome);
-    if let Some(thread) = thread {
-        // Its thread-locals end with it.
-        let _ = thread.join();
+    match hand_over(name, choose, Box::new(job)) {
+        Ok(thread) => Ok(Begun { errand, thread }),
+        Err(error) => {
+            let call = lock(&call).take();
+            // Only a job takes it, and there is none.
+            call.map_or_else(|| unreachable!(), |call| Err(NoThread { error, call }))
+        }
     }
-    // A panic is this host's, since LPMs' panics do not leave them.
-    result.or_else(|panic| resume_unwind(panic))
 }
 
-/// A call on its way.
-struct Errand<F, R> {
-    call: Mutex<Option<F>>,
+/// The system has no thread to give.
+pub(crate) struct NoThread<F> {
+    pub(crate) error: io::Error,
+    /// What was to be run.
+    pub(crate) call: F,
+}
+
+/// A call on its way. Dropping this lets it go on unwatched.
+pub(crate) struct Begun<R> {
+    errand: Arc<Errand<R>>,
+    /// The thread, if it ends with the call.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<R> Begun<R> {
+    /// Waits for the end of the call, however long it takes.
+    pub(crate) fn wait(self) -> R {
+        self.wait_for(Duration::MAX)
+            .unwrap_or_else(|Overdue| unreachable!("the time is never over"))
+    }
+
+    fn wait_for(self, limit: Duration) -> Result<R, Overdue> {
+        let Self { errand, thread } = self;
+        let outcome = {
+            let waited = errand.changed.wait_timeout_while(
+                lock(&errand.outcome),
+                limit,
+                Outcome::is_awaited,
+            );
+            let (mut outcome, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *outcome, Outcome::NotAwaited)
+        };
+        let Outcome::There(result) = outcome else {
+            return Err(Overdue);
+        };
+        if let Some(thread) = thread {
+            // Its thread-locals end with it.
+            let _ = thread.join();
+        }
+        // A panic is this host's, since LPMs' panics do not leave them.
+        result.or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Whether the call is over.
+    pub(crate) fn is_finished(&self) -> bool {
+        !lock(&self.errand.outcome).is_awaited()
+    }
+}
+
+impl<R> fmt::Debug for Begun<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Begun").finish_non_exhaustive()
+    }
+}
+
+/// What is between the thread that waits and the one that works.
+struct Errand<R> {
     outcome: Mutex<Outcome<R>>,
     changed: Condvar,
 }
@@ -75,14 +141,18 @@ enum Outcome<R> {
     NotAwaited,
 }
 
-impl<F: FnOnce() -> R, R> Errand<F, R> {
+impl<R> Outcome<R> {
+    fn is_awaited(&mut self) -> bool {
+        matches!(self, Self::Awaited)
+    }
+}
+
+impl<R> Errand<R> {
     /// Makes the call; offers the thread for others, unless the call is overdue.
-    fn run(&self, offer: &dyn Fn()) -> Next {
-        let call = lock(&self.call).take();
-        let Some(call) = call else { return Next::End };
+    fn run(&self, call: impl FnOnce() -> R, offer: &dyn Fn()) -> Next {
         let result = catch_unwind(AssertUnwindSafe(call));
         let mut outcome = lock(&self.outcome);
-        if !matches!(*outcome, Outcome::Awaited) {
+        if !outcome.is_awaited() {
             return Next::End;
         }
         // First, so that whoever gets the result finds an idle thread.
@@ -101,8 +171,11 @@ enum Next {
     End,
 }
 
-/// Threads that wait for a job, by a number of their own; the last to have come is the first to go.
-static IDLE: Mutex<Vec<(u64, Sender<Job>)>> = Mutex::new(Vec::new());
+/// A thread that waits for a job, with a number of its own.
+type Idle = (u64, Sender<Job>);
+
+/// The last to have come is the last.
+static IDLE: Mutex<Vec<Idle>> = Mutex::new(Vec::new());
 
 /// Whether threads are used again. Where thread-locals of an LPM are destroyed only when their thread
 /// ends, it ends.
@@ -112,15 +185,18 @@ const REUSE: bool = cfg!(all(
     target_pointer_width = "64"
 ));
 
-/// Has an idle thread do the job, or a new one, which is returned if it ends afterwards; `None` if there
-/// is no thread.
-fn hand_over(name: &str, mut job: Job) -> Option<Option<JoinHandle<()>>> {
+/// Has an idle thread do the job, or a new one, which is returned if it ends afterwards.
+fn hand_over(
+    name: &str,
+    choose: impl Fn(&mut Vec<Idle>) -> Option<Idle>,
+    mut job: Job,
+) -> io::Result<Option<JoinHandle<()>>> {
     loop {
         // Not locked any longer.
-        let idle = lock(&IDLE).pop();
+        let idle = choose(&mut lock(&IDLE));
         let Some((_, idle)) = idle else { break };
         match idle.send(job) {
-            Ok(()) => return Some(None),
+            Ok(()) => return Ok(None),
             // It had waited long enough just now.
             Err(mpsc::SendError(back)) => job = back,
         }
@@ -129,14 +205,14 @@ fn hand_over(name: &str, mut job: Job) -> Option<Option<JoinHandle<()>>> {
     let thread = thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || work(job));
-    thread.ok().map(|thread| (!REUSE).then_some(thread))
+    thread.map(|thread| (!REUSE).then_some(thread))
 }
 
 fn work(mut job: Job) {
     /// An LPM is initialized, deinitialized and unloaded in quick succession, then not for hours.
     const PATIENCE: Duration = Duration::from_secs(10);
     static NEXT: Mutex<u64> = Mutex::new(0);
-    enter_lifecycle_thread();
+    IS_LIFECYCLE_THREAD.set(true);
     let this = {
         let mut next = lock(&NEXT);
         *next += 1;

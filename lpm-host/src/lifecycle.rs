@@ -1,17 +1,15 @@
 //! From standby to in charge and back: who may start and stop the LPMs, and how that goes.
 
-use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use lpm_api::DeinitReason;
 
 use crate::admit::{Closed, Slot, decide};
-use crate::deadline::enter_lifecycle_thread;
+use crate::deadline::{self, Begun, NoThread};
 use crate::event::Careful;
 use crate::library::gate::{Gate, Reason, Retired, inside_any_pass};
 use crate::library::{Instance, LoadedModule, Staging};
@@ -68,7 +66,7 @@ pub struct PendingTeardown(Pending);
 #[derive(Debug)]
 enum Pending {
     Done(Teardown),
-    Running(JoinHandle<Teardown>),
+    Running(Begun<Teardown>),
 }
 
 impl PendingTeardown {
@@ -77,8 +75,7 @@ impl PendingTeardown {
     pub fn wait(self) -> Teardown {
         match self.0 {
             Pending::Done(teardown) => teardown,
-            // No code but this crate's runs there unprotected.
-            Pending::Running(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Pending::Running(reaper) => reaper.wait(),
         }
     }
 
@@ -87,7 +84,7 @@ impl PendingTeardown {
     pub fn is_finished(&self) -> bool {
         match &self.0 {
             Pending::Done(_) => true,
-            Pending::Running(thread) => thread.is_finished(),
+            Pending::Running(reaper) => reaper.is_finished(),
         }
     }
 }
@@ -203,18 +200,16 @@ impl Lifecycle {
         let (hand_over, handed_over) = mpsc::channel();
         let lifecycle = Arc::clone(self);
         let reaper = move || {
-            enter_lifecycle_thread();
             handed_over
                 .recv()
                 .map_or_else(|_| Teardown::default(), |stopping| lifecycle.reap(stopping))
         };
-        let spawned = thread::Builder::new()
-            .name(String::from("lpm-reaper"))
-            .spawn(reaper);
         // Without a thread this one does it, unless it would wait for itself.
-        let thread = match spawned {
-            Err(error) if inside_any_pass() => return Err(PcmError::NoThread(error.kind())),
-            spawned => spawned.ok(),
+        let reaper = match deadline::begin("lpm-reaper", reaper) {
+            Err(NoThread { error, .. }) if inside_any_pass() => {
+                return Err(PcmError::NoThread(error.kind()));
+            }
+            begun => begun.ok(),
         };
 
         self.in_charge.store(false, Ordering::Release);
@@ -229,11 +224,11 @@ impl Lifecycle {
             modules,
             reason,
         };
-        Ok(PendingTeardown(match thread {
-            Some(thread) => {
+        Ok(PendingTeardown(match reaper {
+            Some(reaper) => {
                 // The reaper waits for nothing else.
                 let _ = hand_over.send(stopping);
-                Pending::Running(thread)
+                Pending::Running(reaper)
             }
             None => Pending::Done(self.reap(stopping)),
         }))

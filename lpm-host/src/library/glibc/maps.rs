@@ -55,16 +55,27 @@ impl Maps {
         Ok(found.filter(|mapping| mapping.range.contains(&address)))
     }
 
-    /// A mapping of this file, wherever it is.
-    pub(super) fn of_file(&self, file: FileId) -> io::Result<Option<Mapping>> {
+    /// A mapping of this file in this range.
+    pub(super) fn of_file(
+        &self,
+        file: FileId,
+        range: &Range<usize>,
+    ) -> io::Result<Option<Mapping>> {
+        let is_it = |mapping: &Mapping| {
+            mapping.file == Some(file)
+                && mapping.range.start < range.end
+                && range.start < mapping.range.end
+        };
         if !self.answers_questions {
-            let mut all = self.all()?.into_iter();
-            return Ok(all.find(|mapping| mapping.file == Some(file)));
+            return Ok(self.all()?.into_iter().find(is_it));
         }
-        let mut next = 0;
+        let mut next = range.start;
         while let Some(mapping) = query::first_after(&self.file, next, true)? {
-            if mapping.file == Some(file) {
+            if is_it(&mapping) {
                 return Ok(Some(query::with_path(&self.file, mapping)));
+            }
+            if mapping.range.end >= range.end {
+                break;
             }
             next = mapping.range.end;
         }
@@ -254,17 +265,20 @@ mod tests {
                 assert!(asked.is_none() && read.is_none());
             }
         }
-        let program = asking
+        let code = asking
             .at(questions_and_text_agree as *const () as usize)
             .expect("an answer")
-            .and_then(|mapping| mapping.file)
-            .expect("the program is a file");
+            .expect("this function is mapped");
+        let program = code.file.expect("the program is a file");
         for maps in [asking, reading] {
-            let found = maps.of_file(program).expect("an answer");
+            let found = maps.of_file(program, &code.range).expect("an answer");
             let found = found.expect("it is mapped");
             assert_eq!(found.file, Some(program));
             let path = std::env::current_exe().expect("the program's path");
             assert_eq!(found.path, path.to_string_lossy());
+            let stack = &raw const local as usize;
+            let elsewhere = maps.of_file(program, &(stack..stack + 1));
+            assert!(elsewhere.expect("an answer").is_none());
         }
     }
 

@@ -83,12 +83,15 @@ fn look(text: &[Range<usize>], known: Vec<libc::pid_t>) -> Result<Outside, Vec<P
     let seen = Instant::now();
     let cannot = |what: &str, error: &io::Error| vec![unreadable(what, error)];
     let threads = thread_numbers().map_err(|error| cannot("/proc/self/task", &error))?;
-    let maps = Maps::open().map_err(|error| cannot("/proc/self/maps", &error))?;
     let mut doubtful: Vec<_> = threads
         .iter()
         .copied()
         .filter(|thread| !known.contains(thread))
         .collect();
+    if doubtful.is_empty() {
+        return Ok(Outside { threads, seen });
+    }
+    let maps = Maps::open().map_err(|error| cannot("/proc/self/maps", &error))?;
     let mut stacks = Stacks::new(maps, text);
     for attempt in 0..=ATTEMPTS {
         let reasons: Vec<_> = doubtful

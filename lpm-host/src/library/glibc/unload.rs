@@ -213,18 +213,24 @@ fn unrest(ledger: &Ledger) -> Vec<PinReason> {
     })
 }
 
-/// The file that an object was mapped from.
-struct Mapped(FileId);
+/// The file that an object was mapped from, and where.
+struct Mapped {
+    file: FileId,
+    range: Range<usize>,
+}
 
 impl Mapped {
     fn of(object: &Object) -> Option<Self> {
         let mapping = Maps::open().ok()?.at(object.range.start).ok()??;
-        mapping.file.map(Self)
+        Some(Self {
+            file: mapping.file?,
+            range: object.range.clone(),
+        })
     }
 
-    /// What of this is still mapped, wherever it is.
+    /// What of this is still mapped in its place.
     fn left(&self) -> Option<PathBuf> {
-        let mapping = Maps::open().ok()?.of_file(self.0).ok()??;
+        let mapping = Maps::open().ok()?.of_file(self.file, &self.range).ok()??;
         Some(PathBuf::from(mapping.path))
     }
 }
