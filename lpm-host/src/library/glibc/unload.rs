@@ -67,6 +67,8 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
     let (leaving, staying) = split(&ledgers);
     run_destructors(&leaving);
     if let Err(reasons) = clear(&leaving, &expected, outside, &text, &actions) {
+        // It stays, but what its finalizers have taken down must not run.
+        HeldBack::new(own).for_good();
         return pinned(reasons);
     }
     let mapped = leaving
