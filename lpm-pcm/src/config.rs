@@ -1,7 +1,8 @@
-//! `pcm.toml`: which LPMs run, in which order, and what they are told.
+//! `pcm.toml`: which LPMs run, in which order, what they are told, and where events go.
 //!
 //! Every key is documented in `pcm.example.toml` next to this crate's manifest.
 
+mod events;
 mod sample;
 mod text;
 
@@ -13,12 +14,18 @@ use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
+use events::EventsTable;
+
+pub use events::{EventTarget, EventsEntry, Format, SyslogAddress};
+
 /// What `pcm.toml` says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
     /// The LPMs in the order in which they are initialized and asked. Never empty.
     pub lpms: Vec<LpmEntry>,
+    /// Where events go besides the output.
+    pub events: Vec<EventsEntry>,
 }
 
 /// One `[[lpm]]` table.
@@ -107,6 +114,7 @@ impl Config {
     pub fn embedded() -> Result<Config, ConfigError> {
         Ok(Config {
             lpms: vec![sample::entry()?],
+            events: Vec::new(),
         })
     }
 
@@ -143,7 +151,12 @@ impl Config {
             }
             lpms.push(table.entry(path, text)?);
         }
-        Ok(Config { lpms })
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let events = file.events.into_iter().map(|table| table.entry(folder));
+        let events = events
+            .collect::<Result<_, _>>()
+            .map_err(|(start, message): events::Fault| invalid(path, text, start, &message))?;
+        Ok(Config { lpms, events })
     }
 }
 
@@ -152,6 +165,8 @@ impl Config {
 struct File {
     #[serde(default)]
     lpm: Vec<LpmTable>,
+    #[serde(default)]
+    events: Vec<EventsTable>,
 }
 
 #[derive(Deserialize)]
@@ -341,12 +356,31 @@ mod tests {
         );
     }
 
+    /// The example with each table under the name of its keys.
     #[test]
-    fn the_example_is_valid() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let config = Config::read(&folder.join("pcm.example.toml")).unwrap();
+    fn the_example_is_valid_and_has_every_key() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcm.example.toml");
+        let config = Config::read(&example).unwrap();
         assert!(config.lpms.len() >= 2);
         assert!(config.lpms.iter().any(|lpm| lpm.optional));
         assert!(config.lpms.iter().any(|lpm| !lpm.config.is_empty()));
+        assert!(config.events.len() >= 2);
+
+        let example = fs::read_to_string(&example).unwrap();
+        for table in ["", "[[lpm]]\n", "[[events]]\n"] {
+            // What is wrong with an unknown key says which ones are known.
+            let error = parse(&format!("{table}no_such_key = 1\n")).unwrap_err();
+            let (_, known) = error.split_once("expected").expect(&error);
+            let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
+            assert!(!known.is_empty(), "{error}");
+            for key in known {
+                let written = example.lines().any(|line| {
+                    let rest = line.trim_start_matches('[').strip_prefix(key);
+                    rest.is_some_and(|rest| rest.starts_with([' ', ']']))
+                        || line.starts_with(&format!("[lpm.{key}]"))
+                });
+                assert!(written, "{key} is not in the example: {error}");
+            }
+        }
     }
 }

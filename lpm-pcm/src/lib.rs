@@ -12,5 +12,6 @@ pub mod capture;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod events;
 pub mod output;
 pub mod signals;
