@@ -14,4 +14,5 @@ pub mod commands;
 pub mod config;
 pub mod events;
 pub mod output;
+pub mod sbm;
 pub mod signals;
