@@ -9,7 +9,7 @@
 //! 2. [`policy`] has the subject's [`Rule`](policy::Rule): a priority or a rejection, a maximum
 //!    rate per flow and a maximum number of flows, each its own or inherited from a group or from
 //!    the default. The format of the policy file is described there; rates are read by [`units`].
-//! 3. [`flow`] tells which flow the request is about, so that a refresh is not taken for a new one.
+//! 3. [`FlowKey`](lpm_api::FlowKey) tells which flow the request is about, so that a refresh is not taken for a new one.
 //! 4. [`limits`] counts the subject's flows.
 //! 5. The decision: admitted with the rule's priority, or rejected with the reason that the rule
 //!    gives, or with `8 · metric + scope` for a limit (lpmapi `POLICY_ERRV_*`; the scope is that
@@ -35,7 +35,6 @@
 #![forbid(unsafe_code)]
 
 pub mod dn;
-pub mod flow;
 pub mod identity;
 pub mod limits;
 mod lpm;

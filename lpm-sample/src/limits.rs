@@ -10,10 +10,10 @@ use std::sync::Arc;
 use lpm_api::Scope;
 use lpm_api::lpm_rsvp::FilterSpec;
 
-use crate::flow::{Direction, FlowKey};
 use crate::identity::Subject;
 use crate::name::Name;
 use crate::policy::{Limit, Policy};
+use lpm_api::{Direction, FlowKey};
 
 /// Which subject holds which flow, and how many each holds.
 #[derive(Debug)]

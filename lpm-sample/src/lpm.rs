@@ -6,11 +6,10 @@ use lpm_api::lpm_rsvp::{
     FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, ServiceRequest,
 };
 use lpm_api::{
-    AdmitRequest, Answer, Decision, DeleteReason, DeleteState, InitError, InitInfo, Lpm,
+    AdmitRequest, Answer, Decision, DeleteReason, DeleteState, FlowKey, InitError, InitInfo, Lpm,
     LpmPolicyError, Metric, PeType, Priority,
 };
 
-use crate::flow::FlowKey;
 use crate::identity::{Identities, Malformed};
 use crate::limits::Ledger;
 use crate::policy::{Outcome, Policy};
