@@ -1,9 +1,11 @@
-//! `pcm.toml`: which LPMs run, in which order, what they are told, and where events go.
+//! `pcm.toml`: which LPMs run, in which order, what they are told, where events go,
+//! and what the SBM stand-in is like.
 //!
 //! Every key is documented in `pcm.example.toml` next to this crate's manifest.
 
 mod events;
 mod sample;
+mod sbm;
 mod text;
 
 use std::fs;
@@ -14,7 +16,10 @@ use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
+use crate::sbm::SbmConfig;
+
 use events::EventsTable;
+use sbm::{InterfaceTables, SbmTable};
 
 pub use events::{EventTarget, EventsEntry, Format, SyslogAddress};
 
@@ -26,6 +31,8 @@ pub struct Config {
     pub lpms: Vec<LpmEntry>,
     /// Where events go besides the output.
     pub events: Vec<EventsEntry>,
+    /// What the SBM stand-in is like.
+    pub sbm: SbmConfig,
 }
 
 /// One `[[lpm]]` table.
@@ -115,6 +122,7 @@ impl Config {
         Ok(Config {
             lpms: vec![sample::entry()?],
             events: Vec::new(),
+            sbm: SbmConfig::default(),
         })
     }
 
@@ -152,13 +160,16 @@ impl Config {
             lpms.push(table.entry(path, text)?);
         }
         let folder = path.parent().unwrap_or(Path::new(""));
+        let fault = |(start, message): Fault| invalid(path, text, start, &message);
         let events = file.events.into_iter().map(|table| table.entry(folder));
-        let events = events
-            .collect::<Result<_, _>>()
-            .map_err(|(start, message): events::Fault| invalid(path, text, start, &message))?;
-        Ok(Config { lpms, events })
+        let events = events.collect::<Result<_, _>>().map_err(fault)?;
+        let sbm = file.sbm.config(file.interface).map_err(fault)?;
+        Ok(Config { lpms, events, sbm })
     }
 }
+
+/// Where a fault starts, and what it is.
+type Fault = (usize, String);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,6 +178,10 @@ struct File {
     lpm: Vec<LpmTable>,
     #[serde(default)]
     events: Vec<EventsTable>,
+    #[serde(default)]
+    sbm: SbmTable,
+    #[serde(default)]
+    interface: InterfaceTables,
 }
 
 #[derive(Deserialize)]
@@ -367,7 +382,13 @@ mod tests {
         assert!(config.events.len() >= 2);
 
         let example = fs::read_to_string(&example).unwrap();
-        for table in ["", "[[lpm]]\n", "[[events]]\n"] {
+        for table in [
+            "",
+            "[[lpm]]\n",
+            "[[events]]\n",
+            "[sbm]\n",
+            "[interface.1]\n",
+        ] {
             // What is wrong with an unknown key says which ones are known.
             let error = parse(&format!("{table}no_such_key = 1\n")).unwrap_err();
             let (_, known) = error.split_once("expected").expect(&error);
@@ -376,7 +397,7 @@ mod tests {
             for key in known {
                 let written = example.lines().any(|line| {
                     let rest = line.trim_start_matches('[').strip_prefix(key);
-                    rest.is_some_and(|rest| rest.starts_with([' ', ']']))
+                    rest.is_some_and(|rest| rest.starts_with([' ', ']', '.']))
                         || line.starts_with(&format!("[lpm.{key}]"))
                 });
                 assert!(written, "{key} is not in the example: {error}");

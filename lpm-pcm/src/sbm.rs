@@ -8,9 +8,9 @@
 
 mod answer;
 mod bandwidth;
-mod flow_key;
 mod flow_table;
 mod lifetime;
+mod pcm;
 mod policy;
 mod refusal;
 mod reservations;
@@ -18,14 +18,14 @@ mod state;
 
 use std::time::{Duration, SystemTime};
 
-use lpm_api::{Decision, DeleteReason, Interface, Priority};
-use lpm_host::{PcmError, ReceivedMessage};
+use lpm_api::{Decision, DeleteReason, Direction, FlowKey, Interface, Priority};
+use lpm_host::{PcmError, ReceivedMessage, StateGone};
 use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ObjectIndex};
 
 pub use answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resources};
 pub use bandwidth::{InterfaceName, PoolConfig, bits_per_second};
-pub use flow_key::{Direction, FlowKey};
-pub use policy::{CommitDecision, Committed, Gone, Policy};
+pub use pcm::{TimedPcm, TimedVerdict};
+pub use policy::{Committed, Policy};
 pub use refusal::Refusal;
 
 use bandwidth::Pools;
@@ -196,10 +196,10 @@ impl<P: Policy> Sbm<P> {
                     (false, true) => Some(Resources::RefusedInPlace),
                     (false, false) => Some(Resources::Refused),
                 };
-                self.policy.delete_state(&Gone {
+                self.policy.delete_state(&StateGone {
                     message: received.message,
-                    flow: descriptor.index(),
-                    interface: received.interface,
+                    flow: Some(descriptor.index()),
+                    interface: Some(received.interface),
                     reason: DeleteReason::AdmissionControlFailed,
                 })?;
             }
@@ -352,10 +352,10 @@ impl<P: Policy> Sbm<P> {
             return Ok(());
         };
         if let Some(message) = state.message(&mut self.index) {
-            self.policy.delete_state(&Gone {
+            self.policy.delete_state(&StateGone {
                 message,
-                flow: 0,
-                interface: state.interface,
+                flow: Some(0),
+                interface: Some(state.interface),
                 reason: reason.told(),
             })?;
         }

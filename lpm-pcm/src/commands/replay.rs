@@ -99,7 +99,7 @@ fn replay(
     };
     report_startup(&startup, reporter);
 
-    let mut decider = Decider::new(&pcm, &startup, reporter);
+    let mut decider = Decider::new(&pcm, &config.sbm, &startup, reporter);
     let captures = decide_all(args, &mut decider, reporter, progress, stop);
     progress.finish();
 

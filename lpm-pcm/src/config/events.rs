@@ -8,6 +8,8 @@ use serde::Deserialize;
 use syslog_fmt::Facility;
 use toml::Spanned;
 
+use super::Fault;
+
 /// One `[[events]]` table.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -124,9 +126,6 @@ enum Level {
     Warning,
     Error,
 }
-
-/// A fault: where it starts, and what it is.
-pub(super) type Fault = (usize, String);
 
 impl EventsTable {
     /// `folder` is where relative paths are meant from.

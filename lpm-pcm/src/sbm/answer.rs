@@ -2,9 +2,8 @@
 
 use std::time::SystemTime;
 
-use lpm_api::{DeleteReason, Interface};
+use lpm_api::{DeleteReason, FlowKey, Interface};
 
-use super::FlowKey;
 use lpm_rsvp::FilterSpec;
 
 use super::Refusal;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use lpm_api::FlowKey;
 use lpm_rsvp::{FilterSpec, ObjectIndex, Session};
 
+use super::is_path;
 use super::lifetime::{Deadline, Time};
 use super::state::State;
-use super::{FlowKey, is_path};
 
 /// How much memory messages and senders of a flow may take on average, in bytes.
 const BYTES_PER_FLOW: usize = 1024;

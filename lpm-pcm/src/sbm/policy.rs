@@ -1,7 +1,7 @@
 //! Who decides: the PCM, as the SBM sees it.
 
-use lpm_api::{Decision, DeleteReason, Interface};
-use lpm_host::{PcmError, ReceivedMessage};
+use lpm_api::{CommitDecision, Decision, Interface};
+use lpm_host::{PcmError, ReceivedMessage, StateGone};
 use lpm_rsvp::{Message, ServiceRequest};
 
 /// What the SBM asks and tells a PCM.
@@ -23,26 +23,13 @@ pub trait Policy {
     ///
     /// # Errors
     /// As `Pcm::admit`.
-    fn delete_state(&self, gone: &Gone<'_>) -> Result<(), PcmError>;
+    fn delete_state(&self, gone: &StateGone<'_>) -> Result<(), PcmError>;
 
     /// Tells what became of resources.
     ///
     /// # Errors
     /// As `Pcm::admit`.
     fn commit_resv(&self, committed: &Committed<'_>) -> Result<(), PcmError>;
-}
-
-/// State that is gone.
-#[derive(Clone, Copy, Debug)]
-pub struct Gone<'a> {
-    /// A Path or Resv that names the flow.
-    pub message: Message<'a>,
-    /// The flow descriptor of the message that it is about.
-    pub flow: u16,
-    /// The interface on which the flow's messages came in.
-    pub interface: Interface,
-    /// Why.
-    pub reason: DeleteReason,
 }
 
 /// Resources that were reserved.
@@ -58,13 +45,4 @@ pub struct Committed<'a> {
     pub merged: ServiceRequest,
     /// New or changed.
     pub decision: CommitDecision,
-}
-
-/// What became of resources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommitDecision {
-    /// They are newly reserved.
-    ResourcesAllocated,
-    /// The reservation was there, and has changed.
-    ResourcesModified,
 }

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use lpm_api::{Interface, Priority};
+use lpm_api::{CommitDecision, FlowKey, Interface, Priority};
 use lpm_rsvp::{FilterSpec, ServiceRequest, Session};
 
+use super::Refusal;
 use super::bandwidth::{PoolKey, Pools, rate};
-use super::policy::CommitDecision;
-use super::{FlowKey, Refusal};
 
 /// What next hops share resources for: a session on an interface, and, where every sender has a
 /// reservation of its own (FF), one sender.

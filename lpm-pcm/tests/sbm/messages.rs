@@ -4,10 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-use lpm_api::{Decision, DeleteReason, Interface};
-use lpm_host::{PcmError, ReceivedMessage};
-use lpm_pcm::sbm::{CommitDecision, FlowKey};
-use lpm_pcm::sbm::{Committed, Gone};
+use lpm_api::{CommitDecision, Decision, DeleteReason, FlowKey, Interface};
+use lpm_host::{PcmError, ReceivedMessage, StateGone};
+use lpm_pcm::sbm::Committed;
 use lpm_rsvp::build::{Flows, Path, PathTear, Resv, ResvTear, Senders};
 use lpm_rsvp::{FilterSpec, Message, Rspec, RsvpHop, ServiceRequest, Session, TimeValues, Tspec};
 
@@ -160,18 +159,15 @@ impl lpm_pcm::sbm::Policy for Policy {
         verdict[usize::from(flow)]
     }
 
-    fn delete_state(&self, gone: &Gone<'_>) -> Result<(), PcmError> {
-        let descriptor = gone
-            .message
-            .flow_descriptors()
-            .nth(gone.flow.into())
-            .unwrap();
+    fn delete_state(&self, gone: &StateGone<'_>) -> Result<(), PcmError> {
+        let mut flows = gone.message.flow_descriptors();
+        let descriptor = flows.nth(gone.flow.unwrap().into()).unwrap();
         let mut senders: Vec<_> = descriptor.filters().collect();
         senders.sort_unstable();
         self.told.borrow_mut().push(Told::Deleted {
             flow: FlowKey::of(&gone.message, &descriptor).unwrap(),
             senders,
-            interface: gone.interface.index,
+            interface: gone.interface.unwrap().index,
             reason: gone.reason,
         });
         Ok(())

@@ -9,9 +9,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use lpm_api::{Decision, DeleteReason, Interface, Priority};
+use lpm_api::{CommitDecision, Decision, DeleteReason, Direction, FlowKey, Interface, Priority};
 use lpm_host::ReceivedMessage;
-use lpm_pcm::sbm::{CommitDecision, Direction, FlowKey};
 use lpm_pcm::sbm::{
     FlowAnswer, InterfaceName, PathState, PoolConfig, Refusal, RemovalReason, Removed, Resources,
     SbmConfig,

@@ -276,12 +276,17 @@ pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
 /// A folder with a configuration `pcm.toml`: the sample LPM, an optional one that is not there, and
 /// these tables.
 pub fn configured(tables: &str) -> TempDir {
+    let absent = "[[lpm]]\nname = 'absent'\nlibrary = 'not-there.so'\noptional = true\n";
+    configured_with(lpm_sample::DEMO_POLICY, &format!("{absent}{tables}"))
+}
+
+/// A folder with a configuration `pcm.toml`: the sample LPM, called `identity`, with this policy, and
+/// these tables.
+pub fn configured_with(policy: &str, tables: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
-        "[[lpm]]\nname = 'identity'\nlibrary = {:?}\nconfig = {:?}\n\
-         [[lpm]]\nname = 'absent'\nlibrary = 'not-there.so'\noptional = true\n{tables}",
+        "[[lpm]]\nname = 'identity'\nlibrary = {:?}\nconfig = {policy:?}\n{tables}",
         sample_library(),
-        lpm_sample::DEMO_POLICY,
     );
     fs::write(folder.path().join("pcm.toml"), text).unwrap();
     folder
