@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use lpm_rsvp::build::{Flows, Path, Resv};
 use lpm_rsvp::{FilterSpec, RsvpHop, ServiceRequest, Session, TimeValues, Tspec};
 use serde_json::{Value, json};
-use support::{Pcap, RSVP, Run, configured_with, ipv4, pcm};
+use support::{Pcap, RSVP, Run, configured_with, ipv4, library, pcm};
 
 const RAW: u16 = 101;
 
@@ -55,8 +55,13 @@ fn path(number: u8) -> Vec<u8> {
 }
 
 fn resv(number: u8) -> Vec<u8> {
-    let flows = Flows::FixedFilter(vec![(ServiceRequest::ControlledLoad(TSPEC), sender())]);
-    let resv = Resv::new(session(number), hop(2), TimeValues::DEFAULT, flows);
+    resv_of(number, 2, TSPEC.rate)
+}
+
+fn resv_of(number: u8, next_hop: u8, rate: f32) -> Vec<u8> {
+    let tspec = Tspec { rate, ..TSPEC };
+    let flows = Flows::FixedFilter(vec![(ServiceRequest::ControlledLoad(tspec), sender())]);
+    let resv = Resv::new(session(number), hop(next_hop), TimeValues::DEFAULT, flows);
     ipv4(RSVP, &resv.build().unwrap())
 }
 
@@ -156,6 +161,42 @@ fn lpms_hear_that_resources_are_refused() {
     let run = replay(1, &packets, ONE_FLOW, none);
     // Policy has forgotten the first one, and has nothing against the second.
     assert_eq!(of_flows(&run, "refused_by"), ["sbm", "sbm"]);
+}
+
+#[test]
+fn every_lpm_hears_of_reservations_and_of_state_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let calls = folder.path().join("calls");
+    let recorder = format!(
+        "[[lpm]]\nname = 'recorder'\nlibrary = {:?}\nconfig = {calls:?}\n",
+        library("fixture_records_its_life")
+    );
+    // Every 50 s: a second next hop asks for twice as much, and then is not heard of again. Its time is
+    // over after 100 + 157.5 s, before the message of 300 s.
+    let packets = [
+        path(1),
+        resv(1),
+        resv_of(1, 3, 250_000.0),
+        path(1),
+        resv(1),
+        path(1),
+        resv(1),
+    ];
+    replay(50, &packets, ANYBODY, &recorder);
+    let calls = fs::read_to_string(&calls).unwrap();
+    let calls = calls.lines().map(|line| line.rsplit_once(' ').unwrap().0);
+    let calls: Vec<_> = calls
+        .filter(|call| !call.contains("initialize") && *call != "admit")
+        .collect();
+    assert_eq!(
+        calls,
+        [
+            "commit_resv(ResourcesAllocated, Some(125000.0))",
+            "commit_resv(ResourcesModified, Some(250000.0))",
+            "delete_state(StateTimeout)",
+            "commit_resv(ResourcesModified, Some(125000.0))",
+        ]
+    );
 }
 
 #[test]

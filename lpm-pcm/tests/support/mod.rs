@@ -286,15 +286,15 @@ pub fn configured_with(policy: &str, tables: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
         "[[lpm]]\nname = 'identity'\nlibrary = {:?}\nconfig = {policy:?}\n{tables}",
-        sample_library(),
+        library("lpm_sample"),
     );
     fs::write(folder.path().join("pcm.toml"), text).unwrap();
     folder
 }
 
-/// The sample LPM's library, where cargo puts it.
-fn sample_library() -> PathBuf {
-    let file = format!("{DLL_PREFIX}lpm_sample{DLL_SUFFIX}");
+/// The library of a crate, where cargo puts it.
+pub fn library(crate_name: &str) -> PathBuf {
+    let file = format!("{DLL_PREFIX}{crate_name}{DLL_SUFFIX}");
     let program = Path::new(env!("CARGO_BIN_EXE_pcm"));
     program.parent().unwrap().join("deps").join(file)
 }
