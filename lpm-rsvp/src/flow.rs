@@ -41,11 +41,13 @@ impl<'a> FlowDescriptor<'a> {
     /// The token bucket of the flow: that of the FLOWSPEC, or for a sender descriptor the
     /// sender's. Rates in bytes/s. `None` when there is none (null service, ResvTear) or when
     /// it is not legal: a policy that limits rates then has nothing to accept.
+    #[inline]
     pub fn tspec(&self) -> Option<Tspec> {
         let object = self.traffic?.object(self.message.bytes());
         match object.class {
             class::SENDER_TSPEC => Tspec::parse(object).ok(),
-            _ => self.flow_spec()?.tspec().ok(),
+            class::FLOWSPEC => FlowSpec::parse(object).ok()?.tspec().ok(),
+            _ => None,
         }
     }
 }
@@ -60,6 +62,7 @@ pub struct Filters<'a> {
 impl Iterator for Filters<'_> {
     type Item = FilterSpec;
 
+    #[inline]
     fn next(&mut self) -> Option<FilterSpec> {
         let bytes = self.message.bytes();
         self.entries.find_map(|entry| match entry.class {
@@ -155,6 +158,7 @@ impl<'a> FlowDescriptors<'a> {
 impl<'a> Iterator for FlowDescriptors<'a> {
     type Item = FlowDescriptor<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<FlowDescriptor<'a>> {
         match self.kind {
             Kind::Done => None,

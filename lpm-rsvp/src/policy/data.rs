@@ -92,6 +92,7 @@ impl<'a> Object<'a> for PolicyData<'a> {
     const CLASSES: &'static [u8] = &[class::POLICY_DATA];
 
     /// Reads the frame: Data Offset. Options and elements are read when they are asked for.
+    #[inline]
     fn parse(object: RawObject<'a>) -> Result<PolicyData<'a>, ParseError> {
         if object.c_type != 1 {
             return Err(object.unknown_c_type());
@@ -127,9 +128,7 @@ impl<'a> Iterator for PolicyDataObjects<'a> {
     type Item = Result<PolicyData<'a>, ParseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0
-            .find(|object| object.class == class::POLICY_DATA)
-            .map(PolicyData::parse)
+        self.0.next_of(class::POLICY_DATA).map(PolicyData::parse)
     }
 }
 
@@ -156,6 +155,7 @@ impl<'a> PolicyElements<'a> {
 impl<'a> Iterator for PolicyElements<'a> {
     type Item = Result<PolicyElement<'a>, ParseError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(element) = self.current.as_mut().and_then(Iterator::next) {
