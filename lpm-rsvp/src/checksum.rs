@@ -22,17 +22,21 @@ pub fn checksum(message: &[u8]) -> u16 {
 /// the bytes of all words swaps those of their sum (RFC 1071 §2).
 fn sum(message: &[u8]) -> u16 {
     let mut sum = 0_u128;
-    let mut add = |word: [u8; 8]| sum = sum.wrapping_add(u64::from_ne_bytes(word).into());
-    let mut rest = message;
-    while let Some((word, behind)) = rest.split_first_chunk() {
-        add(*word);
-        rest = behind;
+    let mut add = |word: &[u8]| {
+        let word = word.first_chunk().copied().unwrap_or_default();
+        sum = sum.wrapping_add(u64::from_ne_bytes(word).into());
+    };
+    let mut blocks = message.chunks_exact(32);
+    for block in &mut blocks {
+        block.chunks_exact(8).for_each(&mut add);
     }
+    let mut words = blocks.remainder().chunks_exact(8);
+    words.by_ref().for_each(&mut add);
     let mut last = [0; 8];
-    for (to, from) in last.iter_mut().zip(rest) {
+    for (to, from) in last.iter_mut().zip(words.remainder()) {
         *to = *from;
     }
-    add(last);
+    add(&last);
     let halves = (sum >> 64).wrapping_add(sum & u128::from(u64::MAX));
     let [low, high] =
         [halves & 0xffff_ffff, halves >> 32].map(|half| u64::try_from(half).unwrap_or_default());

@@ -25,6 +25,7 @@ impl<'a> FlowDescriptor<'a> {
     }
 
     /// The senders: one for FF and for a sender descriptor, one or more for SE, none for WF.
+    #[inline]
     pub fn filters(&self) -> Filters<'a> {
         Filters {
             message: self.message,
@@ -33,6 +34,7 @@ impl<'a> FlowDescriptor<'a> {
     }
 
     /// The FLOWSPEC; `None` for sender descriptors and where a message leaves it out.
+    #[inline]
     pub fn flow_spec(&self) -> Option<FlowSpec<'a>> {
         let object = self.traffic?.object(self.message.bytes());
         object.read().ok()
@@ -98,6 +100,7 @@ enum Kind {
 }
 
 impl<'a> FlowDescriptors<'a> {
+    #[inline]
     pub(crate) fn new(message: Message<'a>) -> FlowDescriptors<'a> {
         let entries = message.entries();
         let flows = |kind, rest, flow_spec| FlowDescriptors {
@@ -143,6 +146,7 @@ impl<'a> FlowDescriptors<'a> {
         }
     }
 
+    #[inline]
     fn flow(&mut self, filters: &'a [ObjectEntry]) -> FlowDescriptor<'a> {
         let index = self.index;
         self.index = index.saturating_add(1);

@@ -135,7 +135,9 @@ impl Rules {
     }
 }
 
-/// The check of one message; fed its objects one after another.
+/// The check of one message; fed its objects one after another. Small, and handed to the rare
+/// cases as a copy, so that it stays in registers.
+#[derive(Clone, Copy)]
 pub(crate) struct Check<'a, const STRICT: bool> {
     message: MessageType,
     rules: &'static Rules,
@@ -194,6 +196,7 @@ impl<'a, const STRICT: bool> Check<'a, STRICT> {
     pub(crate) fn object(&mut self, object: RawObject<'a>) -> Result<(), ParseError> {
         let this = bit(object.class);
         if self.open & this == 0 {
+            self.open &= !INTEGRITY;
             return self.look_closer(object);
         }
         let mut next = self.head;
@@ -259,34 +262,25 @@ impl<'a, const STRICT: bool> Check<'a, STRICT> {
 
     /// Checks an object that has no place in the grammar, or refuses it.
     #[cold]
-    fn look_closer(&mut self, object: RawObject<'a>) -> Result<(), ParseError> {
+    #[inline(never)]
+    fn look_closer(self, object: RawObject<'a>) -> Result<(), ParseError> {
         if object.class != class::NULL && object.class <= class::RESV_CONFIRM {
             return Err(self.refuse(object));
         }
-        self.open &= !INTEGRITY;
         check_object(object, STRICT)
     }
 }
 
 impl<const STRICT: bool> Check<'_, STRICT> {
     /// Checks what can be said only at the end of the message.
-    pub(crate) fn finish(&self, message: Message<'_>) -> Result<(), ParseError> {
+    #[inline]
+    pub(crate) fn finish(self, message: Message<'_>) -> Result<(), ParseError> {
         let rules = self.rules;
         if self.senders.is_late() {
             self.senders.check_all(message)?;
         }
-        let missing = rules.required & !self.seen;
-        if missing != 0 || !rules.also_required.is_empty() {
-            let missing = (0..16).find(|class| missing & bit(*class) != 0);
-            let mut others = rules.also_required.iter().copied();
-            if let Some(class) = missing.or_else(|| others.find(|c| message.find(*c).is_none())) {
-                let message_type = self.message;
-                let kind = ErrorKind::Missing {
-                    message: message_type,
-                    class,
-                };
-                return Err(at_end(message, kind));
-            }
+        if rules.required & !self.seen != 0 || !rules.also_required.is_empty() {
+            self.find_missing(message)?;
         }
         match self.style {
             Some(style) => match self.unfinished(style) {
@@ -297,8 +291,28 @@ impl<const STRICT: bool> Check<'_, STRICT> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn find_missing(self, message: Message<'_>) -> Result<(), ParseError> {
+        let missing = self.rules.required & !self.seen;
+        let missing = (0..16).find(|class| missing & bit(*class) != 0);
+        let mut others = self.rules.also_required.iter().copied();
+        match missing.or_else(|| others.find(|class| message.find(*class).is_none())) {
+            None => Ok(()),
+            Some(class) => {
+                let message_type = self.message;
+                let kind = ErrorKind::Missing {
+                    message: message_type,
+                    class,
+                };
+                Err(at_end(message, kind))
+            }
+        }
+    }
+
     /// What the flow descriptor list lacks.
-    fn unfinished(&self, style: ResvStyle) -> Option<&'static str> {
+    #[inline]
+    fn unfinished(self, style: ResvStyle) -> Option<&'static str> {
         let may_be_empty = match self.message {
             MessageType::ResvErr => true,
             MessageType::ResvConf => !self.ordered,
@@ -320,7 +334,8 @@ impl<const STRICT: bool> Check<'_, STRICT> {
 
     /// The rule that an object breaks which may not come here.
     #[cold]
-    fn refuse(&self, object: RawObject<'_>) -> ParseError {
+    #[inline(never)]
+    fn refuse(self, object: RawObject<'_>) -> ParseError {
         let this = bit(object.class);
         let misplaced = |expected| ErrorKind::Misplaced { expected };
         let flows = |expected| ErrorKind::FlowDescriptors { expected };

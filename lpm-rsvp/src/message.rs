@@ -74,20 +74,23 @@ impl<'a> Message<'a> {
             wire::clamp(CommonHeader::LENGTH),
         );
         let Some(mut check) = Check::<STRICT>::new(header.message_type) else {
-            for object in walk {
-                index.push(object?.entry())?;
+            let mut count = 0;
+            while let Some((entry, _)) = walk.step() {
+                index.put(&mut count, entry)?;
             }
-            let entries = index.as_slice();
+            walk.finish()?;
+            let entries = index.filled(count);
             return Ok(Message { bytes, entries });
         };
-        while let Some(object) = walk.step() {
-            index.push(object.entry())?;
+        let mut count = 0;
+        while let Some((entry, object)) = walk.step() {
+            index.put(&mut count, entry)?;
             check.object(object)?;
         }
         walk.finish()?;
         let message = Message {
             bytes,
-            entries: index.as_slice(),
+            entries: index.filled(count),
         };
         check.finish(message)?;
         Ok(message)
@@ -146,11 +149,13 @@ impl<'a> Message<'a> {
     }
 
     /// SESSION.
+    #[inline]
     pub fn session(&self) -> Option<Session> {
         self.first(class::SESSION)
     }
 
     /// RSVP_HOP: the node the message comes from.
+    #[inline]
     pub fn hop(&self) -> Option<RsvpHop> {
         self.first(class::RSVP_HOP)
     }
@@ -171,6 +176,7 @@ impl<'a> Message<'a> {
     }
 
     /// STYLE.
+    #[inline]
     pub fn style(&self) -> Option<ResvStyle> {
         self.first(class::STYLE)
     }
@@ -221,6 +227,7 @@ impl<'a> Message<'a> {
     }
 
     /// The policy elements of all POLICY_DATA objects, in order.
+    #[inline]
     pub fn policy_elements(&self) -> PolicyElements<'a> {
         PolicyElements::new(self.objects())
     }
@@ -229,6 +236,7 @@ impl<'a> Message<'a> {
     ///
     /// Resv, ResvErr, ResvTear, ResvConf: one flow for WF and SE, one per FILTER_SPEC for FF,
     /// none for a style that is not known. Path, PathErr, PathTear: the sender, if named.
+    #[inline]
     pub fn flow_descriptors(&self) -> FlowDescriptors<'a> {
         FlowDescriptors::new(*self)
     }

@@ -60,17 +60,6 @@ impl<'a> RawObject<'a> {
         }
     }
 
-    /// The index entry of this object.
-    #[inline]
-    pub(crate) fn entry(self) -> ObjectEntry {
-        ObjectEntry {
-            offset: self.offset,
-            length: wire::clamp(self.body.len().saturating_add(HEADER)),
-            class: self.class,
-            c_type: self.c_type,
-        }
-    }
-
     /// Reads the object as the given type.
     ///
     /// # Errors
@@ -167,7 +156,7 @@ impl<'a> Iterator for ObjectWalk<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         match self.step() {
-            Some(object) => Some(Ok(object)),
+            Some((_, object)) => Some(Ok(object)),
             None if self.rest.is_empty() => None,
             None => Some(Err(self.stop())),
         }
@@ -177,7 +166,7 @@ impl<'a> Iterator for ObjectWalk<'a> {
 impl<'a> ObjectWalk<'a> {
     /// The next object; `None` at the end, and for what is not an object.
     #[inline]
-    pub(crate) fn step(&mut self) -> Option<RawObject<'a>> {
+    pub(crate) fn step(&mut self) -> Option<(ObjectEntry, RawObject<'a>)> {
         let (&[len1, len2, class, c_type], content) = self.rest.split_first_chunk::<HEADER>()?;
         let length = u16::from_be_bytes([len1, len2]);
         // Less than a header, or not a multiple of 4, is far too much once rotated.
@@ -186,12 +175,19 @@ impl<'a> ObjectWalk<'a> {
         let offset = self.offset;
         self.rest = rest;
         self.offset = offset.wrapping_add(length);
-        Some(RawObject {
+        let entry = ObjectEntry {
+            offset,
+            length,
+            class,
+            c_type,
+        };
+        let object = RawObject {
             offset,
             class,
             c_type,
             body,
-        })
+        };
+        Some((entry, object))
     }
 
     /// The fault of what was not walked.

@@ -56,6 +56,7 @@ const LENGTHS: [[u8; 8]; 16] = {
 
 /// Reads the object as what it is.
 #[cold]
+#[inline(never)]
 fn read(object: RawObject<'_>, strict: bool) -> Result<(), ParseError> {
     match object.class {
         class::RSVP_HOP => object.read::<RsvpHop>().map(drop),

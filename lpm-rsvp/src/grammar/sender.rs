@@ -9,6 +9,7 @@ use crate::object::{Object, RawObject};
 use crate::objects::{FilterSpec, Session, SessionPort, SourceSelector};
 
 /// What the SESSION of a message asks of its senders.
+#[derive(Clone, Copy)]
 pub(super) struct SenderRule<'a> {
     session: Option<RawObject<'a>>,
     /// C-Types of senders that go with the session, as bits; none before it is known.
@@ -31,14 +32,23 @@ impl<'a> SenderRule<'a> {
 
     #[inline]
     pub(super) fn session(&mut self, object: RawObject<'a>) -> Result<(), ParseError> {
-        let session: Session = object.read()?;
+        let Some((address, [protocol, _, port @ ..])) = object.body.split_last_chunk::<4>() else {
+            return object.read::<Session>().map(drop);
+        };
+        let legal = has_fixed_length(object)
+            && address.iter().any(|byte| *byte != 0)
+            && *protocol != 0
+            && (object.c_type <= 2 || *port != [0, 0]);
+        if !legal {
+            object.read::<Session>()?;
+        }
         self.types = match object.c_type {
             1 => 1 << 1,
             2 => 1 << 2 | 1 << 3,
             3 => 1 << 4,
             _ => 1 << 5,
         };
-        self.no_port = session.port() == SessionPort::Port(0);
+        self.no_port = object.c_type <= 2 && *port == [0, 0];
         self.session = Some(object);
         Ok(())
     }
@@ -52,28 +62,28 @@ impl<'a> SenderRule<'a> {
         {
             return Ok(());
         }
+        self.late |= self.session.is_none();
         self.look_closer(object)
     }
 
     /// Finds the fault, if there is one.
     #[cold]
-    fn look_closer(&mut self, object: RawObject<'_>) -> Result<(), ParseError> {
+    #[inline(never)]
+    fn look_closer(self, object: RawObject<'_>) -> Result<(), ParseError> {
         match self.session {
             Some(session) => check_sender(object, session.read()?),
-            None => {
-                self.late = true;
-                FilterSpec::parse(object).map(drop)
-            }
+            None => FilterSpec::parse(object).map(drop),
         }
     }
 
     /// Whether senders were read that are not checked against the session.
-    pub(super) const fn is_late(&self) -> bool {
+    pub(super) const fn is_late(self) -> bool {
         self.late
     }
 
     #[cold]
-    pub(super) fn check_all(&self, message: Message<'_>) -> Result<(), ParseError> {
+    #[inline(never)]
+    pub(super) fn check_all(self, message: Message<'_>) -> Result<(), ParseError> {
         let Some(session) = self.session else {
             return Ok(());
         };
