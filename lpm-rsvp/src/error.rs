@@ -227,6 +227,9 @@ const fn grammar_section(message: MessageType) -> &'static str {
         MessageType::ResvErr => "RFC 2205 §3.1.8",
         MessageType::ResvConf => "RFC 2205 §3.1.9",
         MessageType::DsbmWilling | MessageType::IAmDsbm => "RFC 2814 §B.6",
+        MessageType::Ack => "RFC 2961 §4.4",
+        MessageType::Srefresh => "RFC 2961 §5",
+        MessageType::IntegrityChallenge | MessageType::IntegrityResponse => "RFC 2747 §4.3",
         _ => "RFC 2205 §3.1",
     }
 }

@@ -267,11 +267,36 @@ impl<'a, const STRICT: bool> Check<'a, STRICT> {
         if object.class != class::NULL && object.class <= class::RESV_CONFIRM {
             return Err(self.refuse(object));
         }
+        if STRICT {
+            self.check_place(object)?;
+        }
         check_object(object, STRICT)
     }
 }
 
 impl<const STRICT: bool> Check<'_, STRICT> {
+    /// Checks the place of an object of RFC 2814 or 2961.
+    fn check_place(self, object: RawObject<'_>) -> Result<(), ParseError> {
+        let seen = |set| self.seen & set != 0;
+        let kind = match object.class {
+            class::MESSAGE_ID if self.message == MessageType::Ack => ErrorKind::NotAllowed {
+                message: self.message,
+            },
+            class::MESSAGE_ID | class::MESSAGE_ID_ACK if seen(!INTEGRITY) => ErrorKind::Misplaced {
+                expected: "MESSAGE_ID objects come before all but INTEGRITY",
+            },
+            class::RSVP_HOP_L2 | class::LAN_NHOP_L2 | class::LAN_NHOP_L3 | class::LAN_LOOPBACK
+                if seen(bit(class::SESSION)) =>
+            {
+                ErrorKind::Misplaced {
+                    expected: "layer 2 objects come before SESSION",
+                }
+            }
+            _ => return Ok(()),
+        };
+        Err(object.fault(0, kind))
+    }
+
     /// Checks what can be said only at the end of the message.
     #[inline]
     pub(crate) fn finish(self, message: Message<'_>) -> Result<(), ParseError> {

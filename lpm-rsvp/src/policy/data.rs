@@ -6,7 +6,7 @@ use super::element::{Elements, PolicyElement, RawElements};
 use crate::class;
 use crate::error::ParseError;
 use crate::object::{HEADER, Object, ObjectWalk, Objects, RawObject};
-use crate::objects::{FilterSpec, RsvpHop, Scope, TimeValues};
+use crate::objects::{FilterSpec, Integrity, RsvpHop, Scope, TimeValues};
 use crate::wire;
 
 /// Data Offset and reserved, between object header and options.
@@ -77,6 +77,13 @@ impl<'a> PolicyData<'a> {
     /// Policy refresh time: how often the policy is refreshed, when less often than the rest.
     pub fn refresh_time(&self) -> Option<Result<TimeValues, ParseError>> {
         self.options_of(class::TIME_VALUES)
+            .next()
+            .map(RawObject::read)
+    }
+
+    /// INTEGRITY: the signature of the policy node that built this object.
+    pub fn integrity(&self) -> Option<Result<Integrity<'a>, ParseError>> {
+        self.options_of(class::INTEGRITY)
             .next()
             .map(RawObject::read)
     }
