@@ -80,7 +80,7 @@ impl<'a> FlowSpec<'a> {
         self.block().map(|block| block.number)
     }
 
-    /// The token bucket of the request, in whichever service block it is.
+    /// The token bucket of the request, in whichever of its first service blocks it is.
     ///
     /// # Errors
     /// Framing, illegal values, or none there (null service).

@@ -75,7 +75,7 @@ impl<'a> Object<'a> for Tspec {
     }
 }
 
-/// The first token bucket in any service block of the object.
+/// The first token bucket in the first service blocks of the object.
 #[inline]
 pub(super) fn token_bucket(object: RawObject<'_>) -> Result<Tspec, ParseError> {
     match usual(object.body) {
@@ -107,10 +107,15 @@ fn usual(body: &[u8]) -> Option<Tspec> {
     tspec.is_legal().then_some(tspec)
 }
 
+/// In how many blocks, and how many parameters of each, a Tspec or RSpec is looked for. RFC 2210
+/// and 2997 have two at most. All flows of a message may share one FLOWSPEC, so that without
+/// this bound a hostile one could be searched in full for each of thousands.
+pub(super) const PARTS: usize = 8;
+
 #[cold]
 fn search(object: RawObject<'_>) -> Result<Tspec, ParseError> {
-    for block in ServiceBlocks::new(object) {
-        for parameter in block?.parameters() {
+    for block in ServiceBlocks::new(object).take(PARTS) {
+        for parameter in block?.parameters().take(PARTS) {
             let parameter = parameter?;
             if parameter.number == number::TOKEN_BUCKET_TSPEC {
                 return Tspec::from_parameter(&parameter);
