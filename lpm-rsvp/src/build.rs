@@ -38,6 +38,9 @@
 //! FLOWSPEC before every FILTER_SPEC of FF, none in ResvTear, unused bits 0, a checksum) that
 //! gives the same bytes.
 //!
+//! A received Tspec with a minimum policed unit of 0 (Cisco IOS) is read, but not built: the
+//! caller chooses a legal one.
+//!
 //! What a builder does not hold is not kept: INTEGRITY, NULL, and of an ADSPEC what [`AdSpec`]
 //! leaves out. A node that must pass these on unchanged forwards the bytes it received.
 

@@ -23,11 +23,13 @@ use crate::wire;
 pub enum Strictness {
     /// Accept what RFC 2205 tells receivers to accept and what real senders are known to do:
     /// any order where none binds; in ResvErr, ResvTear and ResvConf a FLOWSPEC behind its
-    /// FILTER_SPEC; a ResvConf without flow descriptors; POLICY_DATA where no policy applies.
+    /// FILTER_SPEC; a ResvConf without flow descriptors; POLICY_DATA where no policy applies; a
+    /// minimum policed unit of 0, as Cisco IOS sends it. Flag bits of INTEGRITY never matter.
     #[default]
     Lenient,
     /// Accept only what a sender should send: the order of the grammar, ascending SCOPE
-    /// lists, and also whole and legal IntServ and policy data.
+    /// lists, and also whole and legal IntServ and policy data; what RFC 2814 and 2961 add, in
+    /// its place.
     Strict,
 }
 

@@ -12,8 +12,11 @@ use lpm_rsvp::{Message, ObjectIndex, Strictness, class};
 /// Set in the runs that are measured: which message, of how many bytes.
 const RUN: &str = "LPM_RSVP_COST_OF";
 
+/// Makes a message of about so many bytes.
+type Make = fn(usize) -> Vec<u8>;
+
 /// Messages of any length, each repeating what might cost most.
-const HOSTILE: [(&str, fn(usize) -> Vec<u8>); 11] = [
+const HOSTILE: [(&str, Make); 11] = [
     ("NULL objects", |size| {
         message(20, &object(class::NULL, 1, &[]).repeat(size / 4))
     }),

@@ -2,7 +2,7 @@
 
 use crate::class::{self, UnknownClass};
 use crate::error::{ErrorKind, ParseError};
-use crate::intserv::{AdSpec, FlowSpec, Tspec};
+use crate::intserv::{AdSpec, FlowSpec, ServiceRequest, Tspec};
 use crate::object::RawObject;
 use crate::objects::{
     Challenge, DClass, DsbmTimerIntervals, ErrorSpec, Integrity, L2Address, MessageId,
@@ -73,8 +73,19 @@ fn read(object: RawObject<'_>, strict: bool) -> Result<(), ParseError> {
         class::RESV_CONFIRM => object.read::<ResvConfirm>().map(drop),
         class::INTEGRITY => object.read::<Integrity<'_>>().map(drop),
         class::SENDER_TSPEC if object.c_type != 2 => Err(object.unknown_c_type()),
-        class::SENDER_TSPEC if strict => object.read::<Tspec>().map(drop),
-        class::FLOWSPEC if strict => object.read::<FlowSpec<'_>>()?.service().map(drop),
+        class::SENDER_TSPEC if strict => {
+            let tspec = object.read::<Tspec>()?;
+            check_tspec(object, &tspec)
+        }
+        class::FLOWSPEC if strict => match object.read::<FlowSpec<'_>>()?.service()? {
+            ServiceRequest::ControlledLoad(tspec) => check_tspec(object, &tspec),
+            ServiceRequest::Guaranteed(tspec, _) if tspec.peak_rate < tspec.rate => {
+                let peak = tspec.peak_rate.to_bits();
+                Err(object.value(20, "peak rate p", "at least r", peak))
+            }
+            ServiceRequest::Guaranteed(tspec, _) => check_tspec(object, &tspec),
+            ServiceRequest::Null { .. } => Ok(()),
+        },
         class::ADSPEC if strict => object.read::<AdSpec<'_>>()?.general().map(drop),
         class::POLICY_DATA if strict => {
             let data = object.read::<PolicyData<'_>>()?;
@@ -105,6 +116,14 @@ fn read(object: RawObject<'_>, strict: bool) -> Result<(), ParseError> {
             UnknownClass::RejectMessage => Err(object.fault(2, ErrorKind::UnknownClass)),
             UnknownClass::Ignore | UnknownClass::Forward => Ok(()),
         },
+        _ => Ok(()),
+    }
+}
+
+/// What routers forgive each other (RFC 2210 §3.1: m is more than 0).
+fn check_tspec(object: RawObject<'_>, tspec: &Tspec) -> Result<(), ParseError> {
+    match tspec.min_policed {
+        0 => Err(object.value(24, "minimum policed unit m", "more than 0", 0_u32)),
         _ => Ok(()),
     }
 }
