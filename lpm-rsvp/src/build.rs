@@ -58,7 +58,7 @@ mod writer;
 pub use adspec::{AdSpecNode, GuaranteedTerms, Overrides};
 pub use extras::Layer2;
 pub use frame::UnknownObject;
-pub use intserv::AdSpec;
+pub use intserv::{AdSpec, flow_spec_object};
 pub use path::{Path, PathErr, PathTear};
 pub use policy::{Element, Identity, PolicyData};
 pub use refresh::{Ack, Bundle, Srefresh, Targets};

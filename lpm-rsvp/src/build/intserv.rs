@@ -1,5 +1,7 @@
 //! Writing SENDER_TSPEC, FLOWSPEC and ADSPEC (RFC 2210 §3).
 
+use alloc::vec::Vec;
+
 use super::writer::Writer;
 use crate::class;
 use crate::error::ParseError;
@@ -31,6 +33,15 @@ impl AdSpec {
             controlled_load: adspec.controlled_load()?,
         })
     }
+}
+
+/// A FLOWSPEC object for this request (RFC 2210 §3.2), its header included: what a node that merges
+/// reservations hands on. A received token bucket is written as it is, also one that strict parsing
+/// refuses.
+pub fn flow_spec_object(request: &ServiceRequest) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.flow_spec(request);
+    writer.as_slice().to_vec()
 }
 
 impl Writer {
@@ -122,5 +133,39 @@ impl Writer {
         self.f32(tspec.peak_rate);
         self.u32(tspec.min_policed);
         self.u32(tspec.max_packet);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::object::ObjectWalk;
+
+    use super::*;
+
+    #[test]
+    fn a_flow_spec_object_says_what_is_asked() {
+        let tspec = Tspec {
+            rate: 1_000.0,
+            bucket: 500.0,
+            peak_rate: f32::INFINITY,
+            min_policed: 0,
+            max_packet: u32::MAX >> 1,
+        };
+        let rspec = Rspec {
+            rate: 2_000.0,
+            slack: 7,
+        };
+        for request in [
+            ServiceRequest::ControlledLoad(tspec),
+            ServiceRequest::Guaranteed(tspec, rspec),
+            ServiceRequest::Null { max_packet: 1500 },
+        ] {
+            let bytes = flow_spec_object(&request);
+            let mut objects = ObjectWalk::new(&bytes, 0);
+            let object = objects.next().unwrap().unwrap();
+            assert_eq!(objects.next(), None);
+            let read: crate::FlowSpec<'_> = object.read().unwrap();
+            assert_eq!(read.service(), Ok(request));
+        }
     }
 }
