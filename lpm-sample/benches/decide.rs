@@ -11,9 +11,8 @@ use divan::{AllocProfiler, Bencher, black_box};
 use lpm_api::lpm_rsvp::{Message, ObjectIndex};
 use lpm_api::{Decision, DeleteReason};
 use lpm_sample::IdentityLpm;
-use lpm_sample::identity::Identities;
 use lpm_sample::policy::Policy;
-use support::{auth_app, auth_user, path, path_tear, policy_data};
+use support::{anywhere, auth_app, auth_user, path, path_tear, policy_data};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -92,9 +91,9 @@ fn read_policy(bencher: Bencher<'_, '_>) {
 }
 
 fn decide(lpm: &IdentityLpm, message: &Message<'_>) {
-    let identities = Identities::of(message, lpm.policy());
+    let consideration = lpm.consider(*message, anywhere());
     for flow in message.flow_descriptors() {
-        let decision = lpm.decide(message, &identities, &flow);
+        let decision = consideration.decide(&flow);
         assert!(matches!(decision, Decision::Accept(_)), "{decision:?}");
     }
 }

@@ -6,14 +6,18 @@
 //! 1. [`identity`] reads the AUTH_USER and AUTH_APP elements of the message and finds the
 //!    [`Subject`](identity::Subject): a listed user or application, somebody unlisted, or nobody.
 //!    Names are compared in the canonical form of [`name`] and [`dn`].
-//! 2. [`policy`] has the subject's [`Rule`](policy::Rule): a priority or a rejection, a maximum
-//!    rate per flow and a maximum number of flows, each its own or inherited from a group or from
-//!    the default. The format of the policy file is described there; rates are read by [`units`].
+//! 2. [`policy`] has the subject's [`Rule`](policy::Rule) here and now: a priority or a rejection
+//!    and six limits, each of the subject's own or inherited. The format of the policy file is
+//!    described there; [`units`] and [`duration`] read its values.
 //! 3. [`flow`] tells which flow the request is about, so that a refresh is not taken for a new one.
-//! 4. [`limits`] counts the subject's flows.
-//! 5. The decision: admitted with the rule's priority, or rejected with the reason that the rule
-//!    gives, or with `8 · metric + scope` for a limit (lpmapi `POLICY_ERRV_*`; the scope is that
-//!    of the rule in which the limit was set).
+//! 4. [`ledger`] counts the subject's flows and their rates.
+//! 5. [`consider`] puts these together to the decision: admitted with the rule's priority, or with
+//!    the lower one that the message asks for (PREEMPTION_PRI), or rejected with the reason that
+//!    the rule gives, or with `8 · metric + scope` for a limit (lpmapi `POLICY_ERRV_*`; the scope
+//!    is that of the section in which the limit was set). The limits on a flow alone are looked at
+//!    first (rate, peak rate, duration), then those on all flows (their number, the sums).
+//!
+//! [`explain`] tells in words how that came about.
 //!
 //! [`IdentityLpm`] is the thin layer on top that the PCM calls. It decides on Path (the sender's
 //! TSpec) and Resv messages (the FLOWSPEC of each flow), and lets the errors that travel back,
@@ -34,10 +38,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod consider;
 pub mod dn;
+pub mod duration;
+pub mod explain;
 pub mod flow;
 pub mod identity;
-pub mod limits;
+pub mod ledger;
 mod lpm;
 pub mod name;
 pub mod policy;

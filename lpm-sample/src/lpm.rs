@@ -1,26 +1,27 @@
 //! The layer that the PCM calls.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use lpm_api::lpm_rsvp::{
-    FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, ServiceRequest,
-};
-use lpm_api::{
-    AdmitRequest, Answer, Decision, DeleteReason, DeleteState, InitError, InitInfo, Lpm,
-    LpmPolicyError, Metric, PeType, Priority,
-};
+use lpm_api::lpm_rsvp::{FlowDescriptor, Message, MessageType, ResvStyle};
+use lpm_api::{AdmitRequest, Answer, DeleteReason, DeleteState, InitError, InitInfo, Lpm, PeType};
 
+use crate::consider::{Consideration, Facts};
 use crate::flow::FlowKey;
-use crate::identity::{Identities, Malformed};
-use crate::limits::Ledger;
-use crate::policy::{Outcome, Policy};
-use crate::units::Rate;
+use crate::ledger::{Ledger, SubnetId};
+use crate::policy::Policy;
 
 /// The identity LPM.
 #[derive(Debug)]
 pub struct IdentityLpm {
-    policy: Policy,
+    in_force: RwLock<Arc<InForce>>,
     ledger: Mutex<Ledger>,
+}
+
+/// A policy, and what the ledger calls its subnets.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    pub(crate) policy: Policy,
+    pub(crate) subnets: Vec<SubnetId>,
 }
 
 impl Lpm for IdentityLpm {
@@ -37,9 +38,13 @@ impl Lpm for IdentityLpm {
     }
 
     fn admit(&self, request: AdmitRequest<'_>) -> Answer {
-        let message = request.message();
-        let identities = Identities::of(&message, &self.policy);
-        request.decide(|flow| self.decide(&message, &identities, &flow))
+        let facts = Facts {
+            interface: request.interface(),
+            received: request.received(),
+            integrity_verified: request.integrity_verified(),
+        };
+        let consideration = self.consider(request.message(), facts);
+        request.decide(|flow| consideration.decide(&flow))
     }
 
     fn delete_state(&self, request: DeleteState<'_>) {
@@ -55,36 +60,28 @@ impl Lpm for IdentityLpm {
 impl IdentityLpm {
     /// An LPM with this policy, in which nobody has a flow yet.
     pub fn new(policy: Policy) -> IdentityLpm {
-        let ledger = Mutex::new(Ledger::new(&policy));
-        IdentityLpm { policy, ledger }
+        let mut ledger = Ledger::new();
+        IdentityLpm {
+            in_force: RwLock::new(Arc::new(InForce::new(policy, &mut ledger))),
+            ledger: Mutex::new(ledger),
+        }
     }
 
-    /// The policy in force.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    /// Puts another policy in force, for all messages that are considered from now on. Flows stay
+    /// with their subjects, who are known by name.
+    pub fn set_policy(&self, policy: Policy) {
+        let new = Arc::new(InForce::new(policy, &mut self.ledger()));
+        *self
+            .in_force
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = new;
     }
 
-    /// Decides on one flow of a message whose [`Identities`] were looked up in
-    /// [`policy`](Self::policy), and counts the flow if it is admitted.
-    ///
-    /// Errors on their way back ask for nothing, and pass with the lowest priority: with no opinion
-    /// of any LPM, the PCM would refuse them.
-    pub fn decide(
-        &self,
-        message: &Message<'_>,
-        identities: &Identities<'_>,
-        flow: &FlowDescriptor<'_>,
-    ) -> Decision {
-        if !matches!(
-            message.message_type(),
-            MessageType::Path | MessageType::Resv
-        ) {
-            return Decision::accept(Priority::MIN);
-        }
-        match self.admitted(message, identities, flow) {
-            Ok(priority) => Decision::accept(priority),
-            Err(reason) => Decision::reject(reason),
-        }
+    /// Finds out who asks with a message, and where and when, to decide on its flows.
+    pub fn consider<'a>(&'a self, message: Message<'a>, facts: Facts) -> Consideration<'a> {
+        let in_force = self.in_force.read();
+        let in_force = in_force.unwrap_or_else(PoisonError::into_inner);
+        Consideration::new(self, in_force, message, facts)
     }
 
     /// Releases what the end of a flow releases; a flow that is not counted is passed over.
@@ -93,77 +90,30 @@ impl IdentityLpm {
             return;
         };
         let mut ledger = self.ledger();
-        let rejected = reason == DeleteReason::AdmissionControlFailed;
-        match (message.message_type(), message.style()) {
-            // A Path that is rejected takes nothing with it; one that ends takes its reservations.
-            (MessageType::Path | MessageType::PathTear, _) if !rejected => {
-                ledger.release_path(&key);
-            }
-            // A tear may name some of the senders; a rejected reservation is gone as a whole.
-            (_, Some(ResvStyle::SharedExplicit)) if !rejected => {
+        match (reason, message.message_type(), message.style()) {
+            // Only what was asked for with this message is not to be.
+            (DeleteReason::AdmissionControlFailed, ..) => ledger.refuse(&key),
+            (DeleteReason::FlowDuration, ..) => ledger.expire(&key),
+            // A Path that ends takes its reservations with it.
+            (_, MessageType::Path | MessageType::PathTear, _) => ledger.release_path(&key),
+            // A tear may name some of the senders.
+            (_, _, Some(ResvStyle::SharedExplicit)) => {
                 ledger.release_senders(&key, flow.filters());
             }
             _ => ledger.release(&key),
         }
     }
 
-    /// The priority a flow is admitted with, or the reason why it is not.
-    fn admitted(
-        &self,
-        message: &Message<'_>,
-        identities: &Identities<'_>,
-        flow: &FlowDescriptor<'_>,
-    ) -> Result<Priority, LpmPolicyError> {
-        let subject = identities
-            .subject(flow.filters())
-            .map_err(|Malformed| LpmPolicyError::UnknownUser)?;
-        let rule = self.policy.rule(&subject);
-        let priority = match rule.outcome {
-            Outcome::Admit(priority) => priority,
-            Outcome::Reject(reason) => return Err(reason),
-        };
-
-        let rate = requested_rate(flow).ok_or(LpmPolicyError::CrazyFlowSpec)?;
-        let key = FlowKey::of(message, flow).ok_or(LpmPolicyError::CrazyFlowSpec)?;
-        if let Some(scope) = rule
-            .max_flow_rate
-            .map(Rate::bytes_per_second)
-            .exceeded_by(rate)
-        {
-            return Err(LpmPolicyError::Limit(Metric::FlowRate, scope));
-        }
-        let senders = shared_by(message, flow);
-        self.ledger()
-            .count(key, senders, &subject, rule.max_flows)
-            .map_err(|scope| LpmPolicyError::Limit(Metric::FlowCount, scope))?;
-        Ok(priority)
-    }
-
     /// The ledger, also after a panic elsewhere: each of its changes is complete or was not begun,
     /// and one failed request must not fail all others.
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The rate a flow asks for, in bytes per second: the rate R to be reserved where the service is
-/// guaranteed (RFC 2212), else the token rate r. The null service (RFC 2997) asks for none.
-///
-/// `None` if there is no TSpec or FLOWSPEC, or one with values that make no sense.
-fn requested_rate(flow: &FlowDescriptor<'_>) -> Option<f32> {
-    let Some(flow_spec) = flow.flow_spec() else {
-        return Some(flow.tspec()?.rate);
-    };
-    match flow_spec.service() {
-        Ok(ServiceRequest::Guaranteed(_, rspec)) => Some(rspec.rate),
-        Ok(ServiceRequest::Null { .. }) => Some(0.0),
-        // A service we do not know may still have a token bucket.
-        _ => flow_spec.tspec().ok().map(|tspec| tspec.rate),
+impl InForce {
+    fn new(policy: Policy, ledger: &mut Ledger) -> InForce {
+        let subnets = ledger.subnet_ids(&policy);
+        InForce { policy, subnets }
     }
-}
-
-/// The senders that share the reservation of a flow: those of the shared explicit style.
-fn shared_by(message: &Message<'_>, flow: &FlowDescriptor<'_>) -> impl Iterator<Item = FilterSpec> {
-    let shared = message.style() == Some(ResvStyle::SharedExplicit);
-    flow.filters().filter(move |_| shared)
 }

@@ -4,7 +4,7 @@ mod support;
 
 use lpm_api::lpm_rsvp::{Message, ObjectIndex};
 use lpm_api::{Decision, DeleteReason, LpmPolicyError, Metric, Priority, RejectReason, Scope};
-use lpm_sample::identity::Identities;
+use lpm_sample::consider::Facts;
 use lpm_sample::policy::Policy;
 use lpm_sample::{DEMO_POLICY, IdentityLpm};
 use proptest::prelude::*;
@@ -22,12 +22,16 @@ fn office() -> IdentityLpm {
 }
 
 fn admit(lpm: &IdentityLpm, bytes: &[u8]) -> Vec<Decision> {
+    admit_with(lpm, anywhere(), bytes)
+}
+
+fn admit_with(lpm: &IdentityLpm, facts: Facts, bytes: &[u8]) -> Vec<Decision> {
     let mut index = ObjectIndex::new();
     let message = Message::parse(bytes, &mut index).unwrap();
-    let identities = Identities::of(&message, lpm.policy());
+    let consideration = lpm.consider(message, facts);
     message
         .flow_descriptors()
-        .map(|flow| lpm.decide(&message, &identities, &flow))
+        .map(|flow| consideration.decide(&flow))
         .collect()
 }
 
@@ -49,6 +53,12 @@ fn reject(reason: LpmPolicyError) -> Decision {
 
 fn limit(metric: Metric, scope: Scope) -> Decision {
     reject(LpmPolicyError::Limit(metric, scope))
+}
+
+/// What an LPM with this policy decides on a message, given these facts.
+fn decided(policy: &str, facts: Facts, bytes: &[u8]) -> Vec<Decision> {
+    let lpm = IdentityLpm::new(Policy::parse("test", policy).unwrap());
+    admit_with(&lpm, facts, bytes)
 }
 
 /// The decision on a Path with these policy elements, in an office without any other flow.
@@ -510,6 +520,201 @@ fn a_limit_holds_when_many_threads_ask_at_once() {
             .sum()
     });
     assert_eq!(accepted, 3);
+}
+
+/// All 48 limits, each violated alone: six metrics in the sections of four kinds of subject, set
+/// everywhere or for the subnet.
+#[test]
+fn every_limit_has_an_error_value_of_its_own() {
+    let metrics = [
+        (Metric::FlowCount, "max_flows = 1"),
+        (Metric::FlowDuration, "max_flow_duration = 60"),
+        (Metric::FlowRate, "max_flow_rate = 1500"),
+        (Metric::PeakRate, "max_peak_rate = 1500"),
+        (Metric::SumFlowRate, "max_sum_flow_rate = 2500"),
+        (Metric::SumPeakRate, "max_sum_peak_rate = 2500"),
+    ];
+    let places = [
+        (
+            "default",
+            "somebody",
+            [Scope::GlobalDefault, Scope::SubnetDefault],
+        ),
+        ("group", "ada", [Scope::GlobalGroup, Scope::SubnetGroup]),
+        ("user", "ada", [Scope::GlobalUser, Scope::SubnetUser]),
+        (
+            "unauthenticated",
+            "",
+            [Scope::GlobalUnauthenticated, Scope::SubnetUnauthenticated],
+        ),
+    ];
+    let mut seen = std::collections::BTreeSet::new();
+    for (metric, limit) in metrics {
+        for (section, who, scopes) in places {
+            for (scope, on_subnet) in scopes.into_iter().zip([false, true]) {
+                let set = |name: &str| {
+                    let brackets = if matches!(name, "group" | "user") {
+                        2
+                    } else {
+                        1
+                    };
+                    let (open, close) = ("[".repeat(brackets), "]".repeat(brackets));
+                    let when = format!("[[{name}.when]]\nsubnet = '10.1.0.0/16'\n");
+                    format!(
+                        "{open}{name}{close}\n{}priority = 7\n{}",
+                        match name {
+                            "group" => "name = 'g'\n",
+                            "user" => "id = 'ada'\ngroup = 'g'\n",
+                            _ => "",
+                        },
+                        match (name == section, on_subnet) {
+                            (true, false) => format!("{limit}\n"),
+                            (true, true) => format!("{when}{limit}\n"),
+                            (false, _) => String::new(),
+                        }
+                    )
+                };
+                let policy: String = places.iter().map(|(name, ..)| set(name)).collect();
+                let lpm = IdentityLpm::new(Policy::parse("test", &policy).unwrap());
+                let elements = [auth_user("", who)];
+                let policy_data = [policy_data(if who.is_empty() { &[] } else { &elements })];
+                let ask = |session, facts, rate, peak| {
+                    let path = path_with_peak(session, 1, rate, peak, &policy_data);
+                    admit_with(&lpm, facts, &path)[0]
+                };
+
+                assert_eq!(ask(1, on("10.1.0.1", 0), 1000.0, 1000.0), accept(7));
+                let over = match metric {
+                    Metric::FlowCount => ask(2, on("10.1.0.1", 0), 0.0, 0.0),
+                    Metric::FlowDuration => ask(1, on("10.1.0.1", 61), 1000.0, 1000.0),
+                    Metric::FlowRate | Metric::SumFlowRate => {
+                        ask(2, on("10.1.0.1", 0), 2000.0, 1000.0)
+                    }
+                    Metric::PeakRate | Metric::SumPeakRate => {
+                        ask(2, on("10.1.0.1", 0), 1000.0, 2000.0)
+                    }
+                };
+                assert_eq!(over, crate::limit(metric, scope), "{policy}");
+                if on_subnet {
+                    let elsewhere = ask(3, on("10.2.0.1", 0), 2000.0, 2000.0);
+                    assert_eq!(elsewhere, accept(7), "{policy}");
+                }
+                if let Decision::Reject(reason) = over {
+                    seen.insert(reason.value());
+                }
+            }
+        }
+    }
+    assert!(seen.into_iter().eq(1..=48));
+}
+
+#[test]
+fn a_sender_that_names_no_peak_rate_is_above_every_limit_on_it() {
+    let policy = "[unauthenticated]\npriority = 1\nmax_peak_rate = '40 TB/s'";
+    let unbounded = path_with_peak(1, 1, 1.0, f32::INFINITY, &[]);
+    let over = limit(Metric::PeakRate, Scope::GlobalUnauthenticated);
+    assert_eq!(decided(policy, anywhere(), &unbounded), [over]);
+}
+
+#[test]
+fn a_message_may_ask_for_less_priority_than_it_may_have() {
+    let asks = |asked: u16, rule: u16| {
+        let elements = [preemption(asked), auth_user("", "somebody")];
+        let policy = format!("[default]\npriority = {rule}");
+        decided(
+            &policy,
+            anywhere(),
+            &path(1, 1, KBIT, &[policy_data(&elements)]),
+        )[0]
+    };
+    assert_eq!(asks(5, 100), accept(5));
+    assert_eq!(asks(100, 5), accept(5));
+    assert_eq!(asks(0, 5), accept(1));
+    assert_eq!(asks(0xffff, 0xff00), accept(0xff00));
+    // It is for the flows that its POLICY_DATA is about.
+    let policy = [
+        policy_data_for(&[1], &[preemption(5)]),
+        policy_data(&[auth_user("", "katherine")]),
+    ];
+    let flows: [(Vec<u8>, &[u8]); 1] = [(controlled_load(KBIT), &[1, 2])];
+    let resv = resv(1, 1, FF, &flows, &policy);
+    assert_eq!(admit(&office(), &resv), [accept(5), accept(1000)]);
+}
+
+#[test]
+fn what_is_believed_is_up_to_the_policy_and_to_integrity() {
+    let policy = "
+        [authentication]
+        accept = ['dn']
+        accept_with_integrity = ['ascii_id', 'kerberos_ticket']
+        [default]
+        priority = 9
+        [unauthenticated]
+        priority = 1
+    ";
+    let dn = attribute(1, 1, b"CN=Ada");
+    let priority = |attributes: &[Vec<u8>], integrity_verified| {
+        let facts = Facts {
+            integrity_verified,
+            ..anywhere()
+        };
+        let path = path(1, 1, KBIT, &[policy_data(&[element(2, attributes)])]);
+        decided(policy, facts, &path)[0]
+    };
+    let both = |attributes: &[Vec<u8>]| (priority(attributes, false), priority(attributes, true));
+    let (yes, no) = (accept(9), accept(1));
+    assert_eq!(both(std::slice::from_ref(&dn)), (yes, yes));
+    assert_eq!(both(&[attribute(2, 1, b"ada")]), (no, yes));
+    assert_eq!(both(&[dn.clone(), attribute(2, 1, b"ada")]), (no, yes));
+    assert_eq!(both(&[dn.clone(), attribute(2, 3, b"ticket")]), (no, yes));
+    assert_eq!(both(&[dn.clone(), attribute(2, 4, b"X.509")]), (no, no));
+    assert_eq!(both(&[dn, attribute(2, 2, b"\0a")]), (no, no), "unicode_id");
+    assert_eq!(
+        both(&[attribute(2, 3, b"ticket")]),
+        (no, no),
+        "without a name"
+    );
+}
+
+#[test]
+fn the_time_of_the_message_decides_not_that_of_the_clock() {
+    let policy = "
+        time_zone = 'UTC'
+        [unauthenticated]
+        reject = 'no_resources'
+        [[unauthenticated.when]]
+        days = 'thu'
+        hours = '08:00-18:00'
+        priority = 3
+    ";
+    // The first of January 1970 was a Thursday.
+    let at = |hour: u64| decided(policy, on("0.0.0.0", hour * 3_600), &path(1, 1, KBIT, &[]))[0];
+    assert_eq!(at(7), reject(LpmPolicyError::NoResources));
+    assert_eq!(at(8), accept(3));
+    assert_eq!(at(18), reject(LpmPolicyError::NoResources));
+    assert_eq!(at(24 + 12), reject(LpmPolicyError::NoResources));
+    assert_eq!(at(7 * 24 + 12), accept(3));
+}
+
+#[test]
+fn another_policy_is_in_force_at_once_and_everybody_keeps_their_flows() {
+    let lpm = office();
+    let path = |sender| {
+        path(
+            1,
+            sender,
+            KBIT,
+            &[policy_data(&[auth_user("", "katherine")])],
+        )
+    };
+    assert_eq!(admit(&lpm, &path(1)), [accept(1000)]);
+    let policy = "[[user]]\nid = 'ada'\npriority = 1\n[[user]]\nid = 'katherine'\npriority = 2\nmax_flows = 1";
+    lpm.set_policy(Policy::parse("other", policy).unwrap());
+    assert_eq!(admit(&lpm, &path(1)), [accept(2)]);
+    assert_eq!(
+        admit(&lpm, &path(2)),
+        [limit(Metric::FlowCount, Scope::GlobalUser)]
+    );
 }
 
 proptest! {

@@ -17,12 +17,12 @@ pub enum LoadError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The policy file cannot be read.
-    #[error("cannot read the policy file {}, which policy_file in {config_source} names: {error}", .path.display())]
+    #[error("cannot read the policy file {}{}: {error}", .path.display(), named_in(.config_source.as_deref()))]
     Read {
         /// The file, with its directory.
         path: PathBuf,
-        /// Where the configuration comes from.
-        config_source: String,
+        /// Where the configuration comes from that names the file, if one does.
+        config_source: Option<String>,
         /// What the system says.
         #[source]
         error: io::Error,
@@ -38,12 +38,31 @@ pub(super) fn policy(
         return Ok(Policy::parse(source, config)?);
     };
     let path = directory.map_or_else(|| PathBuf::from(&path), |directory| directory.join(&path));
-    let text = read(&path).map_err(|error| LoadError::Read {
-        path: path.clone(),
-        config_source: source.to_owned(),
+    file(&path).map_err(|error| error.named_in(source))
+}
+
+pub(super) fn file(path: &Path) -> Result<Policy, LoadError> {
+    let text = read(path).map_err(|error| LoadError::Read {
+        path: path.to_owned(),
+        config_source: None,
         error,
     })?;
     Ok(Policy::parse(&path.display().to_string(), &text)?)
+}
+
+impl LoadError {
+    fn named_in(mut self, source: &str) -> LoadError {
+        if let LoadError::Read { config_source, .. } = &mut self {
+            *config_source = Some(source.to_owned());
+        }
+        self
+    }
+}
+
+fn named_in(config_source: Option<&str>) -> String {
+    config_source.map_or_else(String::new, |source| {
+        format!(", which policy_file in {source} names")
+    })
 }
 
 fn read(path: &Path) -> io::Result<String> {

@@ -1,0 +1,437 @@
+//! What everybody has: flows, and the sums of their rates.
+//!
+//! The [`Ledger`] counts by subject, by direction (what a subject sends and what it receives) and
+//! by subnet. A flow is counted once however often it is refreshed or repeated, moves when its
+//! subject changes, and is released when its state is deleted.
+//!
+//! # Admitted and committed
+//!
+//! What is [admitted](Ledger::admit) is counted at once, so that two requests at the same time
+//! cannot both have the last place. It is tentative until the PCM says that the resources are
+//! allocated ([`commit`](Ledger::commit)). A change of a committed flow counts, as long as it is
+//! tentative, the larger of both. When admission fails elsewhere ([`refuse`](Ledger::refuse)), what
+//! was tentative is taken back, and a committed reservation stays as it was (RFC 2205 section
+//! 3.1.8 leaves it in place). With a PCM that never commits everything stays tentative, and a refused flow is gone.
+
+mod accounts;
+mod amount;
+mod expired;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use lpm_api::lpm_rsvp::FilterSpec;
+use lpm_api::{LpmPolicyError, Metric, Scope};
+
+use crate::flow::{Direction, FlowKey};
+use crate::identity::Subject;
+use crate::name::Name;
+use crate::policy::{Limit, Limits, Policy};
+use accounts::{AccountId, Accounts};
+use amount::{Amounts, whole_limit};
+use expired::Expired;
+
+pub use accounts::{Held, SubnetId};
+pub use amount::Traffic;
+
+/// Which subject holds which flow, and how much each holds.
+#[derive(Debug)]
+pub struct Ledger {
+    /// Sorted by session, then sender: what ends with a sender stands together.
+    flows: BTreeMap<FlowKey, Entry>,
+    accounts: Accounts,
+    /// Flows whose time is up.
+    expired: Expired,
+    /// The names of the subnets of every policy there was, each at the place of its id.
+    subnets: Vec<String>,
+}
+
+/// A request for a flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// The flow.
+    pub flow: FlowKey,
+    /// Whose it is to be.
+    pub subject: &'a Subject<Name>,
+    /// The policy that the subject is of.
+    pub policy: &'a Policy,
+    /// Where the request came in.
+    pub subnet: Option<SubnetId>,
+    /// What it asks for.
+    pub traffic: Traffic,
+    /// When it was received.
+    pub received: SystemTime,
+}
+
+/// A flow that is counted: as it is reserved, as it is asked for, or both.
+#[derive(Debug)]
+struct Entry {
+    committed: Option<Share>,
+    tentative: Option<Share>,
+    /// When it was first admitted.
+    since: SystemTime,
+    /// The senders of a shared explicit (SE) reservation, sorted; empty for every other flow.
+    senders: Vec<FilterSpec>,
+}
+
+/// What is counted, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    account: AccountId,
+    subnet: Option<SubnetId>,
+    amounts: Amounts,
+}
+
+impl Ledger {
+    /// A ledger in which nobody has anything.
+    pub fn new() -> Ledger {
+        Ledger {
+            flows: BTreeMap::new(),
+            accounts: Accounts::new(),
+            expired: Expired::default(),
+            subnets: Vec::new(),
+        }
+    }
+
+    /// The ids of a policy's subnets, in its order. A subnet is the same as one of an earlier
+    /// policy that had its name.
+    pub fn subnet_ids(&mut self, policy: &Policy) -> Vec<SubnetId> {
+        let id = |name: &String| {
+            let known = self.subnets.iter().position(|it| it == name);
+            let place = known.unwrap_or_else(|| {
+                self.subnets.push(name.clone());
+                self.subnets.len() - 1
+            });
+            // Beyond 65 536 different names the last ones share an account.
+            SubnetId(u16::try_from(place).unwrap_or(u16::MAX))
+        };
+        policy.subnets().iter().map(|it| &it.name).map(id).collect()
+    }
+
+    /// Counts a flow for a subject, as it is asked for now. One that is counted so already stays
+    /// as it is; one that another subject held moves.
+    ///
+    /// `senders` are those of a shared explicit reservation; they replace the ones of before.
+    ///
+    /// # Errors
+    /// A limit that the claim would exceed. Nothing has changed then, except that a flow whose
+    /// time is up is gone. What a claim does not add to is not checked: a flow may be refreshed,
+    /// and ask for less, also where the limit has become lower in the meantime.
+    pub fn admit(
+        &mut self,
+        claim: &Claim<'_>,
+        senders: impl Iterator<Item = FilterSpec>,
+        limits: &Limits,
+    ) -> Result<(), LpmPolicyError> {
+        self.check_duration(claim, limits)?;
+
+        let account = self.accounts.open(claim.subject, claim.policy);
+        let share = Share {
+            account,
+            subnet: claim.subnet,
+            amounts: Amounts::of(claim.traffic),
+        };
+        let direction = claim.flow.direction();
+        let known = self.flows.get(&claim.flow);
+        if known.is_some_and(|entry| entry.is_counted_as(share)) {
+            if let Some(entry) = self.flows.get_mut(&claim.flow) {
+                entry.set_senders(senders);
+            }
+            return Ok(());
+        }
+
+        let before = known.map_or([None; 2], Entry::shares);
+        let committed = known.and_then(|entry| entry.committed);
+        let after = shares(committed, Some(share));
+        let held_before = self.held_by(share, direction);
+        self.recount(before, after, direction);
+        if let Err(error) = exceeded(limits, held_before, self.held_by(share, direction)) {
+            self.recount(after, before, direction);
+            self.accounts.close_if_unused(account);
+            return Err(error);
+        }
+
+        let entry = self.flows.entry(claim.flow).or_insert_with(|| Entry {
+            committed: None,
+            tentative: None,
+            since: claim.received,
+            senders: Vec::new(),
+        });
+        entry.tentative = Some(share);
+        entry.set_senders(senders);
+        self.close_unused(before);
+        Ok(())
+    }
+
+    /// What was admitted is reserved, with `traffic` where the PCM says so, or else as it was
+    /// asked for. A flow that is not counted is passed over.
+    pub fn commit(&mut self, flow: &FlowKey, traffic: Option<Traffic>) {
+        let Some(entry) = self.flows.get_mut(flow) else {
+            return;
+        };
+        let before = entry.shares();
+        let Some(mut share) = entry.tentative.or(entry.committed) else {
+            return;
+        };
+        if let Some(traffic) = traffic {
+            share.amounts = Amounts::of(traffic);
+        }
+        entry.committed = Some(share);
+        entry.tentative = None;
+        self.recount(before, [Some(share), None], flow.direction());
+        self.close_unused(before);
+    }
+
+    /// What was admitted is not to be after all. What is committed stays, anything else is gone.
+    pub fn refuse(&mut self, flow: &FlowKey) {
+        let Some(entry) = self.flows.get_mut(flow) else {
+            return;
+        };
+        let before = entry.shares();
+        entry.tentative = None;
+        let after = entry.shares();
+        if entry.committed.is_none() {
+            self.flows.remove(flow);
+        }
+        self.recount(before, after, flow.direction());
+        self.close_unused(before);
+    }
+
+    /// Releases a flow; one that was never counted is passed over.
+    pub fn release(&mut self, flow: &FlowKey) {
+        self.expired.forget(flow);
+        self.take_out(flow);
+    }
+
+    /// A flow's time is up: it is released, and if it was refused for that, its refreshes go on being
+    /// refused.
+    pub fn expire(&mut self, flow: &FlowKey) {
+        self.take_out(flow);
+    }
+
+    /// Takes senders out of a shared explicit reservation, which ends with its last one. Any
+    /// other reservation is passed over: it has no list of senders.
+    pub fn release_senders(&mut self, flow: &FlowKey, senders: impl Iterator<Item = FilterSpec>) {
+        let Some(entry) = self.flows.get_mut(flow) else {
+            self.expired.forget(flow);
+            return;
+        };
+        if entry.senders.is_empty() {
+            return;
+        }
+        let mut gone: Vec<FilterSpec> = senders.collect();
+        gone.sort_unstable();
+        entry
+            .senders
+            .retain(|sender| gone.binary_search(sender).is_err());
+        if entry.senders.is_empty() {
+            self.release(flow);
+        }
+    }
+
+    /// A sender is gone: releases its Path and everything that was reserved for it (RFC 2205
+    /// section 3.1.5), whoever holds it. A wildcard reservation ends with the session's last Path.
+    pub fn release_path(&mut self, path: &FlowKey) {
+        let was_known = self.flows.contains_key(path);
+        let mut ended: Vec<FlowKey> = self
+            .flows
+            .range(path..)
+            .map(|(flow, _)| *flow)
+            .take_while(|flow| flow.is_of_session(path) && flow.sender() == path.sender())
+            .collect();
+
+        let start = path.start_of_session();
+        let others_send = self
+            .flows
+            .range(start..)
+            .take_while(|(flow, _)| flow.is_of_session(path))
+            .any(|(flow, _)| flow.direction() == Direction::Sends && flow != path);
+        let shared = self
+            .flows
+            .range_mut(start..)
+            .take_while(|(flow, _)| flow.is_of_session(path) && flow.sender().is_none());
+        for (flow, entry) in shared {
+            let ends = if entry.senders.is_empty() {
+                was_known && !others_send
+            } else {
+                entry
+                    .senders
+                    .retain(|sender| Some(*sender) != path.sender());
+                entry.senders.is_empty()
+            };
+            if ends {
+                ended.push(*flow);
+            }
+        }
+
+        self.expired.forget(path);
+        for flow in &ended {
+            self.release(flow);
+        }
+    }
+
+    /// What a subject holds in one direction: on a subnet, or everywhere.
+    pub fn held(
+        &mut self,
+        subject: &Subject<Name>,
+        policy: &Policy,
+        subnet: Option<SubnetId>,
+        direction: Direction,
+    ) -> Held {
+        let account = self.accounts.open(subject, policy);
+        let held = self.accounts.held(account, subnet, direction);
+        self.accounts.close_if_unused(account);
+        held
+    }
+
+    /// Whether the flow may last as long as it has. When it may not any more, it is gone, and its
+    /// refreshes are refused until its state is deleted or nobody has asked for a while.
+    fn check_duration(&mut self, claim: &Claim<'_>, limits: &Limits) -> Result<(), LpmPolicyError> {
+        let (flow, received) = (&claim.flow, claim.received);
+        let since = match self.flows.get(flow) {
+            Some(entry) => entry.since,
+            None => match self.expired.since(flow, received) {
+                Some(since) => since,
+                None => return Ok(()),
+            },
+        };
+        let lasts = received.duration_since(since).unwrap_or_default();
+        match limits.flow_duration.map(Duration::from).exceeded_by(lasts) {
+            None => {
+                self.expired.forget(flow);
+                Ok(())
+            }
+            Some(scope) => {
+                self.take_out(flow);
+                self.expired.remember(*flow, since, received);
+                Err(LpmPolicyError::Limit(Metric::FlowDuration, scope))
+            }
+        }
+    }
+
+    fn take_out(&mut self, flow: &FlowKey) {
+        if let Some(entry) = self.flows.remove(flow) {
+            let before = entry.shares();
+            self.recount(before, [None; 2], flow.direction());
+            self.close_unused(before);
+        }
+    }
+
+    /// Counts other shares in place of those that were counted.
+    fn recount(
+        &mut self,
+        before: [Option<Share>; 2],
+        after: [Option<Share>; 2],
+        direction: Direction,
+    ) {
+        for share in before.into_iter().flatten() {
+            self.accounts
+                .subtract(share.account, share.subnet, direction, share.amounts);
+        }
+        for share in after.into_iter().flatten() {
+            self.accounts
+                .add(share.account, share.subnet, direction, share.amounts);
+        }
+    }
+
+    fn close_unused(&mut self, shares: [Option<Share>; 2]) {
+        for share in shares.into_iter().flatten() {
+            self.accounts.close_if_unused(share.account);
+        }
+    }
+
+    /// What the account of a share holds: everywhere, and on the share's subnet.
+    fn held_by(&self, share: Share, direction: Direction) -> [Held; 2] {
+        let held = |subnet| self.accounts.held(share.account, subnet, direction);
+        [held(None), held(share.subnet)]
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        Ledger::new()
+    }
+}
+
+impl Entry {
+    /// What is counted for this flow.
+    fn shares(&self) -> [Option<Share>; 2] {
+        shares(self.committed, self.tentative)
+    }
+
+    fn is_counted_as(&self, share: Share) -> bool {
+        self.tentative.or(self.committed) == Some(share)
+    }
+
+    fn set_senders(&mut self, senders: impl Iterator<Item = FilterSpec>) {
+        self.senders.clear();
+        self.senders.extend(senders);
+        self.senders.sort_unstable();
+        self.senders.dedup();
+    }
+}
+
+/// What is counted for a flow: of a reservation and its change the larger, where both are counted
+/// in the same place, else both.
+fn shares(committed: Option<Share>, tentative: Option<Share>) -> [Option<Share>; 2] {
+    match (committed, tentative) {
+        (Some(committed), Some(tentative))
+            if (committed.account, committed.subnet) == (tentative.account, tentative.subnet) =>
+        {
+            let amounts = committed.amounts.larger(tentative.amounts);
+            [
+                Some(Share {
+                    amounts,
+                    ..tentative
+                }),
+                None,
+            ]
+        }
+        both => both.into(),
+    }
+}
+
+/// Whether anything has grown beyond its limit; what is held is that everywhere, and on the subnet.
+fn exceeded(limits: &Limits, before: [Held; 2], after: [Held; 2]) -> Result<(), LpmPolicyError> {
+    check(Metric::FlowCount, limits.flows, before, after, |held| {
+        held.flows
+    })?;
+    let sum = limits.sum_flow_rate.map(whole_limit);
+    check(Metric::SumFlowRate, sum, before, after, |held| held.rate)?;
+    let sum = limits.sum_peak_rate.map(whole_limit);
+    check(Metric::SumPeakRate, sum, before, after, |held| {
+        held.peak_rate
+    })
+}
+
+fn check<T: PartialOrd>(
+    metric: Metric,
+    limit: Limit<T>,
+    before: [Held; 2],
+    after: [Held; 2],
+    value: impl Fn(Held) -> T,
+) -> Result<(), LpmPolicyError> {
+    let Some(scope) = limit.scope() else {
+        return Ok(());
+    };
+    let place = usize::from(is_of_subnet(scope));
+    let (before, after) = (value(before[place]), value(after[place]));
+    let grows = after > before;
+    match limit.exceeded_by(after) {
+        Some(scope) if grows => Err(LpmPolicyError::Limit(metric, scope)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a limit of this scope counts the flows of one subnet only.
+fn is_of_subnet(scope: Scope) -> bool {
+    matches!(
+        scope,
+        Scope::SubnetDefault
+            | Scope::SubnetGroup
+            | Scope::SubnetUser
+            | Scope::SubnetUnauthenticated
+    )
+}

@@ -1,0 +1,315 @@
+//! From the sections that are about a subject to the one rule that decides.
+//!
+//! The order of the sections is the hierarchy of the policy, the most specific first:
+//!
+//! 1. what holds on the subnet of the request: of the user or application, of each of its groups,
+//!    of `[default]`;
+//! 2. what holds everywhere, in the same order.
+//!
+//! Within one section its `[[….when]]` tables come first, in the order of the file. Each value is
+//! taken from the first that sets it.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::time::SystemTime;
+
+use jiff::tz::TimeZone;
+use lpm_api::Scope;
+use smallvec::SmallVec;
+
+use super::schedule::WeekTime;
+use super::settings::{Held, Section, Setting, Settings};
+use super::{Outcome, Policy};
+use crate::duration::FlowDuration;
+use crate::identity::Subject;
+use crate::units::Rate;
+
+/// What is decided for a subject.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// Whether flows are admitted at all.
+    pub outcome: Outcome,
+    /// What each flow, and all of them together, may have.
+    pub limits: Limits,
+}
+
+/// The limits of a [`Rule`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// How many flows the subject may have in each direction.
+    pub flows: Limit<u32>,
+    /// How long a flow may last.
+    pub flow_duration: Limit<FlowDuration>,
+    /// The token rate of each flow.
+    pub flow_rate: Limit<Rate>,
+    /// The peak rate of each flow.
+    pub peak_rate: Limit<Rate>,
+    /// The token rates of all flows in one direction together.
+    pub sum_flow_rate: Limit<Rate>,
+    /// Their peak rates together.
+    pub sum_peak_rate: Limit<Rate>,
+}
+
+/// A limit, and in whose section it was set: that decides the error value of a violation, and
+/// whether the flows of one subnet count or those of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Limit<T> {
+    /// No limit.
+    #[default]
+    Unlimited,
+    /// At most so much, as set for this scope. Applications count as users: lpmapi has no scope of
+    /// their own.
+    AtMost(T, Scope),
+}
+
+impl<T> Limit<T> {
+    /// The same limit in another measure.
+    pub fn map<U>(self, measure: impl FnOnce(T) -> U) -> Limit<U> {
+        match self {
+            Limit::Unlimited => Limit::Unlimited,
+            Limit::AtMost(most, scope) => Limit::AtMost(measure(most), scope),
+        }
+    }
+
+    /// Whose limit it is.
+    pub fn scope(&self) -> Option<Scope> {
+        match self {
+            Limit::Unlimited => None,
+            Limit::AtMost(_, scope) => Some(*scope),
+        }
+    }
+}
+
+impl<T: PartialOrd> Limit<T> {
+    /// The scope of the limit that `value` is above, if it is.
+    pub fn exceeded_by(self, value: T) -> Option<Scope> {
+        match self {
+            Limit::AtMost(most, scope) if value > most => Some(scope),
+            _ => None,
+        }
+    }
+}
+
+/// Where and when a request is decided.
+#[derive(Debug)]
+pub struct Here {
+    subnet: Option<usize>,
+    received: SystemTime,
+    /// Looked up when the first schedule asks for it.
+    time: OnceCell<WeekTime>,
+}
+
+impl Here {
+    pub(super) fn new(subnet: Option<usize>, received: SystemTime) -> Here {
+        Here {
+            subnet,
+            received,
+            time: OnceCell::new(),
+        }
+    }
+
+    /// The subnet, by its place among the policy's.
+    pub fn subnet(&self) -> Option<usize> {
+        self.subnet
+    }
+
+    /// When the request was received.
+    pub fn received(&self) -> SystemTime {
+        self.received
+    }
+
+    pub(crate) fn time(&self, zone: &TimeZone) -> WeekTime {
+        *self.time.get_or_init(|| WeekTime::of(self.received, zone))
+    }
+}
+
+/// Whose section a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// `[[user]]`.
+    User,
+    /// `[[application]]`.
+    Application,
+    /// The `[[group]]` of this name.
+    Group(&'a str),
+    /// `[default]`.
+    Default,
+    /// `[unauthenticated]`.
+    Unauthenticated,
+}
+
+impl Origin<'_> {
+    fn scope(self, on_subnet: bool) -> Scope {
+        match (self, on_subnet) {
+            (Origin::User | Origin::Application, false) => Scope::GlobalUser,
+            (Origin::User | Origin::Application, true) => Scope::SubnetUser,
+            (Origin::Group(_), false) => Scope::GlobalGroup,
+            (Origin::Group(_), true) => Scope::SubnetGroup,
+            (Origin::Default, false) => Scope::GlobalDefault,
+            (Origin::Default, true) => Scope::SubnetDefault,
+            (Origin::Unauthenticated, false) => Scope::GlobalUnauthenticated,
+            (Origin::Unauthenticated, true) => Scope::SubnetUnauthenticated,
+        }
+    }
+}
+
+/// As the heading of the section is written.
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::User => f.write_str("[[user]]"),
+            Origin::Application => f.write_str("[[application]]"),
+            Origin::Group(name) => write!(f, "[[group]] {name:?}"),
+            Origin::Default => f.write_str("[default]"),
+            Origin::Unauthenticated => f.write_str("[unauthenticated]"),
+        }
+    }
+}
+
+/// Settings that hold for a request, and where they come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layer<'a> {
+    held: Held<'a>,
+    origin: Origin<'a>,
+    on_subnet: bool,
+    pub(crate) scope: Scope,
+}
+
+impl<'a> Layer<'a> {
+    /// What is set.
+    pub(crate) fn settings(&self) -> &'a Settings {
+        self.held.settings
+    }
+
+    /// Where that stands, and under which conditions it holds; `subnet` is the name of the one
+    /// that the request came in on.
+    pub(crate) fn describe(&self, subnet: &str) -> String {
+        let mut text = self.origin.to_string();
+        if self.on_subnet {
+            text.push_str(&format!(" on subnet {subnet}"));
+        }
+        if let Some(schedule) = self.held.schedule {
+            text.push_str(&format!(" {schedule}"));
+        }
+        if self.held.line > 0 {
+            text.push_str(&format!(", line {}", self.held.line));
+        }
+        text
+    }
+}
+
+/// The sections about a subject, the most specific first.
+type Chain<'a> = SmallVec<[(Origin<'a>, &'a Section); 4]>;
+
+/// Shows everything that holds for a subject here and now, in the order of precedence.
+pub(super) fn layers<'a, N>(
+    policy: &'a Policy,
+    subject: &Subject<N>,
+    here: &Here,
+    mut visit: impl FnMut(Layer<'a>),
+) {
+    let chain = chain(policy, subject);
+    let time = || here.time(&policy.time_zone);
+    let mut show = |origin: Origin<'a>, held: Held<'a>, on_subnet: bool| {
+        visit(Layer {
+            held,
+            origin,
+            on_subnet,
+            scope: origin.scope(on_subnet),
+        });
+    };
+    if let Some(subnet) = here.subnet {
+        for (origin, section) in &chain {
+            section
+                .on_subnet(subnet, time)
+                .for_each(|held| show(*origin, held, true));
+        }
+    }
+    for (origin, section) in &chain {
+        section
+            .everywhere(time)
+            .for_each(|held| show(*origin, held, false));
+    }
+}
+
+fn chain<'a, N>(policy: &'a Policy, subject: &Subject<N>) -> Chain<'a> {
+    let mut chain = Chain::new();
+    let (listed, place, origin) = match subject {
+        Subject::User(place) => (&policy.users, *place, Origin::User),
+        Subject::Application(place) => (&policy.applications, *place, Origin::Application),
+        Subject::Unlisted(_) => {
+            chain.push((Origin::Default, &policy.default));
+            return chain;
+        }
+        Subject::Unauthenticated => {
+            chain.push((Origin::Unauthenticated, &policy.unauthenticated));
+            return chain;
+        }
+    };
+    let member = &listed.members[place];
+    if let Some(own) = &member.section {
+        chain.push((origin, own));
+    }
+    for group in policy.group_lists[member.groups].iter() {
+        let group = &policy.groups[*group];
+        chain.push((Origin::Group(&group.name), &group.section));
+    }
+    chain.push((Origin::Default, &policy.default));
+    chain
+}
+
+/// Takes each value from the first settings that have it.
+pub(super) fn resolve<'a>(
+    outcome_of_nobody: Outcome,
+    layers: impl FnOnce(&mut dyn FnMut(Layer<'a>)),
+) -> Rule {
+    let mut outcome = None;
+    let mut limits = Limits::default();
+    let mut set = Set::default();
+    layers(&mut |Layer { held, scope, .. }: Layer<'a>| {
+        let Settings {
+            outcome: its_outcome,
+            flows,
+            flow_duration,
+            flow_rate,
+            peak_rate,
+            sum_flow_rate,
+            sum_peak_rate,
+        } = held.settings;
+        outcome = outcome.or(*its_outcome);
+        take(&mut limits.flows, &mut set.flows, *flows, scope);
+        let duration = &mut limits.flow_duration;
+        take(duration, &mut set.flow_duration, *flow_duration, scope);
+        take(&mut limits.flow_rate, &mut set.flow_rate, *flow_rate, scope);
+        take(&mut limits.peak_rate, &mut set.peak_rate, *peak_rate, scope);
+        let sum = &mut limits.sum_flow_rate;
+        take(sum, &mut set.sum_flow_rate, *sum_flow_rate, scope);
+        let sum = &mut limits.sum_peak_rate;
+        take(sum, &mut set.sum_peak_rate, *sum_peak_rate, scope);
+    });
+    Rule {
+        outcome: outcome.unwrap_or(outcome_of_nobody),
+        limits,
+    }
+}
+
+/// Which limits were set already; "unlimited" is also a setting.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each limit")]
+struct Set {
+    flows: bool,
+    flow_duration: bool,
+    flow_rate: bool,
+    peak_rate: bool,
+    sum_flow_rate: bool,
+    sum_peak_rate: bool,
+}
+
+fn take<T>(limit: &mut Limit<T>, set: &mut bool, setting: Option<Setting<T>>, scope: Scope) {
+    if let (false, Some(setting)) = (*set, setting) {
+        *set = true;
+        if let Setting::AtMost(most) = setting {
+            *limit = Limit::AtMost(most, scope);
+        }
+    }
+}
