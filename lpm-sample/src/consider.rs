@@ -1,6 +1,6 @@
 //! From a message to its decisions.
 
-use std::sync::{Arc, RwLockReadGuard};
+use std::sync::RwLockReadGuard;
 use std::time::SystemTime;
 
 use lpm_api::lpm_rsvp::{
@@ -8,10 +8,10 @@ use lpm_api::lpm_rsvp::{
 };
 use lpm_api::{Decision, Interface, LpmPolicyError, Metric, Priority};
 
+use crate::desk::{Desk, InForce};
 use crate::flow::FlowKey;
 use crate::identity::{Identified, Identities, Malformed};
 use crate::ledger::{Claim, Traffic};
-use crate::lpm::{IdentityLpm, InForce};
 use crate::policy::{Here, Limits, Outcome, Policy};
 use crate::units::Rate;
 
@@ -31,23 +31,19 @@ pub struct Facts {
 /// A policy that is put in force meanwhile waits until the consideration is dropped.
 #[derive(Debug)]
 pub struct Consideration<'a> {
-    lpm: &'a IdentityLpm,
-    in_force: RwLockReadGuard<'a, Arc<InForce>>,
+    desk: &'a Desk,
+    in_force: RwLockReadGuard<'a, InForce>,
     message: Message<'a>,
     identities: Identities<'a>,
     here: Here,
 }
 
 impl<'a> Consideration<'a> {
-    pub(crate) fn new(
-        lpm: &'a IdentityLpm,
-        in_force: RwLockReadGuard<'a, Arc<InForce>>,
-        message: Message<'a>,
-        facts: Facts,
-    ) -> Consideration<'a> {
+    pub(crate) fn new(desk: &'a Desk, message: Message<'a>, facts: Facts) -> Consideration<'a> {
+        let in_force = desk.in_force();
         let policy = &in_force.policy;
         Consideration {
-            lpm,
+            desk,
             message,
             identities: Identities::of(&message, facts.integrity_verified, policy),
             here: policy.here(facts.interface, facts.received),
@@ -106,7 +102,7 @@ impl<'a> Consideration<'a> {
             received: self.here.received(),
         };
         let senders = shared_by(&self.message, flow);
-        self.lpm.ledger().admit(&claim, senders, &rule.limits)?;
+        self.desk.ledger().admit(&claim, senders, &rule.limits)?;
         Ok(asked(preemption_priority, highest))
     }
 }

@@ -31,14 +31,18 @@
 //!
 //! ```toml
 //! policy_file = "office.toml"
+//! reread_every = "2 s"        # how often it is looked at; 0 for never, this is the default
 //! ```
 //!
-//! A policy with a fault keeps the LPM from being initialized; the message names file, line and
+//! A file that has changed is read again and put in force as a whole; one with a fault leaves the
+//! policy in force, and a warning says where the fault is. At the start, a policy with a fault keeps the LPM from being initialized; the message names file, line and
 //! key and says what would be accepted. [`DEMO_POLICY`] is a policy to begin with.
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod consider;
+mod desk;
 pub mod dn;
 pub mod duration;
 pub mod explain;
@@ -48,6 +52,7 @@ pub mod ledger;
 mod lpm;
 pub mod name;
 pub mod policy;
+mod reread;
 pub mod units;
 
 pub use lpm::IdentityLpm;

@@ -1,34 +1,35 @@
 //! The layer that the PCM calls.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::io;
+use std::sync::Arc;
 
 use lpm_api::lpm_rsvp::{FlowDescriptor, Message, MessageType, ResvStyle};
-use lpm_api::{AdmitRequest, Answer, DeleteReason, DeleteState, InitError, InitInfo, Lpm, PeType};
+use lpm_api::{
+    AdmitRequest, Answer, DeinitError, DeinitReason, DeleteReason, DeleteState, InitError,
+    InitInfo, Lpm, PeType,
+};
 
+use crate::config::Config;
 use crate::consider::{Consideration, Facts};
+use crate::desk::Desk;
 use crate::flow::FlowKey;
-use crate::ledger::{Ledger, SubnetId};
 use crate::policy::Policy;
+use crate::reread::Rereading;
 
 /// The identity LPM.
 #[derive(Debug)]
 pub struct IdentityLpm {
-    in_force: RwLock<Arc<InForce>>,
-    ledger: Mutex<Ledger>,
-}
-
-/// A policy, and what the ledger calls its subnets.
-#[derive(Debug)]
-pub(crate) struct InForce {
-    pub(crate) policy: Policy,
-    pub(crate) subnets: Vec<SubnetId>,
+    /// The thread that rereads the policy file, if there is one.
+    rereading: Option<Rereading>,
+    desk: Arc<Desk>,
 }
 
 impl Lpm for IdentityLpm {
     fn initialize(init: InitInfo<'_>) -> Result<IdentityLpm, InitError> {
-        Policy::load(init.config(), init.config_source(), init.config_dir())
-            .map(IdentityLpm::new)
-            .map_err(|error| InitError::config(error.to_string()))
+        let fault = |error: &dyn std::error::Error| InitError::config(error.to_string());
+        let config = Config::read(init.config(), init.config_source(), init.config_dir())
+            .map_err(|error| fault(&error))?;
+        IdentityLpm::start(config).map_err(|error| fault(&error))
     }
 
     /// All types: two of them, AUTH_USER and AUTH_APP, say who asks, and a message with neither
@@ -53,35 +54,47 @@ impl Lpm for IdentityLpm {
         }
     }
 
-    // `deinitialize` is the trait's own: policy and ledger are dropped with the LPM, and it holds
-    // no connection, thread or file.
+    /// Threads have ended when it returns.
+    fn deinitialize(self, _: DeinitReason) -> Result<(), DeinitError> {
+        drop(self.rereading);
+        Ok(())
+    }
 }
 
 impl IdentityLpm {
     /// An LPM with this policy, in which nobody has a flow yet.
     pub fn new(policy: Policy) -> IdentityLpm {
-        let mut ledger = Ledger::new();
         IdentityLpm {
-            in_force: RwLock::new(Arc::new(InForce::new(policy, &mut ledger))),
-            ledger: Mutex::new(ledger),
+            rereading: None,
+            desk: Desk::new(policy),
         }
+    }
+
+    /// An LPM with this configuration, and the threads that it takes.
+    ///
+    /// # Errors
+    /// The system has no thread to spare.
+    pub fn start(config: Config) -> io::Result<IdentityLpm> {
+        let desk = Desk::new(config.policy);
+        let reread = |file| {
+            let desk = Arc::clone(&desk);
+            Rereading::start(file, move |policy| desk.set_policy(policy))
+        };
+        Ok(IdentityLpm {
+            rereading: config.file.map(reread).transpose()?,
+            desk,
+        })
     }
 
     /// Puts another policy in force, for all messages that are considered from now on. Flows stay
     /// with their subjects, who are known by name.
     pub fn set_policy(&self, policy: Policy) {
-        let new = Arc::new(InForce::new(policy, &mut self.ledger()));
-        *self
-            .in_force
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = new;
+        self.desk.set_policy(policy);
     }
 
     /// Finds out who asks with a message, and where and when, to decide on its flows.
     pub fn consider<'a>(&'a self, message: Message<'a>, facts: Facts) -> Consideration<'a> {
-        let in_force = self.in_force.read();
-        let in_force = in_force.unwrap_or_else(PoisonError::into_inner);
-        Consideration::new(self, in_force, message, facts)
+        Consideration::new(&self.desk, message, facts)
     }
 
     /// Releases what the end of a flow releases; a flow that is not counted is passed over.
@@ -89,7 +102,7 @@ impl IdentityLpm {
         let Some(key) = FlowKey::of(message, flow) else {
             return;
         };
-        let mut ledger = self.ledger();
+        let mut ledger = self.desk.ledger();
         match (reason, message.message_type(), message.style()) {
             // Only what was asked for with this message is not to be.
             (DeleteReason::AdmissionControlFailed, ..) => ledger.refuse(&key),
@@ -102,18 +115,5 @@ impl IdentityLpm {
             }
             _ => ledger.release(&key),
         }
-    }
-
-    /// The ledger, also after a panic elsewhere: each of its changes is complete or was not begun,
-    /// and one failed request must not fail all others.
-    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl InForce {
-    fn new(policy: Policy, ledger: &mut Ledger) -> InForce {
-        let subnets = ledger.subnet_ids(&policy);
-        InForce { policy, subnets }
     }
 }

@@ -98,6 +98,8 @@ use crate::identity::Subject;
 pub use authentication::{Authentication, CredentialTypes};
 pub use listed::Listed;
 pub use load::LoadError;
+pub(crate) use load::read_text;
+pub(crate) use parse::{File, Table, policy_in};
 pub use parse::{PolicyError, PolicyProblem};
 pub(crate) use rule::Layer;
 pub use rule::{Here, Limit, Limits, Origin, Rule};
@@ -142,18 +144,6 @@ impl Policy {
     /// The file cannot be read, is larger than 256 MiB, or has a fault.
     pub fn read(path: &Path) -> Result<Policy, LoadError> {
         load::file(path)
-    }
-
-    /// Reads the policy an LPM is configured with: `config` is the text of the policy, or names
-    /// the file that has it with its only key, `policy_file = "office.toml"`.
-    ///
-    /// `source` says in errors where the configuration comes from. A relative path is meant from
-    /// `directory`, or else from the working directory.
-    ///
-    /// # Errors
-    /// The file cannot be read, or there is a fault in one of the texts.
-    pub fn load(config: &str, source: &str, directory: Option<&Path>) -> Result<Policy, LoadError> {
-        load::policy(config, source, directory)
     }
 
     /// Where and when a request is decided that came in on an interface at a time.

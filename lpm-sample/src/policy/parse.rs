@@ -16,10 +16,10 @@ use toml::de::DeTable;
 use super::authentication::{Authentication, CredentialTypes};
 use super::{Group, Policy, Section};
 use listed::GroupLists;
-use section::{File, Table};
 use subnets::Subnets;
 
 pub use error::{PolicyError, PolicyProblem};
+pub(crate) use section::{File, Table};
 
 /// The keys of every section, after those that say whose it is.
 const VALUES: &[&str] = &[
@@ -46,16 +46,17 @@ const SETUP: &[&str] = &["subnet", "authentication", "time_zone"];
 pub(super) fn policy(source: &str, text: &str) -> Result<Policy, PolicyError> {
     let file = File::new(source, text);
     let document = DeTable::parse(text).map_err(|error| file.syntax_error(&error))?;
-    policy_in(&file, document.get_ref(), document.span().start)
+    policy_in(&file, document.get_ref(), document.span().start, &[])
 }
 
-/// The policy in a document that may have other keys too, which were taken care of.
-fn policy_in<'a>(
+/// The policy in a document that may have `others` as keys too.
+pub(crate) fn policy_in<'a>(
     file: &'a File<'a>,
     document: &'a DeTable<'a>,
     at: usize,
+    others: &[&'static str],
 ) -> Result<Policy, PolicyError> {
-    let top = Table::new(file, "", document, at, &[RULES, SETUP])?;
+    let top = Table::new(file, "", document, at, &[RULES, SETUP, others])?;
     if !RULES.iter().any(|rule| document.contains_key(*rule)) {
         return Err(top.fail(PolicyProblem::NoRules));
     }
@@ -77,18 +78,6 @@ fn policy_in<'a>(
         authentication: authentication(&top)?,
         time_zone: time_zone(&top)?,
     })
-}
-
-/// The path in a configuration that names a policy file; `None` if the configuration is a policy.
-pub(super) fn policy_file(source: &str, config: &str) -> Result<Option<String>, PolicyError> {
-    let file = File::new(source, config);
-    let document = DeTable::parse(config).map_err(|error| file.syntax_error(&error))?;
-    let table = document.get_ref();
-    if !table.contains_key("policy_file") {
-        return Ok(None);
-    }
-    let top = Table::new(&file, "", table, document.span().start, &[&["policy_file"]])?;
-    Ok(top.text("policy_file")?.map(|(path, _)| path.to_owned()))
 }
 
 /// `[default]` or `[unauthenticated]`, which inherit nothing; without any value if it is missing.

@@ -6,19 +6,19 @@ use toml::de::{DeTable, DeValue};
 use super::error::{PolicyError, PolicyProblem};
 
 /// The text of a policy and its name.
-pub(super) struct File<'a> {
+pub(crate) struct File<'a> {
     source: &'a str,
     /// Where the lines end: every section is asked for its line.
     line_ends: Vec<usize>,
 }
 
 impl<'a> File<'a> {
-    pub(super) fn new(source: &'a str, text: &str) -> File<'a> {
+    pub(crate) fn new(source: &'a str, text: &str) -> File<'a> {
         let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
         File { source, line_ends }
     }
 
-    pub(super) fn syntax_error(&self, error: &toml::de::Error) -> PolicyError {
+    pub(crate) fn syntax_error(&self, error: &toml::de::Error) -> PolicyError {
         let at = error.span().map_or(0, |span| span.start);
         self.error(
             at,
@@ -44,7 +44,7 @@ impl<'a> File<'a> {
 }
 
 /// A table whose keys are all known ones.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     file: &'a File<'a>,
     /// As written in the file: `[default]`, `[[user]]`; empty for the whole file.
     heading: String,
@@ -55,7 +55,7 @@ pub(super) struct Table<'a> {
 impl<'a> Table<'a> {
     /// # Errors
     /// The first key that is not among the `accepted`.
-    pub(super) fn new(
+    pub(crate) fn new(
         file: &'a File<'a>,
         heading: &str,
         entries: &'a DeTable<'a>,
@@ -86,12 +86,12 @@ impl<'a> Table<'a> {
     }
 
     /// The line of the heading, from 1.
-    pub(super) fn line(&self) -> u32 {
+    pub(crate) fn line(&self) -> u32 {
         u32::try_from(self.file.line(self.at)).unwrap_or(u32::MAX)
     }
 
     /// An error about the section as a whole.
-    pub(super) fn fail(&self, problem: PolicyProblem) -> PolicyError {
+    pub(crate) fn fail(&self, problem: PolicyProblem) -> PolicyError {
         let place = if self.heading.is_empty() {
             String::new()
         } else {
@@ -101,7 +101,7 @@ impl<'a> Table<'a> {
     }
 
     /// The table under `key`.
-    pub(super) fn table(
+    pub(crate) fn table(
         &self,
         key: &'static str,
         accepted: &[&[&'static str]],
@@ -125,7 +125,7 @@ impl<'a> Table<'a> {
     }
 
     /// The tables of the array under `key`, none if it is missing.
-    pub(super) fn tables(
+    pub(crate) fn tables(
         &self,
         key: &'static str,
         accepted: &[&[&'static str]],
@@ -154,7 +154,7 @@ impl<'a> Table<'a> {
     }
 
     /// The text under `key`, and where it stands.
-    pub(super) fn text(
+    pub(crate) fn text(
         &self,
         key: &'static str,
     ) -> Result<Option<(&'a str, Place<'a>)>, PolicyError> {
@@ -168,7 +168,7 @@ impl<'a> Table<'a> {
     }
 
     /// The texts of the array under `key`, or the one text that stands in its place.
-    pub(super) fn texts(
+    pub(crate) fn texts(
         &self,
         key: &'static str,
     ) -> Result<Option<Vec<(&'a str, Place<'a>)>>, PolicyError> {
@@ -186,12 +186,12 @@ impl<'a> Table<'a> {
         }
     }
 
-    pub(super) fn value(&self, key: &'static str) -> Option<(&'a Spanned<DeValue<'a>>, Place<'a>)> {
+    pub(crate) fn value(&self, key: &'static str) -> Option<(&'a Spanned<DeValue<'a>>, Place<'a>)> {
         let value = self.table.get(key)?;
         Some((value, self.place(key, value.span().start)))
     }
 
-    pub(super) fn place(&self, key: &str, at: usize) -> Place<'a> {
+    pub(crate) fn place(&self, key: &str, at: usize) -> Place<'a> {
         let of = if self.heading.is_empty() {
             String::new()
         } else {
@@ -206,22 +206,22 @@ impl<'a> Table<'a> {
 }
 
 /// A key of a section, to complain about.
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     file: &'a File<'a>,
     at: usize,
     text: String,
 }
 
 impl Place<'_> {
-    pub(super) fn fail(&self, problem: PolicyProblem) -> PolicyError {
+    pub(crate) fn fail(&self, problem: PolicyProblem) -> PolicyError {
         self.file.error(self.at, self.text.clone(), problem)
     }
 
-    pub(super) fn out_of_range(self, found: String, expected: &'static str) -> PolicyError {
+    pub(crate) fn out_of_range(self, found: String, expected: &'static str) -> PolicyError {
         self.fail(PolicyProblem::OutOfRange { found, expected })
     }
 
-    pub(super) fn wrong_type(
+    pub(crate) fn wrong_type(
         &self,
         expected: &'static str,
         found: &Spanned<DeValue<'_>>,

@@ -1,6 +1,7 @@
 //! The values that sections set, typed.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use lpm_api::{LpmPolicyError, Priority};
 use toml::Spanned;
@@ -10,6 +11,7 @@ use super::error::{PolicyError, PolicyProblem};
 use super::section::Table;
 use super::subnets::Subnets;
 use super::{CONDITIONS, VALUES};
+use crate::duration::FlowDuration;
 use crate::policy::settings::When;
 use crate::policy::{Outcome, Schedule, Section, Setting, Settings};
 
@@ -27,6 +29,8 @@ const RATE: &str =
     "a number of bytes per second, a rate with a unit such as \"2 Mbit/s\", or \"unlimited\"";
 const DURATION: &str =
     "a number of seconds, a duration with a unit such as \"8 h\", or \"unlimited\"";
+const TIME: &str = "a number of seconds, or a duration with a unit such as \"5 min\"";
+const COUNT: &str = "a whole number from 0 to 4294967295";
 const INTERFACES: &str = "an array of interface numbers (SNMP ifIndex), from 0 to 4294967295";
 
 impl<'a> Table<'a> {
@@ -139,6 +143,42 @@ impl<'a> Table<'a> {
                 .map(|most| Some(Setting::AtMost(most)))
                 .ok_or_else(|| place.out_of_range(number.to_string(), FLOWS)),
             _ => Err(place.wrong_type(FLOWS, value)),
+        }
+    }
+
+    /// A duration under `key`, as those of flows are written.
+    pub(crate) fn duration(&self, key: &'static str) -> Result<Option<Duration>, PolicyError> {
+        let Some((value, place)) = self.value(key) else {
+            return Ok(None);
+        };
+        match self.limit(key, TIME, PolicyProblem::Duration)? {
+            Some(Setting::AtMost(duration)) => Ok(Some(FlowDuration::into(duration))),
+            _ => Err(place.wrong_type(TIME, value)),
+        }
+    }
+
+    /// A number of things under `key`.
+    pub(crate) fn count(&self, key: &'static str) -> Result<Option<u32>, PolicyError> {
+        let Some((value, place)) = self.value(key) else {
+            return Ok(None);
+        };
+        let DeValue::Integer(number) = value.get_ref() else {
+            return Err(place.wrong_type(COUNT, value));
+        };
+        integer(number)
+            .and_then(|number| u32::try_from(number).ok())
+            .map(Some)
+            .ok_or_else(|| place.out_of_range(number.to_string(), COUNT))
+    }
+
+    /// A yes or no under `key`.
+    pub(crate) fn flag(&self, key: &'static str) -> Result<Option<bool>, PolicyError> {
+        match self.value(key) {
+            None => Ok(None),
+            Some((value, place)) => match value.get_ref() {
+                DeValue::Boolean(flag) => Ok(Some(*flag)),
+                _ => Err(place.wrong_type("true or false", value)),
+            },
         }
     }
 
