@@ -12,7 +12,7 @@ use lpm_api::lpm_rsvp::{Message, ObjectIndex};
 use lpm_api::{Decision, DeleteReason};
 use lpm_sample::IdentityLpm;
 use lpm_sample::policy::Policy;
-use support::{anywhere, auth_app, auth_user, path, path_tear, policy_data};
+use support::{anywhere, auth_app, auth_user, decided_at_once, path, path_tear, policy_data};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -93,7 +93,7 @@ fn read_policy(bencher: Bencher<'_, '_>) {
 fn decide(lpm: &IdentityLpm, message: &Message<'_>) {
     let consideration = lpm.consider(*message, anywhere());
     for flow in message.flow_descriptors() {
-        let decision = consideration.decide(&flow);
+        let decision = decided_at_once(consideration.decide(&flow));
         assert!(matches!(decision, Decision::Accept(_)), "{decision:?}");
     }
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use crate::policy::{File, LoadError, Policy, Table, policy_in, read_text};
+use crate::directory::{self, DirectoryConfig};
+use crate::policy::{File, LoadError, POLICY, Policy, Table, policy_in, read_text};
 use crate::reread::PolicyFile;
 
 /// The keys that are the LPM's, beside those of the policy.
 const LPM: &[&str] = &["policy_file", "reread_every"];
+/// The sections that are the LPM's, whether the policy is in a file or not.
+const SERVICES: &[&str] = &["directory"];
 
 /// How often a policy file is looked at, where the configuration does not say.
 const REREAD_EVERY: Duration = Duration::from_secs(2);
@@ -21,6 +24,8 @@ pub struct Config {
     pub policy: Policy,
     /// The file it was read from, if it is to be read again when it changes.
     pub(crate) file: Option<PolicyFile>,
+    /// Where users are looked up that the policy does not list.
+    pub directory: Option<DirectoryConfig>,
 }
 
 impl Config {
@@ -28,26 +33,34 @@ impl Config {
     /// `policy_file = "office.toml"`.
     ///
     /// `source` says in errors where the configuration comes from. A relative path is meant from
-    /// `directory`, or else from the working directory.
+    /// `folder`, or else from the working directory.
     ///
     /// # Errors
     /// A file cannot be read, or there is a fault in one of the texts.
-    pub fn read(config: &str, source: &str, directory: Option<&Path>) -> Result<Config, LoadError> {
+    pub fn read(config: &str, source: &str, folder: Option<&Path>) -> Result<Config, LoadError> {
         let file = File::new(source, config);
         let document = DeTable::parse(config).map_err(|error| file.syntax_error(&error))?;
         let (table, at) = (document.get_ref(), document.span().start);
-        if !table.contains_key("policy_file") {
-            return Ok(Config {
-                policy: policy_in(&file, table, at, &[])?,
-                file: None,
-            });
-        }
-        let top = Table::new(&file, "", table, at, &[LPM])?;
-        let path = top.text("policy_file")?.map_or("", |(path, _)| path);
-        let path = directory.map_or_else(|| PathBuf::from(path), |directory| directory.join(path));
-        let every = top.duration("reread_every")?.unwrap_or(REREAD_EVERY);
-        let (policy, file) = Self::policy_file(path, every).map_err(|it| it.named_in(source))?;
-        Ok(Config { policy, file })
+        let in_folder = |path: &str| folder.map_or_else(|| path.into(), |it| it.join(path));
+        let names_file = table.contains_key("policy_file");
+        let accepted = if names_file { [LPM, &[]] } else { POLICY };
+        let top = Table::new(&file, "", table, at, &[accepted[0], accepted[1], SERVICES])?;
+        let (policy, policy_file) = if names_file {
+            let path = top.text("policy_file")?.map_or("", |(path, _)| path);
+            let every = top.duration("reread_every")?.unwrap_or(REREAD_EVERY);
+            Self::policy_file(in_folder(path), every).map_err(|it| it.named_in(source))?
+        } else {
+            (policy_in(&file, table, at, SERVICES)?, None)
+        };
+        let directory = match top.table("directory", &[directory::KEYS])? {
+            Some(table) => Some(DirectoryConfig::read(&table, in_folder)?),
+            None => None,
+        };
+        Ok(Config {
+            policy,
+            file: policy_file,
+            directory,
+        })
     }
 
     fn policy_file(
@@ -119,7 +132,93 @@ mod tests {
         let error = error.unwrap_err().to_string();
         assert_eq!(
             error,
-            "pcm.toml:2: default: unknown key; accepted here: policy_file, reread_every"
+            "pcm.toml:2: default: unknown key; accepted here: policy_file, reread_every, directory"
+        );
+    }
+
+    const DIRECTORY: &str = "[directory]\nservers = ['ldaps://one', 'ldap://two:3890']\n\
+        user_base = 'ou=people,o=office'\npolicy_base = 'ou=acs,o=office'\n";
+
+    #[test]
+    fn a_directory_may_be_beside_a_policy_or_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("office.toml"), POLICY).unwrap();
+        for policy in [POLICY, "policy_file = 'office.toml'\n"] {
+            let text = format!("{policy}{DIRECTORY}ca_file = 'ca.pem'\ncache_for = '1 h'");
+            let config = Config::read(&text, "pcm.toml", Some(directory.path())).unwrap();
+            let config = config.directory.unwrap();
+            assert_eq!(config.servers, ["ldaps://one", "ldap://two:3890"]);
+            assert_eq!(config.ca_file, Some(directory.path().join("ca.pem")));
+            assert_eq!(config.cache_for, Duration::from_secs(3_600));
+            assert_eq!(config.user_filter, "(uid={id})");
+        }
+    }
+
+    #[test]
+    fn the_servers_share_the_time_limit_of_the_pcm() {
+        let read = |more: &str| {
+            let config = Config::read(&format!("{POLICY}{DIRECTORY}{more}"), "", None);
+            let directory = config.unwrap().directory.unwrap();
+            directory.within(Duration::from_secs(5)).time_limit
+        };
+        assert_eq!(read(""), Some(Duration::from_secs(2)));
+        assert_eq!(read("time_limit = 9"), Some(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn faults_of_the_directory_have_their_line() {
+        for (more, expected) in [
+            (
+                "user_filter = '(uid=ada)'",
+                "pcm.toml:7: user_filter in [directory]: \"(uid=ada)\" is not a filter for one name: expected a filter in parentheses with {id} in it",
+            ),
+            (
+                "bind_dn = 'cn=lpm'",
+                "pcm.toml:7: bind_dn in [directory]: set one of bind_password_env and bind_password_file",
+            ),
+            (
+                "group_base = 'groups'",
+                "pcm.toml:7: group_base in [directory]: not a distinguished name: after 6 bytes, expected an attribute type and '=', such as \"CN=\"",
+            ),
+            (
+                "when_unreachable = 'admit'",
+                "pcm.toml:7: when_unreachable in [directory]: \"admit\" is not a way to go on; accepted: reject, use_cache",
+            ),
+            (
+                "start_tls = 1",
+                "pcm.toml:7: start_tls in [directory]: expected true or false, found integer",
+            ),
+            (
+                "cache_size = -1",
+                "pcm.toml:7: cache_size in [directory]: -1 is out of range: expected a whole number from 0 to 4294967295",
+            ),
+            (
+                "retry_after = 'unlimited'",
+                "pcm.toml:7: retry_after in [directory]: expected a number of seconds, or a duration with a unit such as \"5 min\", found string",
+            ),
+        ] {
+            let text = format!("{POLICY}{DIRECTORY}{more}\n");
+            let error = Config::read(&text, "pcm.toml", None)
+                .unwrap_err()
+                .to_string();
+            assert_eq!(error, expected, "{more}");
+        }
+        for (server, is_one) in [
+            ("ldap://a", true),
+            ("ldapi://%2frun%2fldapi", true),
+            ("http://a", false),
+            ("ldap://", false),
+            ("ldap:///o=office", false),
+            ("a", false),
+        ] {
+            let text = DIRECTORY.replace("ldaps://one", server);
+            let read = Config::read(&format!("{POLICY}{text}"), "", None);
+            assert_eq!(read.is_ok(), is_one, "{server}");
+        }
+        let error = Config::read(&format!("{POLICY}[directory]\n"), "", None).unwrap_err();
+        assert!(
+            error.to_string().contains("the key servers is missing"),
+            "{error}"
         );
     }
 

@@ -7,12 +7,14 @@ use lpm_api::lpm_rsvp::{
     FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, ServiceRequest,
 };
 use lpm_api::{Decision, Interface, LpmPolicyError, Metric, Priority};
+use smallvec::SmallVec;
 
 use crate::desk::{Desk, InForce};
+use crate::directory::{Directory, Found, UserName};
 use crate::flow::FlowKey;
-use crate::identity::{Identified, Identities, Malformed};
+use crate::identity::{Identities, Malformed, Subject};
 use crate::ledger::{Claim, Traffic};
-use crate::policy::{Here, Limits, Outcome, Policy};
+use crate::policy::{Here, Limits, Outcome};
 use crate::units::Rate;
 
 /// What the PCM says of a message beside what is in it.
@@ -32,78 +34,160 @@ pub struct Facts {
 #[derive(Debug)]
 pub struct Consideration<'a> {
     desk: &'a Desk,
+    directory: Option<&'a Directory>,
     in_force: RwLockReadGuard<'a, InForce>,
     message: Message<'a>,
     identities: Identities<'a>,
+    facts: Facts,
     here: Here,
 }
 
+/// What is said of a flow.
+#[derive(Debug)]
+pub enum Verdict {
+    /// This is decided.
+    Decided(Decision),
+    /// Somebody must be looked up first.
+    LookUp(Box<Question>),
+}
+
+/// A flow that cannot be decided on yet: what it asks for, apart from its message.
+#[derive(Debug)]
+pub struct Question {
+    /// Whom to look up.
+    pub user: UserName,
+    ask: Ask,
+    senders: SmallVec<[FilterSpec; 1]>,
+    facts: Facts,
+}
+
+/// What a flow asks for.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    flow: FlowKey,
+    traffic: Traffic,
+    preemption_priority: Option<u16>,
+}
+
 impl<'a> Consideration<'a> {
-    pub(crate) fn new(desk: &'a Desk, message: Message<'a>, facts: Facts) -> Consideration<'a> {
+    pub(crate) fn new(
+        desk: &'a Desk,
+        directory: Option<&'a Directory>,
+        message: Message<'a>,
+        facts: Facts,
+    ) -> Consideration<'a> {
         let in_force = desk.in_force();
         let policy = &in_force.policy;
         Consideration {
             desk,
+            directory,
             message,
             identities: Identities::of(&message, facts.integrity_verified, policy),
             here: policy.here(facts.interface, facts.received),
+            facts,
             in_force,
         }
     }
 
-    /// Decides on one flow of the message, and counts it if it is admitted.
+    /// Decides on one flow of the message, and counts it if it is admitted; or says whom to look up
+    /// first, where there is a directory that remembers nothing of the user.
     ///
     /// Errors on their way back ask for nothing, and pass with the lowest priority: with no opinion
     /// of any LPM, the PCM would refuse them.
-    pub fn decide(&self, flow: &FlowDescriptor<'_>) -> Decision {
+    pub fn decide(&self, flow: &FlowDescriptor<'_>) -> Verdict {
         if !matches!(
             self.message.message_type(),
             MessageType::Path | MessageType::Resv
         ) {
-            return Decision::accept(Priority::MIN);
+            return Verdict::Decided(Decision::accept(Priority::MIN));
         }
-        match self.admitted(flow) {
-            Ok(priority) => Decision::accept(priority),
-            Err(reason) => Decision::reject(reason),
-        }
+        self.considered(flow)
+            .unwrap_or_else(|reason| Verdict::Decided(Decision::reject(reason)))
     }
 
-    /// The policy in force.
-    pub fn policy(&self) -> &Policy {
-        &self.in_force.policy
-    }
+    fn considered(&self, flow: &FlowDescriptor<'_>) -> Result<Verdict, LpmPolicyError> {
+        let identified = self.identities.subject(flow.filters());
+        let mut identified = identified.map_err(|Malformed| LpmPolicyError::UnknownUser)?;
+        let ask = |preemption_priority| {
+            Some(Ask {
+                flow: FlowKey::of(&self.message, flow)?,
+                traffic: requested(flow)?,
+                preemption_priority,
+            })
+        };
+        let ask = ask(identified.preemption_priority);
 
-    /// The priority a flow is admitted with, or the reason why it is not.
-    fn admitted(&self, flow: &FlowDescriptor<'_>) -> Result<Priority, LpmPolicyError> {
-        let Identified {
-            subject,
-            preemption_priority,
-        } = self
-            .identities
-            .subject(flow.filters())
-            .map_err(|Malformed| LpmPolicyError::UnknownUser)?;
-        let policy = self.policy();
-        let rule = policy.rule(&subject, &self.here);
+        if let (Some(user), Some(directory)) = (identified.unlisted_user, self.directory) {
+            match directory.remembered(&user) {
+                Some(found) => identified.subject = subject(found)?,
+                None => {
+                    return Ok(Verdict::LookUp(Box::new(Question {
+                        user,
+                        ask: ask.ok_or(LpmPolicyError::CrazyFlowSpec)?,
+                        senders: shared_by(&self.message, flow).collect(),
+                        facts: self.facts,
+                    })));
+                }
+            }
+        }
+        let senders = shared_by(&self.message, flow);
+        let (desk, in_force) = (self.desk, &*self.in_force);
+        let priority = desk.admit(in_force, &identified.subject, &self.here, ask, senders)?;
+        Ok(Verdict::Decided(Decision::accept(priority)))
+    }
+}
+
+impl Question {
+    /// Decides on the flow, now that this is known of the user, and counts it if it is admitted.
+    pub(crate) fn decide(&self, desk: &Desk, found: Found) -> Decision {
+        let in_force = desk.in_force();
+        let here = in_force
+            .policy
+            .here(self.facts.interface, self.facts.received);
+        let senders = self.senders.iter().copied();
+        subject(found)
+            .and_then(|subject| desk.admit(&in_force, &subject, &here, Some(self.ask), senders))
+            .map_or_else(Decision::reject, Decision::accept)
+    }
+}
+
+/// Whose flow it is to be, with what the directory knows.
+fn subject(found: Found) -> Result<Subject, LpmPolicyError> {
+    match found {
+        Found::User(profile) => Ok(Subject::Directory(profile)),
+        Found::Nobody => Ok(Subject::Unauthenticated),
+        Found::Unreachable => Err(LpmPolicyError::NoResources),
+    }
+}
+
+impl Desk {
+    /// The priority a flow is admitted with, or the reason why it is not. `None` is asked for by
+    /// what makes no sense.
+    fn admit(
+        &self,
+        in_force: &InForce,
+        subject: &Subject,
+        here: &Here,
+        ask: Option<Ask>,
+        senders: impl Iterator<Item = FilterSpec>,
+    ) -> Result<Priority, LpmPolicyError> {
+        let rule = in_force.policy.rule(subject, here);
         let highest = match rule.outcome {
             Outcome::Admit(priority) => priority,
             Outcome::Reject(reason) => return Err(reason),
         };
-
-        let traffic = requested(flow).ok_or(LpmPolicyError::CrazyFlowSpec)?;
-        let key = FlowKey::of(&self.message, flow).ok_or(LpmPolicyError::CrazyFlowSpec)?;
-        check_rates(traffic, &rule.limits)?;
-        let subnet = self.here.subnet();
+        let ask = ask.ok_or(LpmPolicyError::CrazyFlowSpec)?;
+        check_rates(ask.traffic, &rule.limits)?;
         let claim = Claim {
-            flow: key,
-            subject: &subject,
-            policy,
-            subnet: subnet.map(|place| self.in_force.subnets[place]),
-            traffic,
-            received: self.here.received(),
+            flow: ask.flow,
+            subject,
+            policy: &in_force.policy,
+            subnet: here.subnet().map(|place| in_force.subnets[place]),
+            traffic: ask.traffic,
+            received: here.received(),
         };
-        let senders = shared_by(&self.message, flow);
-        self.desk.ledger().admit(&claim, senders, &rule.limits)?;
-        Ok(asked(preemption_priority, highest))
+        self.ledger().admit(&claim, senders, &rule.limits)?;
+        Ok(asked(ask.preemption_priority, highest))
     }
 }
 

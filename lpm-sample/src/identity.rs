@@ -11,6 +11,8 @@
 //! 3. else the first user who is not listed, or application where there is no such user,
 //! 4. else the request is unauthenticated.
 //!
+//! Where there is a [`directory`](crate::directory), a user of the third kind is looked up there.
+//!
 //! A user comes before an application since anybody can claim to be one. For the same reason an
 //! application does not count beside a user who cannot be verified (RFC 2872 section 3).
 //!
@@ -40,6 +42,8 @@
 //! about is rejected as [`LpmPolicyError::UnknownUser`](lpm_api::LpmPolicyError::UnknownUser),
 //! even where another element is sound.
 
+use std::sync::Arc;
+
 use lpm_api::lpm_rsvp::policy::p_type::{AUTH_APP, AUTH_USER, PREEMPTION_PRI};
 use lpm_api::lpm_rsvp::policy::{RawElement, TextEncoding};
 use lpm_api::lpm_rsvp::{
@@ -47,6 +51,7 @@ use lpm_api::lpm_rsvp::{
 };
 use smallvec::SmallVec;
 
+use crate::directory::{Profile, UserName};
 use crate::name::Name;
 use crate::policy::{CredentialTypes, Listed, Policy};
 
@@ -57,24 +62,13 @@ pub enum Subject<N = Name> {
     User(usize),
     /// A listed application: its place in the policy.
     Application(usize),
+    /// A user whom the policy does not list, but the directory knows.
+    Directory(Arc<Profile>),
     /// Somebody with a name that is not listed. Users and applications are not told apart, nor
     /// DNs and IDs: the same name is the same subject.
     Unlisted(N),
     /// Nobody in particular.
     Unauthenticated,
-}
-
-impl<N: AsRef<[u8]>> Subject<N> {
-    /// Whether both are the same subject of the same policy.
-    pub fn is<M: AsRef<[u8]>>(&self, other: &Subject<M>) -> bool {
-        match (self, other) {
-            (Subject::User(a), Subject::User(b))
-            | (Subject::Application(a), Subject::Application(b)) => a == b,
-            (Subject::Unlisted(a), Subject::Unlisted(b)) => a.as_ref() == b.as_ref(),
-            (Subject::Unauthenticated, Subject::Unauthenticated) => true,
-            _ => false,
-        }
-    }
 }
 
 /// An identity that cannot be read.
@@ -129,11 +123,7 @@ impl<'a> Identities<'a> {
                 Err(malformed) => return Err(malformed),
             }
         }
-        let preemption_priority = all.preemption_priority;
-        all.subject().map(|subject| Identified {
-            subject,
-            preemption_priority,
-        })
+        all.identified()
     }
 }
 
@@ -142,6 +132,9 @@ impl<'a> Identities<'a> {
 pub struct Identified {
     /// Who asks.
     pub subject: Subject,
+    /// The name to look up in a directory: that of a user who is not listed, where no listed
+    /// application counts instead.
+    pub unlisted_user: Option<UserName>,
     /// The preemption priority of the first PREEMPTION_PRI element about the flow (RFC 3181).
     pub preemption_priority: Option<u16>,
 }
@@ -151,7 +144,7 @@ pub struct Identified {
 struct Claims {
     user: Option<usize>,
     application: Option<usize>,
-    unlisted_user: Option<Name>,
+    unlisted_user: Option<UserName>,
     unlisted_application: Option<Name>,
     unverified_user: bool,
     malformed: bool,
@@ -203,7 +196,7 @@ impl Reader<'_> {
         } else if let Some(user) = names.find(self.policy.users(), Listed::with_dn) {
             claims.user.get_or_insert(user);
         } else {
-            set_first(&mut claims.unlisted_user, names.first());
+            set_first(&mut claims.unlisted_user, names.user());
         }
         Ok(())
     }
@@ -240,21 +233,30 @@ impl Claims {
         self.malformed |= later.malformed;
     }
 
-    fn subject(self) -> Result<Subject, Malformed> {
+    fn identified(self) -> Result<Identified, Malformed> {
         if self.malformed {
             return Err(Malformed);
         }
         let trust_application = !self.unverified_user;
-        Ok(if let Some(user) = self.user {
+        let mut unlisted_user = None;
+        let subject = if let Some(user) = self.user {
             Subject::User(user)
         } else if let Some(application) = self.application.filter(|_| trust_application) {
             Subject::Application(application)
-        } else if let Some(name) = self.unlisted_user {
-            Subject::Unlisted(name)
+        } else if let Some(user) = self.unlisted_user {
+            let (UserName::Dn(name) | UserName::Id(name)) = &user;
+            let subject = Subject::Unlisted(name.clone());
+            unlisted_user = Some(user);
+            subject
         } else if let Some(name) = self.unlisted_application.filter(|_| trust_application) {
             Subject::Unlisted(name)
         } else {
             Subject::Unauthenticated
+        };
+        Ok(Identified {
+            subject,
+            unlisted_user,
+            preemption_priority: self.preemption_priority,
         })
     }
 }
@@ -317,6 +319,11 @@ impl Names {
         by_dn.or_else(|| self.id.as_ref().and_then(|id| listed.with_id(id)))
     }
 
+    fn user(self) -> Option<UserName> {
+        let id = self.id.map(UserName::Id);
+        self.dn.map(UserName::Dn).or(id)
+    }
+
     fn first(self) -> Option<Name> {
         self.dn.or(self.id)
     }
@@ -364,7 +371,7 @@ fn utf8<'a>(text: &Text<'a>, decoded: &'a mut Decoded) -> Result<&'a str, Malfor
     std::str::from_utf8(bytes).map_err(|_| Malformed)
 }
 
-fn set_first(name: &mut Option<Name>, candidate: Option<Name>) {
+fn set_first<N>(name: &mut Option<N>, candidate: Option<N>) {
     if name.is_none() {
         *name = candidate;
     }

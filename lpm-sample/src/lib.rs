@@ -25,6 +25,9 @@
 //! [`delete_state`](lpm_api::Lpm::delete_state) says that it is gone, which the PCM also says of
 //! every flow that any LPM rejects.
 //!
+//! Users whom the policy does not list may be looked up in a [`directory`]; the request
+//! [waits](waiting) for that without holding anybody up.
+//!
 //! # Configuration
 //!
 //! The LPM's configuration is the policy itself, or one key that names a file with it:
@@ -43,6 +46,7 @@
 pub mod config;
 pub mod consider;
 mod desk;
+pub mod directory;
 pub mod dn;
 pub mod duration;
 pub mod explain;
@@ -54,6 +58,7 @@ pub mod name;
 pub mod policy;
 mod reread;
 pub mod units;
+pub mod waiting;
 
 pub use lpm::IdentityLpm;
 

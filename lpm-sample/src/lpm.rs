@@ -5,30 +5,36 @@ use std::sync::Arc;
 
 use lpm_api::lpm_rsvp::{FlowDescriptor, Message, MessageType, ResvStyle};
 use lpm_api::{
-    AdmitRequest, Answer, DeinitError, DeinitReason, DeleteReason, DeleteState, InitError,
-    InitInfo, Lpm, PeType,
+    AdmitRequest, Answer, Decision, DeinitError, DeinitReason, DeleteReason, DeleteState,
+    InitError, InitInfo, Lpm, LpmPolicyError, PeType,
 };
 
 use crate::config::Config;
-use crate::consider::{Consideration, Facts};
+use crate::consider::{Consideration, Facts, Verdict};
 use crate::desk::Desk;
+use crate::directory::Directory;
 use crate::flow::FlowKey;
 use crate::policy::Policy;
 use crate::reread::Rereading;
+use crate::waiting::{self, Verdicts};
 
 /// The identity LPM.
 #[derive(Debug)]
 pub struct IdentityLpm {
     /// The thread that rereads the policy file, if there is one.
     rereading: Option<Rereading>,
+    directory: Option<Directory>,
     desk: Arc<Desk>,
 }
 
 impl Lpm for IdentityLpm {
     fn initialize(init: InitInfo<'_>) -> Result<IdentityLpm, InitError> {
         let fault = |error: &dyn std::error::Error| InitError::config(error.to_string());
-        let config = Config::read(init.config(), init.config_source(), init.config_dir())
+        let mut config = Config::read(init.config(), init.config_source(), init.config_dir())
             .map_err(|error| fault(&error))?;
+        config.directory = config
+            .directory
+            .map(|directory| directory.within(init.result_time_limit()));
         IdentityLpm::start(config).map_err(|error| fault(&error))
     }
 
@@ -44,8 +50,20 @@ impl Lpm for IdentityLpm {
             received: request.received(),
             integrity_verified: request.integrity_verified(),
         };
-        let consideration = self.consider(request.message(), facts);
-        request.decide(|flow| consideration.decide(&flow))
+        let message = request.message();
+        let consideration = self.consider(message, facts);
+        let verdicts: Verdicts = message
+            .flow_descriptors()
+            .map(|flow| consideration.decide(&flow))
+            .collect();
+        drop(consideration);
+        let mut decided = verdicts.iter().map(|verdict| match verdict {
+            Verdict::Decided(decision) => *decision,
+            Verdict::LookUp(_) => Decision::reject(LpmPolicyError::NoResources),
+        });
+        let answer = request.decide(|_| decided.next().unwrap_or(Decision::DontCare));
+        self.decide_later(verdicts, |_| {});
+        answer
     }
 
     fn delete_state(&self, request: DeleteState<'_>) {
@@ -54,9 +72,10 @@ impl Lpm for IdentityLpm {
         }
     }
 
-    /// Threads have ended when it returns.
+    /// Threads have ended, and connections are closed, when it returns.
     fn deinitialize(self, _: DeinitReason) -> Result<(), DeinitError> {
         drop(self.rereading);
+        drop(self.directory);
         Ok(())
     }
 }
@@ -66,6 +85,7 @@ impl IdentityLpm {
     pub fn new(policy: Policy) -> IdentityLpm {
         IdentityLpm {
             rereading: None,
+            directory: None,
             desk: Desk::new(policy),
         }
     }
@@ -82,8 +102,21 @@ impl IdentityLpm {
         };
         Ok(IdentityLpm {
             rereading: config.file.map(reread).transpose()?,
+            directory: config.directory.map(Directory::start).transpose()?,
             desk,
         })
+    }
+
+    /// Looks up whom these verdicts wait for, and hands over all decisions when they are made, on
+    /// the directory's thread. `complete` is dropped if the LPM is deinitialized first.
+    pub fn decide_later(
+        &self,
+        verdicts: Verdicts,
+        complete: impl FnOnce(&[Decision]) + Send + 'static,
+    ) {
+        if let Some(directory) = &self.directory {
+            waiting::look_up(directory, &self.desk, verdicts, complete);
+        }
     }
 
     /// Puts another policy in force, for all messages that are considered from now on. Flows stay
@@ -94,7 +127,7 @@ impl IdentityLpm {
 
     /// Finds out who asks with a message, and where and when, to decide on its flows.
     pub fn consider<'a>(&'a self, message: Message<'a>, facts: Facts) -> Consideration<'a> {
-        Consideration::new(&self.desk, message, facts)
+        Consideration::new(&self.desk, self.directory.as_ref(), message, facts)
     }
 
     /// Releases what the end of a flow releases; a flow that is not counted is passed over.

@@ -94,12 +94,13 @@ use jiff::tz::TimeZone;
 use lpm_api::{Interface, LpmPolicyError};
 
 use crate::identity::Subject;
+use crate::name::Name;
 
 pub use authentication::{Authentication, CredentialTypes};
 pub use listed::Listed;
 pub use load::LoadError;
 pub(crate) use load::read_text;
-pub(crate) use parse::{File, Table, policy_in};
+pub(crate) use parse::{File, POLICY, Table, policy_in};
 pub use parse::{PolicyError, PolicyProblem};
 pub(crate) use rule::Layer;
 pub use rule::{Here, Limit, Limits, Origin, Rule};
@@ -126,6 +127,8 @@ pub struct Policy {
 #[derive(Debug)]
 struct Group {
     name: String,
+    /// As groups of the directory are compared with it.
+    canonical_name: String,
     section: Section,
 }
 
@@ -167,11 +170,17 @@ impl Policy {
     /// Shows all settings that hold for a subject, in the order in which values are taken.
     pub(crate) fn layers<'a, N>(
         &'a self,
-        subject: &Subject<N>,
+        subject: &'a Subject<N>,
         here: &Here,
         visit: impl FnMut(Layer<'a>),
     ) {
         rule::layers(self, subject, here, visit);
+    }
+
+    /// The place of the subnet with this name.
+    fn subnet_named(&self, name: &Name) -> Option<usize> {
+        let named = |subnet: &Subnet| subnet.canonical_name == *name;
+        self.subnets.iter().position(named)
     }
 
     /// The users that are listed.
@@ -219,7 +228,6 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::Name;
     use crate::units::Rate;
     use lpm_api::{Priority, Scope};
     use std::net::{IpAddr, Ipv4Addr};

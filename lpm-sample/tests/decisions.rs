@@ -31,7 +31,7 @@ fn admit_with(lpm: &IdentityLpm, facts: Facts, bytes: &[u8]) -> Vec<Decision> {
     let consideration = lpm.consider(message, facts);
     message
         .flow_descriptors()
-        .map(|flow| consideration.decide(&flow))
+        .map(|flow| decided_at_once(consideration.decide(&flow)))
         .collect()
 }
 

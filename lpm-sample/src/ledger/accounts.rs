@@ -94,6 +94,12 @@ impl Accounts {
             Subject::Application(place) => {
                 (policy.applications().member(*place), Kind::Application)
             }
+            Subject::Directory(profile) => {
+                return match self.by_name[Kind::User as usize].get(&profile.name) {
+                    Some(id) => *id,
+                    None => self.insert(Arc::clone(&profile.name), Kind::User, false),
+                };
+            }
             Subject::Unlisted(name) => {
                 return match self.by_name[Kind::Unlisted as usize].get(name.as_bytes()) {
                     Some(id) => *id,
@@ -110,6 +116,7 @@ impl Accounts {
             Some(id) => *id,
             None => self.insert(Arc::clone(&member.name), kind, true),
         };
+        self.accounts[id.place()].kept = true;
         member.account.store(id.0.get(), Ordering::Relaxed);
         id
     }

@@ -15,6 +15,7 @@ use toml::de::DeTable;
 
 use super::authentication::{Authentication, CredentialTypes};
 use super::{Group, Policy, Section};
+use crate::name::Name;
 use listed::GroupLists;
 use subnets::Subnets;
 
@@ -42,6 +43,8 @@ const AUTHENTICATION: &[&str] = &["accept", "accept_with_integrity"];
 /// The sections that set values.
 const RULES: &[&str] = &["default", "unauthenticated", "group", "user", "application"];
 const SETUP: &[&str] = &["subnet", "authentication", "time_zone"];
+/// The keys of a policy.
+pub(crate) const POLICY: [&[&str]; 2] = [RULES, SETUP];
 
 pub(super) fn policy(source: &str, text: &str) -> Result<Policy, PolicyError> {
     let file = File::new(source, text);
@@ -108,6 +111,7 @@ fn groups(top: &Table<'_>, subnets: &mut Subnets) -> Result<Vec<Group>, PolicyEr
         }
         groups.push(Group {
             name: name.to_owned(),
+            canonical_name: Name::id(name).to_string(),
             section: table.section(subnets)?,
         });
     }

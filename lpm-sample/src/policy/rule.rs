@@ -6,7 +6,8 @@
 //!    of `[default]`;
 //! 2. what holds everywhere, in the same order.
 //!
-//! Within one section its `[[….when]]` tables come first, in the order of the file. Each value is
+//! The directory's entries about a user come before those about its groups, and each of these before
+//! the `[[group]]` of the same name. Within one section its `[[….when]]` tables come first, in the order of the file. Each value is
 //! taken from the first that sets it.
 
 use std::cell::OnceCell;
@@ -17,9 +18,11 @@ use jiff::tz::TimeZone;
 use lpm_api::Scope;
 use smallvec::SmallVec;
 
+use super::listed::Member;
 use super::schedule::WeekTime;
 use super::settings::{Held, Section, Setting, Settings};
-use super::{Outcome, Policy};
+use super::{Group, Outcome, Policy};
+use crate::directory::entry::Entry;
 use crate::duration::FlowDuration;
 use crate::identity::Subject;
 use crate::units::Rate;
@@ -136,15 +139,21 @@ pub enum Origin<'a> {
     Default,
     /// `[unauthenticated]`.
     Unauthenticated,
+    /// An entry of the directory for a user.
+    DirectoryUser,
+    /// An entry of the directory for the group of this name.
+    DirectoryGroup(&'a str),
 }
 
 impl Origin<'_> {
     fn scope(self, on_subnet: bool) -> Scope {
         match (self, on_subnet) {
-            (Origin::User | Origin::Application, false) => Scope::GlobalUser,
-            (Origin::User | Origin::Application, true) => Scope::SubnetUser,
-            (Origin::Group(_), false) => Scope::GlobalGroup,
-            (Origin::Group(_), true) => Scope::SubnetGroup,
+            (Origin::User | Origin::Application | Origin::DirectoryUser, false) => {
+                Scope::GlobalUser
+            }
+            (Origin::User | Origin::Application | Origin::DirectoryUser, true) => Scope::SubnetUser,
+            (Origin::Group(_) | Origin::DirectoryGroup(_), false) => Scope::GlobalGroup,
+            (Origin::Group(_) | Origin::DirectoryGroup(_), true) => Scope::SubnetGroup,
             (Origin::Default, false) => Scope::GlobalDefault,
             (Origin::Default, true) => Scope::SubnetDefault,
             (Origin::Unauthenticated, false) => Scope::GlobalUnauthenticated,
@@ -162,6 +171,8 @@ impl fmt::Display for Origin<'_> {
             Origin::Group(name) => write!(f, "[[group]] {name:?}"),
             Origin::Default => f.write_str("[default]"),
             Origin::Unauthenticated => f.write_str("[unauthenticated]"),
+            Origin::DirectoryUser => f.write_str("directory: user"),
+            Origin::DirectoryGroup(name) => write!(f, "directory: group {name:?}"),
         }
     }
 }
@@ -198,13 +209,19 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// The sections about a subject, the most specific first.
-type Chain<'a> = SmallVec<[(Origin<'a>, &'a Section); 4]>;
+/// What there is about a subject, the most specific first.
+type Chain<'a> = SmallVec<[(Origin<'a>, Source<'a>); 4]>;
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Section(&'a Section),
+    Directory(&'a Entry),
+}
 
 /// Shows everything that holds for a subject here and now, in the order of precedence.
 pub(super) fn layers<'a, N>(
     policy: &'a Policy,
-    subject: &Subject<N>,
+    subject: &'a Subject<N>,
     here: &Here,
     mut visit: impl FnMut(Layer<'a>),
 ) {
@@ -219,43 +236,86 @@ pub(super) fn layers<'a, N>(
         });
     };
     if let Some(subnet) = here.subnet {
-        for (origin, section) in &chain {
-            section
-                .on_subnet(subnet, time)
-                .for_each(|held| show(*origin, held, true));
+        let name = policy.subnets[subnet].canonical_name.as_bytes();
+        for (origin, source) in &chain {
+            match source {
+                Source::Section(section) => section
+                    .on_subnet(subnet, time)
+                    .for_each(|held| show(*origin, held, true)),
+                Source::Directory(entry) if entry.above.as_bytes() == name => {
+                    show(*origin, Held::always(&entry.settings), true);
+                }
+                Source::Directory(_) => {}
+            }
         }
     }
-    for (origin, section) in &chain {
-        section
-            .everywhere(time)
-            .for_each(|held| show(*origin, held, false));
+    for (origin, source) in &chain {
+        match source {
+            Source::Section(section) => section
+                .everywhere(time)
+                .for_each(|held| show(*origin, held, false)),
+            Source::Directory(entry) if policy.subnet_named(&entry.above).is_none() => {
+                show(*origin, Held::always(&entry.settings), false);
+            }
+            Source::Directory(_) => {}
+        }
     }
 }
 
-fn chain<'a, N>(policy: &'a Policy, subject: &Subject<N>) -> Chain<'a> {
+fn chain<'a, N>(policy: &'a Policy, subject: &'a Subject<N>) -> Chain<'a> {
     let mut chain = Chain::new();
-    let (listed, place, origin) = match subject {
-        Subject::User(place) => (&policy.users, *place, Origin::User),
-        Subject::Application(place) => (&policy.applications, *place, Origin::Application),
-        Subject::Unlisted(_) => {
-            chain.push((Origin::Default, &policy.default));
-            return chain;
+    match subject {
+        Subject::User(place) => chain_of_member(
+            policy,
+            policy.users.member(*place),
+            Origin::User,
+            &mut chain,
+        ),
+        Subject::Application(place) => {
+            let member = policy.applications.member(*place);
+            chain_of_member(policy, member, Origin::Application, &mut chain);
         }
+        Subject::Directory(profile) => {
+            let own = profile.own.iter().map(Source::Directory);
+            chain.extend(own.map(|source| (Origin::DirectoryUser, source)));
+            for group in &profile.groups {
+                let origin = Origin::DirectoryGroup(&group.name);
+                let entries = group.entries.iter().map(Source::Directory);
+                chain.extend(entries.map(|source| (origin, source)));
+                let same_name = policy
+                    .groups
+                    .iter()
+                    .find(|it| it.canonical_name == group.name);
+                chain.extend(same_name.map(Group::link));
+            }
+        }
+        Subject::Unlisted(_) => {}
         Subject::Unauthenticated => {
-            chain.push((Origin::Unauthenticated, &policy.unauthenticated));
+            let section = Source::Section(&policy.unauthenticated);
+            chain.push((Origin::Unauthenticated, section));
             return chain;
         }
-    };
-    let member = &listed.members[place];
-    if let Some(own) = &member.section {
-        chain.push((origin, own));
     }
-    for group in policy.group_lists[member.groups].iter() {
-        let group = &policy.groups[*group];
-        chain.push((Origin::Group(&group.name), &group.section));
-    }
-    chain.push((Origin::Default, &policy.default));
+    chain.push((Origin::Default, Source::Section(&policy.default)));
     chain
+}
+
+fn chain_of_member<'a>(
+    policy: &'a Policy,
+    member: &'a Member,
+    origin: Origin<'a>,
+    chain: &mut Chain<'a>,
+) {
+    let own = member.section.as_deref();
+    chain.extend(own.map(|section| (origin, Source::Section(section))));
+    let groups = policy.group_lists[member.groups].iter();
+    chain.extend(groups.map(|group| policy.groups[*group].link()));
+}
+
+impl Group {
+    fn link(&self) -> (Origin<'_>, Source<'_>) {
+        (Origin::Group(&self.name), Source::Section(&self.section))
+    }
 }
 
 /// Takes each value from the first settings that have it.

@@ -127,6 +127,17 @@ pub(super) struct Held<'a> {
     pub(super) line: u32,
 }
 
+impl<'a> Held<'a> {
+    /// Settings that hold under no condition, and stand in no file.
+    pub(super) fn always(settings: &'a Settings) -> Held<'a> {
+        Held {
+            settings,
+            schedule: None,
+            line: 0,
+        }
+    }
+}
+
 impl When {
     fn is_time(&self, time: impl Fn() -> WeekTime) -> bool {
         self.schedule

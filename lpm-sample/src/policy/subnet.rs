@@ -3,15 +3,30 @@
 use ipnet::IpNet;
 use lpm_api::Interface;
 
+use crate::name::Name;
+
 /// A subnet of the policy: a name for prefixes and interfaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subnet {
     /// Its name; that of a subnet without one is its prefix.
     pub name: String,
+    /// The name as the directory's are compared with it.
+    pub(super) canonical_name: Name,
     /// The addresses of the interfaces that are on it.
     pub prefixes: Vec<IpNet>,
     /// The interfaces that are on it whatever their address, by SNMP ifIndex.
     pub interfaces: Vec<u32>,
+}
+
+impl Subnet {
+    pub(super) fn new(name: String, prefixes: Vec<IpNet>, interfaces: Vec<u32>) -> Subnet {
+        Subnet {
+            canonical_name: Name::id(&name),
+            name,
+            prefixes,
+            interfaces,
+        }
+    }
 }
 
 /// The subnet on which a message came in, by its place in the list: the one that lists the
@@ -43,11 +58,8 @@ mod tests {
     use std::net::IpAddr;
 
     fn subnet(name: &str, prefixes: &[&str], interfaces: &[u32]) -> Subnet {
-        Subnet {
-            name: name.to_owned(),
-            prefixes: prefixes.iter().map(|it| it.parse().unwrap()).collect(),
-            interfaces: interfaces.to_vec(),
-        }
+        let prefixes = prefixes.iter().map(|it| it.parse().unwrap()).collect();
+        Subnet::new(name.to_owned(), prefixes, interfaces.to_vec())
     }
 
     #[test]

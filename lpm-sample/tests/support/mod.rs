@@ -6,8 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime};
 
-use lpm_api::Interface;
-use lpm_sample::consider::Facts;
+use lpm_api::{Decision, Interface};
+use lpm_sample::consider::{Facts, Verdict};
 
 /// On no subnet, in 1970, without INTEGRITY.
 pub fn anywhere() -> Facts {
@@ -41,6 +41,14 @@ pub const RESV_TEAR: u8 = 6;
 pub const WF: u8 = 0x11;
 pub const FF: u8 = 0x0a;
 pub const SE: u8 = 0x12;
+
+/// The decision, where there is no directory to ask.
+pub fn decided_at_once(verdict: Verdict) -> Decision {
+    match verdict {
+        Verdict::Decided(decision) => decision,
+        Verdict::LookUp(question) => panic!("nobody to ask: {question:?}"),
+    }
+}
 
 /// On the interface with this address, so many seconds into 1970.
 pub fn on(address: &str, seconds: u64) -> Facts {

@@ -98,6 +98,24 @@ pub enum PolicyProblem {
         /// The names of the subnets there are.
         known: Vec<String>,
     },
+    /// A server of the directory that is no URL.
+    #[error(
+        "{0:?} is not a server: expected ldap://, ldaps:// or ldapi://, a host and perhaps a port, such as \"ldaps://directory.example.net\""
+    )]
+    BadServer(String),
+    /// A `bind_dn` without a password, or with two.
+    #[error("set one of bind_password_env and bind_password_file")]
+    OnePassword,
+    /// A filter of the directory that finds everybody, or nobody.
+    #[error(
+        "{found:?} is not a filter for one name: expected a filter in parentheses with {place} in it"
+    )]
+    BadFilter {
+        /// The text found.
+        found: String,
+        /// Where the name is put.
+        place: &'static str,
+    },
     /// A `when` table that would hold everywhere and always.
     #[error("when does this hold? set subnet, days or hours, or move the values out of it")]
     NoCondition,

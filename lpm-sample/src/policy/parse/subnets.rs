@@ -30,11 +30,7 @@ impl Subnets {
             if prefixes.is_empty() && interfaces.is_empty() {
                 return Err(table.fail(PolicyProblem::EmptySubnet));
             }
-            subnets.push(Subnet {
-                name: name.to_owned(),
-                prefixes,
-                interfaces,
-            });
+            subnets.push(Subnet::new(name.to_owned(), prefixes, interfaces));
         }
         Ok(Subnets(subnets))
     }
@@ -56,11 +52,7 @@ impl Subnets {
         let name = prefix.to_string();
         let place = self.0.iter().position(|subnet| subnet.name == name);
         Ok(Some(place.unwrap_or_else(|| {
-            self.0.push(Subnet {
-                name,
-                prefixes: vec![prefix],
-                interfaces: Vec::new(),
-            });
+            self.0.push(Subnet::new(name, vec![prefix], Vec::new()));
             self.0.len() - 1
         })))
     }
