@@ -10,21 +10,25 @@
 //! types come from: `lpm-api` releases that Cargo takes as semver-compatible are ABI-compatible.
 
 mod adapter;
+mod defer;
 mod export;
+pub mod extension;
 mod message;
 mod module;
 mod object;
 mod panic_report;
 mod types;
 
+pub use self::defer::Defer;
 pub use self::export::{Export, Package, header};
-pub use self::message::{delete_state, message};
+pub use self::extension::{AbiCounter, AbiExtension, AbiStatistics, Erased, ExtensionFunctions};
+pub use self::message::{commit_resv, delete_state, message};
 pub use self::module::{AbiLpmModule, AbiLpmModuleRef};
 pub use self::object::{AbiLpm, AbiLpm_TO, AbiLpmBox};
 pub use self::types::{
-    AbiAdmit, AbiAnswer, AbiDecision, AbiDeinitialize, AbiDeleteState, AbiFailure, AbiHost,
-    AbiInit, AbiInitialized, AbiInterface, AbiMessage, AbiObjectEntry, AbiPackage, AbiPanic,
-    AbiTime,
+    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCallbacks, AbiCommit, AbiDecision, AbiDeinitialize,
+    AbiDeleteState, AbiFailure, AbiHost, AbiInit, AbiInitialized, AbiInterface, AbiMessage,
+    AbiObjectEntry, AbiObjectsRequest, AbiPackage, AbiPanic, AbiResult, AbiTime,
 };
 /// What an LPM library exports: abi_stable's header in front of the module.
 pub use abi_stable::library::LibHeader;

@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
-use lpm_rsvp::{FlowDescriptor, Message};
+use lpm_rsvp::{FlowDescriptor, Message, PolicyElement};
 
-use crate::abi::AbiDecision;
-use crate::{Decision, Interface, RequestHandle};
+use crate::abi::{AbiDecision, Defer};
+use crate::callbacks::PcmCallbacks;
+use crate::{Decision, Deferral, FlowKey, Interface, PeType};
 
 /// One RSVP message to decide on (lpmapi `LPM_AdmitRsvpMsg`).
 ///
@@ -13,21 +14,17 @@ use crate::{Decision, Interface, RequestHandle};
 /// [`DeleteState`](crate::DeleteState). The PCM has checked the message's form and checksum.
 #[derive(Debug)]
 pub struct AdmitRequest<'a> {
-    pub(crate) handle: RequestHandle,
     pub(crate) interface: Interface,
     pub(crate) received: SystemTime,
     pub(crate) integrity_verified: bool,
     pub(crate) message: Message<'a>,
+    pub(crate) pe_type: PeType,
     pub(crate) decisions: &'a mut [AbiDecision],
+    pub(crate) defer: Defer<'a>,
+    pub(crate) callbacks: PcmCallbacks,
 }
 
 impl<'a> AdmitRequest<'a> {
-    /// Names this request among all that the PCM puts to this LPM.
-    #[must_use]
-    pub const fn handle(&self) -> RequestHandle {
-        self.handle
-    }
-
     /// The interface the message came in on.
     #[must_use]
     pub const fn interface(&self) -> Interface {
@@ -58,6 +55,24 @@ impl<'a> AdmitRequest<'a> {
         self.decisions.len()
     }
 
+    /// The message's policy elements of the type that this LPM serves
+    /// ([`Lpm::pe_type`](crate::Lpm::pe_type)); all of them for [`PeType::ALL`]. The others are in
+    /// [`message`](Self::message).
+    pub fn policy_elements(&self) -> impl Iterator<Item = PolicyElement<'a>> + use<'a> {
+        let pe_type = self.pe_type;
+        self.message
+            .policy_elements()
+            .filter_map(Result::ok)
+            .filter(move |element| pe_type.serves(element.p_type()))
+    }
+
+    /// What tells a flow of this message from every other, the same in each refresh of it; see
+    /// [`FlowKey::of`].
+    #[must_use]
+    pub fn flow_key(&self, flow: &FlowDescriptor<'a>) -> Option<FlowKey> {
+        FlowKey::of(&self.message, flow)
+    }
+
     /// Answers with one decision per flow descriptor, asked for in the message's order.
     ///
     /// The decisions are written where the PCM reads them; nothing is allocated.
@@ -69,31 +84,45 @@ impl<'a> AdmitRequest<'a> {
                 None => Decision::DontCare.into(),
             };
         }
-        Answer {
-            request: self.handle,
-            immediate_refresh: false,
-        }
+        Answer::READY
     }
 
     /// Answers with the same decision for every flow descriptor.
     pub fn decide_all(self, decision: Decision) -> Answer {
         self.decisions.fill(decision.into());
-        Answer {
-            request: self.handle,
-            immediate_refresh: false,
-        }
+        Answer::READY
+    }
+
+    /// Puts the answer off (lpmapi `LPM_RESULT_DEFER`): the [`Deferral`] may be completed from any
+    /// thread, within the [result time limit](crate::InitInfo::result_time_limit); the [`Answer`]
+    /// is what to return from [`admit`](crate::Lpm::admit).
+    ///
+    /// What the decision needs has to be copied out of the message before. Never blocks.
+    pub fn defer(self) -> (Deferral, Answer) {
+        let request = self.defer.issue();
+        let deferral = Deferral::new(self.callbacks, request, self.decisions.len());
+        (deferral, Answer::DEFERRED)
     }
 }
 
-/// That a request was answered; only answering makes one.
+/// That a request was answered, or put off; only [`AdmitRequest`]'s methods make one.
 #[derive(Debug)]
 #[must_use = "return the answer from `admit`"]
 pub struct Answer {
-    pub(crate) request: RequestHandle,
+    pub(crate) deferred: bool,
     pub(crate) immediate_refresh: bool,
 }
 
 impl Answer {
+    const READY: Self = Self {
+        deferred: false,
+        immediate_refresh: false,
+    };
+    const DEFERRED: Self = Self {
+        deferred: true,
+        immediate_refresh: false,
+    };
+
     /// Asks for an RSVP refresh at once rather than at the next refresh time
     /// (lpmapi `FORCE_IMMEDIATE_REFRESH`).
     pub const fn with_immediate_refresh(mut self) -> Self {

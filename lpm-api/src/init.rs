@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{LpmHandle, LpmStatus};
+use crate::{LpmHandle, LpmStatus, PcmCallbacks};
 
 /// What the PCM tells an LPM as it initializes it (lpmapi `LPM_INIT_INFO` and the LPM's handle).
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,7 @@ pub struct InitInfo<'a> {
     pub(crate) result_time_limit: Duration,
     pub(crate) lpm_count: u32,
     pub(crate) pcm_version: u32,
+    pub(crate) callbacks: PcmCallbacks,
 }
 
 impl<'a> InitInfo<'a> {
@@ -52,8 +53,8 @@ impl<'a> InitInfo<'a> {
         self.config_dir.map(Path::new)
     }
 
-    /// How long the PCM would have an answer take at most. Answers are synchronous in this version,
-    /// and the limit is not enforced.
+    /// How long an answer may take, a [deferred](crate::AdmitRequest::defer) one included; the PCM
+    /// rejects what is not answered by then.
     #[must_use]
     pub const fn result_time_limit(&self) -> Duration {
         self.result_time_limit
@@ -69,6 +70,12 @@ impl<'a> InitInfo<'a> {
     #[must_use]
     pub const fn pcm_version(&self) -> u32 {
         self.pcm_version
+    }
+
+    /// The PCM's callbacks for deferred results; adapters want them, other LPMs do not.
+    #[must_use]
+    pub const fn callbacks(&self) -> PcmCallbacks {
+        self.callbacks
     }
 }
 

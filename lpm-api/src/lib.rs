@@ -7,13 +7,20 @@
 //! 1. It loads the library and checks that both sides agree on the ABI ([`export_lpm!`]).
 //! 2. [`Lpm::initialize`] starts the LPM with its handle and configuration ([`InitInfo`]). A library
 //!    that is configured several times is initialized as often, each time with a handle of its own.
-//! 3. [`Lpm::admit`] decides on each Path, Resv, PathErr and ResvErr message, flow by flow
-//!    ([`AdmitRequest`], [`Decision`]). The PCM combines what all LPMs say: one veto rejects, and
-//!    at least one LPM must accept.
-//! 4. [`Lpm::delete_state`] tells that flows are gone ([`DeleteState`]).
-//! 5. [`Lpm::deinitialize`] ends the LPM, on demotion or shutdown ([`DeinitReason`]): it frees
+//! 3. [`Lpm::ip_address_table`] tells it the host's addresses ([`AddressRow`]), before any request
+//!    and whenever they change.
+//! 4. [`Lpm::admit`] decides on each Path, Resv, PathErr and ResvErr message, flow by flow
+//!    ([`AdmitRequest`], [`Decision`]), at once or [later](AdmitRequest::defer) ([`Deferral`]). The
+//!    PCM combines what all LPMs say: one veto rejects, and at least one LPM must accept.
+//! 5. [`Lpm::commit_resv`] tells that resources were reserved ([`CommitResv`]), and
+//!    [`Lpm::delete_state`] that flows are gone ([`DeleteState`]).
+//! 6. [`Lpm::rsvp_objects`] supplies policy data for messages on their way out
+//!    ([`ObjectsRequest`]).
+//! 7. [`Lpm::deinitialize`] ends the LPM, on demotion or shutdown ([`DeinitReason`]): it frees
 //!    resources and closes connections before it returns, since
-//! 6. the PCM then unloads the library.
+//! 8. the PCM then unloads the library.
+//!
+//! Abilities beyond these are [extensions](Statistics) that an LPM may offer.
 //!
 //! A complete LPM, which admits flows in office hours only:
 //!
@@ -27,16 +34,23 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod address_table;
 mod admit;
+mod callbacks;
+mod commit;
 mod decision;
+mod deferral;
 mod deinit;
+mod flow_key;
 mod handle;
 mod init;
 mod interface;
 mod lpm;
+mod objects;
 mod pe_type;
 mod policy_error;
 mod state;
+mod statistics;
 mod status;
 
 // The boundary itself: what crosses it is checked by layout when a library is loaded.
@@ -45,14 +59,21 @@ pub mod abi;
 
 pub use lpm_rsvp;
 
+pub use self::address_table::{AddressRow, AddressTableRefused};
 pub use self::admit::{AdmitRequest, Answer};
+pub use self::callbacks::{PcmCallbacks, ResultError};
+pub use self::commit::{CommitDecision, CommitResv};
 pub use self::decision::{Decision, Priority, RejectReason};
+pub use self::deferral::{Deferral, ObjectsDeferral};
 pub use self::deinit::{DeinitError, DeinitReason};
+pub use self::flow_key::{Direction, FlowKey};
 pub use self::handle::{LpmHandle, RequestHandle};
 pub use self::init::{InitError, InitInfo};
 pub use self::interface::Interface;
 pub use self::lpm::Lpm;
+pub use self::objects::{ObjectsAnswer, ObjectsRequest};
 pub use self::pe_type::PeType;
 pub use self::policy_error::{LpmPolicyError, Metric, Scope};
 pub use self::state::{DeleteReason, DeleteState};
+pub use self::statistics::Statistics;
 pub use self::status::LpmStatus;

@@ -1,7 +1,9 @@
 //! The trait an LPM implements.
 
-use crate::PeType;
-use crate::{AdmitRequest, Answer, DeinitError, DeinitReason, DeleteState, InitError, InitInfo};
+use crate::{AddressRow, AddressTableRefused, AdmitRequest, Answer, CommitResv, DeinitError};
+use crate::{
+    DeinitReason, DeleteState, InitError, InitInfo, ObjectsAnswer, ObjectsRequest, PeType,
+};
 
 /// A Local Policy Module: decides from policy whether RSVP flows may have what they ask for.
 ///
@@ -24,10 +26,34 @@ pub trait Lpm: Sized + Send + Sync + 'static {
         PeType::ALL
     }
 
+    /// Learns the addresses of the PCM's host (lpmapi `LPM_IpAddressTable`): once after
+    /// [`initialize`](Self::initialize), before any request, and again whenever they change.
+    ///
+    /// # Errors
+    ///
+    /// The LPM cannot use the table (`FALSE`). The PCM records it, and goes on with the LPM.
+    fn ip_address_table(&self, table: &[AddressRow]) -> Result<(), AddressTableRefused> {
+        let _ = table;
+        Ok(())
+    }
+
     /// Decides on a message, one decision per flow descriptor (lpmapi `LPM_AdmitRsvpMsg`).
     ///
-    /// Called from any thread, from several at once; must not block for long.
+    /// Called from any thread, from several at once; must not block for long. What takes long, such
+    /// as asking a server, is [deferred](AdmitRequest::defer).
     fn admit(&self, request: AdmitRequest<'_>) -> Answer;
+
+    /// Supplies POLICY_DATA objects for an outgoing Path, Resv, PathErr or ResvErr message
+    /// (lpmapi `LPM_GetRsvpObjects`), or stops it.
+    fn rsvp_objects(&self, request: ObjectsRequest<'_>) -> ObjectsAnswer {
+        request.none()
+    }
+
+    /// Learns that the SBM reserved resources for a flow, or changed the reservation
+    /// (lpmapi `LPM_CommitResv`).
+    fn commit_resv(&self, commit: CommitResv<'_>) {
+        let _ = commit;
+    }
 
     /// Drops what the LPM keeps for flows that are gone (lpmapi `LPM_DeleteState`). Also called
     /// for flows the LPM never heard of.

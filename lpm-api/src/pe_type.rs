@@ -30,6 +30,12 @@ impl PeType {
     pub const fn p_type(self) -> u16 {
         self.0
     }
+
+    /// Whether policy elements of this P-Type are the LPM's.
+    #[must_use]
+    pub const fn serves(self, p_type: u16) -> bool {
+        self.0 == Self::ALL.0 || self.0 == p_type
+    }
 }
 
 impl fmt::Display for PeType {

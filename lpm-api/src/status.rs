@@ -29,6 +29,13 @@ impl LpmStatus {
     /// The LPM could not use its configuration; what [`InitError::config`](crate::InitError::config)
     /// reports. Not in lpmapi.h.
     pub const BAD_CONFIGURATION: Self = Self(0xFFFF_FF03);
+    /// The LPM dropped a deferred request without an answer. Not in lpmapi.h.
+    pub const FORGOTTEN: Self = Self(0xFFFF_FF04);
+    /// The LPM answered FALSE ([`Lpm::ip_address_table`](crate::Lpm::ip_address_table)). Not in
+    /// lpmapi.h.
+    pub const REFUSED: Self = Self(0xFFFF_FF05);
+    /// A call into the LPM hangs, so it is not called: quarantine. Not in lpmapi.h.
+    pub const QUARANTINED: Self = Self(0xFFFF_FF06);
 
     /// Whether this is [`OK`](Self::OK).
     #[must_use]
@@ -49,6 +56,9 @@ impl fmt::Display for LpmStatus {
             Self::PANICKED => "panicked",
             Self::DEADLINE => "deadline exceeded",
             Self::BAD_CONFIGURATION => "bad configuration",
+            Self::FORGOTTEN => "dropped without an answer",
+            Self::REFUSED => "refused",
+            Self::QUARANTINED => "quarantined",
             Self(value) => return write!(f, "status {value}"),
         };
         f.write_str(name)

@@ -9,6 +9,8 @@
 //!
 //! The topmost row that applies holds.
 
+use std::cmp::Reverse;
+
 use lpm_api::{Decision, LpmHandle, LpmPolicyError, RejectReason};
 
 use crate::FlowVerdict;
@@ -16,31 +18,39 @@ use crate::FlowVerdict;
 /// The reason given when an LPM failed: policy control failure, `POLICY_ERRV_NO_RESOURCES`.
 pub(crate) const LPM_FAILED: RejectReason = RejectReason::policy(LpmPolicyError::NoResources);
 
-/// What the LPMs asked so far say about one flow.
+/// What the LPMs that answered say about one flow. The order in which they answer does not matter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Aggregate {
     decision: Decision,
     by: Option<LpmHandle>,
+    /// The place of `by` in configured order.
+    order: u32,
 }
 
 impl Aggregate {
-    /// No LPM was asked yet.
+    /// No LPM has answered yet.
     pub(crate) const EMPTY: Self = Self {
         decision: Decision::DontCare,
         by: None,
+        order: u32::MAX,
     };
 
-    /// Adds what the next LPM, in configured order, says.
-    pub(crate) fn add(&mut self, decision: Decision, by: LpmHandle) {
-        let outweighs = match (decision, self.decision) {
-            (Decision::Accept(new), Decision::Accept(old)) => new > old,
-            (new, old) => rank(new) > rank(old),
-        };
-        if outweighs {
-            *self = Self {
-                decision,
-                by: Some(by),
-            };
+    /// Adds what an LPM says that is number `order` of those configured.
+    #[inline]
+    pub(crate) fn add(&mut self, decision: Decision, by: LpmHandle, order: u32) {
+        self.merge(Self {
+            decision,
+            by: Some(by),
+            order,
+        });
+    }
+
+    /// Adds what other LPMs say.
+    #[inline]
+    pub(crate) fn merge(&mut self, other: Self) {
+        let weight = |aggregate: &Self| (rank(aggregate.decision), Reverse(aggregate.order));
+        if weight(&other) > weight(self) {
+            *self = other;
         }
     }
 
@@ -59,12 +69,13 @@ impl Aggregate {
     }
 }
 
-fn rank(decision: Decision) -> u8 {
+/// How much a decision weighs; accepting ones by their priority.
+fn rank(decision: Decision) -> u32 {
     match decision {
         Decision::DontCare => 0,
-        Decision::Accept(_) => 1,
-        Decision::DropMessage => 2,
-        Decision::Reject(_) => 3,
+        Decision::Accept(priority) => priority.value().into(),
+        Decision::DropMessage => 0x1_0000,
+        Decision::Reject(_) => 0x1_0001,
     }
 }
 
@@ -127,13 +138,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_aggregate_is_the_truth_table(
-            decisions in proptest::collection::vec(any_decision(), 0..8)
+        fn the_aggregate_is_the_truth_table_in_any_order(
+            decisions in proptest::collection::vec(any_decision(), 0..8),
+            split in 0..8usize,
+            seed in any::<u64>(),
         ) {
-            let mut aggregate = Aggregate::EMPTY;
-            for (index, decision) in decisions.iter().enumerate() {
-                aggregate.add(*decision, LpmHandle::new(index as u64));
-            }
+            let mut answers: Vec<_> = decisions.iter().copied().enumerate().collect();
+            answers.sort_by_key(|(index, _)| (*index as u64 ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let (early, late) = answers.split_at(split.min(answers.len()));
+            let [early, late] = [early, late].map(|answers| {
+                let mut aggregate = Aggregate::EMPTY;
+                for (index, decision) in answers {
+                    let order = u32::try_from(*index).unwrap();
+                    aggregate.add(*decision, LpmHandle::new(*index as u64), order);
+                }
+                aggregate
+            });
+            let mut aggregate = early;
+            aggregate.merge(late);
             prop_assert_eq!(aggregate.verdict(), model(&decisions));
         }
     }

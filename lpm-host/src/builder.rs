@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::After;
 use crate::library::Staging;
 use crate::lifecycle::Lifecycle;
-use crate::{BuildError, EventLog, LpmConfig, NoDelete, Pcm, TracingEventLog};
+use crate::{BuildError, EventLog, LpmConfig, ManualClock, NoDelete, Pcm, TracingEventLog};
 
 /// Configures a [`Pcm`].
 #[must_use]
@@ -17,6 +18,7 @@ pub struct PcmBuilder {
     staging_dir: Option<PathBuf>,
     no_delete: NoDelete,
     drain_limit: Duration,
+    clock: Option<ManualClock>,
 }
 
 impl PcmBuilder {
@@ -27,6 +29,7 @@ impl PcmBuilder {
             staging_dir: None,
             no_delete: NoDelete::default(),
             drain_limit: Duration::from_secs(10),
+            clock: None,
         }
     }
 
@@ -62,44 +65,66 @@ impl PcmBuilder {
         self
     }
 
+    /// Has result time limits counted by this clock instead of the system's.
+    pub fn clock(mut self, clock: &ManualClock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
     /// The PCM, with no LPM loaded yet.
     ///
     /// # Errors
     ///
-    /// No LPM, two of the same name, or a configuration directory that is not UTF-8.
+    /// No LPM, two of the same name, a configuration directory that is not UTF-8, or an LPM that is
+    /// to come [after](LpmConfig::after) one that is not configured before it.
     pub fn build(self) -> Result<Pcm, BuildError> {
-        if self.configs.is_empty() {
-            return Err(BuildError::NoLpms);
-        }
-        let mut names = BTreeSet::new();
-        if let Some(twin) = self
-            .configs
-            .iter()
-            .find(|config| !names.insert(config.name.clone()))
-        {
-            return Err(BuildError::DuplicateName {
-                name: twin.name.clone(),
-            });
-        }
-        let unusable = |config: &&LpmConfig| {
-            let dir = config.config_dir.as_deref();
-            dir.is_some_and(|dir| dir.to_str().is_none())
-        };
-        if let Some(config) = self.configs.iter().find(unusable) {
-            return Err(BuildError::ConfigDir {
-                name: config.name.clone(),
-                path: config.config_dir.clone().unwrap_or_default(),
-            });
-        }
+        check(&self.configs)?;
         let staging = self
             .staging_dir
             .map_or_else(Staging::new, Staging::in_directory);
         let staging = staging.no_delete(self.no_delete);
-        Ok(Pcm::new(Lifecycle::new(
+        let lifecycle = Lifecycle::new(
             self.configs,
             self.events,
             staging,
             self.drain_limit,
-        )))
+            self.clock.as_ref(),
+        );
+        let lifecycle = Arc::new(lifecycle);
+        if let Some(clock) = &self.clock {
+            clock.drives(&lifecycle);
+        }
+        Ok(Pcm::new(lifecycle))
     }
+}
+
+/// Whether a PCM can run these LPMs.
+pub(crate) fn check(configs: &[LpmConfig]) -> Result<(), BuildError> {
+    if configs.is_empty() {
+        return Err(BuildError::NoLpms);
+    }
+    let mut names = BTreeSet::new();
+    for config in configs {
+        if let After::Named(others) = &config.after {
+            if let Some(other) = others.iter().find(|other| !names.contains(other)) {
+                return Err(BuildError::After {
+                    name: config.name.clone(),
+                    other: Arc::clone(other),
+                });
+            }
+        }
+        if !names.insert(&config.name) {
+            return Err(BuildError::DuplicateName {
+                name: config.name.clone(),
+            });
+        }
+        let dir = config.config_dir.as_ref();
+        if let Some(path) = dir.filter(|path| path.to_str().is_none()) {
+            return Err(BuildError::ConfigDir {
+                name: config.name.clone(),
+                path: path.clone(),
+            });
+        }
+    }
+    Ok(())
 }

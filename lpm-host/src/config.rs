@@ -1,5 +1,6 @@
 //! Which LPMs a PCM runs, and within which limits.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,10 @@ use crate::LpmLibrary;
 
 /// One configured LPM. The same library may be configured several times: it is loaded once and
 /// initialized as often.
-#[derive(Clone, Debug)]
+///
+/// Two that are equal configure the same LPM: [`Pcm::reconfigure`](crate::Pcm::reconfigure) keeps it
+/// running.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LpmConfig {
     pub(crate) name: Arc<str>,
     pub(crate) library: LpmLibrary,
@@ -19,6 +23,43 @@ pub struct LpmConfig {
     pub(crate) result_time_limit: Duration,
     pub(crate) initialize_limit: Duration,
     pub(crate) deinitialize_limit: Duration,
+    pub(crate) call_mode: CallMode,
+    pub(crate) after: After,
+}
+
+/// Where calls into an LPM run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallMode {
+    /// On the caller's thread, at the speed of a function call. A call that hangs holds its caller,
+    /// and the LPM is in quarantine meanwhile.
+    #[default]
+    Inline,
+    /// On threads of the LPM's own: a caller waits no longer than the result time limit, at the
+    /// price of two changes of thread per call.
+    Worker {
+        /// How many threads; with more than one the LPM is called from several at once.
+        threads: NonZeroUsize,
+    },
+}
+
+impl CallMode {
+    /// On one thread of the LPM's own.
+    #[must_use]
+    pub const fn worker() -> Self {
+        Self::Worker {
+            threads: NonZeroUsize::MIN,
+        }
+    }
+}
+
+/// Which LPMs must be initialized before an LPM, and deinitialized after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// All that are configured before it.
+    Earlier,
+    /// Those of these names.
+    Named(Vec<Arc<str>>),
 }
 
 impl LpmConfig {
@@ -35,6 +76,8 @@ impl LpmConfig {
             result_time_limit: Duration::from_secs(5),
             initialize_limit: Duration::from_secs(30),
             deinitialize_limit: Duration::from_secs(30),
+            call_mode: CallMode::Inline,
+            after: After::Earlier,
         }
     }
 
@@ -68,8 +111,9 @@ impl LpmConfig {
         self
     }
 
-    /// The result time limit that the LPM is told; default 5 s. Answers are synchronous, and this
-    /// version does not enforce it.
+    /// How long an answer of the LPM may take; default 5 s. A deferred request that is not answered by
+    /// then is rejected, and an LPM in which a call takes longer is in quarantine until it returns.
+    /// Counts in whole milliseconds, from 1 ms to 12 days.
     #[must_use]
     pub const fn result_time_limit(mut self, limit: Duration) -> Self {
         self.result_time_limit = limit;
@@ -89,6 +133,23 @@ impl LpmConfig {
     #[must_use]
     pub const fn deinitialize_limit(mut self, limit: Duration) -> Self {
         self.deinitialize_limit = limit;
+        self
+    }
+
+    /// Where calls into the LPM run; default [`CallMode::Inline`].
+    #[must_use]
+    pub const fn call_mode(mut self, mode: CallMode) -> Self {
+        self.call_mode = mode;
+        self
+    }
+
+    /// The LPMs this one depends on: it is deinitialized before them. They must be configured before
+    /// it. Default: it depends on all that are configured before it, so that LPMs are deinitialized
+    /// one by one in reverse order. LPMs that do not depend on each other are deinitialized at the
+    /// same time.
+    #[must_use]
+    pub fn after<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.after = After::Named(names.into_iter().map(Into::into).collect());
         self
     }
 

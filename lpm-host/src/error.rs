@@ -26,6 +26,14 @@ pub enum BuildError {
         /// The directory.
         path: PathBuf,
     },
+    /// An LPM depends on one that is not configured before it.
+    #[error("LPM `{name}` is to come after `{other}`, which is not configured before it")]
+    After {
+        /// The LPM.
+        name: Arc<str>,
+        /// The one it names.
+        other: Arc<str>,
+    },
     /// Events and verdicts would not tell the two apart.
     #[error("two LPMs are named `{name}`; give each a name of its own")]
     DuplicateName {
@@ -54,8 +62,8 @@ pub enum PcmError {
     /// Waiting for all calls into LPMs to end would wait for this one too.
     #[error("a stop cannot be waited for inside a call into an LPM; use `demote_later`")]
     CalledFromLpm,
-    /// The system refused a thread to stop the LPMs on; they go on.
-    #[error("no thread to stop the LPMs on: {0}")]
+    /// The system refused a thread to start or stop the LPMs on; nothing has changed.
+    #[error("no thread to start or stop the LPMs on: {0}")]
     NoThread(io::ErrorKind),
 }
 
@@ -66,8 +74,11 @@ pub enum StartError {
     /// The PCM was not in a state to start.
     #[error(transparent)]
     Pcm(#[from] PcmError),
+    /// The new list of LPMs is none that a PCM can be built from.
+    #[error(transparent)]
+    Config(#[from] BuildError),
     /// LPMs that are not optional did not load or initialize. Those that did were deinitialized
-    /// and unloaded again.
+    /// and unloaded again; those that ran before go on.
     #[error("{}", Failures(failures))]
     Lpms {
         /// Every LPM that failed, in configured order.

@@ -1,5 +1,7 @@
 //! What the PCM puts on record: the Event Log.
 
+mod limited;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -98,12 +100,18 @@ pub enum EventId {
     Demoted = 2,
     /// The PCM shut down.
     ShutDown = 3,
+    /// The PCM runs another list of LPMs.
+    Reconfigured = 4,
     /// An LPM was initialized.
     LpmInitialized = 10,
     /// An LPM's library could not be loaded.
     LpmLoadFailed = 11,
     /// An LPM returned a status other than `LPM_OK`, or an invalid PE type, from initialize.
     LpmInitializeFailed = 12,
+    /// Two LPMs serve one policy element type, other than all types.
+    LpmPeTypeShared = 13,
+    /// An LPM cannot use the address table, or did not take it in time.
+    LpmAddressTableRefused = 14,
     /// An LPM was deinitialized.
     LpmDeinitialized = 20,
     /// An LPM returned a status other than `LPM_OK` from deinitialize.
@@ -121,6 +129,17 @@ pub enum EventId {
     /// An LPM gave a decision that is none: it counts as "don't care", or, for a rejection without
     /// a reason, as a rejection.
     LpmInvalidDecision = 42,
+    /// An LPM gave a result that was not taken: late, a second time, for a request it was never
+    /// asked, or one that is none.
+    LpmResultRefused = 43,
+    /// An LPM did not answer deferred requests in time: they were rejected.
+    LpmTimedOut = 44,
+    /// A call does not return from an LPM: it is in quarantine, and is not asked.
+    LpmQuarantined = 45,
+    /// The call returned: the LPM is out of quarantine.
+    LpmReleased = 46,
+    /// Events of one kind about one LPM came too fast: some were not recorded.
+    EventsSuppressed = 50,
 }
 
 impl EventId {
@@ -129,9 +148,12 @@ impl EventId {
         Self::BecameDsbm,
         Self::Demoted,
         Self::ShutDown,
+        Self::Reconfigured,
         Self::LpmInitialized,
         Self::LpmLoadFailed,
         Self::LpmInitializeFailed,
+        Self::LpmPeTypeShared,
+        Self::LpmAddressTableRefused,
         Self::LpmDeinitialized,
         Self::LpmDeinitializeFailed,
         Self::LibraryUnmapped,
@@ -140,6 +162,11 @@ impl EventId {
         Self::LpmPanicked,
         Self::LpmCallFailed,
         Self::LpmInvalidDecision,
+        Self::LpmResultRefused,
+        Self::LpmTimedOut,
+        Self::LpmQuarantined,
+        Self::LpmReleased,
+        Self::EventsSuppressed,
     ];
 
     /// The number of the event, for logs that number theirs.
@@ -155,9 +182,12 @@ impl EventId {
             Self::BecameDsbm => "became_dsbm",
             Self::Demoted => "demoted",
             Self::ShutDown => "shut_down",
+            Self::Reconfigured => "reconfigured",
             Self::LpmInitialized => "lpm_initialized",
             Self::LpmLoadFailed => "lpm_load_failed",
             Self::LpmInitializeFailed => "lpm_initialize_failed",
+            Self::LpmPeTypeShared => "lpm_pe_type_shared",
+            Self::LpmAddressTableRefused => "lpm_address_table_refused",
             Self::LpmDeinitialized => "lpm_deinitialized",
             Self::LpmDeinitializeFailed => "lpm_deinitialize_failed",
             Self::LibraryUnmapped => "library_unmapped",
@@ -166,6 +196,11 @@ impl EventId {
             Self::LpmPanicked => "lpm_panicked",
             Self::LpmCallFailed => "lpm_call_failed",
             Self::LpmInvalidDecision => "lpm_invalid_decision",
+            Self::LpmResultRefused => "lpm_result_refused",
+            Self::LpmTimedOut => "lpm_timed_out",
+            Self::LpmQuarantined => "lpm_quarantined",
+            Self::LpmReleased => "lpm_released",
+            Self::EventsSuppressed => "events_suppressed",
         }
     }
 
@@ -176,17 +211,25 @@ impl EventId {
             Self::BecameDsbm
             | Self::Demoted
             | Self::ShutDown
+            | Self::Reconfigured
             | Self::LpmInitialized
             | Self::LpmDeinitialized
-            | Self::LibraryUnmapped => Severity::Info,
-            Self::LibraryPinned | Self::LibraryHindersUnloading | Self::LpmInvalidDecision => {
-                Severity::Warning
-            }
+            | Self::LibraryUnmapped
+            | Self::LpmReleased => Severity::Info,
+            Self::LpmPeTypeShared
+            | Self::LpmAddressTableRefused
+            | Self::LibraryPinned
+            | Self::LibraryHindersUnloading
+            | Self::LpmInvalidDecision
+            | Self::LpmResultRefused
+            | Self::LpmTimedOut
+            | Self::EventsSuppressed => Severity::Warning,
             Self::LpmLoadFailed
             | Self::LpmInitializeFailed
             | Self::LpmDeinitializeFailed
             | Self::LpmPanicked
-            | Self::LpmCallFailed => Severity::Error,
+            | Self::LpmCallFailed
+            | Self::LpmQuarantined => Severity::Error,
         }
     }
 }
@@ -225,6 +268,8 @@ impl fmt::Display for Severity {
         f.write_str(self.name())
     }
 }
+
+pub(crate) use self::limited::Limited;
 
 /// An event log whose panics stay with it: LPMs have to be deinitialized whatever it does.
 pub(crate) struct Careful(pub(crate) Arc<dyn EventLog>);

@@ -52,34 +52,57 @@
 mod admit;
 mod aggregate;
 mod builder;
+mod clock;
+mod commit;
 mod config;
 mod deadline;
+mod dispatch;
 mod error;
 mod event;
 mod lifecycle;
+mod message;
+mod outgoing;
 mod pcm;
+mod pending;
+mod requests;
+mod results;
+mod roster;
+mod seat;
 mod startup;
+mod statistics;
+mod takedown;
 mod teardown;
 mod verdict;
+mod watch;
+mod worker;
 
 // Loading and unloading native code; everything above this is safe code.
 #[allow(unsafe_code)]
 mod library;
 
-pub use lpm_api::{Decision, DeinitReason, Interface, LpmHandle, LpmStatus, PeType};
+pub use lpm_api::{
+    AddressRow, CommitDecision, Decision, DeinitReason, DeleteReason, Interface, LpmHandle,
+    LpmStatus, PeType,
+};
 pub use {lpm_api, lpm_rsvp};
 
-pub use self::admit::ReceivedMessage;
+pub use self::admit::{Admission, StateGone};
 pub use self::builder::PcmBuilder;
-pub use self::config::LpmConfig;
+pub use self::clock::ManualClock;
+pub use self::commit::CommittedResv;
+pub use self::config::{CallMode, LpmConfig};
 pub use self::error::{BuildError, LpmFailure, LpmStartError, PcmError, StartError};
 pub use self::event::{Event, EventId, EventLog, Severity, TracingEventLog};
 pub use self::library::{
     FormatProblem, Incompatibility, LoadError, LpmLibrary, NoDelete, OpenError, PinReason,
     ThreadLabel, UnloadOutcome,
 };
-pub use self::lifecycle::PendingTeardown;
+pub use self::lifecycle::{PendingTeardown, Reconfiguration};
+pub use self::message::ReceivedMessage;
+pub use self::outgoing::{OutgoingMessage, OutgoingVerdict, SuppliedObjects};
 pub use self::pcm::Pcm;
-pub use self::startup::{InitializedLpm, Startup};
+pub use self::seat::InitializedLpm;
+pub use self::startup::Startup;
+pub use self::statistics::LpmStatistics;
 pub use self::teardown::{DeinitializedLpm, Teardown, UnloadedLibrary};
 pub use self::verdict::{FlowVerdict, Outcome, Verdict};

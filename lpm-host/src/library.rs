@@ -12,6 +12,7 @@
 //! | `portable` | what the other platforms can promise |
 //! | `outcome`, `error` | what is reported |
 //! | `trust`, `module`, `instance`, `compatibility`, `panics` | the LPM in the library |
+//! | `results` | answers that LPMs put off |
 //! | `gate` | who is inside |
 
 mod compatibility;
@@ -27,6 +28,7 @@ mod outcome;
 mod panics;
 #[cfg(windows)]
 mod pe;
+mod results;
 mod stage;
 #[cfg(all(
     test,
@@ -69,6 +71,7 @@ pub(crate) use self::instance::Instance;
 pub use self::module::LoadError;
 pub(crate) use self::module::LoadedModule;
 pub use self::outcome::{PinReason, ThreadLabel, UnloadOutcome};
+pub(crate) use self::results::{CALLBACKS, Call};
 pub use self::stage::NoDelete;
 pub(crate) use self::stage::Staging;
 pub use self::trust::LpmLibrary;

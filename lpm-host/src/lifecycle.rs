@@ -1,63 +1,79 @@
 //! From standby to in charge and back: who may start and stop the LPMs, and how that goes.
 
+mod reconfigure;
+
 use std::panic::resume_unwind;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use lpm_api::DeinitReason;
+use lpm_api::abi::AbiAddressRow;
+use lpm_api::{AddressRow, DeinitReason, LpmStatus};
 
-use crate::admit::{Closed, Slot, decide};
-use crate::deadline::enter_lifecycle_thread;
-use crate::event::Careful;
-use crate::library::gate::{Gate, Reason, Retired, inside_any_pass};
-use crate::library::{Instance, LoadedModule, Staging};
-use crate::startup::Starting;
-use crate::teardown;
-use crate::{Event, EventId, EventLog, LpmConfig, PinReason, ReceivedMessage, Verdict};
-use crate::{InitializedLpm, LpmFailure, PcmError, StartError, Startup, Teardown};
+pub use self::reconfigure::Reconfiguration;
+
+use crate::admit::{self, Admission, Question, StateGone, Treatment};
+use crate::clock::{Clock, ManualClock};
+use crate::commit;
+use crate::deadline::{self, enter_lifecycle_thread};
+use crate::dispatch::Dispatcher;
+use crate::event::{Careful, Limited};
+use crate::library::Staging;
+use crate::library::gate::{Gate, Retired, inside_any_pass};
+use crate::message::OwnedReceived;
+use crate::outgoing;
+use crate::requests::{self, Registered};
+use crate::roster::Roster;
+use crate::seat::{Seat, Slot};
+use crate::startup::{Module, Starting};
+use crate::takedown::{ClosedSeat, Down};
+use crate::watch::Watchdog;
+use crate::{CommittedResv, Event, EventId, EventLog, LpmConfig, LpmFailure, LpmStatistics};
+use crate::{OutgoingMessage, OutgoingVerdict, PcmError, ReceivedMessage, StartError, Startup};
+use crate::{Teardown, Verdict};
 
 /// The life of a PCM.
 pub(crate) struct Lifecycle {
-    /// One per configured LPM, in configured order.
-    slots: Box<[Gate<Slot>]>,
-    /// Whether the LPMs may be asked.
-    in_charge: AtomicBool,
+    roster: Gate<Roster>,
     phase: Mutex<Phase>,
     /// Notified when `phase` is no longer [`Phase::Changing`].
     changed: Condvar,
-    configs: Vec<LpmConfig>,
+    configs: Mutex<Vec<LpmConfig>>,
+    addresses: Mutex<Arc<[AddressRow]>>,
     events: Arc<dyn EventLog>,
     staging: Staging,
     drain_limit: Duration,
+    clock: Arc<Clock>,
+    is_clock_manual: bool,
+    dispatcher: Arc<Dispatcher>,
 }
+
+/// How long a list of LPMs that was replaced is waited for.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// Where the PCM is in its life.
 enum Phase {
     Standby,
-    /// A thread starts or stops the LPMs.
+    /// A thread starts or stops LPMs.
     Changing,
-    InCharge {
-        modules: Vec<Arc<LoadedModule>>,
-    },
+    InCharge(Running),
     ShutDown,
+}
+
+/// What runs besides the LPMs.
+struct Running {
+    modules: Vec<Module>,
+    _watchdog: Option<Watchdog>,
 }
 
 /// LPMs that no new call goes into, on their way down.
 struct Stopping {
+    roster: Retired<Roster>,
     /// In configured order.
-    lpms: Vec<ClosedLpm>,
-    modules: Vec<Arc<LoadedModule>>,
+    lpms: Vec<ClosedSeat>,
+    running: Running,
     reason: DeinitReason,
-}
-
-/// An LPM that calls may still be inside.
-struct ClosedLpm {
-    lpm: InitializedLpm,
-    slot: Retired<Slot>,
 }
 
 /// A stop that is under way on a thread of its own. Dropping it lets the stop go on unwatched.
@@ -98,72 +114,218 @@ impl Lifecycle {
         events: Arc<dyn EventLog>,
         staging: Staging,
         drain_limit: Duration,
+        clock: Option<&ManualClock>,
     ) -> Self {
-        let vacant = |_: &LpmConfig| Gate::new(Box::new(Slot::Vacant));
+        let events: Arc<dyn EventLog> = Arc::new(Careful(events));
         Self {
-            slots: configs.iter().map(vacant).collect(),
-            in_charge: AtomicBool::new(false),
+            roster: Gate::new(Box::new(Roster::standby())),
             phase: Mutex::new(Phase::Standby),
             changed: Condvar::new(),
-            configs,
-            events: Arc::new(Careful(events)),
+            configs: Mutex::new(configs),
+            addresses: Mutex::new(Arc::default()),
+            events: Arc::new(Limited::new(events)),
             staging,
             drain_limit,
+            clock: clock.map_or_else(|| Arc::new(Clock::new()), ManualClock::clock),
+            is_clock_manual: clock.is_some(),
+            dispatcher: Arc::default(),
         }
     }
 
-    pub(crate) fn configs(&self) -> &[LpmConfig] {
-        &self.configs
+    pub(crate) fn lpm_names(&self) -> Vec<Arc<str>> {
+        let configs = lock(&self.configs);
+        configs
+            .iter()
+            .map(|config| Arc::clone(&config.name))
+            .collect()
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.dispatcher
     }
 
     /// [`Pcm::admit`](crate::Pcm::admit).
+    #[inline]
     pub(crate) fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Verdict, PcmError> {
-        if !self.in_charge.load(Ordering::Acquire) {
-            return Err(PcmError::NotDsbm);
+        match self.begin(received)? {
+            Begun::Decided(verdict) => Ok(verdict),
+            Begun::Open(pending) => {
+                let verdict = pending.wait().verdict();
+                self.conclude(received, &verdict);
+                Ok(verdict)
+            }
         }
-        decide(&self.slots, received, &*self.events).map_err(|Closed| PcmError::NotDsbm)
+    }
+
+    /// [`Pcm::admit_later`](crate::Pcm::admit_later).
+    pub(crate) fn admit_later(
+        self: &Arc<Self>,
+        received: &ReceivedMessage<'_>,
+    ) -> Result<Admission, PcmError> {
+        Ok(match self.begin(received)? {
+            Begun::Decided(verdict) => Admission::decided(verdict),
+            Begun::Open(pending) => {
+                Admission::open(pending, OwnedReceived::from(received), Arc::clone(self))
+            }
+        })
+    }
+
+    /// Asks the LPMs, and has them forget what is refused by those that answer at once.
+    #[inline]
+    fn begin(&self, received: &ReceivedMessage<'_>) -> Result<Begun, PcmError> {
+        let roster = self.in_charge()?;
+        let treatment = Treatment::of(&received.message);
+        match treatment {
+            Treatment::Decide | Treatment::DecideOnly => {
+                match admit::ask(&roster, received, &self.clock, &self.events) {
+                    Question::Answered(decisions) => {
+                        let verdict = decisions.verdict();
+                        if let Treatment::Decide = treatment {
+                            self.forget_refused(&roster, received, &verdict);
+                        }
+                        Ok(Begun::Decided(verdict))
+                    }
+                    Question::Open(pending) => Ok(Begun::Open(pending)),
+                    Question::Closed => Err(PcmError::NotDsbm),
+                }
+            }
+            Treatment::Delete(reason) => {
+                let gone = StateGone {
+                    reason,
+                    message: received.message,
+                    flow: None,
+                    interface: Some(received.interface),
+                };
+                admit::delete_state(&roster, &gone, &*self.events);
+                Ok(Begun::Decided(Verdict::undecided()))
+            }
+            Treatment::Pass => Ok(Begun::Decided(Verdict::undecided())),
+        }
+    }
+
+    /// Has the LPMs forget what is refused, once the last of them answered.
+    pub(crate) fn conclude(&self, received: &ReceivedMessage<'_>, verdict: &Verdict) {
+        if let (Treatment::Decide, Ok(roster)) =
+            (Treatment::of(&received.message), self.in_charge())
+        {
+            self.forget_refused(&roster, received, verdict);
+        }
+    }
+
+    #[inline]
+    fn forget_refused(&self, roster: &Roster, received: &ReceivedMessage<'_>, verdict: &Verdict) {
+        let ReceivedMessage {
+            message, interface, ..
+        } = *received;
+        admit::forget_refused(roster, message, interface, verdict, &*self.events);
+    }
+
+    /// [`Pcm::delete_state`](crate::Pcm::delete_state).
+    pub(crate) fn delete_state(&self, gone: &StateGone<'_>) -> Result<(), PcmError> {
+        admit::delete_state(&*self.in_charge()?, gone, &*self.events);
+        Ok(())
+    }
+
+    /// [`Pcm::commit_resv`](crate::Pcm::commit_resv).
+    pub(crate) fn commit_resv(&self, commit: &CommittedResv<'_>) -> Result<(), PcmError> {
+        commit::commit_resv(&*self.in_charge()?, commit, &*self.events);
+        Ok(())
+    }
+
+    /// [`Pcm::rsvp_objects`](crate::Pcm::rsvp_objects).
+    pub(crate) fn rsvp_objects(
+        &self,
+        outgoing: &OutgoingMessage<'_>,
+    ) -> Result<OutgoingVerdict, PcmError> {
+        let roster = self.in_charge()?;
+        let pending = outgoing::rsvp_objects(&roster, outgoing, &self.clock, &self.events);
+        drop(roster);
+        Ok(pending.wait())
+    }
+
+    /// [`Pcm::statistics`](crate::Pcm::statistics).
+    pub(crate) fn statistics(&self) -> Result<Vec<LpmStatistics>, PcmError> {
+        let roster = self.in_charge()?;
+        Ok(roster
+            .seats
+            .iter()
+            .map(|seat| LpmStatistics::of(seat, &*self.events))
+            .collect())
+    }
+
+    #[inline]
+    fn in_charge(&self) -> Result<crate::library::gate::Pass<'_, Roster>, PcmError> {
+        let roster = self.roster.enter();
+        if roster.in_charge {
+            Ok(roster)
+        } else {
+            Err(PcmError::NotDsbm)
+        }
     }
 
     /// [`Pcm::become_dsbm`](crate::Pcm::become_dsbm).
-    pub(crate) fn start(&self) -> Result<Startup, StartError> {
+    pub(crate) fn start(self: &Arc<Self>) -> Result<Startup, StartError> {
         match &mut *self.lock_phase() {
             phase @ Phase::Standby => *phase = Phase::Changing,
             Phase::Changing => return Err(PcmError::Busy.into()),
-            Phase::InCharge { .. } => return Err(PcmError::AlreadyDsbm.into()),
+            Phase::InCharge(_) => return Err(PcmError::AlreadyDsbm.into()),
             Phase::ShutDown => return Err(PcmError::ShutDown.into()),
         }
         let mut change = Change {
             lifecycle: self,
             to: Phase::Standby,
         };
-        let (starting, failed) = self.start_all()?;
-        let lpms = starting.lpms.iter().map(InitializedLpm::of).collect();
-        let mut instances = starting.lpms.into_iter().peekable();
-        for (slot, config) in self.slots.iter().zip(&self.configs) {
-            let started = instances.next_if(|instance| instance.name == config.name);
-            let started = started.map_or(Slot::Vacant, Slot::Running);
-            // No LPM is in what stood there; whoever still looks at it sees that at once.
-            let _ = slot.replace(Box::new(started)).drain(self.drain_limit);
-        }
-        self.in_charge.store(true, Ordering::Release);
-        change.to = Phase::InCharge {
-            modules: starting.modules,
-        };
+        let configs = lock(&self.configs).clone();
+        let watchdog = self.watchdog(&configs)?;
+        let mut starting = self.starting(configs.len());
+        let failed = self.start_each(&mut starting, configs.iter())?;
+        let (seats, modules) = (starting.seats, starting.modules);
+        let (modules, unused) = in_use(modules, &seats);
+        Down::new(DeinitReason::Shutdown, self.drain_limit, &*self.events).unload(unused);
+        self.open(&seats);
+        let lpms = seats.iter().map(|seat| (*seat.about).clone()).collect();
+        self.publish(Roster {
+            seats: seats.into(),
+            in_charge: true,
+        });
+        change.to = Phase::InCharge(Running {
+            modules,
+            _watchdog: watchdog,
+        });
         drop(change);
         self.events
             .record(&Event::new(EventId::BecameDsbm, "the LPMs are initialized"));
         Ok(Startup { lpms, failed })
     }
 
-    /// Starts every LPM, or none: then those that did start are taken down again.
-    fn start_all(&self) -> Result<(Starting, Vec<LpmFailure>), StartError> {
-        let mut starting = Starting::default();
+    fn starting(&self, lpm_count: usize) -> Starting<'_> {
+        Starting {
+            staging: &self.staging,
+            events: &self.events,
+            lpm_count,
+            present: Vec::new(),
+            seats: Vec::new(),
+            modules: Vec::new(),
+        }
+    }
+
+    /// Starts every LPM, or none: then those that did start are taken down again. Returns the
+    /// optional ones that failed.
+    fn start_each<'c>(
+        &self,
+        starting: &mut Starting<'_>,
+        configs: impl Iterator<Item = &'c LpmConfig>,
+    ) -> Result<Vec<LpmFailure>, StartError> {
         let mut failures = Vec::new();
         let mut is_required = false;
-        for config in &self.configs {
-            let lpm_count = self.configs.len();
-            match starting.start(config, lpm_count, &self.staging, &self.events) {
-                Ok(started) => self.events.record(&started.event()),
+        for config in configs {
+            match starting.start(config) {
+                Ok(started) => {
+                    self.events.record(&started.event());
+                    if let Some(event) = started.shares_pe_type(&starting.seats) {
+                        self.events.record(&event);
+                    }
+                }
                 Err(error) => {
                     let failure = LpmFailure::new(config, error);
                     self.events.record(&failure.event());
@@ -173,11 +335,74 @@ impl Lifecycle {
             }
         }
         if is_required {
-            self.take_down(starting.lpms, starting.modules, DeinitReason::Shutdown);
+            let seats = std::mem::take(&mut starting.seats);
+            let mut down = Down::new(DeinitReason::Shutdown, self.drain_limit, &*self.events);
+            down.deinitialize(seats.iter().map(Seat::close).collect());
+            down.unload(std::mem::take(&mut starting.modules));
             return Err(StartError::Lpms { failures });
         }
-        self.take_down(Vec::new(), starting.take_unused(), DeinitReason::Shutdown);
-        Ok((starting, failures))
+        Ok(failures)
+    }
+
+    /// Makes new LPMs ready to be asked.
+    fn open(&self, seats: &[Arc<Seat>]) {
+        for seat in seats {
+            requests::register(Registered {
+                requests: Arc::clone(&seat.requests),
+                about: Arc::clone(&seat.about),
+                events: Arc::clone(&self.events),
+            });
+            if let Err(error) = seat.start_workers() {
+                let detail = format!(
+                    "no thread for the LPM: {error}; calls into it fail, and its flows are rejected"
+                );
+                self.events
+                    .record(&seat.about.about(EventId::LpmCallFailed, detail));
+                if let Some(worker) = &seat.worker {
+                    worker.close();
+                }
+            }
+        }
+        let addresses = Arc::clone(&lock(&self.addresses));
+        self.tell_addresses(seats, &addresses);
+    }
+
+    /// [`Pcm::set_ip_address_table`](crate::Pcm::set_ip_address_table).
+    pub(crate) fn set_ip_address_table(&self, table: &[AddressRow]) {
+        let table: Arc<[AddressRow]> = table.into();
+        // Held during the calls, so that the last table that was set is the last one each LPM gets.
+        let mut addresses = lock(&self.addresses);
+        *addresses = Arc::clone(&table);
+        let seats = self.roster.enter().seats.clone();
+        self.tell_addresses(&seats, &table);
+    }
+
+    fn tell_addresses(&self, seats: &[Arc<Seat>], table: &Arc<[AddressRow]>) {
+        for seat in seats {
+            let limit = seat.config.result_time_limit;
+            let call = {
+                let (seat, table) = (Arc::clone(seat), Arc::clone(table));
+                move || {
+                    let rows: Vec<_> = table.iter().copied().map(AbiAddressRow::from).collect();
+                    match &*seat.gate.enter() {
+                        Slot::Running(lpm) => lpm.ip_address_table(&rows),
+                        Slot::Closed => LpmStatus::OK,
+                    }
+                }
+            };
+            let told = deadline::call("lpm-addresses", limit, call);
+            let status = told.unwrap_or(LpmStatus::DEADLINE);
+            if !status.is_ok() {
+                let detail =
+                    format!("ip_address_table: {status}; the LPM goes on without the table");
+                self.events.record(
+                    &seat
+                        .about
+                        .about(EventId::LpmAddressTableRefused, detail)
+                        .status(status),
+                );
+            }
+        }
     }
 
     /// Closes the gate to the LPMs, and has a thread of its own, the reaper, do the rest: it may
@@ -189,7 +414,7 @@ impl Lifecycle {
         let is_final = reason == DeinitReason::Shutdown;
         let mut phase = self.lock_phase();
         match &*phase {
-            Phase::InCharge { .. } => {}
+            Phase::InCharge(_) => {}
             Phase::Changing => return Err(PcmError::Busy),
             Phase::ShutDown => return Err(PcmError::ShutDown),
             Phase::Standby if !is_final => return Err(PcmError::NotDsbm),
@@ -217,16 +442,24 @@ impl Lifecycle {
             spawned => spawned.ok(),
         };
 
-        self.in_charge.store(false, Ordering::Release);
-        let lpms = self.slots.iter().filter_map(close).collect();
-        let modules = match std::mem::replace(&mut *phase, Phase::Changing) {
-            Phase::InCharge { modules } => modules,
-            _ => Vec::new(),
+        let running = match std::mem::replace(&mut *phase, Phase::Changing) {
+            Phase::InCharge(running) => running,
+            other => {
+                *phase = other;
+                return Err(PcmError::NotDsbm);
+            }
         };
+        let seats = self.roster.enter().seats.clone();
+        let roster = self.roster.replace(Box::new(Roster::standby()));
+        let lpms: Vec<_> = seats.iter().map(Seat::close).collect();
         drop(phase);
+        for lpm in &lpms {
+            lpm.reject_outstanding();
+        }
         let stopping = Stopping {
+            roster,
             lpms,
-            modules,
+            running,
             reason,
         };
         Ok(PendingTeardown(match thread {
@@ -242,8 +475,9 @@ impl Lifecycle {
     /// Waits for the calls under way, and takes the LPMs down, the last one first.
     fn reap(&self, stopping: Stopping) -> Teardown {
         let Stopping {
+            roster,
             lpms,
-            modules,
+            running,
             reason,
         } = stopping;
         let to = match reason {
@@ -254,41 +488,45 @@ impl Lifecycle {
             lifecycle: self,
             to,
         };
-        let begun = Instant::now();
-        let mut down = Down::new(self, reason);
-        for ClosedLpm { lpm, slot } in lpms.into_iter().rev() {
-            match slot.drain(self.drain_limit.saturating_sub(begun.elapsed())) {
-                Ok(slot) => {
-                    if let Slot::Running(instance) = *slot {
-                        down.deinitialize(instance);
-                    }
-                }
-                Err(still_inside) => down.abandon(lpm, still_inside.reason()),
-            }
-        }
-        let teardown = down.unload(modules);
+        let mut down = Down::new(reason, self.drain_limit, &*self.events);
+        down.deinitialize(lpms);
+        let teardown = down.unload(running.modules);
+        // The calls into its LPMs were waited for; whoever is still inside the list leaves it soon, or
+        // hangs.
+        let _ = roster.drain(LEAVING);
         drop(change);
         self.events.record(&stopped(reason));
         teardown
     }
 
-    /// Deinitializes and unloads LPMs that were never asked, the last started first.
-    fn take_down(
-        &self,
-        lpms: Vec<Instance>,
-        modules: Vec<Arc<LoadedModule>>,
-        reason: DeinitReason,
-    ) -> Teardown {
-        let mut down = Down::new(self, reason);
-        for instance in lpms.into_iter().rev() {
-            down.deinitialize(instance);
-        }
-        down.unload(modules)
+    /// Publishes another list of LPMs.
+    fn publish(&self, roster: Roster) {
+        // A list that somebody is still inside stays: it is small.
+        let _ = self.roster.replace(Box::new(roster)).drain(LEAVING);
     }
 
-    fn deinitialize_limit(&self, name: &str) -> Duration {
-        let config = self.configs.iter().find(|config| &*config.name == name);
-        config.map_or(Duration::ZERO, |config| config.deinitialize_limit)
+    fn watchdog(self: &Arc<Self>, configs: &[LpmConfig]) -> Result<Option<Watchdog>, PcmError> {
+        if self.is_clock_manual {
+            return Ok(None);
+        }
+        self.clock.update();
+        let limits = configs.iter().map(|config| config.result_time_limit);
+        Watchdog::start(self, Watchdog::period(limits))
+            .map(Some)
+            .map_err(|error| PcmError::NoThread(error.kind()))
+    }
+
+    pub(crate) fn watchdog_looks(&self) {
+        self.clock.update();
+        self.do_what_is_due();
+    }
+
+    /// Ends what is late, and looks for calls that hang.
+    pub(crate) fn do_what_is_due(&self) {
+        let seats = self.roster.enter().seats.clone();
+        for seat in &seats {
+            seat.do_what_is_due(self.clock.now(), &*self.events);
+        }
     }
 
     /// Waits until no other thread starts or stops the LPMs.
@@ -300,8 +538,14 @@ impl Lifecycle {
 
     /// Held for moments only; no foreign code runs meanwhile.
     fn lock_phase(&self) -> MutexGuard<'_, Phase> {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.phase)
     }
+}
+
+/// A request that was put to the LPMs.
+enum Begun {
+    Decided(Verdict),
+    Open(Arc<crate::pending::Pending<admit::Decisions>>),
 }
 
 /// A change of phase under way, which ends when this is dropped, also by a panic.
@@ -318,68 +562,12 @@ impl Drop for Change<'_> {
     }
 }
 
-/// Closes the gate to a running LPM.
-fn close(slot: &Gate<Slot>) -> Option<ClosedLpm> {
-    let lpm = match &*slot.enter() {
-        Slot::Running(instance) => InitializedLpm::of(instance),
-        Slot::Vacant | Slot::Closed => return None,
-    };
-    let slot = slot.replace(Box::new(Slot::Closed));
-    Some(ClosedLpm { lpm, slot })
-}
-
-/// LPMs being taken down, and why some of their libraries have to stay.
-struct Down<'a> {
-    lifecycle: &'a Lifecycle,
-    reason: DeinitReason,
-    teardown: Teardown,
-    held: Vec<(PathBuf, PinReason)>,
-}
-
-impl<'a> Down<'a> {
-    fn new(lifecycle: &'a Lifecycle, reason: DeinitReason) -> Self {
-        Self {
-            lifecycle,
-            reason,
-            teardown: Teardown::default(),
-            held: Vec::new(),
-        }
-    }
-
-    fn deinitialize(&mut self, instance: Instance) {
-        let limit = self.lifecycle.deinitialize_limit(&instance.name);
-        let events = &*self.lifecycle.events;
-        let (lpm, holds) = teardown::deinitialize(instance, self.reason, limit, events);
-        self.held
-            .extend(holds.map(|reason| (lpm.library.clone(), reason)));
-        self.teardown.lpms.push(lpm);
-    }
-
-    fn abandon(&mut self, lpm: InitializedLpm, inside: &Reason) {
-        let why = match inside {
-            Reason::Threads(threads) => PinReason::CallsInside {
-                count: threads.len(),
-                waited: self.lifecycle.drain_limit,
-            },
-            other => PinReason::CannotVerify {
-                what: other.to_string(),
-            },
-        };
-        self.held.push((lpm.library.clone(), why.clone()));
-        let lpm = teardown::abandon(lpm, self.reason, &why, &*self.lifecycle.events);
-        self.teardown.lpms.push(lpm);
-    }
-
-    fn unload(mut self, modules: Vec<Arc<LoadedModule>>) -> Teardown {
-        for module in modules.into_iter().rev() {
-            let mut held = self.held.iter();
-            let held = held.find(|(library, _)| library == module.path());
-            let held = held.map(|(_, reason)| reason.clone());
-            let library = teardown::unload(module, held, &*self.lifecycle.events);
-            self.teardown.libraries.push(library);
-        }
-        self.teardown
-    }
+/// Splits off the libraries that none of these LPMs is from.
+fn in_use(modules: Vec<Module>, seats: &[Arc<Seat>]) -> (Vec<Module>, Vec<Module>) {
+    modules.into_iter().partition(|module| {
+        let this = Arc::as_ptr(&module.loaded);
+        seats.iter().any(|seat| seat.module.as_ptr() == this)
+    })
 }
 
 fn stopped(reason: DeinitReason) -> Event {
@@ -387,4 +575,8 @@ fn stopped(reason: DeinitReason) -> Event {
         DeinitReason::Shutdown => Event::new(EventId::ShutDown, "the PCM is shut down"),
         _ => Event::new(EventId::Demoted, "the LPMs are deinitialized"),
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lpm_api::DeinitReason;
+use lpm_api::{AddressRow, DeinitReason};
 
 use crate::deadline::on_lifecycle_thread;
 use crate::library::gate::inside_any_pass;
 use crate::lifecycle::{Lifecycle, PendingTeardown};
-use crate::{LpmConfig, PcmBuilder, PcmError, ReceivedMessage, StartError, Startup};
+use crate::{Admission, CommittedResv, LpmConfig, LpmStatistics, OutgoingMessage, OutgoingVerdict};
+use crate::{
+    PcmBuilder, PcmError, ReceivedMessage, Reconfiguration, StartError, Startup, StateGone,
+};
 use crate::{Teardown, Verdict};
 
 /// A Policy Control Module: runs LPMs and combines their decisions.
@@ -25,10 +28,8 @@ impl Pcm {
         PcmBuilder::new()
     }
 
-    pub(crate) fn new(lifecycle: Lifecycle) -> Self {
-        Self {
-            lifecycle: Arc::new(lifecycle),
-        }
+    pub(crate) const fn new(lifecycle: Arc<Lifecycle>) -> Self {
+        Self { lifecycle }
     }
 
     /// Loads and initializes the LPMs, in configured order: the node became the Designated SBM.
@@ -41,7 +42,35 @@ impl Pcm {
         self.lifecycle.start()
     }
 
-    /// Decides on a message: asks every LPM and combines what they say.
+    /// Runs another list of LPMs: those whose configuration and library file are unchanged go on, new
+    /// ones are initialized, and those that are no longer wanted deinitialized and unloaded. Requests are
+    /// decided meanwhile, each by one list or the other. While the PCM is not in charge only the
+    /// list is changed.
+    ///
+    /// An LPM whose configuration changed is initialized anew, with another handle, before its
+    /// predecessor is deinitialized.
+    ///
+    /// # Errors
+    ///
+    /// The list is none that a PCM can be [built](PcmBuilder::build) from; a new LPM that is not
+    /// optional does not load or initialize; or the PCM is in the wrong state. Then nothing has
+    /// changed.
+    pub fn reconfigure(
+        &self,
+        lpms: impl IntoIterator<Item = LpmConfig>,
+    ) -> Result<Reconfiguration, StartError> {
+        self.lifecycle.reconfigure(lpms.into_iter().collect())
+    }
+
+    /// Tells every LPM the addresses of this host (lpmapi `LPM_IpAddressTable`), now and when it
+    /// is initialized. Call it before [`become_dsbm`](Self::become_dsbm), and whenever the addresses
+    /// change; the table is empty before. Each LPM has its result time limit to take it.
+    pub fn set_ip_address_table(&self, table: &[AddressRow]) {
+        self.lifecycle.set_ip_address_table(table);
+    }
+
+    /// Decides on a message: asks every LPM and combines what they say. Waits for LPMs that put off
+    /// their answers, no longer than their result time limits.
     ///
     /// Path, Resv, PathErr and ResvErr messages are decided on, flow by flow; after a refusal of a
     /// flow of a Path or Resv, every LPM is told to forget it. PathTear and ResvTear make every
@@ -51,12 +80,83 @@ impl Pcm {
     ///
     /// [`PcmError::NotDsbm`]: the LPMs are not initialized, or were stopped before all of them were
     /// asked.
+    #[inline]
     pub fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Verdict, PcmError> {
         self.lifecycle.admit(received)
     }
 
-    /// Deinitializes the LPMs, in reverse of the configured order, and unloads their libraries:
-    /// the node is no longer the Designated SBM. [`become_dsbm`](Self::become_dsbm) starts them
+    /// Like [`admit`](Self::admit), but does not wait for LPMs that put off their answers: the
+    /// [`Admission`] is a future of the verdict.
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](Self::admit).
+    pub fn admit_later(&self, received: &ReceivedMessage<'_>) -> Result<Admission, PcmError> {
+        self.lifecycle.admit_later(received)
+    }
+
+    /// Like [`admit`](Self::admit), but has `callback` called with the verdict: on this thread,
+    /// before this returns, where every LPM answers at once; else later, on a thread of the PCM's.
+    /// Such callbacks may run at the same time, on a few threads.
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](Self::admit); then `callback` is not called.
+    pub fn admit_with(
+        &self,
+        received: &ReceivedMessage<'_>,
+        callback: impl FnOnce(Verdict) + Send + 'static,
+    ) -> Result<(), PcmError> {
+        self.lifecycle.admit_later(received)?.then(callback);
+        Ok(())
+    }
+
+    /// Asks the LPMs for the POLICY_DATA of a message that is to go out, or whether it may
+    /// (lpmapi `LPM_GetRsvpObjects`). Waits for LPMs that put off their answers, no longer than
+    /// their result time limits; the message goes out without the objects of those that are late.
+    ///
+    /// # Errors
+    ///
+    /// [`PcmError::NotDsbm`].
+    pub fn rsvp_objects(
+        &self,
+        outgoing: &OutgoingMessage<'_>,
+    ) -> Result<OutgoingVerdict, PcmError> {
+        self.lifecycle.rsvp_objects(outgoing)
+    }
+
+    /// Tells every LPM that the SBM reserved resources for a flow, or changed a reservation
+    /// (lpmapi `LPM_CommitResv`).
+    ///
+    /// # Errors
+    ///
+    /// [`PcmError::NotDsbm`].
+    pub fn commit_resv(&self, commit: &CommittedResv<'_>) -> Result<(), PcmError> {
+        self.lifecycle.commit_resv(commit)
+    }
+
+    /// Tells every LPM that state is gone for a reason that no message told the PCM: no resources,
+    /// a timeout, the end of a flow's time (lpmapi `LPM_DeleteState`).
+    ///
+    /// # Errors
+    ///
+    /// [`PcmError::NotDsbm`].
+    pub fn delete_state(&self, gone: &StateGone<'_>) -> Result<(), PcmError> {
+        self.lifecycle.delete_state(gone)
+    }
+
+    /// The counters of each LPM, in configured order.
+    ///
+    /// # Errors
+    ///
+    /// [`PcmError::NotDsbm`].
+    pub fn statistics(&self) -> Result<Vec<LpmStatistics>, PcmError> {
+        self.lifecycle.statistics()
+    }
+
+    /// Deinitializes the LPMs, in reverse of the configured order or as they
+    /// [depend](LpmConfig::after) on each other, and unloads their libraries: the node is no longer
+    /// the Designated SBM. Requests that are not answered yet are rejected at once. [`become_dsbm`](Self::become_dsbm) starts them
     /// again.
     ///
     /// # Errors
@@ -120,14 +220,8 @@ impl Drop for Pcm {
 
 impl fmt::Debug for Pcm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self
-            .lifecycle
-            .configs()
-            .iter()
-            .map(LpmConfig::name)
-            .collect::<Vec<_>>();
         f.debug_struct("Pcm")
-            .field("lpms", &names)
+            .field("lpms", &self.lifecycle.lpm_names())
             .finish_non_exhaustive()
     }
 }

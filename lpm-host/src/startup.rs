@@ -1,17 +1,18 @@
 //! Bringing LPMs up: load, then initialize.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use lpm_api::abi::{API_VERSION, AbiInit};
 use lpm_api::{LpmHandle, LpmStatus, PeType};
 
 use crate::deadline::{self, Overdue};
-use crate::library::{Instance, LoadedModule, Staging};
-use crate::{
-    Event, EventId, EventLog, LpmConfig, LpmFailure, LpmStartError, PinReason, UnloadOutcome,
-};
+use crate::library::{CALLBACKS, Instance, LoadedModule, Staging};
+use crate::seat::Seat;
+use crate::{Event, EventId, EventLog, InitializedLpm, LpmConfig, LpmFailure, LpmStartError};
+use crate::{PinReason, UnloadOutcome};
 
 /// The LPMs that a PCM started with.
 #[derive(Debug, Default)]
@@ -23,49 +24,59 @@ pub struct Startup {
     pub failed: Vec<LpmFailure>,
 }
 
-/// An LPM that was initialized.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct InitializedLpm {
-    /// Its configured name.
-    pub name: Arc<str>,
-    /// Its handle.
-    pub handle: LpmHandle,
-    /// The policy element type it serves.
-    pub pe_type: PeType,
-    /// Its library, as configured where it was first named: one file is loaded once.
-    pub library: PathBuf,
+/// A loaded library, and the file it was loaded from.
+#[derive(Clone)]
+pub(crate) struct Module {
+    pub(crate) loaded: Arc<LoadedModule>,
+    pub(crate) stamp: Stamp,
+}
+
+/// Tells a file from one that replaced it or was written over it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stamp(Option<(u64, SystemTime)>);
+
+impl Stamp {
+    pub(crate) fn of(path: &Path) -> Self {
+        let metadata = path.metadata().ok();
+        Self(metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?))))
+    }
 }
 
 /// LPMs and libraries on their way up.
-#[derive(Default)]
-pub(crate) struct Starting {
+pub(crate) struct Starting<'a> {
+    pub(crate) staging: &'a Staging,
+    pub(crate) events: &'a Arc<dyn EventLog>,
+    pub(crate) lpm_count: usize,
+    /// Libraries that are there already.
+    pub(crate) present: Vec<Module>,
     /// Initialized, in configured order.
-    pub(crate) lpms: Vec<Instance>,
+    pub(crate) seats: Vec<Arc<Seat>>,
     /// Loaded, in the order of loading.
-    pub(crate) modules: Vec<Arc<LoadedModule>>,
+    pub(crate) modules: Vec<Module>,
 }
 
-impl Starting {
+impl Starting<'_> {
     /// Initializes one more LPM, loading its library unless an earlier one did.
-    pub(crate) fn start(
-        &mut self,
-        config: &LpmConfig,
-        lpm_count: usize,
-        staging: &Staging,
-        events: &Arc<dyn EventLog>,
-    ) -> Result<InitializedLpm, LpmStartError> {
+    pub(crate) fn start(&mut self, config: &LpmConfig) -> Result<InitializedLpm, LpmStartError> {
         let loaded = self.loaded(config);
         let is_new = loaded.is_none();
         let limit = config.initialize_limit;
         let call = {
-            let (config, staging, events) = (config.clone(), staging.clone(), Arc::clone(events));
+            let (config, staging, events, lpm_count) = (
+                config.clone(),
+                self.staging.clone(),
+                Arc::clone(self.events),
+                self.lpm_count,
+            );
             move || {
                 let module = match loaded {
                     Some(module) => module,
-                    None => LoadedModule::load(&config.library, &staging, &events)?,
+                    None => Module {
+                        stamp: Stamp::of(config.library.path()),
+                        loaded: LoadedModule::load(&config.library, &staging, &events)?,
+                    },
                 };
-                let instance = initialize(&config, lpm_count, &module);
+                let instance = initialize(&config, lpm_count, &module.loaded);
                 Ok((module, instance))
             }
         };
@@ -73,59 +84,59 @@ impl Starting {
             Ok(started) => started.map_err(LpmStartError::Load)?,
             Err(Overdue) => {
                 let stays = UnloadOutcome::pinned(PinReason::InitializeOverdue { limit });
-                events.record(&stays.event(config.library.path()));
+                self.events.record(&stays.event(config.library.path()));
                 return Err(LpmStartError::Deadline { limit });
             }
         };
         if is_new {
-            for warning in module.facts().warnings() {
-                events.record(
-                    &Event::new(EventId::LibraryHindersUnloading, warning).library(module.path()),
+            for warning in module.loaded.facts().warnings() {
+                self.events.record(
+                    &Event::new(EventId::LibraryHindersUnloading, warning)
+                        .library(module.loaded.path()),
                 );
             }
-            self.modules.push(module);
+            self.modules.push(module.clone());
         }
-        let instance = instance?;
-        let initialized = InitializedLpm::of(&instance);
-        self.lpms.push(instance);
+        let seat = Seat::new(instance?, config.clone(), &module);
+        let initialized = (*seat.about).clone();
+        self.seats.push(Arc::new(seat));
         Ok(initialized)
     }
 
-    /// Splits off the libraries none of whose LPMs initialized.
-    pub(crate) fn take_unused(&mut self) -> Vec<Arc<LoadedModule>> {
-        let modules = std::mem::take(&mut self.modules);
-        let (used, unused) = modules
-            .into_iter()
-            .partition(|module| self.lpms.iter().any(|lpm| Arc::ptr_eq(&lpm.module, module)));
-        self.modules = used;
-        unused
-    }
-
-    fn loaded(&self, config: &LpmConfig) -> Option<Arc<LoadedModule>> {
-        let is_same = |module: &&Arc<LoadedModule>| same_file(module.path(), config.library.path());
-        self.modules.iter().find(is_same).cloned()
+    fn loaded(&self, config: &LpmConfig) -> Option<Module> {
+        let is_same = |module: &&Module| same_file(module.loaded.path(), config.library.path());
+        let mut modules = self.present.iter().chain(&self.modules);
+        modules.find(is_same).cloned()
     }
 }
 
 impl InitializedLpm {
-    pub(crate) fn of(instance: &Instance) -> Self {
-        Self {
-            name: Arc::clone(&instance.name),
-            handle: instance.handle,
-            pe_type: instance.pe_type,
-            library: instance.module.path().to_path_buf(),
-        }
+    pub(crate) fn event(&self) -> Event {
+        let detail = format!("initialized, PE type {}", self.pe_type);
+        self.about(EventId::LpmInitialized, detail)
+            .status(LpmStatus::OK)
     }
 
-    pub(crate) fn event(&self) -> Event {
-        Event::new(
-            EventId::LpmInitialized,
-            format!("initialized, PE type {}", self.pe_type),
-        )
-        .lpm(Arc::clone(&self.name))
-        .handle(self.handle)
-        .library(&self.library)
-        .status(LpmStatus::OK)
+    /// That the LPM serves a policy element type that another one serves as well. Both are asked
+    /// about every message, and the objects that both supply go out.
+    pub(crate) fn shares_pe_type(&self, others: &[Arc<Seat>]) -> Option<Event> {
+        if self.pe_type == PeType::ALL {
+            return None;
+        }
+        let other = others
+            .iter()
+            .map(|seat| &seat.about)
+            .find(|other| other.pe_type == self.pe_type && other.handle != self.handle)?;
+        let detail = if other.library == self.library {
+            format!(
+                "serves {} as `{}` from the same library does; a library that is initialized \
+                 several times is to serve another type each time",
+                self.pe_type, other.name
+            )
+        } else {
+            format!("serves {} as `{}` does", self.pe_type, other.name)
+        };
+        Some(self.about(EventId::LpmPeTypeShared, detail))
     }
 }
 
@@ -172,6 +183,7 @@ fn initialize(
             config: config.config.as_str().into(),
             config_source: config.config_source.as_str().into(),
             config_dir: config_dir.map(Into::into).into(),
+            callbacks: CALLBACKS,
         })
         .map_err(|(status, message)| LpmStartError::Initialize { status, message })?;
     Instance::new(
@@ -190,7 +202,7 @@ fn next_handle() -> LpmHandle {
 }
 
 /// Whether two configured paths name one file, which is then loaded once.
-fn same_file(one: &std::path::Path, other: &std::path::Path) -> bool {
+fn same_file(one: &Path, other: &Path) -> bool {
     one == other
         || match (one.canonicalize(), other.canonicalize()) {
             (Ok(one), Ok(other)) => one == other,

@@ -68,7 +68,7 @@ pub(crate) fn deinitialize(
         handle,
         library,
         ..
-    } = InitializedLpm::of(&instance);
+    } = instance.about();
     let started = Instant::now();
     let called = deadline::call("lpm-deinitialize", limit, move || {
         instance.deinitialize(reason)

@@ -11,11 +11,11 @@ use smallvec::SmallVec;
 
 use crate::desk::{Desk, InForce};
 use crate::directory::{Directory, Found, UserName};
-use crate::flow::FlowKey;
 use crate::identity::{Identities, Malformed, Subject};
 use crate::ledger::{Claim, Traffic};
 use crate::policy::{Here, Limits, Outcome};
 use crate::units::Rate;
+use lpm_api::FlowKey;
 
 /// What the PCM says of a message beside what is in it.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,20 @@ pub enum Verdict {
     Decided(Decision),
     /// Somebody must be looked up first.
     LookUp(Box<Question>),
+}
+
+impl Verdict {
+    /// The decision, if there is one already.
+    pub fn decision(&self) -> Option<Decision> {
+        match self {
+            Verdict::Decided(decision) => Some(*decision),
+            Verdict::LookUp(_) => None,
+        }
+    }
+
+    pub(crate) fn is_decided(&self) -> bool {
+        self.decision().is_some()
+    }
 }
 
 /// A flow that cannot be decided on yet: what it asks for, apart from its message.

@@ -25,13 +25,13 @@ use std::time::{Duration, SystemTime};
 use lpm_api::lpm_rsvp::FilterSpec;
 use lpm_api::{LpmPolicyError, Metric, Scope};
 
-use crate::flow::{Direction, FlowKey};
 use crate::identity::Subject;
 use crate::name::Name;
 use crate::policy::{Limit, Limits, Policy};
 use accounts::{AccountId, Accounts};
 use amount::{Amounts, whole_limit};
 use expired::Expired;
+use lpm_api::{Direction, FlowKey};
 
 pub use accounts::{Held, SubnetId};
 pub use amount::Traffic;

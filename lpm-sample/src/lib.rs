@@ -9,7 +9,7 @@
 //! 2. [`policy`] has the subject's [`Rule`](policy::Rule) here and now: a priority or a rejection
 //!    and six limits, each of the subject's own or inherited. The format of the policy file is
 //!    described there; [`units`] and [`duration`] read its values.
-//! 3. [`flow`] tells which flow the request is about, so that a refresh is not taken for a new one.
+//! 3. [`FlowKey`](lpm_api::FlowKey) tells which flow the request is about, so that a refresh is not taken for a new one.
 //! 4. [`ledger`] counts the subject's flows and their rates.
 //! 5. [`consider`] puts these together to the decision: admitted with the rule's priority, or with
 //!    the lower one that the message asks for (PREEMPTION_PRI), or rejected with the reason that
@@ -50,7 +50,6 @@ pub mod directory;
 pub mod dn;
 pub mod duration;
 pub mod explain;
-pub mod flow;
 pub mod identity;
 pub mod ledger;
 mod lpm;

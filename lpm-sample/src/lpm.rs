@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use lpm_api::lpm_rsvp::{FlowDescriptor, Message, MessageType, ResvStyle};
 use lpm_api::{
-    AdmitRequest, Answer, Decision, DeinitError, DeinitReason, DeleteReason, DeleteState,
-    InitError, InitInfo, Lpm, LpmPolicyError, PeType,
+    AdmitRequest, Answer, CommitResv, Decision, DeinitError, DeinitReason, DeleteReason,
+    DeleteState, InitError, InitInfo, Lpm, PeType,
 };
 
 use crate::config::Config;
 use crate::consider::{Consideration, Facts, Verdict};
 use crate::desk::Desk;
 use crate::directory::Directory;
-use crate::flow::FlowKey;
 use crate::policy::Policy;
 use crate::reread::Rereading;
 use crate::waiting::{self, Verdicts};
+use lpm_api::FlowKey;
 
 /// The identity LPM.
 #[derive(Debug)]
@@ -57,13 +57,24 @@ impl Lpm for IdentityLpm {
             .map(|flow| consideration.decide(&flow))
             .collect();
         drop(consideration);
-        let mut decided = verdicts.iter().map(|verdict| match verdict {
-            Verdict::Decided(decision) => *decision,
-            Verdict::LookUp(_) => Decision::reject(LpmPolicyError::NoResources),
+        if verdicts.iter().all(Verdict::is_decided) {
+            let mut decided = verdicts.iter().filter_map(Verdict::decision);
+            return request.decide(|_| decided.next().unwrap_or(Decision::DontCare));
+        }
+        let (deferral, answer) = request.defer();
+        self.decide_later(verdicts, move |decisions| {
+            // Past the time limit nobody wants the answer: the PCM has rejected the flows, and told
+            // so with `delete_state`.
+            let _ = deferral.complete(decisions);
         });
-        let answer = request.decide(|_| decided.next().unwrap_or(Decision::DontCare));
-        self.decide_later(verdicts, |_| {});
         answer
+    }
+
+    fn commit_resv(&self, commit: CommitResv<'_>) {
+        if let Some(flow) = commit.flow_key() {
+            // Of a merged reservation the subject has what it asked for, not what others add.
+            self.desk.ledger().commit(&flow, None);
+        }
     }
 
     fn delete_state(&self, request: DeleteState<'_>) {

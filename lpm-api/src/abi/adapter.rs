@@ -4,73 +4,134 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use abi_stable::std_types::{RResult, RSliceMut, RString};
+use abi_stable::std_types::{ROption, RResult, RSlice, RSliceMut, RStr, RString, RVec};
 
-use super::message::{delete_state, message};
+use super::export::Export;
+use super::extension::AbiExtension;
+use super::message::{commit_resv, delete_state, message};
 use super::object::{AbiLpm, AbiLpm_TO};
 use super::types::{
-    AbiAdmit, AbiAnswer, AbiDecision, AbiDeinitialize, AbiDeleteState, AbiFailure, AbiInit,
-    AbiInitialized,
+    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
+    AbiFailure, AbiInit, AbiInitialized, AbiObjectsRequest,
 };
-use crate::{AdmitRequest, DeinitReason, InitInfo, Lpm, LpmHandle, LpmStatus, RequestHandle};
+use crate::{
+    AddressRow, AddressTableRefused, AdmitRequest, DeinitReason, InitInfo, Lpm, LpmHandle,
+    LpmStatus, ObjectsRequest, PcmCallbacks, PeType,
+};
 
 /// An initialized LPM; empty once it is deinitialized.
-struct Adapter<L: Lpm>(Option<L>);
+struct Adapter<E: Export> {
+    lpm: Option<E::Lpm>,
+    pe_type: PeType,
+    callbacks: PcmCallbacks,
+}
 
-/// [`AbiLpmModule::initialize`](super::AbiLpmModule::initialize) for `L`.
-pub(super) extern "C" fn initialize<L: Lpm>(
+/// [`AbiLpmModule::initialize`](super::AbiLpmModule::initialize) for the LPM of `E`.
+pub(super) extern "C" fn initialize<E: Export>(
     init: AbiInit<'_>,
 ) -> RResult<AbiInitialized, AbiFailure> {
     let initialized = caught(|| {
-        let lpm =
-            L::initialize(init_info(&init)).map_err(|error| failure(&error, error.status()))?;
-        let pe_type = u32::from(lpm.pe_type().p_type());
-        let lpm = AbiLpm_TO::from_value(Adapter(Some(lpm)), abi_stable::sabi_trait::TD_Opaque);
-        Ok(AbiInitialized { lpm, pe_type })
+        let init = init_info(&init);
+        let lpm = E::Lpm::initialize(init).map_err(|error| failure(&error, error.status()))?;
+        let pe_type = lpm.pe_type();
+        let adapter = Adapter::<E> {
+            lpm: Some(lpm),
+            pe_type,
+            callbacks: init.callbacks(),
+        };
+        Ok(AbiInitialized {
+            lpm: AbiLpm_TO::from_value(adapter, abi_stable::sabi_trait::TD_Opaque),
+            pe_type: u32::from(pe_type.p_type()),
+        })
     });
     initialized
         .unwrap_or_else(|Panicked| Err(panicked("initialize")))
         .into()
 }
 
-impl<L: Lpm> AbiLpm for Adapter<L> {
+impl<E: Export> AbiLpm for Adapter<E> {
     fn admit(&self, request: &AbiAdmit<'_>, decisions: RSliceMut<'_, AbiDecision>) -> AbiAnswer {
-        let Some(lpm) = &self.0 else {
+        let Some(lpm) = &self.lpm else {
             return failed(LpmStatus::INVALID_LPM_HANDLE);
         };
         let answer = caught(|| {
             lpm.admit(AdmitRequest {
-                handle: RequestHandle::new(request.request),
                 interface: request.interface.into(),
                 received: request.received.into(),
                 integrity_verified: request.integrity_verified,
                 message: message(&request.message),
+                pe_type: self.pe_type,
                 decisions: decisions.into_mut_slice(),
+                defer: request.defer,
+                callbacks: self.callbacks,
             })
         });
         match answer {
-            Ok(answer) if answer.request.number() == request.request => AbiAnswer {
+            Ok(answer) => AbiAnswer {
                 status: LpmStatus::OK.0,
-                action_flags: u32::from(answer.immediate_refresh)
-                    * AbiAnswer::FORCE_IMMEDIATE_REFRESH,
+                flags: flag(answer.immediate_refresh, AbiAnswer::FORCE_IMMEDIATE_REFRESH)
+                    | flag(answer.deferred, AbiAnswer::DEFERRED),
             },
-            // The answer to another request, kept from before.
-            Ok(_) => failed(LpmStatus::INVALID_REQUEST_HANDLE),
             Err(Panicked) => failed(LpmStatus::PANICKED),
         }
     }
 
-    fn delete_state(&self, request: &AbiDeleteState<'_>) -> u32 {
-        let Some(lpm) = &self.0 else {
-            return LpmStatus::INVALID_LPM_HANDLE.0;
+    fn rsvp_objects(&self, request: &AbiObjectsRequest<'_>, objects: &mut RVec<u8>) -> AbiAnswer {
+        let Some(lpm) = &self.lpm else {
+            return failed(LpmStatus::INVALID_LPM_HANDLE);
         };
-        let Some(state) = delete_state(request) else {
-            return LpmStatus::OK.0;
-        };
-        match caught(|| lpm.delete_state(state)) {
-            Ok(()) => LpmStatus::OK.0,
-            Err(Panicked) => LpmStatus::PANICKED.0,
+        let answer = caught(|| {
+            lpm.rsvp_objects(ObjectsRequest {
+                interface: request.interface.into(),
+                message: message(&request.message),
+                max_policy_data_size: request.max_policy_data_size,
+                pe_type: self.pe_type,
+                objects,
+                defer: request.defer,
+                callbacks: self.callbacks,
+            })
+        });
+        match answer {
+            Ok(answer) => AbiAnswer {
+                status: LpmStatus::OK.0,
+                flags: flag(answer.drop_message, AbiAnswer::DROP_MESSAGE)
+                    | flag(answer.deferred, AbiAnswer::DEFERRED),
+            },
+            Err(Panicked) => failed(LpmStatus::PANICKED),
         }
+    }
+
+    fn commit_resv(&self, commit: &AbiCommit<'_>) -> u32 {
+        self.tell(|lpm| {
+            if let Some(commit) = commit_resv(commit) {
+                lpm.commit_resv(commit);
+            }
+            LpmStatus::OK
+        })
+    }
+
+    fn delete_state(&self, request: &AbiDeleteState<'_>) -> u32 {
+        self.tell(|lpm| {
+            if let Some(state) = delete_state(request) {
+                lpm.delete_state(state);
+            }
+            LpmStatus::OK
+        })
+    }
+
+    fn ip_address_table(&self, table: RSlice<'_, AbiAddressRow>) -> u32 {
+        self.tell(|lpm| {
+            let table: Vec<AddressRow> = table.iter().copied().map(AddressRow::from).collect();
+            match lpm.ip_address_table(&table) {
+                Ok(()) => LpmStatus::OK,
+                Err(AddressTableRefused) => LpmStatus::REFUSED,
+            }
+        })
+    }
+
+    fn extension(&self, id: RStr<'_>) -> ROption<AbiExtension<'_>> {
+        let lpm = self.lpm.as_ref();
+        lpm.and_then(|lpm| E::extension(lpm, id.as_str())).into()
     }
 
     fn deinitialize(&mut self, reason: AbiDeinitialize) -> RResult<(), AbiFailure> {
@@ -79,7 +140,7 @@ impl<L: Lpm> AbiLpm for Adapter<L> {
             AbiDeinitialize::Shutdown => DeinitReason::Shutdown,
             AbiDeinitialize::Reconfiguration => DeinitReason::Reconfiguration,
         };
-        let Some(lpm) = self.0.take() else {
+        let Some(lpm) = self.lpm.take() else {
             let status = LpmStatus::INVALID_LPM_HANDLE;
             return RResult::RErr(failure(&"the LPM is deinitialized already", status));
         };
@@ -91,11 +152,22 @@ impl<L: Lpm> AbiLpm for Adapter<L> {
     }
 }
 
-impl<L: Lpm> Drop for Adapter<L> {
+impl<E: Export> Adapter<E> {
+    /// A call whose result is a status.
+    fn tell(&self, call: impl FnOnce(&E::Lpm) -> LpmStatus) -> u32 {
+        let status = match &self.lpm {
+            Some(lpm) => caught(|| call(lpm)).unwrap_or(LpmStatus::PANICKED),
+            None => LpmStatus::INVALID_LPM_HANDLE,
+        };
+        status.0
+    }
+}
+
+impl<E: Export> Drop for Adapter<E> {
     fn drop(&mut self) {
         // An LPM that the PCM never took on, or gave up on, is still here; its destructor must not
         // unwind into the PCM.
-        let lpm = self.0.take();
+        let lpm = self.lpm.take();
         let _ = caught(|| drop(lpm));
     }
 }
@@ -110,6 +182,7 @@ fn init_info<'a>(init: &AbiInit<'a>) -> InitInfo<'a> {
         result_time_limit: Duration::from_millis(init.result_time_limit),
         lpm_count: init.lpm_count,
         pcm_version: init.pcm_version,
+        callbacks: PcmCallbacks::new(LpmHandle::new(init.handle), init.callbacks),
     }
 }
 
@@ -127,10 +200,14 @@ pub(super) fn caught<R>(call: impl FnOnce() -> R) -> Result<R, Panicked> {
     })
 }
 
+fn flag(is_set: bool, bit: u32) -> u32 {
+    if is_set { bit } else { 0 }
+}
+
 fn failed(status: LpmStatus) -> AbiAnswer {
     AbiAnswer {
         status: status.0,
-        action_flags: 0,
+        flags: 0,
     }
 }
 

@@ -5,17 +5,20 @@ use abi_stable::prefix_type::{PrefixRef, WithMetadata};
 use abi_stable::staticref;
 use abi_stable::std_types::{RResult, RStr};
 
+use super::extension::AbiExtension;
 use super::module::{AbiLpmModule, AbiLpmModuleRef};
 use super::types::AbiPackage;
 use super::{API_VERSION, adapter, panic_report};
 use crate::Lpm;
 
 /// What [`export_lpm!`](crate::export_lpm) needs to know; implemented by its expansion.
-pub trait Export {
+pub trait Export: 'static {
     /// The LPM.
     type Lpm: Lpm;
     /// The package it comes from.
     const PACKAGE: Package;
+    /// The extension of this name, where the LPM has it.
+    fn extension<'a>(lpm: &'a Self::Lpm, id: &str) -> Option<AbiExtension<'a>>;
 }
 
 /// Name, version and authors of a package.
@@ -58,7 +61,7 @@ impl<E: Export> ModuleOf<E> {
                 authors: RStr::from_str(E::PACKAGE.authors),
             },
             attach: panic_report::attach,
-            initialize: adapter::initialize::<E::Lpm>,
+            initialize: adapter::initialize::<E>,
             detach: panic_report::detach,
         });
     }
@@ -72,9 +75,12 @@ impl<E: Export> ModuleOf<E> {
 /// [lib]
 /// crate-type = ["cdylib"]
 /// ```
+///
+/// Extensions of the API that the LPM implements are named behind it:
+/// `export_lpm!(MyLpm; Statistics)` for [`Statistics`](crate::Statistics).
 #[macro_export]
 macro_rules! export_lpm {
-    ($lpm:ty) => {
+    ($lpm:ty $(; $($extension:ident),+ $(,)?)?) => {
         const _: () = {
             struct ExportedLpm;
 
@@ -85,6 +91,15 @@ macro_rules! export_lpm {
                     version: ::core::env!("CARGO_PKG_VERSION"),
                     authors: ::core::env!("CARGO_PKG_AUTHORS"),
                 };
+
+                fn extension<'a>(
+                    lpm: &'a Self::Lpm,
+                    id: &str,
+                ) -> ::core::option::Option<$crate::abi::AbiExtension<'a>> {
+                    let _ = (lpm, id);
+                    ::core::option::Option::None
+                        $($(.or_else(|| $crate::abi::extension::$extension(lpm, id)))+)?
+                }
             }
 
             // `abi_stable::library::ROOT_MODULE_LOADER_NAME`

@@ -4,10 +4,10 @@ use std::mem::{align_of, offset_of, size_of};
 use std::slice;
 
 use abi_stable::std_types::RSlice;
-use lpm_rsvp::{Message, ObjectEntry};
+use lpm_rsvp::{Message, ObjectEntry, ObjectWalk};
 
-use super::types::{AbiDeleteState, AbiMessage, AbiObjectEntry};
-use crate::{DeleteReason, DeleteState};
+use super::types::{AbiCommit, AbiDeleteState, AbiMessage, AbiObjectEntry};
+use crate::{CommitDecision, CommitResv, DeleteReason, DeleteState};
 
 const _: () = {
     assert!(size_of::<AbiObjectEntry>() == size_of::<ObjectEntry>());
@@ -51,5 +51,19 @@ pub fn delete_state<'a>(abi: &AbiDeleteState<'a>) -> Option<DeleteState<'a>> {
         interface: abi.interface.map(Into::into).into_option(),
         message: message(&abi.message),
         flow: abi.flow.into_option(),
+    })
+}
+
+/// The news of a reservation that crossed the boundary; `None` for a decision this version does not
+/// know.
+#[must_use]
+pub fn commit_resv<'a>(abi: &AbiCommit<'a>) -> Option<CommitResv<'a>> {
+    let merged = ObjectWalk::new(abi.merged.as_slice(), 0).next();
+    Some(CommitResv {
+        decision: CommitDecision::from_number(abi.decision)?,
+        interface: abi.interface.into(),
+        message: message(&abi.message),
+        flow: abi.flow,
+        merged: merged.and_then(Result::ok),
     })
 }

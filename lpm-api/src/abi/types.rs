@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use abi_stable::StableAbi;
 use abi_stable::std_types::{ROption, RSlice, RStr, RString};
 
-use crate::{Decision, Interface};
+use super::defer::Defer;
+use crate::{AddressRow, Decision, Interface};
 
 /// An interface.
 #[repr(C)]
@@ -130,8 +131,6 @@ pub struct AbiMessage<'a> {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug)]
 pub struct AbiAdmit<'a> {
-    /// The request's handle.
-    pub request: u64,
     /// When the message was received.
     pub received: AbiTime,
     /// Where it was received.
@@ -140,6 +139,108 @@ pub struct AbiAdmit<'a> {
     pub integrity_verified: bool,
     /// The message.
     pub message: AbiMessage<'a>,
+    /// How to put the answer off.
+    pub defer: Defer<'a>,
+}
+
+/// A request for objects of an outgoing message.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiObjectsRequest<'a> {
+    /// Where the message goes out.
+    pub interface: AbiInterface,
+    /// Bytes that objects may take.
+    pub max_policy_data_size: u32,
+    /// The message.
+    pub message: AbiMessage<'a>,
+    /// How to put the answer off.
+    pub defer: Defer<'a>,
+}
+
+/// A reservation that was made or changed.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiCommit<'a> {
+    /// The number of the [`CommitDecision`](crate::CommitDecision).
+    pub decision: u32,
+    /// Index of the flow descriptor.
+    pub flow: u16,
+    /// Where the resources are.
+    pub interface: AbiInterface,
+    /// The Resv message.
+    pub message: AbiMessage<'a>,
+    /// The merged FLOWSPEC object with its header; empty where nothing was merged.
+    pub merged: RSlice<'a, u8>,
+}
+
+/// An address of the PCM's host.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiAddressRow {
+    /// Index and address.
+    pub interface: AbiInterface,
+    /// SNMP ifType.
+    pub media_type: u32,
+    /// Bits of the network part.
+    pub prefix_length: u8,
+}
+
+impl From<AddressRow> for AbiAddressRow {
+    fn from(row: AddressRow) -> Self {
+        Self {
+            interface: Interface {
+                index: row.interface_index,
+                address: row.address,
+            }
+            .into(),
+            media_type: row.media_type,
+            prefix_length: row.prefix_length,
+        }
+    }
+}
+
+impl From<AbiAddressRow> for AddressRow {
+    fn from(abi: AbiAddressRow) -> Self {
+        let interface = Interface::from(abi.interface);
+        Self {
+            interface_index: interface.index,
+            media_type: abi.media_type,
+            address: interface.address,
+            prefix_length: abi.prefix_length,
+        }
+    }
+}
+
+/// The result of a deferred request; decisions or objects come with it.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiResult {
+    /// The LPM's handle.
+    pub lpm: u64,
+    /// The request's handle.
+    pub request: u64,
+    /// 0, or the [`LpmStatus`](crate::LpmStatus) of a failure.
+    pub status: u32,
+    /// Bit 0: refresh at once. Bit 1: drop the message.
+    pub flags: u32,
+}
+
+impl AbiResult {
+    /// Bit of `flags` that asks for a refresh at once (`FORCE_IMMEDIATE_REFRESH`).
+    pub const FORCE_IMMEDIATE_REFRESH: u32 = 1;
+    /// Bit of `flags` that stops an outgoing message (`LPV_DROP_MSG`).
+    pub const DROP_MESSAGE: u32 = 2;
+}
+
+/// The PCM's functions for deferred results. Valid in every thread until the process ends; what
+/// they return is an [`LpmStatus`](crate::LpmStatus).
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub struct AbiCallbacks {
+    /// Takes decisions, one per flow descriptor.
+    pub admit_result: extern "C" fn(AbiResult, RSlice<'_, AbiDecision>) -> u32,
+    /// Takes POLICY_DATA objects in network order.
+    pub objects_result: extern "C" fn(AbiResult, RSlice<'_, u8>) -> u32,
 }
 
 /// A decision as it is written into the PCM's buffer.
@@ -183,15 +284,20 @@ impl From<Decision> for AbiDecision {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug)]
 pub struct AbiAnswer {
-    /// 0: the decisions are in the buffer; else the [`LpmStatus`](crate::LpmStatus) of a failure.
+    /// 0: the answer is in the buffer, or deferred; else the [`LpmStatus`](crate::LpmStatus) of a
+    /// failure.
     pub status: u32,
-    /// Bit 0: refresh at once.
-    pub action_flags: u32,
+    /// Bit 0: refresh at once. Bit 1: drop the message. Bit 31: the answer comes later.
+    pub flags: u32,
 }
 
 impl AbiAnswer {
-    /// Bit of `action_flags` that asks for a refresh at once (`FORCE_IMMEDIATE_REFRESH`).
-    pub const FORCE_IMMEDIATE_REFRESH: u32 = 1;
+    /// Bit of `flags` that asks for a refresh at once (`FORCE_IMMEDIATE_REFRESH`).
+    pub const FORCE_IMMEDIATE_REFRESH: u32 = AbiResult::FORCE_IMMEDIATE_REFRESH;
+    /// Bit of `flags` that stops an outgoing message (`LPV_DROP_MSG`).
+    pub const DROP_MESSAGE: u32 = AbiResult::DROP_MESSAGE;
+    /// Bit of `flags` that says that the answer comes later (`LPM_RESULT_DEFER`).
+    pub const DEFERRED: u32 = 1 << 31;
 }
 
 /// State that is gone.
@@ -210,7 +316,7 @@ pub struct AbiDeleteState<'a> {
 
 /// What an LPM is told when it is initialized.
 #[repr(C)]
-#[derive(StableAbi, Clone, Copy, Debug)]
+#[derive(StableAbi, Clone, Copy)]
 pub struct AbiInit<'a> {
     /// The handle of this initialization.
     pub handle: u64,
@@ -228,6 +334,8 @@ pub struct AbiInit<'a> {
     pub config_source: RStr<'a>,
     /// From where relative paths in it are meant.
     pub config_dir: ROption<RStr<'a>>,
+    /// For deferred results.
+    pub callbacks: AbiCallbacks,
 }
 
 /// An initialized LPM.

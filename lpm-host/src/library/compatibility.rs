@@ -11,7 +11,7 @@ use abi_stable::globals::{Globals, initialize_globals_with};
 use abi_stable::library::LibHeader;
 use abi_stable::std_types::{RBoxError, RResult};
 use abi_stable::type_layout::TypeLayout;
-use lpm_api::abi::AbiLpmModuleRef;
+use lpm_api::abi::{AbiLpmModuleRef, ExtensionFunctions};
 use std::sync::Once;
 
 /// How the ABI of a library differs from the one this host was built with: the first difference
@@ -94,6 +94,13 @@ pub(super) fn check(header: &'static LibHeader) -> Result<(), Incompatibility> {
         });
     };
     compare(<AbiLpmModuleRef as StableAbi>::LAYOUT, found).map_err(|errors| explain(&errors))
+}
+
+/// Compares the functions of an extension with those this host knows.
+pub(super) fn check_extension<F: ExtensionFunctions>(
+    found: &'static TypeLayout,
+) -> Result<(), Incompatibility> {
+    compare(F::LAYOUT, found).map_err(|errors| explain(&errors))
 }
 
 fn compare(

@@ -71,7 +71,7 @@ use self::barrier::Barrier;
 use self::records::Slot;
 use self::sync::atomic::{AtomicPtr, Ordering};
 
-pub(crate) use self::records::{ThreadInside, inside_any_pass};
+pub(crate) use self::records::{PassSeen, ThreadInside, inside_any_pass};
 
 /// The primitives of the standard library, or those that the model checker watches.
 mod sync {
@@ -117,6 +117,7 @@ impl<T: Send + Sync> Gate<T> {
     #[inline]
     pub(crate) fn enter(&self) -> Pass<'_, T> {
         let slot = records::vacant_slot();
+        slot.count_entry();
         let seen = self.current.load(Ordering::Relaxed);
         let mut current = self.barrier.announce(slot, seen.cast(), &self.current);
         if current != seen {
@@ -142,6 +143,13 @@ impl<T: Send + Sync> Gate<T> {
             }
             seen = current;
         }
+    }
+
+    /// The passes that are inside the published value. For watching: no barrier orders it with those who enter
+    /// and leave at that moment.
+    #[cfg_attr(all(test, loom), expect(dead_code, reason = "not part of the model"))]
+    pub(crate) fn passes(&self) -> Vec<PassSeen> {
+        records::passes(self.current.load(Ordering::Acquire).cast())
     }
 
     /// Publishes `new`. Who enters from now on is inside `new`; the old value is returned, and threads may

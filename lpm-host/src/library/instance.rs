@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use abi_stable::std_types::RSliceMut;
+use abi_stable::std_types::{RSliceMut, RStr, RVec};
 use lpm_api::abi::{
-    AbiAdmit, AbiAnswer, AbiDecision, AbiDeinitialize, AbiDeleteState, AbiInitialized, AbiLpmBox,
+    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
+    AbiInitialized, AbiLpmBox, AbiObjectsRequest, AbiStatistics, ExtensionFunctions,
 };
 use lpm_api::{DeinitReason, LpmHandle, LpmStatus, PeType};
 
-use super::{LoadedModule, panics};
+use super::{LoadedModule, compatibility, panics};
+use crate::InitializedLpm;
 
 /// One initialization of an LPM. Dropping it drops the LPM's object, before it lets go of the
 /// library whose code does that.
@@ -47,6 +49,57 @@ impl Instance {
             self.lpm
                 .admit(request, RSliceMut::from_mut_slice(decisions))
         })
+    }
+
+    /// What is known about it outside.
+    pub(crate) fn about(&self) -> InitializedLpm {
+        InitializedLpm {
+            name: Arc::clone(&self.name),
+            handle: self.handle,
+            pe_type: self.pe_type,
+            library: self.module.path().to_path_buf(),
+        }
+    }
+
+    /// Asks for POLICY_DATA objects.
+    pub(crate) fn rsvp_objects(
+        &self,
+        request: &AbiObjectsRequest<'_>,
+        objects: &mut RVec<u8>,
+    ) -> AbiAnswer {
+        panics::during(|| self.lpm.rsvp_objects(request, objects))
+    }
+
+    /// Tells that resources were reserved.
+    pub(crate) fn commit_resv(&self, commit: &AbiCommit<'_>) -> LpmStatus {
+        LpmStatus(panics::during(|| self.lpm.commit_resv(commit)))
+    }
+
+    /// Tells the addresses of the host.
+    pub(crate) fn ip_address_table(&self, table: &[AbiAddressRow]) -> LpmStatus {
+        LpmStatus(panics::during(|| self.lpm.ip_address_table(table.into())))
+    }
+
+    /// The LPM's counters, where it offers the extension; `Err` where it offers another of that name.
+    pub(crate) fn statistics(
+        &self,
+    ) -> Result<Option<Vec<(String, u64)>>, compatibility::Incompatibility> {
+        let id = RStr::from_str(AbiStatistics::ID);
+        let Some(extension) = panics::during(|| self.lpm.extension(id)).into_option() else {
+            return Ok(None);
+        };
+        compatibility::check_extension::<AbiStatistics>(extension.layout())?;
+        // SAFETY: the line above compared the layouts.
+        let (lpm, functions) = unsafe { extension.functions::<AbiStatistics>() };
+        // SAFETY: both come from the same extension.
+        let counters = panics::during(|| unsafe { functions.collect(lpm) });
+        // Copied, since the texts are the library's memory.
+        let counters = counters.iter();
+        Ok(Some(
+            counters
+                .map(|counter| (String::from(counter.name.as_str()), counter.value))
+                .collect(),
+        ))
     }
 
     /// Tells that state is gone.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::amount::Amounts;
-use crate::flow::Direction;
 use crate::identity::Subject;
 use crate::name::Name;
 use crate::policy::Policy;
+use lpm_api::Direction;
 
 /// The place of an account, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

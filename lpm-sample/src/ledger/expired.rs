@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use crate::flow::FlowKey;
+use lpm_api::FlowKey;
 
 /// How long nobody must ask for a flow until it is taken for a new one. Longer than the state of
 /// RSVP lives without a refresh, which is three minutes at the usual refresh time (RFC 2205 section

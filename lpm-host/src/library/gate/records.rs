@@ -10,14 +10,47 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::ops::Deref;
 use std::ptr;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
 
 use super::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use super::sync::{Mutex, MutexGuard, thread_local};
 
 /// Holds the address of the value that a pass is inside, or null. Written by one thread at a time.
-pub(super) type Slot = AtomicPtr<()>;
+pub(super) struct Slot {
+    value: AtomicPtr<()>,
+    /// How many passes it was used for, which tells a long pass from many short ones. For watching only,
+    /// so the model checker need not look at it.
+    entries: AtomicU64,
+}
+
+impl Slot {
+    const fn holding(value: AtomicPtr<()>) -> Self {
+        Self {
+            value,
+            entries: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts one more pass; only the thread that enters does.
+    #[inline]
+    pub(super) fn count_entry(&self) {
+        let entries = self.entries.load(Ordering::Relaxed);
+        self.entries
+            .store(entries.wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
+impl Deref for Slot {
+    type Target = AtomicPtr<()>;
+
+    #[inline]
+    fn deref(&self) -> &AtomicPtr<()> {
+        &self.value
+    }
+}
 
 /// A thread that is inside a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +92,33 @@ pub(crate) fn inside_any_pass() -> bool {
             .entries
             .iter()
             .any(|entry| entry.thread == thread && !entry.record.is_empty())
+}
+
+/// One pass, as seen from outside: two that are equal are the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PassSeen {
+    slot: usize,
+    entry: u64,
+    pub(crate) thread: ThreadInside,
+}
+
+/// The passes that are inside `value` now, or were a moment ago.
+pub(super) fn passes(value: *mut ()) -> Vec<PassSeen> {
+    let mut passes = Vec::new();
+    for entry in &registry().entries {
+        for slot in &entry.record.slots {
+            // Read before the value: a pass that begins in between then looks like another one.
+            let number = slot.entries.load(Ordering::Acquire);
+            if ptr::eq(slot.load(Ordering::Acquire), value) {
+                passes.push(PassSeen {
+                    slot: ptr::from_ref(slot).addr(),
+                    entry: number,
+                    thread: entry.inside,
+                });
+            }
+        }
+    }
+    passes
 }
 
 /// Who is inside a value.
@@ -129,7 +189,7 @@ fn claim_slot() -> &'static Slot {
 }
 
 #[cfg(not(all(test, loom)))]
-const SLOTS: usize = 8;
+const SLOTS: usize = 7;
 #[cfg(all(test, loom))]
 const SLOTS: usize = 2;
 
@@ -158,7 +218,7 @@ impl Record {
 
     fn new(slot: *mut ()) -> Self {
         Self {
-            slots: std::array::from_fn(|_| Slot::new(slot)),
+            slots: std::array::from_fn(|_| Slot::holding(AtomicPtr::new(slot))),
             claimed: AtomicBool::new(false),
         }
     }
@@ -279,7 +339,7 @@ impl Drop for Owner {
 
 #[cfg(not(all(test, loom)))]
 static NONE: Record = Record {
-    slots: [const { Slot::new(ptr::dangling_mut()) }; SLOTS],
+    slots: [const { Slot::holding(AtomicPtr::new(ptr::dangling_mut())) }; SLOTS],
     claimed: AtomicBool::new(true),
 };
 

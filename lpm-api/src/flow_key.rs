@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use lpm_api::lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, Session};
+use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, Session};
 
 /// What tells a flow from every other.
 ///
@@ -11,24 +11,25 @@ use lpm_api::lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvSt
 /// by session and next hop, and by sender where every sender has a reservation of its own (FF).
 ///
 /// Sorts by session, then sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlowKey {
     session: Session,
     sender: Option<FilterSpec>,
     next_hop: Option<IpAddr>,
 }
 
-/// Which way a flow goes, seen from the subject that holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which way a flow goes, seen from the one who asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// The subject sends: announced with a Path.
+    /// It is sent: announced with a Path.
     Sends,
-    /// The subject receives: reserved with a Resv.
+    /// It is received: reserved with a Resv.
     Receives,
 }
 
 impl FlowKey {
     /// The flow that a sender announces.
+    #[must_use]
     pub fn path(session: Session, sender: FilterSpec) -> FlowKey {
         FlowKey {
             session: plain(session),
@@ -38,6 +39,7 @@ impl FlowKey {
     }
 
     /// A next hop's reservation for one sender (FF).
+    #[must_use]
     pub fn distinct(session: Session, sender: FilterSpec, next_hop: IpAddr) -> FlowKey {
         FlowKey {
             session: plain(session),
@@ -47,6 +49,7 @@ impl FlowKey {
     }
 
     /// A next hop's reservation that senders share (SE, WF).
+    #[must_use]
     pub fn shared(session: Session, next_hop: IpAddr) -> FlowKey {
         FlowKey {
             session: plain(session),
@@ -59,6 +62,7 @@ impl FlowKey {
     ///
     /// `None` if the message lacks the objects that say so, or has a style that RFC 2205 does not
     /// know.
+    #[must_use]
     pub fn of(message: &Message<'_>, descriptor: &FlowDescriptor<'_>) -> Option<FlowKey> {
         let session = message.session()?;
         let sender = descriptor.filters().next();
@@ -81,7 +85,8 @@ impl FlowKey {
     }
 
     /// Before every flow of the same session, in the order of keys.
-    pub(crate) fn start_of_session(&self) -> FlowKey {
+    #[must_use]
+    pub fn start_of_session(&self) -> FlowKey {
         FlowKey {
             session: self.session,
             sender: None,
@@ -90,6 +95,7 @@ impl FlowKey {
     }
 
     /// Whether the flow is announced by a sender or reserved by a receiver.
+    #[must_use]
     pub fn direction(&self) -> Direction {
         if self.next_hop.is_none() {
             Direction::Sends
@@ -98,11 +104,21 @@ impl FlowKey {
         }
     }
 
-    pub(crate) fn is_of_session(&self, of: &FlowKey) -> bool {
+    /// Whether both flows are of one session.
+    #[must_use]
+    pub fn is_of_session(&self, of: &FlowKey) -> bool {
         self.session == of.session
     }
 
-    pub(crate) fn sender(&self) -> Option<FilterSpec> {
+    /// The session, without its flags.
+    #[must_use]
+    pub const fn session(&self) -> Session {
+        self.session
+    }
+
+    /// The sender; `None` for a reservation that senders share.
+    #[must_use]
+    pub fn sender(&self) -> Option<FilterSpec> {
         self.sender
     }
 }

@@ -1,0 +1,46 @@
+//! Putting an answer off: the one thing an LPM asks of the PCM during a call.
+
+use std::marker::PhantomData;
+
+use abi_stable::StableAbi;
+
+use crate::RequestHandle;
+
+/// The right to defer the request that is under way, valid until the call returns.
+///
+/// Not `Send`: the PCM keeps what it points to on the stack of the thread that calls.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct Defer<'a> {
+    context: *const (),
+    issue: unsafe extern "C" fn(*const ()) -> u64,
+    call: PhantomData<&'a ()>,
+}
+
+impl<'a> Defer<'a> {
+    /// What `issue` makes of `context`.
+    ///
+    /// # Safety
+    ///
+    /// `issue` may be called with `context`, on this thread, as long as `'a` lasts. It does not
+    /// unwind.
+    #[must_use]
+    pub const unsafe fn new(
+        context: *const (),
+        issue: unsafe extern "C" fn(*const ()) -> u64,
+    ) -> Self {
+        Self {
+            context,
+            issue,
+            call: PhantomData,
+        }
+    }
+
+    /// Takes a handle for the request, under which it is answered later. The same one when it is
+    /// asked for again.
+    pub(crate) fn issue(&self) -> RequestHandle {
+        // SAFETY: whoever called `new` promised it, and this value is neither `Send` nor lives
+        // longer than `'a`.
+        RequestHandle::new(unsafe { (self.issue)(self.context) })
+    }
+}

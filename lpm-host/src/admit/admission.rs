@@ -1,0 +1,152 @@
+//! A verdict that may take its time.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::{Decisions, StateGone};
+use crate::lifecycle::Lifecycle;
+use crate::message::OwnedReceived;
+use crate::pending::Pending;
+use crate::verdict::Verdict;
+use lpm_api::DeleteReason;
+
+/// A message that LPMs were asked about, and that not all of them may have decided on: a future of
+/// the [`Verdict`], for any runtime or none ([`wait`](Self::wait)).
+///
+/// It ends at the latest when the LPMs' result time limits do, or the PCM is stopped. Dropping it
+/// withdraws the message: every LPM is told to forget the flows.
+#[must_use = "dropping it withdraws the message"]
+pub struct Admission(Option<State>);
+
+enum State {
+    Decided(Verdict),
+    Open(Open),
+}
+
+struct Open {
+    pending: Arc<Pending<Decisions>>,
+    received: OwnedReceived,
+    lifecycle: Arc<Lifecycle>,
+}
+
+impl Admission {
+    pub(crate) fn decided(verdict: Verdict) -> Self {
+        Self(Some(State::Decided(verdict)))
+    }
+
+    pub(crate) fn open(
+        pending: Arc<Pending<Decisions>>,
+        received: OwnedReceived,
+        lifecycle: Arc<Lifecycle>,
+    ) -> Self {
+        Self(Some(State::Open(Open {
+            pending,
+            received,
+            lifecycle,
+        })))
+    }
+
+    /// Whether every LPM has answered, so that [`wait`](Self::wait) returns at once.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        match &self.0 {
+            Some(State::Open(open)) => open.pending.is_complete(),
+            _ => true,
+        }
+    }
+
+    /// Blocks until every LPM has answered, or its time is over.
+    #[must_use]
+    pub fn wait(mut self) -> Verdict {
+        match self.0.take() {
+            Some(State::Decided(verdict)) => verdict,
+            Some(State::Open(open)) => {
+                let decisions = open.pending.wait();
+                open.conclude(decisions)
+            }
+            None => Verdict::undecided(),
+        }
+    }
+
+    /// Has `callback` called with the verdict: on this thread, before this returns, where every LPM
+    /// has answered; else later, on a thread of the PCM's.
+    pub(crate) fn then(mut self, callback: impl FnOnce(Verdict) + Send + 'static) {
+        match self.0.take() {
+            Some(State::Decided(verdict)) => callback(verdict),
+            Some(State::Open(open)) => {
+                let pending = Arc::clone(&open.pending);
+                let dispatcher = Arc::clone(open.lifecycle.dispatcher());
+                pending.then(
+                    &dispatcher,
+                    Box::new(move |decisions| callback(open.conclude(decisions))),
+                );
+            }
+            None => {}
+        }
+    }
+}
+
+impl Open {
+    /// The verdict, with the LPMs told of flows that are refused.
+    fn conclude(&self, decisions: Decisions) -> Verdict {
+        let verdict = decisions.verdict();
+        self.lifecycle.conclude(&self.received.view(), &verdict);
+        verdict
+    }
+}
+
+impl Future for Admission {
+    type Output = Verdict;
+
+    /// # Panics
+    ///
+    /// When it is polled after it was ready.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Verdict> {
+        match self.0.take() {
+            Some(State::Decided(verdict)) => Poll::Ready(verdict),
+            Some(State::Open(open)) => match open.pending.poll(context) {
+                Poll::Ready(decisions) => Poll::Ready(open.conclude(decisions)),
+                Poll::Pending => {
+                    self.0 = Some(State::Open(open));
+                    Poll::Pending
+                }
+            },
+            None => panic!("an admission was polled after it was ready"),
+        }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let Some(State::Open(open)) = self.0.take() else {
+            return;
+        };
+        let pending = Arc::clone(&open.pending);
+        let dispatcher = Arc::clone(open.lifecycle.dispatcher());
+        pending.then(
+            &dispatcher,
+            Box::new(move |_| {
+                let received = open.received.view();
+                let gone = StateGone {
+                    reason: DeleteReason::AdmissionControlFailed,
+                    message: received.message,
+                    flow: None,
+                    interface: Some(received.interface),
+                };
+                // Stopped LPMs have nothing to forget.
+                let _ = open.lifecycle.delete_state(&gone);
+            }),
+        );
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("is_decided", &self.is_decided())
+            .finish_non_exhaustive()
+    }
+}

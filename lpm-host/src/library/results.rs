@@ -1,0 +1,81 @@
+//! Where LPMs put off answers, and where the answers come in: the PCM's side of deferring.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use abi_stable::std_types::RSlice;
+use lpm_api::LpmStatus;
+use lpm_api::abi::{AbiCallbacks, AbiDecision, AbiResult, Defer};
+
+use crate::results;
+
+/// A call in which the LPM may put off its answer.
+pub(crate) struct Call<F: Fn() -> u64> {
+    issue: F,
+    issued: Cell<Option<u64>>,
+}
+
+impl<F: Fn() -> u64> Call<F> {
+    /// A call whose request gets its handle from `issue`, which is called once at most.
+    #[inline]
+    pub(crate) const fn new(issue: F) -> Self {
+        Self {
+            issue,
+            issued: Cell::new(None),
+        }
+    }
+
+    /// Lets the LPM put off the answer.
+    #[inline]
+    pub(crate) fn defer(&self) -> Defer<'_> {
+        // SAFETY: the reference is valid as long as the result's lifetime, and `issue::<F>` is for
+        // references to this type.
+        unsafe { Defer::new(ptr::from_ref(self).cast(), issue::<F>) }
+    }
+
+    /// Whether the LPM did.
+    #[inline]
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.issued.get().is_some()
+    }
+
+    fn issue(&self) -> u64 {
+        self.issued.get().unwrap_or_else(|| {
+            let number = (self.issue)();
+            self.issued.set(Some(number));
+            number
+        })
+    }
+}
+
+/// # Safety
+///
+/// `context` comes from a reference to a `Call<F>` that is still valid.
+unsafe extern "C" fn issue<F: Fn() -> u64>(context: *const ()) -> u64 {
+    // SAFETY: the caller's promise.
+    let call = unsafe { &*context.cast::<Call<F>>() };
+    // Unwinding into the library would end the process; 0 is never a valid handle.
+    catch_unwind(AssertUnwindSafe(|| call.issue())).unwrap_or(0)
+}
+
+/// What every LPM gets.
+pub(crate) const CALLBACKS: AbiCallbacks = AbiCallbacks {
+    admit_result,
+    objects_result,
+};
+
+extern "C" fn admit_result(result: AbiResult, decisions: RSlice<'_, AbiDecision>) -> u32 {
+    status_of(|| results::admit(&result, decisions.as_slice()))
+}
+
+extern "C" fn objects_result(result: AbiResult, objects: RSlice<'_, u8>) -> u32 {
+    status_of(|| results::objects(&result, objects.as_slice()))
+}
+
+fn status_of(take: impl FnOnce() -> LpmStatus) -> u32 {
+    // What is under it calls wakers, which are the embedder's code.
+    catch_unwind(AssertUnwindSafe(take))
+        .unwrap_or(LpmStatus::OK)
+        .0
+}

@@ -1,0 +1,152 @@
+//! Another list of LPMs, while the PCM is in charge.
+
+use std::sync::Arc;
+
+use lpm_api::DeinitReason;
+
+use super::{Change, LEAVING, Lifecycle, Phase, Running, in_use, lock};
+use crate::builder;
+use crate::library::gate::inside_any_pass;
+use crate::roster::Roster;
+use crate::seat::Seat;
+use crate::startup::{Module, Stamp};
+use crate::takedown::{ClosedSeat, Down};
+use crate::{Event, EventId, InitializedLpm, LpmConfig, PcmError, StartError, Startup, Teardown};
+
+/// What a change of the list of LPMs came to.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Reconfiguration {
+    /// LPMs that went on running, with their handles.
+    pub kept: Vec<InitializedLpm>,
+    /// LPMs that were initialized, and optional ones that failed.
+    pub started: Startup,
+    /// LPMs that were deinitialized, and the libraries that were unloaded.
+    pub stopped: Teardown,
+}
+
+impl Lifecycle {
+    /// [`Pcm::reconfigure`](crate::Pcm::reconfigure).
+    pub(crate) fn reconfigure(
+        self: &Arc<Self>,
+        configs: Vec<LpmConfig>,
+    ) -> Result<Reconfiguration, StartError> {
+        builder::check(&configs)?;
+        if inside_any_pass() {
+            return Err(PcmError::CalledFromLpm.into());
+        }
+        let running = {
+            let mut phase = self.lock_phase();
+            match std::mem::replace(&mut *phase, Phase::Changing) {
+                Phase::InCharge(running) => running,
+                Phase::Changing => return Err(PcmError::Busy.into()),
+                Phase::ShutDown => {
+                    *phase = Phase::ShutDown;
+                    return Err(PcmError::ShutDown.into());
+                }
+                Phase::Standby => {
+                    *phase = Phase::Standby;
+                    *lock(&self.configs) = configs;
+                    return Ok(Reconfiguration::default());
+                }
+            }
+        };
+        let mut change = Change {
+            lifecycle: self,
+            to: Phase::InCharge(running),
+        };
+        let done = self.change_lpms(&mut change.to, configs)?;
+        drop(change);
+        let detail = format!(
+            "{} LPMs go on, {} were initialized, {} deinitialized",
+            done.kept.len(),
+            done.started.lpms.len(),
+            done.stopped.lpms.len()
+        );
+        self.events
+            .record(&Event::new(EventId::Reconfigured, detail));
+        Ok(done)
+    }
+
+    /// Starts what is new, then stops what is no longer wanted: when the new does not start, nothing
+    /// has changed.
+    fn change_lpms(
+        self: &Arc<Self>,
+        phase: &mut Phase,
+        configs: Vec<LpmConfig>,
+    ) -> Result<Reconfiguration, StartError> {
+        let Phase::InCharge(running) = phase else {
+            return Err(PcmError::NotDsbm.into());
+        };
+        let watchdog = self.watchdog(&configs)?;
+        let before = self.roster.enter().seats.clone();
+        let kept: Vec<Option<&Arc<Seat>>> = configs
+            .iter()
+            .map(|config| before.iter().find(|seat| seat.still_serves(config)))
+            .collect();
+
+        let mut starting = self.starting(configs.len());
+        let is_current = |module: &&Module| module.stamp == Stamp::of(module.loaded.path());
+        starting.present = running.modules.iter().filter(is_current).cloned().collect();
+        let new = configs.iter().zip(&kept);
+        let new = new.filter_map(|(config, kept)| kept.is_none().then_some(config));
+        let failed = self.start_each(&mut starting, new)?;
+        let (new_seats, new_modules) = (starting.seats, starting.modules);
+        drop(starting.present);
+        self.open(&new_seats);
+
+        let mut new_ones = new_seats.iter().peekable();
+        let seats: Vec<Arc<Seat>> = configs
+            .iter()
+            .zip(&kept)
+            .filter_map(|(config, kept)| {
+                let is_this = |seat: &&Arc<Seat>| seat.config.name == config.name;
+                kept.or_else(|| new_ones.next_if(is_this)).cloned()
+            })
+            .collect();
+        let gone: Vec<_> = before
+            .iter()
+            .filter(|seat| !seats.iter().any(|other| Arc::ptr_eq(seat, other)))
+            .collect();
+        let (all_seats, kept) = (seats.clone(), kept.into_iter().flatten());
+        let kept = kept.map(|seat| (*seat.about).clone()).collect();
+        let retired = self.roster.replace(Box::new(Roster {
+            seats: seats.into(),
+            in_charge: true,
+        }));
+        let closed: Vec<ClosedSeat> = gone.into_iter().map(Seat::close).collect();
+        for lpm in &closed {
+            lpm.reject_outstanding();
+        }
+        let mut down = Down::new(
+            DeinitReason::Reconfiguration,
+            self.drain_limit,
+            &*self.events,
+        );
+        down.deinitialize(closed);
+        let mut modules = std::mem::take(&mut running.modules);
+        modules.extend(new_modules);
+        let (modules, unused) = in_use(modules, &all_seats);
+        let stopped = down.unload(unused);
+        // Calls that hang in LPMs that go on may still be inside the list; it is small.
+        let _ = retired.drain(LEAVING);
+        *running = Running {
+            modules,
+            _watchdog: watchdog,
+        };
+        *lock(&self.configs) = configs;
+        let lpms = new_seats.iter().map(|seat| (*seat.about).clone()).collect();
+        Ok(Reconfiguration {
+            kept,
+            started: Startup { lpms, failed },
+            stopped,
+        })
+    }
+}
+
+impl Seat {
+    /// Whether it is what this configuration asks for: the same in all parts, from the same file.
+    fn still_serves(&self, config: &LpmConfig) -> bool {
+        self.config == *config && self.stamp == Stamp::of(config.library.path())
+    }
+}

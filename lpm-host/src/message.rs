@@ -1,0 +1,72 @@
+//! Messages, borrowed and owned.
+
+use std::time::SystemTime;
+
+use lpm_api::Interface;
+use lpm_rsvp::{Message, ObjectEntry};
+
+/// A message as it was received.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceivedMessage<'a> {
+    /// The message.
+    pub message: Message<'a>,
+    /// The interface it came in on.
+    pub interface: Interface,
+    /// When it was received.
+    pub received: SystemTime,
+    /// Whether it bore an INTEGRITY object (RFC 2747) that was verified.
+    pub integrity_verified: bool,
+}
+
+/// A copy of a message, for when the caller does not wait.
+#[derive(Debug)]
+pub(crate) struct OwnedMessage {
+    bytes: Box<[u8]>,
+    entries: Box<[ObjectEntry]>,
+}
+
+impl OwnedMessage {
+    pub(crate) fn view(&self) -> Message<'_> {
+        Message::from_index(&self.bytes, &self.entries)
+    }
+}
+
+impl From<Message<'_>> for OwnedMessage {
+    fn from(message: Message<'_>) -> Self {
+        Self {
+            bytes: message.bytes().into(),
+            entries: message.entries().into(),
+        }
+    }
+}
+
+/// A copy of a received message.
+#[derive(Debug)]
+pub(crate) struct OwnedReceived {
+    message: OwnedMessage,
+    interface: Interface,
+    received: SystemTime,
+    integrity_verified: bool,
+}
+
+impl OwnedReceived {
+    pub(crate) fn view(&self) -> ReceivedMessage<'_> {
+        ReceivedMessage {
+            message: self.message.view(),
+            interface: self.interface,
+            received: self.received,
+            integrity_verified: self.integrity_verified,
+        }
+    }
+}
+
+impl From<&ReceivedMessage<'_>> for OwnedReceived {
+    fn from(received: &ReceivedMessage<'_>) -> Self {
+        Self {
+            message: received.message.into(),
+            interface: received.interface,
+            received: received.received,
+            integrity_verified: received.integrity_verified,
+        }
+    }
+}

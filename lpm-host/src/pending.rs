@@ -1,0 +1,123 @@
+//! A question that not all LPMs have answered yet.
+
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::dispatch::Dispatcher;
+
+/// What the LPMs said so far, and who waits for the rest.
+pub(crate) struct Pending<G> {
+    state: Mutex<State<G>>,
+    complete: Condvar,
+}
+
+struct State<G> {
+    gathered: G,
+    /// Answers that are still to come, and one for the caller while it is asking.
+    open: u32,
+    then: Then<G>,
+}
+
+/// Who is told that the last answer came.
+enum Then<G> {
+    /// Somebody who waits on the condition variable, or nobody yet.
+    Waiting,
+    Wake(Waker),
+    Call(Arc<Dispatcher>, Callback<G>),
+}
+
+/// Gets what the LPMs said.
+pub(crate) type Callback<G> = Box<dyn FnOnce(G) + Send>;
+
+impl<G: Default + Send + 'static> Pending<G> {
+    /// A question whose caller is still asking.
+    pub(crate) fn new(gathered: G) -> Self {
+        Self {
+            state: Mutex::new(State {
+                gathered,
+                open: 1,
+                then: Then::Waiting,
+            }),
+            complete: Condvar::new(),
+        }
+    }
+
+    /// One more LPM owes an answer.
+    pub(crate) fn expect(&self) {
+        self.lock().open += 1;
+    }
+
+    /// Adds an answer. The one that was last tells whoever waits.
+    pub(crate) fn answer(&self, add: impl FnOnce(&mut G)) {
+        let mut state = self.lock();
+        add(&mut state.gathered);
+        state.open -= 1;
+        if state.open > 0 {
+            return;
+        }
+        match mem::replace(&mut state.then, Then::Waiting) {
+            Then::Waiting => {
+                drop(state);
+                self.complete.notify_all();
+            }
+            Then::Wake(waker) => {
+                drop(state);
+                waker.wake();
+            }
+            Then::Call(dispatcher, callback) => {
+                let gathered = mem::take(&mut state.gathered);
+                drop(state);
+                dispatcher.run(move || callback(gathered));
+            }
+        }
+    }
+
+    /// Looks at what was gathered so far.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&G) -> R) -> R {
+        look(&self.lock().gathered)
+    }
+
+    /// Waits for the last answer.
+    pub(crate) fn wait(&self) -> G {
+        let state = self.lock();
+        let is_open = |state: &mut State<G>| state.open > 0;
+        let state = self.complete.wait_while(state, is_open);
+        mem::take(&mut state.unwrap_or_else(PoisonError::into_inner).gathered)
+    }
+
+    /// Whether the last answer came.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.lock().open == 0
+    }
+
+    /// As of a future.
+    pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<G> {
+        let mut state = self.lock();
+        if state.open == 0 {
+            return Poll::Ready(mem::take(&mut state.gathered));
+        }
+        match &mut state.then {
+            Then::Wake(waker) => waker.clone_from(context.waker()),
+            then => *then = Then::Wake(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Has `callback` called with what the LPMs said, once the last one answered, by a thread of
+    /// the PCM's.
+    pub(crate) fn then(&self, dispatcher: &Arc<Dispatcher>, callback: Callback<G>) {
+        let mut state = self.lock();
+        if state.open > 0 {
+            state.then = Then::Call(Arc::clone(dispatcher), callback);
+        } else {
+            let gathered = mem::take(&mut state.gathered);
+            drop(state);
+            dispatcher.run(move || callback(gathered));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<G>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,98 @@
+//! Deferred requests of an LPM: issued here, and answered, over time, or rejected, exactly once.
+
+mod registry;
+mod table;
+
+use std::sync::Arc;
+
+use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
+
+pub(crate) use self::registry::{Registered, find, register, unregister};
+pub(crate) use self::table::{Refused, Table};
+
+use crate::admit::Decisions;
+use crate::outgoing::Objects;
+use crate::pending::Pending;
+
+/// The requests that one LPM deferred.
+pub(crate) struct Requests {
+    pub(crate) lpm: LpmHandle,
+    table: Table<Asked>,
+    /// Milliseconds an answer may take.
+    limit: u32,
+}
+
+/// What one LPM still has to answer.
+pub(crate) struct Asked {
+    /// The LPM's place in configured order.
+    pub(crate) order: u32,
+    pub(crate) question: Question,
+}
+
+/// A question that several LPMs are asked.
+pub(crate) enum Question {
+    Admit(Arc<Pending<Decisions>>),
+    Objects(Arc<Pending<Objects>>),
+}
+
+impl Asked {
+    /// Ends it without an answer of the LPM.
+    pub(crate) fn fail(self, lpm: LpmHandle) {
+        let order = self.order;
+        match self.question {
+            Question::Admit(pending) => {
+                pending.answer(|decisions| decisions.add_failure(lpm, order));
+            }
+            Question::Objects(pending) => pending.answer(|objects| objects.add_late(lpm, order)),
+        }
+    }
+}
+
+impl Requests {
+    pub(crate) fn new(lpm: LpmHandle, limit: u32) -> Self {
+        Self {
+            lpm,
+            table: Table::new(),
+            limit,
+        }
+    }
+
+    /// Puts a request on the table, from the coarse time `now` on. Where the LPM is being stopped
+    /// already, the request comes back.
+    pub(crate) fn issue(&self, asked: Asked, now: u32) -> Result<RequestHandle, Asked> {
+        let deadline = now.wrapping_add(self.limit);
+        let issued = self.table.issue(asked, deadline);
+        issued.map(RequestHandle::new)
+    }
+
+    /// Takes a request off the table, for whoever has its result.
+    pub(crate) fn take(&self, request: RequestHandle) -> Result<Asked, Refused> {
+        self.table.take(request.number())
+    }
+
+    /// Fails the requests whose time is over at `now`, and says how many.
+    pub(crate) fn expire(&self, now: u32) -> usize {
+        let expired = self.table.expire(now);
+        let count = expired.len();
+        for asked in expired {
+            asked.fail(self.lpm);
+        }
+        count
+    }
+
+    /// Fails all requests, and takes no more.
+    pub(crate) fn close(&self) {
+        self.table.close(|asked| asked.fail(self.lpm));
+    }
+}
+
+impl From<Refused> for LpmStatus {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TimedOut => Self::TIME_OUT,
+            Refused::Answered => Self::DUPLICATE_RESULTS,
+            Refused::Unknown => Self::INVALID_REQUEST_HANDLE,
+            Refused::Closed => Self::INVALID_LPM_HANDLE,
+        }
+    }
+}

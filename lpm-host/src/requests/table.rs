@@ -1,0 +1,512 @@
+//! A table of outstanding requests: handles that are never valid twice, in a few tens of bytes each.
+//!
+//! A slot serves one request after the other; its generation tells them apart. The handle is
+//! generation, shard and index, so finding a request is a look at one slot. Exactly one of answer,
+//! timeout and closing takes a request: whoever gets it out of its slot, under the lock of the
+//! slot's shard. Threads issue in shards of their own, so that they seldom meet there.
+
+use std::cell::Cell;
+
+use self::sync::atomic::{AtomicUsize, Ordering};
+use self::sync::{Mutex, MutexGuard};
+
+/// The primitives of the standard library, or those that the model checker watches.
+mod sync {
+    #[cfg(all(test, loom))]
+    pub(super) use loom::sync::*;
+    #[cfg(not(all(test, loom)))]
+    pub(super) use std::sync::*;
+}
+
+#[cfg(not(all(test, loom)))]
+const SHARDS: usize = 8;
+#[cfg(all(test, loom))]
+const SHARDS: usize = 1;
+
+/// Handle: 32 bits generation, 4 bits shard, 28 bits index.
+const INDEX_BITS: u32 = 28;
+const MAX_SLOTS: usize = 1 << INDEX_BITS;
+
+/// Why a request cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It was answered before.
+    Answered,
+    /// Its time was over.
+    TimedOut,
+    /// There never was such a request.
+    Unknown,
+    /// The table is closed.
+    Closed,
+}
+
+/// Outstanding requests.
+pub(crate) struct Table<T> {
+    shards: [Mutex<Shard<T>>; SHARDS],
+    outstanding: AtomicUsize,
+}
+
+/// Deadlines stand apart from the rest, so that looking for those that are over reads little.
+struct Shard<T> {
+    chunks: Vec<Box<Chunk<T>>>,
+    /// The slots that were ever used.
+    used: usize,
+    outstanding: usize,
+    /// No deadline is earlier than this one.
+    earliest: u32,
+    /// Vacant slots: answered ones are used again first, timed-out ones last, so that a late answer is
+    /// told as late for as long as can be.
+    first_vacant: u32,
+    last_vacant: u32,
+    is_closed: bool,
+}
+
+const CHUNK: usize = 1024;
+
+struct Chunk<T> {
+    deadlines: [u32; CHUNK],
+    slots: [Slot<T>; CHUNK],
+}
+
+struct Slot<T> {
+    /// Of the request that is here, or was last; 0 before the first.
+    generation: u32,
+    state: State<T>,
+}
+
+enum State<T> {
+    Outstanding(T),
+    Vacant { next: u32, timed_out: bool },
+}
+
+const NONE: u32 = u32::MAX;
+
+impl<T> Table<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::new(Shard::new())),
+            outstanding: AtomicUsize::new(0),
+        }
+    }
+
+    /// Puts a request on the table; its handle is never 0. When the table is closed, or full with
+    /// 2³¹ requests, the request comes back.
+    pub(crate) fn issue(&self, request: T, deadline: u32) -> Result<u64, T> {
+        let number = shard_of_thread();
+        let mut shard = lock(&self.shards[number]);
+        if shard.is_closed {
+            return Err(request);
+        }
+        let Some(index) = shard.vacant_slot() else {
+            return Err(request);
+        };
+        let generation = shard.fill(index, request, deadline);
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+        Ok(handle(generation, number, index))
+    }
+
+    /// Takes a request off the table: it is answered.
+    pub(crate) fn take(&self, handle: u64) -> Result<T, Refused> {
+        let (generation, number, index) = parts(handle);
+        let shard = self.shards.get(number).ok_or(Refused::Unknown)?;
+        let mut shard = lock(shard);
+        if shard.is_closed {
+            return Err(Refused::Closed);
+        }
+        let request = shard.take(index, generation)?;
+        self.outstanding.fetch_sub(1, Ordering::Relaxed);
+        Ok(request)
+    }
+
+    /// Takes the requests off the table whose deadline is `now` or before.
+    pub(crate) fn expire(&self, now: u32) -> Vec<T> {
+        let mut expired = Vec::new();
+        if self.outstanding() > 0 {
+            for shard in &self.shards {
+                lock(shard).expire(now, &mut expired);
+            }
+            self.outstanding.fetch_sub(expired.len(), Ordering::Relaxed);
+        }
+        expired
+    }
+
+    /// Closes the table, and gives what was on it to `each`.
+    pub(crate) fn close(&self, mut each: impl FnMut(T)) {
+        for shard in &self.shards {
+            let chunks = {
+                let mut shard = lock(shard);
+                shard.is_closed = true;
+                self.outstanding
+                    .fetch_sub(shard.outstanding, Ordering::Relaxed);
+                shard.outstanding = 0;
+                std::mem::take(&mut shard.chunks)
+            };
+            for slot in chunks.into_iter().flat_map(|chunk| chunk.slots) {
+                if let State::Outstanding(request) = slot.state {
+                    each(request);
+                }
+            }
+        }
+    }
+
+    /// How many requests are on the table.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Relaxed)
+    }
+}
+
+impl<T> Shard<T> {
+    fn new() -> Self {
+        Self {
+            chunks: Vec::new(),
+            used: 0,
+            outstanding: 0,
+            earliest: 0,
+            first_vacant: NONE,
+            last_vacant: NONE,
+            is_closed: false,
+        }
+    }
+
+    fn slot(&mut self, index: usize) -> Option<&mut Slot<T>> {
+        self.chunks
+            .get_mut(index / CHUNK)?
+            .slots
+            .get_mut(index % CHUNK)
+    }
+
+    fn vacant_slot(&mut self) -> Option<usize> {
+        if self.first_vacant != NONE {
+            let index = self.first_vacant as usize;
+            let State::Vacant { next, .. } = self.slot(index)?.state else {
+                return None;
+            };
+            self.first_vacant = next;
+            if next == NONE {
+                self.last_vacant = NONE;
+            }
+            return Some(index);
+        }
+        if self.used == MAX_SLOTS {
+            return None;
+        }
+        if self.used == self.chunks.len() * CHUNK {
+            self.chunks.push(Chunk::vacant());
+        }
+        self.used += 1;
+        Some(self.used - 1)
+    }
+
+    fn fill(&mut self, index: usize, request: T, deadline: u32) -> u32 {
+        if self.outstanding == 0 || is_before(deadline, self.earliest) {
+            self.earliest = deadline;
+        }
+        self.outstanding += 1;
+        let chunk = &mut self.chunks[index / CHUNK];
+        chunk.deadlines[index % CHUNK] = deadline;
+        let slot = &mut chunk.slots[index % CHUNK];
+        // 0 is no generation, so that 0 is no handle.
+        slot.generation = slot.generation.wrapping_add(1).max(1);
+        slot.state = State::Outstanding(request);
+        slot.generation
+    }
+
+    fn take(&mut self, index: usize, generation: u32) -> Result<T, Refused> {
+        let slot = self.slot(index).ok_or(Refused::Unknown)?;
+        if generation == 0 || is_before(slot.generation, generation) {
+            return Err(Refused::Unknown);
+        }
+        if slot.generation != generation {
+            return Err(Refused::Answered);
+        }
+        match slot.state {
+            State::Vacant {
+                timed_out: true, ..
+            } => Err(Refused::TimedOut),
+            State::Vacant { .. } => Err(Refused::Answered),
+            State::Outstanding(_) => self.vacate(index, false).ok_or(Refused::Unknown),
+        }
+    }
+
+    /// Empties a slot, and puts it among the vacant ones.
+    fn vacate(&mut self, index: usize, timed_out: bool) -> Option<T> {
+        let at = u32::try_from(index).ok()?;
+        let (first, last) = (self.first_vacant, self.last_vacant);
+        let to_front = !timed_out;
+        let next = if to_front { first } else { NONE };
+        let slot = self.slot(index)?;
+        let state = std::mem::replace(&mut slot.state, State::Vacant { next, timed_out });
+        if to_front {
+            self.first_vacant = at;
+            if last == NONE {
+                self.last_vacant = at;
+            }
+        } else {
+            self.last_vacant = at;
+            if first == NONE {
+                self.first_vacant = at;
+            } else if let State::Vacant { next, .. } = &mut self.slot(last as usize)?.state {
+                *next = at;
+            }
+        }
+        self.outstanding -= 1;
+        match state {
+            State::Outstanding(request) => Some(request),
+            State::Vacant { .. } => None,
+        }
+    }
+
+    fn expire(&mut self, now: u32, expired: &mut Vec<T>) {
+        if self.outstanding == 0 || is_before(now, self.earliest) {
+            return;
+        }
+        let mut earliest = None;
+        for index in 0..self.used {
+            let chunk = &self.chunks[index / CHUNK];
+            let deadline = chunk.deadlines[index % CHUNK];
+            if is_before(now, deadline) {
+                // That of a vacant slot may make the next look come too early, and no more.
+                if earliest.is_none_or(|earliest| is_before(deadline, earliest)) {
+                    earliest = Some(deadline);
+                }
+            } else if let State::Outstanding(_) = chunk.slots[index % CHUNK].state {
+                expired.extend(self.vacate(index, true));
+            }
+        }
+        self.earliest = earliest.unwrap_or(now);
+    }
+}
+
+impl<T> Chunk<T> {
+    fn vacant() -> Box<Self> {
+        Box::new(Self {
+            deadlines: [0; CHUNK],
+            slots: std::array::from_fn(|_| Slot {
+                generation: 0,
+                state: State::Vacant {
+                    next: NONE,
+                    timed_out: false,
+                },
+            }),
+        })
+    }
+}
+
+/// Whether one point comes before another on a circle of numbers: they are less than half of it apart.
+fn is_before(one: u32, other: u32) -> bool {
+    one.wrapping_sub(other) > u32::MAX / 2
+}
+
+fn handle(generation: u32, shard: usize, index: usize) -> u64 {
+    u64::from(generation) << 32 | (shard as u64) << INDEX_BITS | index as u64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "each part is cut out of the handle"
+)]
+fn parts(handle: u64) -> (u32, usize, usize) {
+    let low = handle as u32;
+    (
+        (handle >> 32) as u32,
+        (low >> INDEX_BITS) as usize,
+        low as usize & (MAX_SLOTS - 1),
+    )
+}
+
+fn shard_of_thread() -> usize {
+    static THREADS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    thread_local!(static SHARD: Cell<usize> = const { Cell::new(usize::MAX) });
+    // A thread at its end may have lost the number.
+    SHARD
+        .try_with(|shard| {
+            if shard.get() == usize::MAX {
+                shard.set(THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS);
+            }
+            shard.get()
+        })
+        .unwrap_or(0)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No foreign code runs under it.
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_taken_once() {
+        let table = Table::new();
+        let handle = table.issue("a", 10).unwrap();
+        assert_ne!(handle, 0);
+        assert_eq!(table.take(handle), Ok("a"));
+        assert_eq!(table.take(handle), Err(Refused::Answered));
+        let next = table.issue("b", 10).unwrap();
+        assert_ne!(next, handle);
+        assert_eq!(table.take(handle), Err(Refused::Answered));
+        assert_eq!(table.outstanding(), 1);
+    }
+
+    #[test]
+    fn handles_that_were_never_issued_are_unknown() {
+        let table = Table::new();
+        let handle = table.issue((), 0).unwrap();
+        for forged in [0, 1, u64::MAX, handle + (1 << 32), handle + 1, 15 << 28] {
+            assert_eq!(table.take(forged), Err(Refused::Unknown), "{forged:#x}");
+        }
+        assert_eq!(table.take(handle), Ok(()));
+    }
+
+    #[test]
+    fn a_late_answer_is_late_until_its_slot_is_needed() {
+        let table = Table::new();
+        let late = table.issue(0, 5).unwrap();
+        let other = table.issue(1, 50).unwrap();
+        assert_eq!(table.expire(4), []);
+        assert_eq!(table.expire(5), [0]);
+        assert_eq!(table.take(other), Ok(1));
+        for number in 2..1000 {
+            let handle = table.issue(number, 50).unwrap();
+            assert_eq!(table.take(handle), Ok(number));
+        }
+        assert_eq!(table.take(late), Err(Refused::TimedOut));
+    }
+
+    #[test]
+    fn time_may_wrap_around() {
+        let table = Table::new();
+        let start = u32::MAX - 2;
+        table.issue("wraps", start.wrapping_add(10)).unwrap();
+        assert!(table.expire(start).is_empty());
+        assert!(table.expire(3).is_empty());
+        assert_eq!(table.expire(7), ["wraps"]);
+    }
+
+    #[test]
+    fn a_closed_table_gives_everything_back() {
+        let table = Table::new();
+        let handle = table.issue(1, 5).unwrap();
+        table.issue(2, 5).unwrap();
+        let mut rejected = Vec::new();
+        table.close(|request| rejected.push(request));
+        assert_eq!(rejected, [1, 2]);
+        assert_eq!(table.take(handle), Err(Refused::Closed));
+        assert_eq!(table.issue(3, 5), Err(3));
+        assert_eq!(table.outstanding(), 0);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Issue(u32),
+        Take(usize),
+        Advance(u32),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (1..50u32).prop_map(Step::Issue),
+            any::<usize>().prop_map(Step::Take),
+            (0..20u32).prop_map(Step::Advance),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_is_a_map(steps in proptest::collection::vec(any_step(), 0..200)) {
+            let table = Table::new();
+            let mut model = BTreeMap::new();
+            let mut issued = Vec::new();
+            let mut now = 0;
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Issue(limit) => {
+                        let handle = table.issue(number, now + limit).unwrap();
+                        prop_assert!(!issued.contains(&handle));
+                        issued.push(handle);
+                        model.insert(handle, (number, now + limit));
+                    }
+                    Step::Take(which) if !issued.is_empty() => {
+                        let handle = issued[which % issued.len()];
+                        let expected = model.remove(&handle).map(|(number, _)| number);
+                        prop_assert_eq!(table.take(handle).ok(), expected);
+                    }
+                    Step::Take(_) => {}
+                    Step::Advance(by) => {
+                        now += by;
+                        let mut expired = table.expire(now);
+                        expired.sort_unstable();
+                        let over: Vec<_> = model
+                            .iter()
+                            .filter(|(_, (_, deadline))| *deadline <= now)
+                            .map(|(handle, (number, _))| (*handle, *number))
+                            .collect();
+                        for (handle, _) in &over {
+                            model.remove(handle);
+                        }
+                        let mut over: Vec<_> = over.into_iter().map(|(_, number)| number).collect();
+                        over.sort_unstable();
+                        prop_assert_eq!(expired, over);
+                    }
+                }
+                prop_assert_eq!(table.outstanding(), model.len());
+            }
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    /// An answer, a timeout and closing race for one request; exactly one gets it.
+    #[test]
+    fn one_of_answer_timeout_and_close_wins() {
+        loom::model(|| {
+            let table = Arc::new(Table::new());
+            let handle = table.issue((), 1).unwrap();
+            let answer = {
+                let table = Arc::clone(&table);
+                thread::spawn(move || usize::from(table.take(handle).is_ok()))
+            };
+            let timeout = {
+                let table = Arc::clone(&table);
+                thread::spawn(move || table.expire(2).len())
+            };
+            let mut closed = 0;
+            table.close(|()| closed += 1);
+            let taken = closed + answer.join().unwrap() + timeout.join().unwrap();
+            assert_eq!(taken, 1);
+            assert_eq!(table.outstanding(), 0);
+        });
+    }
+
+    /// Of two requests issued while the table is closed, each is either refused or rejected.
+    #[test]
+    fn nothing_is_left_on_a_closed_table() {
+        loom::model(|| {
+            let table = Arc::new(Table::new());
+            let issuer = {
+                let table = Arc::clone(&table);
+                thread::spawn(move || {
+                    let refused = |number| usize::from(table.issue(number, 9).is_err());
+                    refused(1) + refused(2)
+                })
+            };
+            let mut rejected = 0;
+            table.close(|_| rejected += 1);
+            assert_eq!(rejected + issuer.join().unwrap(), 2);
+        });
+    }
+}

@@ -1,0 +1,176 @@
+//! Results of deferred requests, as LPMs hand them in (lpmapi `cbAdmitResult`, `cbGetRsvpObjects`).
+
+use lpm_api::abi::{AbiDecision, AbiResult};
+use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
+
+use crate::requests::{self, Asked, Question, Refused, Registered};
+use crate::seat;
+use crate::{Event, EventId};
+
+/// Takes decisions.
+pub(crate) fn admit(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus {
+    let (lpm, asked) = match take(result) {
+        Ok(taken) => taken,
+        Err(status) => return status,
+    };
+    let (order, pending) = match asked {
+        Asked {
+            order,
+            question: Question::Admit(pending),
+        } => (order, pending),
+        other => return reject(lpm, other, "decisions for a request for objects"),
+    };
+    let status = LpmStatus(result.status);
+    let expected = pending.look(|gathered| gathered.flow_count());
+    if !status.is_ok() || decisions.len() != expected {
+        let asked = Asked {
+            order,
+            question: Question::Admit(pending),
+        };
+        if status.is_ok() {
+            let found = decisions.len();
+            return reject(
+                lpm,
+                asked,
+                &format!("{found} decisions, expected {expected}"),
+            );
+        }
+        failed(lpm, asked, status, "rejected");
+        return LpmStatus::OK;
+    }
+    let mut invalid = None;
+    pending.answer(|gathered| {
+        gathered.add(lpm, order, decisions, |found| {
+            invalid.get_or_insert(found);
+        });
+        if result.flags & AbiResult::FORCE_IMMEDIATE_REFRESH != 0 {
+            gathered.refresh_at_once();
+        }
+    });
+    match invalid {
+        None => LpmStatus::OK,
+        Some(found) => {
+            record(lpm, |lpm| seat::invalid_decision(&lpm.about, found));
+            LpmStatus::INVALID_RESULTS
+        }
+    }
+}
+
+/// Takes POLICY_DATA objects.
+pub(crate) fn objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
+    let (lpm, asked) = match take(result) {
+        Ok(taken) => taken,
+        Err(status) => return status,
+    };
+    let (order, pending) = match asked {
+        Asked {
+            order,
+            question: Question::Objects(pending),
+        } => (order, pending),
+        other => return reject(lpm, other, "objects for a request for decisions"),
+    };
+    let status = LpmStatus(result.status);
+    if !status.is_ok() {
+        let asked = Asked {
+            order,
+            question: Question::Objects(pending),
+        };
+        failed(lpm, asked, status, "without objects of this LPM");
+        return LpmStatus::OK;
+    }
+    if result.flags & AbiResult::DROP_MESSAGE != 0 {
+        pending.answer(|gathered| gathered.drop_message(lpm, order));
+        return LpmStatus::OK;
+    }
+    let Some(pe_type) = requests::find(lpm, |lpm| lpm.about.pe_type) else {
+        return reject(
+            lpm,
+            Asked {
+                order,
+                question: Question::Objects(pending),
+            },
+            "objects of an LPM that is being stopped",
+        );
+    };
+    let mut problem = None;
+    pending.answer(|gathered| problem = gathered.add(lpm, order, pe_type, objects).err());
+    match problem {
+        None => LpmStatus::OK,
+        Some(problem) => {
+            record(lpm, |lpm| refused(lpm, &problem.to_string()));
+            LpmStatus::INVALID_RESULTS
+        }
+    }
+}
+
+/// Takes the request off its LPM's table; a result that cannot be taken is an event.
+fn take(result: &AbiResult) -> Result<(LpmHandle, Asked), LpmStatus> {
+    let lpm = LpmHandle::new(result.lpm);
+    let request = RequestHandle::new(result.request);
+    let taken = requests::find(lpm, |lpm| lpm.requests.take(request));
+    match taken.unwrap_or(Err(Refused::Closed)) {
+        Ok(asked) => Ok((lpm, asked)),
+        Err(why) => {
+            // Tokens that are dropped after the end of their request are no news.
+            let is_news = LpmStatus(result.status) != LpmStatus::FORGOTTEN;
+            if is_news && why != Refused::Closed {
+                let what = match why {
+                    Refused::Answered => "answered a request twice",
+                    Refused::TimedOut => "answered a request after the result time limit",
+                    _ => "answered a request that it was never asked",
+                };
+                record(lpm, |lpm| {
+                    about(
+                        lpm,
+                        EventId::LpmResultRefused,
+                        format!("{what} (handle {request})"),
+                    )
+                    .status(why.into())
+                });
+            }
+            Err(why.into())
+        }
+    }
+}
+
+/// A result that is none: the LPM has no further chance.
+fn reject(lpm: LpmHandle, asked: Asked, what: &str) -> LpmStatus {
+    record(lpm, |lpm| refused(lpm, what));
+    asked.fail(lpm);
+    LpmStatus::INVALID_RESULTS
+}
+
+fn failed(lpm: LpmHandle, asked: Asked, status: LpmStatus, consequence: &str) {
+    let detail = format!("a deferred request failed ({status}): the message goes {consequence}");
+    let detail = match asked.question {
+        Question::Admit(_) => {
+            format!("a deferred request failed ({status}): its flows are rejected")
+        }
+        Question::Objects(_) => detail,
+    };
+    record(lpm, |lpm| {
+        about(lpm, EventId::LpmCallFailed, detail).status(status)
+    });
+    asked.fail(lpm);
+}
+
+fn refused(lpm: &Registered, what: &str) -> Event {
+    about(
+        lpm,
+        EventId::LpmResultRefused,
+        format!("invalid result: {what}"),
+    )
+    .status(LpmStatus::INVALID_RESULTS)
+}
+
+fn about(lpm: &Registered, id: EventId, detail: String) -> Event {
+    lpm.about.about(id, detail)
+}
+
+/// Records an event about an LPM; outside of the registry, since event logs are the embedder's code.
+#[cold]
+fn record(lpm: LpmHandle, event: impl FnOnce(&Registered) -> Event) {
+    if let Some(lpm) = requests::find(lpm, Registered::clone) {
+        lpm.events.record(&event(&lpm));
+    }
+}

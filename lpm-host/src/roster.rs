@@ -1,0 +1,56 @@
+//! The LPMs that are asked, in configured order.
+
+use std::sync::Arc;
+
+use lpm_api::LpmStatus;
+
+use crate::EventLog;
+use crate::library::Instance;
+use crate::seat::{Route, Seat, Slot};
+
+/// The LPMs of a PCM at one time; replaced as a whole.
+#[derive(Clone)]
+pub(crate) struct Roster {
+    pub(crate) seats: Box<[Arc<Seat>]>,
+    /// Whether the PCM is in charge. Where it is not there are no LPMs.
+    pub(crate) in_charge: bool,
+}
+
+impl Roster {
+    /// Of a PCM that is not in charge.
+    pub(crate) fn standby() -> Self {
+        Self {
+            seats: Box::default(),
+            in_charge: false,
+        }
+    }
+
+    /// Makes a call into each LPM whose result is a status, in configured order. On an LPM with
+    /// threads of its own `job` makes the call, and is waited for within the LPM's limit.
+    ///
+    /// An LPM that was stopped has nothing to be told any more, nor has one that is stopped soon.
+    pub(crate) fn tell(
+        &self,
+        function: &'static str,
+        events: &dyn EventLog,
+        call: impl Fn(&Instance) -> LpmStatus,
+        job: impl Fn() -> Box<dyn FnOnce(&Instance) -> LpmStatus + Send>,
+    ) {
+        for seat in &self.seats {
+            let status = match seat.route() {
+                Route::Inline => match &*seat.gate.enter() {
+                    Slot::Running(lpm) => call(lpm),
+                    Slot::Closed => LpmStatus::OK,
+                },
+                Route::Worker => seat.call_on_worker(job()),
+                Route::Quarantine => {
+                    seat.skip();
+                    LpmStatus::OK
+                }
+            };
+            if !status.is_ok() {
+                events.record(&seat.call_failed(function, status));
+            }
+        }
+    }
+}

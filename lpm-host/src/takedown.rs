@@ -1,0 +1,265 @@
+//! Taking LPMs down: in which order, and what then becomes of their libraries.
+
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lpm_api::DeinitReason;
+
+use crate::config::After;
+use crate::library::LoadedModule;
+use crate::library::gate::{Reason, Retired};
+use crate::requests;
+use crate::seat::{Seat, Slot};
+use crate::startup::Module;
+use crate::teardown::{self, DeinitializedLpm, Teardown};
+use crate::{EventLog, PinReason};
+
+/// An LPM that no new call goes into, and that calls may still be inside.
+pub(crate) struct ClosedSeat {
+    seat: Arc<Seat>,
+    slot: Retired<Slot>,
+}
+
+impl Seat {
+    /// Lets no further call into the LPM.
+    pub(crate) fn close(self: &Arc<Self>) -> ClosedSeat {
+        let slot = self.gate.replace(Box::new(Slot::Closed));
+        ClosedSeat {
+            seat: Arc::clone(self),
+            slot,
+        }
+    }
+}
+
+impl ClosedSeat {
+    /// Rejects what the LPM has not answered. Those who wait for it are woken, on this thread.
+    pub(crate) fn reject_outstanding(&self) {
+        requests::unregister(self.seat.handle);
+        self.seat.requests.close();
+        if let Some(worker) = &self.seat.worker {
+            worker.close();
+        }
+    }
+}
+
+/// LPMs being taken down, and why some of their libraries have to stay.
+pub(crate) struct Down<'a> {
+    reason: DeinitReason,
+    drain_limit: Duration,
+    begun: Instant,
+    events: &'a dyn EventLog,
+    teardown: Teardown,
+    held: Vec<(*const LoadedModule, PinReason)>,
+}
+
+/// What became of one LPM.
+struct Done {
+    lpm: DeinitializedLpm,
+    holds: Option<PinReason>,
+}
+
+impl<'a> Down<'a> {
+    /// The limit for calls that are under way counts from now.
+    pub(crate) fn new(
+        reason: DeinitReason,
+        drain_limit: Duration,
+        events: &'a dyn EventLog,
+    ) -> Self {
+        Self {
+            reason,
+            drain_limit,
+            begun: Instant::now(),
+            events,
+            teardown: Teardown::default(),
+            held: Vec::new(),
+        }
+    }
+
+    /// Deinitializes LPMs, given in configured order: each before those it comes after, and those
+    /// that do not depend on each other at the same time.
+    pub(crate) fn deinitialize(&mut self, lpms: Vec<ClosedSeat>) {
+        let modules: Vec<_> = lpms.iter().map(|lpm| lpm.seat.module.as_ptr()).collect();
+        let mut waiting = Waiting::new(lpms.iter().map(|lpm| &*lpm.seat));
+        let mut lpms: Vec<_> = lpms.into_iter().map(Some).collect();
+        let (tell, told) = mpsc::channel();
+        let this = Step {
+            reason: self.reason,
+            drain_limit: self.drain_limit,
+            begun: self.begun,
+            events: self.events,
+        };
+        let mut all_done = Vec::new();
+        thread::scope(|scope| {
+            let mut under_way = 0usize;
+            loop {
+                let ready = waiting.take_ready();
+                let is_only_one = ready.len() == 1 && under_way == 0;
+                for index in ready {
+                    let Some(lpm) = lpms.get_mut(index).and_then(Option::take) else {
+                        continue;
+                    };
+                    under_way += 1;
+                    let tell = tell.clone();
+                    let step = move || {
+                        // The receiver lives as long as the scope.
+                        let _ = tell.send((index, this.deinitialize(lpm)));
+                    };
+                    if is_only_one {
+                        step();
+                    } else {
+                        spawn_or_run(scope, step);
+                    }
+                }
+                if under_way == 0 {
+                    break;
+                }
+                let Ok((index, done)) = told.recv() else {
+                    break;
+                };
+                under_way -= 1;
+                waiting.is_gone(index);
+                all_done.push((index, done));
+            }
+        });
+        for (index, Done { lpm, holds }) in all_done {
+            self.held
+                .extend(holds.map(|reason| (modules[index], reason)));
+            self.teardown.lpms.push(lpm);
+        }
+    }
+
+    /// Unloads libraries that no LPM uses any more, the one loaded last first.
+    pub(crate) fn unload(mut self, modules: Vec<Module>) -> Teardown {
+        for Module { loaded, .. } in modules.into_iter().rev() {
+            let this: *const LoadedModule = Arc::as_ptr(&loaded);
+            let held = self.held.iter().find(|(module, _)| *module == this);
+            let held = held.map(|(_, reason)| reason.clone());
+            let library = teardown::unload(loaded, held, self.events);
+            self.teardown.libraries.push(library);
+        }
+        self.teardown
+    }
+}
+
+/// Runs it on a thread of its own, or on this one where the system has none to give.
+fn spawn_or_run<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    step: impl FnOnce() + Send + 'scope,
+) {
+    let step = Arc::new(Mutex::new(Some(step)));
+    let theirs = Arc::clone(&step);
+    let take = |step: &Mutex<Option<_>>| step.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let spawned = thread::Builder::new()
+        .name(String::from("lpm-stop"))
+        .spawn_scoped(scope, move || {
+            crate::deadline::enter_lifecycle_thread();
+            if let Some(step) = take(&theirs) {
+                step();
+            }
+        });
+    if spawned.is_err() {
+        if let Some(step) = take(&step) {
+            step();
+        }
+    }
+}
+
+/// What deinitializing one LPM takes.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    reason: DeinitReason,
+    drain_limit: Duration,
+    begun: Instant,
+    events: &'a dyn EventLog,
+}
+
+impl Step<'_> {
+    /// Waits for the calls into an LPM, and deinitializes it.
+    fn deinitialize(&self, closed: ClosedSeat) -> Done {
+        let ClosedSeat { seat, slot } = closed;
+        let limit = self.drain_limit.saturating_sub(self.begun.elapsed());
+        match slot.drain(limit).map(|slot| *slot) {
+            Ok(Slot::Running(instance)) => {
+                let limit = seat.config.deinitialize_limit;
+                let (lpm, holds) =
+                    teardown::deinitialize(instance, self.reason, limit, self.events);
+                Done { lpm, holds }
+            }
+            Ok(Slot::Closed) => self.abandon(&seat, PinReason::AskedFromInside),
+            Err(still_inside) => {
+                let why = match still_inside.reason() {
+                    Reason::Threads(threads) => PinReason::CallsInside {
+                        count: threads.len(),
+                        waited: self.drain_limit,
+                    },
+                    other => PinReason::CannotVerify {
+                        what: other.to_string(),
+                    },
+                };
+                self.abandon(&seat, why)
+            }
+        }
+    }
+
+    fn abandon(&self, seat: &Seat, why: PinReason) -> Done {
+        let lpm = (*seat.about).clone();
+        Done {
+            lpm: teardown::abandon(lpm, self.reason, &why, self.events),
+            holds: Some(why),
+        }
+    }
+}
+
+/// Which LPMs wait for which others to be gone.
+struct Waiting {
+    lpms: Vec<State>,
+}
+
+struct State {
+    is_started: bool,
+    is_gone: bool,
+    /// Those that must go before it.
+    dependents: Vec<usize>,
+}
+
+impl Waiting {
+    fn new<'s>(seats: impl Iterator<Item = &'s Seat>) -> Self {
+        let seats: Vec<_> = seats.collect();
+        let lpms = seats
+            .iter()
+            .enumerate()
+            .map(|(index, seat)| State {
+                is_started: false,
+                is_gone: false,
+                dependents: (index + 1..seats.len())
+                    .filter(|later| match &seats[*later].config.after {
+                        After::Earlier => true,
+                        After::Named(names) => names.contains(&seat.config.name),
+                    })
+                    .collect(),
+            })
+            .collect();
+        Self { lpms }
+    }
+
+    /// Those whose turn it is, the last configured first. They are under way then.
+    fn take_ready(&mut self) -> Vec<usize> {
+        let is_ready = |lpm: &State| {
+            !lpm.is_started && lpm.dependents.iter().all(|index| self.lpms[*index].is_gone)
+        };
+        let mut ready: Vec<_> = (0..self.lpms.len())
+            .filter(|index| is_ready(&self.lpms[*index]))
+            .collect();
+        ready.reverse();
+        for index in &ready {
+            self.lpms[*index].is_started = true;
+        }
+        ready
+    }
+
+    fn is_gone(&mut self, index: usize) {
+        self.lpms[index].is_gone = true;
+    }
+}
