@@ -8,11 +8,12 @@ use toml::de::DeTable;
 use crate::directory::{self, DirectoryConfig};
 use crate::policy::{File, LoadError, POLICY, Policy, Table, policy_in, read_text};
 use crate::reread::PolicyFile;
+use crate::usage::{self, UsageConfig};
 
 /// The keys that are the LPM's, beside those of the policy.
 const LPM: &[&str] = &["policy_file", "reread_every"];
 /// The sections that are the LPM's, whether the policy is in a file or not.
-const SERVICES: &[&str] = &["directory"];
+const SERVICES: &[&str] = &["directory", "shared_usage"];
 
 /// How often a policy file is looked at, where the configuration does not say.
 const REREAD_EVERY: Duration = Duration::from_secs(2);
@@ -26,6 +27,8 @@ pub struct Config {
     pub(crate) file: Option<PolicyFile>,
     /// Where users are looked up that the policy does not list.
     pub directory: Option<DirectoryConfig>,
+    /// Where limits are counted that hold for several PCMs together.
+    pub shared_usage: Option<UsageConfig>,
 }
 
 impl Config {
@@ -56,10 +59,15 @@ impl Config {
             Some(table) => Some(DirectoryConfig::read(&table, in_folder)?),
             None => None,
         };
+        let shared_usage = match top.table("shared_usage", &[usage::KEYS])? {
+            Some(table) => Some(UsageConfig::read(&table, in_folder)?),
+            None => None,
+        };
         Ok(Config {
             policy,
             file: policy_file,
             directory,
+            shared_usage,
         })
     }
 
@@ -132,7 +140,8 @@ mod tests {
         let error = error.unwrap_err().to_string();
         assert_eq!(
             error,
-            "pcm.toml:2: default: unknown key; accepted here: policy_file, reread_every, directory"
+            "pcm.toml:2: default: unknown key; accepted here: policy_file, reread_every, directory, \
+             shared_usage"
         );
     }
 
@@ -220,6 +229,34 @@ mod tests {
             error.to_string().contains("the key servers is missing"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn faults_of_the_shared_usage_have_their_line() {
+        for (text, expected) in [
+            (
+                "prefix = 'a'",
+                "pcm.toml:3: [shared_usage]: set one of server, server_env and server_file",
+            ),
+            (
+                "server = 'localhost'",
+                "pcm.toml:3: [shared_usage]: \"localhost\" is not a server: expected a URL such as \"redis://localhost:6379\"",
+            ),
+            (
+                "server_env = 'A'\nserver_file = 'b'",
+                "pcm.toml:3: [shared_usage]: set one of server, server_env and server_file",
+            ),
+            (
+                "server_env = 'A'\nlease = 0",
+                "pcm.toml:3: [shared_usage]: lease is 0: expected a longer time",
+            ),
+        ] {
+            let text = format!("{POLICY}[shared_usage]\n{text}\n");
+            let error = Config::read(&text, "pcm.toml", None)
+                .unwrap_err()
+                .to_string();
+            assert_eq!(error, expected);
+        }
     }
 
     #[test]

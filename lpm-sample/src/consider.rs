@@ -12,9 +12,10 @@ use smallvec::SmallVec;
 use crate::desk::{Desk, InForce};
 use crate::directory::{Directory, Found, UserName};
 use crate::identity::{Identities, Malformed, Subject};
-use crate::ledger::{Claim, Traffic};
+use crate::ledger::{Claim, Reservation, Ticket, Traffic};
 use crate::policy::{Here, Limits, Outcome};
 use crate::units::Rate;
+use crate::usage::{Reserved, WhenUnreachable};
 use lpm_api::FlowKey;
 
 /// What the PCM says of a message beside what is in it.
@@ -47,8 +48,8 @@ pub struct Consideration<'a> {
 pub enum Verdict {
     /// This is decided.
     Decided(Decision),
-    /// Somebody must be looked up first.
-    LookUp(Box<Question>),
+    /// Somebody must be looked up first, or room be reserved on a server.
+    Later(Box<Question>),
 }
 
 impl Verdict {
@@ -56,7 +57,7 @@ impl Verdict {
     pub fn decision(&self) -> Option<Decision> {
         match self {
             Verdict::Decided(decision) => Some(*decision),
-            Verdict::LookUp(_) => None,
+            Verdict::Later(_) => None,
         }
     }
 
@@ -65,19 +66,44 @@ impl Verdict {
     }
 }
 
-/// A flow that cannot be decided on yet: what it asks for, apart from its message.
+/// A flow that cannot be decided on yet, apart from its message and the policy.
 #[derive(Debug)]
 pub struct Question {
-    /// Whom to look up.
-    pub user: UserName,
-    ask: Ask,
-    senders: SmallVec<[FilterSpec; 1]>,
-    facts: Facts,
+    pub(crate) waits_for: WaitsFor,
+    senders: Senders,
+    ticket: Ticket,
+}
+
+/// What has to be known first.
+#[derive(Debug)]
+pub(crate) enum WaitsFor {
+    /// Who this is.
+    User(UserName, Ask, Facts),
+    /// Whether there is room for it where usage is shared.
+    Room(Granted),
+}
+
+/// What is decided once there is room.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) reservation: Reservation,
+    pub(crate) limits: Limits,
+    priority: Priority,
+}
+
+/// The senders of a shared explicit reservation.
+type Senders = SmallVec<[FilterSpec; 1]>;
+
+/// What comes of a claim.
+enum Admission {
+    Admitted(Priority),
+    /// If there is room.
+    Room(Box<Granted>),
 }
 
 /// What a flow asks for.
 #[derive(Clone, Copy, Debug)]
-struct Ask {
+pub(crate) struct Ask {
     flow: FlowKey,
     traffic: Traffic,
     preemption_priority: Option<u16>,
@@ -135,35 +161,105 @@ impl<'a> Consideration<'a> {
             match directory.remembered(&user) {
                 Some(found) => identified.subject = subject(found)?,
                 None => {
-                    return Ok(Verdict::LookUp(Box::new(Question {
-                        user,
-                        ask: ask.ok_or(LpmPolicyError::CrazyFlowSpec)?,
-                        senders: shared_by(&self.message, flow).collect(),
-                        facts: self.facts,
-                    })));
+                    let ask = ask.ok_or(LpmPolicyError::CrazyFlowSpec)?;
+                    let waits_for = WaitsFor::User(user, ask, self.facts);
+                    return Ok(self.later(waits_for, ask.flow, flow));
                 }
             }
         }
         let senders = shared_by(&self.message, flow);
         let (desk, in_force) = (self.desk, &*self.in_force);
-        let priority = desk.admit(in_force, &identified.subject, &self.here, ask, senders)?;
-        Ok(Verdict::Decided(Decision::accept(priority)))
+        Ok(
+            match desk.admit(in_force, &identified.subject, &self.here, ask, senders)? {
+                Admission::Admitted(priority) => Verdict::Decided(Decision::accept(priority)),
+                Admission::Room(granted) => {
+                    let key = granted.reservation.flow;
+                    self.later(WaitsFor::Room(*granted), key, flow)
+                }
+            },
+        )
+    }
+
+    fn later(&self, waits_for: WaitsFor, key: FlowKey, flow: &FlowDescriptor<'_>) -> Verdict {
+        Verdict::Later(Box::new(Question {
+            waits_for,
+            senders: shared_by(&self.message, flow).collect(),
+            ticket: self.desk.ledger(|ledger| ledger.expect(key)),
+        }))
     }
 }
 
+/// What comes of a question.
+pub(crate) enum Next {
+    Decided(Decision),
+    Question(Box<Question>),
+}
+
 impl Question {
-    /// Decides on the flow, now that this is known of the user, and counts it if it is admitted.
-    pub(crate) fn decide(&self, desk: &Desk, found: Found) -> Decision {
+    /// Goes on with a question about a user, now that this is known.
+    pub(crate) fn go_on(mut self: Box<Self>, desk: &Desk, found: Found) -> Next {
+        let WaitsFor::User(_, ask, facts) = self.waits_for else {
+            return Next::Question(self);
+        };
+        let wanted = desk.ledger(|ledger| ledger.is_still_wanted(self.ticket));
+        if !wanted {
+            return Next::Decided(NOT_WANTED);
+        }
         let in_force = desk.in_force();
-        let here = in_force
-            .policy
-            .here(self.facts.interface, self.facts.received);
+        let here = in_force.policy.here(facts.interface, facts.received);
         let senders = self.senders.iter().copied();
-        subject(found)
-            .and_then(|subject| desk.admit(&in_force, &subject, &here, Some(self.ask), senders))
-            .map_or_else(Decision::reject, Decision::accept)
+        let admission = subject(found)
+            .and_then(|subject| desk.admit(&in_force, &subject, &here, Some(ask), senders));
+        match admission {
+            Ok(Admission::Admitted(priority)) => Next::Decided(Decision::accept(priority)),
+            Ok(Admission::Room(granted)) => {
+                self.ticket = desk.ledger(|ledger| ledger.expect(ask.flow));
+                self.waits_for = WaitsFor::Room(*granted);
+                Next::Question(self)
+            }
+            Err(reason) => Next::Decided(Decision::reject(reason)),
+        }
+    }
+
+    /// Decides on a question about room, now that there is some or not.
+    pub(crate) fn decide(self: Box<Self>, desk: &Desk, reserved: Reserved) -> Decision {
+        let WaitsFor::Room(granted) = &self.waits_for else {
+            return Decision::reject(LpmPolicyError::NoResources);
+        };
+        let alone = desk
+            .shared
+            .as_ref()
+            .is_some_and(|shared| shared.when_unreachable == WhenUnreachable::CountAlone);
+        let limits = match reserved {
+            Reserved::Granted => Ok(granted.limits.of_subnets()),
+            Reserved::Exceeds(limit) => Err(granted.limits.exceeded(limit)),
+            Reserved::Unreachable if alone => Ok(granted.limits),
+            Reserved::Unreachable => Err(LpmPolicyError::NoResources),
+        };
+        desk.ledger(|ledger| {
+            let wanted = ledger.is_still_wanted(self.ticket);
+            let limits = match limits {
+                Ok(limits) if wanted => limits,
+                Ok(_) => {
+                    ledger.give_up(&granted.reservation);
+                    return NOT_WANTED;
+                }
+                Err(reason) => {
+                    ledger.give_up(&granted.reservation);
+                    return Decision::reject(reason);
+                }
+            };
+            let senders = self.senders.iter().copied();
+            match ledger.admit_reserved(&granted.reservation, senders, &limits) {
+                Ok(()) => Decision::accept(granted.priority),
+                Err(reason) => Decision::reject(reason),
+            }
+        })
     }
 }
+
+/// The state of the flow was deleted before it was decided on: nobody waits for this.
+const NOT_WANTED: Decision = Decision::reject(LpmPolicyError::NoResources);
 
 /// Whose flow it is to be, with what the directory knows.
 fn subject(found: Found) -> Result<Subject, LpmPolicyError> {
@@ -175,8 +271,8 @@ fn subject(found: Found) -> Result<Subject, LpmPolicyError> {
 }
 
 impl Desk {
-    /// The priority a flow is admitted with, or the reason why it is not. `None` is asked for by
-    /// what makes no sense.
+    /// The priority a flow is admitted with, if there is room; or the reason why it is not. `None`
+    /// is asked for by what makes no sense.
     fn admit(
         &self,
         in_force: &InForce,
@@ -184,14 +280,15 @@ impl Desk {
         here: &Here,
         ask: Option<Ask>,
         senders: impl Iterator<Item = FilterSpec>,
-    ) -> Result<Priority, LpmPolicyError> {
+    ) -> Result<Admission, LpmPolicyError> {
         let rule = in_force.policy.rule(subject, here);
         let highest = match rule.outcome {
             Outcome::Admit(priority) => priority,
             Outcome::Reject(reason) => return Err(reason),
         };
         let ask = ask.ok_or(LpmPolicyError::CrazyFlowSpec)?;
-        check_rates(ask.traffic, &rule.limits)?;
+        let limits = &rule.limits;
+        check_rates(ask.traffic, limits)?;
         let claim = Claim {
             flow: ask.flow,
             subject,
@@ -200,8 +297,25 @@ impl Desk {
             traffic: ask.traffic,
             received: here.received(),
         };
-        self.ledger().admit(&claim, senders, &rule.limits)?;
-        Ok(asked(ask.preemption_priority, highest))
+        let priority = asked(ask.preemption_priority, highest);
+        let reservation = self.ledger(|ledger| {
+            if self.shared.is_some() && limits.are_shared() {
+                ledger.check_duration(&claim.flow, claim.received, limits)?;
+                let reservation = ledger.reserve(&claim);
+                if reservation.is_some() {
+                    return Ok(reservation);
+                }
+            }
+            ledger.admit(&claim, senders, limits).map(|()| None)
+        })?;
+        Ok(match reservation {
+            None => Admission::Admitted(priority),
+            Some(reservation) => Admission::Room(Box::new(Granted {
+                reservation,
+                limits: rule.limits,
+                priority,
+            })),
+        })
     }
 }
 

@@ -1,15 +1,25 @@
 //! What every decision is made with: the policy in force, and the ledger.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::ledger::{Ledger, SubnetId};
 use crate::policy::Policy;
+use crate::usage::{UsageQueue, WhenUnreachable};
 
 /// Where decisions are made; the LPM and its threads share it.
 #[derive(Debug)]
 pub(crate) struct Desk {
     in_force: RwLock<InForce>,
     ledger: Mutex<Ledger>,
+    /// Where limits that hold everywhere are counted, if not here.
+    pub(crate) shared: Option<Shared>,
+}
+
+/// Usage that is shared with other PCMs.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) queue: UsageQueue,
+    pub(crate) when_unreachable: WhenUnreachable,
 }
 
 /// A policy, and what the ledger calls its subnets.
@@ -20,17 +30,21 @@ pub(crate) struct InForce {
 }
 
 impl Desk {
-    pub(crate) fn new(policy: Policy) -> Arc<Desk> {
+    pub(crate) fn new(policy: Policy, shared: Option<Shared>) -> Arc<Desk> {
         let mut ledger = Ledger::new();
+        if shared.is_some() {
+            ledger.keep_changes();
+        }
         let subnets = ledger.subnet_ids(&policy);
         Arc::new(Desk {
             in_force: RwLock::new(InForce { policy, subnets }),
             ledger: Mutex::new(ledger),
+            shared,
         })
     }
 
     pub(crate) fn set_policy(&self, policy: Policy) {
-        let subnets = self.ledger().subnet_ids(&policy);
+        let subnets = self.ledger(|ledger| ledger.subnet_ids(&policy));
         let new = InForce { policy, subnets };
         let mut in_force = self
             .in_force
@@ -47,9 +61,17 @@ impl Desk {
         self.in_force.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The ledger, also after a panic elsewhere: each of its changes is complete or was not begun,
-    /// and one failed request must not fail all others.
-    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Reads or changes the ledger, and has changes counted where usage is shared, in their order.
+    pub(crate) fn ledger<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
+        // Also after a panic elsewhere: each of its changes is complete or was not begun, and one
+        // failed request must not fail all others.
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut ledger);
+        if let Some(shared) = &self.shared {
+            for flow in ledger.take_changes() {
+                shared.queue.count(flow, ledger.counted(&flow));
+            }
+        }
+        result
     }
 }

@@ -15,6 +15,7 @@
 
 mod accounts;
 mod amount;
+mod expected;
 mod expired;
 #[cfg(test)]
 mod tests;
@@ -24,17 +25,20 @@ use std::time::{Duration, SystemTime};
 
 use lpm_api::lpm_rsvp::FilterSpec;
 use lpm_api::{LpmPolicyError, Metric, Scope};
+use smallvec::SmallVec;
 
 use crate::identity::Subject;
 use crate::name::Name;
 use crate::policy::{Limit, Limits, Policy};
 use accounts::{AccountId, Accounts};
-use amount::{Amounts, whole_limit};
+use expected::Expected;
 use expired::Expired;
 use lpm_api::{Direction, FlowKey};
 
 pub use accounts::{Held, SubnetId};
 pub use amount::Traffic;
+pub(crate) use amount::{Amounts, whole_limit};
+pub(crate) use expected::Ticket;
 
 /// Which subject holds which flow, and how much each holds.
 #[derive(Debug)]
@@ -46,6 +50,10 @@ pub struct Ledger {
     expired: Expired,
     /// The names of the subnets of every policy there was, each at the place of its id.
     subnets: Vec<String>,
+    /// Flows that were asked for and are not decided on yet.
+    expected: Expected,
+    /// Flows that may be counted otherwise than before, where that is wanted.
+    changes: Option<Vec<FlowKey>>,
 }
 
 /// A request for a flow.
@@ -63,6 +71,21 @@ pub struct Claim<'a> {
     pub traffic: Traffic,
     /// When it was received.
     pub received: SystemTime,
+}
+
+/// For whom a flow is counted, by the label of the account, and how much.
+pub(crate) type Counted = SmallVec<[(String, Amounts); 1]>;
+
+/// A claim that is to be reserved elsewhere, apart from subject and policy.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    /// The account, by a name that is the same in every process.
+    pub(crate) label: String,
+    /// What the flow counts there then.
+    pub(crate) amounts: Amounts,
+    pub(crate) flow: FlowKey,
+    share: Share,
+    received: SystemTime,
 }
 
 /// A flow that is counted: as it is reserved, as it is asked for, or both.
@@ -92,6 +115,109 @@ impl Ledger {
             accounts: Accounts::new(),
             expired: Expired::default(),
             subnets: Vec::new(),
+            expected: Expected::default(),
+            changes: None,
+        }
+    }
+
+    /// Keeps a list of the flows that are counted otherwise, from now on.
+    pub(crate) fn keep_changes(&mut self) {
+        self.changes = Some(Vec::new());
+    }
+
+    /// The flows that may be counted otherwise since this was last called.
+    pub(crate) fn take_changes(&mut self) -> Vec<FlowKey> {
+        self.changes
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// What is counted for a flow: for whom, and how much.
+    pub(crate) fn counted(&self, flow: &FlowKey) -> Counted {
+        let shares = self.flows.get(flow).map_or([None; 2], Entry::shares);
+        let mut counted = Counted::new();
+        for share in shares.into_iter().flatten() {
+            let label = self.accounts.label(share.account, flow.direction());
+            counted.push((label, share.amounts));
+        }
+        counted
+    }
+
+    /// A flow was asked for, and is decided on later.
+    pub(crate) fn expect(&mut self, flow: FlowKey) -> Ticket {
+        self.expected.expect(flow)
+    }
+
+    /// It is decided on now. `false` if the flow is not wanted any more: its state was deleted in
+    /// the meantime.
+    pub(crate) fn is_still_wanted(&mut self, ticket: Ticket) -> bool {
+        self.expected.settle(ticket)
+    }
+
+    /// What of this claim must be reserved elsewhere before it may be admitted; `None` if it is
+    /// counted already. The account stays open until [`admit_reserved`](Self::admit_reserved) or
+    /// [`give_up`](Self::give_up).
+    pub(crate) fn reserve(&mut self, claim: &Claim<'_>) -> Option<Reservation> {
+        let account = self.accounts.open(claim.subject, claim.policy);
+        let share = Share {
+            account,
+            subnet: claim.subnet,
+            amounts: Amounts::of(claim.traffic),
+        };
+        let known = self.flows.get(&claim.flow);
+        if known.is_some_and(|entry| entry.is_counted_as(share)) {
+            return None;
+        }
+        let committed = known.and_then(|entry| entry.committed);
+        let amounts = match committed {
+            Some(committed) if committed.account == account => {
+                committed.amounts.larger(share.amounts)
+            }
+            _ => share.amounts,
+        };
+        self.accounts.hold(account);
+        Some(Reservation {
+            label: self.accounts.label(account, claim.flow.direction()),
+            amounts,
+            flow: claim.flow,
+            share,
+            received: claim.received,
+        })
+    }
+
+    /// Counts a flow that was reserved elsewhere.
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit).
+    pub(crate) fn admit_reserved(
+        &mut self,
+        reservation: &Reservation,
+        senders: impl Iterator<Item = FilterSpec>,
+        limits: &Limits,
+    ) -> Result<(), LpmPolicyError> {
+        let Reservation {
+            flow,
+            share,
+            received,
+            ..
+        } = *reservation;
+        self.accounts.let_go(share.account);
+        let admitted = self.admit_share(flow, share, received, senders, limits);
+        self.note(&flow);
+        admitted
+    }
+
+    /// A flow that was to be reserved elsewhere is not to be counted.
+    pub(crate) fn give_up(&mut self, reservation: &Reservation) {
+        self.accounts.let_go(reservation.share.account);
+        self.accounts.close_if_unused(reservation.share.account);
+        self.note(&reservation.flow);
+    }
+
+    fn note(&mut self, flow: &FlowKey) {
+        if let Some(changes) = &mut self.changes {
+            changes.push(*flow);
         }
     }
 
@@ -125,7 +251,7 @@ impl Ledger {
         senders: impl Iterator<Item = FilterSpec>,
         limits: &Limits,
     ) -> Result<(), LpmPolicyError> {
-        self.check_duration(claim, limits)?;
+        self.check_duration(&claim.flow, claim.received, limits)?;
 
         let account = self.accounts.open(claim.subject, claim.policy);
         let share = Share {
@@ -133,10 +259,22 @@ impl Ledger {
             subnet: claim.subnet,
             amounts: Amounts::of(claim.traffic),
         };
-        let direction = claim.flow.direction();
-        let known = self.flows.get(&claim.flow);
+        self.admit_share(claim.flow, share, claim.received, senders, limits)
+    }
+
+    /// Counts a flow as this share, unless that exceeds a limit.
+    fn admit_share(
+        &mut self,
+        flow: FlowKey,
+        share: Share,
+        received: SystemTime,
+        senders: impl Iterator<Item = FilterSpec>,
+        limits: &Limits,
+    ) -> Result<(), LpmPolicyError> {
+        let direction = flow.direction();
+        let known = self.flows.get(&flow);
         if known.is_some_and(|entry| entry.is_counted_as(share)) {
-            if let Some(entry) = self.flows.get_mut(&claim.flow) {
+            if let Some(entry) = self.flows.get_mut(&flow) {
                 entry.set_senders(senders);
             }
             return Ok(());
@@ -146,17 +284,17 @@ impl Ledger {
         let committed = known.and_then(|entry| entry.committed);
         let after = shares(committed, Some(share));
         let held_before = self.held_by(share, direction);
-        self.recount(before, after, direction);
+        self.recount(&flow, before, after);
         if let Err(error) = exceeded(limits, held_before, self.held_by(share, direction)) {
-            self.recount(after, before, direction);
-            self.accounts.close_if_unused(account);
+            self.recount(&flow, after, before);
+            self.accounts.close_if_unused(share.account);
             return Err(error);
         }
 
-        let entry = self.flows.entry(claim.flow).or_insert_with(|| Entry {
+        let entry = self.flows.entry(flow).or_insert_with(|| Entry {
             committed: None,
             tentative: None,
-            since: claim.received,
+            since: received,
             senders: Vec::new(),
         });
         entry.tentative = Some(share);
@@ -180,12 +318,13 @@ impl Ledger {
         }
         entry.committed = Some(share);
         entry.tentative = None;
-        self.recount(before, [Some(share), None], flow.direction());
+        self.recount(flow, before, [Some(share), None]);
         self.close_unused(before);
     }
 
     /// What was admitted is not to be after all. What is committed stays, anything else is gone.
     pub fn refuse(&mut self, flow: &FlowKey) {
+        self.expected.forget(flow);
         let Some(entry) = self.flows.get_mut(flow) else {
             return;
         };
@@ -195,12 +334,13 @@ impl Ledger {
         if entry.committed.is_none() {
             self.flows.remove(flow);
         }
-        self.recount(before, after, flow.direction());
+        self.recount(flow, before, after);
         self.close_unused(before);
     }
 
     /// Releases a flow; one that was never counted is passed over.
     pub fn release(&mut self, flow: &FlowKey) {
+        self.expected.forget(flow);
         self.expired.forget(flow);
         self.take_out(flow);
     }
@@ -208,6 +348,7 @@ impl Ledger {
     /// A flow's time is up: it is released, and if it was refused for that, its refreshes go on being
     /// refused.
     pub fn expire(&mut self, flow: &FlowKey) {
+        self.expected.forget(flow);
         self.take_out(flow);
     }
 
@@ -215,7 +356,7 @@ impl Ledger {
     /// other reservation is passed over: it has no list of senders.
     pub fn release_senders(&mut self, flow: &FlowKey, senders: impl Iterator<Item = FilterSpec>) {
         let Some(entry) = self.flows.get_mut(flow) else {
-            self.expired.forget(flow);
+            self.release(flow);
             return;
         };
         if entry.senders.is_empty() {
@@ -234,6 +375,7 @@ impl Ledger {
     /// A sender is gone: releases its Path and everything that was reserved for it (RFC 2205
     /// section 3.1.5), whoever holds it. A wildcard reservation ends with the session's last Path.
     pub fn release_path(&mut self, path: &FlowKey) {
+        self.expected.forget_sender(path);
         let was_known = self.flows.contains_key(path);
         let mut ended: Vec<FlowKey> = self
             .flows
@@ -288,8 +430,12 @@ impl Ledger {
 
     /// Whether the flow may last as long as it has. When it may not any more, it is gone, and its
     /// refreshes are refused until its state is deleted or nobody has asked for a while.
-    fn check_duration(&mut self, claim: &Claim<'_>, limits: &Limits) -> Result<(), LpmPolicyError> {
-        let (flow, received) = (&claim.flow, claim.received);
+    pub(crate) fn check_duration(
+        &mut self,
+        flow: &FlowKey,
+        received: SystemTime,
+        limits: &Limits,
+    ) -> Result<(), LpmPolicyError> {
         let since = match self.flows.get(flow) {
             Some(entry) => entry.since,
             None => match self.expired.since(flow, received) {
@@ -314,18 +460,15 @@ impl Ledger {
     fn take_out(&mut self, flow: &FlowKey) {
         if let Some(entry) = self.flows.remove(flow) {
             let before = entry.shares();
-            self.recount(before, [None; 2], flow.direction());
+            self.recount(flow, before, [None; 2]);
             self.close_unused(before);
         }
     }
 
     /// Counts other shares in place of those that were counted.
-    fn recount(
-        &mut self,
-        before: [Option<Share>; 2],
-        after: [Option<Share>; 2],
-        direction: Direction,
-    ) {
+    fn recount(&mut self, flow: &FlowKey, before: [Option<Share>; 2], after: [Option<Share>; 2]) {
+        let direction = flow.direction();
+        self.note(flow);
         for share in before.into_iter().flatten() {
             self.accounts
                 .subtract(share.account, share.subnet, direction, share.amounts);
@@ -426,7 +569,7 @@ fn check<T: PartialOrd>(
 }
 
 /// Whether a limit of this scope counts the flows of one subnet only.
-fn is_of_subnet(scope: Scope) -> bool {
+pub(crate) fn is_of_subnet(scope: Scope) -> bool {
     matches!(
         scope,
         Scope::SubnetDefault

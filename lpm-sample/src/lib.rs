@@ -28,6 +28,8 @@
 //! Users whom the policy does not list may be looked up in a [`directory`]; the request
 //! [waits](waiting) for that without holding anybody up.
 //!
+//! Limits may hold for several PCMs together, which count on a Redis server ([`usage`]).
+//!
 //! # Configuration
 //!
 //! The LPM's configuration is the policy itself, or one key that names a file with it:
@@ -57,6 +59,7 @@ pub mod name;
 pub mod policy;
 mod reread;
 pub mod units;
+pub mod usage;
 pub mod waiting;
 
 pub use lpm::IdentityLpm;

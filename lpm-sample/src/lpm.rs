@@ -11,10 +11,11 @@ use lpm_api::{
 
 use crate::config::Config;
 use crate::consider::{Consideration, Facts, Verdict};
-use crate::desk::Desk;
+use crate::desk::{Desk, Shared};
 use crate::directory::Directory;
 use crate::policy::Policy;
 use crate::reread::Rereading;
+use crate::usage::SharedUsage;
 use crate::waiting::{self, Verdicts};
 use lpm_api::FlowKey;
 
@@ -24,6 +25,8 @@ pub struct IdentityLpm {
     /// The thread that rereads the policy file, if there is one.
     rereading: Option<Rereading>,
     directory: Option<Directory>,
+    /// The thread that counts together with other PCMs, if it does.
+    usage: Option<SharedUsage>,
     desk: Arc<Desk>,
 }
 
@@ -73,7 +76,7 @@ impl Lpm for IdentityLpm {
     fn commit_resv(&self, commit: CommitResv<'_>) {
         if let Some(flow) = commit.flow_key() {
             // Of a merged reservation the subject has what it asked for, not what others add.
-            self.desk.ledger().commit(&flow, None);
+            self.desk.ledger(|ledger| ledger.commit(&flow, None));
         }
     }
 
@@ -87,6 +90,7 @@ impl Lpm for IdentityLpm {
     fn deinitialize(self, _: DeinitReason) -> Result<(), DeinitError> {
         drop(self.rereading);
         drop(self.directory);
+        drop(self.usage);
         Ok(())
     }
 }
@@ -97,7 +101,8 @@ impl IdentityLpm {
         IdentityLpm {
             rereading: None,
             directory: None,
-            desk: Desk::new(policy),
+            usage: None,
+            desk: Desk::new(policy, None),
         }
     }
 
@@ -106,7 +111,17 @@ impl IdentityLpm {
     /// # Errors
     /// The system has no thread to spare.
     pub fn start(config: Config) -> io::Result<IdentityLpm> {
-        let desk = Desk::new(config.policy);
+        let mut usage = None;
+        let mut shared = None;
+        if let Some(config) = config.shared_usage {
+            let when_unreachable = config.when_unreachable;
+            let started = usage.insert(SharedUsage::start(config)?);
+            shared = Some(Shared {
+                queue: started.queue(),
+                when_unreachable,
+            });
+        }
+        let desk = Desk::new(config.policy, shared);
         let reread = |file| {
             let desk = Arc::clone(&desk);
             Rereading::start(file, move |policy| desk.set_policy(policy))
@@ -114,20 +129,19 @@ impl IdentityLpm {
         Ok(IdentityLpm {
             rereading: config.file.map(reread).transpose()?,
             directory: config.directory.map(Directory::start).transpose()?,
+            usage,
             desk,
         })
     }
 
-    /// Looks up whom these verdicts wait for, and hands over all decisions when they are made, on
-    /// the directory's thread. `complete` is dropped if the LPM is deinitialized first.
+    /// Does what these verdicts wait for, and hands over all decisions when they are made, on a
+    /// thread of the LPM. `complete` is dropped if the LPM is deinitialized first.
     pub fn decide_later(
         &self,
         verdicts: Verdicts,
         complete: impl FnOnce(&[Decision]) + Send + 'static,
     ) {
-        if let Some(directory) = &self.directory {
-            waiting::look_up(directory, &self.desk, verdicts, complete);
-        }
+        waiting::settle(self.directory.as_ref(), &self.desk, verdicts, complete);
     }
 
     /// Puts another policy in force, for all messages that are considered from now on. Flows stay
@@ -146,18 +160,19 @@ impl IdentityLpm {
         let Some(key) = FlowKey::of(message, flow) else {
             return;
         };
-        let mut ledger = self.desk.ledger();
-        match (reason, message.message_type(), message.style()) {
-            // Only what was asked for with this message is not to be.
-            (DeleteReason::AdmissionControlFailed, ..) => ledger.refuse(&key),
-            (DeleteReason::FlowDuration, ..) => ledger.expire(&key),
-            // A Path that ends takes its reservations with it.
-            (_, MessageType::Path | MessageType::PathTear, _) => ledger.release_path(&key),
-            // A tear may name some of the senders.
-            (_, _, Some(ResvStyle::SharedExplicit)) => {
-                ledger.release_senders(&key, flow.filters());
-            }
-            _ => ledger.release(&key),
-        }
+        self.desk.ledger(
+            |ledger| match (reason, message.message_type(), message.style()) {
+                // Only what was asked for with this message is not to be.
+                (DeleteReason::AdmissionControlFailed, ..) => ledger.refuse(&key),
+                (DeleteReason::FlowDuration, ..) => ledger.expire(&key),
+                // A Path that ends takes its reservations with it.
+                (_, MessageType::Path | MessageType::PathTear, _) => ledger.release_path(&key),
+                // A tear may name some of the senders.
+                (_, _, Some(ResvStyle::SharedExplicit)) => {
+                    ledger.release_senders(&key, flow.filters());
+                }
+                _ => ledger.release(&key),
+            },
+        );
     }
 }

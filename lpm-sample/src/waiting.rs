@@ -1,21 +1,22 @@
-//! Requests that wait until somebody was looked up.
+//! Requests that wait: until somebody was looked up, or until there is room on a server.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lpm_api::{Decision, LpmPolicyError};
 use smallvec::SmallVec;
 
-use crate::consider::{Question, Verdict};
+use crate::consider::{Next, Question, Verdict, WaitsFor};
 use crate::desk::Desk;
 use crate::directory::Directory;
+use crate::usage::Request;
 
 /// The verdicts on the flows of a message, in its order.
 pub type Verdicts = SmallVec<[Verdict; 8]>;
 
-/// Asks the directory what has to be known for these verdicts, and hands over the decisions when
-/// all is known. `complete` is dropped when the directory is closed first.
-pub(crate) fn look_up(
-    directory: &Directory,
+/// Does what these verdicts wait for, and hands over the decisions when all are made. `complete` is
+/// dropped when that cannot be any more.
+pub(crate) fn settle(
+    directory: Option<&Directory>,
     desk: &Arc<Desk>,
     verdicts: Verdicts,
     complete: impl FnOnce(&[Decision]) + Send + 'static,
@@ -25,22 +26,55 @@ pub(crate) fn look_up(
     for (place, verdict) in verdicts.into_iter().enumerate() {
         decisions.push(match verdict {
             Verdict::Decided(decision) => decision,
-            Verdict::LookUp(question) => {
+            Verdict::Later(question) => {
                 questions.push((place, question));
                 Decision::reject(LpmPolicyError::NoResources)
             }
         });
+    }
+    if questions.is_empty() {
+        return complete(&decisions);
     }
     let waiting = Arc::new(Waiting {
         decisions: Mutex::new((decisions, questions.len())),
         complete: Mutex::new(Some(complete)),
     });
     for (place, question) in questions {
-        let (waiting, desk) = (Arc::clone(&waiting), Arc::clone(desk));
-        directory.look_up(question.user.clone(), move |found| {
-            waiting.decided(place, question.decide(&desk, found));
-        });
+        let (waiting, for_later) = (Arc::clone(&waiting), Arc::clone(desk));
+        let decided = move |decision| waiting.decided(place, decision);
+        match (&question.waits_for, directory) {
+            (WaitsFor::User(user, ..), Some(directory)) => {
+                directory.look_up(user.clone(), move |found| {
+                    match question.go_on(&for_later, found) {
+                        Next::Decided(decision) => decided(decision),
+                        Next::Question(question) => reserve(&for_later, question, decided),
+                    }
+                });
+            }
+            _ => reserve(desk, question, decided),
+        }
     }
+}
+
+/// Reserves room, and decides when there is some or not.
+fn reserve(
+    desk: &Arc<Desk>,
+    question: Box<Question>,
+    decided: impl FnOnce(Decision) + Send + 'static,
+) {
+    let (WaitsFor::Room(granted), Some(shared)) = (&question.waits_for, &desk.shared) else {
+        return decided(Decision::reject(LpmPolicyError::NoResources));
+    };
+    let (flow, account) = (granted.reservation.flow, granted.reservation.label.clone());
+    let (amounts, limits) = (granted.reservation.amounts, granted.limits.everywhere());
+    let for_later = Arc::clone(desk);
+    shared.queue.reserve(Request {
+        flow,
+        account,
+        amounts,
+        limits,
+        then: Box::new(move |reserved| decided(question.decide(&for_later, reserved))),
+    });
 }
 
 /// A message of which not all is decided yet.

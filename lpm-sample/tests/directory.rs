@@ -72,7 +72,7 @@ fn ask_later(lpm: &IdentityLpm, facts: Facts, path: &[u8]) -> (mpsc::Receiver<De
             sender.send(decision).unwrap();
             false
         }
-        wait @ Verdict::LookUp(_) => {
+        wait @ Verdict::Later(_) => {
             lpm.decide_later([wait].into_iter().collect(), move |decisions| {
                 let _ = sender.send(decisions[0]);
             });

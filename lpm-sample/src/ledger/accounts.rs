@@ -44,6 +44,8 @@ struct Account {
     kind: Kind,
     /// Kept when nothing is held: a policy remembers the place.
     kept: bool,
+    /// How many requests wait that it may be for.
+    holds: u32,
     everywhere: Both,
     /// On the subnets that anything is held on.
     subnets: Vec<(SubnetId, Both)>,
@@ -76,6 +78,7 @@ impl Accounts {
             name: Arc::from([]),
             kind: Kind::Unauthenticated,
             kept: true,
+            holds: 0,
             everywhere: Both::default(),
             subnets: Vec::new(),
         };
@@ -123,7 +126,7 @@ impl Accounts {
 
     pub(super) fn close_if_unused(&mut self, id: AccountId) {
         let account = &self.accounts[id.place()];
-        if account.kept || account.everywhere != Both::default() {
+        if account.kept || account.holds > 0 || account.everywhere != Both::default() {
             return;
         }
         let names = &mut self.by_name[account.kind as usize];
@@ -132,6 +135,35 @@ impl Accounts {
             names.remove(&account.name);
             self.free.push(id);
         }
+    }
+
+    /// Keeps an account open until it is let go as often.
+    pub(super) fn hold(&mut self, id: AccountId) {
+        self.accounts[id.place()].holds += 1;
+    }
+
+    pub(super) fn let_go(&mut self, id: AccountId) {
+        let account = &mut self.accounts[id.place()];
+        account.holds = account.holds.saturating_sub(1);
+    }
+
+    /// The account's name in one direction, the same in every process.
+    pub(super) fn label(&self, id: AccountId, direction: Direction) -> String {
+        let account = &self.accounts[id.place()];
+        let kind = match account.kind {
+            Kind::User => "user",
+            Kind::Application => "application",
+            Kind::Unlisted => "unlisted",
+            Kind::Unauthenticated => "unauthenticated",
+        };
+        let direction = match direction {
+            Direction::Sends => "sends",
+            Direction::Receives => "receives",
+        };
+        format!(
+            "{kind}:{direction}:{}",
+            String::from_utf8_lossy(&account.name)
+        )
     }
 
     /// What an account holds on a subnet, or everywhere.
@@ -198,6 +230,7 @@ impl Accounts {
             name: Arc::clone(&name),
             kind,
             kept,
+            holds: 0,
             everywhere: Both::default(),
             subnets: Vec::new(),
         };

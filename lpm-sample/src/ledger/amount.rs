@@ -43,7 +43,7 @@ impl Amounts {
     }
 
     /// Of each rate the larger one.
-    pub(super) fn larger(self, other: Amounts) -> Amounts {
+    pub(crate) fn larger(self, other: Amounts) -> Amounts {
         Amounts {
             rate: self.rate.max(other.rate),
             peak_rate: self.peak_rate.max(other.peak_rate),

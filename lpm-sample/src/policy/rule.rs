@@ -15,7 +15,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use jiff::tz::TimeZone;
-use lpm_api::Scope;
+use lpm_api::{LpmPolicyError, Metric, Scope};
 use smallvec::SmallVec;
 
 use super::listed::Member;
@@ -25,6 +25,7 @@ use super::{Group, Outcome, Policy};
 use crate::directory::entry::Entry;
 use crate::duration::FlowDuration;
 use crate::identity::Subject;
+use crate::ledger::{is_of_subnet, whole_limit};
 use crate::units::Rate;
 
 /// What is decided for a subject.
@@ -53,6 +54,52 @@ pub struct Limits {
     pub sum_peak_rate: Limit<Rate>,
 }
 
+/// The limits that count all flows of a subject, in the order in which they are looked at.
+const SUMS: [Metric; 3] = [Metric::FlowCount, Metric::SumFlowRate, Metric::SumPeakRate];
+
+impl Limits {
+    /// The limits that count all flows of a subject everywhere, in bytes per second the rates.
+    pub(crate) fn everywhere(&self) -> [Option<u64>; 3] {
+        let all = [
+            self.flows.map(u64::from),
+            self.sum_flow_rate.map(whole_limit),
+            self.sum_peak_rate.map(whole_limit),
+        ];
+        all.map(|limit| match limit {
+            Limit::AtMost(most, scope) if !is_of_subnet(scope) => Some(most),
+            _ => None,
+        })
+    }
+
+    /// Whether there is any of these.
+    pub(crate) fn are_shared(&self) -> bool {
+        self.everywhere().iter().any(Option::is_some)
+    }
+
+    /// The error for exceeding the limit of this place in [`everywhere`](Self::everywhere).
+    pub(crate) fn exceeded(&self, limit: usize) -> LpmPolicyError {
+        let scopes = [
+            self.flows.scope(),
+            self.sum_flow_rate.scope(),
+            self.sum_peak_rate.scope(),
+        ];
+        match (SUMS.get(limit), scopes.get(limit)) {
+            (Some(metric), Some(Some(scope))) => LpmPolicyError::Limit(*metric, *scope),
+            _ => LpmPolicyError::NoResources,
+        }
+    }
+
+    /// Without the limits that count all flows of a subject everywhere.
+    pub(crate) fn of_subnets(&self) -> Limits {
+        Limits {
+            flows: self.flows.if_of_subnet(),
+            sum_flow_rate: self.sum_flow_rate.if_of_subnet(),
+            sum_peak_rate: self.sum_peak_rate.if_of_subnet(),
+            ..*self
+        }
+    }
+}
+
 /// A limit, and in whose section it was set: that decides the error value of a violation, and
 /// whether the flows of one subnet count or those of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -71,6 +118,13 @@ impl<T> Limit<T> {
         match self {
             Limit::Unlimited => Limit::Unlimited,
             Limit::AtMost(most, scope) => Limit::AtMost(measure(most), scope),
+        }
+    }
+
+    fn if_of_subnet(self) -> Limit<T> {
+        match self {
+            Limit::AtMost(_, scope) if !is_of_subnet(scope) => Limit::Unlimited,
+            limit => limit,
         }
     }
 

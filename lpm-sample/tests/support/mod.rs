@@ -46,7 +46,7 @@ pub const SE: u8 = 0x12;
 pub fn decided_at_once(verdict: Verdict) -> Decision {
     match verdict {
         Verdict::Decided(decision) => decision,
-        Verdict::LookUp(question) => panic!("nobody to ask: {question:?}"),
+        Verdict::Later(question) => panic!("nobody to ask: {question:?}"),
     }
 }
 

@@ -116,6 +116,15 @@ pub enum PolicyProblem {
         /// Where the name is put.
         place: &'static str,
     },
+    /// Shared usage without a server, or with two.
+    #[error("set one of server, server_env and server_file")]
+    OneServer,
+    /// A server of the shared usage that is no URL.
+    #[error("{0:?} is not a server: expected a URL such as \"redis://localhost:6379\"")]
+    BadRedis(String),
+    /// A duration that must not be zero.
+    #[error("{0} is 0: expected a longer time")]
+    Zero(&'static str),
     /// A `when` table that would hold everywhere and always.
     #[error("when does this hold? set subnet, days or hours, or move the values out of it")]
     NoCondition,
