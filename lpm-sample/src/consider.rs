@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use lpm_api::lpm_rsvp::{
     FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, ServiceRequest,
 };
-use lpm_api::{Decision, Interface, LpmPolicyError, Metric, Priority};
+use lpm_api::{Decision, Direction, Interface, LpmPolicyError, Metric, Priority};
 use smallvec::SmallVec;
 
 use crate::desk::{Desk, InForce};
@@ -141,13 +141,21 @@ impl<'a> Consideration<'a> {
         ) {
             return Verdict::Decided(Decision::accept(Priority::MIN));
         }
-        self.considered(flow)
-            .unwrap_or_else(|reason| Verdict::Decided(Decision::reject(reason)))
+        let verdict = self
+            .considered(flow)
+            .unwrap_or_else(|reason| Verdict::Decided(Decision::reject(reason)));
+        if let Verdict::Decided(decision) = &verdict {
+            self.desk.counters.count(self.direction(), *decision);
+        }
+        verdict
     }
 
     fn considered(&self, flow: &FlowDescriptor<'_>) -> Result<Verdict, LpmPolicyError> {
         let identified = self.identities.subject(flow.filters());
-        let mut identified = identified.map_err(|Malformed| LpmPolicyError::UnknownUser)?;
+        let mut identified = identified.map_err(|Malformed| {
+            self.desk.counters.count_bad_identity(self.direction());
+            LpmPolicyError::UnknownUser
+        })?;
         let ask = |preemption_priority| {
             Some(Ask {
                 flow: FlowKey::of(&self.message, flow)?,
@@ -180,6 +188,13 @@ impl<'a> Consideration<'a> {
         )
     }
 
+    fn direction(&self) -> Direction {
+        match self.message.message_type() {
+            MessageType::Resv => Direction::Receives,
+            _ => Direction::Sends,
+        }
+    }
+
     fn later(&self, waits_for: WaitsFor, key: FlowKey, flow: &FlowDescriptor<'_>) -> Verdict {
         Verdict::Later(Box::new(Question {
             waits_for,
@@ -196,6 +211,14 @@ pub(crate) enum Next {
 }
 
 impl Question {
+    /// The flow that it is about.
+    pub(crate) fn flow(&self) -> FlowKey {
+        match &self.waits_for {
+            WaitsFor::User(_, ask, _) => ask.flow,
+            WaitsFor::Room(granted) => granted.reservation.flow,
+        }
+    }
+
     /// Goes on with a question about a user, now that this is known.
     pub(crate) fn go_on(mut self: Box<Self>, desk: &Desk, found: Found) -> Next {
         let WaitsFor::User(_, ask, facts) = self.waits_for else {
@@ -251,7 +274,10 @@ impl Question {
             };
             let senders = self.senders.iter().copied();
             match ledger.admit_reserved(&granted.reservation, senders, &limits) {
-                Ok(()) => Decision::accept(granted.priority),
+                Ok(()) => {
+                    ledger.set_priority(&granted.reservation.flow, granted.priority);
+                    Decision::accept(granted.priority)
+                }
                 Err(reason) => Decision::reject(reason),
             }
         })
@@ -306,7 +332,9 @@ impl Desk {
                     return Ok(reservation);
                 }
             }
-            ledger.admit(&claim, senders, limits).map(|()| None)
+            ledger.admit(&claim, senders, limits)?;
+            ledger.set_priority(&claim.flow, priority);
+            Ok(None)
         })?;
         Ok(match reservation {
             None => Admission::Admitted(priority),

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::ledger::{Ledger, SubnetId};
 use crate::policy::Policy;
+use crate::statistics::Counters;
 use crate::usage::{UsageQueue, WhenUnreachable};
 
 /// Where decisions are made; the LPM and its threads share it.
@@ -13,6 +14,7 @@ pub(crate) struct Desk {
     ledger: Mutex<Ledger>,
     /// Where limits that hold everywhere are counted, if not here.
     pub(crate) shared: Option<Shared>,
+    pub(crate) counters: Counters,
 }
 
 /// Usage that is shared with other PCMs.
@@ -40,6 +42,7 @@ impl Desk {
             in_force: RwLock::new(InForce { policy, subnets }),
             ledger: Mutex::new(ledger),
             shared,
+            counters: Counters::default(),
         })
     }
 

@@ -21,10 +21,11 @@ mod expired;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-use lpm_api::lpm_rsvp::FilterSpec;
-use lpm_api::{LpmPolicyError, Metric, Scope};
+use lpm_api::lpm_rsvp::{FilterSpec, Session};
+use lpm_api::{LpmPolicyError, Metric, Priority, Scope};
 use smallvec::SmallVec;
 
 use crate::identity::Subject;
@@ -95,6 +96,8 @@ struct Entry {
     tentative: Option<Share>,
     /// When it was first admitted.
     since: SystemTime,
+    /// The priority it was last admitted with.
+    priority: Option<Priority>,
     /// The senders of a shared explicit (SE) reservation, sorted; empty for every other flow.
     senders: Vec<FilterSpec>,
 }
@@ -295,12 +298,49 @@ impl Ledger {
             committed: None,
             tentative: None,
             since: received,
+            priority: None,
             senders: Vec::new(),
         });
         entry.tentative = Some(share);
         entry.set_senders(senders);
         self.close_unused(before);
         Ok(())
+    }
+
+    /// Notes the priority that a flow was admitted with.
+    pub(crate) fn set_priority(&mut self, flow: &FlowKey, priority: Priority) {
+        if let Some(entry) = self.flows.get_mut(flow) {
+            entry.priority = Some(priority);
+        }
+    }
+
+    /// The priority that a flow was admitted with.
+    pub(crate) fn priority(&self, flow: &FlowKey) -> Option<Priority> {
+        self.flows.get(flow)?.priority
+    }
+
+    /// The highest priority of the reservations of a session for any of these senders, or for all
+    /// where there are none.
+    pub(crate) fn highest_priority(
+        &self,
+        session: Session,
+        senders: impl Iterator<Item = FilterSpec> + Clone,
+    ) -> Option<Priority> {
+        let any = senders.clone().next().is_none();
+        let is_for = |flow: &FlowKey, entry: &Entry| match flow.sender() {
+            Some(sender) => senders.clone().any(|it| it == sender),
+            None => {
+                entry.senders.is_empty() || senders.clone().any(|it| entry.senders.contains(&it))
+            }
+        };
+        let start = FlowKey::shared(session, Ipv4Addr::UNSPECIFIED.into()).start_of_session();
+        self.flows
+            .range(start..)
+            .take_while(|(flow, _)| flow.is_of_session(&start))
+            .filter(|(flow, _)| flow.direction() == Direction::Receives)
+            .filter(|(flow, entry)| any || is_for(flow, entry))
+            .filter_map(|(_, entry)| entry.priority)
+            .max()
     }
 
     /// What was admitted is reserved, with `traffic` where the PCM says so, or else as it was

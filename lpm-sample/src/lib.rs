@@ -21,7 +21,8 @@
 //!
 //! [`IdentityLpm`] is the thin layer on top that the PCM calls. It decides on Path (the sender's
 //! TSpec) and Resv messages (the FLOWSPEC of each flow), and lets the errors that travel back,
-//! PathErr and ResvErr, pass. A flow counts from its admission on until
+//! PathErr and ResvErr, pass. Path and Resv messages that go out get the flow's priority, errors of
+//! policy a reason. A flow counts from its admission on until
 //! [`delete_state`](lpm_api::Lpm::delete_state) says that it is gone, which the PCM also says of
 //! every flow that any LPM rejects.
 //!
@@ -56,8 +57,10 @@ pub mod identity;
 pub mod ledger;
 mod lpm;
 pub mod name;
+mod objects;
 pub mod policy;
 mod reread;
+mod statistics;
 pub mod units;
 pub mod usage;
 pub mod waiting;
@@ -68,4 +71,4 @@ pub use lpm::IdentityLpm;
 /// system, default and unauthenticated rules. Its comments explain every rule.
 pub const DEMO_POLICY: &str = include_str!("../demo-policy.toml");
 
-lpm_api::export_lpm!(IdentityLpm);
+lpm_api::export_lpm!(IdentityLpm; Statistics);

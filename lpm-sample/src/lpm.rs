@@ -6,13 +6,14 @@ use std::sync::Arc;
 use lpm_api::lpm_rsvp::{FlowDescriptor, Message, MessageType, ResvStyle};
 use lpm_api::{
     AdmitRequest, Answer, CommitResv, Decision, DeinitError, DeinitReason, DeleteReason,
-    DeleteState, InitError, InitInfo, Lpm, PeType,
+    DeleteState, InitError, InitInfo, Lpm, ObjectsAnswer, ObjectsRequest, PeType, Statistics,
 };
 
 use crate::config::Config;
 use crate::consider::{Consideration, Facts, Verdict};
 use crate::desk::{Desk, Shared};
 use crate::directory::Directory;
+use crate::objects;
 use crate::policy::Policy;
 use crate::reread::Rereading;
 use crate::usage::SharedUsage;
@@ -80,6 +81,14 @@ impl Lpm for IdentityLpm {
         }
     }
 
+    fn rsvp_objects(&self, request: ObjectsRequest<'_>) -> ObjectsAnswer {
+        let objects = objects::policy_data(&self.desk, &request.message());
+        if objects.len() > request.max_policy_data_size() {
+            return request.none();
+        }
+        request.supply(&objects)
+    }
+
     fn delete_state(&self, request: DeleteState<'_>) {
         for flow in request.flows() {
             self.release(request.reason(), &request.message(), &flow);
@@ -95,7 +104,24 @@ impl Lpm for IdentityLpm {
     }
 }
 
+impl Statistics for IdentityLpm {
+    fn statistics(&self, report: &mut dyn FnMut(&str, u64)) {
+        self.desk.counters.report(report);
+        if let Some(directory) = &self.directory {
+            let (lookups, unreachable) = directory.lookups();
+            report("directory_lookups", lookups);
+            report("directory_unreachable", unreachable);
+        }
+    }
+}
+
 impl IdentityLpm {
+    /// The POLICY_DATA objects for a message on its way out, one after the other, in network byte
+    /// order.
+    pub fn policy_data(&self, message: &Message<'_>) -> Vec<u8> {
+        objects::policy_data(&self.desk, message)
+    }
+
     /// An LPM with this policy, in which nobody has a flow yet.
     pub fn new(policy: Policy) -> IdentityLpm {
         IdentityLpm {

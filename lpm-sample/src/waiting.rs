@@ -41,7 +41,11 @@ pub(crate) fn settle(
     });
     for (place, question) in questions {
         let (waiting, for_later) = (Arc::clone(&waiting), Arc::clone(desk));
-        let decided = move |decision| waiting.decided(place, decision);
+        let (direction, counted) = (question.flow().direction(), Arc::clone(desk));
+        let decided = move |decision| {
+            counted.counters.count(direction, decision);
+            waiting.decided(place, decision);
+        };
         match (&question.waits_for, directory) {
             (WaitsFor::User(user, ..), Some(directory)) => {
                 directory.look_up(user.clone(), move |found| {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use lpm_api::lpm_rsvp::{Message, ObjectIndex};
+use lpm_api::lpm_rsvp::{Message, ObjectIndex, PolicyElement};
 use lpm_api::{Decision, DeleteReason, LpmPolicyError, Metric, Priority, RejectReason, Scope};
 use lpm_sample::consider::Facts;
 use lpm_sample::policy::Policy;
@@ -734,4 +734,113 @@ proptest! {
             prop_assert_ne!(decision, Decision::DontCare);
         }
     }
+}
+
+/// The elements that go out with a message.
+fn outgoing(lpm: &IdentityLpm, bytes: &[u8]) -> Vec<String> {
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(bytes, &mut index).unwrap();
+    let objects = lpm.policy_data(&message);
+    // In a message, since elements are read out of messages.
+    let with_objects = path(1, 1, KBIT, &[objects]);
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(&with_objects, &mut index).unwrap();
+    message
+        .policy_data()
+        .map(|data| {
+            let data = data.unwrap();
+            let senders = data.filter_specs().count();
+            let element = data.elements().next().unwrap().unwrap();
+            match element {
+                PolicyElement::PreemptionPriority(it) => {
+                    format!("{} for {senders}", it.preemption_priority)
+                }
+                other => format!("{other:?}"),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn priorities_go_out_with_path_and_resv() {
+    let lpm = office();
+    let of = |name: &str| [policy_data(&[auth_user("", name)])];
+    admit(&lpm, &path(1, 1, KBIT, &of("katherine")));
+    assert_eq!(outgoing(&lpm, &path(1, 1, KBIT, &[])), ["1000 for 0"]);
+    assert_eq!(
+        outgoing(&lpm, &path(1, 2, KBIT, &[])),
+        [""; 0],
+        "never admitted"
+    );
+    let has_one = [policy_data(&[preemption(3)])];
+    assert_eq!(outgoing(&lpm, &path(1, 1, KBIT, &has_one)), [""; 0]);
+
+    // A Resv stands for the reservations of all next hops.
+    let flow = |senders: &'static [u8]| [(controlled_load(KBIT), senders)];
+    admit(&lpm, &resv(1, 1, FF, &flow(&[1]), &of("grace")));
+    admit(&lpm, &resv(1, 2, FF, &flow(&[1, 2]), &of("katherine")));
+    admit(&lpm, &resv(1, 3, FF, &flow(&[2]), &of("grace")));
+    let sent = resv(1, 9, FF, &flow(&[1, 2, 3]), &[]);
+    assert_eq!(outgoing(&lpm, &sent), ["1000 for 1", "1000 for 1"]);
+    admit(
+        &lpm,
+        &resv(2, 1, WF, &[(controlled_load(KBIT), &[])], &of("grace")),
+    );
+    let sent = resv(2, 9, WF, &[(controlled_load(KBIT), &[])], &[]);
+    assert_eq!(outgoing(&lpm, &sent), ["300 for 0"]);
+}
+
+#[test]
+fn reasons_go_out_with_errors_of_policy() {
+    // The error of the test's message is that of value 50, no privileges.
+    let elements = outgoing(&office(), &path_err(1, 1));
+    assert_eq!(elements.len(), 1);
+    assert!(elements[0].starts_with("AuthUser"), "{elements:?}");
+    let mut index = ObjectIndex::new();
+    let bytes = path_err(1, 1);
+    let message = Message::parse(&bytes, &mut index).unwrap();
+    let objects = office().policy_data(&message);
+    assert!(objects.windows(13).any(|it| it == b"no privileges"));
+    // Attribute length 4 + 4 + 13, POLICY_ERROR_OBJECT, ErrorValue 3.
+    assert!(objects.windows(8).any(|it| it == [0, 21, 4, 0, 0, 0, 0, 3]));
+}
+
+#[test]
+fn decisions_are_counted_by_their_reason() {
+    use lpm_api::Statistics;
+    let lpm = office();
+    let of = |name: &str| [policy_data(&[auth_user("", name)])];
+    admit(&lpm, &path(1, 1, KBIT, &of("grace")));
+    admit(&lpm, &path(1, 2, 9.0 * MBIT, &of("grace")));
+    admit(&lpm, &path(1, 3, KBIT, &of("visitor")));
+    admit(
+        &lpm,
+        &path(
+            1,
+            4,
+            KBIT,
+            &[policy_data(&[element(2, &[attribute(1, 1, b"no DN")])])],
+        ),
+    );
+    for sender in 1..=4 {
+        let flow: [(Vec<u8>, &[u8]); 1] = [(controlled_load(KBIT), &[sender])];
+        admit(&lpm, &resv(1, 1, FF, &flow, &of("grace")));
+    }
+    let mut counts = Vec::new();
+    lpm.statistics(&mut |name, count| {
+        if count > 0 {
+            counts.push(format!("{name} {count}"));
+        }
+    });
+    assert_eq!(
+        counts,
+        [
+            "path_admitted 1",
+            "path_bad_identities 1",
+            "path_rejected_rate 1",
+            "path_rejected_other 2",
+            "resv_admitted 3",
+            "resv_rejected_flow_count 1",
+        ]
+    );
 }

@@ -36,9 +36,8 @@ fn program(name: &str) -> Option<PathBuf> {
 }
 
 fn shipped(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("directory")
-        .join(name)
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    workspace.join("lpm-sample/directory").join(name)
 }
 
 impl Slapd {
