@@ -274,10 +274,7 @@ impl Question {
             };
             let senders = self.senders.iter().copied();
             match ledger.admit_reserved(&granted.reservation, senders, &limits) {
-                Ok(()) => {
-                    ledger.set_priority(&granted.reservation.flow, granted.priority);
-                    Decision::accept(granted.priority)
-                }
+                Ok(()) => Decision::accept(granted.priority),
                 Err(reason) => Decision::reject(reason),
             }
         })
@@ -315,15 +312,16 @@ impl Desk {
         let ask = ask.ok_or(LpmPolicyError::CrazyFlowSpec)?;
         let limits = &rule.limits;
         check_rates(ask.traffic, limits)?;
+        let priority = asked(ask.preemption_priority, highest);
         let claim = Claim {
             flow: ask.flow,
             subject,
             policy: &in_force.policy,
             subnet: here.subnet().map(|place| in_force.subnets[place]),
             traffic: ask.traffic,
+            priority,
             received: here.received(),
         };
-        let priority = asked(ask.preemption_priority, highest);
         let reservation = self.ledger(|ledger| {
             if self.shared.is_some() && limits.are_shared() {
                 ledger.check_duration(&claim.flow, claim.received, limits)?;
@@ -332,9 +330,7 @@ impl Desk {
                     return Ok(reservation);
                 }
             }
-            ledger.admit(&claim, senders, limits)?;
-            ledger.set_priority(&claim.flow, priority);
-            Ok(None)
+            ledger.admit(&claim, senders, limits).map(|()| None)
         })?;
         Ok(match reservation {
             None => Admission::Admitted(priority),

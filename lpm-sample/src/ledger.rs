@@ -70,6 +70,8 @@ pub struct Claim<'a> {
     pub subnet: Option<SubnetId>,
     /// What it asks for.
     pub traffic: Traffic,
+    /// The priority that it gets.
+    pub priority: Priority,
     /// When it was received.
     pub received: SystemTime,
 }
@@ -86,6 +88,7 @@ pub(crate) struct Reservation {
     pub(crate) amounts: Amounts,
     pub(crate) flow: FlowKey,
     share: Share,
+    priority: Priority,
     received: SystemTime,
 }
 
@@ -97,7 +100,7 @@ struct Entry {
     /// When it was first admitted.
     since: SystemTime,
     /// The priority it was last admitted with.
-    priority: Option<Priority>,
+    priority: Priority,
     /// The senders of a shared explicit (SE) reservation, sorted; empty for every other flow.
     senders: Vec<FilterSpec>,
 }
@@ -185,6 +188,7 @@ impl Ledger {
             amounts,
             flow: claim.flow,
             share,
+            priority: claim.priority,
             received: claim.received,
         })
     }
@@ -202,11 +206,12 @@ impl Ledger {
         let Reservation {
             flow,
             share,
+            priority,
             received,
             ..
         } = *reservation;
         self.accounts.let_go(share.account);
-        let admitted = self.admit_share(flow, share, received, senders, limits);
+        let admitted = self.admit_share(flow, share, priority, received, senders, limits);
         self.note(&flow);
         admitted
     }
@@ -254,15 +259,28 @@ impl Ledger {
         senders: impl Iterator<Item = FilterSpec>,
         limits: &Limits,
     ) -> Result<(), LpmPolicyError> {
-        self.check_duration(&claim.flow, claim.received, limits)?;
-
         let account = self.accounts.open(claim.subject, claim.policy);
         let share = Share {
             account,
             subnet: claim.subnet,
             amounts: Amounts::of(claim.traffic),
         };
-        self.admit_share(claim.flow, share, claim.received, senders, limits)
+        // Nearly all claims are refreshes: for those the flow is looked up once.
+        if let Some(entry) = self.flows.get_mut(&claim.flow) {
+            if entry.is_counted_as(share) && !entry.is_over(claim.received, limits) {
+                entry.set_senders(senders);
+                entry.priority = claim.priority;
+                return Ok(());
+            }
+        }
+        let admitted = self
+            .check_duration(&claim.flow, claim.received, limits)
+            .and_then(|()| {
+                let (flow, priority) = (claim.flow, claim.priority);
+                self.admit_share(flow, share, priority, claim.received, senders, limits)
+            });
+        self.accounts.close_if_unused(account);
+        admitted
     }
 
     /// Counts a flow as this share, unless that exceeds a limit.
@@ -270,6 +288,7 @@ impl Ledger {
         &mut self,
         flow: FlowKey,
         share: Share,
+        priority: Priority,
         received: SystemTime,
         senders: impl Iterator<Item = FilterSpec>,
         limits: &Limits,
@@ -279,6 +298,7 @@ impl Ledger {
         if known.is_some_and(|entry| entry.is_counted_as(share)) {
             if let Some(entry) = self.flows.get_mut(&flow) {
                 entry.set_senders(senders);
+                entry.priority = priority;
             }
             return Ok(());
         }
@@ -298,25 +318,19 @@ impl Ledger {
             committed: None,
             tentative: None,
             since: received,
-            priority: None,
+            priority,
             senders: Vec::new(),
         });
         entry.tentative = Some(share);
+        entry.priority = priority;
         entry.set_senders(senders);
         self.close_unused(before);
         Ok(())
     }
 
-    /// Notes the priority that a flow was admitted with.
-    pub(crate) fn set_priority(&mut self, flow: &FlowKey, priority: Priority) {
-        if let Some(entry) = self.flows.get_mut(flow) {
-            entry.priority = Some(priority);
-        }
-    }
-
     /// The priority that a flow was admitted with.
     pub(crate) fn priority(&self, flow: &FlowKey) -> Option<Priority> {
-        self.flows.get(flow)?.priority
+        Some(self.flows.get(flow)?.priority)
     }
 
     /// The highest priority of the reservations of a session for any of these senders, or for all
@@ -339,7 +353,7 @@ impl Ledger {
             .take_while(|(flow, _)| flow.is_of_session(&start))
             .filter(|(flow, _)| flow.direction() == Direction::Receives)
             .filter(|(flow, entry)| any || is_for(flow, entry))
-            .filter_map(|(_, entry)| entry.priority)
+            .map(|(_, entry)| entry.priority)
             .max()
     }
 
@@ -542,6 +556,14 @@ impl Entry {
     /// What is counted for this flow.
     fn shares(&self) -> [Option<Share>; 2] {
         shares(self.committed, self.tentative)
+    }
+
+    /// Whether it has lasted longer than it may.
+    fn is_over(&self, now: SystemTime, limits: &Limits) -> bool {
+        let Limit::AtMost(most, _) = limits.flow_duration else {
+            return false;
+        };
+        now.duration_since(self.since).unwrap_or_default() > most.into()
     }
 
     fn is_counted_as(&self, share: Share) -> bool {

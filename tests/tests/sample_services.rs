@@ -137,7 +137,9 @@ fn requests_are_deferred_and_nothing_is_left() {
         assert_eq!(established(redis.port), 1);
         let statistics = pcm.statistics().expect("in charge");
         let counted = |name: &str| {
-            let all = statistics.iter().flat_map(|lpm| lpm.counters.iter().flatten());
+            let all = statistics
+                .iter()
+                .flat_map(|lpm| lpm.counters.iter().flatten());
             all.filter(|counter| counter.0 == name)
                 .map(|counter| counter.1)
                 .sum::<u64>()

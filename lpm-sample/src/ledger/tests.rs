@@ -104,6 +104,7 @@ impl Office {
                 rate,
                 peak_rate: 2.0 * rate,
             },
+            priority: Priority::MIN,
             received: at(seconds),
         };
         self.ledger.admit(&claim, [].into_iter(), &self.limits)
@@ -514,6 +515,7 @@ impl Office {
                     policy: &self.policy,
                     subnet: counted.subnet.map(|place| self.subnets[place]),
                     traffic: traffic(counted.rate),
+                    priority: Priority::MIN,
                     received: at(0),
                 };
                 return ledger
