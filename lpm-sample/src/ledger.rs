@@ -431,7 +431,7 @@ impl Ledger {
     pub fn release_path(&mut self, path: &FlowKey) {
         self.expected.forget_sender(path);
         let was_known = self.flows.contains_key(path);
-        let mut ended: Vec<FlowKey> = self
+        let mut ended: SmallVec<[FlowKey; 4]> = self
             .flows
             .range(path..)
             .map(|(flow, _)| *flow)

@@ -238,6 +238,10 @@ impl Accounts {
             self.accounts[id.place()] = account;
             id
         } else {
+            if self.accounts.len() == self.accounts.capacity() {
+                // Doubling would leave nearly half of many accounts unused.
+                self.accounts.reserve_exact(self.accounts.len() / 8 + 16);
+            }
             self.accounts.push(account);
             AccountId::at(self.accounts.len())
         };
