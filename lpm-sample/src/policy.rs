@@ -74,7 +74,7 @@
 //! are `x509_certificate` and `pgp_certificate`. This LPM takes what is accepted at its word: it
 //! verifies no ticket and no certificate.
 //!
-//! DNs and IDs are compared as [`Name`](crate::name::Name) says. An application's `dn` also covers
+//! DNs and IDs are compared as [`Name`] says. An application's `dn` also covers
 //! the DNs that begin with it: `APP=Phone` is every version and every part of it (RFC 2872 section
 //! 2 puts the version and the sub-application behind the name).
 
