@@ -17,6 +17,7 @@ mod message;
 mod module;
 mod object;
 mod panic_report;
+mod trace;
 mod types;
 
 pub use self::defer::Defer;
@@ -25,6 +26,10 @@ pub use self::extension::{AbiCounter, AbiExtension, AbiStatistics, Erased, Exten
 pub use self::message::{commit_resv, delete_state, message};
 pub use self::module::{AbiLpmModule, AbiLpmModuleRef};
 pub use self::object::{AbiLpm, AbiLpm_TO, AbiLpmBox};
+pub use self::trace::{
+    AbiCallsite, AbiCurrentSpan, AbiField, AbiInterest, AbiParent, AbiRegistered, AbiTraceHost,
+    AbiValue, NO_SPAN,
+};
 pub use self::types::{
     AbiAddressRow, AbiAdmit, AbiAnswer, AbiCallbacks, AbiCommit, AbiDecision, AbiDeinitialize,
     AbiDeleteState, AbiFailure, AbiHost, AbiInit, AbiInitialized, AbiInterface, AbiMessage,

@@ -31,6 +31,33 @@
 //! The crate is a `cdylib`; `pcm replay` and every other PCM load the library it builds. Panics
 //! are caught at the boundary and reported to the PCM, so the LPM's profile must keep
 //! `panic = "unwind"`.
+//!
+//! # Logging
+//!
+//! Use the macros of [`tracing`], as anywhere:
+//!
+//! ```
+//! use lpm_api::tracing::{info, info_span};
+//!
+//! let _span = info_span!("decide", flow = 1).entered();
+//! info!(user = "alice", "admitted");
+//! ```
+//!
+//! Events and spans appear in the PCM's own log, inside the span that the PCM is in, with a field `lpm`
+//! that names the LPM. (A field of your own of that name is renamed `lpm_`.) There is nothing to set up, and
+//! nothing to shut down: it works from the start of [`Lpm::initialize`] to the end of
+//! [`Lpm::deinitialize`], on any thread. What the PCM's filters do not let through costs about a
+//! nanosecond, and its fields are not evaluated. An LPM that logs more than the PCM allows it is cut short,
+//! and so is a record of more than 64 KiB.
+//!
+//! - The bridge to the PCM is the library's global subscriber, so an LPM cannot set one:
+//!   `tracing_subscriber::fmt().init()` panics, and `try_init` returns an error. A subscriber for some code only
+//!   (`tracing::subscriber::with_default`) works.
+//! - `tracing` as a dependency of your own works the same, with its attributes; it has to be 0.1.
+//! - Records of the `log` crate come along once `tracing_log::LogTracer::init()` was called in
+//!   `initialize`. Their target is `log`, and what the `log` crate calls their target is in the field
+//!   `log.target`.
+//! - What is printed to stdout or stderr is the PCM's stdout or stderr, and in nobody's log.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -58,6 +85,7 @@ mod status;
 pub mod abi;
 
 pub use lpm_rsvp;
+pub use tracing;
 
 pub use self::address_table::{AddressRow, AddressTableRefused};
 pub use self::admit::{AdmitRequest, Answer};

@@ -13,6 +13,7 @@
 //! | `outcome`, `error` | what is reported |
 //! | `trust`, `module`, `instance`, `compatibility`, `panics` | the LPM in the library |
 //! | `results` | answers that LPMs put off |
+//! | `trace` | what it logs |
 //! | `gate` | who is inside |
 
 mod compatibility;
@@ -35,6 +36,7 @@ mod stage;
     all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")
 ))]
 mod tests;
+mod trace;
 mod trust;
 
 #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
@@ -136,6 +138,12 @@ impl Library {
     /// What about the library could hinder unloading it.
     pub(crate) fn facts(&self) -> &HinderingFacts {
         &self.facts
+    }
+
+    /// Makes the first call into the library, after its initializers. What the library allocates in that call
+    /// goes when it goes, where the platform allows that: nobody else may keep any of it.
+    pub(crate) fn first_call<R>(&self, call: impl FnOnce() -> R) -> R {
+        self.loaded.first_call(call)
     }
 
     /// Makes the last call into the library, on the thread that then unloads it. What the library

@@ -25,7 +25,7 @@ use crate::message::OwnedReceived;
 use crate::outgoing;
 use crate::requests::{self, Registered};
 use crate::roster::Roster;
-use crate::seat::{Seat, Slot};
+use crate::seat::{Route, Seat, Slot};
 use crate::startup::{Module, Starting};
 use crate::takedown::{ClosedSeat, Down};
 use crate::watch::Watchdog;
@@ -260,6 +260,19 @@ impl Lifecycle {
             Ok(roster)
         } else {
             Err(PcmError::NotDsbm)
+        }
+    }
+
+    /// [`Pcm::refresh_trace_filters`](crate::Pcm::refresh_trace_filters).
+    pub(crate) fn refresh_trace_filters(&self) {
+        let seats = self.roster.enter().seats.clone();
+        for seat in seats
+            .iter()
+            .filter(|seat| seat.route() != Route::Quarantine)
+        {
+            if let Slot::Running(lpm) = &*seat.gate.enter() {
+                lpm.module.refresh_level();
+            }
         }
     }
 

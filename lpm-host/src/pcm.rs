@@ -154,6 +154,14 @@ impl Pcm {
         self.lifecycle.statistics()
     }
 
+    /// Tells the LPMs that run what the program's `tracing` subscriber now wants of their events and
+    /// spans; to be called after its filter has changed. An LPM that is started later knows anyway.
+    ///
+    /// Where nothing has changed, this costs a comparison per callsite.
+    pub fn refresh_trace_filters(&self) {
+        self.lifecycle.refresh_trace_filters();
+    }
+
     /// Deinitializes the LPMs, in reverse of the configured order or as they
     /// [depend](LpmConfig::after) on each other, and unloads their libraries: the node is no longer
     /// the Designated SBM. Requests that are not answered yet are rejected at once. [`become_dsbm`](Self::become_dsbm) starts them

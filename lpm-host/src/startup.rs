@@ -174,17 +174,20 @@ fn initialize(
     let config_dir = config.config_dir.as_deref().and_then(|dir| dir.to_str());
     let time_limit = config.result_time_limit.as_millis();
     let initialized = module
-        .initialize(AbiInit {
-            handle: handle.number(),
-            result_time_limit: u64::try_from(time_limit).unwrap_or(u64::MAX),
-            lpm_count: u32::try_from(lpm_count).unwrap_or(u32::MAX),
-            pcm_version: API_VERSION,
-            name: (*config.name).into(),
-            config: config.config.as_str().into(),
-            config_source: config.config_source.as_str().into(),
-            config_dir: config_dir.map(Into::into).into(),
-            callbacks: CALLBACKS,
-        })
+        .initialize(
+            &config.name,
+            AbiInit {
+                handle: handle.number(),
+                result_time_limit: u64::try_from(time_limit).unwrap_or(u64::MAX),
+                lpm_count: u32::try_from(lpm_count).unwrap_or(u32::MAX),
+                pcm_version: API_VERSION,
+                name: (*config.name).into(),
+                config: config.config.as_str().into(),
+                config_source: config.config_source.as_str().into(),
+                config_dir: config_dir.map(Into::into).into(),
+                callbacks: CALLBACKS,
+            },
+        )
         .map_err(|(status, message)| LpmStartError::Initialize { status, message })?;
     Instance::new(
         Arc::clone(&config.name),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! stress cycles 10000   # growth of the memory in that many cycles
+//! stress logging 10000  # the same with an LPM that logs
 //! stress races 2000     # unloading while threads ask
 //! stress times 500      # a cycle next to dlopen + dlclose of the same file
 //! ```
@@ -15,10 +16,11 @@ fn main() -> std::process::ExitCode {
     let count = arguments.get(1).and_then(|count| count.parse().ok());
     match (arguments.first().map(String::as_str), count) {
         (Some("cycles"), Some(count)) => linux::cycles(count),
+        (Some("logging"), Some(count)) => linux::logging(count),
         (Some("races"), Some(count)) => linux::races(count),
         (Some("times"), Some(count)) => linux::times(count),
         _ => {
-            eprintln!("expected `cycles`, `races` or `times`, and how many");
+            eprintln!("expected `cycles`, `logging`, `races` or `times`, and how many");
             return ExitCode::FAILURE;
         }
     }
@@ -33,21 +35,31 @@ fn main() {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::ffi::CString;
+    use std::io;
     use std::os::unix::ffi::OsStrExt;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
     use lpm_host::{LpmConfig, Pcm, UnloadOutcome};
     use lpm_tests::callers::Callers;
-    use lpm_tests::stress::{self, three_lpms};
+    use lpm_tests::stress::{self, an_lpm_that_logs, three_lpms};
     use lpm_tests::unloading::only_library;
     use lpm_tests::{RecordedEvents, fixture_stripped};
 
     pub(crate) fn cycles(count: u64) {
         let directory = tempfile::tempdir().expect("a directory");
-        let lpms = three_lpms(directory.path());
+        grow(&three_lpms(directory.path()), count);
+    }
+
+    pub(crate) fn logging(count: u64) {
+        tracing_subscriber::fmt().with_writer(io::sink).init();
+        let directory = tempfile::tempdir().expect("a directory");
+        grow(&[an_lpm_that_logs(directory.path())], count);
+    }
+
+    fn grow(lpms: &[LpmConfig], count: u64) {
         let begun = Instant::now();
-        let growth = stress::cycles(&lpms, count / 10, count);
+        let growth = stress::cycles(lpms, count / 10, count);
         let bytes = growth.per_cycle();
         let elapsed = begun.elapsed();
         println!("{count} cycles in {elapsed:?}, {bytes} bytes a cycle");

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod callers;
+pub mod capture;
 pub mod messages;
 pub mod process;
 #[cfg(target_os = "linux")]

@@ -44,6 +44,16 @@ pub fn three_lpms(directory: &Path) -> [LpmConfig; 3] {
     ]
 }
 
+/// An LPM that logs events and spans of every kind, from a copy in this directory.
+///
+/// # Panics
+///
+/// When the copy cannot be made.
+#[must_use]
+pub fn an_lpm_that_logs(directory: &Path) -> LpmConfig {
+    fixture_stripped("logs", directory).config("spans")
+}
+
 /// Loads, initializes, asks from three long-lived threads, and unloads, one of the LPMs after the other,
 /// so many times; the cycles before `warm_up` do not count.
 ///

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 
 /// Fixtures that are about something else than unloading.
-const OTHER_SUBJECTS: [&str; 5] = [
+const OTHER_SUBJECTS: [&str; 6] = [
     "fails-to-deinitialize",
     "incompatible-api",
+    "logs",
     "no-lpm",
     "office-hours",
     "records-its-life",

@@ -8,7 +8,7 @@ use abi_stable::std_types::{RResult, RStr};
 use super::extension::AbiExtension;
 use super::module::{AbiLpmModule, AbiLpmModuleRef};
 use super::types::AbiPackage;
-use super::{API_VERSION, adapter, panic_report};
+use super::{API_VERSION, adapter, panic_report, trace};
 use crate::Lpm;
 
 /// What [`export_lpm!`](crate::export_lpm) needs to know; implemented by its expansion.
@@ -62,6 +62,7 @@ impl<E: Export> ModuleOf<E> {
             },
             attach: panic_report::attach,
             initialize: adapter::initialize::<E>,
+            set_level: trace::set_level,
             detach: panic_report::detach,
         });
     }

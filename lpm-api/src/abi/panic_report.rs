@@ -12,6 +12,7 @@ use std::thread;
 use abi_stable::std_types::RStr;
 
 use super::adapter::caught;
+use super::trace;
 use super::types::{AbiHost, AbiPanic};
 
 /// The PCM, between `attach` and `detach`.
@@ -22,12 +23,14 @@ pub(super) extern "C" fn attach(host: AbiHost) {
     let _ = caught(|| {
         *HOST.write().unwrap_or_else(PoisonError::into_inner) = Some(host);
         panic::set_hook(Box::new(report));
+        trace::attach(host);
     });
 }
 
 /// [`AbiLpmModule::detach`](super::AbiLpmModule::detach).
 pub(super) extern "C" fn detach() {
     let _ = caught(|| {
+        trace::detach();
         drop(panic::take_hook());
         *HOST.write().unwrap_or_else(PoisonError::into_inner) = None;
         // What the library printed must not vanish with its buffers.

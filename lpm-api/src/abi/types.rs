@@ -405,6 +405,8 @@ pub struct AbiHost {
     pub library: u64,
     /// Reports a panic; the first argument is `library`.
     pub report_panic: extern "C" fn(u64, AbiPanic<'_>),
+    /// Takes events and spans.
+    pub trace: super::AbiTraceHost,
 }
 
 #[cfg(test)]

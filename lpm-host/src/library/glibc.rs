@@ -58,6 +58,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
 
 use self::companions::Companions;
+use self::heap::Place;
 use self::ledger::Ledger;
 use self::object::Object;
 use self::routines::Finalizers;
@@ -125,6 +126,8 @@ pub(super) struct Loaded {
     finalizers: Finalizers,
     /// What already stands in the way of ever unmapping it.
     obstacles: Vec<PinReason>,
+    /// Where it allocates in its first call.
+    place: Option<Place>,
 }
 
 impl Loaded {
@@ -168,6 +171,7 @@ impl Loaded {
             // SAFETY: the caller vouches that the routines are those of this file.
             finalizers: unsafe { routines::finalizers(&main, routines) },
             obstacles,
+            place: Place::take(),
         };
         // SAFETY: the imports are redirected, so this is the moment; the caller vouches for the code
         // and the routines.
@@ -180,16 +184,27 @@ impl Loaded {
         self.handle.symbol(name)
     }
 
+    /// Makes the first call into the library.
+    pub(super) fn first_call<R>(&self, call: impl FnOnce() -> R) -> R {
+        heap::first_call(self.place.as_ref(), call)
+    }
+
     /// Unmaps the library if that is safe.
     ///
     /// # Safety
     ///
     /// Nobody calls the library or uses anything of it any more.
-    pub(super) unsafe fn unload(self) -> UnloadOutcome {
+    pub(super) unsafe fn unload(mut self) -> UnloadOutcome {
+        let place = self.place.take();
         // SAFETY: the caller's promise.
         let outcome = unsafe { unload::unload(self) };
         match outcome {
-            UnloadOutcome::Unmapped => heap::give_back(),
+            UnloadOutcome::Unmapped => {
+                heap::give_back();
+                if let Some(place) = place {
+                    place.give_back();
+                }
+            }
             UnloadOutcome::Pinned { .. } => heap::keep(),
         }
         outcome

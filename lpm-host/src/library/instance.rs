@@ -45,7 +45,7 @@ impl Instance {
 
     /// Asks for decisions, one per place of the buffer.
     pub(crate) fn admit(&self, request: &AbiAdmit<'_>, decisions: &mut [AbiDecision]) -> AbiAnswer {
-        panics::during(|| {
+        panics::during(Some(&self.name), || {
             self.lpm
                 .admit(request, RSliceMut::from_mut_slice(decisions))
         })
@@ -67,17 +67,21 @@ impl Instance {
         request: &AbiObjectsRequest<'_>,
         objects: &mut RVec<u8>,
     ) -> AbiAnswer {
-        panics::during(|| self.lpm.rsvp_objects(request, objects))
+        panics::during(Some(&self.name), || self.lpm.rsvp_objects(request, objects))
     }
 
     /// Tells that resources were reserved.
     pub(crate) fn commit_resv(&self, commit: &AbiCommit<'_>) -> LpmStatus {
-        LpmStatus(panics::during(|| self.lpm.commit_resv(commit)))
+        LpmStatus(panics::during(Some(&self.name), || {
+            self.lpm.commit_resv(commit)
+        }))
     }
 
     /// Tells the addresses of the host.
     pub(crate) fn ip_address_table(&self, table: &[AbiAddressRow]) -> LpmStatus {
-        LpmStatus(panics::during(|| self.lpm.ip_address_table(table.into())))
+        LpmStatus(panics::during(Some(&self.name), || {
+            self.lpm.ip_address_table(table.into())
+        }))
     }
 
     /// The LPM's counters, where it offers the extension; `Err` where it offers another of that name.
@@ -85,14 +89,16 @@ impl Instance {
         &self,
     ) -> Result<Option<Vec<(String, u64)>>, compatibility::Incompatibility> {
         let id = RStr::from_str(AbiStatistics::ID);
-        let Some(extension) = panics::during(|| self.lpm.extension(id)).into_option() else {
+        let Some(extension) =
+            panics::during(Some(&self.name), || self.lpm.extension(id)).into_option()
+        else {
             return Ok(None);
         };
         compatibility::check_extension::<AbiStatistics>(extension.layout())?;
         // SAFETY: the line above compared the layouts.
         let (lpm, functions) = unsafe { extension.functions::<AbiStatistics>() };
         // SAFETY: both come from the same extension.
-        let counters = panics::during(|| unsafe { functions.collect(lpm) });
+        let counters = panics::during(Some(&self.name), || unsafe { functions.collect(lpm) });
         // Copied, since the texts are the library's memory.
         let counters = counters.iter();
         Ok(Some(
@@ -104,7 +110,9 @@ impl Instance {
 
     /// Tells that state is gone.
     pub(crate) fn delete_state(&self, state: &AbiDeleteState<'_>) -> LpmStatus {
-        LpmStatus(panics::during(|| self.lpm.delete_state(state)))
+        LpmStatus(panics::during(Some(&self.name), || {
+            self.lpm.delete_state(state)
+        }))
     }
 
     /// Deinitializes the LPM and drops its object.
@@ -114,7 +122,7 @@ impl Instance {
             DeinitReason::Reconfiguration => AbiDeinitialize::Reconfiguration,
             _ => AbiDeinitialize::Shutdown,
         };
-        let done = panics::during(|| self.lpm.deinitialize(reason)).into_result();
+        let done = panics::during(Some(&self.name), || self.lpm.deinitialize(reason)).into_result();
         done.map_err(|failure| {
             (
                 LpmStatus(failure.status),

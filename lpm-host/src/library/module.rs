@@ -11,6 +11,7 @@ use lpm_api::abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
 
 use super::compatibility::{self, Incompatibility};
 use super::panics::{self, Attachment};
+use super::trace;
 use super::{HinderingFacts, Library, LpmLibrary, OpenError, PinReason, Staging, UnloadOutcome};
 use crate::EventLog;
 
@@ -106,7 +107,8 @@ impl LoadedModule {
             }
         };
         let attachment = Attachment::new(library.path(), Arc::clone(events));
-        panics::during(|| module.attach()(attachment.host()));
+        let host = attachment.host();
+        opened.first_call(|| panics::during(None, || module.attach()(host)));
         Ok(Arc::new(Self {
             module,
             attachment,
@@ -127,9 +129,10 @@ impl LoadedModule {
     /// Initializes the LPM once more.
     pub(crate) fn initialize(
         &self,
+        name: &Arc<str>,
         init: AbiInit<'_>,
     ) -> Result<AbiInitialized, (LpmStatus, String)> {
-        let initialized = panics::during(|| self.module.initialize()(init));
+        let initialized = panics::during(Some(name), || self.module.initialize()(init));
         initialized.into_result().map_err(|failure| {
             // Copied, since the text is the library's memory.
             (
@@ -139,13 +142,20 @@ impl LoadedModule {
         })
     }
 
+    /// Tells the library if the host's `tracing` filters have changed; cheap where they have not.
+    pub(crate) fn refresh_level(&self) {
+        trace::refresh(self.attachment.number(), |level| {
+            panics::during(None, || self.module.set_level()(level));
+        });
+    }
+
     /// Unloads the library, if nothing of it is in use.
     pub(crate) fn unload(self: Arc<Self>) -> UnloadOutcome {
         let holders = Arc::strong_count(&self) - 1;
         match Arc::into_inner(self) {
             Some(last) => {
                 last.library
-                    .last_call(|| panics::during(|| last.module.detach()()));
+                    .last_call(|| panics::during(None, || last.module.detach()()));
                 drop(last.attachment);
                 // SAFETY: every object and reference of the library is held together with an `Arc`
                 // of this module, and this was the last.

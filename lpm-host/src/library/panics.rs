@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -16,7 +17,8 @@ use std::thread;
 use lpm_api::LpmStatus;
 use lpm_api::abi::{AbiHost, AbiPanic};
 
-use super::lock;
+use super::trace::TraceLimit;
+use super::{lock, trace};
 use crate::{Event, EventId, EventLog};
 
 /// A library's place among those that may report panics.
@@ -36,9 +38,15 @@ impl Attachment {
     pub(super) fn new(library: &Path, events: Arc<dyn EventLog>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        trace::attach(number, library, TraceLimit::default());
         let library = library.to_path_buf();
         lock(&ATTACHED).insert(number, Arc::new(Attached { library, events }));
         Self { number }
+    }
+
+    /// The number by which the library is known.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// What the library is given to report with.
@@ -46,6 +54,7 @@ impl Attachment {
         AbiHost {
             library: self.number,
             report_panic,
+            trace: trace::host(self.number),
         }
     }
 }
@@ -53,25 +62,43 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         lock(&ATTACHED).remove(&self.number);
+        trace::detach(self.number);
     }
 }
 
 thread_local! {
     /// How many calls into libraries are under way on this thread.
     static CALLS: Cell<u32> = const { Cell::new(0) };
+    /// The name of the LPM that the innermost of them is for; null where it is for none.
+    static LPM: Cell<*const Arc<str>> = const { Cell::new(ptr::null()) };
     static HAS_REPORTS: Cell<bool> = const { Cell::new(false) };
     static REPORTS: RefCell<Vec<(Arc<dyn EventLog>, Event)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes a call into a library, and records the panics that it reported meanwhile.
-pub(super) fn during<R>(call: impl FnOnce() -> R) -> R {
+/// Makes a call into a library, for this LPM if for any, and records the panics that it reported meanwhile.
+#[inline]
+pub(super) fn during<R>(lpm: Option<&Arc<str>>, call: impl FnOnce() -> R) -> R {
     CALLS.set(CALLS.get() + 1);
+    let outer = LPM.replace(lpm.map_or(ptr::null(), ptr::from_ref));
+    let spans = trace::depth();
     let result = call();
+    LPM.set(outer);
     CALLS.set(CALLS.get() - 1);
+    if trace::depth() > spans {
+        trace::leave(spans);
+    }
     if HAS_REPORTS.get() {
         record_all();
     }
     result
+}
+
+/// The name of the LPM that is being called on this thread.
+pub(super) fn lpm_on_this_thread() -> Option<Arc<str>> {
+    let lpm = LPM.try_with(Cell::get).unwrap_or(ptr::null());
+    // SAFETY: `during` sets the pointer from a reference that outlives the call, and takes it back after
+    // the call, which is on this thread and does not unwind.
+    unsafe { lpm.as_ref() }.cloned()
 }
 
 #[cold]

@@ -108,6 +108,12 @@ impl Loaded {
         })
     }
 
+    /// Makes the first call into the library.
+    #[expect(clippy::unused_self, reason = "as on other platforms")]
+    pub(super) fn first_call<R>(&self, call: impl FnOnce() -> R) -> R {
+        call()
+    }
+
     /// The address of an exported symbol.
     pub(super) fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
         self.handle.symbol(name)

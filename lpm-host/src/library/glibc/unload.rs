@@ -34,6 +34,7 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
         actions,
         finalizers,
         obstacles,
+        place: _,
     } = library;
 
     // The library itself, without what it needs.
@@ -165,7 +166,13 @@ impl Mapped {
     /// What of this is still mapped in its place.
     fn left(&self) -> Option<PathBuf> {
         let now = maps::mappings().unwrap_or_default();
-        let still = |before: &&Mapping| now.iter().any(|mapping| mapping.same_file(before));
+        // Elsewhere it may well be mapped: a backtrace of the host's has its debugging information read.
+        let still = |before: &&Mapping| {
+            let in_place = |mapping: &&Mapping| mapping.overlaps(&before.range);
+            now.iter()
+                .filter(in_place)
+                .any(|mapping| mapping.same_file(before))
+        };
         self.0
             .iter()
             .find(still)

@@ -1,0 +1,174 @@
+//! What a decision costs, next to a bare call through the same ABI: `cargo bench -p lpm-host --bench admit`.
+//!
+//! [`rounds`] says how it is measured.
+
+// A bare call needs what is otherwise the host's affair.
+#![allow(unsafe_code)]
+
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::ptr;
+use std::time::SystemTime;
+
+use abi_stable::sabi_trait::TD_Opaque;
+use abi_stable::std_types::{ROption, RResult, RSlice, RSliceMut, RStr, RVec};
+use lpm_api::abi::{
+    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
+    AbiExtension, AbiFailure, AbiLpm, AbiLpm_TO, AbiLpmBox, AbiMessage, AbiObjectsRequest, Defer,
+};
+use lpm_host::{Interface, LpmConfig, LpmLibrary, Pcm, ReceivedMessage};
+use lpm_rsvp::build::Path;
+use lpm_rsvp::{FilterSpec, Message, ObjectIndex, RsvpHop, Session, TimeValues, Tspec};
+
+#[allow(dead_code, unused_imports)]
+#[path = "../src/requests/table.rs"]
+mod table;
+
+mod rounds;
+
+use rounds::variant;
+use table::Table;
+
+/// Accepts without looking.
+struct Bare;
+
+impl AbiLpm for Bare {
+    fn admit(&self, _: &AbiAdmit<'_>, mut decisions: RSliceMut<'_, AbiDecision>) -> AbiAnswer {
+        for decision in decisions.as_mut_slice() {
+            decision.lpv = 1;
+        }
+        AbiAnswer {
+            status: 0,
+            flags: 0,
+        }
+    }
+
+    fn rsvp_objects(&self, _: &AbiObjectsRequest<'_>, _: &mut RVec<u8>) -> AbiAnswer {
+        unreachable!("not asked")
+    }
+
+    fn commit_resv(&self, _: &AbiCommit<'_>) -> u32 {
+        unreachable!("not asked")
+    }
+
+    fn delete_state(&self, _: &AbiDeleteState<'_>) -> u32 {
+        unreachable!("not asked")
+    }
+
+    fn ip_address_table(&self, _: RSlice<'_, AbiAddressRow>) -> u32 {
+        unreachable!("not asked")
+    }
+
+    fn extension(&self, _: RStr<'_>) -> ROption<AbiExtension<'_>> {
+        ROption::RNone
+    }
+
+    fn deinitialize(&mut self, _: AbiDeinitialize) -> RResult<(), AbiFailure> {
+        RResult::ROk(())
+    }
+}
+
+/// A request that several threads make.
+struct Shared<'a>(AbiAdmit<'a>);
+
+// SAFETY: its `Defer` may be used on any thread.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    fn get(&self) -> &AbiAdmit<'a> {
+        &self.0
+    }
+}
+
+fn main() {
+    let bytes = path();
+    let mut index = ObjectIndex::new();
+    let received = ReceivedMessage {
+        message: Message::parse(&bytes, &mut index).expect("well-formed"),
+        interface: Interface {
+            index: 2,
+            address: Ipv4Addr::new(192, 0, 2, 1).into(),
+        },
+        received: SystemTime::now(),
+        integrity_verified: false,
+    };
+    let request = Shared(AbiAdmit {
+        received: received.received.into(),
+        interface: received.interface.into(),
+        integrity_verified: false,
+        message: AbiMessage::from(received.message),
+        // SAFETY: `no_handle` takes any pointer.
+        defer: unsafe { Defer::new(ptr::null(), no_handle) },
+    });
+    let bare: AbiLpmBox = AbiLpm_TO::from_value(Bare, TD_Opaque);
+    let [one, four, sixteen] = [1, 4, 16].map(|count| pcm(count, ""));
+    let deferred = pcm(1, "deferred");
+    let table = Table::new();
+    let admit = |pcm: &Pcm| {
+        black_box(black_box(pcm).admit(black_box(&received))).expect("in charge");
+    };
+    let variants = [
+        variant("bare abi_stable call", |_| {
+            let mut decisions = [AbiDecision::UNANSWERED];
+            black_box(bare.admit(
+                black_box(&request).get(),
+                RSliceMut::from_mut_slice(&mut decisions),
+            ));
+            black_box(&decisions);
+        }),
+        variant("admit, 1 LPM", |_| admit(&one)),
+        variant("admit, 4 LPMs", |_| admit(&four)),
+        variant("admit, 16 LPMs", |_| admit(&sixteen)),
+        variant("admit, 1 LPM that defers and answers", |_| admit(&deferred)),
+        variant("request on the table: issue, take", |_| {
+            let handle = table.issue(black_box([0_u64; 2]), 1).expect("open");
+            black_box(table.take(handle)).expect("is there");
+        }),
+    ];
+    rounds::run(&variants);
+}
+
+unsafe extern "C" fn no_handle(_: *const ()) -> u64 {
+    0
+}
+
+/// A PCM in charge, with so many LPMs of one library.
+fn pcm(count: u32, config: &str) -> Pcm {
+    let lpm = |number| {
+        // SAFETY: the fixture is this project's own.
+        let library = unsafe { LpmLibrary::trust(fixture()) };
+        LpmConfig::new(format!("accepts {number}"), library).config(config)
+    };
+    let builder = (0..count).fold(Pcm::builder(), |builder, number| builder.lpm(lpm(number)));
+    let pcm = builder.build().expect("builds");
+    pcm.become_dsbm().expect("starts");
+    pcm
+}
+
+fn fixture() -> PathBuf {
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let this = std::env::current_exe().expect("the benchmark's own path");
+    this.with_file_name(format!("{prefix}fixture_accepts{suffix}"))
+}
+
+/// A Path message as a sender starts one.
+fn path() -> Vec<u8> {
+    let address = Ipv4Addr::new(192, 0, 2, 80);
+    let tspec = Tspec {
+        rate: 125_000.0,
+        bucket: 3_000.0,
+        peak_rate: f32::INFINITY,
+        min_policed: 64,
+        max_packet: 1_500,
+    };
+    let hop = RsvpHop {
+        address: address.into(),
+        logical_interface: 0,
+    };
+    let session = Session::new(address, 17, 5004).expect("a legal session");
+    let sender = FilterSpec::new(Ipv4Addr::new(198, 51, 100, 7), 4000);
+    Path::new(session, hop, TimeValues::DEFAULT, sender, tspec)
+        .build()
+        .expect("a legal message")
+}
