@@ -15,6 +15,8 @@
 
 mod accounts;
 mod amount;
+mod check;
+mod entry;
 mod expected;
 mod expired;
 #[cfg(test)]
@@ -25,13 +27,15 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use lpm_api::lpm_rsvp::{FilterSpec, Session};
-use lpm_api::{LpmPolicyError, Metric, Priority, Scope};
+use lpm_api::{LpmPolicyError, Metric, Priority};
 use smallvec::SmallVec;
 
 use crate::identity::Subject;
 use crate::name::Name;
-use crate::policy::{Limit, Limits, Policy};
-use accounts::{AccountId, Accounts};
+use crate::policy::{Limits, Policy};
+use accounts::Accounts;
+use check::exceeded;
+use entry::{Entry, Share, shares};
 use expected::Expected;
 use expired::Expired;
 use lpm_api::{Direction, FlowKey};
@@ -39,6 +43,7 @@ use lpm_api::{Direction, FlowKey};
 pub use accounts::{Held, SubnetId};
 pub use amount::Traffic;
 pub(crate) use amount::{Amounts, whole_limit};
+pub(crate) use check::is_of_subnet;
 pub(crate) use expected::Ticket;
 
 /// Which subject holds which flow, and how much each holds.
@@ -90,27 +95,6 @@ pub(crate) struct Reservation {
     share: Share,
     priority: Priority,
     received: SystemTime,
-}
-
-/// A flow that is counted: as it is reserved, as it is asked for, or both.
-#[derive(Debug)]
-struct Entry {
-    committed: Option<Share>,
-    tentative: Option<Share>,
-    /// When it was first admitted.
-    since: SystemTime,
-    /// The priority it was last admitted with.
-    priority: Priority,
-    /// The senders of a shared explicit (SE) reservation, sorted; empty for every other flow.
-    senders: Vec<FilterSpec>,
-}
-
-/// What is counted, and for whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Share {
-    account: AccountId,
-    subnet: Option<SubnetId>,
-    amounts: Amounts,
 }
 
 impl Ledger {
@@ -550,93 +534,4 @@ impl Default for Ledger {
     fn default() -> Ledger {
         Ledger::new()
     }
-}
-
-impl Entry {
-    /// What is counted for this flow.
-    fn shares(&self) -> [Option<Share>; 2] {
-        shares(self.committed, self.tentative)
-    }
-
-    /// Whether it has lasted longer than it may.
-    fn is_over(&self, now: SystemTime, limits: &Limits) -> bool {
-        let Limit::AtMost(most, _) = limits.flow_duration else {
-            return false;
-        };
-        now.duration_since(self.since).unwrap_or_default() > most.into()
-    }
-
-    fn is_counted_as(&self, share: Share) -> bool {
-        self.tentative.or(self.committed) == Some(share)
-    }
-
-    fn set_senders(&mut self, senders: impl Iterator<Item = FilterSpec>) {
-        self.senders.clear();
-        self.senders.extend(senders);
-        self.senders.sort_unstable();
-        self.senders.dedup();
-    }
-}
-
-/// What is counted for a flow: of a reservation and its change the larger, where both are counted
-/// in the same place, else both.
-fn shares(committed: Option<Share>, tentative: Option<Share>) -> [Option<Share>; 2] {
-    match (committed, tentative) {
-        (Some(committed), Some(tentative))
-            if (committed.account, committed.subnet) == (tentative.account, tentative.subnet) =>
-        {
-            let amounts = committed.amounts.larger(tentative.amounts);
-            [
-                Some(Share {
-                    amounts,
-                    ..tentative
-                }),
-                None,
-            ]
-        }
-        both => both.into(),
-    }
-}
-
-/// Whether anything has grown beyond its limit; what is held is that everywhere, and on the subnet.
-fn exceeded(limits: &Limits, before: [Held; 2], after: [Held; 2]) -> Result<(), LpmPolicyError> {
-    check(Metric::FlowCount, limits.flows, before, after, |held| {
-        held.flows
-    })?;
-    let sum = limits.sum_flow_rate.map(whole_limit);
-    check(Metric::SumFlowRate, sum, before, after, |held| held.rate)?;
-    let sum = limits.sum_peak_rate.map(whole_limit);
-    check(Metric::SumPeakRate, sum, before, after, |held| {
-        held.peak_rate
-    })
-}
-
-fn check<T: PartialOrd>(
-    metric: Metric,
-    limit: Limit<T>,
-    before: [Held; 2],
-    after: [Held; 2],
-    value: impl Fn(Held) -> T,
-) -> Result<(), LpmPolicyError> {
-    let Some(scope) = limit.scope() else {
-        return Ok(());
-    };
-    let place = usize::from(is_of_subnet(scope));
-    let (before, after) = (value(before[place]), value(after[place]));
-    let grows = after > before;
-    match limit.exceeded_by(after) {
-        Some(scope) if grows => Err(LpmPolicyError::Limit(metric, scope)),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a limit of this scope counts the flows of one subnet only.
-pub(crate) fn is_of_subnet(scope: Scope) -> bool {
-    matches!(
-        scope,
-        Scope::SubnetDefault
-            | Scope::SubnetGroup
-            | Scope::SubnetUser
-            | Scope::SubnetUnauthenticated
-    )
 }

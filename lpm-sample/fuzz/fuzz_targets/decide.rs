@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use libfuzzer_sys::fuzz_target;
-use lpm_api::{DeleteReason, Interface};
 use lpm_api::lpm_rsvp::{Message, ObjectIndex};
+use lpm_api::{DeleteReason, Interface};
 use lpm_sample::consider::Facts;
 use lpm_sample::policy::Policy;
 use lpm_sample::{DEMO_POLICY, IdentityLpm};

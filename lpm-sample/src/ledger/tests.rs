@@ -1,5 +1,7 @@
 use super::*;
+use crate::policy::Limit;
 use crate::units::Rate;
+use lpm_api::Scope;
 use lpm_api::lpm_rsvp::Session;
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr};
