@@ -1,10 +1,15 @@
-//! Lifecycle calls into LPMs: on a thread of their own, within a deadline.
+//! Lifecycle calls into LPMs: on another thread, within a deadline.
+//!
+//! Where the host watches what an LPM leaves in threads, a thread that is done waits a while for the next
+//! call. One whose call is overdue is never used again.
 
 use std::cell::Cell;
-use std::panic::resume_unwind;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 thread_local!(static IS_LIFECYCLE_THREAD: Cell<bool> = const { Cell::new(false) });
@@ -14,54 +19,233 @@ pub(crate) fn on_lifecycle_thread() -> bool {
     IS_LIFECYCLE_THREAD.get()
 }
 
-/// Marks this thread as one that starts or stops LPMs.
-pub(crate) fn enter_lifecycle_thread() {
-    IS_LIFECYCLE_THREAD.set(true);
-}
-
 /// A call did not return in time. Its thread, and all that was moved into the call, lives on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overdue;
 
-/// Runs the call on a thread with this name and waits for it no longer than `limit`.
-///
-/// When it returns in time, the thread has ended as well, its thread-locals included. Where the
-/// system has no thread to give, the call runs on this one, without a limit.
+/// Runs the call on another thread and waits for it no longer than `limit`. Where the system has no
+/// thread to give, the call runs on this one, without a limit.
 pub(crate) fn call<R: Send + 'static>(
     name: &str,
     limit: Duration,
     call: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, Overdue> {
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let call = Arc::new(Mutex::new(Some(call)));
-    let theirs = Arc::clone(&call);
-    let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || {
-        enter_lifecycle_thread();
-        let call = theirs.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(call) = call {
-            // Fails when the deadline is over and nobody listens any more.
-            let _ = sender.send(call());
-        }
+    match begin_on(name, Vec::pop, call) {
+        Ok(begun) => begun.wait_for(limit),
+        Err(NoThread { call, .. }) => Ok(call()),
+    }
+}
+
+/// Runs the call, which makes others in its turn, on another thread.
+pub(crate) fn begin<R: Send + 'static, F: FnOnce() -> R + Send + 'static>(
+    name: &str,
+    call: F,
+) -> Result<Begun<R>, NoThread<F>> {
+    // The thread that made the last call is left for those: it may have thread-locals of the LPM, which
+    // are destroyed if it also unloads that.
+    let all_but_last = |idle: &mut Vec<_>| (idle.len() > 1).then(|| idle.remove(0));
+    begin_on(name, all_but_last, call)
+}
+
+fn begin_on<R: Send + 'static, F: FnOnce() -> R + Send + 'static>(
+    name: &str,
+    choose: impl Fn(&mut Vec<Idle>) -> Option<Idle>,
+    call: F,
+) -> Result<Begun<R>, NoThread<F>> {
+    let errand = Arc::new(Errand {
+        outcome: Mutex::new(Outcome::Awaited),
+        changed: Condvar::new(),
     });
-    let thread = match spawned {
-        Ok(thread) => thread,
-        Err(_) => {
-            let call = call.lock().unwrap_or_else(PoisonError::into_inner).take();
-            return call.map(|call| call()).ok_or(Overdue);
+    // Comes back if there is no thread.
+    let call = Arc::new(Mutex::new(Some(call)));
+    let (their_call, theirs) = (Arc::clone(&call), Arc::clone(&errand));
+    let job = move |offer: &dyn Fn()| {
+        let call = lock(&their_call).take();
+        call.map_or(Next::Wait, |call| theirs.run(call, offer))
+    };
+    match hand_over(name, choose, Box::new(job)) {
+        Ok(thread) => Ok(Begun { errand, thread }),
+        Err(error) => {
+            let call = lock(&call).take();
+            // Only a job takes it, and there is none.
+            call.map_or_else(|| unreachable!(), |call| Err(NoThread { error, call }))
+        }
+    }
+}
+
+/// The system has no thread to give.
+pub(crate) struct NoThread<F> {
+    pub(crate) error: io::Error,
+    /// What was to be run.
+    pub(crate) call: F,
+}
+
+/// A call on its way. Dropping this lets it go on unwatched.
+pub(crate) struct Begun<R> {
+    errand: Arc<Errand<R>>,
+    /// The thread, if it ends with the call.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<R> Begun<R> {
+    /// Waits for the end of the call, however long it takes.
+    pub(crate) fn wait(self) -> R {
+        self.wait_for(Duration::MAX)
+            .unwrap_or_else(|Overdue| unreachable!("the time is never over"))
+    }
+
+    fn wait_for(self, limit: Duration) -> Result<R, Overdue> {
+        let Self { errand, thread } = self;
+        let outcome = {
+            let waited = errand.changed.wait_timeout_while(
+                lock(&errand.outcome),
+                limit,
+                Outcome::is_awaited,
+            );
+            let (mut outcome, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *outcome, Outcome::NotAwaited)
+        };
+        let Outcome::There(result) = outcome else {
+            return Err(Overdue);
+        };
+        if let Some(thread) = thread {
+            // Its thread-locals end with it.
+            let _ = thread.join();
+        }
+        // A panic is this host's, since LPMs' panics do not leave them.
+        result.or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Whether the call is over.
+    pub(crate) fn is_finished(&self) -> bool {
+        !lock(&self.errand.outcome).is_awaited()
+    }
+}
+
+impl<R> fmt::Debug for Begun<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Begun").finish_non_exhaustive()
+    }
+}
+
+/// What is between the thread that waits and the one that works.
+struct Errand<R> {
+    outcome: Mutex<Outcome<R>>,
+    changed: Condvar,
+}
+
+enum Outcome<R> {
+    Awaited,
+    There(thread::Result<R>),
+    /// The call is overdue, or its outcome was taken.
+    NotAwaited,
+}
+
+impl<R> Outcome<R> {
+    fn is_awaited(&mut self) -> bool {
+        matches!(self, Self::Awaited)
+    }
+}
+
+impl<R> Errand<R> {
+    /// Makes the call; offers the thread for others, unless the call is overdue.
+    fn run(&self, call: impl FnOnce() -> R, offer: &dyn Fn()) -> Next {
+        let result = catch_unwind(AssertUnwindSafe(call));
+        let mut outcome = lock(&self.outcome);
+        if !outcome.is_awaited() {
+            return Next::End;
+        }
+        // First, so that whoever gets the result finds an idle thread.
+        offer();
+        *outcome = Outcome::There(result);
+        self.changed.notify_one();
+        Next::Wait
+    }
+}
+
+/// What a thread is to do; it is given a way to offer itself for more.
+type Job = Box<dyn FnOnce(&dyn Fn()) -> Next + Send>;
+
+enum Next {
+    Wait,
+    End,
+}
+
+/// A thread that waits for a job, with a number of its own.
+type Idle = (u64, Sender<Job>);
+
+/// The last to have come is the last.
+static IDLE: Mutex<Vec<Idle>> = Mutex::new(Vec::new());
+
+/// Whether threads are used again. Where thread-locals of an LPM are destroyed only when their thread
+/// ends, it ends.
+const REUSE: bool = cfg!(all(
+    target_os = "linux",
+    target_env = "gnu",
+    target_pointer_width = "64"
+));
+
+/// Has an idle thread do the job, or a new one, which is returned if it ends afterwards.
+fn hand_over(
+    name: &str,
+    choose: impl Fn(&mut Vec<Idle>) -> Option<Idle>,
+    mut job: Job,
+) -> io::Result<Option<JoinHandle<()>>> {
+    loop {
+        // Not locked any longer.
+        let idle = choose(&mut lock(&IDLE));
+        let Some((_, idle)) = idle else { break };
+        match idle.send(job) {
+            Ok(()) => return Ok(None),
+            // It had waited long enough just now.
+            Err(mpsc::SendError(back)) => job = back,
+        }
+    }
+    let name = if REUSE { "lpm-lifecycle" } else { name };
+    let thread = thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || work(job));
+    thread.map(|thread| (!REUSE).then_some(thread))
+}
+
+fn work(mut job: Job) {
+    /// An LPM is initialized, deinitialized and unloaded in quick succession, then not for hours.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    static NEXT: Mutex<u64> = Mutex::new(0);
+    IS_LIFECYCLE_THREAD.set(true);
+    let this = {
+        let mut next = lock(&NEXT);
+        *next += 1;
+        *next
+    };
+    let (sender, receiver) = mpsc::channel();
+    let offer = || {
+        if REUSE {
+            lock(&IDLE).push((this, sender.clone()));
         }
     };
-    match receiver.recv_timeout(limit) {
-        Ok(result) => {
-            let _ = thread.join();
-            Ok(result)
+    loop {
+        let next = job(&offer);
+        if !REUSE || matches!(next, Next::End) {
+            return;
         }
-        Err(RecvTimeoutError::Timeout) => Err(Overdue),
-        // The call panicked; the panic is this host's, since LPMs' panics do not leave them.
-        Err(RecvTimeoutError::Disconnected) => match thread.join() {
-            Err(panic) => resume_unwind(panic),
-            Ok(()) => Err(Overdue),
-        },
+        job = match receiver.recv_timeout(PATIENCE) {
+            Ok(next) => next,
+            Err(_) => {
+                lock(&IDLE).retain(|(idle, _)| *idle != this);
+                // It may have been given one before that.
+                match receiver.try_recv() {
+                    Ok(next) => next,
+                    Err(_) => return,
+                }
+            }
+        };
     }
+}
+
+/// Held for moments only; no foreign code runs meanwhile.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -80,5 +264,34 @@ mod tests {
         let called = call("test", Duration::from_millis(1), move || held.recv());
         assert_eq!(called.err(), Some(Overdue));
         drop(release);
+    }
+
+    /// The thread of an overdue call is not used again, also when the call returns at last.
+    #[test]
+    fn the_thread_of_an_overdue_call_ends() {
+        let (release, held) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let overdue = call("test", Duration::from_millis(1), move || {
+            let _ = tell.send(thread::current().id());
+            let _ = held.recv();
+            tell
+        });
+        assert_eq!(overdue.err(), Some(Overdue));
+        let overdue = told.recv().expect("it has begun");
+        drop(release);
+        // The call hands out its end of the channel, which is dropped when the thread is done with it.
+        assert!(told.recv().is_err());
+        for _ in 0..10 {
+            let thread = call("test", Duration::from_secs(60), || thread::current().id());
+            assert_ne!(thread, Ok(overdue));
+        }
+    }
+
+    #[test]
+    fn a_panic_is_passed_on() {
+        let panicking = || call("test", Duration::from_secs(60), || panic!("on purpose"));
+        let panicked = catch_unwind(panicking).expect_err("must panic");
+        assert_eq!(panicked.downcast_ref(), Some(&"on purpose"));
+        assert_eq!(call("test", Duration::from_secs(60), || 7), Ok(7));
     }
 }

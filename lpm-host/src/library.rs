@@ -78,7 +78,7 @@ pub use self::stage::NoDelete;
 pub(crate) use self::stage::Staging;
 pub use self::trust::LpmLibrary;
 
-use self::platform::Loaded;
+use self::platform::{Loaded, Prepared};
 use self::stage::Staged;
 
 /// A private copy of a library, loaded and watched.
@@ -88,10 +88,12 @@ use self::stage::Staged;
 pub(crate) struct Library {
     /// The original.
     path: PathBuf,
-    facts: HinderingFacts,
+    prepared: Prepared,
     loaded: Loaded,
     /// What of the copy has to stay while the library is mapped.
     staged: ManuallyDrop<Option<Staged>>,
+    /// Where that is kept afterwards.
+    staging: Staging,
 }
 
 impl Library {
@@ -107,21 +109,23 @@ impl Library {
                 path: path.to_path_buf(),
             });
         };
-        let mut staged = staging.stage(path)?;
-        let prepared = platform::prepare(path, &mut staged, staging.no_delete_policy())?;
-        let facts = prepared.facts.clone();
+        let (mut staged, kept) = staging.stage(path)?;
+        let prepared = match kept {
+            Some(prepared) => prepared,
+            None => platform::prepare(path, &mut staged, staging.no_delete_policy())?,
+        };
         // SAFETY: the caller vouches for the code; `prepared` is about this very copy.
-        let loaded = unsafe { Loaded::load(&staged.path(), prepared) }.map_err(|message| {
-            OpenError::Loader {
-                path: path.to_path_buf(),
-                message,
-            }
+        let loaded = unsafe { Loaded::load(&staged.path(), path, &prepared) };
+        let loaded = loaded.map_err(|message| OpenError::Loader {
+            path: path.to_path_buf(),
+            message,
         })?;
         Ok(Self {
             path: path.to_path_buf(),
-            facts,
+            prepared,
             loaded,
             staged: ManuallyDrop::new(staged.after_loading()),
+            staging: staging.clone(),
         })
     }
 
@@ -137,7 +141,17 @@ impl Library {
 
     /// What about the library could hinder unloading it.
     pub(crate) fn facts(&self) -> &HinderingFacts {
-        &self.facts
+        &self.prepared.facts
+    }
+
+    /// Which file in memory it was loaded from: its inode, and the descriptor.
+    #[cfg(all(test, target_os = "linux"))]
+    fn loaded_from(&self) -> Option<(u64, i32)> {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::fs::MetadataExt;
+
+        let file = self.staged.as_ref()?.file();
+        Some((file.metadata().ok()?.ino(), file.as_raw_fd()))
     }
 
     /// Makes the first call into the library, after its initializers. What the library allocates in that call
@@ -160,10 +174,11 @@ impl Library {
     /// Nobody calls the library, or uses any reference into it or object of it, any more.
     pub(crate) unsafe fn unload(self) -> UnloadOutcome {
         let Self {
-            facts,
+            path,
+            prepared,
             loaded,
             staged,
-            ..
+            staging,
         } = self;
         let outcome = match NotNested::enter() {
             // SAFETY: the caller's promise.
@@ -174,13 +189,13 @@ impl Library {
         };
         match outcome {
             UnloadOutcome::Unmapped => {
-                drop(ManuallyDrop::into_inner(staged));
+                staging.keep(&path, ManuallyDrop::into_inner(staged), prepared);
                 UnloadOutcome::Unmapped
             }
             UnloadOutcome::Pinned { reasons } => {
                 let reasons = reasons
                     .into_iter()
-                    .map(|reason| explain(reason, &facts))
+                    .map(|reason| explain(reason, &prepared.facts))
                     .collect();
                 UnloadOutcome::Pinned { reasons }
             }

@@ -2,10 +2,8 @@
 
 mod reconfigure;
 
-use std::panic::resume_unwind;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use lpm_api::abi::AbiAddressRow;
@@ -16,7 +14,7 @@ pub use self::reconfigure::Reconfiguration;
 use crate::admit::{self, Admission, Question, StateGone, Treatment};
 use crate::clock::{Clock, ManualClock};
 use crate::commit;
-use crate::deadline::{self, enter_lifecycle_thread};
+use crate::deadline::{self, Begun, NoThread};
 use crate::dispatch::Dispatcher;
 use crate::event::{Careful, Limited};
 use crate::library::Staging;
@@ -84,7 +82,7 @@ pub struct PendingTeardown(Pending);
 #[derive(Debug)]
 enum Pending {
     Done(Teardown),
-    Running(JoinHandle<Teardown>),
+    Running(Begun<Teardown>),
 }
 
 impl PendingTeardown {
@@ -93,8 +91,7 @@ impl PendingTeardown {
     pub fn wait(self) -> Teardown {
         match self.0 {
             Pending::Done(teardown) => teardown,
-            // No code but this crate's runs there unprotected.
-            Pending::Running(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Pending::Running(reaper) => reaper.wait(),
         }
     }
 
@@ -103,7 +100,7 @@ impl PendingTeardown {
     pub fn is_finished(&self) -> bool {
         match &self.0 {
             Pending::Done(_) => true,
-            Pending::Running(thread) => thread.is_finished(),
+            Pending::Running(reaper) => reaper.is_finished(),
         }
     }
 }
@@ -148,8 +145,8 @@ impl Lifecycle {
     #[inline]
     pub(crate) fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Verdict, PcmError> {
         match self.begin(received)? {
-            Begun::Decided(verdict) => Ok(verdict),
-            Begun::Open(pending) => {
+            Put::Decided(verdict) => Ok(verdict),
+            Put::Open(pending) => {
                 let verdict = pending.wait().verdict();
                 self.conclude(received, &verdict);
                 Ok(verdict)
@@ -163,8 +160,8 @@ impl Lifecycle {
         received: &ReceivedMessage<'_>,
     ) -> Result<Admission, PcmError> {
         Ok(match self.begin(received)? {
-            Begun::Decided(verdict) => Admission::decided(verdict),
-            Begun::Open(pending) => {
+            Put::Decided(verdict) => Admission::decided(verdict),
+            Put::Open(pending) => {
                 Admission::open(pending, OwnedReceived::from(received), Arc::clone(self))
             }
         })
@@ -172,7 +169,7 @@ impl Lifecycle {
 
     /// Asks the LPMs, and has them forget what is refused by those that answer at once.
     #[inline]
-    fn begin(&self, received: &ReceivedMessage<'_>) -> Result<Begun, PcmError> {
+    fn begin(&self, received: &ReceivedMessage<'_>) -> Result<Put, PcmError> {
         let roster = self.in_charge()?;
         let treatment = Treatment::of(&received.message);
         match treatment {
@@ -183,9 +180,9 @@ impl Lifecycle {
                         if let Treatment::Decide = treatment {
                             self.forget_refused(&roster, received, &verdict);
                         }
-                        Ok(Begun::Decided(verdict))
+                        Ok(Put::Decided(verdict))
                     }
-                    Question::Open(pending) => Ok(Begun::Open(pending)),
+                    Question::Open(pending) => Ok(Put::Open(pending)),
                     Question::Closed => Err(PcmError::NotDsbm),
                 }
             }
@@ -197,9 +194,9 @@ impl Lifecycle {
                     interface: Some(received.interface),
                 };
                 admit::delete_state(&roster, &gone, &*self.events);
-                Ok(Begun::Decided(Verdict::undecided()))
+                Ok(Put::Decided(Verdict::undecided()))
             }
-            Treatment::Pass => Ok(Begun::Decided(Verdict::undecided())),
+            Treatment::Pass => Ok(Put::Decided(Verdict::undecided())),
         }
     }
 
@@ -294,7 +291,7 @@ impl Lifecycle {
         let failed = self.start_each(&mut starting, configs.iter())?;
         let (seats, modules) = (starting.seats, starting.modules);
         let (modules, unused) = in_use(modules, &seats);
-        Down::new(DeinitReason::Shutdown, self.drain_limit, &*self.events).unload(unused);
+        Down::new(DeinitReason::Shutdown, self.drain_limit, &self.events).unload(unused);
         self.open(&seats);
         let lpms = seats.iter().map(|seat| (*seat.about).clone()).collect();
         self.publish(Roster {
@@ -349,7 +346,7 @@ impl Lifecycle {
         }
         if is_required {
             let seats = std::mem::take(&mut starting.seats);
-            let mut down = Down::new(DeinitReason::Shutdown, self.drain_limit, &*self.events);
+            let mut down = Down::new(DeinitReason::Shutdown, self.drain_limit, &self.events);
             down.deinitialize(seats.iter().map(Seat::close).collect());
             down.unload(std::mem::take(&mut starting.modules));
             return Err(StartError::Lpms { failures });
@@ -441,18 +438,16 @@ impl Lifecycle {
         let (hand_over, handed_over) = mpsc::channel();
         let lifecycle = Arc::clone(self);
         let reaper = move || {
-            enter_lifecycle_thread();
             handed_over
                 .recv()
                 .map_or_else(|_| Teardown::default(), |stopping| lifecycle.reap(stopping))
         };
-        let spawned = thread::Builder::new()
-            .name(String::from("lpm-reaper"))
-            .spawn(reaper);
         // Without a thread this one does it, unless it would wait for itself.
-        let thread = match spawned {
-            Err(error) if inside_any_pass() => return Err(PcmError::NoThread(error.kind())),
-            spawned => spawned.ok(),
+        let reaper = match deadline::begin("lpm-reaper", reaper) {
+            Err(NoThread { error, .. }) if inside_any_pass() => {
+                return Err(PcmError::NoThread(error.kind()));
+            }
+            begun => begun.ok(),
         };
 
         let running = match std::mem::replace(&mut *phase, Phase::Changing) {
@@ -475,11 +470,11 @@ impl Lifecycle {
             running,
             reason,
         };
-        Ok(PendingTeardown(match thread {
-            Some(thread) => {
+        Ok(PendingTeardown(match reaper {
+            Some(reaper) => {
                 // The reaper waits for nothing else.
                 let _ = hand_over.send(stopping);
-                Pending::Running(thread)
+                Pending::Running(reaper)
             }
             None => Pending::Done(self.reap(stopping)),
         }))
@@ -501,7 +496,7 @@ impl Lifecycle {
             lifecycle: self,
             to,
         };
-        let mut down = Down::new(reason, self.drain_limit, &*self.events);
+        let mut down = Down::new(reason, self.drain_limit, &self.events);
         down.deinitialize(lpms);
         let teardown = down.unload(running.modules);
         // The calls into its LPMs were waited for; whoever is still inside the list leaves it soon, or
@@ -556,7 +551,7 @@ impl Lifecycle {
 }
 
 /// A request that was put to the LPMs.
-enum Begun {
+enum Put {
     Decided(Verdict),
     Open(Arc<crate::pending::Pending<admit::Decisions>>),
 }

@@ -1,13 +1,13 @@
 //! Taking LPMs down: in which order, and what then becomes of their libraries.
 
+use std::sync::Arc;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use lpm_api::DeinitReason;
 
 use crate::config::After;
+use crate::deadline::{self, NoThread};
 use crate::library::LoadedModule;
 use crate::library::gate::{Reason, Retired};
 use crate::requests;
@@ -49,7 +49,7 @@ pub(crate) struct Down<'a> {
     reason: DeinitReason,
     drain_limit: Duration,
     begun: Instant,
-    events: &'a dyn EventLog,
+    events: &'a Arc<dyn EventLog>,
     teardown: Teardown,
     held: Vec<(*const LoadedModule, PinReason)>,
 }
@@ -65,7 +65,7 @@ impl<'a> Down<'a> {
     pub(crate) fn new(
         reason: DeinitReason,
         drain_limit: Duration,
-        events: &'a dyn EventLog,
+        events: &'a Arc<dyn EventLog>,
     ) -> Self {
         Self {
             reason,
@@ -88,41 +88,39 @@ impl<'a> Down<'a> {
             reason: self.reason,
             drain_limit: self.drain_limit,
             begun: self.begun,
-            events: self.events,
+            events: Arc::clone(self.events),
         };
         let mut all_done = Vec::new();
-        thread::scope(|scope| {
-            let mut under_way = 0usize;
-            loop {
-                let ready = waiting.take_ready();
-                let is_only_one = ready.len() == 1 && under_way == 0;
-                for index in ready {
-                    let Some(lpm) = lpms.get_mut(index).and_then(Option::take) else {
-                        continue;
-                    };
-                    under_way += 1;
-                    let tell = tell.clone();
-                    let step = move || {
-                        // The receiver lives as long as the scope.
-                        let _ = tell.send((index, this.deinitialize(lpm)));
-                    };
-                    if is_only_one {
-                        step();
-                    } else {
-                        spawn_or_run(scope, step);
-                    }
-                }
-                if under_way == 0 {
-                    break;
-                }
-                let Ok((index, done)) = told.recv() else {
-                    break;
+        let mut under_way = 0_usize;
+        loop {
+            let ready = waiting.take_ready();
+            let is_only_one = ready.len() == 1 && under_way == 0;
+            for index in ready {
+                let Some(lpm) = lpms.get_mut(index).and_then(Option::take) else {
+                    continue;
                 };
-                under_way -= 1;
-                waiting.is_gone(index);
-                all_done.push((index, done));
+                under_way += 1;
+                let (tell, this) = (tell.clone(), this.clone());
+                let step = move || {
+                    // The receiver is there until all have told.
+                    let _ = tell.send((index, this.deinitialize(lpm)));
+                };
+                if is_only_one {
+                    step();
+                } else if let Err(NoThread { call, .. }) = deadline::begin("lpm-stop", step) {
+                    call();
+                }
             }
-        });
+            if under_way == 0 {
+                break;
+            }
+            let Ok((index, done)) = told.recv() else {
+                break;
+            };
+            under_way -= 1;
+            waiting.is_gone(index);
+            all_done.push((index, done));
+        }
         for (index, Done { lpm, holds }) in all_done {
             self.held
                 .extend(holds.map(|reason| (modules[index], reason)));
@@ -136,46 +134,23 @@ impl<'a> Down<'a> {
             let this: *const LoadedModule = Arc::as_ptr(&loaded);
             let held = self.held.iter().find(|(module, _)| *module == this);
             let held = held.map(|(_, reason)| reason.clone());
-            let library = teardown::unload(loaded, held, self.events);
+            let library = teardown::unload(loaded, held, &**self.events);
             self.teardown.libraries.push(library);
         }
         self.teardown
     }
 }
 
-/// Runs it on a thread of its own, or on this one where the system has none to give.
-fn spawn_or_run<'scope>(
-    scope: &'scope thread::Scope<'scope, '_>,
-    step: impl FnOnce() + Send + 'scope,
-) {
-    let step = Arc::new(Mutex::new(Some(step)));
-    let theirs = Arc::clone(&step);
-    let take = |step: &Mutex<Option<_>>| step.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let spawned = thread::Builder::new()
-        .name(String::from("lpm-stop"))
-        .spawn_scoped(scope, move || {
-            crate::deadline::enter_lifecycle_thread();
-            if let Some(step) = take(&theirs) {
-                step();
-            }
-        });
-    if spawned.is_err() {
-        if let Some(step) = take(&step) {
-            step();
-        }
-    }
-}
-
 /// What deinitializing one LPM takes.
-#[derive(Clone, Copy)]
-struct Step<'a> {
+#[derive(Clone)]
+struct Step {
     reason: DeinitReason,
     drain_limit: Duration,
     begun: Instant,
-    events: &'a dyn EventLog,
+    events: Arc<dyn EventLog>,
 }
 
-impl Step<'_> {
+impl Step {
     /// Waits for the calls into an LPM, and deinitializes it.
     fn deinitialize(&self, closed: ClosedSeat) -> Done {
         let ClosedSeat { seat, slot } = closed;
@@ -184,7 +159,7 @@ impl Step<'_> {
             Ok(Slot::Running(instance)) => {
                 let limit = seat.config.deinitialize_limit;
                 let (lpm, holds) =
-                    teardown::deinitialize(instance, self.reason, limit, self.events);
+                    teardown::deinitialize(instance, self.reason, limit, &*self.events);
                 Done { lpm, holds }
             }
             Ok(Slot::Closed) => self.abandon(&seat, PinReason::AskedFromInside),
@@ -206,7 +181,7 @@ impl Step<'_> {
     fn abandon(&self, seat: &Seat, why: PinReason) -> Done {
         let lpm = (*seat.about).clone();
         Done {
-            lpm: teardown::abandon(lpm, self.reason, &why, self.events),
+            lpm: teardown::abandon(lpm, self.reason, &why, &*self.events),
             holds: Some(why),
         }
     }

@@ -50,8 +50,8 @@ pub enum Command {
 const EXIT_STATUS: &str = "\
 Exit status:
   0    all went well; also when the reader of the output went away (pcm … | head)
-  1    the configuration is faulty, a required LPM does not load or initialize, a capture cannot be
-       read to its end, or the output cannot be written
+  1    the configuration is faulty, a file for events cannot be opened, a required LPM does not load
+       or initialize, a capture cannot be read to its end, or the output cannot be written
   2    wrong usage
   130  stopped by Ctrl-C (SIGINT); the LPMs were deinitialized and unloaded all the same
   143  stopped by SIGTERM, likewise";

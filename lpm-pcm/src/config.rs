@@ -1,8 +1,11 @@
-//! `pcm.toml`: which LPMs run, in which order, and what they are told.
+//! `pcm.toml`: which LPMs run, in which order, what they are told, where events go,
+//! and what the SBM stand-in is like.
 //!
 //! Every key is documented in `pcm.example.toml` next to this crate's manifest.
 
+mod events;
 mod sample;
+mod sbm;
 mod text;
 
 use std::fs;
@@ -13,12 +16,23 @@ use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
+use crate::sbm::SbmConfig;
+
+use events::EventsTable;
+use sbm::{InterfaceTables, SbmTable};
+
+pub use events::{EventTarget, EventsEntry, Format, SyslogAddress};
+
 /// What `pcm.toml` says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
     /// The LPMs in the order in which they are initialized and asked. Never empty.
     pub lpms: Vec<LpmEntry>,
+    /// Where events go besides the output.
+    pub events: Vec<EventsEntry>,
+    /// What the SBM stand-in is like.
+    pub sbm: SbmConfig,
 }
 
 /// One `[[lpm]]` table.
@@ -107,6 +121,8 @@ impl Config {
     pub fn embedded() -> Result<Config, ConfigError> {
         Ok(Config {
             lpms: vec![sample::entry()?],
+            events: Vec::new(),
+            sbm: SbmConfig::default(),
         })
     }
 
@@ -143,15 +159,29 @@ impl Config {
             }
             lpms.push(table.entry(path, text)?);
         }
-        Ok(Config { lpms })
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let fault = |(start, message): Fault| invalid(path, text, start, &message);
+        let events = file.events.into_iter().map(|table| table.entry(folder));
+        let events = events.collect::<Result<_, _>>().map_err(fault)?;
+        let sbm = file.sbm.config(file.interface).map_err(fault)?;
+        Ok(Config { lpms, events, sbm })
     }
 }
+
+/// Where a fault starts, and what it is.
+type Fault = (usize, String);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
     lpm: Vec<LpmTable>,
+    #[serde(default)]
+    events: Vec<EventsTable>,
+    #[serde(default)]
+    sbm: SbmTable,
+    #[serde(default)]
+    interface: InterfaceTables,
 }
 
 #[derive(Deserialize)]
@@ -341,12 +371,37 @@ mod tests {
         );
     }
 
+    /// The example with each table under the name of its keys.
     #[test]
-    fn the_example_is_valid() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let config = Config::read(&folder.join("pcm.example.toml")).unwrap();
+    fn the_example_is_valid_and_has_every_key() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcm.example.toml");
+        let config = Config::read(&example).unwrap();
         assert!(config.lpms.len() >= 2);
         assert!(config.lpms.iter().any(|lpm| lpm.optional));
         assert!(config.lpms.iter().any(|lpm| !lpm.config.is_empty()));
+        assert!(config.events.len() >= 2);
+
+        let example = fs::read_to_string(&example).unwrap();
+        for table in [
+            "",
+            "[[lpm]]\n",
+            "[[events]]\n",
+            "[sbm]\n",
+            "[interface.1]\n",
+        ] {
+            // What is wrong with an unknown key says which ones are known.
+            let error = parse(&format!("{table}no_such_key = 1\n")).unwrap_err();
+            let (_, known) = error.split_once("expected").expect(&error);
+            let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
+            assert!(!known.is_empty(), "{error}");
+            for key in known {
+                let written = example.lines().any(|line| {
+                    let rest = line.trim_start_matches('[').strip_prefix(key);
+                    rest.is_some_and(|rest| rest.starts_with([' ', ']', '.']))
+                        || line.starts_with(&format!("[lpm.{key}]"))
+                });
+                assert!(written, "{key} is not in the example: {error}");
+            }
+        }
     }
 }

@@ -12,5 +12,7 @@ pub mod capture;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod events;
 pub mod output;
+pub mod sbm;
 pub mod signals;

@@ -2,6 +2,7 @@
 //! programs.
 
 mod json;
+mod plain;
 mod progress;
 mod record;
 mod table;
@@ -12,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use lpm_host::{Event, EventLog};
 
 pub use json::Json;
+pub(crate) use plain::Plain;
 pub use progress::Progress;
 pub use record::{FlowRecord, Record, rfc3339};
 pub use table::Table;

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: leave by the same road as always, only earlier.
+//! Ctrl-C and SIGTERM: leave by the same road as always, only earlier. SIGHUP: open log files anew.
 
 use std::io;
 use std::process::ExitCode;
@@ -48,6 +48,18 @@ impl Stop {
         let signal = i32::try_from(self.signal.load(Ordering::Relaxed)).unwrap_or_default();
         (signal != 0).then(|| ExitCode::from(u8::try_from(status(signal)).unwrap_or(u8::MAX)))
     }
+}
+
+/// A flag that is set whenever files are to be opened anew by their names: on SIGHUP, where there is
+/// one.
+///
+/// # Errors
+/// The operating system refuses.
+pub fn reopen_requests() -> io::Result<Arc<AtomicBool>> {
+    let asked_for = Arc::new(AtomicBool::new(false));
+    #[cfg(unix)]
+    flag::register(signal_hook::consts::SIGHUP, Arc::clone(&asked_for))?;
+    Ok(asked_for)
 }
 
 fn status(signal: i32) -> i32 {

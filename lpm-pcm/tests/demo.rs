@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use support::pcm;
 
 /// What the demo policy says about each message of the demo capture, worked out by hand:
@@ -113,9 +114,21 @@ fn it_is_decided_as_the_policy_says() {
             (message, flows)
         );
     }
+    // The telephone call's reservation ends with its Path.
+    let removed: Vec<_> = run.records("state_removed").collect();
+    assert_eq!(removed.len(), 1);
+    assert_eq!(removed[0]["session"], "10.1.1.52:16384/udp");
+    assert_eq!(removed[0]["reason"], "received_path_tear");
+    // Three Resvs have a path: the call and the meeting's two.
+    let has_path = |decision: &&Value| decision["flows"][0]["path"] == "known";
+    assert_eq!(decisions.iter().filter(has_path).count(), 3);
     let summary = run.records("summary").next().unwrap();
     assert_eq!(summary["messages"], 30);
     assert_eq!(summary["malformed"], 0);
+    assert_eq!(
+        (&summary["removed"], &summary["flows"]),
+        (&1.into(), &12.into())
+    );
 }
 
 #[test]

@@ -61,7 +61,14 @@ fn json_records_come_in_order_with_all_their_fields() {
         (
             "decision",
             &[
-                "number", "time", "message", "session", "flows", "outcome", "nanos",
+                "number",
+                "time",
+                "message",
+                "interface",
+                "session",
+                "flows",
+                "outcome",
+                "nanos",
             ],
         ),
         (
@@ -74,7 +81,15 @@ fn json_records_come_in_order_with_all_their_fields() {
         ),
         (
             "summary",
-            &["messages", "accept", "reject", "drop", "malformed"],
+            &[
+                "messages",
+                "accept",
+                "reject",
+                "drop",
+                "malformed",
+                "removed",
+                "flows",
+            ],
         ),
     ];
     let mut place = 0;
@@ -83,7 +98,16 @@ fn json_records_come_in_order_with_all_their_fields() {
         let mut fields = &[
             "id", "severity", "lpm", "handle", "library", "status", "detail",
         ][..];
-        if kind != "event" {
+        if kind == "state_removed" {
+            fields = &[
+                "time",
+                "message",
+                "interface",
+                "session",
+                "filter",
+                "reason",
+            ];
+        } else if kind != "event" {
             place += order[place..]
                 .iter()
                 .position(|(name, _)| *name == kind)
@@ -134,6 +158,9 @@ fn json_records_come_in_order_with_all_their_fields() {
         "lpv",
         "outcome",
         "by",
+        "refused_by",
+        "resources",
+        "path",
     ];
     for (index, flow) in resv["flows"].as_array().unwrap().iter().enumerate() {
         assert_eq!(flow["index"], index);
@@ -172,7 +199,8 @@ fn the_table_has_a_row_per_flow_and_no_colours_in_a_pipe() {
         run.stdout
     );
     assert!(
-        run.stdout.ends_with("0 dropped, 0 malformed\n"),
+        run.stdout
+            .ends_with("0 dropped, 0 malformed; 12 flows left, 1 removed\n"),
         "{}",
         run.stdout
     );

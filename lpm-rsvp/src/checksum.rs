@@ -8,31 +8,39 @@ pub(crate) const OFFSET: usize = 2;
 /// Never 0, since 0 on the wire says "no checksum": a sum that comes out as 0 is given as its
 /// other one's complement form, 0xffff.
 pub fn checksum(message: &[u8]) -> u16 {
-    match !fold(sum(message).wrapping_sub(field(message))) {
+    let field = crate::wire::u16(message, OFFSET).unwrap_or_default();
+    // Adding the complement takes the field away.
+    match !fold(u64::from(sum(message)).wrapping_add(u64::from(!field))) {
         0 => 0xffff,
         sum => sum,
     }
 }
 
-fn field(message: &[u8]) -> u64 {
-    crate::wire::u16(message, OFFSET).map_or(0, u64::from)
-}
-
-/// The plain sum of the 16-bit words. Summed 32 bits at a time, since 2^16 ≡ 1 modulo 0xffff;
-/// 64 bits hold the sum of any message without a carry.
-fn sum(message: &[u8]) -> u64 {
-    let mut sum = 0_u64;
-    let mut words = message.chunks_exact(4);
-    for word in &mut words {
-        if let Ok(word) = word.try_into() {
-            sum = sum.wrapping_add(u64::from(u32::from_be_bytes(word)));
-        }
+/// The one's complement sum of the 16-bit words.
+///
+/// Added up 64 bits at a time and as they lie in memory: 2^16 ≡ 1 modulo 0xffff, and swapping
+/// the bytes of all words swaps those of their sum (RFC 1071 §2).
+fn sum(message: &[u8]) -> u16 {
+    let mut sum = 0_u128;
+    let mut add = |word: &[u8]| {
+        let word = word.first_chunk().copied().unwrap_or_default();
+        sum = sum.wrapping_add(u64::from_ne_bytes(word).into());
+    };
+    let mut blocks = message.chunks_exact(32);
+    for block in &mut blocks {
+        block.chunks_exact(8).for_each(&mut add);
     }
-    let mut last = [0; 4];
+    let mut words = blocks.remainder().chunks_exact(8);
+    words.by_ref().for_each(&mut add);
+    let mut last = [0; 8];
     for (to, from) in last.iter_mut().zip(words.remainder()) {
         *to = *from;
     }
-    sum.wrapping_add(u64::from(u32::from_be_bytes(last)))
+    add(&last);
+    let halves = (sum >> 64).wrapping_add(sum & u128::from(u64::MAX));
+    let [low, high] =
+        [halves & 0xffff_ffff, halves >> 32].map(|half| u64::try_from(half).unwrap_or_default());
+    u16::from_be_bytes(fold(low.wrapping_add(high)).to_ne_bytes())
 }
 
 fn fold(mut sum: u64) -> u16 {

@@ -135,6 +135,12 @@ pub enum ErrorKind {
         /// What the session asks for.
         expected: &'static str,
     },
+    /// A datagram without the IP option that its message needs.
+    #[error("a {message} without the IP option Router Alert")]
+    RouterAlert {
+        /// The message type.
+        message: MessageType,
+    },
     /// A part within an object (IntServ, policy) that overruns what holds it.
     #[error("{part} needs {needed} bytes, {left} are left")]
     Overrun {
@@ -171,6 +177,7 @@ impl ParseError {
             ErrorKind::Duplicate
             | ErrorKind::Misplaced { .. }
             | ErrorKind::FlowDescriptors { .. } => "RFC 2205 §3.1",
+            ErrorKind::RouterAlert { .. } => "RFC 2205 §3.3, RFC 2113",
             ErrorKind::Conflict { .. } => "RFC 2205 §3.2, RFC 2207 §4.1",
             ErrorKind::BodyLength { .. } | ErrorKind::Value { .. } | ErrorKind::Overrun { .. } => {
                 match self.object {
@@ -227,6 +234,9 @@ const fn grammar_section(message: MessageType) -> &'static str {
         MessageType::ResvErr => "RFC 2205 §3.1.8",
         MessageType::ResvConf => "RFC 2205 §3.1.9",
         MessageType::DsbmWilling | MessageType::IAmDsbm => "RFC 2814 §B.6",
+        MessageType::Ack => "RFC 2961 §4.4",
+        MessageType::Srefresh => "RFC 2961 §5",
+        MessageType::IntegrityChallenge | MessageType::IntegrityResponse => "RFC 2747 §4.3",
         _ => "RFC 2205 §3.1",
     }
 }

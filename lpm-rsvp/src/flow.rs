@@ -25,6 +25,7 @@ impl<'a> FlowDescriptor<'a> {
     }
 
     /// The senders: one for FF and for a sender descriptor, one or more for SE, none for WF.
+    #[inline]
     pub fn filters(&self) -> Filters<'a> {
         Filters {
             message: self.message,
@@ -33,6 +34,7 @@ impl<'a> FlowDescriptor<'a> {
     }
 
     /// The FLOWSPEC; `None` for sender descriptors and where a message leaves it out.
+    #[inline]
     pub fn flow_spec(&self) -> Option<FlowSpec<'a>> {
         let object = self.traffic?.object(self.message.bytes());
         object.read().ok()
@@ -41,11 +43,13 @@ impl<'a> FlowDescriptor<'a> {
     /// The token bucket of the flow: that of the FLOWSPEC, or for a sender descriptor the
     /// sender's. Rates in bytes/s. `None` when there is none (null service, ResvTear) or when
     /// it is not legal: a policy that limits rates then has nothing to accept.
+    #[inline]
     pub fn tspec(&self) -> Option<Tspec> {
         let object = self.traffic?.object(self.message.bytes());
         match object.class {
             class::SENDER_TSPEC => Tspec::parse(object).ok(),
-            _ => self.flow_spec()?.tspec().ok(),
+            class::FLOWSPEC => FlowSpec::parse(object).ok()?.tspec().ok(),
+            _ => None,
         }
     }
 }
@@ -60,6 +64,7 @@ pub struct Filters<'a> {
 impl Iterator for Filters<'_> {
     type Item = FilterSpec;
 
+    #[inline]
     fn next(&mut self) -> Option<FilterSpec> {
         let bytes = self.message.bytes();
         self.entries.find_map(|entry| match entry.class {
@@ -95,6 +100,7 @@ enum Kind {
 }
 
 impl<'a> FlowDescriptors<'a> {
+    #[inline]
     pub(crate) fn new(message: Message<'a>) -> FlowDescriptors<'a> {
         let entries = message.entries();
         let flows = |kind, rest, flow_spec| FlowDescriptors {
@@ -140,6 +146,7 @@ impl<'a> FlowDescriptors<'a> {
         }
     }
 
+    #[inline]
     fn flow(&mut self, filters: &'a [ObjectEntry]) -> FlowDescriptor<'a> {
         let index = self.index;
         self.index = index.saturating_add(1);
@@ -155,6 +162,7 @@ impl<'a> FlowDescriptors<'a> {
 impl<'a> Iterator for FlowDescriptors<'a> {
     type Item = FlowDescriptor<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<FlowDescriptor<'a>> {
         match self.kind {
             Kind::Done => None,

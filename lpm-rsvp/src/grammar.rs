@@ -1,17 +1,21 @@
-//! The grammar of RFC 2205 §3.1.3 to §3.1.9: which objects, how often, in which order.
+//! The grammar of messages: which objects, how often, in which order (RFC 2205 §3.1.3 to
+//! §3.1.9, and the messages of RFC 2747, 2814 and 2961).
+//!
+//! A message is checked in one pass, object by object. What may come next is a set of classes;
+//! an object outside of it is refused, and only then is found out which rule it breaks.
 
-use crate::class::{self, UnknownClass};
+mod object;
+mod sender;
+
+use self::object::check_object;
+use self::sender::SenderRule;
+use crate::class;
 use crate::error::{ErrorKind, ParseError};
 use crate::header::MessageType;
-use crate::intserv::AdSpec;
 use crate::message::Message;
-use crate::object::{Object, RawObject};
-use crate::objects::{
-    Challenge, DClass, DsbmTimerIntervals, ErrorSpec, FilterSpec, Integrity, L2Address, MessageId,
-    MessageIdAck, MessageIdList, NonResvSendLimit, ResvConfirm, ResvStyle, RsvpHop, SbmAddress,
-    SbmPriority, Scope, Session, SessionPort, SourceSelector, TimeValues, TrafficClass,
-};
-use crate::policy::{PolicyData, PolicyElement};
+use crate::object::RawObject;
+use crate::objects::ResvStyle;
+use crate::wire;
 
 /// How much a sender is forgiven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -19,397 +23,405 @@ use crate::policy::{PolicyData, PolicyElement};
 pub enum Strictness {
     /// Accept what RFC 2205 tells receivers to accept and what real senders are known to do:
     /// any order where none binds; in ResvErr, ResvTear and ResvConf a FLOWSPEC behind its
-    /// FILTER_SPEC; a ResvConf without flow descriptors; POLICY_DATA where no policy applies.
+    /// FILTER_SPEC; a ResvConf without flow descriptors; POLICY_DATA where no policy applies; a
+    /// minimum policed unit of 0, as Cisco IOS sends it. Flag bits of INTEGRITY never matter.
     #[default]
     Lenient,
     /// Accept only what a sender should send: the order of the grammar, ascending SCOPE
-    /// lists, and also whole and legal IntServ and policy data.
+    /// lists, and also whole and legal IntServ and policy data; what RFC 2814 and 2961 add, in
+    /// its place.
     Strict,
 }
 
-/// Checks the objects of a message whose type has a grammar in RFC 2205.
-pub(crate) fn check(message: Message<'_>, strictness: Strictness) -> Result<(), ParseError> {
-    let Some(grammar) = Grammar::of(message.message_type(), strictness) else {
-        return check_other(message, strictness);
-    };
-    // Read first, wherever it lies: the senders are checked against it.
-    let session = message
-        .find(class::SESSION)
-        .map(RawObject::read)
-        .transpose()?;
-    let mut seen = 0_u16;
-    let mut last_rank = 0;
-    let mut flows: Option<FlowList> = None;
-    for (position, object) in message.objects().enumerate() {
-        match object.class {
-            class::SESSION => {}
-            class::FILTER_SPEC | class::SENDER_TEMPLATE => check_sender(object, session)?,
-            _ => check_object(object, strictness)?,
-        }
-        if object.class == class::NULL || object.class > class::RESV_CONFIRM {
-            continue;
-        }
-        let bit = bit(object.class);
-        if grammar.allowed & bit == 0 {
-            let kind = ErrorKind::NotAllowed {
-                message: grammar.message,
-            };
-            return Err(object.fault(0, kind));
-        }
-        if seen & bit != 0 && REPEATED & bit == 0 {
-            return Err(object.fault(0, ErrorKind::Duplicate));
-        }
-        seen |= bit;
-        if object.class == class::INTEGRITY && position != 0 {
-            let expected = "INTEGRITY follows the common header";
-            return Err(object.fault(0, ErrorKind::Misplaced { expected }));
-        }
-        match (&mut flows, object.class) {
-            (None, class::STYLE) => flows = Some(FlowList::new(object.read()?, &grammar)),
-            (Some(flows), class::FLOWSPEC) => flows.flow_spec(object)?,
-            (Some(flows), class::FILTER_SPEC) => flows.filter(object)?,
-            (None, class::FLOWSPEC | class::FILTER_SPEC) => {
-                let expected = "STYLE comes before the flow descriptors";
-                return Err(object.fault(0, ErrorKind::Misplaced { expected }));
-            }
-            (Some(_), _) => {
-                let expected = "STYLE and the flow descriptors come last";
-                return Err(object.fault(0, ErrorKind::Misplaced { expected }));
-            }
-            (None, _) => {}
-        }
-        if strictness == Strictness::Strict {
-            let rank = rank(object.class);
-            if rank < last_rank {
-                let expected = "the order of the grammar";
-                return Err(object.fault(0, ErrorKind::Misplaced { expected }));
-            }
-            last_rank = rank;
-        }
-    }
-    let end = crate::wire::clamp(message.bytes().len());
-    if let Some(class) = (0..16).find(|class| grammar.required & !seen & bit(*class) != 0) {
-        let kind = ErrorKind::Missing {
-            message: grammar.message,
-            class,
-        };
-        return Err(ParseError::message(end, kind));
-    }
-    flows.map_or(Ok(()), |flows| flows.finish(end))
-}
+/// Classes 1 to 15 as bits.
+type Set = u16;
 
-/// Checks the messages of RFC 2747, RFC 2814 and RFC 2961: that what must be there is, and
-/// that INTEGRITY comes first. Other types have no grammar here.
-fn check_other(message: Message<'_>, strictness: Strictness) -> Result<(), ParseError> {
-    let required: &[u8] = match message.message_type() {
-        MessageType::IntegrityChallenge => &[class::CHALLENGE],
-        MessageType::IntegrityResponse => &[class::INTEGRITY, class::CHALLENGE],
-        MessageType::Ack => &[class::MESSAGE_ID_ACK],
-        MessageType::Srefresh => &[class::MESSAGE_ID_LIST],
-        MessageType::DsbmWilling => &[
-            class::DSBM_IP_ADDRESS,
-            class::RSVP_HOP_L2,
-            class::SBM_PRIORITY,
-        ],
-        MessageType::IAmDsbm => &[
-            class::DSBM_IP_ADDRESS,
-            class::RSVP_HOP_L2,
-            class::SBM_PRIORITY,
-            class::DSBM_TIMER_INTERVALS,
-        ],
-        _ => return Ok(()),
-    };
-    for (position, object) in message.objects().enumerate() {
-        check_object(object, strictness)?;
-        if object.class == class::INTEGRITY && position != 0 {
-            let expected = "INTEGRITY follows the common header";
-            return Err(object.fault(0, ErrorKind::Misplaced { expected }));
-        }
-    }
-    match required
-        .iter()
-        .find(|class| message.find(**class).is_none())
-    {
-        Some(class) => {
-            let kind = ErrorKind::Missing {
-                message: message.message_type(),
-                class: *class,
-            };
-            Err(ParseError::message(
-                crate::wire::clamp(message.bytes().len()),
-                kind,
-            ))
-        }
-        None => Ok(()),
-    }
-}
-
-/// The objects of one message type, as sets of classes 1 to 15.
-struct Grammar {
-    message: MessageType,
-    required: u16,
-    allowed: u16,
-    strictness: Strictness,
-}
-
-const fn bit(class: u8) -> u16 {
+/// No bit for NULL and for classes above 15, which have no place in the grammar.
+const fn bit(class: u8) -> Set {
     match 1_u16.checked_shl(class as u32) {
-        Some(bit) => bit,
+        Some(bit) => bit & !1,
         None => 0,
     }
 }
 
-const fn set(classes: &[u8]) -> u16 {
+const fn set(classes: &[u8]) -> Set {
     match classes {
         [] => 0,
         [class, rest @ ..] => bit(*class) | set(rest),
     }
 }
 
+const INTEGRITY: Set = bit(class::INTEGRITY);
+const FLOW_SPEC: Set = bit(class::FLOWSPEC);
+const FILTER: Set = bit(class::FILTER_SPEC);
+const FLOWS: Set = FLOW_SPEC | FILTER;
+const SENDER: Set = set(&[class::SENDER_TEMPLATE, class::SENDER_TSPEC, class::ADSPEC]);
 /// Classes that may occur more than once in a message.
-const REPEATED: u16 = set(&[class::POLICY_DATA, class::FLOWSPEC, class::FILTER_SPEC]);
-const SENDER: u16 = set(&[class::SENDER_TEMPLATE, class::SENDER_TSPEC, class::ADSPEC]);
-const FLOWS: u16 = set(&[class::FLOWSPEC, class::FILTER_SPEC]);
+const REPEATED: Set = bit(class::POLICY_DATA) | FLOWS;
 
-impl Grammar {
-    fn of(message: MessageType, strictness: Strictness) -> Option<Grammar> {
-        use class::{
-            ERROR_SPEC, INTEGRITY, POLICY_DATA, RESV_CONFIRM, RSVP_HOP, SCOPE, SENDER_TEMPLATE,
-            SENDER_TSPEC, SESSION, STYLE, TIME_VALUES,
-        };
-        let (required, optional) = match message {
-            MessageType::Path => (
-                set(&[
-                    SESSION,
-                    RSVP_HOP,
-                    TIME_VALUES,
-                    SENDER_TEMPLATE,
-                    SENDER_TSPEC,
-                ]),
-                set(&[POLICY_DATA]) | SENDER,
-            ),
-            MessageType::Resv => (
-                set(&[SESSION, RSVP_HOP, TIME_VALUES, STYLE]),
-                set(&[RESV_CONFIRM, SCOPE, POLICY_DATA]) | FLOWS,
-            ),
-            MessageType::PathErr => (set(&[SESSION, ERROR_SPEC]), set(&[POLICY_DATA]) | SENDER),
-            MessageType::ResvErr => (
-                set(&[SESSION, RSVP_HOP, ERROR_SPEC, STYLE]),
-                set(&[SCOPE, POLICY_DATA]) | FLOWS,
-            ),
-            MessageType::PathTear => (set(&[SESSION, RSVP_HOP]), SENDER),
-            MessageType::ResvTear => (set(&[SESSION, RSVP_HOP, STYLE]), set(&[SCOPE]) | FLOWS),
-            MessageType::ResvConf => (set(&[SESSION, ERROR_SPEC, RESV_CONFIRM, STYLE]), FLOWS),
-            _ => return None,
-        };
-        let forgiven = match strictness {
-            Strictness::Lenient => set(&[POLICY_DATA]),
-            Strictness::Strict => 0,
-        };
-        let allowed = required | optional | forgiven | set(&[INTEGRITY]);
-        Some(Grammar {
-            message,
+/// What a message type must and may have.
+struct Rules {
+    required: Set,
+    allowed: Set,
+    /// Classes that may not come twice.
+    once: Set,
+    /// Required classes above 15.
+    also_required: &'static [u8],
+}
+
+impl Rules {
+    /// A message of RFC 2205: nothing but these, flow objects only behind STYLE.
+    const fn base(required: Set, optional: Set) -> Rules {
+        Rules {
             required,
-            allowed,
-            strictness,
+            allowed: required | optional | INTEGRITY,
+            once: !REPEATED,
+            also_required: &[],
+        }
+    }
+
+    /// A message that may also carry anything else.
+    const fn other(required: Set, also_required: &'static [u8]) -> Rules {
+        Rules {
+            required,
+            allowed: Set::MAX,
+            once: 0,
+            also_required,
+        }
+    }
+
+    /// `None` for message types that are indexed only.
+    fn of(message: MessageType) -> Option<&'static Rules> {
+        use class::{
+            CHALLENGE, DSBM_IP_ADDRESS, DSBM_TIMER_INTERVALS, ERROR_SPEC, MESSAGE_ID_ACK,
+            MESSAGE_ID_LIST, POLICY_DATA, RESV_CONFIRM, RSVP_HOP, RSVP_HOP_L2, SBM_PRIORITY, SCOPE,
+            SENDER_TEMPLATE, SENDER_TSPEC, SESSION, STYLE, TIME_VALUES,
+        };
+        const POLICY: Set = bit(POLICY_DATA);
+        const PATH: Set = set(&[
+            SESSION,
+            RSVP_HOP,
+            TIME_VALUES,
+            SENDER_TEMPLATE,
+            SENDER_TSPEC,
+        ]);
+        const RESV: Set = set(&[SESSION, RSVP_HOP, TIME_VALUES, STYLE]);
+        const RESV_OPTIONS: Set = set(&[RESV_CONFIRM, SCOPE]) | POLICY | FLOWS;
+        const PATH_ERR: Set = set(&[SESSION, ERROR_SPEC]);
+        const RESV_ERR: Set = set(&[SESSION, RSVP_HOP, ERROR_SPEC, STYLE]);
+        const RESV_TEAR: Set = set(&[SESSION, RSVP_HOP, STYLE]);
+        const RESV_CONF: Set = set(&[SESSION, ERROR_SPEC, RESV_CONFIRM, STYLE]);
+        const WILLING: &[u8] = &[DSBM_IP_ADDRESS, RSVP_HOP_L2, SBM_PRIORITY];
+        const I_AM: &[u8] = &[
+            DSBM_IP_ADDRESS,
+            RSVP_HOP_L2,
+            SBM_PRIORITY,
+            DSBM_TIMER_INTERVALS,
+        ];
+        Some(match message {
+            MessageType::Path => &const { Rules::base(PATH, POLICY | SENDER) },
+            MessageType::Resv => &const { Rules::base(RESV, RESV_OPTIONS) },
+            MessageType::PathErr => &const { Rules::base(PATH_ERR, POLICY | SENDER) },
+            MessageType::ResvErr => &const { Rules::base(RESV_ERR, bit(SCOPE) | POLICY | FLOWS) },
+            MessageType::PathTear => &const { Rules::base(set(&[SESSION, RSVP_HOP]), SENDER) },
+            MessageType::ResvTear => &const { Rules::base(RESV_TEAR, bit(SCOPE) | FLOWS) },
+            MessageType::ResvConf => &const { Rules::base(RESV_CONF, FLOWS) },
+            MessageType::IntegrityChallenge => &const { Rules::other(0, &[CHALLENGE]) },
+            MessageType::IntegrityResponse => &const { Rules::other(INTEGRITY, &[CHALLENGE]) },
+            MessageType::Ack => &const { Rules::other(0, &[MESSAGE_ID_ACK]) },
+            MessageType::Srefresh => &const { Rules::other(0, &[MESSAGE_ID_LIST]) },
+            MessageType::DsbmWilling => &const { Rules::other(0, WILLING) },
+            MessageType::IAmDsbm => &const { Rules::other(0, I_AM) },
+            _ => return None,
         })
     }
 }
 
-/// Place of a class in the grammar; the messages do not differ in it.
-const fn rank(class: u8) -> u8 {
-    match class {
-        class::INTEGRITY => 0,
-        class::SESSION => 1,
-        class::RSVP_HOP => 2,
-        class::TIME_VALUES => 3,
-        class::ERROR_SPEC => 4,
-        class::RESV_CONFIRM => 5,
-        class::SCOPE => 6,
-        class::POLICY_DATA => 7,
-        class::SENDER_TEMPLATE => 8,
-        class::SENDER_TSPEC => 9,
-        class::ADSPEC => 10,
-        class::STYLE => 11,
-        _ => 12,
-    }
-}
-
-/// The flow descriptor list of a style, fed object by object (RFC 2205 §3.1.4, §3.1.8).
-struct FlowList {
-    style: ResvStyle,
+/// The check of one message; fed its objects one after another. Small, and handed to the rare
+/// cases as a copy, so that it stays in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Check<'a, const STRICT: bool> {
     message: MessageType,
+    rules: &'static Rules,
+    once: Set,
+    seen: Set,
+    /// What may come next.
+    open: Set,
+    /// What may come behind an object that is not a flow object.
+    head: Set,
+    after_flow_spec: Set,
+    after_filter: Set,
+    /// The last of the flow objects was a FLOWSPEC, which wants a FILTER_SPEC.
+    pending: bool,
     /// FLOWSPEC and FILTER_SPEC must come in the order of the grammar.
     ordered: bool,
-    flow_specs: u16,
-    filters: u16,
-    /// The last object was a FLOWSPEC, which wants a FILTER_SPEC.
-    pending: bool,
+    style: Option<ResvStyle>,
+    senders: SenderRule<'a>,
 }
 
-impl FlowList {
-    fn new(style: ResvStyle, grammar: &Grammar) -> FlowList {
-        let ordered = match grammar.message {
-            MessageType::Resv => true,
-            // The FLOWSPECs of a ResvTear are ignored and may be left out.
-            MessageType::ResvTear => false,
-            _ => grammar.strictness == Strictness::Strict,
+impl<'a, const STRICT: bool> Check<'a, STRICT> {
+    /// `None` for message types that are indexed only.
+    #[inline]
+    pub(crate) fn new(message: MessageType) -> Option<Check<'a, STRICT>> {
+        let rules = Rules::of(message)?;
+        let forgiven = if STRICT { 0 } else { bit(class::POLICY_DATA) };
+        let allowed = rules.allowed | forgiven;
+        // The flow objects of RFC 2205 wait for the STYLE that says what may come.
+        let (head, flows) = if rules.once == 0 {
+            (allowed & !INTEGRITY, allowed & !INTEGRITY)
+        } else {
+            (allowed & !INTEGRITY & !FLOWS, 0)
         };
-        let message = grammar.message;
-        FlowList {
-            style,
+        Some(Check {
             message,
-            ordered,
-            flow_specs: 0,
-            filters: 0,
+            rules,
+            once: rules.once,
+            seen: 0,
+            open: head | INTEGRITY,
+            head,
+            after_flow_spec: flows,
+            after_filter: flows,
             pending: false,
-        }
+            ordered: match message {
+                MessageType::Resv => true,
+                // The FLOWSPECs of a ResvTear are ignored and may be left out.
+                MessageType::ResvTear => false,
+                _ => STRICT,
+            },
+            style: None,
+            senders: SenderRule::new(),
+        })
     }
 
-    fn flow_spec(&mut self, object: RawObject<'_>) -> Result<(), ParseError> {
-        let fault = |expected| Err(object.fault(0, ErrorKind::FlowDescriptors { expected }));
-        match self.style {
-            ResvStyle::WildcardFilter if self.flow_specs > 0 => {
-                return fault("WF has one FLOWSPEC");
-            }
-            ResvStyle::SharedExplicit if self.flow_specs > 0 => {
-                return fault("SE has one FLOWSPEC");
-            }
-            ResvStyle::FixedFilter if self.ordered && self.pending => {
-                return fault("FF has a FILTER_SPEC after each FLOWSPEC");
-            }
-            _ => {}
+    /// Checks the next object.
+    #[inline]
+    pub(crate) fn object(&mut self, object: RawObject<'a>) -> Result<(), ParseError> {
+        let this = bit(object.class);
+        if self.open & this == 0 {
+            self.open &= !INTEGRITY;
+            return self.look_closer(object);
         }
-        self.flow_specs = self.flow_specs.saturating_add(1);
-        self.pending = true;
+        let mut next = self.head;
+        match object.class {
+            class::SESSION => self.senders.session(object)?,
+            class::SENDER_TEMPLATE => self.senders.check(object)?,
+            class::FILTER_SPEC => {
+                self.senders.check(object)?;
+                self.pending = false;
+                next = self.after_filter;
+            }
+            class::FLOWSPEC => {
+                if STRICT {
+                    check_object(object, STRICT)?;
+                }
+                self.pending = true;
+                next = self.after_flow_spec;
+            }
+            class::STYLE => {
+                self.style(object)?;
+                next = self.open;
+            }
+            _ => check_object(object, STRICT)?,
+        }
+        self.seen |= this;
+        self.open = next & !(self.seen & self.once);
+        if STRICT && self.once != 0 {
+            self.open &= not_before(object.class);
+        }
         Ok(())
     }
 
-    fn filter(&mut self, object: RawObject<'_>) -> Result<(), ParseError> {
-        let fault = |expected| Err(object.fault(0, ErrorKind::FlowDescriptors { expected }));
-        match self.style {
-            ResvStyle::WildcardFilter => return fault("WF has no FILTER_SPEC"),
-            ResvStyle::FixedFilter | ResvStyle::SharedExplicit
-                if self.ordered && self.flow_specs == 0 =>
-            {
-                return fault("FF and SE begin with a FLOWSPEC");
-            }
-            ResvStyle::FixedFilter if self.message == MessageType::ResvErr && self.filters > 0 => {
-                return fault("a ResvErr has one flow descriptor");
-            }
-            _ => {}
-        }
-        self.filters = self.filters.saturating_add(1);
-        self.pending = false;
-        Ok(())
-    }
-
-    /// Checks that the list is complete, at offset `end`.
-    fn finish(&self, end: u16) -> Result<(), ParseError> {
-        let fault = |expected| {
-            Err(ParseError::message(
-                end,
-                ErrorKind::FlowDescriptors { expected },
-            ))
-        };
-        if let ResvStyle::Unknown(_) = self.style {
+    /// Begins the flow descriptor list.
+    #[inline]
+    fn style(&mut self, object: RawObject<'_>) -> Result<(), ParseError> {
+        let style: ResvStyle = object.read()?;
+        if self.once == 0 {
             return Ok(());
         }
-        let empty = self.flow_specs == 0 && self.filters == 0;
-        let wildcard = self.style == ResvStyle::WildcardFilter;
-        match self.message {
-            MessageType::ResvErr if empty => return Ok(()),
-            MessageType::ResvConf if empty && !self.ordered => return Ok(()),
-            MessageType::ResvTear => {}
-            _ if self.flow_specs == 0 => return fault("a FLOWSPEC is missing"),
-            _ => {}
-        }
-        if !wildcard && (self.filters == 0 || self.ordered && self.pending) {
-            return fault("a FILTER_SPEC is missing");
-        }
+        self.once |= match style {
+            ResvStyle::WildcardFilter | ResvStyle::SharedExplicit => FLOW_SPEC,
+            ResvStyle::FixedFilter if self.message == MessageType::ResvErr => FILTER,
+            ResvStyle::FixedFilter | ResvStyle::Unknown(_) => 0,
+        };
+        let flows = match style {
+            ResvStyle::WildcardFilter => FLOW_SPEC,
+            _ => FLOWS,
+        };
+        self.ordered &= !matches!(style, ResvStyle::Unknown(_));
+        let (first, second) = if self.ordered {
+            (FLOW_SPEC, FILTER)
+        } else {
+            (FLOWS, FLOWS)
+        };
+        self.open = first & flows;
+        self.after_flow_spec = second & flows;
+        self.after_filter = flows;
+        // Nothing else comes behind the list.
+        self.head = 0;
+        self.style = Some(style);
         Ok(())
     }
-}
 
-/// Checks what one object says by itself. FLOWSPEC, ADSPEC and POLICY_DATA are opaque to RSVP
-/// (RFC 2205 §3.10), as is the content of SENDER_TSPEC.
-#[inline]
-fn check_object(object: RawObject<'_>, strictness: Strictness) -> Result<(), ParseError> {
-    let strict = strictness == Strictness::Strict;
-    match object.class {
-        class::RSVP_HOP => object.read::<RsvpHop>().map(drop),
-        class::TIME_VALUES => object.read::<TimeValues>().map(drop),
-        class::ERROR_SPEC => object.read::<ErrorSpec>().map(drop),
-        class::SCOPE => {
-            let scope = object.read::<Scope<'_>>()?;
-            if strict && !scope.is_ascending() {
-                return Err(object.value(0, "SCOPE list", "ascending addresses", 0_u32));
-            }
-            Ok(())
+    /// Checks an object that has no place in the grammar, or refuses it.
+    #[cold]
+    #[inline(never)]
+    fn look_closer(self, object: RawObject<'a>) -> Result<(), ParseError> {
+        if object.class != class::NULL && object.class <= class::RESV_CONFIRM {
+            return Err(self.refuse(object));
         }
-        class::STYLE => object.read::<ResvStyle>().map(drop),
-        class::RESV_CONFIRM => object.read::<ResvConfirm>().map(drop),
-        class::INTEGRITY => object.read::<Integrity<'_>>().map(drop),
-        class::SENDER_TSPEC if object.c_type != 2 => Err(object.unknown_c_type()),
-        class::SENDER_TSPEC if strict => object.read::<crate::Tspec>().map(drop),
-        class::FLOWSPEC if strict => object.read::<crate::FlowSpec<'_>>()?.service().map(drop),
-        class::ADSPEC if strict => object.read::<AdSpec<'_>>()?.general().map(drop),
-        class::POLICY_DATA if strict => {
-            let data = object.read::<PolicyData<'_>>()?;
-            for option in data.options() {
-                option?;
-            }
-            data.elements().try_for_each(|element| match element? {
-                PolicyElement::AuthUser(identity) | PolicyElement::AuthApp(identity) => identity
-                    .attributes()
-                    .try_for_each(|attribute| attribute.map(drop)),
-                _ => Ok(()),
-            })
+        if STRICT {
+            self.check_place(object)?;
         }
-        class::MESSAGE_ID => object.read::<MessageId>().map(drop),
-        class::MESSAGE_ID_ACK => object.read::<MessageIdAck>().map(drop),
-        class::MESSAGE_ID_LIST => object.read::<MessageIdList<'_>>().map(drop),
-        class::DSBM_IP_ADDRESS | class::LAN_NHOP_L3 | class::LAN_LOOPBACK => {
-            object.read::<SbmAddress>().map(drop)
-        }
-        class::RSVP_HOP_L2 | class::LAN_NHOP_L2 => object.read::<L2Address>().map(drop),
-        class::SBM_PRIORITY => object.read::<SbmPriority>().map(drop),
-        class::DSBM_TIMER_INTERVALS => object.read::<DsbmTimerIntervals>().map(drop),
-        class::NON_RESV_SEND_LIMIT => object.read::<NonResvSendLimit>().map(drop),
-        class::TCLASS => object.read::<TrafficClass>().map(drop),
-        class::CHALLENGE => object.read::<Challenge>().map(drop),
-        class::DCLASS => object.read::<DClass<'_>>().map(drop),
-        other if class::name(other).is_none() => match UnknownClass::rule(other) {
-            UnknownClass::RejectMessage => Err(object.fault(2, ErrorKind::UnknownClass)),
-            UnknownClass::Ignore | UnknownClass::Forward => Ok(()),
-        },
-        _ => Ok(()),
+        check_object(object, STRICT)
     }
 }
 
-/// Checks a sender, and that it goes with the session: address family, ports or GPI
-/// (RFC 2205 §3.2, RFC 2207 §4.1).
-fn check_sender(object: RawObject<'_>, session: Option<Session>) -> Result<(), ParseError> {
-    let sender = FilterSpec::parse(object)?;
-    let Some(session) = session else {
-        return Ok(());
-    };
-    let conflict = |expected| Err(object.fault(0, ErrorKind::Conflict { expected }));
-    if sender.address().is_ipv4() != session.address().is_ipv4() {
-        return conflict(if session.address().is_ipv4() {
-            "IPv4"
+impl<const STRICT: bool> Check<'_, STRICT> {
+    /// Checks the place of an object of RFC 2814 or 2961.
+    fn check_place(self, object: RawObject<'_>) -> Result<(), ParseError> {
+        let seen = |set| self.seen & set != 0;
+        let kind = match object.class {
+            class::MESSAGE_ID if self.message == MessageType::Ack => ErrorKind::NotAllowed {
+                message: self.message,
+            },
+            class::MESSAGE_ID | class::MESSAGE_ID_ACK if seen(!INTEGRITY) => ErrorKind::Misplaced {
+                expected: "MESSAGE_ID objects come before all but INTEGRITY",
+            },
+            class::RSVP_HOP_L2 | class::LAN_NHOP_L2 | class::LAN_NHOP_L3 | class::LAN_LOOPBACK
+                if seen(bit(class::SESSION)) =>
+            {
+                ErrorKind::Misplaced {
+                    expected: "layer 2 objects come before SESSION",
+                }
+            }
+            _ => return Ok(()),
+        };
+        Err(object.fault(0, kind))
+    }
+
+    /// Checks what can be said only at the end of the message.
+    #[inline]
+    pub(crate) fn finish(self, message: Message<'_>) -> Result<(), ParseError> {
+        let rules = self.rules;
+        if self.senders.is_late() {
+            self.senders.check_all(message)?;
+        }
+        if rules.required & !self.seen != 0 || !rules.also_required.is_empty() {
+            self.find_missing(message)?;
+        }
+        match self.style {
+            Some(style) => match self.unfinished(style) {
+                None => Ok(()),
+                Some(expected) => Err(at_end(message, ErrorKind::FlowDescriptors { expected })),
+            },
+            None => Ok(()),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_missing(self, message: Message<'_>) -> Result<(), ParseError> {
+        let missing = self.rules.required & !self.seen;
+        let missing = (0..16).find(|class| missing & bit(*class) != 0);
+        let mut others = self.rules.also_required.iter().copied();
+        match missing.or_else(|| others.find(|class| message.find(*class).is_none())) {
+            None => Ok(()),
+            Some(class) => {
+                let message_type = self.message;
+                let kind = ErrorKind::Missing {
+                    message: message_type,
+                    class,
+                };
+                Err(at_end(message, kind))
+            }
+        }
+    }
+
+    /// What the flow descriptor list lacks.
+    #[inline]
+    fn unfinished(self, style: ResvStyle) -> Option<&'static str> {
+        let may_be_empty = match self.message {
+            MessageType::ResvErr => true,
+            MessageType::ResvConf => !self.ordered,
+            _ => false,
+        };
+        let has = |class| self.seen & class != 0;
+        if matches!(style, ResvStyle::Unknown(_)) || may_be_empty && !has(FLOWS) {
+            None
+        } else if !has(FLOW_SPEC) && self.message != MessageType::ResvTear {
+            Some("a FLOWSPEC is missing")
+        } else if style != ResvStyle::WildcardFilter
+            && (!has(FILTER) || self.ordered && self.pending)
+        {
+            Some("a FILTER_SPEC is missing")
         } else {
-            "IPv6"
-        });
-    }
-    match (session.port(), sender.selector()) {
-        (SessionPort::Virtual(_), SourceSelector::Gpi(_)) => Ok(()),
-        (SessionPort::Virtual(_), _) => conflict("a GPI"),
-        (SessionPort::Port(_), SourceSelector::Gpi(_)) => conflict("a port"),
-        (SessionPort::Port(0), SourceSelector::Port(port)) if port != 0 => {
-            let at = object.body.len().saturating_sub(2);
-            Err(object.value(at, "SrcPort", "0, as DstPort is,", port))
+            None
         }
-        _ => Ok(()),
     }
+
+    /// The rule that an object breaks which may not come here.
+    #[cold]
+    #[inline(never)]
+    fn refuse(self, object: RawObject<'_>) -> ParseError {
+        let this = bit(object.class);
+        let misplaced = |expected| ErrorKind::Misplaced { expected };
+        let flows = |expected| ErrorKind::FlowDescriptors { expected };
+        let forgiven = if STRICT { 0 } else { bit(class::POLICY_DATA) };
+        let kind = if (self.rules.allowed | forgiven) & this == 0 {
+            ErrorKind::NotAllowed {
+                message: self.message,
+            }
+        } else if self.seen & this & !REPEATED != 0 {
+            ErrorKind::Duplicate
+        } else if this == INTEGRITY {
+            misplaced("INTEGRITY follows the common header")
+        } else {
+            match (self.style, FLOWS & this != 0) {
+                (None, true) => misplaced("STYLE comes before the flow descriptors"),
+                (None, false) => misplaced("the order of the grammar"),
+                (Some(_), false) => misplaced("STYLE and the flow descriptors come last"),
+                (Some(style), true) => flows(match (style, this == FLOW_SPEC) {
+                    (ResvStyle::WildcardFilter, true) => "WF has one FLOWSPEC",
+                    (ResvStyle::WildcardFilter, false) => "WF has no FILTER_SPEC",
+                    (ResvStyle::SharedExplicit, true) => "SE has one FLOWSPEC",
+                    (_, true) => "FF has a FILTER_SPEC after each FLOWSPEC",
+                    (ResvStyle::FixedFilter, false) if self.seen & FILTER != 0 => {
+                        "a ResvErr has one flow descriptor"
+                    }
+                    (_, false) => "FF and SE begin with a FLOWSPEC",
+                }),
+            }
+        };
+        object.fault(0, kind)
+    }
+}
+
+fn at_end(message: Message<'_>, kind: ErrorKind) -> ParseError {
+    ParseError::message(wire::clamp(message.bytes().len()), kind)
+}
+
+/// The classes that the grammar does not put before this one; the messages do not differ in it.
+const fn not_before(class: u8) -> Set {
+    const ORDER: [u8; 12] = [
+        class::INTEGRITY,
+        class::SESSION,
+        class::RSVP_HOP,
+        class::TIME_VALUES,
+        class::ERROR_SPEC,
+        class::RESV_CONFIRM,
+        class::SCOPE,
+        class::POLICY_DATA,
+        class::SENDER_TEMPLATE,
+        class::SENDER_TSPEC,
+        class::ADSPEC,
+        class::STYLE,
+    ];
+    let mut rest: &[u8] = &ORDER;
+    while let [first, after @ ..] = rest {
+        if *first == class {
+            return set(rest) | FLOWS;
+        }
+        rest = after;
+    }
+    FLOWS
 }

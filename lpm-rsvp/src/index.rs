@@ -62,16 +62,24 @@ impl ObjectIndex {
         self.heap.clear();
     }
 
+    /// Appends an entry to the `count` there are. The count is the caller's until
+    /// [`filled`](Self::filled).
     #[inline]
-    pub(crate) fn push(&mut self, entry: ObjectEntry) -> Result<(), ParseError> {
-        match self.inline.get_mut(self.length) {
+    pub(crate) fn put(&mut self, count: &mut usize, entry: ObjectEntry) -> Result<(), ParseError> {
+        match self.inline.get_mut(*count) {
             Some(free) => {
                 *free = entry;
-                self.length = self.length.saturating_add(1);
+                *count = count.wrapping_add(1);
                 Ok(())
             }
             None => self.spill(entry),
         }
+    }
+
+    #[inline]
+    pub(crate) fn filled(&mut self, count: usize) -> &[ObjectEntry] {
+        self.length = count;
+        self.as_slice()
     }
 
     #[cfg(feature = "alloc")]

@@ -3,6 +3,12 @@
 //! A receiver finds the [`Key`] by the key identifier and the sender's address, then calls
 //! [`verify`], then asks the sender's [`ReplayWindow`] about the sequence number. A message
 //! that fails any of this is dropped without an answer.
+//!
+//! A POLICY_DATA object can be signed by itself, see [`sign_policy_data`].
+
+mod policy_data;
+
+pub use policy_data::{PolicyDataError, sign_policy_data, verify_policy_data};
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -48,11 +54,11 @@ pub enum IntegrityError {
     /// The message itself is malformed.
     #[error(transparent)]
     Parse(#[from] ParseError),
-    /// The sender did not sign the message.
-    #[error("the message has no INTEGRITY object")]
+    /// The sender did not sign.
+    #[error("there is no INTEGRITY object")]
     Unsigned,
-    /// The message to sign has an INTEGRITY object already.
-    #[error("the message to sign has an INTEGRITY object already")]
+    /// What is to be signed has an INTEGRITY object already.
+    #[error("there is an INTEGRITY object already")]
     AlreadySigned,
     /// The message names another key.
     #[error("the message is signed with key {found:#x}, not with key {expected:#x}")]
@@ -65,6 +71,12 @@ pub enum IntegrityError {
     /// The digest is not that of these bytes with this key.
     #[error("the digest does not match: altered on the way, or signed with another secret")]
     Digest,
+    /// A POLICY_DATA is signed together with the SESSION, and there is none.
+    #[error("the message has no SESSION, which the signature of a POLICY_DATA covers")]
+    NoSession,
+    /// The message is neither a challenge nor a response.
+    #[error("the message has no CHALLENGE object")]
+    NoChallenge,
     /// With its INTEGRITY object the message would be longer than a message can be.
     #[error("with INTEGRITY the message would have {found} bytes; 65535 is the most")]
     TooLong {
@@ -82,6 +94,9 @@ pub enum IntegrityError {
 }
 
 impl Algorithm {
+    /// Length of the longest digest.
+    const LONGEST: usize = 20;
+
     /// Length of the digest in bytes.
     pub const fn digest_length(self) -> usize {
         match self {
@@ -109,6 +124,31 @@ impl Key {
     /// The algorithm.
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    fn check_id(&self, found: u64) -> Result<(), IntegrityError> {
+        let expected = self.id;
+        if found == expected {
+            Ok(())
+        } else {
+            Err(IntegrityError::OtherKey { expected, found })
+        }
+    }
+
+    /// The digest of the parts, one after another.
+    fn digest(&self, parts: &[&[u8]]) -> Vec<u8> {
+        match self.algorithm {
+            Algorithm::HmacMd5 => digest::<Hmac<Md5>>(&self.secret, parts),
+            Algorithm::HmacSha1 => digest::<Hmac<Sha1>>(&self.secret, parts),
+        }
+    }
+
+    /// Whether this is the digest of the parts; in constant time.
+    fn verify(&self, parts: &[&[u8]], digest: &[u8]) -> bool {
+        match self.algorithm {
+            Algorithm::HmacMd5 => matches::<Hmac<Md5>>(&self.secret, parts, digest),
+            Algorithm::HmacSha1 => matches::<Hmac<Sha1>>(&self.secret, parts, digest),
+        }
     }
 }
 
@@ -149,19 +189,10 @@ pub fn verify<'a>(message: &Message<'a>, key: &Key) -> Result<Integrity<'a>, Int
         .find(class::INTEGRITY)
         .ok_or(IntegrityError::Unsigned)?;
     let integrity: Integrity<'a> = object.read()?;
-    if integrity.key_id != key.id {
-        return Err(IntegrityError::OtherKey {
-            expected: key.id,
-            found: integrity.key_id,
-        });
-    }
+    key.check_id(integrity.key_id)?;
     let at = usize::from(object.offset).saturating_add(BEFORE_DIGEST);
-    let parts = Parts::of(message.bytes(), at, integrity.digest.len());
-    let valid = match key.algorithm {
-        Algorithm::HmacMd5 => parts.verify::<Hmac<Md5>>(&key.secret, integrity.digest),
-        Algorithm::HmacSha1 => parts.verify::<Hmac<Sha1>>(&key.secret, integrity.digest),
-    };
-    if valid {
+    let parts = covered(message.bytes(), at, integrity.digest.len());
+    if key.verify(&parts, integrity.digest) {
         Ok(integrity)
     } else {
         Err(IntegrityError::Digest)
@@ -182,13 +213,8 @@ pub fn challenge(key_id: u64, cookie: u64) -> Vec<u8> {
 /// # Errors
 /// The message is no challenge, or one for another key.
 pub fn respond(message: &Message<'_>, key: &Key, sequence: u64) -> Result<Vec<u8>, IntegrityError> {
-    let challenge = challenge_of(message)?;
-    if challenge.key_id != key.id {
-        return Err(IntegrityError::OtherKey {
-            expected: key.id,
-            found: challenge.key_id,
-        });
-    }
+    let challenge = challenge_of(message, MessageType::IntegrityChallenge)?;
+    key.check_id(challenge.key_id)?;
     insert(
         &unsigned(MessageType::IntegrityResponse, &challenge),
         key,
@@ -206,7 +232,7 @@ pub fn verify_response<'a>(
     key: &Key,
     cookie: u64,
 ) -> Result<Integrity<'a>, IntegrityError> {
-    let found = challenge_of(message)?.cookie;
+    let found = challenge_of(message, MessageType::IntegrityResponse)?.cookie;
     if found != cookie {
         return Err(IntegrityError::Cookie {
             expected: cookie,
@@ -216,11 +242,15 @@ pub fn verify_response<'a>(
     verify(message, key)
 }
 
-fn challenge_of(message: &Message<'_>) -> Result<Challenge, IntegrityError> {
-    let object = message
-        .find(class::CHALLENGE)
-        .ok_or(IntegrityError::Unsigned)?;
-    Ok(object.read()?)
+fn challenge_of(
+    message: &Message<'_>,
+    message_type: MessageType,
+) -> Result<Challenge, IntegrityError> {
+    let object = message.find(class::CHALLENGE);
+    match object.filter(|_| message.message_type() == message_type) {
+        Some(object) => Ok(object.read()?),
+        None => Err(IntegrityError::NoChallenge),
+    }
 }
 
 /// A message of nothing but a CHALLENGE object.
@@ -262,11 +292,7 @@ fn insert(message: &[u8], key: &Key, sequence: u64) -> Result<Vec<u8>, Integrity
         &length.to_be_bytes(),
     );
     let at = CommonHeader::LENGTH.saturating_add(BEFORE_DIGEST);
-    let parts = Parts::of(&bytes, at, digest);
-    let digest = match key.algorithm {
-        Algorithm::HmacMd5 => parts.digest::<Hmac<Md5>>(&key.secret),
-        Algorithm::HmacSha1 => parts.digest::<Hmac<Sha1>>(&key.secret),
-    };
+    let digest = key.digest(&covered(&bytes, at, digest));
     put(&mut bytes, at, &digest);
     Ok(bytes)
 }
@@ -281,49 +307,36 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
 }
 
 /// A message as the digest sees it: checksum and digest read as zeros (RFC 2747 §4.1).
-struct Parts<'a> {
-    before_checksum: &'a [u8],
-    before_digest: &'a [u8],
-    digest_length: usize,
-    after_digest: &'a [u8],
+fn covered(message: &[u8], digest_at: usize, digest_length: usize) -> [&[u8]; 5] {
+    const ZEROS: [u8; Algorithm::LONGEST] = [0; Algorithm::LONGEST];
+    let part = |from, to| message.get(from..to).unwrap_or_default();
+    [
+        part(0, checksum::OFFSET),
+        &[0, 0],
+        part(HEADER, digest_at),
+        // A digest of another length is refused before its value matters.
+        ZEROS.get(..digest_length).unwrap_or_default(),
+        part(digest_at.saturating_add(digest_length), message.len()),
+    ]
 }
 
-impl<'a> Parts<'a> {
-    fn of(message: &'a [u8], digest_at: usize, digest_length: usize) -> Parts<'a> {
-        Parts {
-            before_checksum: message.get(..checksum::OFFSET).unwrap_or_default(),
-            before_digest: message.get(HEADER..digest_at).unwrap_or_default(),
-            digest_length,
-            after_digest: message
-                .get(digest_at.saturating_add(digest_length)..)
-                .unwrap_or_default(),
-        }
+fn mac<M: Mac + KeyInit>(secret: &[u8], parts: &[&[u8]]) -> Option<M> {
+    // HMAC takes secrets of any length.
+    let mut mac = <M as KeyInit>::new_from_slice(secret).ok()?;
+    for part in parts {
+        mac.update(part);
     }
+    Some(mac)
+}
 
-    fn mac<M: Mac + KeyInit>(&self, secret: &[u8]) -> Option<M> {
-        // HMAC takes secrets of any length.
-        let mut mac = <M as KeyInit>::new_from_slice(secret).ok()?;
-        mac.update(self.before_checksum);
-        mac.update(&[0, 0]);
-        mac.update(self.before_digest);
-        for _ in 0..self.digest_length {
-            mac.update(&[0]);
-        }
-        mac.update(self.after_digest);
-        Some(mac)
-    }
+fn digest<M: Mac + KeyInit>(secret: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mac = mac::<M>(secret, parts);
+    mac.map(|mac| mac.finalize().into_bytes().to_vec())
+        .unwrap_or_default()
+}
 
-    fn digest<M: Mac + KeyInit>(&self, secret: &[u8]) -> Vec<u8> {
-        let mac = self.mac::<M>(secret);
-        mac.map(|mac| mac.finalize().into_bytes().to_vec())
-            .unwrap_or_default()
-    }
-
-    /// In constant time.
-    fn verify<M: Mac + KeyInit>(&self, secret: &[u8], digest: &[u8]) -> bool {
-        self.mac::<M>(secret)
-            .is_some_and(|mac| mac.verify_slice(digest).is_ok())
-    }
+fn matches<M: Mac + KeyInit>(secret: &[u8], parts: &[&[u8]], digest: &[u8]) -> bool {
+    mac::<M>(secret, parts).is_some_and(|mac| mac.verify_slice(digest).is_ok())
 }
 
 /// Which sequence numbers of one sender and key were seen (RFC 2747 §4.2).

@@ -72,6 +72,7 @@ mod index;
 mod message;
 mod object;
 mod objects;
+mod router_alert;
 mod tree;
 mod wire;
 

@@ -4,11 +4,11 @@ use crate::checksum::checksum;
 use crate::class;
 use crate::error::{ErrorKind, ParseError};
 use crate::flow::FlowDescriptors;
-use crate::grammar::{self, Strictness};
+use crate::grammar::{Check, Strictness};
 use crate::header::{CommonHeader, MessageType};
 use crate::index::ObjectIndex;
 use crate::intserv::{AdSpec, Tspec};
-use crate::object::{HEADER, Object, ObjectEntry, ObjectWalk, Objects, RawObject};
+use crate::object::{Object, ObjectEntry, ObjectWalk, Objects, RawObject};
 use crate::objects::{
     ErrorSpec, FilterSpec, Integrity, ResvConfirm, ResvStyle, RsvpHop, Scope, Session, TimeValues,
 };
@@ -53,32 +53,46 @@ impl<'a> Message<'a> {
         index: &'a mut ObjectIndex,
         strictness: Strictness,
     ) -> Result<Message<'a>, ParseError> {
+        match strictness {
+            Strictness::Lenient => Message::checked::<false>(bytes, index),
+            Strictness::Strict => Message::checked::<true>(bytes, index),
+        }
+    }
+
+    fn checked<const STRICT: bool>(
+        bytes: &'a [u8],
+        index: &'a mut ObjectIndex,
+    ) -> Result<Message<'a>, ParseError> {
         let header = check_header(bytes)?;
         index.clear();
-        // The bodies of Bundle messages are messages, not objects (RFC 2961 §3.1).
-        if header.message_type != MessageType::Bundle {
-            let objects = bytes.get(CommonHeader::LENGTH..).unwrap_or_default();
-            for object in ObjectWalk::new(objects, wire::clamp(CommonHeader::LENGTH)) {
-                let RawObject {
-                    offset,
-                    class,
-                    c_type,
-                    body,
-                } = object?;
-                let length = wire::clamp(body.len().saturating_add(HEADER));
-                index.push(ObjectEntry {
-                    offset,
-                    length,
-                    class,
-                    c_type,
-                })?;
+        let mut walk = ObjectWalk::new(
+            match header.message_type {
+                // The bodies of Bundle messages are messages, not objects (RFC 2961 §3.1).
+                MessageType::Bundle => &[],
+                _ => bytes.get(CommonHeader::LENGTH..).unwrap_or_default(),
+            },
+            wire::clamp(CommonHeader::LENGTH),
+        );
+        let Some(mut check) = Check::<STRICT>::new(header.message_type) else {
+            let mut count = 0;
+            while let Some((entry, _)) = walk.step() {
+                index.put(&mut count, entry)?;
             }
+            walk.finish()?;
+            let entries = index.filled(count);
+            return Ok(Message { bytes, entries });
+        };
+        let mut count = 0;
+        while let Some((entry, object)) = walk.step() {
+            index.put(&mut count, entry)?;
+            check.object(object)?;
         }
+        walk.finish()?;
         let message = Message {
             bytes,
-            entries: index.as_slice(),
+            entries: index.filled(count),
         };
-        grammar::check(message, strictness)?;
+        check.finish(message)?;
         Ok(message)
     }
 
@@ -116,27 +130,32 @@ impl<'a> Message<'a> {
     }
 
     /// The message type.
+    #[inline]
     pub fn message_type(&self) -> MessageType {
         MessageType::from(wire::u8(self.bytes, 1).unwrap_or_default())
     }
 
     /// All objects, in order.
+    #[inline]
     pub fn objects(&self) -> Objects<'a> {
         Objects::new(self.bytes, self.entries)
     }
 
     /// The first object of a class.
+    #[inline]
     pub fn find(&self, class: u8) -> Option<RawObject<'a>> {
         let entry = self.entries.iter().find(|entry| entry.class == class)?;
         Some(entry.object(self.bytes))
     }
 
     /// SESSION.
+    #[inline]
     pub fn session(&self) -> Option<Session> {
         self.first(class::SESSION)
     }
 
     /// RSVP_HOP: the node the message comes from.
+    #[inline]
     pub fn hop(&self) -> Option<RsvpHop> {
         self.first(class::RSVP_HOP)
     }
@@ -157,6 +176,7 @@ impl<'a> Message<'a> {
     }
 
     /// STYLE.
+    #[inline]
     pub fn style(&self) -> Option<ResvStyle> {
         self.first(class::STYLE)
     }
@@ -207,6 +227,7 @@ impl<'a> Message<'a> {
     }
 
     /// The policy elements of all POLICY_DATA objects, in order.
+    #[inline]
     pub fn policy_elements(&self) -> PolicyElements<'a> {
         PolicyElements::new(self.objects())
     }
@@ -215,10 +236,12 @@ impl<'a> Message<'a> {
     ///
     /// Resv, ResvErr, ResvTear, ResvConf: one flow for WF and SE, one per FILTER_SPEC for FF,
     /// none for a style that is not known. Path, PathErr, PathTear: the sender, if named.
+    #[inline]
     pub fn flow_descriptors(&self) -> FlowDescriptors<'a> {
         FlowDescriptors::new(*self)
     }
 
+    #[inline]
     fn first<T: Object<'a>>(&self, class: u8) -> Option<T> {
         T::parse(self.find(class)?).ok()
     }

@@ -85,8 +85,10 @@ impl<'a> RawObject<'a> {
             }
             return Err(self.body_length("20"));
         }
-        match <[u8; 8]>::try_from(self.body) {
-            Ok([a, b, c, d, word @ ..]) => Ok((IpAddr::V4(Ipv4Addr::new(a, b, c, d)), word)),
+        match <&[u8; 8]>::try_from(self.body) {
+            Ok([a, b, c, d, word @ ..]) => {
+                Ok((IpAddr::V4(Ipv4Addr::from([*a, *b, *c, *d])), *word))
+            }
             Err(_) => Err(self.body_length("8")),
         }
     }
@@ -153,30 +155,51 @@ impl<'a> Iterator for ObjectWalk<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
+        match self.step() {
+            Some((_, object)) => Some(Ok(object)),
+            None if self.rest.is_empty() => None,
+            None => Some(Err(self.stop())),
         }
-        let offset = self.offset;
-        if let Some(&[len1, len2, class, c_type]) = self.rest.first_chunk::<HEADER>() {
-            let length = u16::from_be_bytes([len1, len2]);
-            if let Some((object, rest)) = self.rest.split_at_checked(usize::from(length)) {
-                if let (Some(body), 0) = (object.get(HEADER..), length % 4) {
-                    self.rest = rest;
-                    self.offset = offset.wrapping_add(length);
-                    return Some(Ok(RawObject {
-                        offset,
-                        class,
-                        c_type,
-                        body,
-                    }));
-                }
-            }
-        }
-        Some(Err(self.stop()))
     }
 }
 
-impl ObjectWalk<'_> {
+impl<'a> ObjectWalk<'a> {
+    /// The next object; `None` at the end, and for what is not an object.
+    #[inline]
+    pub(crate) fn step(&mut self) -> Option<(ObjectEntry, RawObject<'a>)> {
+        let (&[len1, len2, class, c_type], content) = self.rest.split_first_chunk::<HEADER>()?;
+        let length = u16::from_be_bytes([len1, len2]);
+        // Less than a header, or not a multiple of 4, is far too much once rotated.
+        let words = length.rotate_right(2).wrapping_sub(1);
+        let (body, rest) = content.split_at_checked(usize::from(words).wrapping_mul(4))?;
+        let offset = self.offset;
+        self.rest = rest;
+        self.offset = offset.wrapping_add(length);
+        let entry = ObjectEntry {
+            offset,
+            length,
+            class,
+            c_type,
+        };
+        let object = RawObject {
+            offset,
+            class,
+            c_type,
+            body,
+        };
+        Some((entry, object))
+    }
+
+    /// The fault of what was not walked.
+    #[inline]
+    pub(crate) fn finish(mut self) -> Result<(), ParseError> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.stop())
+        }
+    }
+
     /// The fault of the object that begins here; nothing follows it.
     #[cold]
     fn stop(&mut self) -> ParseError {
@@ -210,6 +233,15 @@ impl<'a> Objects<'a> {
             bytes,
             entries: entries.iter(),
         }
+    }
+}
+
+impl<'a> Objects<'a> {
+    /// The next object of a class.
+    #[inline]
+    pub(crate) fn next_of(&mut self, class: u8) -> Option<RawObject<'a>> {
+        let entry = self.entries.find(|entry| entry.class == class)?;
+        Some(entry.object(self.bytes))
     }
 }
 

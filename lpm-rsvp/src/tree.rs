@@ -15,7 +15,10 @@ use crate::objects::{
 use crate::policy::{Attribute, Credential, Identity, Locator, PolicyData, PolicyElement};
 
 /// Displays a message as a tree: a line for the header, one for each object, and below it its
-/// parts. Faults in opaque objects are lines of their own.
+/// parts. Flags are shown where they are not 0. Faults in opaque objects are lines of their own.
+///
+/// Of tickets and certificates only the length is shown: they are proofs of identity, which do
+/// not belong into a log.
 ///
 /// ```text
 /// Path, 124 bytes, checksum 0x795c, TTL 64
@@ -49,6 +52,7 @@ impl fmt::Display for Tree<'_> {
             checksum => write!(f, "checksum {checksum:#06x}")?,
         }
         write!(f, ", TTL {}", header.send_ttl)?;
+        write_flags(f, header.flags)?;
         for object in self.0.objects() {
             write!(f, "\n  {}:", object.id())?;
             write_object(f, object)?;
@@ -65,10 +69,16 @@ impl fmt::Display for Tree<'_> {
 
 fn write_object(f: &mut fmt::Formatter<'_>, object: RawObject<'_>) -> fmt::Result {
     match object.class {
-        class::SESSION => leaf::<Session>(f, object),
+        class::SESSION => read(f, object, |f, session: Session| {
+            write!(f, " {session}")?;
+            write_flags(f, session.flags())
+        }),
         class::RSVP_HOP => leaf::<RsvpHop>(f, object),
         class::TIME_VALUES => leaf::<TimeValues>(f, object),
-        class::ERROR_SPEC => leaf::<ErrorSpec>(f, object),
+        class::ERROR_SPEC => read(f, object, |f, error: ErrorSpec| {
+            write!(f, " {error}")?;
+            write_flags(f, error.flags)
+        }),
         class::STYLE => leaf::<ResvStyle>(f, object),
         class::FILTER_SPEC | class::SENDER_TEMPLATE => leaf::<FilterSpec>(f, object),
         class::RSVP_HOP_L2 | class::LAN_NHOP_L2 => leaf::<L2Address>(f, object),
@@ -124,12 +134,21 @@ fn write_object(f: &mut fmt::Formatter<'_>, object: RawObject<'_>) -> fmt::Resul
                 f,
                 " {} of epoch {} {kind}",
                 ack.message.identifier, ack.message.epoch
-            )
+            )?;
+            write_flags(f, ack.message.flags)
         }),
         class::MESSAGE_ID_LIST => read(f, object, |f, list: MessageIdList<'_>| {
             write!(f, " epoch {}:", list.epoch())?;
-            list.entries()
-                .try_for_each(|entry| write!(f, " {}", entry.identifier))
+            list.entries().try_for_each(|entry| {
+                write!(f, " {}", entry.identifier)?;
+                let addresses = [("from", entry.source), ("to", entry.destination)];
+                for (word, address) in addresses {
+                    if let Some(address) = address {
+                        write!(f, " {word} {address}")?;
+                    }
+                }
+                Ok(())
+            })
         }),
         class::DSBM_IP_ADDRESS | class::LAN_NHOP_L3 | class::LAN_LOOPBACK => {
             read(f, object, |f, sbm: SbmAddress| {
@@ -189,6 +208,14 @@ fn write_fault(f: &mut fmt::Formatter<'_>, error: &ParseError) -> fmt::Result {
         error.offset,
         error.rule()
     )
+}
+
+/// Flags, where there are any.
+fn write_flags(f: &mut fmt::Formatter<'_>, flags: u8) -> fmt::Result {
+    match flags {
+        0 => Ok(()),
+        flags => write!(f, ", flags {flags:#04x}"),
+    }
 }
 
 fn write_tspec(f: &mut fmt::Formatter<'_>, tspec: Tspec) -> fmt::Result {
@@ -284,7 +311,13 @@ fn write_identity(f: &mut fmt::Formatter<'_>, kind: &str, identity: &Identity<'_
         match attribute {
             Ok(Attribute::PolicyLocator(Locator::Name(name))) => write!(f, "locator: {name}")?,
             Ok(Attribute::PolicyLocator(locator)) => {
-                write!(f, "locator of subtype {}", locator.sub_type())?;
+                write!(f, "locator of subtype {}: ", locator.sub_type())?;
+                match locator {
+                    Locator::Name(_) => {}
+                    Locator::Encrypted { value, .. } | Locator::Unknown { value, .. } => {
+                        write_hex(f, value)?;
+                    }
+                }
             }
             Ok(Attribute::Credential(credential)) => match (credential.text(), credential) {
                 (Some(name), _) => write!(f, "credential: {name}")?,
@@ -292,7 +325,14 @@ fn write_identity(f: &mut fmt::Formatter<'_>, kind: &str, identity: &Identity<'_
                     write!(f, "credential: Kerberos ticket of {} bytes", ticket.len())?;
                 }
                 (None, credential) => {
-                    write!(f, "credential of subtype {}", credential.sub_type())?;
+                    let length = match credential {
+                        Credential::X509Certificate(value)
+                        | Credential::PgpCertificate(value)
+                        | Credential::Unknown { value, .. } => value.len(),
+                        _ => 0,
+                    };
+                    let sub_type = credential.sub_type();
+                    write!(f, "credential of subtype {sub_type}, {length} bytes")?;
                 }
             },
             Ok(Attribute::DigitalSignature(signature)) => {
@@ -321,7 +361,7 @@ fn write_identity(f: &mut fmt::Formatter<'_>, kind: &str, identity: &Identity<'_
     Ok(())
 }
 
-/// All of the bytes: a tree leaves nothing out.
+/// All of the bytes.
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }

@@ -383,6 +383,48 @@ fn null_objects_are_ignored_anywhere() {
     assert_eq!(message.flow_descriptors().count(), 2);
 }
 
+/// Cisco IOS sends m = 0: read, but neither strictly nor built.
+#[test]
+fn tspecs_that_only_strict_parsing_refuses() {
+    let m = Tspec {
+        min_policed: 0,
+        ..TSPEC
+    };
+    let built = Path::new(session(), HOP, TimeValues::DEFAULT, sender(1), m).build();
+    let Err(BuildError::Illegal(error)) = built else {
+        panic!("{built:?}");
+    };
+    assert_eq!(
+        error.to_string(),
+        "offset 80: SENDER_TSPEC (12/2): minimum policed unit m is 0x0; more than 0 expected (RFC \
+         2210 §3.1)"
+    );
+    let mut bytes = path();
+    bytes[80..84].copy_from_slice(&[0; 4]);
+    bytes[2..4].copy_from_slice(&[0, 0]);
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(&bytes, &mut index).unwrap();
+    assert_eq!(message.sender_tspec(), Some(m));
+    let mut index = ObjectIndex::new();
+    assert_eq!(
+        Message::parse_with(&bytes, &mut index, Strictness::Strict).unwrap_err(),
+        error
+    );
+
+    let slow = Tspec {
+        peak_rate: 1.0,
+        ..TSPEC
+    };
+    let rspec = lpm_rsvp::Rspec {
+        rate: 2000.0,
+        slack: 0,
+    };
+    let request = ServiceRequest::Guaranteed(slow, rspec);
+    let flows = Flows::WildcardFilter(request);
+    let built = Resv::new(session(), HOP, TimeValues::DEFAULT, flows).build();
+    assert!(built.unwrap_err().to_string().contains("peak rate p"));
+}
+
 #[test]
 fn builders_refuse_what_is_illegal() {
     let empty = Resv::new(

@@ -124,3 +124,122 @@ fn challenge_and_response() {
     };
     assert_eq!(verify_response(&message, &key, 1), Err(cookie));
 }
+
+/// RFC 2750 §B: covered are the object and the SESSION without its flags, nothing else.
+#[test]
+fn policy_data_signed_by_itself() {
+    use lpm_rsvp::build::{Identity, Path, PolicyData};
+    use lpm_rsvp::integrity::{PolicyDataError, sign_policy_data, verify_policy_data};
+    use lpm_rsvp::{FilterSpec, RsvpHop, Session, TimeValues, Tspec, class};
+    use std::net::Ipv4Addr;
+
+    let session = Session::new(Ipv4Addr::new(10, 0, 0, 1), 17, 5004).unwrap();
+    let hop = RsvpHop {
+        address: Ipv4Addr::new(10, 0, 0, 254).into(),
+        logical_interface: 0,
+    };
+    let sender = FilterSpec::new(Ipv4Addr::new(10, 0, 0, 7), 4000);
+    let tspec = Tspec {
+        rate: 1000.0,
+        bucket: 1500.0,
+        peak_rate: 2000.0,
+        min_policed: 64,
+        max_packet: 1500,
+    };
+    for algorithm in [Algorithm::HmacMd5, Algorithm::HmacSha1] {
+        let key = key(algorithm);
+        let data = PolicyData::new()
+            .hops(hop, None)
+            .element(Identity::user().locator("CN=Alice"));
+        let signed = sign_policy_data(data, &session, &key, 42).unwrap();
+        assert_eq!(
+            sign_policy_data(signed.clone(), &session, &key, 43),
+            Err(PolicyDataError::Integrity(IntegrityError::AlreadySigned))
+        );
+        let path = |session| {
+            Path::new(session, hop, TimeValues::DEFAULT, sender, tspec)
+                .policy_data(signed.clone())
+                .build()
+                .unwrap()
+        };
+        // E_Police is cleared on the way; other hops do not know the policy either.
+        let bytes = path(session.with_flags(Session::E_POLICE));
+        let mut index = ObjectIndex::new();
+        let message = Message::parse(&bytes, &mut index).unwrap();
+        let data = message.policy_data().next().unwrap().unwrap();
+        let integrity = verify_policy_data(&message, &data, &key).unwrap();
+        assert_eq!((integrity.sequence, integrity.key_id), (42, key.id()));
+        assert_eq!(data.integrity(), Some(Ok(integrity)));
+        assert_eq!(data.originating_hop(), Some(Ok(hop)));
+
+        let other = Session::new(Ipv4Addr::new(10, 0, 0, 2), 17, 5004).unwrap();
+        let moved = path(other);
+        let mut index = ObjectIndex::new();
+        let message = Message::parse(&moved, &mut index).unwrap();
+        let data = message.policy_data().next().unwrap().unwrap();
+        assert_eq!(
+            verify_policy_data(&message, &data, &key),
+            Err(IntegrityError::Digest),
+            "the policy of another session"
+        );
+        let at = usize::from(message.find(class::POLICY_DATA).unwrap().offset);
+        let length = data.object().body.len() + 4;
+        let entries = message.entries().to_vec();
+        for altered in at..at + length {
+            let mut bytes = path(session);
+            bytes[altered] ^= 0x10;
+            let message = Message::from_index(&bytes, &entries);
+            let Some(Ok(data)) = message.policy_data().next() else {
+                continue;
+            };
+            // Length, class and C-Type of the header come from the index, which is not altered.
+            let verdict = verify_policy_data(&message, &data, &key);
+            assert_eq!(
+                verdict.is_ok(),
+                altered < at + 4,
+                "byte {altered}: {verdict:?}"
+            );
+        }
+    }
+}
+
+/// The digest, written out by hand for one object.
+#[test]
+fn policy_data_digest_covers_the_bytes_of_the_rfc() {
+    use hmac::{Hmac, KeyInit, Mac};
+    use lpm_rsvp::build::{PathErr, PolicyData};
+    use lpm_rsvp::integrity::sign_policy_data;
+    use lpm_rsvp::{ErrorSpec, PreemptionPriority, RsvpHop, Session};
+
+    let session = Session::new(std::net::Ipv4Addr::new(10, 0, 0, 1), 17, 5004).unwrap();
+    let data = PolicyData::new().element(PreemptionPriority::new(1, 2).unwrap());
+    let key = Key::new(7, Algorithm::HmacMd5, "secret").unwrap();
+    let signed = sign_policy_data(data, &session.with_flags(1), &key, 9).unwrap();
+    let mut covered = vec![0, 56, 14, 1, 0, 44, 0, 0];
+    covered.extend([0, 36, 4, 1, 0, 0, 0, 0, 0, 0, 0, 7]);
+    covered.extend([0, 0, 0, 0, 0, 0, 0, 9]);
+    covered.extend([0; 16]);
+    covered.extend([0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 2]);
+    covered.extend([0, 12, 1, 1, 10, 0, 0, 1, 17, 0, 0x13, 0x8c]);
+    let mut mac = Hmac::<md5::Md5>::new_from_slice(b"secret").unwrap();
+    mac.update(&covered);
+    let digest = mac.finalize().into_bytes();
+    let hop = RsvpHop {
+        address: std::net::Ipv4Addr::new(10, 0, 0, 254).into(),
+        logical_interface: 0,
+    };
+    let error = ErrorSpec {
+        node: hop.address,
+        flags: 0,
+        code: 2,
+        value: 3,
+    };
+    let bytes = PathErr::new(session, error)
+        .policy_data(signed)
+        .build()
+        .unwrap();
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(&bytes, &mut index).unwrap();
+    let data = message.policy_data().next().unwrap().unwrap();
+    assert_eq!(data.integrity().unwrap().unwrap().digest, &digest[..]);
+}

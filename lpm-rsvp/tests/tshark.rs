@@ -356,7 +356,7 @@ fn built_messages() {
         })
         .collect();
     let path = std::env::temp_dir().join(format!("lpm-rsvp-built-{}.pcap", std::process::id()));
-    std::fs::write(&path, pcap(&messages)).unwrap();
+    std::fs::write(&path, common::pcap(&messages)).unwrap();
     let rows = tshark(&path);
     std::fs::remove_file(&path).unwrap();
     let Some(rows) = rows else { return };
@@ -386,24 +386,4 @@ fn is_plain(message: &Message<'_>) -> bool {
             .flow_descriptors()
             .flat_map(|flow| flow.filters())
             .all(|sender| sender.port().is_some())
-}
-
-/// A capture of raw IP datagrams.
-fn pcap(messages: &[Vec<u8>]) -> Vec<u8> {
-    const RAW_IP: u32 = 101;
-    let mut file = Vec::new();
-    for word in [0xa1b2_c3d4, 0x0002_0004, 0, 0, 0xffff, RAW_IP] {
-        file.extend(u32::to_be_bytes(word));
-    }
-    for message in messages {
-        let length = u32::try_from(message.len() + 20).unwrap();
-        for word in [0, 0, length, length] {
-            file.extend(word.to_be_bytes());
-        }
-        let [_, _, high, low] = length.to_be_bytes();
-        file.extend([0x45, 0, high, low, 0, 0, 0, 0, 64, 46, 0, 0]);
-        file.extend([10, 0, 0, 1, 10, 0, 0, 2]);
-        file.extend(message);
-    }
-    file
 }

@@ -78,28 +78,47 @@ mod linux {
         let directory = tempfile::tempdir().expect("a directory");
         for lpm in three_lpms(directory.path()) {
             let callers = Callers::start(3);
-            let (mut bare, mut cycle, mut unload) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut bare, mut first, mut again) = (Vec::new(), Vec::new(), Vec::new());
+            let lasting = new_pcm(&lpm);
+            // Makes the private copy that is there `again`.
+            cycle(&lasting, &callers);
             for _ in 0..count {
                 bare.push(open_and_close(&lpm));
-                let begun = Instant::now();
-                let pcm = Pcm::builder().lpm(lpm.clone());
-                let pcm = pcm.event_log(RecordedEvents::default()).build();
-                let pcm = Arc::new(pcm.expect("builds"));
-                pcm.become_dsbm().expect("starts");
-                callers.ask(&pcm);
-                let unloaded = only_library(pcm.demote().expect("in charge"));
-                cycle.push(begun.elapsed());
-                assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped);
-                unload.push(unloaded.elapsed);
+                first.push(cycle(&new_pcm(&lpm), &callers));
+                again.push(cycle(&lasting, &callers));
             }
-            let [bare, cycle, unload] = [bare, cycle, unload].map(median);
-            let ratio = cycle.as_secs_f64() / bare.as_secs_f64();
-            println!(
-                "{}: {cycle:?} a cycle, {unload:?} of it to unload; \
-                 dlopen + dlclose {bare:?}; ratio {ratio:.2}",
-                lpm.name()
-            );
+            let bare = median(bare);
+            println!("{}: dlopen + dlclose {bare:?}", lpm.name());
+            for (what, times) in [("of a new PCM", first), ("once more", again)] {
+                let [loading, unloading, cycle] =
+                    [0, 1, 2].map(|part| median(times.iter().map(|times| times[part]).collect()));
+                let ratio = cycle.as_secs_f64() / bare.as_secs_f64();
+                println!(
+                    "  {what}: {cycle:?}, ratio {ratio:.2}; {loading:?} to load and initialize, \
+                     {unloading:?} to deinitialize and unload"
+                );
+            }
         }
+    }
+
+    fn new_pcm(lpm: &LpmConfig) -> Arc<Pcm> {
+        let pcm = Pcm::builder().lpm(lpm.clone());
+        let pcm = pcm.event_log(RecordedEvents::default()).build();
+        Arc::new(pcm.expect("builds"))
+    }
+
+    /// How long it takes to load and initialize, to deinitialize and unload, and both together, without
+    /// what the LPM does when it is asked in between.
+    fn cycle(pcm: &Arc<Pcm>, callers: &Callers) -> [Duration; 3] {
+        let begun = Instant::now();
+        pcm.become_dsbm().expect("starts");
+        let loading = begun.elapsed();
+        callers.ask(pcm);
+        let begun = Instant::now();
+        let unloaded = only_library(pcm.demote().expect("in charge"));
+        let unloading = begun.elapsed();
+        assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped);
+        [loading, unloading, loading + unloading]
     }
 
     fn open_and_close(lpm: &LpmConfig) -> Duration {

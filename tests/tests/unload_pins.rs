@@ -37,6 +37,33 @@ threads_run! {
     rayon_global_pool: "rayon-global-pool" leaves ["rayon-0", "rayon-1"],
 }
 
+/// Only its stack gives the thread away.
+#[test]
+fn thread_started_unseen() {
+    in_own_process("thread_started_unseen", || {
+        let reasons = reasons_to_pin(fixture("thread-started-unseen"));
+        let [PinReason::CodeOnStack(thread)] = &reasons[..] else {
+            panic!("{reasons:?}")
+        };
+        assert_eq!(thread.name, "unseen");
+    });
+}
+
+/// The same, and the C library does not know it either.
+#[test]
+fn thread_of_the_kernel() {
+    in_own_process("thread_of_the_kernel", || {
+        let reasons = reasons_to_pin(fixture("thread-of-the-kernel"));
+        assert!(
+            matches!(
+                &reasons[..],
+                [PinReason::CodeOnStack(_) | PinReason::StackUnknown(_)]
+            ),
+            "{reasons:?}"
+        );
+    });
+}
+
 #[test]
 fn exit_handler_for_good() {
     in_own_process("exit_handler_for_good", || {

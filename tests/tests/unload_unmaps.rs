@@ -41,6 +41,10 @@ unmapped! {
     tokio_shut_down: "tokio-shut-down",
     rayon_pool_dropped: "rayon-pool-dropped",
     thread_key_leaked: "thread-key-leaked",
+    c11_threads: "c11-threads",
+    timer_calling_function: "timer-calling-function",
+    alarm_left: "alarm-left",
+    own_allocator: "own-allocator",
 }
 
 #[test]

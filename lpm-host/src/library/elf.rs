@@ -10,6 +10,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use object::elf;
@@ -25,6 +26,7 @@ type Header = elf::FileHeader64<Endianness>;
 type Header = elf::FileHeader32<Endianness>;
 
 type Segment = <Header as FileHeader>::ProgramHeader;
+type Section = <Header as FileHeader>::SectionHeader;
 type Entry = <Header as FileHeader>::Dyn;
 
 /// A shared library for this machine, whole as far as its headers tell.
@@ -36,6 +38,35 @@ pub(super) struct Image {
     dynamic_offset: u64,
     facts: HinderingFacts,
     search_path: Vec<String>,
+    changes: Changes,
+}
+
+/// What was changed in a file: where, and what was there before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Changes(Vec<(u64, Vec<u8>)>);
+
+impl Changes {
+    /// Writes to the file, and notes what was there.
+    fn write(&mut self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut before = vec![0; bytes.len()];
+        file.read_exact_at(&mut before, offset)?;
+        file.write_all_at(bytes, offset)?;
+        self.0.push((offset, before));
+        Ok(())
+    }
+
+    /// Undoes them in the part of the file that begins at `offset`.
+    pub(super) fn undo(&self, part: &mut [u8], offset: u64) {
+        for (place, before) in self.0.iter().rev() {
+            for (index, &byte) in before.iter().enumerate() {
+                let place = (place + index as u64).checked_sub(offset);
+                let place = place.and_then(|place| usize::try_from(place).ok());
+                if let Some(changed) = place.and_then(|place| part.get_mut(place)) {
+                    *changed = byte;
+                }
+            }
+        }
+    }
 }
 
 /// The functions of a library that the loader calls of its own accord, as virtual addresses in the
@@ -90,6 +121,7 @@ impl Image {
             dynamic_offset: dynamic_segment.file_range(endian).0,
             facts: HinderingFacts::default(),
             search_path: Vec::new(),
+            changes: Changes::default(),
         };
         image.check_kind(header, segments)?;
         let sections = header.sections(endian, data).map_err(damaged)?;
@@ -149,9 +181,25 @@ impl Image {
     fn replace(&mut self, file: &File, index: usize, entry: Entry) -> io::Result<()> {
         let bytes = object::pod::bytes_of(&entry);
         let offset = self.dynamic_offset + (index * bytes.len()) as u64;
-        file.write_all_at(bytes, offset)?;
+        self.changes.write(file, bytes, offset)?;
         self.dynamic[index] = entry;
         Ok(())
+    }
+
+    /// Says in this file, which must be the one that was read, that its debugging information is not in
+    /// it, so that debuggers do not look for it in the hole that is in its place.
+    pub(super) fn hide_debugging_information(&mut self, file: &File) -> io::Result<()> {
+        for (mut header, place) in debugging_sections(file) {
+            header.sh_type.set(self.endian, elf::SHT_NOBITS);
+            self.changes
+                .write(file, object::pod::bytes_of(&header), place)?;
+        }
+        Ok(())
+    }
+
+    /// What was changed so far.
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     fn value(&self, tag: elf::DynamicTag) -> u64 {
@@ -260,6 +308,49 @@ fn set_value(entry: &mut Entry, endian: Endianness, value: u64) -> io::Result<()
         .d_val
         .set(endian, value.try_into().map_err(io::Error::other)?);
     Ok(())
+}
+
+/// Where the file has its debugging information, in order; nothing where it cannot be told.
+pub(super) fn debugging_information(file: &File) -> Vec<Range<u64>> {
+    let place = |(header, _): (Section, u64)| header.file_range(endian_of_host());
+    let ranges = debugging_sections(file).into_iter().filter_map(place);
+    let mut ranges: Vec<_> = ranges
+        .filter_map(|(start, size)| Some(start..start.checked_add(size)?))
+        .collect();
+    ranges.sort_by_key(|range| range.start);
+    ranges
+}
+
+/// The headers of the sections with debugging information, and where they stand in the file.
+fn debugging_sections(file: &File) -> Vec<(Section, u64)> {
+    fn find<'data>(data: impl ReadRef<'data>) -> object::Result<Vec<(Section, u64)>> {
+        let header = Header::parse(data)?;
+        let endian = header.endian()?;
+        let sections = header.sections(endian, data)?;
+        let debugging = |(_, section): &(SectionIndex, &Section)| {
+            let name = sections.section_name(endian, section).unwrap_or_default();
+            name.starts_with(b".debug_")
+                && section.sh_type(endian) == elf::SHT_PROGBITS
+                && !section.sh_flags(endian).contains(elf::SHF_ALLOC)
+        };
+        #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
+        let start: u64 = header.e_shoff(endian).into();
+        let place = |index: SectionIndex| start + (index.0 * size_of::<Section>()) as u64;
+        let found = sections.enumerate().filter(debugging);
+        Ok(found
+            .map(|(index, section)| (*section, place(index)))
+            .collect())
+    }
+    find(&ReadCache::new(file)).unwrap_or_default()
+}
+
+/// Files of another byte order are refused, whatever is found in them.
+fn endian_of_host() -> Endianness {
+    if cfg!(target_endian = "big") {
+        Endianness::Big
+    } else {
+        Endianness::Little
+    }
 }
 
 /// A string table that is read at once, instead of string by string.

@@ -19,9 +19,10 @@
 //! 3. The initializers run.
 //!
 //! Unloading ([`unload`]) works through the ledger: thread-local destructors ([`tls`]), [`threads`],
-//! [`keys`], [`signals`], [`exits`]. Then it looks at the stack of every thread ([`scan`]): the caller promises
-//! that nobody calls the library any more, so a thread that has left it cannot come back. Only then do
-//! the finalizers run and the loader unmaps the library, which is verified ([`object`], [`maps`]).
+//! [`keys`], [`timers`], [`signals`], [`exits`]. It looks at the stack of every thread ([`scan`]): the
+//! caller promises that nobody calls the library any more, so a thread that has left it cannot come back.
+//! Only then do the finalizers run and the loader unmaps the library, which is verified ([`object`],
+//! [`maps`]).
 //!
 //! A library's private dependencies are treated like itself: what was mapped for its sake ([`companions`]
 //! lie next to it) gets a ledger
@@ -31,9 +32,11 @@
 //!
 //! - Callbacks that the library gave to other libraries or to the host, objects it made, coroutines it
 //!   suspended: the caller vouches that none is used any more.
-//! - Functions that it found with `dlsym` instead of importing them, threads started with C11's
-//!   `thrd_create`, timers that call a function on a thread (`SIGEV_THREAD`). The threads are seen when
-//!   their stacks are looked at, unless they have not yet begun to run the library's code.
+//! - Functions that it found with `dlsym` instead of importing them, threads that it had the kernel start
+//!   (`clone`). Such threads are seen when their stacks are looked at, unless they have not yet begun to
+//!   run the library's code.
+//! - Functions that the C library calls on a thread of its own once something is done: `mq_notify`,
+//!   `aio_read`, `getaddrinfo_a` with `SIGEV_THREAD`.
 //! - Initializers of private dependencies, which run before their imports are redirected.
 
 mod companions;
@@ -49,11 +52,12 @@ mod routines;
 mod scan;
 mod signals;
 mod threads;
+mod timers;
 mod tls;
 mod unload;
 
 use std::ffi::{CStr, c_void};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
 
@@ -63,7 +67,7 @@ use self::ledger::Ledger;
 use self::object::Object;
 use self::routines::Finalizers;
 use self::signals::Actions;
-use super::elf::{Image, Routines};
+use super::elf::{Changes, Image, Routines};
 use super::os::Handle;
 use super::stage::Staged;
 use super::{HinderingFacts, NoDelete, OpenError, PinReason, UnloadOutcome, lock};
@@ -74,11 +78,20 @@ static LOADER: Mutex<()> = Mutex::new(());
 pub(super) use self::heap::last_call;
 
 /// A private copy that is ready to be loaded.
+#[derive(Clone)]
 pub(super) struct Prepared {
     pub(super) facts: HinderingFacts,
     routines: Routines,
-    /// What has to be opened first.
-    companions: Vec<PathBuf>,
+    search_path: Vec<String>,
+    /// What was changed in the copy.
+    changes: Changes,
+}
+
+impl Prepared {
+    /// Undoes what was changed in the copy, in a part of it that begins at `offset`.
+    pub(super) fn undo_changes(&self, part: &mut [u8], offset: u64) {
+        self.changes.undo(part, offset);
+    }
 }
 
 /// Checks a private copy, takes its initializers and finalizers from the loader, and clears flags as
@@ -101,11 +114,13 @@ pub(super) fn prepare(
             image.clear_no_delete(staged.file())?;
         }
         let routines = image.take_routines(staged.file())?;
+        image.hide_debugging_information(staged.file())?;
         staged.seal()?;
         Ok(Prepared {
             facts: image.facts().clone(),
             routines,
-            companions: companions::find(original, image.search_path(), &image.facts().needed),
+            search_path: image.search_path().to_vec(),
+            changes: image.changes().clone(),
         })
     };
     change().map_err(|source| OpenError::Staging {
@@ -131,22 +146,29 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Loads the private copy at `path`.
+    /// Loads the private copy at `path`; the library itself lies at `original`.
     ///
     /// # Safety
     ///
     /// The caller vouches for the code in the library and in what it needs, and `prepared` is about
     /// this file.
-    pub(super) unsafe fn load(path: &Path, prepared: Prepared) -> Result<Self, String> {
-        let Prepared {
-            facts,
+    pub(super) unsafe fn load(
+        path: &Path,
+        original: &Path,
+        prepared: &Prepared,
+    ) -> Result<Self, String> {
+        let &Prepared {
+            ref facts,
             routines,
-            companions,
+            ref search_path,
+            ..
         } = prepared;
+        // What has to be opened first.
+        let companions = companions::find(original, search_path, &facts.needed);
         let loader = lock(&LOADER);
-        let actions = Actions::current();
         let before = object::loaded();
         ledger::close_all_but(&before);
+        let actions = Actions::current(&before);
         // SAFETY: the caller vouches for the code in what the library needs.
         let companions = unsafe { Companions::open(&companions) }?;
         // SAFETY: the caller vouches for the code.

@@ -77,6 +77,9 @@ pub enum PinReason {
     /// A thread is running the destructor of one of the library's thread-locals.
     DestructorRunning(ThreadLabel),
 
+    /// A thread is running the function of one of the library's timers.
+    TimerFunctionRunning(ThreadLabel),
+
     /// The library registered functions that run at exit and that cannot be unregistered.
     ExitHandlers {
         /// How many.
@@ -174,6 +177,9 @@ impl fmt::Display for PinReason {
             }
             Self::DestructorRunning(thread) => {
                 write!(f, "{thread} is running a thread-local destructor of the library")
+            }
+            Self::TimerFunctionRunning(thread) => {
+                write!(f, "{thread} is running a timer's function of the library")
             }
             Self::ExitHandlers { count } => {
                 write!(f, "{count} exit handlers of the library cannot be unregistered")

@@ -35,6 +35,13 @@ pub(super) struct Prepared {
     pub(super) facts: HinderingFacts,
 }
 
+impl Prepared {
+    /// Nothing is changed in a copy, and none is kept.
+    #[cfg(target_os = "linux")]
+    #[expect(clippy::unused_self, reason = "as on other platforms")]
+    pub(super) fn undo_changes(&self, _part: &mut [u8], _offset: u64) {}
+}
+
 /// Checks a private copy. Its flags stay as they are, since it will not be unmapped anyway. `original` is
 /// for error messages.
 pub(super) fn prepare(
@@ -86,7 +93,7 @@ impl Loaded {
     /// # Safety
     ///
     /// The caller vouches for the code in the library and in what it needs.
-    pub(super) unsafe fn load(path: &Path, _: Prepared) -> Result<Self, String> {
+    pub(super) unsafe fn load(path: &Path, _: &Path, _: &Prepared) -> Result<Self, String> {
         // SAFETY: the caller vouches for the code.
         let handle = unsafe { Handle::open(path) }?;
         Ok(Self { handle })

@@ -9,18 +9,28 @@
 //! behind and needs no file system that is writable and not mounted `noexec`. Each way stands in for
 //! the other where it fails.
 //!
+//! Debugging information, most of a library's file, is not copied. A copy in memory is kept when its
+//! library is unloaded, and serves again if the file still has the same contents then.
+//!
 //! A copy on disk is removed as soon as it is mapped; the kernel keeps its contents. Windows does not
 //! remove a mapped file, so the copy lies there until the library is unloaded. A host that crashes may
 //! leave a copy behind: the directory around it is locked while its process lives, and a directory that
 //! nobody locks is removed when the next host starts.
 
+#[cfg(target_os = "linux")]
+mod kept;
+#[cfg(target_os = "linux")]
+mod memory;
+
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use tempfile::TempDir;
 
+use super::platform::Prepared;
 use super::{OpenError, lock};
 
 /// How the names of the directories with copies begin; the process number follows.
@@ -31,6 +41,9 @@ const PREFIX: &str = "lpm-host.";
 pub(crate) struct Staging {
     directory: Option<PathBuf>,
     no_delete: NoDelete,
+    /// Of libraries that were unloaded.
+    #[cfg(target_os = "linux")]
+    kept: kept::Copies,
 }
 
 /// What to do with a library that is linked as not to be unloaded (`DF_1_NODELETE`).
@@ -72,12 +85,32 @@ impl Staging {
         self.no_delete
     }
 
-    /// Copies the file at `path`.
-    pub(super) fn stage(&self, path: &Path) -> Result<Staged, OpenError> {
+    /// Takes a copy of the file at `path` that is kept and is still right, or copies the file. What was
+    /// prepared in a copy that was kept comes with it.
+    pub(super) fn stage(&self, path: &Path) -> Result<(Staged, Option<Prepared>), OpenError> {
         let source = open_source(path)?;
+        #[cfg(target_os = "linux")]
+        if let Some((staged, prepared)) = self.kept.take(path, &source) {
+            return Ok((staged, Some(prepared)));
+        }
+        self.copy(path, &source).map(|staged| (staged, None))
+    }
+
+    /// Keeps the copy of a library that is not loaded any more.
+    #[cfg_attr(not(target_os = "linux"), expect(clippy::unused_self))]
+    pub(super) fn keep(&self, path: &Path, staged: Option<Staged>, prepared: Prepared) {
+        #[cfg(target_os = "linux")]
+        if let Some(staged) = staged {
+            self.kept.add(path, staged, prepared);
+        }
+        #[cfg(not(target_os = "linux"))]
+        drop((path, staged, prepared));
+    }
+
+    fn copy(&self, path: &Path, source: &File) -> Result<Staged, OpenError> {
         let directory = self.directory.clone().unwrap_or_else(std::env::temp_dir);
-        let in_memory = || Staged::in_memory(&source, path);
-        let on_disk = || Staged::on_disk(&source, path, &directory);
+        let in_memory = || Staged::in_memory(source, path);
+        let on_disk = || Staged::on_disk(source, path, &directory);
         let (copied, memory) = match &self.directory {
             None => match in_memory() {
                 Ok(copied) => (Ok(copied), None),
@@ -99,13 +132,8 @@ impl Staging {
         };
         let path = path.to_path_buf();
         match copied {
-            Ok(Copied {
-                staged,
-                unchanged: true,
-            }) => Ok(staged),
-            Ok(Copied {
-                unchanged: false, ..
-            }) => Err(OpenError::Changing { path }),
+            Ok(Some(staged)) => Ok(staged),
+            Ok(None) => Err(OpenError::Changing { path }),
             Err(source) => Err(OpenError::Staging {
                 path,
                 directory,
@@ -122,7 +150,11 @@ pub(super) enum Staged {
     File(StagedFile),
     /// A file without a place in the file system (`memfd_create`).
     #[cfg(target_os = "linux")]
-    Memory(File),
+    Memory {
+        file: File,
+        /// What of the original was copied.
+        parts: Vec<Range<u64>>,
+    },
 }
 
 /// A copy on disk. The order of the fields is the order of closing and removing.
@@ -133,39 +165,28 @@ pub(super) struct StagedFile {
     directory: TempDir,
 }
 
-/// A private copy, and whether the original stayed the same while it was made.
-struct Copied {
-    staged: Staged,
-    unchanged: bool,
-}
-
 impl Staged {
-    fn on_disk(source: &File, original: &Path, parent: &Path) -> io::Result<Copied> {
+    /// `None` if the original changes all the time.
+    fn on_disk(source: &File, original: &Path, parent: &Path) -> io::Result<Option<Self>> {
         remove_abandoned(parent);
         let staged = StagedFile::create(parent, original)?;
-        let unchanged = copy(source, &staged.file)?;
+        let copied = copy(source, &staged.file)?;
         #[cfg(target_os = "linux")]
         memory::check_executable(&staged.file)?;
-        Ok(Copied {
-            staged: Self::File(staged),
-            unchanged,
-        })
+        Ok(copied.map(|_| Self::File(staged)))
     }
 
     /// Fails without an error where there is no such thing.
     #[cfg(target_os = "linux")]
-    fn in_memory(source: &File, original: &Path) -> Result<Copied, Option<io::Error>> {
+    fn in_memory(source: &File, original: &Path) -> Result<Option<Self>, Option<io::Error>> {
         let file = memory::create(original)?;
-        let unchanged = copy(source, &file)?;
+        let copied = copy(source, &file)?;
         memory::check_executable(&file)?;
-        Ok(Copied {
-            staged: Self::Memory(file),
-            unchanged,
-        })
+        Ok(copied.map(|parts| Self::Memory { file, parts }))
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn in_memory(_source: &File, _original: &Path) -> Result<Copied, Option<io::Error>> {
+    fn in_memory(_source: &File, _original: &Path) -> Result<Option<Self>, Option<io::Error>> {
         Err(None)
     }
 
@@ -174,7 +195,7 @@ impl Staged {
         match self {
             Self::File(staged) => &staged.file,
             #[cfg(target_os = "linux")]
-            Self::Memory(file) => file,
+            Self::Memory { file, .. } => file,
         }
     }
 
@@ -183,7 +204,7 @@ impl Staged {
         match self {
             Self::File(staged) => staged.path.clone(),
             #[cfg(target_os = "linux")]
-            Self::Memory(file) => {
+            Self::Memory { file, .. } => {
                 use std::os::fd::AsRawFd;
                 // The descriptor has to stay open as long as the loader knows this name: it would
                 // take another file with the same number for this one. Debuggers look at the name,
@@ -204,7 +225,7 @@ impl Staged {
                 Ok(())
             }
             #[cfg(target_os = "linux")]
-            Self::Memory(file) => memory::seal(file),
+            Self::Memory { file, .. } => memory::seal(file),
         }
     }
 
@@ -291,21 +312,71 @@ fn open_source(path: &Path) -> Result<File, OpenError> {
     })
 }
 
-/// Copies the whole file; `false` when it was changed meanwhile, time and again.
-fn copy(mut source: &File, mut copy: &File) -> io::Result<bool> {
+/// Copies the file, with holes for its debugging information; returns what was copied, or `None` when the
+/// file was changed meanwhile, time and again.
+fn copy(source: &File, copy: &File) -> io::Result<Option<Vec<Range<u64>>>> {
     const ATTEMPTS: usize = 3;
     for _ in 0..ATTEMPTS {
         let before = source.metadata()?;
-        io::Seek::rewind(&mut source)?;
-        io::Seek::rewind(&mut copy)?;
+        let parts = parts(source, before.len());
         copy.set_len(0)?;
-        let copied = io::copy(&mut source, &mut copy)?;
-        let after = source.metadata()?;
-        if copied == before.len() && same_contents(&before, &after) {
-            return Ok(true);
+        copy.set_len(before.len())?;
+        let complete = parts.iter().try_fold(true, |complete, part| {
+            Ok::<_, io::Error>(complete && copy_part(source, copy, part)?)
+        })?;
+        if complete && same_contents(&before, &source.metadata()?) {
+            return Ok(Some(parts));
         }
     }
-    Ok(false)
+    Ok(None)
+}
+
+/// Copies a part of a file to the same place; `false` if it is not all there.
+///
+/// By hand, since pages that the kernel passes on in ways of its own can stay busy for a while, and a file
+/// with busy pages cannot be sealed.
+fn copy_part(mut source: &File, mut copy: &File, part: &Range<u64>) -> io::Result<bool> {
+    const AT_ONCE: usize = 256 << 10;
+    source.seek(SeekFrom::Start(part.start))?;
+    copy.seek(SeekFrom::Start(part.start))?;
+    let mut left = part.end.saturating_sub(part.start);
+    let mut bytes = vec![0; AT_ONCE.min(usize::try_from(left).unwrap_or(AT_ONCE))];
+    while left > 0 {
+        let wanted = bytes
+            .len()
+            .min(usize::try_from(left).unwrap_or(bytes.len()));
+        match source.read(&mut bytes[..wanted]) {
+            Ok(0) => return Ok(false),
+            Ok(count) => {
+                copy.write_all(&bytes[..count])?;
+                left -= count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// What has to be copied.
+#[cfg(all(unix, not(target_vendor = "apple")))]
+fn parts(source: &File, length: u64) -> Vec<Range<u64>> {
+    let mut parts = Vec::new();
+    let mut next = 0;
+    for hole in super::elf::debugging_information(source) {
+        if next < hole.start && hole.end <= length {
+            parts.push(next..hole.start);
+            next = hole.end;
+        }
+    }
+    parts.push(next..length);
+    parts
+}
+
+/// What has to be copied.
+#[cfg(not(all(unix, not(target_vendor = "apple"))))]
+fn parts(_source: &File, length: u64) -> Vec<Range<u64>> {
+    vec![0..length]
 }
 
 fn same_contents(before: &Metadata, after: &Metadata) -> bool {
@@ -379,72 +450,5 @@ impl Claim {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// Files without a place in the file system.
-#[cfg(target_os = "linux")]
-mod memory {
-    use std::ffi::CString;
-    use std::fs::File;
-    use std::io;
-    use std::os::fd::{AsRawFd, FromRawFd};
-    use std::os::unix::ffi::OsStrExt;
-    use std::path::Path;
-
-    /// An empty file in memory, named after the library.
-    pub(super) fn create(original: &Path) -> io::Result<File> {
-        let mut name = original.file_name().unwrap_or_default().as_bytes().to_vec();
-        // The system allows 249 bytes.
-        name.truncate(200);
-        let name = CString::new(name)?;
-        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-        // SAFETY: the name is a C string.
-        let descriptor = unsafe { libc::memfd_create(name.as_ptr(), flags) };
-        if descriptor < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor was made above and belongs to nobody else.
-        Ok(unsafe { File::from_raw_fd(descriptor) })
-    }
-
-    /// Lets nobody change the file any more, not even through `/proc`.
-    ///
-    /// The kernel refuses while something of its own still refers to a page of the file, as it may for
-    /// a moment after copying; where that does not end, the file is left unsealed, which only matters
-    /// to whoever may write to this process's memory anyway.
-    pub(super) fn seal(file: &File) -> io::Result<()> {
-        const ATTEMPTS: u32 = 20;
-        let seals =
-            libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
-        for _ in 0..ATTEMPTS {
-            // SAFETY: the descriptor is open, and sealing touches no memory.
-            if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } == 0 {
-                return Ok(());
-            }
-            match io::Error::last_os_error() {
-                busy if busy.kind() == io::ErrorKind::ResourceBusy => {
-                    std::thread::sleep(std::time::Duration::from_millis(5));
-                }
-                refused => return Err(refused),
-            }
-        }
-        tracing::debug!("the private copy of a library stays unsealed: its pages are busy");
-        Ok(())
-    }
-
-    /// Maps a page of the file as code: fails on file systems that are mounted `noexec`, and where a
-    /// security policy forbids it.
-    pub(super) fn check_executable(file: &File) -> io::Result<()> {
-        let access = libc::PROT_READ | libc::PROT_EXEC;
-        let (anywhere, descriptor) = (std::ptr::null_mut(), file.as_raw_fd());
-        // SAFETY: a new private mapping, at an address of the kernel's choice.
-        let page = unsafe { libc::mmap(anywhere, 1, access, libc::MAP_PRIVATE, descriptor, 0) };
-        if page == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the mapping above, which nobody uses.
-        unsafe { libc::munmap(page, 1) };
-        Ok(())
     }
 }

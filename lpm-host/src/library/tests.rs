@@ -8,5 +8,6 @@ mod cycles;
 mod exits;
 mod files;
 mod fixture;
+mod order;
 mod thread_locals;
 mod threads;

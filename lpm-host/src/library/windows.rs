@@ -45,14 +45,13 @@ pub(super) fn last_call<R>(call: impl FnOnce() -> R) -> R {
 /// A private copy that is ready to be loaded.
 pub(super) struct Prepared {
     pub(super) facts: HinderingFacts,
-    original: PathBuf,
     /// The memory it will take, in bytes.
     size: usize,
     slots: Slots,
 }
 
 /// Checks a private copy. There is no flag to clear: on Windows a library can only ask to stay when it
-/// runs. `original` is for error messages and for finding what the library needs.
+/// runs. `original` is for error messages.
 pub(super) fn prepare(
     original: &Path,
     staged: &mut Staged,
@@ -71,7 +70,6 @@ pub(super) fn prepare(
     })?;
     Ok(Prepared {
         facts: image.facts,
-        original: path(),
         size: image.size,
         slots: image.slots,
     })
@@ -87,15 +85,19 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Loads the private copy at `path`.
+    /// Loads the private copy at `path`; the library itself lies at `original`.
     ///
     /// # Safety
     ///
     /// The caller vouches for the code in the library and in what it needs, and `prepared` is about
     /// this file.
-    pub(super) unsafe fn load(path: &Path, prepared: Prepared) -> Result<Self, String> {
+    pub(super) unsafe fn load(
+        path: &Path,
+        original: &Path,
+        prepared: &Prepared,
+    ) -> Result<Self, String> {
         // SAFETY: the caller vouches for the code.
-        let handle = unsafe { Handle::open(path, &prepared.original) }?;
+        let handle = unsafe { Handle::open(path, original) }?;
         let base = handle.base();
         let range = base..base.saturating_add(prepared.size);
         // SAFETY: `prepared` is about this file, so this is where its imports are; the caller of `unload`

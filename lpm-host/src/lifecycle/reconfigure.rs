@@ -121,7 +121,7 @@ impl Lifecycle {
         let mut down = Down::new(
             DeinitReason::Reconfiguration,
             self.drain_limit,
-            &*self.events,
+            &self.events,
         );
         down.deinitialize(closed);
         let mut modules = std::mem::take(&mut running.modules);

@@ -5,16 +5,17 @@ mod source;
 
 use std::error::Error;
 use std::fmt::Display;
-use std::io::{self, BufWriter, ErrorKind};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anstream::AutoStream;
 use clap::ValueEnum;
-use lpm_host::{LpmConfig, Pcm, StartError, Startup, Teardown, UnloadOutcome};
+use lpm_host::{Event, EventLog, LpmConfig, Pcm, StartError, Startup, Teardown, UnloadOutcome};
 
-use crate::config::{Config, LpmEntry};
+use crate::config::{Config, EventTarget, EventsEntry, LpmEntry};
+use crate::events::{Events, Tell};
 use crate::output::{Json, Progress, Record, Reporter, Table};
 use crate::signals::Stop;
 
@@ -70,18 +71,36 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     };
     source::check(&args.captures)?;
     let progress = Progress::of(source::total_size(&args.captures));
-    let reporter = Arc::new(reporter(args.format, &progress));
+    let reporter = Arc::new(reporter(args.format, &config, &progress));
     let stop = Stop::on_signals()?;
+    let logs = Arc::new(Logs {
+        events: events(&config.events, &progress)?,
+        reporter: Arc::clone(&reporter),
+    });
 
-    let pcm = pcm(&config, &reporter)?;
+    let result = replay(args, &config, &logs, &progress, &stop);
+    logs.events.finish();
+    result
+}
+
+/// Starts the LPMs, decides, stops them.
+fn replay(
+    args: &Args,
+    config: &Config,
+    logs: &Arc<Logs>,
+    progress: &Progress,
+    stop: &Stop,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let reporter = &logs.reporter;
+    let pcm = pcm(config, logs)?;
     let startup = match pcm.become_dsbm() {
         Ok(startup) => startup,
-        Err(error) => return not_started(&error, args.format, &reporter),
+        Err(error) => return not_started(&error, args.format, reporter),
     };
-    report_startup(&startup, &reporter);
+    report_startup(&startup, reporter);
 
-    let mut decider = Decider::new(&pcm, &startup, &reporter);
-    let captures = decide_all(args, &mut decider, &reporter, &progress, &stop);
+    let mut decider = Decider::new(&pcm, &config.sbm, &startup, reporter);
+    let captures = decide_all(args, &mut decider, reporter, progress, stop);
     progress.finish();
 
     // The node stops being the Designated SBM, unless the program was told to stop.
@@ -90,7 +109,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     } else {
         pcm.demote()
     };
-    report_teardown(&teardown?, &reporter);
+    report_teardown(&teardown?, reporter);
     let summary = decider.summary();
     // The PCM puts its end on record, and nothing comes after the summary.
     drop(pcm);
@@ -145,19 +164,48 @@ fn decide_all(
     Ok(captures)
 }
 
-fn reporter(format: Format, progress: &Progress) -> Reporter {
+/// The output, and the sinks that the configuration names.
+struct Logs {
+    reporter: Arc<Reporter>,
+    events: Events,
+}
+
+impl EventLog for Logs {
+    fn record(&self, event: &Event) {
+        self.events.record(event);
+        self.reporter.record(event);
+    }
+}
+
+fn events(entries: &[EventsEntry], progress: &Progress) -> Result<Events, Box<dyn Error>> {
+    let beside = progress.clone();
+    let tell: Tell = Arc::new(move |what| beside.pause(|| anstream::eprintln!("pcm: {what}")));
+    Ok(Events::start(entries, || stderr(progress), &tell)?)
+}
+
+fn stderr(progress: &Progress) -> Box<dyn Write + Send> {
+    Box::new(progress.beside(AutoStream::auto(io::stderr())))
+}
+
+fn reporter(format: Format, config: &Config, progress: &Progress) -> Reporter {
+    let is_stderr = |entry: &EventsEntry| matches!(entry.target, EventTarget::Stderr { .. });
     match format {
         Format::Json => Reporter::new(Json::new(BufWriter::with_capacity(BUFFER, io::stdout()))),
         Format::Table => {
             let out = BufWriter::with_capacity(BUFFER, AutoStream::auto(io::stdout()));
-            let log = progress.beside(AutoStream::auto(io::stderr()));
+            // A sink for standard error takes the place of the table's warnings there.
+            let log = if config.events.iter().any(is_stderr) {
+                Box::new(io::sink())
+            } else {
+                stderr(progress)
+            };
             Reporter::new(Table::new(out, log))
         }
     }
 }
 
-fn pcm(config: &Config, reporter: &Arc<Reporter>) -> Result<Pcm, Box<dyn Error>> {
-    let mut builder = Pcm::builder().event_log(Arc::clone(reporter));
+fn pcm(config: &Config, logs: &Arc<Logs>) -> Result<Pcm, Box<dyn Error>> {
+    let mut builder = Pcm::builder().event_log(Arc::clone(logs));
     for entry in &config.lpms {
         builder = builder.lpm(lpm(entry));
     }

@@ -32,6 +32,8 @@ pub enum Record<'a> {
         time: String,
         /// Its type, such as `Path`.
         message: String,
+        /// The number of the interface it came in on.
+        interface: u32,
         /// Its session, such as `10.0.0.1:5004/udp`.
         session: Option<String>,
         /// The decision flow by flow; empty for messages that policy does not decide.
@@ -40,6 +42,21 @@ pub enum Record<'a> {
         outcome: &'static str,
         /// How long the decision took, in nanoseconds.
         nanos: u64,
+    },
+    /// The SBM stand-in has removed the state of a flow.
+    StateRemoved {
+        /// When, by the clock of the captures: RFC 3339, UTC, microseconds.
+        time: String,
+        /// The type of the messages that made the state: `Path` or `Resv`.
+        message: &'static str,
+        /// The number of the interface they came in on.
+        interface: u32,
+        /// Their session.
+        session: String,
+        /// Their senders, several separated by `, `; `None` for any.
+        filter: Option<String>,
+        /// Why, such as `state_timeout`.
+        reason: &'static str,
     },
     /// The PCM put an event on record.
     Event {
@@ -103,6 +120,10 @@ pub enum Record<'a> {
         drop: u64,
         /// How many were malformed.
         malformed: u64,
+        /// How many flows the SBM stand-in has removed besides those torn down.
+        removed: u64,
+        /// How many flows were left in the end.
+        flows: u64,
     },
 }
 
@@ -126,7 +147,14 @@ pub struct FlowRecord<'a> {
     pub error_value: u16,
     /// The name of the LPM whose decision it is; `None` when no LPM had an opinion.
     pub by: Option<&'a str>,
-    /// The error value in words, for people.
+    /// Who refuses: `policy`, or `sbm` what policy has accepted.
+    pub refused_by: Option<&'static str>,
+    /// What became of the resources that an accepted Resv asks for: `allocated`, `modified`,
+    /// `unchanged`, `refused_in_place`, `refused`.
+    pub resources: Option<&'static str>,
+    /// Whether a Resv has the Path state that it answers: `known`, `no_path`, `no_sender`.
+    pub path: Option<&'static str>,
+    /// The error, or what else there is to say, in words, for people.
     #[serde(skip)]
     pub reason: Option<String>,
 }

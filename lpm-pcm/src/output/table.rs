@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{FlowRecord, Printer, Record};
+use super::{FlowRecord, Plain, Printer, Record};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -102,7 +102,10 @@ impl<W: Write, L: Write> Table<W, L> {
             let mut row = Row {
                 decision: &decision,
                 style,
-                by: flow.by.unwrap_or("-"),
+                by: match flow.refused_by {
+                    Some("sbm") => "sbm",
+                    _ => flow.by.unwrap_or("-"),
+                },
                 reason: flow.reason.as_deref().unwrap_or_default(),
                 ..if position == 0 {
                     message
@@ -144,6 +147,35 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
             } => {
                 self.heading()?;
                 self.decision(time, message, session.as_deref(), flows)
+            }
+            Record::StateRemoved {
+                time,
+                message,
+                session,
+                filter,
+                reason,
+                ..
+            } => {
+                self.heading()?;
+                let filter = filter.as_deref().unwrap_or("any sender");
+                let (flow, more) = filter.split_once(", ").unwrap_or((filter, ""));
+                self.row(&Row {
+                    time,
+                    kind: message,
+                    session,
+                    flow,
+                    decision: "removed",
+                    style: CAUTION,
+                    by: "sbm",
+                    reason: &reason.replace('_', " "),
+                })?;
+                for flow in more.split(", ").filter(|flow| !flow.is_empty()) {
+                    self.row(&Row {
+                        flow,
+                        ..Row::default()
+                    })?;
+                }
+                Ok(())
             }
             Record::Malformed {
                 number,
@@ -216,10 +248,12 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 reject,
                 drop,
                 malformed,
+                removed,
+                flows,
             } => writeln!(
                 self.out,
                 "{messages} messages: {accept} accepted, {reject} rejected, {drop} dropped, \
-                 {malformed} malformed"
+                 {malformed} malformed; {flows} flows left, {removed} removed"
             ),
         }
     }
@@ -276,23 +310,6 @@ impl fmt::Display for Padded<'_> {
     }
 }
 
-/// Text from outside on one line, its control characters escaped: neither a message nor an LPM
-/// can steer the terminal.
-struct Plain<'a>(&'a str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,12 +342,16 @@ mod tests {
             error_code: 2,
             error_value: 17,
             by,
+            refused_by: (outcome == "reject").then_some("policy"),
+            resources: None,
+            path: None,
             reason: (outcome == "reject").then(|| "too fast".to_owned()),
         };
         let (out, _) = print(&Record::Decision {
             number: 7,
             time: "1970-01-01T00:00:00.000000Z".to_owned(),
             message: "Resv".to_owned(),
+            interface: 1,
             session: Some("10.0.0.9:5004/udp".to_owned()),
             flows: vec![flow(1, "accept", Some("identity")), flow(2, "reject", None)],
             outcome: "accept",

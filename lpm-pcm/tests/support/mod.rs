@@ -5,11 +5,16 @@
     reason = "each test includes it and uses its part"
 )]
 
-use std::fs::File;
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use etherparse::{
     EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, Ipv6Header,
@@ -256,6 +261,63 @@ fn fragment_offset(bytes: usize) -> IpFragOffset {
     IpFragOffset::try_new(u16::try_from(bytes / 8).unwrap()).unwrap()
 }
 
+/// Waits for what `probe` finds, for longer than any machine takes.
+pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(300);
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < end, "never seen: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A folder with a configuration `pcm.toml`: the sample LPM, an optional one that is not there, and
+/// these tables.
+pub fn configured(tables: &str) -> TempDir {
+    let absent = "[[lpm]]\nname = 'absent'\nlibrary = 'not-there.so'\noptional = true\n";
+    configured_with(lpm_sample::DEMO_POLICY, &format!("{absent}{tables}"))
+}
+
+/// A folder with a configuration `pcm.toml`: the sample LPM, called `identity`, with this policy, and
+/// these tables.
+pub fn configured_with(policy: &str, tables: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[[lpm]]\nname = 'identity'\nlibrary = {:?}\nconfig = {policy:?}\n{tables}",
+        library("lpm_sample"),
+    );
+    fs::write(folder.path().join("pcm.toml"), text).unwrap();
+    folder
+}
+
+/// The library of a crate, where cargo puts it.
+pub fn library(crate_name: &str) -> PathBuf {
+    let file = format!("{DLL_PREFIX}{crate_name}{DLL_SUFFIX}");
+    let program = Path::new(env!("CARGO_BIN_EXE_pcm"));
+    program.parent().unwrap().join("deps").join(file)
+}
+
+/// Decides the demo capture with the configuration in `folder` and JSON output.
+pub fn replay(folder: &TempDir) -> Run {
+    let config = folder.path().join("pcm.toml");
+    let config = config.to_str().unwrap();
+    pcm(&[
+        "replay",
+        "--format",
+        "json",
+        "--config",
+        config,
+        office().to_str().unwrap(),
+    ])
+}
+
+/// The demo capture.
+pub fn office() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/office.pcap")
+}
+
 /// How a run of the program ended.
 pub struct Run {
     pub status: i32,
@@ -269,6 +331,17 @@ impl Run {
             .lines()
             .map(|line| serde_json::from_str(line).expect(line))
             .collect()
+    }
+
+    /// The names of the events of a run with JSON output, sorted.
+    pub fn events(&self) -> Vec<String> {
+        let events = self.records("event");
+        let mut names: Vec<_> = events
+            .map(|event| event["id"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort_unstable();
+        assert!(names.len() > 5, "{names:?}");
+        names
     }
 
     pub fn records(&self, kind: &'static str) -> impl Iterator<Item = Value> {
@@ -290,6 +363,11 @@ pub fn pcm_with_input(arguments: &[&str], input: &[u8]) -> Run {
     let _ = stdin.write_all(input);
     drop(stdin);
     finish(child)
+}
+
+/// Starts `pcm`.
+pub fn spawn(arguments: &[&str]) -> Child {
+    command(arguments).spawn().unwrap()
 }
 
 /// Runs `pcm` with standard output going to a file.
@@ -357,7 +435,8 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-fn finish(child: Child) -> Run {
+/// Waits for the end.
+pub fn finish(child: Child) -> Run {
     let output = child.wait_with_output().unwrap();
     Run {
         status: output.status.code().expect("ended by itself"),

@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 
 use super::BuildError;
+use super::extras::Extras;
 use super::policy::PolicyData;
 use super::writer::Writer;
-use crate::checksum::{self, checksum};
 use crate::class;
 use crate::error::{ErrorKind, ParseError};
 use crate::grammar::Strictness;
-use crate::header::{CommonHeader, MessageType};
+use crate::header::MessageType;
 use crate::index::ObjectIndex;
 use crate::message::Message;
 use crate::object::{Object, RawObject};
@@ -43,6 +43,7 @@ pub(super) struct Frame {
     pub(super) flags: u8,
     pub(super) send_ttl: u8,
     pub(super) unknown: Vec<UnknownObject>,
+    pub(super) extras: Extras,
 }
 
 impl Default for Frame {
@@ -51,6 +52,7 @@ impl Default for Frame {
             flags: 0,
             send_ttl: 64,
             unknown: Vec::new(),
+            extras: Extras::default(),
         }
     }
 }
@@ -66,7 +68,14 @@ impl Frame {
             flags: header.flags,
             send_ttl: header.send_ttl,
             unknown,
+            extras: Extras::of(message),
         }
+    }
+
+    /// For the messages where the layer 2 address is an object of the message's own.
+    pub(super) fn without_layer2(mut self) -> Frame {
+        self.extras.clear(class::RSVP_HOP_L2);
+        self
     }
 
     /// Header, SESSION and the other objects; then the strict parser has its say.
@@ -89,25 +98,16 @@ impl Frame {
             0,
             0,
         ]);
+        self.extras.write_first(&mut writer);
         objects(&mut writer);
+        self.extras.write_last(&mut writer);
         for object in &self.unknown {
             writer.object(object.class, object.c_type, |writer| {
                 writer.bytes(&object.body)
             });
         }
         last(&mut writer);
-        let found = writer.as_slice().len();
-        let Ok(length) = u16::try_from(found) else {
-            let limit = usize::from(u16::MAX);
-            return Err(BuildError::TooLong {
-                part: "a message",
-                found,
-                limit,
-            });
-        };
-        writer.patch(CommonHeader::LENGTH.saturating_sub(2), length);
-        writer.patch(checksum::OFFSET, checksum(writer.as_slice()));
-        let bytes = writer.finish()?;
+        let bytes = writer.finish_message()?;
         Message::parse_with(&bytes, &mut ObjectIndex::new(), Strictness::Strict)?;
         Ok(bytes)
     }

@@ -95,12 +95,12 @@ impl Writer {
     }
 
     /// The first word; `words` follow it.
-    fn intserv_header(&mut self, words: u16) {
+    pub(super) fn intserv_header(&mut self, words: u16) {
         self.u16(0);
         self.u16(words);
     }
 
-    fn service(&mut self, number: u8, break_bit: bool, words: u16) {
+    pub(super) fn service(&mut self, number: u8, break_bit: bool, words: u16) {
         self.bytes(&[number, if break_bit { 0x80 } else { 0 }]);
         self.u16(words);
     }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::BuildError;
+use super::extras::Layer2;
 use super::frame::{Frame, UnknownObject, optional, policy_data, required};
 use super::intserv::AdSpec;
 use super::policy::PolicyData;
@@ -12,7 +13,9 @@ use crate::error::ParseError;
 use crate::header::MessageType;
 use crate::intserv::Tspec;
 use crate::message::Message;
-use crate::objects::{ErrorSpec, FilterSpec, RsvpHop, Session, TimeValues};
+use crate::objects::{
+    ErrorSpec, FilterSpec, MessageId, MessageIdAck, RsvpHop, Session, TimeValues, TrafficClass,
+};
 
 /// A Path message (RFC 2205 §3.1.3).
 #[derive(Clone, Debug, PartialEq)]
@@ -118,6 +121,19 @@ impl Path {
         self
     }
 
+    /// Adds what the message says to a shared layer 2 network.
+    pub fn layer2(mut self, layer2: Layer2) -> Path {
+        self.frame.extras.hop_l2(layer2.hop);
+        self.frame.extras.layer2(&layer2);
+        self
+    }
+
+    /// Adds the class that the flow gets on a layer 2 network, 0 to 7 (RFC 2814 §B.4).
+    pub fn traffic_class(mut self, traffic_class: TrafficClass) -> Path {
+        self.frame.extras.traffic_class(traffic_class);
+        self
+    }
+
     /// Builds the message, in network byte order with its checksum.
     ///
     /// # Errors
@@ -208,6 +224,12 @@ impl PathTear {
         }
     }
 
+    /// Adds what the message says to a shared layer 2 network.
+    pub fn layer2(mut self, layer2: Layer2) -> PathTear {
+        self.frame.extras.layer2(&layer2);
+        self
+    }
+
     /// Reads a received PathTear; the traffic description it may carry is left out, since
     /// receivers ignore it.
     ///
@@ -252,6 +274,18 @@ macro_rules! frame_methods {
             /// Sets the TTL the message is sent with; 64 otherwise.
             pub fn send_ttl(mut self, send_ttl: u8) -> $builder {
                 self.frame.send_ttl = send_ttl;
+                self
+            }
+
+            /// Names the message, so that it can be acknowledged and refreshed (RFC 2961 §4).
+            pub fn message_id(mut self, id: MessageId) -> $builder {
+                self.frame.extras.message_id(&id);
+                self
+            }
+
+            /// Acknowledges a received message; may be called several times.
+            pub fn acknowledge(mut self, ack: MessageIdAck) -> $builder {
+                self.frame.extras.acknowledge(&ack);
                 self
             }
 

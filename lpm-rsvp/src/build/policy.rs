@@ -96,6 +96,30 @@ impl PolicyData {
         self.option(|writer| writer.time_values(&time_values))
     }
 
+    /// The object with its header, in network byte order.
+    #[cfg(feature = "integrity")]
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>, BuildError> {
+        let mut writer = Writer::default();
+        writer.policy_data(self);
+        writer.finish()
+    }
+
+    #[cfg(feature = "integrity")]
+    pub(crate) fn has_option(&self, class: u8) -> bool {
+        crate::ObjectWalk::new(&self.options, 0)
+            .map_while(Result::ok)
+            .any(|option| option.class == class)
+    }
+
+    /// Puts an option before the others.
+    #[cfg(feature = "integrity")]
+    pub(crate) fn first_option(mut self, class: u8, c_type: u8, body: &[u8]) -> PolicyData {
+        let others = core::mem::take(&mut self.options);
+        let mut built = self.option(|writer| writer.object(class, c_type, |w| w.bytes(body)));
+        built.options.extend_from_slice(&others);
+        built
+    }
+
     fn option(mut self, write: impl FnOnce(&mut Writer)) -> PolicyData {
         let mut writer = Writer::default();
         write(&mut writer);

@@ -15,7 +15,8 @@ use crate::header::MessageType;
 use crate::intserv::ServiceRequest;
 use crate::message::Message;
 use crate::objects::{
-    ErrorSpec, FilterSpec, ResvConfirm, ResvStyle, RsvpHop, Scope, Session, TimeValues,
+    ErrorSpec, FilterSpec, MessageId, MessageIdAck, ResvConfirm, ResvStyle, RsvpHop, Scope,
+    Session, TimeValues, TrafficClass,
 };
 use crate::wire;
 
@@ -115,6 +116,18 @@ impl Resv {
             policy_data: policy_data(message)?,
             flows: Flows::of(message)?,
         })
+    }
+
+    /// Adds the class that the flow gets on a layer 2 network, 0 to 7 (RFC 2814 §B.5).
+    pub fn traffic_class(mut self, traffic_class: TrafficClass) -> Resv {
+        self.frame.extras.traffic_class(traffic_class);
+        self
+    }
+
+    /// Adds the code points that senders may mark their packets with, each 0 to 63 (RFC 2996).
+    pub fn dclass(mut self, dscps: &[u8]) -> Resv {
+        self.frame.extras.dclass(dscps);
+        self
     }
 
     /// Asks for a ResvConf to this receiver.

@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::BuildError;
+use crate::checksum::{self, checksum};
 use crate::class;
+use crate::header::CommonHeader;
 use crate::objects::{
     ErrorSpec, FilterSpec, ResvConfirm, ResvStyle, RsvpHop, Session, SessionPort, SourceSelector,
     TimeValues,
@@ -20,6 +22,23 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn finish(self) -> Result<Vec<u8>, BuildError> {
         self.fault.map_or(Ok(self.bytes), Err)
+    }
+
+    /// The bytes as a message: with its length and checksum.
+    pub(super) fn finish_message(mut self) -> Result<Vec<u8>, BuildError> {
+        let found = self.as_slice().len();
+        let Ok(length) = u16::try_from(found) else {
+            let limit = usize::from(u16::MAX);
+            return Err(BuildError::TooLong {
+                part: "a message",
+                found,
+                limit,
+            });
+        };
+        self.patch(CommonHeader::LENGTH.saturating_sub(2), length);
+        let sum = checksum(self.as_slice());
+        self.patch(checksum::OFFSET, sum);
+        self.finish()
     }
 
     /// Remembers a fault; the first one is reported.

@@ -1,6 +1,7 @@
 //! The framing of IntServ data (RFC 2210 §3): message header, service blocks, parameters.
 //! Lengths count 32-bit words and leave out the word of the header itself.
 
+use super::tspec::PARTS;
 use crate::error::{ErrorKind, ParseError};
 use crate::object::{HEADER, RawObject};
 use crate::wire;
@@ -129,13 +130,13 @@ impl<'a> ServiceBlock<'a> {
             .find(|parameter| parameter.number == number)
     }
 
-    /// The parameter that must be there.
+    /// The parameter that must be there, among the first.
     pub(crate) fn required(
         &self,
         number: u8,
         name: &'static str,
     ) -> Result<Parameter<'a>, ParseError> {
-        for parameter in self.parameters() {
+        for parameter in self.parameters().take(PARTS) {
             let parameter = parameter?;
             if parameter.number == number {
                 return Ok(parameter);

@@ -80,10 +80,11 @@ impl<'a> FlowSpec<'a> {
         self.block().map(|block| block.number)
     }
 
-    /// The token bucket of the request, in whichever service block it is.
+    /// The token bucket of the request, in whichever of its first service blocks it is.
     ///
     /// # Errors
     /// Framing, illegal values, or none there (null service).
+    #[inline]
     pub fn tspec(&self) -> Result<Tspec, ParseError> {
         token_bucket(self.0)
     }
@@ -125,6 +126,7 @@ impl<'a> Object<'a> for FlowSpec<'a> {
     const CLASSES: &'static [u8] = &[class::FLOWSPEC];
 
     /// Never fails: RSVP does not judge flowspecs, traffic control does.
+    #[inline]
     fn parse(object: RawObject<'a>) -> Result<FlowSpec<'a>, ParseError> {
         Ok(FlowSpec(object))
     }

@@ -21,6 +21,7 @@ pub struct RsvpHop {
 impl<'a> Object<'a> for RsvpHop {
     const CLASSES: &'static [u8] = &[class::RSVP_HOP];
 
+    #[inline]
     fn parse(object: RawObject<'a>) -> Result<RsvpHop, ParseError> {
         let ipv6 = match object.c_type {
             1 => false,

@@ -99,6 +99,11 @@ impl<'a> Object<'a> for MessageIdAck {
 }
 
 impl<'a> MessageIdList<'a> {
+    /// 1 MESSAGE_ID LIST, 2 and 3 SRC_LIST (IPv4, IPv6), 4 and 5 MCAST_LIST.
+    pub const fn c_type(&self) -> u8 {
+        self.c_type
+    }
+
     /// The epoch of all entries; 24 bits.
     pub const fn epoch(&self) -> u32 {
         self.epoch

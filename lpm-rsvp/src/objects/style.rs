@@ -47,6 +47,7 @@ impl ResvStyle {
 impl<'a> Object<'a> for ResvStyle {
     const CLASSES: &'static [u8] = &[class::STYLE];
 
+    #[inline]
     fn parse(object: RawObject<'a>) -> Result<ResvStyle, ParseError> {
         match (object.c_type, object.body.len(), wire::u32(object.body, 0)) {
             (1, 4, Some(word)) => Ok(ResvStyle::from_option_vector(word)),

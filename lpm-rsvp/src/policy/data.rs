@@ -6,7 +6,7 @@ use super::element::{Elements, PolicyElement, RawElements};
 use crate::class;
 use crate::error::ParseError;
 use crate::object::{HEADER, Object, ObjectWalk, Objects, RawObject};
-use crate::objects::{FilterSpec, RsvpHop, Scope, TimeValues};
+use crate::objects::{FilterSpec, Integrity, RsvpHop, Scope, TimeValues};
 use crate::wire;
 
 /// Data Offset and reserved, between object header and options.
@@ -81,6 +81,13 @@ impl<'a> PolicyData<'a> {
             .map(RawObject::read)
     }
 
+    /// INTEGRITY: the signature of the policy node that built this object.
+    pub fn integrity(&self) -> Option<Result<Integrity<'a>, ParseError>> {
+        self.options_of(class::INTEGRITY)
+            .next()
+            .map(RawObject::read)
+    }
+
     fn options_of(&self, class: u8) -> impl Iterator<Item = RawObject<'a>> + use<'a> {
         self.options()
             .map_while(Result::ok)
@@ -92,6 +99,7 @@ impl<'a> Object<'a> for PolicyData<'a> {
     const CLASSES: &'static [u8] = &[class::POLICY_DATA];
 
     /// Reads the frame: Data Offset. Options and elements are read when they are asked for.
+    #[inline]
     fn parse(object: RawObject<'a>) -> Result<PolicyData<'a>, ParseError> {
         if object.c_type != 1 {
             return Err(object.unknown_c_type());
@@ -127,9 +135,7 @@ impl<'a> Iterator for PolicyDataObjects<'a> {
     type Item = Result<PolicyData<'a>, ParseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0
-            .find(|object| object.class == class::POLICY_DATA)
-            .map(PolicyData::parse)
+        self.0.next_of(class::POLICY_DATA).map(PolicyData::parse)
     }
 }
 
@@ -156,6 +162,7 @@ impl<'a> PolicyElements<'a> {
 impl<'a> Iterator for PolicyElements<'a> {
     type Item = Result<PolicyElement<'a>, ParseError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(element) = self.current.as_mut().and_then(Iterator::next) {

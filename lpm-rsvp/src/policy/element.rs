@@ -87,6 +87,7 @@ impl<'a> RawElement<'a> {
     ///
     /// # Errors
     /// Data that the P-Type does not have.
+    #[inline]
     pub fn read(self) -> Result<PolicyElement<'a>, ParseError> {
         Ok(match self.p_type {
             p_type if self.data.is_empty() => PolicyElement::Empty { p_type },
@@ -127,6 +128,7 @@ impl<'a> RawElements<'a> {
 impl<'a> Iterator for RawElements<'a> {
     type Item = Result<RawElement<'a>, ParseError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -171,6 +173,7 @@ impl core::iter::FusedIterator for RawElements<'_> {}
 
 /// Length, type, data and padded length of the element at the start of `bytes`; `None` when
 /// it overruns them. RFC 2750 says nothing of padding, RFC 3182 wants multiples of 4.
+#[inline]
 fn frame(bytes: &[u8]) -> Option<(usize, u16, &[u8], usize)> {
     let length = usize::from(wire::u16(bytes, 0)?);
     let kind = wire::u16(bytes, 2)?;
@@ -199,6 +202,7 @@ impl<'a> Elements<'a> {
 impl<'a> Iterator for Elements<'a> {
     type Item = Result<PolicyElement<'a>, ParseError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next().map(|element| element?.read())
     }

@@ -147,6 +147,7 @@ impl<'a> Locator<'a> {
         }
     }
 
+    #[inline]
     fn new(sub_type: u8, value: &'a [u8]) -> Locator<'a> {
         match sub_type {
             1 => Locator::Name(Text::ascii(value)),
@@ -198,6 +199,7 @@ impl<'a> Credential<'a> {
         }
     }
 
+    #[inline]
     fn new(sub_type: u8, value: &'a [u8]) -> Credential<'a> {
         match sub_type {
             1 => Credential::AsciiId(Text::ascii(value)),
@@ -292,6 +294,7 @@ pub struct Attributes<'a> {
 impl<'a> Iterator for Attributes<'a> {
     type Item = Result<Attribute<'a>, ParseError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let at = self.at;
         let rest = self.element.data.get(at..)?;

@@ -62,6 +62,7 @@ impl PreemptionPriority {
         })
     }
 
+    #[inline]
     pub(super) fn parse(element: &RawElement<'_>) -> Result<PreemptionPriority, ParseError> {
         let data = element.data;
         let (Some([_, strategy, error, _]), Some(preemption_priority), Some(defending_priority), 8) = (

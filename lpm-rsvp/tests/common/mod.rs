@@ -102,3 +102,23 @@ fn rsvp(link: Linktype, packet: &[u8]) -> Option<Vec<u8>> {
     let payload = sliced.net.as_ref()?.ip_payload_ref()?;
     (payload.ip_number.0 == RSVP).then(|| payload.payload.to_vec())
 }
+
+/// A capture of raw IP datagrams, each with one of these messages.
+pub fn pcap(messages: &[Vec<u8>]) -> Vec<u8> {
+    const RAW_IP: u32 = 101;
+    let mut file = Vec::new();
+    for word in [0xa1b2_c3d4, 0x0002_0004, 0, 0, 0xffff, RAW_IP] {
+        file.extend(u32::to_be_bytes(word));
+    }
+    for message in messages {
+        let length = u32::try_from(message.len() + 20).unwrap();
+        for word in [0, 0, length, length] {
+            file.extend(word.to_be_bytes());
+        }
+        let [_, _, high, low] = length.to_be_bytes();
+        file.extend([0x45, 0, high, low, 0, 0, 0, 0, 64, 46, 0, 0]);
+        file.extend([10, 0, 0, 1, 10, 0, 0, 2]);
+        file.extend(message);
+    }
+    file
+}

@@ -93,8 +93,8 @@ pub fn tspec() -> impl Strategy<Value = Tspec> {
             rate,
             bucket,
             peak_rate,
-            min_policed: a.min(b),
-            max_packet: a.max(b),
+            min_policed: a.min(b).max(1),
+            max_packet: a.max(b).max(1),
         }
     })
 }
@@ -102,7 +102,10 @@ pub fn tspec() -> impl Strategy<Value = Tspec> {
 fn request() -> impl Strategy<Value = ServiceRequest> {
     let guaranteed = (tspec(), 0.0_f32..1e9, any::<u32>()).prop_map(|(tspec, more, slack)| {
         ServiceRequest::Guaranteed(
-            tspec,
+            Tspec {
+                peak_rate: tspec.peak_rate.max(tspec.rate),
+                ..tspec
+            },
             Rspec {
                 rate: tspec.rate + more,
                 slack,

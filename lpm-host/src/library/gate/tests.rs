@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier as Rendezvous, mpsc};
+use std::sync::{Arc, Barrier as Rendezvous};
 use std::thread;
 use std::time::Duration;
 
@@ -66,8 +66,8 @@ fn a_pass_keeps_its_value_and_later_ones_get_the_next() {
 #[cfg(all(target_os = "linux", not(miri)))]
 fn the_thread_inside_is_named() {
     let gate = Gate::new(Box::new(1));
-    let (entered, wait_entered) = mpsc::channel();
-    let (leave, wait_leave) = mpsc::channel::<()>();
+    let (entered, wait_entered) = std::sync::mpsc::channel();
+    let (leave, wait_leave) = std::sync::mpsc::channel::<()>();
     thread::scope(|scope| {
         let gate = &gate;
         scope.spawn(move || {

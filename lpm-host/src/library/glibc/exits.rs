@@ -43,6 +43,10 @@ unsafe extern "C" {
         argument: *mut c_void,
         handle: *mut c_void,
     ) -> c_int;
+    fn __cxa_at_quick_exit(
+        function: unsafe extern "C" fn(*mut c_void),
+        handle: *mut c_void,
+    ) -> c_int;
     fn __cxa_finalize(handle: *mut c_void);
     fn on_exit(function: unsafe extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
 }
@@ -82,6 +86,20 @@ pub(super) unsafe extern "C" fn register_on_exit(
     note_stuck(function as *const () as usize);
     // SAFETY: the caller's promise.
     unsafe { on_exit(function, argument) }
+}
+
+/// Stands in for `__cxa_at_quick_exit`, whose functions glibc never forgets.
+///
+/// # Safety
+///
+/// As for `__cxa_at_quick_exit`.
+pub(super) unsafe extern "C" fn register_at_quick_exit(
+    function: unsafe extern "C" fn(*mut c_void),
+    handle: *mut c_void,
+) -> c_int {
+    note_stuck(function as *const () as usize);
+    // SAFETY: the caller's promise.
+    unsafe { __cxa_at_quick_exit(function, handle) }
 }
 
 fn note_stuck(function: usize) {

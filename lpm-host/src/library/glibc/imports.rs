@@ -8,7 +8,7 @@ use std::ffi::{c_int, c_void};
 use std::ops::Range;
 
 use super::object::{Object, page_size, to_usize};
-use super::{exits, heap, keys, threads, tls};
+use super::{exits, heap, keys, signals, threads, timers, tls};
 
 /// The kinds of relocation with which a slot gets a function's plain address (absolute, global
 /// offset table, jump slot).
@@ -22,14 +22,27 @@ const ADDRESS_KINDS: &[u32] = if cfg!(target_arch = "x86_64") {
 };
 
 /// The functions that are stood in for.
-fn stand_ins() -> [(&'static [u8], *const ()); 10] {
+fn stand_ins() -> [(&'static [u8], *const ()); 20] {
     [
         (b"__cxa_thread_atexit_impl", tls::register as *const ()),
         (b"__cxa_thread_atexit", tls::register as *const ()),
         (b"pthread_key_create", keys::create as *const ()),
         (b"pthread_key_delete", keys::delete_one as *const ()),
+        (b"pthread_setspecific", keys::set as *const ()),
+        (b"tss_create", keys::create_c11 as *const ()),
+        (b"tss_delete", keys::delete_one_c11 as *const ()),
+        (b"tss_set", keys::set_c11 as *const ()),
         (b"pthread_create", threads::create as *const ()),
+        (b"thrd_create", threads::create_c11 as *const ()),
+        (b"timer_create", timers::create as *const ()),
+        (b"timer_delete", timers::delete_one as *const ()),
+        (b"sigaction", signals::set_action as *const ()),
+        (b"signal", signals::set_handler as *const ()),
         (b"__cxa_atexit", exits::register_at_exit as *const ()),
+        (
+            b"__cxa_at_quick_exit",
+            exits::register_at_quick_exit as *const (),
+        ),
         (b"on_exit", exits::register_on_exit as *const ()),
         (b"malloc", heap::malloc as *const ()),
         (b"realloc", heap::realloc as *const ()),

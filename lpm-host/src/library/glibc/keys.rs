@@ -1,14 +1,19 @@
-//! Keys of thread-specific data (`pthread_key_create`).
+//! Keys of thread-specific data (`pthread_key_create`, C11's `tss_create`).
 //!
 //! Rust's standard library makes one for itself in each library as soon as `thread::current` is called.
 //! glibc does not connect keys with libraries: once the library is gone, a thread that ends calls a
 //! destructor that is not there, and since nobody deletes the key, the process runs out of its 1024.
+//!
+//! glibc is told of no destructor of a library. One key of the host's own has one, and it runs those of
+//! the libraries at the same moment, so that a library that is about to go and a thread that is about to
+//! end settle here who is first.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::ledger::{self, Ledger};
+use super::ledger::{self, Ledger, Running};
+use super::threads::current_id;
 
 type Destructor = unsafe extern "C" fn(*mut c_void);
 
@@ -25,33 +30,59 @@ pub(super) fn run_on_current_thread(ledgers: &[Arc<Ledger>]) {
     /// As glibc does: destructors that set values again are not humoured for ever.
     const ROUNDS: usize = 4;
     for _ in 0..ROUNDS {
-        let mut found = false;
-        for key in ledgers
-            .iter()
-            .flat_map(|ledger| ledger.with(|entries| entries.keys.clone()))
-        {
-            let Some(destructor) = key.destructor else {
-                continue;
-            };
-            // SAFETY: the ledger has the key, so it was not deleted.
-            let value = unsafe { libc::pthread_getspecific(key.number) };
-            if value.is_null() {
-                continue;
-            }
-            found = true;
-            // SAFETY: as above.
-            unsafe { libc::pthread_setspecific(key.number, ptr::null()) };
-            // SAFETY: the library set the value on this thread for this destructor, and is mapped.
-            unsafe { destructor(value) };
-        }
-        if !found {
+        if !run_once(ledgers, Ledger::begin_anyway) {
             return;
         }
     }
 }
 
-/// Deletes the keys of these objects, so that no thread that ends calls their destructors; returns how
-/// many there were. The values that other threads have are leaked.
+/// Calls each destructor that has a value on this thread, if the ledger lets it begin; whether there was
+/// one.
+fn run_once(ledgers: &[Arc<Ledger>], begin: fn(&Ledger, libc::pid_t, Running) -> bool) -> bool {
+    let thread = current_id();
+    let mut found = false;
+    for ledger in ledgers {
+        for key in ledger.with(|entries| entries.keys.clone()) {
+            let Some(destructor) = key.destructor else {
+                continue;
+            };
+            // SAFETY: asking for the value of a key that was deleted meanwhile gives null, at worst
+            // that of its successor, which `take_value` does not take.
+            if unsafe { libc::pthread_getspecific(key.number) }.is_null() {
+                continue;
+            }
+            if !begin(ledger, thread, Running::Destructor) {
+                continue;
+            }
+            if let Some(value) = take_value(ledger, key) {
+                found = true;
+                // SAFETY: the library set the value on this thread for this destructor, and is mapped:
+                // it is not unloaded before its ledger says that no destructor is running.
+                unsafe { destructor(value) };
+            }
+            ledger.end(thread, Running::Destructor);
+        }
+    }
+    found
+}
+
+/// Takes what this thread keeps under a key, if the library still has the key.
+fn take_value(ledger: &Ledger, key: Key) -> Option<*mut c_void> {
+    ledger.with(|entries| {
+        let known = entries.keys.iter().any(|other| other.number == key.number);
+        if !known {
+            return None;
+        }
+        // SAFETY: the ledger has the key, so it was not deleted.
+        let value = unsafe { libc::pthread_getspecific(key.number) };
+        // SAFETY: as above.
+        unsafe { libc::pthread_setspecific(key.number, ptr::null()) };
+        (!value.is_null()).then_some(value)
+    })
+}
+
+/// Deletes the keys of these objects; returns how many there were. The values that other threads have
+/// are leaked.
 pub(super) fn delete(ledgers: &[Arc<Ledger>]) -> usize {
     let keys = ledgers
         .iter()
@@ -65,6 +96,26 @@ pub(super) fn delete(ledgers: &[Arc<Ledger>]) -> usize {
     deleted
 }
 
+/// The key whose destructor runs those of all libraries; `Err` with what the system says where it has
+/// none to give.
+fn host_key() -> Result<libc::pthread_key_t, c_int> {
+    static KEY: OnceLock<Result<libc::pthread_key_t, c_int>> = OnceLock::new();
+    *KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: the key is written to a variable of this function.
+        match unsafe { libc::pthread_key_create(&raw mut key, Some(at_end_of_thread)) } {
+            0 => Ok(key),
+            error => Err(error),
+        }
+    })
+}
+
+/// Runs when a thread ends that has a value under a key of some library, and once more if destructors set
+/// values again, as often as glibc allows.
+unsafe extern "C" fn at_end_of_thread(_: *mut c_void) {
+    run_once(&ledger::all(), Ledger::begin);
+}
+
 /// Stands in for `pthread_key_create`.
 ///
 /// # Safety
@@ -74,15 +125,41 @@ pub(super) unsafe extern "C" fn create(
     key: *mut libc::pthread_key_t,
     destructor: Option<Destructor>,
 ) -> c_int {
+    // Usually the destructor or the variable is the library's; `free`, and a place on the heap, are not.
+    let ledger = destructor
+        .and_then(|destructor| ledger::of_address(destructor as *const () as usize))
+        .or_else(|| ledger::of_address(key as usize))
+        .or_else(ledger::of_caller);
+    let Some(ledger) = ledger else {
+        // SAFETY: the caller's promise.
+        return unsafe { libc::pthread_key_create(key, destructor) };
+    };
+    if let (Some(_), Err(error)) = (destructor, host_key()) {
+        return error;
+    }
     // SAFETY: the caller's promise.
-    let error = unsafe { libc::pthread_key_create(key, destructor) };
+    let error = unsafe { libc::pthread_key_create(key, None) };
     if error == 0 {
-        // A key without destructor harms nobody, but where it lies may tell whose it is.
-        let origin = destructor.map_or(key as usize, |destructor| destructor as *const () as usize);
-        if let Some(ledger) = ledger::of_address(origin) {
-            // SAFETY: `pthread_key_create` has just written there.
-            let number = unsafe { key.read() };
-            ledger.with(|entries| entries.keys.push(Key { number, destructor }));
+        // SAFETY: `pthread_key_create` has just written there.
+        let number = unsafe { key.read() };
+        ledger.with(|entries| entries.keys.push(Key { number, destructor }));
+    }
+    error
+}
+
+/// Stands in for `pthread_setspecific`.
+///
+/// # Safety
+///
+/// As for `pthread_setspecific`.
+pub(super) unsafe extern "C" fn set(key: libc::pthread_key_t, value: *const c_void) -> c_int {
+    // SAFETY: the caller's promise.
+    let error = unsafe { libc::pthread_setspecific(key, value) };
+    if error == 0 && !value.is_null() {
+        if let Ok(host_key) = host_key() {
+            // SAFETY: the key is this host's and never deleted; any value but null has its destructor
+            // called.
+            unsafe { libc::pthread_setspecific(host_key, ptr::without_provenance(1)) };
         }
     }
     error
@@ -100,4 +177,42 @@ pub(super) unsafe extern "C" fn delete_one(key: libc::pthread_key_t) -> c_int {
     }
     // SAFETY: the caller's promise.
     unsafe { libc::pthread_key_delete(key) }
+}
+
+/// `thrd_success` and `thrd_error`.
+fn c11(error: c_int) -> c_int {
+    if error == 0 { 0 } else { 2 }
+}
+
+/// Stands in for `tss_create`, whose keys are the same.
+///
+/// # Safety
+///
+/// As for `tss_create`.
+pub(super) unsafe extern "C" fn create_c11(
+    key: *mut libc::pthread_key_t,
+    destructor: Option<Destructor>,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    c11(unsafe { create(key, destructor) })
+}
+
+/// Stands in for `tss_set`.
+///
+/// # Safety
+///
+/// As for `tss_set`.
+pub(super) unsafe extern "C" fn set_c11(key: libc::pthread_key_t, value: *mut c_void) -> c_int {
+    // SAFETY: the caller's promise.
+    c11(unsafe { set(key, value) })
+}
+
+/// Stands in for `tss_delete`.
+///
+/// # Safety
+///
+/// As for `tss_delete`.
+pub(super) unsafe extern "C" fn delete_one_c11(key: libc::pthread_key_t) {
+    // SAFETY: the caller's promise.
+    unsafe { delete_one(key) };
 }

@@ -9,6 +9,7 @@ use super::exits::Exits;
 use super::keys::Key;
 use super::object::{self, Object};
 use super::threads::Started;
+use super::timers::Timer;
 use super::{PinReason, frames, imports};
 
 /// The ledger of one object. It is shared by the libraries that need the object.
@@ -28,10 +29,50 @@ pub(super) struct Entries {
     pub(super) keys: Vec<Key>,
     /// Threads that it started.
     pub(super) threads: Started,
-    /// Threads that are running one of its thread-local destructors.
-    pub(super) destructors_running: Vec<libc::pid_t>,
+    /// Timers that it set up.
+    pub(super) timers: Vec<Timer>,
+    /// Threads that this host has run some of its code.
+    pub(super) running: Vec<(libc::pid_t, Running)>,
+    /// Whether no more of its code is to be run in this way.
+    held_back: bool,
     /// Functions to be called at exit.
     pub(super) exits: Exits,
+}
+
+/// Code of an object that the host runs when a thread ends or a timer goes off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Running {
+    /// The destructor of a thread-local.
+    Destructor,
+    /// The function of a timer.
+    TimerFunction,
+}
+
+/// Objects of which no thread-local destructor and no timer function begins, until this is dropped.
+/// Those of threads that end meanwhile are leaked.
+#[must_use]
+pub(super) struct HeldBack<'a>(&'a [Arc<Ledger>]);
+
+impl<'a> HeldBack<'a> {
+    pub(super) fn new(objects: &'a [Arc<Ledger>]) -> Self {
+        for ledger in objects {
+            ledger.with(|entries| entries.held_back = true);
+        }
+        Self(objects)
+    }
+
+    /// Leaves it so for ever.
+    pub(super) fn for_good(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for HeldBack<'_> {
+    fn drop(&mut self) {
+        for ledger in self.0 {
+            ledger.with(|entries| entries.held_back = false);
+        }
+    }
 }
 
 /// All ledgers. Read by the redirected imports, so it is locked only for moments.
@@ -41,6 +82,37 @@ impl Ledger {
     /// Looks at or changes the entries.
     pub(super) fn with<R>(&self, change: impl FnOnce(&mut Entries) -> R) -> R {
         change(&mut lock(&self.entries))
+    }
+
+    /// Notes that a thread is about to run some of the object's code; `false` if it must not.
+    pub(super) fn begin(&self, thread: libc::pid_t, what: Running) -> bool {
+        self.with(|entries| {
+            if !entries.held_back {
+                entries.running.push((thread, what));
+            }
+            !entries.held_back
+        })
+    }
+
+    /// The same for the thread that unloads the object, which is always free to.
+    pub(super) fn begin_anyway(&self, thread: libc::pid_t, what: Running) -> bool {
+        self.with(|entries| entries.running.push((thread, what)));
+        true
+    }
+
+    /// Notes that the thread has done so.
+    pub(super) fn end(&self, thread: libc::pid_t, what: Running) {
+        self.with(|entries| {
+            let running = &mut entries.running;
+            if let Some(index) = running.iter().position(|&other| other == (thread, what)) {
+                running.swap_remove(index);
+            }
+        });
+    }
+
+    /// Whether the object is about to go.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.with(|entries| entries.held_back)
     }
 
     /// Notes that a library that needs the object is gone.
@@ -75,13 +147,18 @@ pub(super) fn answering_for(address: usize) -> Option<Arc<Ledger>> {
     if ledger.library {
         return Some(ledger);
     }
+    Some(of_caller().unwrap_or(ledger))
+}
+
+/// The ledger of the library whose code, directly or not, called the host.
+pub(super) fn of_caller() -> Option<Arc<Ledger>> {
     let mut caller = None;
     frames::walk(&mut |address| {
         if caller.is_none() {
             caller = of_address(address).filter(|ledger| ledger.library);
         }
     });
-    Some(caller.unwrap_or(ledger))
+    caller
 }
 
 /// All ledgers that are open.

@@ -25,11 +25,13 @@ use std::io;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::{PinReason, lock};
+use super::maps::Maps;
 use super::threads;
 use interrupt::Walk;
+use stack::{Stacks, Waiting};
 
 /// What is known of one thread.
 enum Position {
@@ -38,51 +40,95 @@ enum Position {
     Unknown,
 }
 
+/// Threads that were seen outside.
+pub(super) struct Outside {
+    threads: Vec<libc::pid_t>,
+    seen: Instant,
+}
+
 /// Looks for threads that may be inside, the current one included. Threads of which that is not certain
 /// are looked at again a few times.
-pub(super) fn threads_inside(text: &[Range<usize>]) -> Vec<PinReason> {
+///
+/// # Errors
+///
+/// The threads that may be inside.
+pub(super) fn threads_outside(text: &[Range<usize>]) -> Result<Outside, Vec<PinReason>> {
+    look(text, Vec::new())
+}
+
+impl Outside {
+    /// Looks at the threads that have come since, if the code is still the same. Those that were outside
+    /// then are outside now.
+    ///
+    /// # Errors
+    ///
+    /// The threads that may be inside.
+    pub(super) fn still(self, text: &[Range<usize>]) -> Result<Self, Vec<PinReason>> {
+        /// After a while the number of a thread may be another's.
+        const VALID: Duration = Duration::from_millis(100);
+        let known = if self.seen.elapsed() < VALID {
+            self.threads
+        } else {
+            Vec::new()
+        };
+        look(text, known)
+    }
+}
+
+fn look(text: &[Range<usize>], known: Vec<libc::pid_t>) -> Result<Outside, Vec<PinReason>> {
     const ATTEMPTS: u32 = 8;
     // One scan at a time: they share a signal.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = lock(&ONE);
-    let mut reasons = match thread_numbers() {
-        Ok(threads) => positions(&threads, text),
-        Err(error) => return vec![unreadable("/proc/self/task", &error)],
-    };
-    for attempt in 0..ATTEMPTS {
+    let seen = Instant::now();
+    let cannot = |what: &str, error: &io::Error| vec![unreadable(what, error)];
+    let threads = thread_numbers().map_err(|error| cannot("/proc/self/task", &error))?;
+    let mut doubtful: Vec<_> = threads
+        .iter()
+        .copied()
+        .filter(|thread| !known.contains(thread))
+        .collect();
+    if doubtful.is_empty() {
+        return Ok(Outside { threads, seen });
+    }
+    let maps = Maps::open().map_err(|error| cannot("/proc/self/maps", &error))?;
+    let mut stacks = Stacks::new(maps, text);
+    for attempt in 0..=ATTEMPTS {
+        let reasons: Vec<_> = doubtful
+            .iter()
+            .filter_map(|&thread| Some((thread, doubt(thread, &mut stacks)?)))
+            .collect();
         if reasons.is_empty() {
-            break;
+            return Ok(Outside { threads, seen });
+        }
+        if attempt == ATTEMPTS {
+            return Err(reasons.into_iter().map(|(_, reason)| reason).collect());
         }
         // Up to 128 ms, a quarter of a second together.
         thread::sleep(Duration::from_millis(1 << attempt));
-        let again: Vec<_> = reasons.into_iter().map(|(thread, _)| thread).collect();
-        reasons = positions(&again, text);
+        doubtful = reasons.into_iter().map(|(thread, _)| thread).collect();
     }
-    reasons.into_iter().map(|(_, reason)| reason).collect()
+    Ok(Outside { threads, seen })
 }
 
-/// Those of the threads that are not outside.
-fn positions(threads: &[libc::pid_t], text: &[Range<usize>]) -> Vec<(libc::pid_t, PinReason)> {
-    let inside = |&thread: &libc::pid_t| {
-        let label = || threads::label(thread);
-        match position(thread, text) {
-            Position::Outside => None,
-            Position::Inside => Some((thread, PinReason::CodeOnStack(label()))),
-            Position::Unknown => Some((thread, PinReason::StackUnknown(label()))),
-        }
-    };
-    threads.iter().filter_map(inside).collect()
+/// Why the thread may be inside; `None` if it is not.
+fn doubt(thread: libc::pid_t, stacks: &mut Stacks<'_>) -> Option<PinReason> {
+    match position(thread, stacks) {
+        Position::Outside => None,
+        Position::Inside => Some(PinReason::CodeOnStack(threads::label(thread))),
+        Position::Unknown => Some(PinReason::StackUnknown(threads::label(thread))),
+    }
 }
 
-fn position(thread: libc::pid_t, text: &[Range<usize>]) -> Position {
-    // SAFETY: no preconditions.
-    let walk = if thread == unsafe { libc::gettid() } {
-        interrupt::walk_own_stack(text)
+fn position(thread: libc::pid_t, stacks: &mut Stacks<'_>) -> Position {
+    let walk = if thread == threads::current_id() {
+        interrupt::walk_own_stack(stacks.text())
     } else {
-        if stack::waits_outside(thread, text) {
-            return Position::Outside;
+        match stacks.waiting(thread) {
+            Some(Waiting::Outside) => return Position::Outside,
+            Some(Waiting::InTheCode) => return Position::Inside,
+            None => interrupt::walk_stack_of(thread, stacks.text()),
         }
-        interrupt::walk_stack_of(thread, text)
     };
     match walk {
         Walk::Outside => Position::Outside,

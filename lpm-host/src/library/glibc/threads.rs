@@ -112,9 +112,12 @@ fn exists(id: libc::pid_t) -> bool {
 /// A thread's function. A thread that is cancelled, or that calls `pthread_exit`, unwinds out of it.
 pub(super) type Function = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 
-/// What the new thread has to know.
-struct Start {
-    function: Function,
+/// The same for threads of C11.
+pub(super) type FunctionC11 = unsafe extern "C-unwind" fn(*mut c_void) -> c_int;
+
+/// What the new thread has to know; `F` is the type of its function.
+struct Start<F> {
+    function: F,
     argument: *mut c_void,
     ledger: Arc<Ledger>,
 }
@@ -130,6 +133,8 @@ unsafe extern "C" {
 
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
+
+type CreateC11 = unsafe extern "C" fn(*mut libc::pthread_t, FunctionC11, *mut c_void) -> c_int;
 
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
@@ -149,6 +154,48 @@ pub(super) unsafe extern "C" fn create(
         // SAFETY: the caller's promise.
         return unsafe { pthread_create(thread, attributes, function, argument) };
     };
+    start(ledger, function, argument, |start| {
+        // SAFETY: the caller's promise; `begin` gets what it expects.
+        unsafe { pthread_create(thread, attributes, begin, start) }
+    })
+}
+
+/// Stands in for C11's `thrd_create`.
+///
+/// # Safety
+///
+/// As for `thrd_create`.
+pub(super) unsafe extern "C" fn create_c11(
+    thread: *mut libc::pthread_t,
+    function: FunctionC11,
+    argument: *mut c_void,
+) -> c_int {
+    const THRD_ERROR: c_int = 2;
+    // Not linked to, since glibc before 2.28 does not have it. There nobody calls this.
+    // SAFETY: the name is a C string.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"thrd_create".as_ptr()) };
+    if address.is_null() {
+        return THRD_ERROR;
+    }
+    // SAFETY: the function of this name has this type.
+    let thrd_create = unsafe { std::mem::transmute::<*mut c_void, CreateC11>(address) };
+    let Some(ledger) = ledger::answering_for(function as *const () as usize) else {
+        // SAFETY: the caller's promise.
+        return unsafe { thrd_create(thread, function, argument) };
+    };
+    start(ledger, function, argument, |start| {
+        // SAFETY: the caller's promise; `begin_c11` gets what it expects.
+        unsafe { thrd_create(thread, begin_c11, start) }
+    })
+}
+
+/// Has `create` start a thread that finds out what to do from what is handed to it.
+fn start<F>(
+    ledger: Arc<Ledger>,
+    function: F,
+    argument: *mut c_void,
+    create: impl FnOnce(*mut c_void) -> c_int,
+) -> c_int {
     ledger.with(|entries| entries.threads.starting += 1);
     let start = Start {
         function,
@@ -156,12 +203,11 @@ pub(super) unsafe extern "C" fn create(
         ledger: Arc::clone(&ledger),
     };
     let start = Box::into_raw(Box::new(start)).cast();
-    // SAFETY: the caller's promise; `begin` gets what it expects.
-    let error = unsafe { pthread_create(thread, attributes, begin, start) };
+    let error = create(start);
     if error != 0 {
         ledger.with(|entries| entries.threads.starting -= 1);
         // SAFETY: there is no thread that got it.
-        drop(unsafe { Box::from_raw(start.cast::<Start>()) });
+        drop(unsafe { Box::from_raw(start.cast::<Start<F>>()) });
     }
     error
 }
@@ -169,7 +215,28 @@ pub(super) unsafe extern "C" fn create(
 /// The first thing that runs on a thread of a library.
 unsafe extern "C-unwind" fn begin(start: *mut c_void) -> *mut c_void {
     // SAFETY: `create` made it for this thread alone.
-    let start = unsafe { Box::from_raw(start.cast::<Start>()) };
+    let (function, argument) = unsafe { announce::<Function>(start) };
+    // SAFETY: whoever called `pthread_create` vouches for its function and argument.
+    unsafe { function(argument) }
+}
+
+/// The same for threads of C11.
+unsafe extern "C-unwind" fn begin_c11(start: *mut c_void) -> c_int {
+    // SAFETY: `create_c11` made it for this thread alone.
+    let (function, argument) = unsafe { announce::<FunctionC11>(start) };
+    // SAFETY: whoever called `thrd_create` vouches for its function and argument.
+    unsafe { function(argument) }
+}
+
+/// Enters the current thread in the ledger; returns what it is to run. Leaves nothing to drop in the
+/// caller, through which the thread may unwind.
+///
+/// # Safety
+///
+/// `start` is what [`start`] handed over, for a function of this type.
+unsafe fn announce<F>(start: *mut c_void) -> (F, *mut c_void) {
+    // SAFETY: the caller's promise.
+    let start = unsafe { Box::from_raw(start.cast::<Start<F>>()) };
     let mut cancelable = 0;
     // Reading /proc would be a place to be cancelled at, which this function must not be.
     // SAFETY: the old state is written to a variable of this function.
@@ -183,10 +250,8 @@ unsafe extern "C-unwind" fn begin(start: *mut c_void) -> *mut c_void {
         argument,
         ledger,
     } = *start;
-    // Nothing may be left to drop when the thread unwinds through here.
     drop(ledger);
     // SAFETY: the state before is restored; nobody asks for the one in between.
     unsafe { pthread_setcancelstate(cancelable, std::ptr::null_mut()) };
-    // SAFETY: whoever called `pthread_create` vouches for its function and argument.
-    unsafe { function(argument) }
+    (function, argument)
 }

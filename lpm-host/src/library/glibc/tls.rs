@@ -16,7 +16,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex};
 
 use super::super::lock;
-use super::ledger::{self, Ledger};
+use super::ledger::{self, Ledger, Running};
 use super::threads::current_id;
 
 pub(super) type Function = unsafe extern "C" fn(*mut c_void);
@@ -60,26 +60,25 @@ impl Owner {
 impl Drop for Owner {
     /// Runs when the thread ends.
     fn drop(&mut self) {
-        run(&self.0, |_| true);
+        run(&self.0, |destructor, thread| {
+            destructor.ledger.begin(thread, Running::Destructor)
+        });
         LIST.set(ptr::null());
         lock(&LISTS).retain(|list| !Arc::ptr_eq(list, &self.0));
     }
 }
 
-/// Runs what is chosen of the current thread's list, the last registered first.
-fn run(list: &List, choose: impl Fn(&Destructor) -> bool) {
+/// Runs, of the current thread's list, what may begin, the last registered first.
+fn run(list: &List, begin: impl Fn(&Destructor, libc::pid_t) -> bool) {
     let thread = current_id();
     loop {
         let next = {
             let mut destructors = lock(&list.0);
-            let last = destructors.iter().rposition(&choose);
-            last.map(|index| {
-                let next = destructors.remove(index);
-                // Under the same lock, so that it is always in one of the two places.
-                next.ledger
-                    .with(|entries| entries.destructors_running.push(thread));
-                next
-            })
+            // It begins under the same lock, so that it is always in one of the two places.
+            let next = destructors
+                .iter()
+                .rposition(|destructor| begin(destructor, thread));
+            next.map(|index| destructors.remove(index))
         };
         let Some(Destructor {
             function,
@@ -92,12 +91,7 @@ fn run(list: &List, choose: impl Fn(&Destructor) -> bool) {
         // SAFETY: the library registered it on this thread, once, and is mapped: it is not unloaded
         // before its ledger says that no destructor is running.
         unsafe { function(value) };
-        ledger.with(|entries| {
-            let running = &mut entries.destructors_running;
-            if let Some(index) = running.iter().position(|&other| other == thread) {
-                running.swap_remove(index);
-            }
-        });
+        ledger.end(thread, Running::Destructor);
     }
 }
 
@@ -105,7 +99,10 @@ fn run(list: &List, choose: impl Fn(&Destructor) -> bool) {
 pub(super) fn run_on_current_thread(ledgers: &[Arc<Ledger>]) {
     // SAFETY: the list is this thread's own and lives until the thread ends.
     if let Some(list) = unsafe { LIST.get().as_ref() } {
-        run(list, |destructor| belongs_to(destructor, ledgers));
+        run(list, |destructor, thread| {
+            belongs_to(destructor, ledgers)
+                && destructor.ledger.begin_anyway(thread, Running::Destructor)
+        });
     }
 }
 
@@ -161,8 +158,10 @@ pub(super) unsafe extern "C" fn register(
             });
             0
         }
-        // glibc keeps the library until the thread has ended.
+        // The thread is past the moment at which glibc runs such destructors. It would keep the library
+        // for the sake of this one for ever, and not run it either.
+        (Some(_), None) => 0,
         // SAFETY: the caller's promise.
-        _ => unsafe { __cxa_thread_atexit_impl(function, value, object) },
+        (None, _) => unsafe { __cxa_thread_atexit_impl(function, value, object) },
     }
 }

@@ -6,6 +6,7 @@
 //! Others who load and unload are kept waiting only while the loader works and the threads are looked
 //! at, never while code of the library runs that may take its time.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -13,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use super::super::os::Handle;
 use super::super::{PinReason, UnloadOutcome, lock};
-use super::ledger::{self, Ledger};
-use super::maps::{self, Mapping};
+use super::ledger::{self, HeldBack, Ledger, Running};
+use super::maps::{FileId, Maps};
 use super::object::Object;
+use super::scan::Outside;
 use super::signals::Actions;
-use super::{Loaded, exits, keys, scan, threads, tls};
+use super::{Loaded, exits, keys, scan, threads, timers, tls};
 
 /// How long threads and destructors that are about to end are waited for.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -39,15 +41,21 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
 
     // The library itself, without what it needs.
     let own = ledgers.get(..1).unwrap_or_default();
+    let (expected, _) = split(&ledgers);
+    let pinned = |reasons| UnloadOutcome::Pinned { reasons };
 
     run_destructors(own);
-    let reasons = [obstacles, wait_until_quiet(own)].concat();
+    let reasons = [obstacles, wait_until_quiet(&expected)].concat();
     if !reasons.is_empty() {
-        return UnloadOutcome::Pinned { reasons };
+        return pinned(reasons);
     }
-    let reasons = cut_off(own, &actions);
-    if !reasons.is_empty() {
-        return UnloadOutcome::Pinned { reasons };
+    let text = text(&expected);
+    let outside = match scan::threads_outside(&text) {
+        Ok(outside) => outside,
+        Err(reasons) => return pinned(reasons),
+    };
+    if let Err(reasons) = cut_off(own, &text, &actions) {
+        return pinned(reasons);
     }
 
     // SAFETY: the library is mapped, no thread is inside, and the caller promises that none enters.
@@ -59,11 +67,14 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
     let _loader = lock(&super::LOADER);
     let (leaving, staying) = split(&ledgers);
     run_destructors(&leaving);
-    let reasons = cut_off(&leaving, &actions);
-    if !reasons.is_empty() {
-        return UnloadOutcome::Pinned { reasons };
+    if let Err(reasons) = clear(&leaving, &expected, outside, &text, &actions) {
+        // It stays, but what its finalizers have taken down must not run.
+        HeldBack::new(own).for_good();
+        return pinned(reasons);
     }
-    let mapped = leaving.first().map(|library| Mapped::of(&library.object));
+    let mapped = leaving
+        .first()
+        .and_then(|library| Mapped::of(&library.object));
     // SAFETY: the finalizers have run and left nothing behind, no thread is inside, and the caller
     // promises that none enters.
     if let Err(message) = unsafe { handle.close() } {
@@ -75,27 +86,75 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
     verify(&leaving, &staying, mapped)
 }
 
-/// Sees to it that nothing a thread does by itself leads into these objects, now and later; returns what
-/// stands against that.
-fn cut_off(objects: &[Arc<Ledger>], actions: &Actions) -> Vec<PinReason> {
+/// Once more, after the finalizers: makes sure that no thread is inside what leaves, and that none gets
+/// there by itself. `outside` is about the objects that were expected to leave.
+fn clear(
+    leaving: &[Arc<Ledger>],
+    expected: &[Arc<Ledger>],
+    outside: Outside,
+    expected_text: &[Range<usize>],
+    actions: &Actions,
+) -> Result<(), Vec<PinReason>> {
+    let is_expected = |ledger| expected.iter().any(|other| Arc::ptr_eq(other, ledger));
+    if leaving.iter().all(is_expected) {
+        outside.still(expected_text)?;
+        cut_off(leaving, expected_text, actions)
+    } else {
+        // Another library that needed the same is gone meanwhile.
+        let text = text(leaving);
+        scan::threads_outside(&text)?;
+        cut_off(leaving, &text, actions)
+    }
+}
+
+/// Sees to it that nothing a thread does by itself leads into these objects, outside of which all threads
+/// are; returns what stands against that. Then everything is as before, but for thread-locals of threads
+/// that ended meanwhile.
+fn cut_off(
+    objects: &[Arc<Ledger>],
+    text: &[Range<usize>],
+    actions: &Actions,
+) -> Result<(), Vec<PinReason>> {
     let ranges: Vec<_> = objects
         .iter()
         .map(|ledger| ledger.object.range.clone())
         .collect();
-    let text: Vec<_> = objects
-        .iter()
-        .flat_map(|ledger| ledger.object.text.clone())
-        .collect();
-    let signals = actions.put_back(&ranges);
+    let held_back = HeldBack::new(objects);
+    // What began before is in the ledgers.
+    let reasons = wait_until_quiet(objects);
+    if !reasons.is_empty() {
+        return Err(reasons);
+    }
+    let stopped = timers::stop(objects);
+    let put_back = actions.put_back(&ranges);
+    if !put_back.is_empty() {
+        // A thread may be in a handler, or on its way into one.
+        if let Err(reasons) = scan::threads_outside(text) {
+            put_back.undo();
+            stopped.resume();
+            return Err(reasons);
+        }
+    }
+    held_back.for_good();
+    let signals = put_back.signals();
+    let timers = timers::delete(objects);
     let destructors = tls::forget(objects);
     let keys = keys::delete(objects);
-    tracing::debug!(?signals, destructors, keys, "took back what a library left");
-    let reasons = wait_until_quiet(objects);
-    if reasons.is_empty() {
-        scan::threads_inside(&text)
-    } else {
-        reasons
-    }
+    tracing::debug!(
+        ?signals,
+        timers,
+        destructors,
+        keys,
+        "took back what a library left"
+    );
+    Ok(())
+}
+
+fn text(objects: &[Arc<Ledger>]) -> Vec<Range<usize>> {
+    objects
+        .iter()
+        .flat_map(|ledger| ledger.object.text.clone())
+        .collect()
 }
 
 /// The ledgers of the objects that go when the library goes, its own first, and of those that stay
@@ -141,8 +200,12 @@ fn unrest(ledger: &Ledger) -> Vec<PinReason> {
                 count: entries.threads.starting(),
             });
         }
-        for &thread in &entries.destructors_running {
-            reasons.push(PinReason::DestructorRunning(threads::label(thread)));
+        for &(thread, what) in &entries.running {
+            let thread = threads::label(thread);
+            reasons.push(match what {
+                Running::Destructor => PinReason::DestructorRunning(thread),
+                Running::TimerFunction => PinReason::TimerFunctionRunning(thread),
+            });
         }
         if entries.exits.stuck() > 0 {
             reasons.push(PinReason::ExitHandlers {
@@ -153,30 +216,25 @@ fn unrest(ledger: &Ledger) -> Vec<PinReason> {
     })
 }
 
-/// What the kernel has mapped of an object's file.
-struct Mapped(Vec<Mapping>);
+/// The file that an object was mapped from, and where.
+struct Mapped {
+    file: FileId,
+    range: Range<usize>,
+}
 
 impl Mapped {
-    fn of(object: &Object) -> Self {
-        let mut mappings = maps::mappings().unwrap_or_default();
-        mappings.retain(|mapping| mapping.is_of_a_file() && mapping.overlaps(&object.range));
-        Self(mappings)
+    fn of(object: &Object) -> Option<Self> {
+        let mapping = Maps::open().ok()?.at(object.range.start).ok()??;
+        Some(Self {
+            file: mapping.file?,
+            range: object.range.clone(),
+        })
     }
 
     /// What of this is still mapped in its place.
     fn left(&self) -> Option<PathBuf> {
-        let now = maps::mappings().unwrap_or_default();
-        // Elsewhere it may well be mapped: a backtrace of the host's has its debugging information read.
-        let still = |before: &&Mapping| {
-            let in_place = |mapping: &&Mapping| mapping.overlaps(&before.range);
-            now.iter()
-                .filter(in_place)
-                .any(|mapping| mapping.same_file(before))
-        };
-        self.0
-            .iter()
-            .find(still)
-            .map(|mapping| PathBuf::from(&mapping.file))
+        let mapping = Maps::open().ok()?.of_file(self.file, &self.range).ok()??;
+        Some(PathBuf::from(mapping.path))
     }
 }
 

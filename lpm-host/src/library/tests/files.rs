@@ -476,3 +476,71 @@ fn staging_on_unusable_file_systems() {
         );
     }
 }
+
+/// The copy of a library that was unloaded serves again, but not once the file has other contents, also
+/// if nothing else about it is different.
+#[test]
+fn copy_kept_for_the_next_time() {
+    in_own_process("files::copy_kept_for_the_next_time", || {
+        let source = |answer: i32| format!("int run(void) {{ return {answer}; }}");
+        let fixture = Fixture::c(&source(7), &[]);
+        let other = Fixture::c(&source(8), &[]);
+        let staging = Staging::new();
+        let copy = |library: &Library| library.loaded_from().expect("a copy in memory");
+        let before = fs::metadata(&fixture.path).expect("the library");
+
+        let library = fixture.open_with(&staging);
+        let (first, twin) = (copy(&library), fixture.open_with(&staging));
+        assert_ne!(copy(&twin), first, "it is in use");
+        assert_eq!(unload(twin), UnloadOutcome::Unmapped);
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+
+        let library = fixture.open_with(&staging);
+        assert_eq!((copy(&library), call(&library, "run")), (first, 7));
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+
+        fs::copy(&other.path, &fixture.path).expect("overwritten");
+        let file = fs::File::options().write(true).open(&fixture.path);
+        let times = before.modified().expect("the time");
+        file.expect("the library")
+            .set_modified(times)
+            .expect("set back");
+        let library = fixture.open_with(&staging);
+        assert_eq!(call(&library, "run"), 8);
+        assert_ne!(copy(&library), first);
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+    });
+}
+
+/// Debugging information is not copied, and the copy does not claim to have it.
+#[test]
+fn copy_without_debugging_information() {
+    in_own_process("files::copy_without_debugging_information", || {
+        let fixture = Fixture::c("int run(void) { return 7; }", &["-g3"]);
+        let library = fixture.open();
+        let file = format!(
+            "/proc/self/fd/{}",
+            library.loaded_from().expect("a copy in memory").1
+        );
+        let sections = |file: &std::path::Path| {
+            let output = std::process::Command::new("readelf")
+                .args(["--sections", "--wide"])
+                .arg(file)
+                .output()
+                .expect("binutils is there, as the linker is");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let copy = tempfile::NamedTempFile::new().expect("a file");
+        fs::copy(&file, copy.path()).expect("a copy of the copy");
+        let kinds = |text: &str| {
+            let debugging = text.lines().filter(|line| line.contains(".debug_info"));
+            debugging
+                .map(|line| line.contains("NOBITS"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(&sections(&fixture.path)), [false]);
+        assert_eq!(kinds(&sections(copy.path())), [true]);
+        assert_eq!(call(&library, "run"), 7);
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+    });
+}

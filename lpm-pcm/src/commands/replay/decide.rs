@@ -1,19 +1,23 @@
-//! One captured message: parse it, have it decided, report the decision.
+//! One captured message: parse it, hand it to the SBM, report what is decided.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use lpm_api::{Decision, Interface, LpmHandle, LpmPolicyError};
-use lpm_host::{FlowVerdict, Outcome, Pcm, PcmError, ReceivedMessage, Startup, Verdict};
-use lpm_rsvp::{FlowDescriptor, Message, ObjectIndex};
+use lpm_api::{Decision, Direction, Interface, LpmHandle, LpmPolicyError};
+use lpm_host::{FlowVerdict, Outcome, Pcm, PcmError, ReceivedMessage, Startup};
+use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, ObjectIndex};
 
 use crate::capture::CapturedMessage;
 use crate::output::{FlowRecord, Record, Reporter, rfc3339};
+use crate::sbm::{
+    Answer, FlowAnswer, PathState, Refusal, Removed, Resources, Sbm, SbmConfig, TimedPcm,
+    TimedVerdict,
+};
 
 /// Decides messages and counts them.
 pub(super) struct Decider<'a> {
-    pcm: &'a Pcm,
+    sbm: Sbm<TimedPcm<'a>>,
     names: Names,
     reporter: &'a Reporter,
     index: ObjectIndex,
@@ -27,13 +31,19 @@ struct Counts {
     reject: u64,
     drop: u64,
     malformed: u64,
+    removed: u64,
 }
 
 impl<'a> Decider<'a> {
-    pub(super) fn new(pcm: &'a Pcm, startup: &Startup, reporter: &'a Reporter) -> Decider<'a> {
+    pub(super) fn new(
+        pcm: &'a Pcm,
+        config: &SbmConfig,
+        startup: &Startup,
+        reporter: &'a Reporter,
+    ) -> Decider<'a> {
         let lpms = startup.lpms.iter();
         Decider {
-            pcm,
+            sbm: Sbm::new(TimedPcm(pcm), config),
             names: Names(
                 lpms.map(|lpm| (lpm.handle, Arc::clone(&lpm.name)))
                     .collect(),
@@ -68,10 +78,12 @@ impl<'a> Decider<'a> {
             received: captured.time,
             integrity_verified: false,
         };
-        let started = Instant::now();
-        let verdict = self.pcm.admit(&received)?;
-        let elapsed = started.elapsed();
-        match verdict.outcome() {
+        let answer = self.sbm.receive(&received)?;
+        self.counts.removed += (answer.before.len() + answer.after.len()) as u64;
+        report_removed(self.reporter, &answer.before);
+        let flows = self.names.flows(&message, &answer);
+        let outcome = outcome(&flows);
+        match outcome {
             Outcome::Accept => self.counts.accept += 1,
             Outcome::Reject => self.counts.reject += 1,
             Outcome::Drop => self.counts.drop += 1,
@@ -81,11 +93,13 @@ impl<'a> Decider<'a> {
             number: self.counts.messages,
             time: rfc3339(captured.time),
             message: message.message_type().to_string(),
+            interface: captured.interface,
             session: message.session().map(|session| session.to_string()),
-            flows: self.names.flows(&message, &verdict),
-            outcome: verdict.outcome().name(),
-            nanos: nanos(elapsed),
+            flows,
+            outcome: outcome.name(),
+            nanos: nanos(answer.verdict.elapsed),
         });
+        report_removed(self.reporter, &answer.after);
         Ok(())
     }
 
@@ -97,6 +111,7 @@ impl<'a> Decider<'a> {
             reject,
             drop,
             malformed,
+            removed,
         } = self.counts;
         Record::Summary {
             messages,
@@ -104,6 +119,8 @@ impl<'a> Decider<'a> {
             reject,
             drop,
             malformed,
+            removed,
+            flows: self.sbm.flow_count() as u64,
         }
     }
 
@@ -117,32 +134,67 @@ impl<'a> Decider<'a> {
     }
 }
 
+fn report_removed(reporter: &Reporter, removed: &[Removed]) {
+    for removed in removed {
+        reporter.report(&Record::StateRemoved {
+            time: rfc3339(removed.time),
+            message: match removed.flow.direction() {
+                Direction::Sends => "Path",
+                Direction::Receives => "Resv",
+            },
+            interface: removed.interface.index,
+            session: removed.flow.session().to_string(),
+            filter: list(removed.senders.iter().copied()),
+            reason: removed.reason.name(),
+        });
+    }
+}
+
 /// The LPMs' names, for records.
 struct Names(Vec<(LpmHandle, Arc<str>)>);
 
 impl Names {
-    fn flows(&self, message: &Message<'_>, verdict: &Verdict) -> Vec<FlowRecord<'_>> {
-        let flows = message.flow_descriptors().zip(verdict.flows());
+    fn flows(&self, message: &Message<'_>, answer: &Answer<TimedVerdict>) -> Vec<FlowRecord<'_>> {
+        let flows = message
+            .flow_descriptors()
+            .zip(answer.verdict.verdict.flows());
         flows
-            .map(|(descriptor, verdict)| self.flow(&descriptor, verdict))
+            .enumerate()
+            .map(|(index, (descriptor, verdict))| {
+                let sbm = answer.flows.get(index).cloned().unwrap_or_default();
+                self.flow(&descriptor, verdict, &sbm)
+            })
             .collect()
     }
 
-    fn flow(&self, descriptor: &FlowDescriptor<'_>, verdict: &FlowVerdict) -> FlowRecord<'_> {
+    fn flow(
+        &self,
+        descriptor: &FlowDescriptor<'_>,
+        verdict: &FlowVerdict,
+        sbm: &FlowAnswer,
+    ) -> FlowRecord<'_> {
         let decision = verdict.decision;
-        let filters: Vec<_> = descriptor
-            .filters()
-            .map(|filter| filter.to_string())
-            .collect();
+        let (outcome, refused_by) = match (verdict.outcome(), sbm.refusal) {
+            (_, Some(_)) => (Outcome::Reject, Some("sbm")),
+            (Outcome::Reject, None) => (Outcome::Reject, Some("policy")),
+            (outcome, None) => (outcome, None),
+        };
         FlowRecord {
             index: descriptor.index(),
-            filter: (!filters.is_empty()).then(|| filters.join(", ")),
+            filter: list(descriptor.filters()),
             lpv: decision.lpv(),
-            outcome: verdict.outcome().name(),
-            error_code: decision.error_code(),
-            error_value: decision.error_value(),
+            outcome: outcome.name(),
+            error_code: sbm
+                .refusal
+                .map_or(decision.error_code(), Refusal::error_code),
+            error_value: sbm
+                .refusal
+                .map_or(decision.error_value(), Refusal::error_value),
             by: verdict.by.and_then(|handle| self.of(handle)),
-            reason: reason(decision),
+            refused_by,
+            resources: sbm.resources.map(Resources::name),
+            path: sbm.path.map(PathState::name),
+            reason: reason(decision, sbm),
         }
     }
 
@@ -158,14 +210,37 @@ pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The words for a rejection by policy.
-fn reason(decision: Decision) -> Option<String> {
+/// What becomes of a message as a whole.
+fn outcome(flows: &[FlowRecord<'_>]) -> Outcome {
+    [Outcome::Drop, Outcome::Accept, Outcome::Reject]
+        .into_iter()
+        .find(|outcome| flows.iter().any(|flow| flow.outcome == outcome.name()))
+        .unwrap_or(Outcome::DontCare)
+}
+
+/// The senders in one text; `None` for none.
+fn list(senders: impl Iterator<Item = FilterSpec>) -> Option<String> {
+    let senders: Vec<_> = senders.map(|sender| sender.to_string()).collect();
+    (!senders.is_empty()).then(|| senders.join(", "))
+}
+
+/// The words for a rejection, or for what is missing.
+fn reason(decision: Decision, sbm: &FlowAnswer) -> Option<String> {
     /// The error code for "policy control failure" (RFC 2205, appendix B).
     const POLICY: u16 = 2;
-    (decision.error_code() == POLICY)
-        .then(|| LpmPolicyError::from_value(decision.error_value()))
-        .flatten()
-        .map(|error| error.to_string())
+    let by_policy = || {
+        (decision.error_code() == POLICY)
+            .then(|| LpmPolicyError::from_value(decision.error_value()))
+            .flatten()
+            .map(|error| error.to_string())
+    };
+    let missing = match sbm.path {
+        Some(PathState::NoPath) => Some(Refusal::NoPath),
+        Some(PathState::NoSender) => Some(Refusal::NoSender),
+        Some(PathState::Known) | None => None,
+    };
+    let by_sbm = sbm.refusal.or(missing).map(|refusal| refusal.to_string());
+    by_sbm.or_else(by_policy)
 }
 
 fn cut_short(captured: &CapturedMessage) -> String {

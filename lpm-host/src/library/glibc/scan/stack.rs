@@ -1,84 +1,115 @@
 //! Looks at the stack of a thread that waits in the kernel, without disturbing it.
 
-use std::fs;
+use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
-use super::super::maps;
+use super::super::maps::Maps;
 
-/// A thread that waits in a system call.
+/// Looks at stacks for traces of some code.
+pub(super) struct Stacks<'a> {
+    maps: Maps,
+    text: &'a [Range<usize>],
+    /// Reused: it would be zeroed for each thread.
+    words: Vec<usize>,
+}
+
+/// Where a thread is that waits in a system call.
+pub(super) enum Waiting {
+    /// It provably has none of the code on its stack.
+    Outside,
+    /// The code itself makes the system call.
+    InTheCode,
+}
+
+/// What the kernel tells of a thread that waits in a system call.
 #[derive(PartialEq, Eq)]
-struct Waiting {
-    /// All that the kernel tells of the call.
-    call: String,
+struct Call {
+    /// All of it.
+    text: String,
     stack_pointer: usize,
     program_counter: usize,
 }
 
-/// Whether the thread waits in the kernel and provably has none of this code on its stack.
-pub(super) fn waits_outside(thread: libc::pid_t, text: &[Range<usize>]) -> bool {
-    if !cfg!(target_arch = "x86_64") {
-        return false;
+impl<'a> Stacks<'a> {
+    pub(super) fn new(maps: Maps, text: &'a [Range<usize>]) -> Self {
+        let words = vec![0; (64 << 10) / size_of::<usize>()];
+        Self { maps, text, words }
     }
-    let Some(waiting) = Waiting::of(thread) else {
-        return false;
-    };
-    let outside = !text
-        .iter()
-        .any(|range| range.contains(&waiting.program_counter))
-        && stack_is_clean(waiting.stack_pointer, text);
-    // A thread that went on while its stack was read may have been seen half before, half after.
-    outside && Waiting::of(thread).is_some_and(|again| again == waiting)
+
+    /// The code that is looked for.
+    pub(super) fn text(&self) -> &'a [Range<usize>] {
+        self.text
+    }
+
+    /// Where the thread is, if it waits in the kernel and its stack tells.
+    pub(super) fn waiting(&mut self, thread: libc::pid_t) -> Option<Waiting> {
+        if !cfg!(target_arch = "x86_64") {
+            return None;
+        }
+        let file = File::open(format!("/proc/self/task/{thread}/syscall")).ok()?;
+        let call = Call::of(&file)?;
+        let in_the_code = self
+            .text
+            .iter()
+            .any(|range| range.contains(&call.program_counter));
+        if !in_the_code && !self.is_clean(call.stack_pointer) {
+            return None;
+        }
+        // A thread that went on while its stack was read may have been seen half before, half after.
+        (Call::of(&file)? == call).then_some(if in_the_code {
+            Waiting::InTheCode
+        } else {
+            Waiting::Outside
+        })
+    }
+
+    /// Whether no word from `start` to the end of the stack looks like an address to return to.
+    fn is_clean(&mut self, start: usize) -> bool {
+        /// Longer stacks are left to the unwind tables.
+        const LONGEST: usize = 64 << 20;
+        const WORD: usize = size_of::<usize>();
+        let Ok(Some(stack)) = self.maps.at(start) else {
+            return false;
+        };
+        let mut next = start & !(WORD - 1);
+        if stack.range.end - next > LONGEST {
+            return false;
+        }
+        while next < stack.range.end {
+            let wanted = self.words.len().min((stack.range.end - next) / WORD);
+            let words = &mut self.words[..wanted];
+            let read = read_words(next, words);
+            if read == 0
+                || words[..read]
+                    .iter()
+                    .any(|&word| is_return_address(word, self.text))
+            {
+                return false;
+            }
+            next += read * WORD;
+        }
+        true
+    }
 }
 
-impl Waiting {
+impl Call {
     /// Asks the kernel; `None` if the thread does not wait.
-    fn of(thread: libc::pid_t) -> Option<Self> {
+    fn of(file: &File) -> Option<Self> {
         // "number argument… stack-pointer program-counter", or "running".
-        let call = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).ok()?;
-        let mut words = call.split_ascii_whitespace().rev();
+        let mut text = [0; 512];
+        let length = file.read_at(&mut text, 0).ok()?;
+        let text = std::str::from_utf8(text.get(..length)?).ok()?.to_owned();
+        let mut words = text.split_ascii_whitespace().rev();
         let mut address = || usize::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok();
         let program_counter = address()?;
         let stack_pointer = address()?;
         Some(Self {
             stack_pointer,
             program_counter,
-            call,
+            text,
         })
     }
-}
-
-/// Whether no word from `start` to the end of the stack looks like an address to return to.
-fn stack_is_clean(start: usize, text: &[Range<usize>]) -> bool {
-    /// Longer stacks are left to the unwind tables.
-    const LONGEST: usize = 64 << 20;
-    const WORD: usize = size_of::<usize>();
-    let Ok(mappings) = maps::mappings() else {
-        return false;
-    };
-    let Some(stack) = mappings
-        .iter()
-        .find(|mapping| mapping.range.contains(&start))
-    else {
-        return false;
-    };
-    let mut next = start & !(WORD - 1);
-    if stack.range.end - next > LONGEST {
-        return false;
-    }
-    let mut words = vec![0_usize; (64 << 10) / WORD];
-    while next < stack.range.end {
-        let wanted = words.len().min((stack.range.end - next) / WORD);
-        let read = read_words(next, &mut words[..wanted]);
-        if read == 0
-            || words[..read]
-                .iter()
-                .any(|&word| is_return_address(word, text))
-        {
-            return false;
-        }
-        next += read * WORD;
-    }
-    true
 }
 
 /// Copies memory that may be unmapped at any moment; returns how many words there were.

@@ -1,0 +1,192 @@
+//! The `[sbm]` table and the `[interface."…"]` tables: the SBM stand-in.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use lpm_sample::units::Rate;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::sbm::{InterfaceName, PoolConfig, SbmConfig, bits_per_second};
+
+use super::Fault;
+
+/// `[sbm]` as written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SbmTable {
+    missed_refreshes: Option<Spanned<u32>>,
+    max_flow_duration: Option<Spanned<String>>,
+    max_flows: Option<Spanned<usize>>,
+    #[serde(default)]
+    require_path: bool,
+}
+
+/// `[interface."…"]` as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InterfaceTable {
+    bandwidth: Spanned<String>,
+    max_per_flow: Option<Spanned<String>>,
+    #[serde(default)]
+    preemption: bool,
+}
+
+/// The interfaces by the names that are written down.
+pub(super) type InterfaceTables = BTreeMap<Spanned<String>, InterfaceTable>;
+
+impl SbmTable {
+    pub(super) fn config(self, interfaces: InterfaceTables) -> Result<SbmConfig, Fault> {
+        let default = SbmConfig::default();
+        Ok(SbmConfig {
+            missed_refreshes: positive(self.missed_refreshes, "missed_refreshes")?
+                .unwrap_or(default.missed_refreshes),
+            max_flow_duration: self.max_flow_duration.map(duration).transpose()?,
+            max_flows: positive(self.max_flows, "max_flows")?.unwrap_or(default.max_flows),
+            require_path: self.require_path,
+            interfaces: interfaces
+                .into_iter()
+                .map(|(name, table)| Ok((self::name(&name)?, table.pool()?)))
+                .collect::<Result<_, Fault>>()?,
+        })
+    }
+}
+
+impl InterfaceTable {
+    fn pool(self) -> Result<PoolConfig, Fault> {
+        Ok(PoolConfig {
+            bandwidth: rate(&self.bandwidth, "bandwidth")?,
+            max_per_flow: self
+                .max_per_flow
+                .map(|text| rate(&text, "max_per_flow"))
+                .transpose()?,
+            preemption: self.preemption,
+        })
+    }
+}
+
+fn name(name: &Spanned<String>) -> Result<InterfaceName, Fault> {
+    let text = name.get_ref();
+    if text == "*" {
+        return Ok(InterfaceName::Any);
+    }
+    let index = text.parse().map(InterfaceName::Index);
+    index
+        .or_else(|_| text.parse().map(InterfaceName::Address))
+        .map_err(|_| {
+            let message = format!(
+                "the interface {text:?} is none; expected its number, its address, or \"*\""
+            );
+            (name.span().start, message)
+        })
+}
+
+fn positive<T: Default + PartialEq>(
+    value: Option<Spanned<T>>,
+    key: &str,
+) -> Result<Option<T>, Fault> {
+    match value {
+        Some(value) if *value.get_ref() == T::default() => Err((
+            value.span().start,
+            format!("`{key}` is 0, expected 1 or more"),
+        )),
+        value => Ok(value.map(Spanned::into_inner)),
+    }
+}
+
+fn rate(text: &Spanned<String>, key: &str) -> Result<u64, Fault> {
+    let rate: Result<Rate, _> = text.get_ref().parse();
+    rate.map(|rate| bits_per_second(rate.bytes_per_second()))
+        .map_err(|error| (text.span().start, format!("`{key}`: {error}")))
+}
+
+fn duration(text: Spanned<String>) -> Result<Duration, Fault> {
+    let parsed: Option<SignedDuration> = text.get_ref().parse().ok();
+    let duration = parsed.filter(SignedDuration::is_positive);
+    duration
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| {
+            let message = format!(
+                "`max_flow_duration` is {:?}, expected a duration such as \"90 min\" or \"8h\"",
+                text.get_ref()
+            );
+            (text.span().start, message)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Config;
+    use super::*;
+
+    fn parse(tables: &str) -> Result<SbmConfig, String> {
+        let text = format!("[[lpm]]\nname = 'a'\nlibrary = 'x'\n{tables}\n");
+        let config = Config::parse(Path::new("pcm.toml"), &text);
+        config
+            .map(|config| config.sbm)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_left_out_is_as_rfc_2205_has_it() {
+        assert_eq!(parse("").unwrap(), SbmConfig::default());
+        assert_eq!(SbmConfig::default().missed_refreshes, 3);
+    }
+
+    #[test]
+    fn durations_and_rates_have_units() {
+        let config = parse(
+            "[sbm]\nmax_flow_duration = '1 hour 30 min'\nmax_flows = 7\nmissed_refreshes = 5\n\
+             [interface.2]\nbandwidth = '10 Mbit/s'\nmax_per_flow = '64 kbit/s'\n\
+             [interface.'2001:db8::1']\nbandwidth = '1 Gbit/s'\npreemption = true\n\
+             [interface.'*']\nbandwidth = '0 bit/s'\n",
+        )
+        .unwrap();
+        assert_eq!(config.max_flow_duration, Some(Duration::from_secs(5400)));
+        assert_eq!((config.max_flows, config.missed_refreshes), (7, 5));
+        let pool = |wanted| {
+            config
+                .interfaces
+                .iter()
+                .find(|(name, _)| *name == wanted)
+                .unwrap()
+                .1
+        };
+        assert_eq!(pool(InterfaceName::Index(2)).bandwidth, 10_000_000);
+        assert_eq!(pool(InterfaceName::Index(2)).max_per_flow, Some(64_000));
+        let address = InterfaceName::Address("2001:db8::1".parse().unwrap());
+        assert_eq!(pool(address).bandwidth, 1_000_000_000);
+        assert!(pool(address).preemption);
+        assert_eq!(pool(InterfaceName::Any).bandwidth, 0);
+    }
+
+    #[test]
+    fn faults_name_line_and_key() {
+        for (tables, line, fault) in [
+            ("[sbm]\nmissed_refreshes = 0", 5, "`missed_refreshes` is 0"),
+            ("[sbm]\nmax_flows = 0", 5, "`max_flows` is 0"),
+            ("[sbm]\nmax_flows = -1", 5, "-1"),
+            ("[sbm]\nmax_flow_duration = 'long'", 5, "90 min"),
+            ("[sbm]\nmax_flow_duration = '-8h'", 5, "90 min"),
+            ("[sbm]\nmax_flow_duration = '0s'", 5, "90 min"),
+            ("[interface.1]\nbandwidth = 'much'", 5, "`bandwidth`"),
+            (
+                "[interface.1]\nbandwidth = '1 B/s'\nmax_per_flow = ''",
+                6,
+                "`max_per_flow`",
+            ),
+            ("[interface.eth0]\nbandwidth = '1 B/s'", 4, "\"eth0\""),
+            ("[interface.1]\n", 4, "`bandwidth`"),
+        ] {
+            let error = parse(tables).unwrap_err();
+            assert!(
+                error.contains(&format!("line {line}")) && error.contains(fault),
+                "{error}"
+            );
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Where events go besides the output: files, the journal, syslog, the Windows Event Log.
+//!
+//! The road of an event: [`Events::record`] → a bounded queue per sink → a thread per sink, which
+//! writes it. So a sink that is slow or down holds neither a decision nor another sink.
+
+mod entry;
+mod file;
+#[cfg(target_os = "linux")]
+mod journald;
+mod queue;
+mod stream;
+mod syslog;
+#[cfg(windows)]
+mod windows;
+mod writer;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lpm_host::{Event, EventLog};
+use thiserror::Error;
+
+use crate::config::{EventTarget, EventsEntry};
+use crate::signals;
+
+pub use entry::Entry;
+use writer::Writer;
+
+/// How many events wait for one sink at most; what comes while so many wait is lost, and counted.
+pub const CAPACITY: usize = 1024;
+
+/// How long [`Events::finish`] waits for sinks that have not written everything yet.
+pub const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
+/// Tells the operator, in one line, what is wrong with a sink. Called from any thread.
+pub type Tell = Arc<dyn Fn(&dyn Display) + Send + Sync>;
+
+/// A place that events are written to, one after the other.
+trait Sink: Send {
+    /// Writes an entry. After an error the same entry comes again: what of it was written already is
+    /// the sink's to know.
+    fn write(&mut self, entry: &Entry) -> io::Result<()>;
+}
+
+/// A sink cannot be set up.
+#[derive(Debug, Error)]
+#[error("events to {place}: {source}; {advice}")]
+pub struct SinkError {
+    place: String,
+    advice: &'static str,
+    source: io::Error,
+}
+
+/// All sinks.
+pub struct Events {
+    writers: Vec<Writer>,
+}
+
+impl Events {
+    /// Starts the sinks that the configuration names. `stderr` makes writers to standard error;
+    /// problems of sinks are told to `tell`.
+    ///
+    /// # Errors
+    /// A file cannot be opened, or the system refuses a thread. That a daemon cannot be reached is
+    /// no error: events wait for it.
+    pub fn start(
+        entries: &[EventsEntry],
+        stderr: impl Fn() -> Box<dyn Write + Send>,
+        tell: &Tell,
+    ) -> Result<Events, SinkError> {
+        // Filled one by one, so that an error stops those that run already.
+        let mut events = Events {
+            writers: Vec::with_capacity(entries.len()),
+        };
+        for entry in entries {
+            let place = entry.target.to_string();
+            let writer = sink(&entry.target, &stderr)
+                .and_then(|sink| {
+                    let advice = advice(&entry.target);
+                    Writer::start(place.clone(), advice, entry.min_severity, sink, tell)
+                })
+                .map_err(|source| SinkError {
+                    place,
+                    advice: advice(&entry.target),
+                    source,
+                })?;
+            events.writers.push(writer);
+        }
+        Ok(events)
+    }
+
+    /// Waits until everything is written, [`FINISH_LIMIT`] at most, and tells what is not. To be called
+    /// once, at the end: events that come later are lost.
+    pub fn finish(&self) {
+        let deadline = Instant::now() + FINISH_LIMIT;
+        for writer in &self.writers {
+            writer.close(deadline);
+        }
+        for writer in &self.writers {
+            writer.finish(deadline);
+        }
+    }
+}
+
+impl EventLog for Events {
+    fn record(&self, event: &Event) {
+        let mut interested = self
+            .writers
+            .iter()
+            .filter(|writer| event.severity >= writer.min_severity())
+            .peekable();
+        if interested.peek().is_some() {
+            let entry = Arc::new(Entry::now(event.clone()));
+            for writer in interested {
+                writer.put(&entry);
+            }
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        for writer in &self.writers {
+            writer.close(Instant::now());
+        }
+    }
+}
+
+fn sink(
+    target: &EventTarget,
+    stderr: &impl Fn() -> Box<dyn Write + Send>,
+) -> io::Result<Box<dyn Sink>> {
+    Ok(match target {
+        EventTarget::Stderr { format } => Box::new(stream::Stream::new(stderr(), *format)),
+        EventTarget::File { path, format } => {
+            let reopen = signals::reopen_requests()?;
+            Box::new(file::File::open(path.clone(), *format, reopen)?)
+        }
+        EventTarget::Syslog { facility, address } => {
+            Box::new(syslog::Syslog::new(*facility, address.clone()))
+        }
+        #[cfg(target_os = "linux")]
+        EventTarget::Journald => Box::new(journald::Journald::new()),
+        #[cfg(windows)]
+        EventTarget::Windows => Box::new(windows::EventLog),
+        // Configurations with these are refused.
+        #[cfg(not(target_os = "linux"))]
+        EventTarget::Journald => return Err(io::ErrorKind::Unsupported.into()),
+        #[cfg(not(windows))]
+        EventTarget::Windows => return Err(io::ErrorKind::Unsupported.into()),
+    })
+}
+
+/// What the operator can do about a sink that does not work.
+fn advice(target: &EventTarget) -> &'static str {
+    match target {
+        EventTarget::Stderr { .. } => "give the program a standard error that can be written to",
+        EventTarget::File { .. } => {
+            "make room or grant the right to write there, or give another `path` in [[events]]"
+        }
+        EventTarget::Journald => "start systemd-journald, or take the [[events]] table away",
+        EventTarget::Syslog { .. } => {
+            "start the syslog daemon, or give another `address` in [[events]]"
+        }
+        EventTarget::Windows => "start the Windows Event Log service",
+    }
+}

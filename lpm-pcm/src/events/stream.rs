@@ -1,0 +1,26 @@
+//! Standard error.
+
+use std::io::{self, Write};
+
+use crate::config::Format;
+
+use super::{Entry, Sink};
+
+/// Writes lines to a stream.
+pub(super) struct Stream {
+    out: Box<dyn Write + Send>,
+    format: Format,
+}
+
+impl Stream {
+    pub(super) fn new(out: Box<dyn Write + Send>, format: Format) -> Stream {
+        Stream { out, format }
+    }
+}
+
+impl Sink for Stream {
+    fn write(&mut self, entry: &Entry) -> io::Result<()> {
+        self.out.write_all(&entry.line(self.format))?;
+        self.out.flush()
+    }
+}

@@ -1,0 +1,441 @@
+//! What stands in for the Subnet Bandwidth Manager (SBM): the flow state of RSVP, its timers, and
+//! the bandwidth of interfaces.
+//!
+//! The road of a message: [`Sbm::receive`] removes what ran out before it came, has [`Policy`] decide,
+//! and then does what the SBM would do. Path and Resv state is kept, refreshed and torn down
+//! (`flow_table`, `lifetime`), and what policy accepts in a Resv takes bandwidth (`reservations`,
+//! `bandwidth`). Policy hears of each of these.
+
+mod answer;
+mod bandwidth;
+mod flow_table;
+mod lifetime;
+mod pcm;
+mod policy;
+mod refusal;
+mod reservations;
+mod state;
+
+use std::time::{Duration, SystemTime};
+
+use lpm_api::{Decision, DeleteReason, Direction, FlowKey, Interface, Priority};
+use lpm_host::{PcmError, ReceivedMessage, StateGone};
+use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ObjectIndex};
+
+pub use answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resources};
+pub use bandwidth::{InterfaceName, PoolConfig, bits_per_second};
+pub use pcm::{TimedPcm, TimedVerdict};
+pub use policy::{Committed, Policy};
+pub use refusal::Refusal;
+
+use bandwidth::Pools;
+use flow_table::FlowTable;
+use lifetime::{Time, Timers};
+use reservations::{Change, Request, ReservationKey, Reservations};
+use state::State;
+
+/// What the SBM is told about itself.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SbmConfig {
+    /// How many refreshes in a row may be missed before state times out: K of RFC 2205 §3.7.
+    pub missed_refreshes: u32,
+    /// How long a flow may last; `None` for as long as it is refreshed.
+    pub max_flow_duration: Option<Duration>,
+    /// How many flows are kept at most.
+    pub max_flows: usize,
+    /// Whether a Resv without Path state is refused (RFC 2205 §3.1.8), or admitted and noted, as suits
+    /// a capture that begins in the middle.
+    pub require_path: bool,
+    /// The bandwidth of interfaces. Others, if none of these is for [`InterfaceName::Any`], have
+    /// as much as anybody asks for.
+    pub interfaces: Vec<(InterfaceName, PoolConfig)>,
+}
+
+impl Default for SbmConfig {
+    fn default() -> SbmConfig {
+        SbmConfig {
+            missed_refreshes: 3,
+            max_flow_duration: None,
+            max_flows: 65_536,
+            require_path: false,
+            interfaces: Vec::new(),
+        }
+    }
+}
+
+/// Keeps the state of flows, and has a policy decide on their messages.
+pub struct Sbm<P> {
+    policy: P,
+    require_path: bool,
+    timers: Timers,
+    clock: Time,
+    table: FlowTable,
+    reservations: Reservations,
+    index: ObjectIndex,
+}
+
+impl<P: Policy> Sbm<P> {
+    /// An SBM without any state, that asks this policy.
+    pub fn new(policy: P, config: &SbmConfig) -> Sbm<P> {
+        Sbm {
+            policy,
+            require_path: config.require_path,
+            timers: Timers {
+                missed_refreshes: config.missed_refreshes,
+                max_duration: config.max_flow_duration,
+            },
+            clock: Time::default(),
+            table: FlowTable::new(config.max_flows),
+            reservations: Reservations::new(Pools::new(&config.interfaces)),
+            index: ObjectIndex::new(),
+        }
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &P {
+        &self.policy
+    }
+
+    /// How many flows there is state of.
+    pub fn flow_count(&self) -> usize {
+        self.table.len()
+    }
+
+    /// How much of an interface's bandwidth is reserved, in bit/s.
+    pub fn allocated(&self, interface: &Interface) -> u128 {
+        self.reservations.allocated(interface)
+    }
+
+    /// Takes in a message. The clock is that of the messages, and never goes back.
+    ///
+    /// # Errors
+    /// As `Pcm::admit`.
+    pub fn receive(
+        &mut self,
+        received: &ReceivedMessage<'_>,
+    ) -> Result<Answer<P::Verdict>, PcmError> {
+        let before = self.advance(received.received)?;
+        let verdict = self.policy.admit(received)?;
+        let mut flows = Vec::new();
+        let mut after = Vec::new();
+        let message = received.message;
+        match message.message_type() {
+            MessageType::Path | MessageType::Resv => {
+                for descriptor in message.flow_descriptors() {
+                    let decision = P::decision(&verdict, descriptor.index());
+                    flows.push(self.flow(received, &descriptor, decision, &mut after)?);
+                }
+            }
+            MessageType::PathTear | MessageType::ResvTear => {
+                for descriptor in message.flow_descriptors() {
+                    self.torn_down(&message, &descriptor, &mut after)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(Answer {
+            before,
+            verdict,
+            flows,
+            after,
+        })
+    }
+
+    /// Sets the clock, and removes what has run out.
+    fn advance(&mut self, time: SystemTime) -> Result<Vec<Removed>, PcmError> {
+        self.clock = self.clock.max(Time::from(time));
+        let mut removed = Vec::new();
+        while let Some((flow, deadline)) = self.table.expired(self.clock) {
+            let reason = RemovalReason::Deleted(deadline.reason);
+            self.remove(flow, deadline.time, reason, &mut removed)?;
+        }
+        Ok(removed)
+    }
+
+    fn flow(
+        &mut self,
+        received: &ReceivedMessage<'_>,
+        descriptor: &FlowDescriptor<'_>,
+        decision: Decision,
+        after: &mut Vec<Removed>,
+    ) -> Result<FlowAnswer, PcmError> {
+        let mut answer = FlowAnswer::default();
+        let Some(flow) = FlowKey::of(&received.message, descriptor) else {
+            return Ok(answer);
+        };
+        let Decision::Accept(priority) = decision else {
+            // The policy has told every LPM.
+            self.forget(flow, DeleteReason::AdmissionControlFailed, after)?;
+            return Ok(answer);
+        };
+        let state = State::of(received, descriptor, self.timers, self.clock);
+        let is_kept = self.table.contains(&flow);
+        let result = if !self.table.has_room(&flow, &state) {
+            Err(Refusal::TableFull)
+        } else if is_path(&flow) {
+            self.table.put(flow, state);
+            Ok(None)
+        } else {
+            answer.path = Some(self.path_state(&flow, &state.senders));
+            let accepted = Accepted {
+                received,
+                descriptor,
+                flow,
+                priority,
+            };
+            self.reserve(&accepted, state, answer.path, after)?
+                .map(Some)
+        };
+        match result {
+            Ok(resources) => answer.resources = resources,
+            Err(refusal) => {
+                answer.refusal = Some(refusal);
+                answer.resources = match (is_path(&flow), is_kept) {
+                    (true, _) => None,
+                    (false, true) => Some(Resources::RefusedInPlace),
+                    (false, false) => Some(Resources::Refused),
+                };
+                self.policy.delete_state(&StateGone {
+                    message: received.message,
+                    flow: Some(descriptor.index()),
+                    interface: Some(received.interface),
+                    reason: DeleteReason::AdmissionControlFailed,
+                })?;
+            }
+        }
+        Ok(answer)
+    }
+
+    fn path_state(&self, flow: &FlowKey, senders: &[FilterSpec]) -> PathState {
+        let is_known = |sender: &FilterSpec| {
+            let path = FlowKey::path(flow.session(), *sender);
+            self.table.contains(&path)
+        };
+        if !self.table.has_path(flow) {
+            PathState::NoPath
+        } else if senders.is_empty() || senders.iter().any(is_known) {
+            PathState::Known
+        } else {
+            PathState::NoSender
+        }
+    }
+
+    /// Finds resources for a Resv that policy has accepted, and keeps its state.
+    fn reserve(
+        &mut self,
+        accepted: &Accepted<'_>,
+        mut state: State,
+        path: Option<PathState>,
+        after: &mut Vec<Removed>,
+    ) -> Result<Result<Resources, Refusal>, PcmError> {
+        match path {
+            Some(PathState::NoPath) if self.require_path => return Ok(Err(Refusal::NoPath)),
+            Some(PathState::NoSender) if self.require_path => return Ok(Err(Refusal::NoSender)),
+            _ => {}
+        }
+        let flow_spec = accepted.descriptor.flow_spec();
+        let Some(Ok(service)) = flow_spec.map(|flow_spec| flow_spec.service()) else {
+            return Ok(Err(Refusal::BadFlowSpec));
+        };
+        let (flow, interface) = (accepted.flow, accepted.received.interface);
+        let key = self.reservations.key(&interface, &flow);
+        let request = Request {
+            service,
+            senders: state.senders.clone(),
+            priority: accepted.priority,
+        };
+        match self.reservations.room_for(&key, &flow, &request) {
+            Ok(preempted) => {
+                for lower in preempted {
+                    self.remove(lower, self.clock, RemovalReason::Preempted, after)?;
+                }
+            }
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+        let change = self.reservations.put(key, flow, request);
+        state.reservation = Some(key);
+        let replaced = self.table.put(flow, state);
+        if let Some(old) = replaced.and_then(|state| state.reservation) {
+            // Asked for on another interface until now.
+            if old != key {
+                let change = self.reservations.remove(&old, &flow);
+                self.commit_remaining(&old, change)?;
+            }
+        }
+        if let (Some(decision), Some(merged)) = (change.decision(), self.reservations.merged(&key))
+        {
+            self.policy.commit_resv(&Committed {
+                message: accepted.received.message,
+                flow: accepted.descriptor.index(),
+                interface,
+                merged,
+                decision,
+            })?;
+        }
+        Ok(Ok(match change {
+            Change::Allocated => Resources::Allocated,
+            Change::Modified => Resources::Modified,
+            Change::Unchanged | Change::Released => Resources::Unchanged,
+        }))
+    }
+
+    /// Tells policy that a reservation has changed by what left it.
+    fn commit_remaining(&mut self, key: &ReservationKey, change: Change) -> Result<(), PcmError> {
+        let Some(decision) = change.decision() else {
+            return Ok(());
+        };
+        let Some((flow, merged)) = self.reservations.first(key) else {
+            return Ok(());
+        };
+        let Some(state) = self.table.get(&flow) else {
+            return Ok(());
+        };
+        let Some(message) = state.message(&mut self.index) else {
+            return Ok(());
+        };
+        self.policy.commit_resv(&Committed {
+            message,
+            flow: 0,
+            interface: state.interface,
+            merged,
+            decision,
+        })
+    }
+
+    /// What a teardown message is about is gone. The policy has told every LPM.
+    fn torn_down(
+        &mut self,
+        message: &Message<'_>,
+        descriptor: &FlowDescriptor<'_>,
+        after: &mut Vec<Removed>,
+    ) -> Result<(), PcmError> {
+        let Some(flow) = FlowKey::of(message, descriptor) else {
+            return Ok(());
+        };
+        if message.message_type() == MessageType::PathTear {
+            return self.forget(flow, DeleteReason::ReceivedPathTear, after);
+        }
+        // Of a reservation that senders share, only the senders that the message names
+        // (RFC 2205 §3.1.6).
+        let torn: Vec<_> = descriptor.filters().collect();
+        if !torn.is_empty() && self.leave_out(flow, &torn)? {
+            return Ok(());
+        }
+        self.forget(flow, DeleteReason::ReceivedResvTear, after)
+    }
+
+    /// Removes state that LPMs have been told of, and what depends on it.
+    fn forget(
+        &mut self,
+        flow: FlowKey,
+        reason: DeleteReason,
+        after: &mut Vec<Removed>,
+    ) -> Result<(), PcmError> {
+        if let Some(state) = self.table.remove(&flow) {
+            self.release(flow, &state)?;
+            let reason = RemovalReason::Deleted(reason);
+            self.path_is_gone(flow, self.clock, reason, after)?;
+        }
+        Ok(())
+    }
+
+    /// Removes state, tells every LPM, and removes what depends on it.
+    fn remove(
+        &mut self,
+        flow: FlowKey,
+        time: Time,
+        reason: RemovalReason,
+        removed: &mut Vec<Removed>,
+    ) -> Result<(), PcmError> {
+        let Some(state) = self.table.remove(&flow) else {
+            return Ok(());
+        };
+        if let Some(message) = state.message(&mut self.index) {
+            self.policy.delete_state(&StateGone {
+                message,
+                flow: Some(0),
+                interface: Some(state.interface),
+                reason: reason.told(),
+            })?;
+        }
+        self.release(flow, &state)?;
+        removed.push(Removed {
+            time: time.into(),
+            flow,
+            senders: state.senders,
+            interface: state.interface,
+            reason,
+        });
+        self.path_is_gone(flow, time, reason, removed)
+    }
+
+    /// After the state of a flow: if it was Path state, the reservations that answer it go, too
+    /// (RFC 2205 §3.1.5).
+    fn path_is_gone(
+        &mut self,
+        path: FlowKey,
+        time: Time,
+        reason: RemovalReason,
+        removed: &mut Vec<Removed>,
+    ) -> Result<(), PcmError> {
+        let Some(sender) = path.sender().filter(|_| is_path(&path)) else {
+            return Ok(());
+        };
+        let is_last = !self.table.has_path(&path);
+        for (flow, senders) in self.table.reservations_of(&path) {
+            let is_gone = if senders.is_empty() {
+                is_last
+            } else {
+                senders.binary_search(&sender).is_ok() && !self.leave_out(flow, &[sender])?
+            };
+            if is_gone {
+                self.remove(flow, time, reason, removed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes senders out of a reservation, and says whether others are left in it. If not, nothing
+    /// is changed.
+    fn leave_out(&mut self, flow: FlowKey, gone: &[FilterSpec]) -> Result<bool, PcmError> {
+        let Some(state) = self.table.get(&flow) else {
+            return Ok(false);
+        };
+        let mut left = state.senders.clone();
+        left.retain(|sender| !gone.contains(sender));
+        if left.is_empty() {
+            return Ok(false);
+        }
+        let reservation = state.reservation;
+        self.table.narrow(&flow, &left, &mut self.index);
+        if let Some(key) = reservation {
+            let change = self.reservations.narrow(&key, &flow, left);
+            self.commit_remaining(&key, change)?;
+        }
+        Ok(true)
+    }
+
+    /// Gives the resources of a flow back.
+    fn release(&mut self, flow: FlowKey, state: &State) -> Result<(), PcmError> {
+        match state.reservation {
+            Some(key) => {
+                let change = self.reservations.remove(&key, &flow);
+                self.commit_remaining(&key, change)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A flow that policy has accepted.
+struct Accepted<'a> {
+    received: &'a ReceivedMessage<'a>,
+    descriptor: &'a FlowDescriptor<'a>,
+    flow: FlowKey,
+    priority: Priority,
+}
+
+fn is_path(flow: &FlowKey) -> bool {
+    flow.direction() == Direction::Sends
+}

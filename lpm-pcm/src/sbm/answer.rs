@@ -1,0 +1,133 @@
+//! What the SBM says about a message.
+
+use std::time::SystemTime;
+
+use lpm_api::{DeleteReason, FlowKey, Interface};
+
+use lpm_rsvp::FilterSpec;
+
+use super::Refusal;
+
+/// What became of a message.
+#[derive(Debug)]
+pub struct Answer<V> {
+    /// State that ran out before the message came.
+    pub before: Vec<Removed>,
+    /// The policy's verdict.
+    pub verdict: V,
+    /// What the SBM did, one for each flow descriptor of a Path or Resv; empty for other messages.
+    pub flows: Vec<FlowAnswer>,
+    /// State that is gone because of the message, besides what the message itself is about.
+    pub after: Vec<Removed>,
+}
+
+/// What the SBM did about a flow that policy has decided on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FlowAnswer {
+    /// For a Resv: whether the SBM knows Path state for it.
+    pub path: Option<PathState>,
+    /// What became of the resources that an accepted Resv asks for.
+    pub resources: Option<Resources>,
+    /// Why the SBM refuses what policy has accepted.
+    pub refusal: Option<Refusal>,
+}
+
+/// Whether a Resv has the Path state that it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathState {
+    /// It does.
+    Known,
+    /// There is none for its session.
+    NoPath,
+    /// There is some for its session, but none of it by the senders that it names.
+    NoSender,
+}
+
+impl PathState {
+    /// The word in snake_case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            PathState::Known => "known",
+            PathState::NoPath => "no_path",
+            PathState::NoSender => "no_sender",
+        }
+    }
+}
+
+/// What became of the resources that a Resv asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resources {
+    /// Newly reserved.
+    Allocated,
+    /// Reserved before, and now more, less, or for other senders.
+    Modified,
+    /// Reserved before: a refresh, or what another next hop asked for already.
+    Unchanged,
+    /// Refused; what was reserved before stays (RFC 2205 §3.1.8, InPlace).
+    RefusedInPlace,
+    /// Refused, and nothing was reserved before.
+    Refused,
+}
+
+impl Resources {
+    /// The word in snake_case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Resources::Allocated => "allocated",
+            Resources::Modified => "modified",
+            Resources::Unchanged => "unchanged",
+            Resources::RefusedInPlace => "refused_in_place",
+            Resources::Refused => "refused",
+        }
+    }
+}
+
+/// State that the SBM has removed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Removed {
+    /// When, by the clock of the messages.
+    pub time: SystemTime,
+    /// Which flow's.
+    pub flow: FlowKey,
+    /// Its senders; empty for a reservation for any.
+    pub senders: Vec<FilterSpec>,
+    /// The interface on which its messages came in.
+    pub interface: Interface,
+    /// Why.
+    pub reason: RemovalReason,
+}
+
+/// Why the SBM has removed state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovalReason {
+    /// For this reason; a reservation may be gone since the Path state that it answers is.
+    Deleted(DeleteReason),
+    /// Its resources went to a reservation with a higher priority.
+    Preempted,
+}
+
+impl RemovalReason {
+    /// The reason in snake_case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            RemovalReason::Deleted(DeleteReason::ReceivedPathTear) => "received_path_tear",
+            RemovalReason::Deleted(DeleteReason::ReceivedResvTear) => "received_resv_tear",
+            RemovalReason::Deleted(DeleteReason::StateTimeout) => "state_timeout",
+            RemovalReason::Deleted(DeleteReason::FlowDuration) => "flow_duration",
+            RemovalReason::Deleted(_) => "admission_control_failed",
+            RemovalReason::Preempted => "preempted",
+        }
+    }
+
+    /// The reason that LPMs are told.
+    #[must_use]
+    pub fn told(self) -> DeleteReason {
+        match self {
+            RemovalReason::Deleted(reason) => reason,
+            RemovalReason::Preempted => DeleteReason::AdmissionControlFailed,
+        }
+    }
+}

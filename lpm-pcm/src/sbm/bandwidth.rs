@@ -1,0 +1,130 @@
+//! The bandwidth of interfaces.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use lpm_api::Interface;
+use lpm_rsvp::ServiceRequest;
+
+use super::Refusal;
+
+/// How an interface is named in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InterfaceName {
+    /// By its address.
+    Address(IpAddr),
+    /// By its number: the SNMP ifIndex, or the place in the capture.
+    Index(u32),
+    /// Each one that is not named otherwise.
+    Any,
+}
+
+/// What there is of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// What reservations may take together, in bit/s.
+    pub bandwidth: u64,
+    /// What a single flow may ask for, in bit/s.
+    pub max_per_flow: Option<u64>,
+    /// Whether a reservation may take the place of those that policy gave a lower priority.
+    pub preemption: bool,
+}
+
+/// A pool of bandwidth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum PoolKey {
+    /// That of this entry of the configuration.
+    Configured(usize),
+    /// That of the interface with this number, which has no entry of its own.
+    Other(u32),
+}
+
+/// All pools, and what is allocated in each.
+pub(super) struct Pools {
+    interfaces: Vec<(InterfaceName, PoolConfig)>,
+    allocated: BTreeMap<PoolKey, u128>,
+}
+
+impl Pools {
+    pub(super) fn new(interfaces: &[(InterfaceName, PoolConfig)]) -> Pools {
+        Pools {
+            interfaces: interfaces.to_vec(),
+            allocated: BTreeMap::new(),
+        }
+    }
+
+    /// The pool of an interface: by its address, else by its index.
+    pub(super) fn key(&self, interface: &Interface) -> PoolKey {
+        let names = [
+            InterfaceName::Address(interface.address),
+            InterfaceName::Index(interface.index),
+        ];
+        let position = |wanted| self.interfaces.iter().position(|(name, _)| *name == wanted);
+        let configured = names.into_iter().find_map(position);
+        configured.map_or(PoolKey::Other(interface.index), PoolKey::Configured)
+    }
+
+    /// What there is in a pool; `None` for as much as anybody asks for.
+    pub(super) fn config(&self, key: PoolKey) -> Option<PoolConfig> {
+        match key {
+            PoolKey::Configured(entry) => self.interfaces.get(entry).map(|(_, pool)| *pool),
+            PoolKey::Other(_) => {
+                let mut entries = self.interfaces.iter();
+                let (_, pool) = entries.find(|(name, _)| *name == InterfaceName::Any)?;
+                Some(*pool)
+            }
+        }
+    }
+
+    /// What of a pool is free for a reservation that has `own` of it; `None` without a limit.
+    pub(super) fn free(&self, key: PoolKey, own: u64) -> Option<u64> {
+        let pool = self.config(key)?;
+        let others = self.taken(key) - u128::from(own);
+        let free = u128::from(pool.bandwidth).saturating_sub(others);
+        Some(u64::try_from(free).unwrap_or(u64::MAX))
+    }
+
+    /// Changes what a reservation has of a pool.
+    pub(super) fn change(&mut self, key: PoolKey, from: u64, to: u64) {
+        let allocated = self.taken(key) - u128::from(from) + u128::from(to);
+        if allocated == 0 {
+            self.allocated.remove(&key);
+        } else {
+            self.allocated.insert(key, allocated);
+        }
+    }
+
+    /// What is allocated in a pool, in bit/s.
+    pub(super) fn taken(&self, key: PoolKey) -> u128 {
+        self.allocated.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Checks what a single flow asks for.
+    pub(super) fn check_flow(&self, key: PoolKey, asked: u64) -> Result<(), Refusal> {
+        match self.config(key).and_then(|pool| pool.max_per_flow) {
+            Some(limit) if asked > limit => Err(Refusal::TooMuchPerFlow { asked, limit }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a request takes: the token rate of controlled load, the reserved rate of guaranteed service,
+/// nothing for the null service.
+pub(super) fn rate(service: &ServiceRequest) -> u64 {
+    match service {
+        ServiceRequest::ControlledLoad(tspec) => bits_per_second(tspec.rate),
+        ServiceRequest::Guaranteed(_, rspec) => bits_per_second(rspec.rate),
+        _ => 0,
+    }
+}
+
+/// Bytes per second in whole bit/s, rounded up: sums of these are exact.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float's cast saturates"
+)]
+pub fn bits_per_second(bytes_per_second: f32) -> u64 {
+    (f64::from(bytes_per_second) * 8.0).ceil() as u64
+}

@@ -1,0 +1,312 @@
+//! Reservations: what next hops ask for, merged, and its share of an interface's bandwidth.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use lpm_api::{CommitDecision, FlowKey, Interface, Priority};
+use lpm_rsvp::{FilterSpec, ServiceRequest, Session};
+
+use super::Refusal;
+use super::bandwidth::{PoolKey, Pools, rate};
+
+/// What next hops share resources for: a session on an interface, and, where every sender has a
+/// reservation of its own (FF), one sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ReservationKey {
+    pool: PoolKey,
+    session: Session,
+    sender: Option<FilterSpec>,
+}
+
+/// What a next hop asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Request {
+    pub(super) service: ServiceRequest,
+    /// In ascending order; empty for any sender.
+    pub(super) senders: Vec<FilterSpec>,
+    /// The priority that policy gave it.
+    pub(super) priority: Priority,
+}
+
+/// What happened to a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Allocated,
+    Modified,
+    Unchanged,
+    Released,
+}
+
+impl Change {
+    /// What policy is told.
+    pub(super) fn decision(self) -> Option<CommitDecision> {
+        match self {
+            Change::Allocated => Some(CommitDecision::ResourcesAllocated),
+            Change::Modified => Some(CommitDecision::ResourcesModified),
+            Change::Unchanged | Change::Released => None,
+        }
+    }
+}
+
+/// All reservations.
+pub(super) struct Reservations {
+    pools: Pools,
+    reservations: BTreeMap<ReservationKey, Reservation>,
+}
+
+struct Reservation {
+    /// Never empty, and all of one service.
+    requests: BTreeMap<FlowKey, Request>,
+    /// How many of the requests name each sender; `None` is any.
+    senders: BTreeMap<Option<FilterSpec>, usize>,
+    merged: ServiceRequest,
+}
+
+impl Reservations {
+    pub(super) fn new(pools: Pools) -> Reservations {
+        Reservations {
+            pools,
+            reservations: BTreeMap::new(),
+        }
+    }
+
+    /// The reservation that a Resv on this interface has a part in.
+    pub(super) fn key(&self, interface: &Interface, flow: &FlowKey) -> ReservationKey {
+        ReservationKey {
+            pool: self.pools.key(interface),
+            session: flow.session(),
+            sender: flow.sender(),
+        }
+    }
+
+    /// Finds room for a request, in place of what the flow has asked for there until now: names the flows
+    /// that have to give way first.
+    pub(super) fn room_for(
+        &self,
+        key: &ReservationKey,
+        flow: &FlowKey,
+        request: &Request,
+    ) -> Result<Vec<FlowKey>, Refusal> {
+        self.pools.check_flow(key.pool, rate(&request.service))?;
+        let reservation = self.reservations.get(key);
+        let merged = reservation.map_or(Some(request.service), |reservation| {
+            reservation.merged_with(flow, request)
+        });
+        let asked = rate(&merged.ok_or(Refusal::ServiceConflict)?);
+        let own = reservation.map_or(0, |reservation| rate(&reservation.merged));
+        match self.pools.free(key.pool, own) {
+            Some(free) if asked > free => self.preempt(key, request.priority, asked, free),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Puts a request in that there is room for, in place of what the flow has asked for there.
+    pub(super) fn put(&mut self, key: ReservationKey, flow: FlowKey, request: Request) -> Change {
+        match self.reservations.get_mut(&key) {
+            Some(reservation) => {
+                let before = rate(&reservation.merged);
+                let change = reservation.put(flow, request);
+                let after = rate(&reservation.merged);
+                self.pools.change(key.pool, before, after);
+                change
+            }
+            None => {
+                let reservation = Reservation::new(flow, request);
+                self.pools.change(key.pool, 0, rate(&reservation.merged));
+                self.reservations.insert(key, reservation);
+                Change::Allocated
+            }
+        }
+    }
+
+    /// Takes a flow's request out.
+    pub(super) fn remove(&mut self, key: &ReservationKey, flow: &FlowKey) -> Change {
+        let Some(reservation) = self.reservations.get_mut(key) else {
+            return Change::Unchanged;
+        };
+        let before = rate(&reservation.merged);
+        let change = reservation.remove(flow);
+        let after = match change {
+            Change::Released => 0,
+            _ => rate(&reservation.merged),
+        };
+        self.pools.change(key.pool, before, after);
+        if change == Change::Released {
+            self.reservations.remove(key);
+        }
+        change
+    }
+
+    /// Leaves only these senders, in ascending order, to a flow's request.
+    pub(super) fn narrow(
+        &mut self,
+        key: &ReservationKey,
+        flow: &FlowKey,
+        senders: Vec<FilterSpec>,
+    ) -> Change {
+        match self.reservations.get_mut(key) {
+            Some(reservation) => reservation.narrow(flow, senders),
+            None => Change::Unchanged,
+        }
+    }
+
+    /// What of the interface's bandwidth is reserved, in bit/s.
+    pub(super) fn allocated(&self, interface: &Interface) -> u128 {
+        self.pools.taken(self.pools.key(interface))
+    }
+
+    /// What is reserved.
+    pub(super) fn merged(&self, key: &ReservationKey) -> Option<ServiceRequest> {
+        self.reservations
+            .get(key)
+            .map(|reservation| reservation.merged)
+    }
+
+    /// Some flow of a reservation, and what is reserved.
+    pub(super) fn first(&self, key: &ReservationKey) -> Option<(FlowKey, ServiceRequest)> {
+        let reservation = self.reservations.get(key)?;
+        let (flow, _) = reservation.requests.first_key_value()?;
+        Some((*flow, reservation.merged))
+    }
+
+    /// The flows that give way so that a reservation can take `asked`, of which `free` is free: those of
+    /// the lowest priorities, and no more than it takes.
+    fn preempt(
+        &self,
+        key: &ReservationKey,
+        priority: Priority,
+        asked: u64,
+        free: u64,
+    ) -> Result<Vec<FlowKey>, Refusal> {
+        let may_preempt = self
+            .pools
+            .config(key.pool)
+            .is_some_and(|pool| pool.preemption);
+        let mut lower: Vec<_> = self
+            .reservations
+            .iter()
+            .filter(|(other, _)| may_preempt && other.pool == key.pool && *other != key)
+            .map(|(_, reservation)| (reservation.priority(), reservation))
+            .filter(|(theirs, reservation)| {
+                *theirs < Some(priority) && rate(&reservation.merged) > 0
+            })
+            .collect();
+        lower.sort_by_key(|(theirs, _)| *theirs);
+        let mut free = free;
+        let mut flows = Vec::new();
+        for (_, reservation) in lower {
+            free = free.saturating_add(rate(&reservation.merged));
+            flows.extend(reservation.requests.keys().copied());
+            if free >= asked {
+                return Ok(flows);
+            }
+        }
+        Err(Refusal::Bandwidth { asked, free })
+    }
+}
+
+impl Reservation {
+    fn new(flow: FlowKey, request: Request) -> Reservation {
+        let mut reservation = Reservation {
+            merged: request.service,
+            senders: BTreeMap::new(),
+            requests: BTreeMap::new(),
+        };
+        reservation.put(flow, request);
+        reservation
+    }
+
+    /// The greatest of the requests' priorities.
+    fn priority(&self) -> Option<Priority> {
+        self.requests.values().map(|request| request.priority).max()
+    }
+
+    /// All requests merged, with this one in place of the flow's; `None` if they are for different
+    /// services.
+    fn merged_with(&self, flow: &FlowKey, request: &Request) -> Option<ServiceRequest> {
+        let others = self.requests.iter().filter(|(other, _)| *other != flow);
+        others
+            .map(|(_, other)| other.service)
+            .try_fold(request.service, |merged, other| merged.merge(&other))
+    }
+
+    fn put(&mut self, flow: FlowKey, request: Request) -> Change {
+        let merged = self.merged_with(&flow, &request).unwrap_or(request.service);
+        let mut is_changed = self.count(&request);
+        if let Some(old) = self.requests.insert(flow, request) {
+            is_changed |= self.discount(&old);
+        }
+        self.changed(merged, is_changed)
+    }
+
+    fn remove(&mut self, flow: &FlowKey) -> Change {
+        let Some(request) = self.requests.remove(flow) else {
+            return Change::Unchanged;
+        };
+        let is_changed = self.discount(&request);
+        let mut services = self.requests.values().map(|request| request.service);
+        let Some(first) = services.next() else {
+            return Change::Released;
+        };
+        let merged = services.try_fold(first, |merged, other| merged.merge(&other));
+        self.changed(merged.unwrap_or(first), is_changed)
+    }
+
+    fn narrow(&mut self, flow: &FlowKey, senders: Vec<FilterSpec>) -> Change {
+        match self.requests.get(flow) {
+            Some(request) => {
+                let request = Request {
+                    senders,
+                    ..request.clone()
+                };
+                self.put(*flow, request)
+            }
+            None => Change::Unchanged,
+        }
+    }
+
+    fn changed(&mut self, merged: ServiceRequest, are_senders_changed: bool) -> Change {
+        let is_changed = are_senders_changed || merged != self.merged;
+        self.merged = merged;
+        if is_changed {
+            Change::Modified
+        } else {
+            Change::Unchanged
+        }
+    }
+
+    /// Counts the senders of a request, and says whether the reservation had not all of them yet.
+    fn count(&mut self, request: &Request) -> bool {
+        let mut is_new = false;
+        for sender in request.named() {
+            let count = self.senders.entry(sender).or_default();
+            is_new |= *count == 0;
+            *count += 1;
+        }
+        is_new
+    }
+
+    /// Counts the senders of a request no more, and says whether it was the last with some of them.
+    fn discount(&mut self, request: &Request) -> bool {
+        let mut is_gone = false;
+        for sender in request.named() {
+            if let Entry::Occupied(mut count) = self.senders.entry(sender) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                    is_gone = true;
+                }
+            }
+        }
+        is_gone
+    }
+}
+
+impl Request {
+    /// The senders; `None` for any sender.
+    fn named(&self) -> impl Iterator<Item = Option<FilterSpec>> + use<'_> {
+        let any = self.senders.is_empty().then_some(None);
+        any.into_iter()
+            .chain(self.senders.iter().copied().map(Some))
+    }
+}
