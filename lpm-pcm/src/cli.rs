@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::replay;
+use crate::commands::{policy, replay};
 
 /// Runs the program.
 #[must_use]
@@ -13,6 +13,7 @@ pub fn run() -> ExitCode {
     cli.color.write_global();
     let result = match &cli.command {
         Command::Replay(args) => replay::run(args),
+        Command::Policy(args) => policy::run(args),
     };
     result.unwrap_or_else(|error| {
         for line in error.to_string().lines() {
@@ -42,6 +43,8 @@ pub enum Command {
     /// Decide the RSVP messages of captures
     #[command(long_about = replay::LONG_ABOUT, after_help = EXIT_STATUS)]
     Replay(replay::Args),
+    /// Check a policy file of the sample LPM, or explain what it decides
+    Policy(policy::Args),
 }
 
 const EXIT_STATUS: &str = "\

@@ -11,6 +11,8 @@
 //! 3. else the first user who is not listed, or application where there is no such user,
 //! 4. else the request is unauthenticated.
 //!
+//! Where there is a [`directory`](crate::directory), a user of the third kind is looked up there.
+//!
 //! A user comes before an application since anybody can claim to be one. For the same reason an
 //! application does not count beside a user who cannot be verified (RFC 2872 section 3).
 //!
@@ -18,13 +20,17 @@
 //! ID): the locator is there to find the policy, and on its way the credential may have become
 //! that of a node, not of the user (RFC 3182 section 5).
 //!
-//! # What counts as verified
+//! # Who is believed
 //!
-//! `ASCII_ID` and `UNICODE_ID` are taken at their word, so is a DN in clear text without a
-//! credential: RFC 3182 section 4.1 calls this simple authentication, good for networks whose
-//! hosts are trusted. This LPM cannot verify Kerberos tickets, certificates, encrypted DNs and
-//! whatever is newer than RFC 3182: an element with one of these names nobody, whatever else is in
-//! it. An element without any name names nobody either. Digital signatures are not looked at.
+//! The policy says which credential types are accepted, of any message and of one whose INTEGRITY
+//! was verified ([`Authentication`](crate::policy::Authentication)). By default `ASCII_ID` and
+//! `UNICODE_ID` are taken at their word, so is a DN in clear text without a credential: RFC 3182
+//! section 4.1 calls this simple authentication, good for networks whose hosts are trusted.
+//!
+//! An element with a credential that is not accepted names nobody, whatever else is in it; so does
+//! one with an encrypted DN or an attribute that is newer than RFC 3182, and one without any name.
+//! Tickets and certificates that are accepted are not verified: the name is that of the DN beside
+//! them. Digital signatures are not looked at.
 //!
 //! Every message stands for itself: a refresh that leaves out the identities of the message before
 //! is unauthenticated.
@@ -36,15 +42,18 @@
 //! about is rejected as [`LpmPolicyError::UnknownUser`](lpm_api::LpmPolicyError::UnknownUser),
 //! even where another element is sound.
 
-use lpm_api::lpm_rsvp::policy::p_type::{AUTH_APP, AUTH_USER};
+use std::sync::Arc;
+
+use lpm_api::lpm_rsvp::policy::p_type::{AUTH_APP, AUTH_USER, PREEMPTION_PRI};
 use lpm_api::lpm_rsvp::policy::{RawElement, TextEncoding};
 use lpm_api::lpm_rsvp::{
     Attribute, Credential, FilterSpec, Identity, Locator, Message, PolicyData, PolicyElement, Text,
 };
 use smallvec::SmallVec;
 
+use crate::directory::{Profile, UserName};
 use crate::name::Name;
-use crate::policy::{Listed, Policy};
+use crate::policy::{CredentialTypes, Listed, Policy};
 
 /// Whom a request is decided for, and whose flow it becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,24 +62,13 @@ pub enum Subject<N = Name> {
     User(usize),
     /// A listed application: its place in the policy.
     Application(usize),
+    /// A user whom the policy does not list, but the directory knows.
+    Directory(Arc<Profile>),
     /// Somebody with a name that is not listed. Users and applications are not told apart, nor
     /// DNs and IDs: the same name is the same subject.
     Unlisted(N),
     /// Nobody in particular.
     Unauthenticated,
-}
-
-impl<N: AsRef<[u8]>> Subject<N> {
-    /// Whether both are the same subject of the same policy.
-    pub fn is<M: AsRef<[u8]>>(&self, other: &Subject<M>) -> bool {
-        match (self, other) {
-            (Subject::User(a), Subject::User(b))
-            | (Subject::Application(a), Subject::Application(b)) => a == b,
-            (Subject::Unlisted(a), Subject::Unlisted(b)) => a.as_ref() == b.as_ref(),
-            (Subject::Unauthenticated, Subject::Unauthenticated) => true,
-            _ => false,
-        }
-    }
 }
 
 /// An identity that cannot be read.
@@ -86,15 +84,19 @@ pub struct Identities<'a> {
 }
 
 impl<'a> Identities<'a> {
-    /// Reads the identities of a message.
-    pub fn of(message: &Message<'a>, policy: &Policy) -> Identities<'a> {
+    /// Reads the identities of a message, whose INTEGRITY was verified or not.
+    pub fn of(message: &Message<'a>, integrity_verified: bool, policy: &Policy) -> Identities<'a> {
+        let reader = Reader {
+            policy,
+            accepted: policy.authentication().accepted(integrity_verified),
+        };
         let mut identities = Identities {
             objects: SmallVec::new(),
             malformed: false,
         };
         for data in message.policy_data() {
             match data {
-                Ok(data) => identities.objects.push((data, Claims::of(&data, policy))),
+                Ok(data) => identities.objects.push((data, reader.claims(&data))),
                 Err(_) => identities.malformed = true,
             }
         }
@@ -109,7 +111,7 @@ impl<'a> Identities<'a> {
     pub fn subject(
         &self,
         senders: impl Iterator<Item = FilterSpec> + Clone,
-    ) -> Result<Subject, Malformed> {
+    ) -> Result<Identified, Malformed> {
         let mut all = Claims {
             malformed: self.malformed,
             ..Claims::default()
@@ -121,8 +123,20 @@ impl<'a> Identities<'a> {
                 Err(malformed) => return Err(malformed),
             }
         }
-        all.subject()
+        all.identified()
     }
+}
+
+/// Who asks for a flow, and with what priority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identified {
+    /// Who asks.
+    pub subject: Subject,
+    /// The name to look up in a directory: that of a user who is not listed, where no listed
+    /// application counts instead.
+    pub unlisted_user: Option<UserName>,
+    /// The preemption priority of the first PREEMPTION_PRI element about the flow (RFC 3181).
+    pub preemption_priority: Option<u16>,
 }
 
 /// What some identities amount to.
@@ -130,66 +144,82 @@ impl<'a> Identities<'a> {
 struct Claims {
     user: Option<usize>,
     application: Option<usize>,
-    unlisted_user: Option<Name>,
+    unlisted_user: Option<UserName>,
     unlisted_application: Option<Name>,
     unverified_user: bool,
     malformed: bool,
+    preemption_priority: Option<u16>,
 }
 
-impl Claims {
-    fn of(data: &PolicyData<'_>, policy: &Policy) -> Claims {
+/// Reads elements by the rules of a policy.
+struct Reader<'a> {
+    policy: &'a Policy,
+    accepted: CredentialTypes,
+}
+
+impl Reader<'_> {
+    fn claims(&self, data: &PolicyData<'_>) -> Claims {
         let mut claims = Claims::default();
         for element in data.raw_elements() {
             let added = element
                 .map_err(|_| Malformed)
-                .and_then(|it| claims.add_element(it, policy));
+                .and_then(|it| self.add_element(&mut claims, it));
             claims.malformed |= added.is_err();
         }
         claims
     }
 
-    fn add_element(&mut self, element: RawElement<'_>, policy: &Policy) -> Result<(), Malformed> {
+    fn add_element(&self, claims: &mut Claims, element: RawElement<'_>) -> Result<(), Malformed> {
+        if element.p_type == PREEMPTION_PRI {
+            if let Ok(PolicyElement::PreemptionPriority(asked)) = element.read() {
+                claims
+                    .preemption_priority
+                    .get_or_insert(asked.preemption_priority);
+            }
+        }
         if !matches!(element.p_type, AUTH_USER | AUTH_APP) {
-            // What is wrong with other elements is the business of those who use them.
+            // What is wrong with other elements is the business of those who use them; a priority
+            // that cannot be read is one that nobody asks for.
             return Ok(());
         }
         match element.read().map_err(|_| Malformed)? {
-            PolicyElement::AuthUser(user) => self.add_user(&user, policy.users()),
-            PolicyElement::AuthApp(application) => {
-                self.add_application(&application, policy.applications())
-            }
+            PolicyElement::AuthUser(user) => self.add_user(claims, &user),
+            PolicyElement::AuthApp(application) => self.add_application(claims, &application),
             _ => Ok(()),
         }
     }
 
-    fn add_user(&mut self, identity: &Identity<'_>, users: &Listed) -> Result<(), Malformed> {
+    fn add_user(&self, claims: &mut Claims, identity: &Identity<'_>) -> Result<(), Malformed> {
         let names = Names::of(identity)?;
-        if !names.verified {
-            self.unverified_user = true;
-        } else if let Some(user) = names.find(users, Listed::with_dn) {
-            self.user.get_or_insert(user);
+        if !names.believed(self.accepted) {
+            claims.unverified_user = true;
+        } else if let Some(user) = names.find(self.policy.users(), Listed::with_dn) {
+            claims.user.get_or_insert(user);
         } else {
-            set_first(&mut self.unlisted_user, names.first());
+            set_first(&mut claims.unlisted_user, names.user());
         }
         Ok(())
     }
 
     fn add_application(
-        &mut self,
+        &self,
+        claims: &mut Claims,
         identity: &Identity<'_>,
-        applications: &Listed,
     ) -> Result<(), Malformed> {
         let names = Names::of(identity)?;
-        if names.verified {
+        if names.believed(self.accepted) {
+            let applications = self.policy.applications();
             if let Some(application) = names.find(applications, Listed::covering_dn) {
-                self.application.get_or_insert(application);
+                claims.application.get_or_insert(application);
             } else {
-                set_first(&mut self.unlisted_application, names.first());
+                set_first(&mut claims.unlisted_application, names.first());
             }
         }
         Ok(())
     }
+}
 
+impl Claims {
     fn add_all(&mut self, later: &Claims) {
         self.user = self.user.or(later.user);
         self.application = self.application.or(later.application);
@@ -198,25 +228,35 @@ impl Claims {
             &mut self.unlisted_application,
             later.unlisted_application.clone(),
         );
+        self.preemption_priority = self.preemption_priority.or(later.preemption_priority);
         self.unverified_user |= later.unverified_user;
         self.malformed |= later.malformed;
     }
 
-    fn subject(self) -> Result<Subject, Malformed> {
+    fn identified(self) -> Result<Identified, Malformed> {
         if self.malformed {
             return Err(Malformed);
         }
         let trust_application = !self.unverified_user;
-        Ok(if let Some(user) = self.user {
+        let mut unlisted_user = None;
+        let subject = if let Some(user) = self.user {
             Subject::User(user)
         } else if let Some(application) = self.application.filter(|_| trust_application) {
             Subject::Application(application)
-        } else if let Some(name) = self.unlisted_user {
-            Subject::Unlisted(name)
+        } else if let Some(user) = self.unlisted_user {
+            let (UserName::Dn(name) | UserName::Id(name)) = &user;
+            let subject = Subject::Unlisted(name.clone());
+            unlisted_user = Some(user);
+            subject
         } else if let Some(name) = self.unlisted_application.filter(|_| trust_application) {
             Subject::Unlisted(name)
         } else {
             Subject::Unauthenticated
+        };
+        Ok(Identified {
+            subject,
+            unlisted_user,
+            preemption_priority: self.preemption_priority,
         })
     }
 }
@@ -226,8 +266,8 @@ impl Claims {
 struct Names {
     dn: Option<Name>,
     id: Option<Name>,
-    /// Nothing in the element would have to be verified to be believed.
-    verified: bool,
+    /// What would have to be accepted for these names to be believed; `None` if nobody can.
+    needed: Option<CredentialTypes>,
 }
 
 impl Names {
@@ -235,7 +275,7 @@ impl Names {
         let mut names = Names {
             dn: None,
             id: None,
-            verified: true,
+            needed: Some(CredentialTypes::default()),
         };
         let mut decoded = Decoded::new();
         for attribute in identity.attributes() {
@@ -244,15 +284,30 @@ impl Names {
                     let name = Name::dn(utf8(&dn, &mut decoded)?).map_err(|_| Malformed)?;
                     set_first(&mut names.dn, Some(name).filter(|name| !name.is_empty()));
                 }
-                Attribute::Credential(Credential::AsciiId(id) | Credential::UnicodeId(id)) => {
-                    let name = Name::id(utf8(&id, &mut decoded)?);
-                    set_first(&mut names.id, Some(name).filter(|name| !name.is_empty()));
+                Attribute::PolicyLocator(_) => names.needed = None,
+                Attribute::Credential(credential) => {
+                    names.need(CredentialTypes::of(&credential));
+                    if let Credential::AsciiId(id) | Credential::UnicodeId(id) = credential {
+                        let name = Name::id(utf8(&id, &mut decoded)?);
+                        set_first(&mut names.id, Some(name).filter(|name| !name.is_empty()));
+                    }
                 }
-                Attribute::PolicyLocator(_) | Attribute::Credential(_) => names.verified = false,
                 _ => {}
             }
         }
+        if names.needed == Some(CredentialTypes::default()) {
+            names.need(Some(CredentialTypes::DN_ALONE));
+        }
         Ok(names)
+    }
+
+    fn need(&mut self, types: Option<CredentialTypes>) {
+        let needed = self.needed.zip(types);
+        self.needed = needed.map(|(needed, types)| needed.and(types));
+    }
+
+    fn believed(&self, accepted: CredentialTypes) -> bool {
+        self.needed.is_some_and(|needed| accepted.include(needed))
     }
 
     fn find(
@@ -262,6 +317,11 @@ impl Names {
     ) -> Option<usize> {
         let by_dn = self.dn.as_ref().and_then(|dn| with_dn(listed, dn));
         by_dn.or_else(|| self.id.as_ref().and_then(|id| listed.with_id(id)))
+    }
+
+    fn user(self) -> Option<UserName> {
+        let id = self.id.map(UserName::Id);
+        self.dn.map(UserName::Dn).or(id)
     }
 
     fn first(self) -> Option<Name> {
@@ -311,7 +371,7 @@ fn utf8<'a>(text: &Text<'a>, decoded: &'a mut Decoded) -> Result<&'a str, Malfor
     std::str::from_utf8(bytes).map_err(|_| Malformed)
 }
 
-fn set_first(name: &mut Option<Name>, candidate: Option<Name>) {
+fn set_first<N>(name: &mut Option<N>, candidate: Option<N>) {
     if name.is_none() {
         *name = candidate;
     }

@@ -6,20 +6,30 @@
 //! 1. [`identity`] reads the AUTH_USER and AUTH_APP elements of the message and finds the
 //!    [`Subject`](identity::Subject): a listed user or application, somebody unlisted, or nobody.
 //!    Names are compared in the canonical form of [`name`] and [`dn`].
-//! 2. [`policy`] has the subject's [`Rule`](policy::Rule): a priority or a rejection, a maximum
-//!    rate per flow and a maximum number of flows, each its own or inherited from a group or from
-//!    the default. The format of the policy file is described there; rates are read by [`units`].
+//! 2. [`policy`] has the subject's [`Rule`](policy::Rule) here and now: a priority or a rejection
+//!    and six limits, each of the subject's own or inherited. The format of the policy file is
+//!    described there; [`units`] and [`duration`] read its values.
 //! 3. [`FlowKey`](lpm_api::FlowKey) tells which flow the request is about, so that a refresh is not taken for a new one.
-//! 4. [`limits`] counts the subject's flows.
-//! 5. The decision: admitted with the rule's priority, or rejected with the reason that the rule
-//!    gives, or with `8 · metric + scope` for a limit (lpmapi `POLICY_ERRV_*`; the scope is that
-//!    of the rule in which the limit was set).
+//! 4. [`ledger`] counts the subject's flows and their rates.
+//! 5. [`consider`] puts these together to the decision: admitted with the rule's priority, or with
+//!    the lower one that the message asks for (PREEMPTION_PRI), or rejected with the reason that
+//!    the rule gives, or with `8 · metric + scope` for a limit (lpmapi `POLICY_ERRV_*`; the scope
+//!    is that of the section in which the limit was set). The limits on a flow alone are looked at
+//!    first (rate, peak rate, duration), then those on all flows (their number, the sums).
+//!
+//! [`explain`] tells in words how that came about.
 //!
 //! [`IdentityLpm`] is the thin layer on top that the PCM calls. It decides on Path (the sender's
 //! TSpec) and Resv messages (the FLOWSPEC of each flow), and lets the errors that travel back,
-//! PathErr and ResvErr, pass. A flow counts from its admission on until
+//! PathErr and ResvErr, pass. Path and Resv messages that go out get the flow's priority, errors of
+//! policy a reason. A flow counts from its admission on until
 //! [`delete_state`](lpm_api::Lpm::delete_state) says that it is gone, which the PCM also says of
 //! every flow that any LPM rejects.
+//!
+//! Users whom the policy does not list may be looked up in a [`directory`]; the request
+//! [waits](waiting) for that without holding anybody up.
+//!
+//! Limits may hold for several PCMs together, which count on a Redis server ([`usage`]).
 //!
 //! # Configuration
 //!
@@ -27,20 +37,33 @@
 //!
 //! ```toml
 //! policy_file = "office.toml"
+//! reread_every = "2 s"        # how often it is looked at; 0 for never, this is the default
 //! ```
 //!
-//! A policy with a fault keeps the LPM from being initialized; the message names file, line and
+//! A file that has changed is read again and put in force as a whole; one with a fault leaves the
+//! policy in force, and a warning says where the fault is. At the start, a policy with a fault keeps the LPM from being initialized; the message names file, line and
 //! key and says what would be accepted. [`DEMO_POLICY`] is a policy to begin with.
 
 #![forbid(unsafe_code)]
 
+pub mod config;
+pub mod consider;
+mod desk;
+pub mod directory;
 pub mod dn;
+pub mod duration;
+pub mod explain;
 pub mod identity;
-pub mod limits;
+pub mod ledger;
 mod lpm;
 pub mod name;
+mod objects;
 pub mod policy;
+mod reread;
+mod statistics;
 pub mod units;
+pub mod usage;
+pub mod waiting;
 
 pub use lpm::IdentityLpm;
 
@@ -48,4 +71,4 @@ pub use lpm::IdentityLpm;
 /// system, default and unauthenticated rules. Its comments explain every rule.
 pub const DEMO_POLICY: &str = include_str!("../demo-policy.toml");
 
-lpm_api::export_lpm!(IdentityLpm);
+lpm_api::export_lpm!(IdentityLpm; Statistics);

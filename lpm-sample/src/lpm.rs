@@ -1,32 +1,45 @@
 //! The layer that the PCM calls.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::Arc;
 
-use lpm_api::lpm_rsvp::{
-    FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, ServiceRequest,
-};
+use lpm_api::lpm_rsvp::{FlowDescriptor, Message, MessageType, ResvStyle};
 use lpm_api::{
-    AdmitRequest, Answer, Decision, DeleteReason, DeleteState, FlowKey, InitError, InitInfo, Lpm,
-    LpmPolicyError, Metric, PeType, Priority,
+    AdmitRequest, Answer, CommitResv, Decision, DeinitError, DeinitReason, DeleteReason,
+    DeleteState, InitError, InitInfo, Lpm, ObjectsAnswer, ObjectsRequest, PeType, Statistics,
 };
 
-use crate::identity::{Identities, Malformed};
-use crate::limits::Ledger;
-use crate::policy::{Outcome, Policy};
-use crate::units::Rate;
+use crate::config::Config;
+use crate::consider::{Consideration, Facts, Verdict};
+use crate::desk::{Desk, Shared};
+use crate::directory::Directory;
+use crate::objects;
+use crate::policy::Policy;
+use crate::reread::Rereading;
+use crate::usage::SharedUsage;
+use crate::waiting::{self, Verdicts};
+use lpm_api::FlowKey;
 
 /// The identity LPM.
 #[derive(Debug)]
 pub struct IdentityLpm {
-    policy: Policy,
-    ledger: Mutex<Ledger>,
+    /// The thread that rereads the policy file, if there is one.
+    rereading: Option<Rereading>,
+    directory: Option<Directory>,
+    /// The thread that counts together with other PCMs, if it does.
+    usage: Option<SharedUsage>,
+    desk: Arc<Desk>,
 }
 
 impl Lpm for IdentityLpm {
     fn initialize(init: InitInfo<'_>) -> Result<IdentityLpm, InitError> {
-        Policy::load(init.config(), init.config_source(), init.config_dir())
-            .map(IdentityLpm::new)
-            .map_err(|error| InitError::config(error.to_string()))
+        let fault = |error: &dyn std::error::Error| InitError::config(error.to_string());
+        let mut config = Config::read(init.config(), init.config_source(), init.config_dir())
+            .map_err(|error| fault(&error))?;
+        config.directory = config
+            .directory
+            .map(|directory| directory.within(init.result_time_limit()));
+        IdentityLpm::start(config).map_err(|error| fault(&error))
     }
 
     /// All types: two of them, AUTH_USER and AUTH_APP, say who asks, and a message with neither
@@ -36,9 +49,44 @@ impl Lpm for IdentityLpm {
     }
 
     fn admit(&self, request: AdmitRequest<'_>) -> Answer {
+        let facts = Facts {
+            interface: request.interface(),
+            received: request.received(),
+            integrity_verified: request.integrity_verified(),
+        };
         let message = request.message();
-        let identities = Identities::of(&message, &self.policy);
-        request.decide(|flow| self.decide(&message, &identities, &flow))
+        let consideration = self.consider(message, facts);
+        let verdicts: Verdicts = message
+            .flow_descriptors()
+            .map(|flow| consideration.decide(&flow))
+            .collect();
+        drop(consideration);
+        if verdicts.iter().all(Verdict::is_decided) {
+            let mut decided = verdicts.iter().filter_map(Verdict::decision);
+            return request.decide(|_| decided.next().unwrap_or(Decision::DontCare));
+        }
+        let (deferral, answer) = request.defer();
+        self.decide_later(verdicts, move |decisions| {
+            // Past the time limit nobody wants the answer: the PCM has rejected the flows, and told
+            // so with `delete_state`.
+            let _ = deferral.complete(decisions);
+        });
+        answer
+    }
+
+    fn commit_resv(&self, commit: CommitResv<'_>) {
+        if let Some(flow) = commit.flow_key() {
+            // Of a merged reservation the subject has what it asked for, not what others add.
+            self.desk.ledger(|ledger| ledger.commit(&flow, None));
+        }
+    }
+
+    fn rsvp_objects(&self, request: ObjectsRequest<'_>) -> ObjectsAnswer {
+        let objects = objects::policy_data(&self.desk, &request.message());
+        if objects.len() > request.max_policy_data_size() {
+            return request.none();
+        }
+        request.supply(&objects)
     }
 
     fn delete_state(&self, request: DeleteState<'_>) {
@@ -47,43 +95,90 @@ impl Lpm for IdentityLpm {
         }
     }
 
-    // `deinitialize` is the trait's own: policy and ledger are dropped with the LPM, and it holds
-    // no connection, thread or file.
+    /// Threads have ended, and connections are closed, when it returns.
+    fn deinitialize(self, _: DeinitReason) -> Result<(), DeinitError> {
+        drop(self.rereading);
+        drop(self.directory);
+        drop(self.usage);
+        Ok(())
+    }
+}
+
+impl Statistics for IdentityLpm {
+    fn statistics(&self, report: &mut dyn FnMut(&str, u64)) {
+        self.desk.counters.report(report);
+        if let Some(directory) = &self.directory {
+            let (lookups, unreachable) = directory.lookups();
+            report("directory_lookups", lookups);
+            report("directory_unreachable", unreachable);
+        }
+    }
 }
 
 impl IdentityLpm {
+    /// The POLICY_DATA objects for a message on its way out, one after the other, in network byte
+    /// order.
+    pub fn policy_data(&self, message: &Message<'_>) -> Vec<u8> {
+        objects::policy_data(&self.desk, message)
+    }
+
     /// An LPM with this policy, in which nobody has a flow yet.
     pub fn new(policy: Policy) -> IdentityLpm {
-        let ledger = Mutex::new(Ledger::new(&policy));
-        IdentityLpm { policy, ledger }
+        IdentityLpm {
+            rereading: None,
+            directory: None,
+            usage: None,
+            desk: Desk::new(policy, None),
+        }
     }
 
-    /// The policy in force.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// Decides on one flow of a message whose [`Identities`] were looked up in
-    /// [`policy`](Self::policy), and counts the flow if it is admitted.
+    /// An LPM with this configuration, and the threads that it takes.
     ///
-    /// Errors on their way back ask for nothing, and pass with the lowest priority: with no opinion
-    /// of any LPM, the PCM would refuse them.
-    pub fn decide(
+    /// # Errors
+    /// The system has no thread to spare.
+    pub fn start(config: Config) -> io::Result<IdentityLpm> {
+        let mut usage = None;
+        let mut shared = None;
+        if let Some(config) = config.shared_usage {
+            let when_unreachable = config.when_unreachable;
+            let started = usage.insert(SharedUsage::start(config)?);
+            shared = Some(Shared {
+                queue: started.queue(),
+                when_unreachable,
+            });
+        }
+        let desk = Desk::new(config.policy, shared);
+        let reread = |file| {
+            let desk = Arc::clone(&desk);
+            Rereading::start(file, move |policy| desk.set_policy(policy))
+        };
+        Ok(IdentityLpm {
+            rereading: config.file.map(reread).transpose()?,
+            directory: config.directory.map(Directory::start).transpose()?,
+            usage,
+            desk,
+        })
+    }
+
+    /// Does what these verdicts wait for, and hands over all decisions when they are made, on a
+    /// thread of the LPM. `complete` is dropped if the LPM is deinitialized first.
+    pub fn decide_later(
         &self,
-        message: &Message<'_>,
-        identities: &Identities<'_>,
-        flow: &FlowDescriptor<'_>,
-    ) -> Decision {
-        if !matches!(
-            message.message_type(),
-            MessageType::Path | MessageType::Resv
-        ) {
-            return Decision::accept(Priority::MIN);
-        }
-        match self.admitted(message, identities, flow) {
-            Ok(priority) => Decision::accept(priority),
-            Err(reason) => Decision::reject(reason),
-        }
+        verdicts: Verdicts,
+        complete: impl FnOnce(&[Decision]) + Send + 'static,
+    ) {
+        waiting::settle(self.directory.as_ref(), &self.desk, verdicts, complete);
+    }
+
+    /// Puts another policy in force, for all messages that are considered from now on. Flows stay
+    /// with their subjects, who are known by name.
+    pub fn set_policy(&self, policy: Policy) {
+        self.desk.set_policy(policy);
+    }
+
+    /// Finds out who asks with a message, and where and when, to decide on its flows.
+    pub fn consider<'a>(&'a self, message: Message<'a>, facts: Facts) -> Consideration<'a> {
+        Consideration::new(&self.desk, self.directory.as_ref(), message, facts)
     }
 
     /// Releases what the end of a flow releases; a flow that is not counted is passed over.
@@ -91,78 +186,19 @@ impl IdentityLpm {
         let Some(key) = FlowKey::of(message, flow) else {
             return;
         };
-        let mut ledger = self.ledger();
-        let rejected = reason == DeleteReason::AdmissionControlFailed;
-        match (message.message_type(), message.style()) {
-            // A Path that is rejected takes nothing with it; one that ends takes its reservations.
-            (MessageType::Path | MessageType::PathTear, _) if !rejected => {
-                ledger.release_path(&key);
-            }
-            // A tear may name some of the senders; a rejected reservation is gone as a whole.
-            (_, Some(ResvStyle::SharedExplicit)) if !rejected => {
-                ledger.release_senders(&key, flow.filters());
-            }
-            _ => ledger.release(&key),
-        }
+        self.desk.ledger(
+            |ledger| match (reason, message.message_type(), message.style()) {
+                // Only what was asked for with this message is not to be.
+                (DeleteReason::AdmissionControlFailed, ..) => ledger.refuse(&key),
+                (DeleteReason::FlowDuration, ..) => ledger.expire(&key),
+                // A Path that ends takes its reservations with it.
+                (_, MessageType::Path | MessageType::PathTear, _) => ledger.release_path(&key),
+                // A tear may name some of the senders.
+                (_, _, Some(ResvStyle::SharedExplicit)) => {
+                    ledger.release_senders(&key, flow.filters());
+                }
+                _ => ledger.release(&key),
+            },
+        );
     }
-
-    /// The priority a flow is admitted with, or the reason why it is not.
-    fn admitted(
-        &self,
-        message: &Message<'_>,
-        identities: &Identities<'_>,
-        flow: &FlowDescriptor<'_>,
-    ) -> Result<Priority, LpmPolicyError> {
-        let subject = identities
-            .subject(flow.filters())
-            .map_err(|Malformed| LpmPolicyError::UnknownUser)?;
-        let rule = self.policy.rule(&subject);
-        let priority = match rule.outcome {
-            Outcome::Admit(priority) => priority,
-            Outcome::Reject(reason) => return Err(reason),
-        };
-
-        let rate = requested_rate(flow).ok_or(LpmPolicyError::CrazyFlowSpec)?;
-        let key = FlowKey::of(message, flow).ok_or(LpmPolicyError::CrazyFlowSpec)?;
-        if let Some(scope) = rule
-            .max_flow_rate
-            .map(Rate::bytes_per_second)
-            .exceeded_by(rate)
-        {
-            return Err(LpmPolicyError::Limit(Metric::FlowRate, scope));
-        }
-        let senders = shared_by(message, flow);
-        self.ledger()
-            .count(key, senders, &subject, rule.max_flows)
-            .map_err(|scope| LpmPolicyError::Limit(Metric::FlowCount, scope))?;
-        Ok(priority)
-    }
-
-    /// The ledger, also after a panic elsewhere: each of its changes is complete or was not begun,
-    /// and one failed request must not fail all others.
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The rate a flow asks for, in bytes per second: the rate R to be reserved where the service is
-/// guaranteed (RFC 2212), else the token rate r. The null service (RFC 2997) asks for none.
-///
-/// `None` if there is no TSpec or FLOWSPEC, or one with values that make no sense.
-fn requested_rate(flow: &FlowDescriptor<'_>) -> Option<f32> {
-    let Some(flow_spec) = flow.flow_spec() else {
-        return Some(flow.tspec()?.rate);
-    };
-    match flow_spec.service() {
-        Ok(ServiceRequest::Guaranteed(_, rspec)) => Some(rspec.rate),
-        Ok(ServiceRequest::Null { .. }) => Some(0.0),
-        // A service we do not know may still have a token bucket.
-        _ => flow_spec.tspec().ok().map(|tspec| tspec.rate),
-    }
-}
-
-/// The senders that share the reservation of a flow: those of the shared explicit style.
-fn shared_by(message: &Message<'_>, flow: &FlowDescriptor<'_>) -> impl Iterator<Item = FilterSpec> {
-    let shared = message.style() == Some(ResvStyle::SharedExplicit);
-    flow.filters().filter(move |_| shared)
 }

@@ -12,10 +12,20 @@ use smallvec::SmallVec;
 /// A canonical name, equal bytes for equal names. Up to 128 bytes take no allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Name {
-    bytes: SmallVec<[u8; 128]>,
+    bytes: SmallVec<[u8; Name::INLINE]>,
 }
 
 impl Name {
+    /// How many bytes take no allocation.
+    pub(crate) const INLINE: usize = 128;
+
+    /// A name whose canonical form this is.
+    pub(crate) fn from_canonical(bytes: &[u8]) -> Name {
+        Name {
+            bytes: SmallVec::from_slice(bytes),
+        }
+    }
+
     /// The name of a login or a program, as in the credentials `ASCII_ID` and `UNICODE_ID` of
     /// RFC 3182 section 3.3.2.
     ///

@@ -1,58 +1,135 @@
-//! The policy: which rule is whose, and what it says.
+//! The policy: whose section says what.
 //!
 //! # The policy file
 //!
-//! A policy is a TOML text with these sections, all optional, though not all at once:
+//! A policy is a TOML text. Four kinds of sections set values for those who ask:
 //!
-//! | section | whose rule |
+//! | section | for |
 //! |---|---|
 //! | `[[user]]` | somebody named by an AUTH_USER element; `dn`, `id` or both say who |
 //! | `[[application]]` | a program named by an AUTH_APP element; `dn`, `id` or both say which |
-//! | `[[group]]` | with a `name`; its values hold for the users and applications that have `group = "name"` |
-//! | `[default]` | everybody who says who they are, but is not listed |
-//! | `[unauthenticated]` | nobody in particular, or somebody whose credentials cannot be verified |
-//!
-//! and in each section these keys:
+//! | `[[group]]` | with a `name`; for the users and applications that have `group = "name"`, or `group = ["one", "other"]` |
+//! | `[default]` | everybody who says who they are; alone for those who are not listed |
+//! | `[unauthenticated]` | nobody in particular, or somebody whose credentials are not accepted |
 //!
 //! | key | value |
 //! |---|---|
-//! | `priority` | 1 to 65280: what an admitted flow gets |
+//! | `priority` | 1 to 65280: what an admitted flow gets, or less if its PREEMPTION_PRI asks for less |
 //! | `reject` | instead of a priority: `unknown_user`, `no_privileges`, `expired_user_token` or `no_resources` |
-//! | `max_flows` | how many flows the subject may send at a time, and how many it may receive; or `"unlimited"` |
-//! | `max_flow_rate` | the token rate of each flow, bytes/s or with a unit ([`Rate`]); or `"unlimited"` |
+//! | `max_flows` | how many flows the subject may send at a time, and how many it may receive |
+//! | `max_flow_duration` | how long a flow may last, seconds or with a unit ([`FlowDuration`](crate::duration::FlowDuration)) |
+//! | `max_flow_rate` | the token rate of each flow, bytes/s or with a unit ([`Rate`](crate::units::Rate)) |
+//! | `max_peak_rate` | the peak rate of each flow |
+//! | `max_sum_flow_rate` | the token rates together of the flows it sends, and of those it receives |
+//! | `max_sum_peak_rate` | their peak rates together |
+//! | `when` | an array of tables with conditions and values of their own, see below |
 //!
-//! Any other key is an error. What a user or an application leaves unset comes from its group,
-//! then from `[default]`; a limit that is set nowhere is none. Everybody must have a priority or a
-//! rejection, of their own or inherited. `[unauthenticated]` inherits nothing. Where `[default]`
-//! is missing, the unlisted are rejected as [`LpmPolicyError::UnknownUser`]; where
-//! `[unauthenticated]` is missing, the unauthenticated as [`LpmPolicyError::NoPrivileges`].
+//! Every limit may be `"unlimited"`, which lifts an inherited one. Any key that is not listed here
+//! is an error.
 //!
-//! DNs and IDs are compared as [`Name`] says. An application's `dn` also covers the DNs that begin
-//! with it: `APP=Phone` is every version and every part of it (RFC 2872 section 2 puts the version
-//! and the sub-application behind the name).
+//! # Where and when
+//!
+//! `[[subnet]]` gives a `name` to `prefixes`, or to `interfaces` by their SNMP ifIndex. A request
+//! is on the subnet whose list has the receiving interface, or else that with the longest prefix
+//! of the interface's address. Any section may have tables with conditions:
+//!
+//! ```toml
+//! [[user.when]]
+//! subnet = "lab"          # a name, or a prefix such as "10.1.0.0/16"
+//! days = "mon-fri"        # or "sat, sun"
+//! hours = "08:00-18:00"   # or, over midnight, "22:00-06:00"
+//! max_flows = 2
+//! ```
+//!
+//! All conditions of a table must hold, one at least must be there. The clock is that of
+//! `time_zone = "Europe/Zurich"`, without it that of the system; the time at which a message was
+//! received counts.
+//!
+//! # Hierarchy
+//!
+//! Each value comes from the first section that sets it:
+//!
+//! 1. on the subnet of the request: the user (or application), its groups in their order,
+//!    `[default]`;
+//! 2. everywhere: the user (or application), its groups, `[default]`.
+//!
+//! Within a section its `when` tables come first, in their order. A limit on the number of flows or
+//! on a sum that was set for a subnet counts the subject's flows on that subnet, any other counts
+//! all of them. A limit that is set nowhere is none. Everybody must have a priority or a rejection,
+//! of their own or inherited, that holds everywhere and always. `[unauthenticated]` inherits
+//! nothing. Where `[default]` is missing, the unlisted are rejected as
+//! [`LpmPolicyError::UnknownUser`]; where `[unauthenticated]` is missing, the unauthenticated as
+//! [`LpmPolicyError::NoPrivileges`].
+//!
+//! # Who is believed
+//!
+//! ```toml
+//! [authentication]
+//! accept = ["dn", "ascii_id", "unicode_id"]     # this is the default
+//! accept_with_integrity = ["kerberos_ticket"]   # none by default
+//! ```
+//!
+//! says which credential types (RFC 3182 section 3.3.2) count as authenticated, and which only in
+//! a message whose INTEGRITY the PCM verified. `dn` is a locator without a credential; the others
+//! are `x509_certificate` and `pgp_certificate`. This LPM takes what is accepted at its word: it
+//! verifies no ticket and no certificate.
+//!
+//! DNs and IDs are compared as [`Name`] says. An application's `dn` also covers
+//! the DNs that begin with it: `APP=Phone` is every version and every part of it (RFC 2872 section
+//! 2 puts the version and the sub-application behind the name).
 
+mod authentication;
+mod listed;
 mod load;
 mod parse;
+mod rule;
+mod schedule;
+mod settings;
+mod subnet;
 
-use std::collections::HashMap;
 use std::path::Path;
+use std::time::SystemTime;
 
-use lpm_api::{LpmPolicyError, Priority, Scope};
+use jiff::tz::TimeZone;
+use lpm_api::{Interface, LpmPolicyError};
 
 use crate::identity::Subject;
 use crate::name::Name;
-use crate::units::Rate;
 
+pub use authentication::{Authentication, CredentialTypes};
+pub use listed::Listed;
 pub use load::LoadError;
+pub(crate) use load::read_text;
+pub(crate) use parse::{File, POLICY, Table, policy_in};
 pub use parse::{PolicyError, PolicyProblem};
+pub(crate) use rule::Layer;
+pub use rule::{Here, Limit, Limits, Origin, Rule};
+pub use schedule::{Schedule, ScheduleError, WeekTime};
+pub use settings::{Outcome, Section, Setting, Settings};
+pub use subnet::Subnet;
 
-/// The rules of everybody, inheritance already applied.
-#[derive(Clone, Debug)]
+/// Everybody's sections.
+#[derive(Debug)]
 pub struct Policy {
     users: Listed,
     applications: Listed,
-    default: Rule,
-    unauthenticated: Rule,
+    groups: Vec<Group>,
+    /// Which groups a user or an application is in, each list once: most are the same.
+    group_lists: Vec<Box<[usize]>>,
+    default: Section,
+    unauthenticated: Section,
+    subnets: Vec<Subnet>,
+    authentication: Authentication,
+    time_zone: TimeZone,
+}
+
+/// A group, by its place in the policy.
+#[derive(Debug)]
+struct Group {
+    name: String,
+    /// As groups of the directory are compared with it.
+    canonical_name: String,
+    section: Section,
 }
 
 impl Policy {
@@ -64,137 +141,115 @@ impl Policy {
         parse::policy(source, text)
     }
 
-    /// Reads the policy an LPM is configured with: `config` is the text of the policy, or names
-    /// the file that has it with its only key, `policy_file = "office.toml"`.
-    ///
-    /// `source` says in errors where the configuration comes from. A relative path is meant from
-    /// `directory`, or else from the working directory.
+    /// Reads a policy file, as [`parse`](Self::parse) reads its text.
     ///
     /// # Errors
-    /// The file cannot be read, or there is a fault in one of the texts.
-    pub fn load(config: &str, source: &str, directory: Option<&Path>) -> Result<Policy, LoadError> {
-        load::policy(config, source, directory)
+    /// The file cannot be read, is larger than 256 MiB, or has a fault.
+    pub fn read(path: &Path) -> Result<Policy, LoadError> {
+        load::file(path)
+    }
+
+    /// Where and when a request is decided that came in on an interface at a time.
+    pub fn here(&self, interface: Interface, received: SystemTime) -> Here {
+        let subnet = subnet::of(&self.subnets, interface);
+        Here::new(subnet, received)
     }
 
     /// The rule for a subject.
     ///
     /// # Panics
     /// The subject was identified with another policy, and has no rule in this one.
-    pub fn rule<N>(&self, subject: &Subject<N>) -> &Rule {
-        match subject {
-            Subject::User(user) => &self.users.rules[*user],
-            Subject::Application(application) => &self.applications.rules[*application],
-            Subject::Unlisted(_) => &self.default,
-            Subject::Unauthenticated => &self.unauthenticated,
-        }
+    pub fn rule<N>(&self, subject: &Subject<N>, here: &Here) -> Rule {
+        let nobody = match subject {
+            Subject::Unauthenticated => Outcome::Reject(LpmPolicyError::NoPrivileges),
+            _ => Outcome::Reject(LpmPolicyError::UnknownUser),
+        };
+        rule::resolve(nobody, |visit| rule::layers(self, subject, here, visit))
     }
 
-    /// The users that have a rule.
+    /// Shows all settings that hold for a subject, in the order in which values are taken.
+    pub(crate) fn layers<'a, N>(
+        &'a self,
+        subject: &'a Subject<N>,
+        here: &Here,
+        visit: impl FnMut(Layer<'a>),
+    ) {
+        rule::layers(self, subject, here, visit);
+    }
+
+    /// The place of the subnet with this name.
+    fn subnet_named(&self, name: &Name) -> Option<usize> {
+        let named = |subnet: &Subnet| subnet.canonical_name == *name;
+        self.subnets.iter().position(named)
+    }
+
+    /// The users that are listed.
     pub fn users(&self) -> &Listed {
         &self.users
     }
 
-    /// The applications that have a rule.
+    /// The applications that are listed.
     pub fn applications(&self) -> &Listed {
         &self.applications
     }
-}
 
-/// Users or applications with a rule, found by name.
-#[derive(Clone, Debug, Default)]
-pub struct Listed {
-    by_dn: HashMap<Box<[u8]>, usize>,
-    by_id: HashMap<Box<[u8]>, usize>,
-    rules: Vec<Rule>,
-}
-
-impl Listed {
-    /// How many are listed.
-    pub fn len(&self) -> usize {
-        self.rules.len()
+    /// What holds for those who are not listed, `[default]`; without any value if it is missing.
+    pub fn default(&self) -> &Section {
+        &self.default
     }
 
-    /// Whether none is listed.
-    pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+    /// What holds for nobody in particular, `[unauthenticated]`; without any value if it is
+    /// missing.
+    pub fn unauthenticated(&self) -> &Section {
+        &self.unauthenticated
     }
 
-    /// Who has this DN.
-    pub fn with_dn(&self, dn: &Name) -> Option<usize> {
-        self.by_dn.get(dn.as_bytes()).copied()
+    /// The names of the groups.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().map(|group| group.name.as_str())
     }
 
-    /// Who has this DN, or else the longest part of it, from its beginning on.
-    pub fn covering_dn(&self, dn: &Name) -> Option<usize> {
-        dn.leading_rdns().find_map(|dn| self.by_dn.get(dn).copied())
+    /// The subnets, those without a name of their own included.
+    pub fn subnets(&self) -> &[Subnet] {
+        &self.subnets
     }
 
-    /// Who has this ID.
-    pub fn with_id(&self, id: &Name) -> Option<usize> {
-        self.by_id.get(id.as_bytes()).copied()
+    /// Which credentials are believed.
+    pub fn authentication(&self) -> &Authentication {
+        &self.authentication
     }
-}
 
-/// What is decided for a subject.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rule {
-    /// Whether flows are admitted at all.
-    pub outcome: Outcome,
-    /// How many flows the subject may have in each direction.
-    pub max_flows: Limit<u32>,
-    /// The token rate that each of them may have.
-    pub max_flow_rate: Limit<Rate>,
-}
-
-/// Admission or not, before any limit is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Admitted, with this priority.
-    Admit(Priority),
-    /// Rejected, for this reason.
-    Reject(LpmPolicyError),
-}
-
-/// A limit, and in whose rule it was set: that decides the error value of a violation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Limit<T> {
-    /// No limit.
-    Unlimited,
-    /// At most so much, as set for this scope. Applications count as users: lpmapi has no scope of
-    /// their own.
-    AtMost(T, Scope),
-}
-
-impl<T> Limit<T> {
-    /// The same limit in another measure.
-    pub fn map<U>(self, measure: impl FnOnce(T) -> U) -> Limit<U> {
-        match self {
-            Limit::Unlimited => Limit::Unlimited,
-            Limit::AtMost(most, scope) => Limit::AtMost(measure(most), scope),
-        }
-    }
-}
-
-impl<T: PartialOrd> Limit<T> {
-    /// The scope of the limit that `value` is above, if it is.
-    pub fn exceeded_by(self, value: T) -> Option<Scope> {
-        match self {
-            Limit::AtMost(most, scope) if value > most => Some(scope),
-            _ => None,
-        }
+    /// The clock of the schedules.
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.time_zone
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Rate;
+    use lpm_api::{Priority, Scope};
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    /// Far from every subnet, on a Thursday in 1970.
+    fn elsewhere(policy: &Policy) -> Here {
+        let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        policy.here(Interface { index: 0, address }, SystemTime::UNIX_EPOCH)
+    }
+
+    fn rule_of(policy: &Policy, subject: &Subject<&str>) -> Rule {
+        policy.rule(subject, &elsewhere(policy))
+    }
+
+    fn user(policy: &Policy, id: &str) -> Subject<&'static str> {
+        let user = policy.users().with_id(&Name::id(id));
+        Subject::User(user.expect("a listed user"))
+    }
 
     fn rule_of_user(policy: &Policy, id: &str) -> Rule {
-        let user = policy
-            .users()
-            .with_id(&Name::id(id))
-            .expect("a listed user");
-        *policy.rule::<Name>(&Subject::User(user))
+        rule_of(policy, &user(policy, id))
     }
 
     #[track_caller]
@@ -245,25 +300,25 @@ mod tests {
 
         let rule = rule_of_user(&policy, "all of his own");
         assert_eq!(rule.outcome, admit(3));
-        assert_eq!(rule.max_flows, Limit::AtMost(3, Scope::GlobalUser));
+        assert_eq!(rule.limits.flows, Limit::AtMost(3, Scope::GlobalUser));
         assert_eq!(
-            rule.max_flow_rate,
+            rule.limits.flow_rate,
             Limit::AtMost(rate("3000"), Scope::GlobalUser)
         );
 
         let rule = rule_of_user(&policy, "a rate of his own");
         assert_eq!(rule.outcome, admit(2));
-        assert_eq!(rule.max_flows, Limit::AtMost(2, Scope::GlobalGroup));
+        assert_eq!(rule.limits.flows, Limit::AtMost(2, Scope::GlobalGroup));
         assert_eq!(
-            rule.max_flow_rate,
+            rule.limits.flow_rate,
             Limit::AtMost(rate("3000"), Scope::GlobalUser)
         );
 
         let rule = rule_of_user(&policy, "in no group");
-        assert_eq!(rule, *policy.rule(&Subject::Unlisted("somebody")));
+        assert_eq!(rule, rule_of(&policy, &Subject::Unlisted("somebody")));
         assert_eq!(rule.outcome, admit(1));
         assert_eq!(
-            rule.max_flow_rate,
+            rule.limits.flow_rate,
             Limit::AtMost(rate("1000"), Scope::GlobalDefault)
         );
 
@@ -272,9 +327,9 @@ mod tests {
 
         let rule = rule_of_user(&policy, "excepted from his group");
         assert_eq!(rule.outcome, admit(4));
-        assert_eq!(rule.max_flows, Limit::Unlimited);
+        assert_eq!(rule.limits.flows, Limit::Unlimited);
         assert_eq!(
-            rule.max_flow_rate,
+            rule.limits.flow_rate,
             Limit::AtMost(rate("1000"), Scope::GlobalDefault)
         );
     }
@@ -282,7 +337,7 @@ mod tests {
     #[test]
     fn missing_standing_rules_reject() {
         let policy = Policy::parse("test", "[[user]]\nid = 'ada'\npriority = 1").unwrap();
-        let outcome = |subject: Subject<&str>| policy.rule(&subject).outcome;
+        let outcome = |subject: Subject<&str>| rule_of(&policy, &subject).outcome;
         assert_eq!(
             outcome(Subject::Unlisted("x")),
             Outcome::Reject(LpmPolicyError::UnknownUser)
@@ -297,23 +352,23 @@ mod tests {
     fn the_unauthenticated_inherit_nothing() {
         let text = "[default]\npriority = 9\nmax_flows = 9\n[unauthenticated]\npriority = 1";
         let policy = Policy::parse("test", text).unwrap();
-        let rule = policy.rule::<Name>(&Subject::Unauthenticated);
-        assert_eq!(rule.max_flows, Limit::Unlimited);
+        let rule = rule_of(&policy, &Subject::Unauthenticated);
+        assert_eq!(rule.limits.flows, Limit::Unlimited);
     }
 
     #[test]
     fn the_demo_policy_says_what_its_comments_say() {
         let policy = Policy::parse("demo", crate::DEMO_POLICY).unwrap();
         let ada = rule_of_user(&policy, "Ada");
-        assert_eq!(ada.max_flows, Limit::AtMost(3, Scope::GlobalGroup));
+        assert_eq!(ada.limits.flows, Limit::AtMost(3, Scope::GlobalGroup));
         assert_eq!(
-            ada.max_flow_rate,
+            ada.limits.flow_rate,
             Limit::AtMost(rate("8 Mbit/s"), Scope::GlobalUser)
         );
         let katherine = rule_of_user(&policy, "katherine");
-        assert_eq!(katherine.max_flows, Limit::Unlimited);
+        assert_eq!(katherine.limits.flows, Limit::Unlimited);
         assert_eq!(
-            katherine.max_flow_rate,
+            katherine.limits.flow_rate,
             Limit::AtMost(rate("500 kbit/s"), Scope::GlobalDefault)
         );
         let visitor = rule_of_user(&policy, "visitor");
@@ -340,5 +395,91 @@ mod tests {
         assert_eq!(covering("APP=Phone, VER=2, SAPP=Fax"), Some(1));
         assert_eq!(covering("APP=Phone 2"), None);
         assert_eq!(covering("GUID=x, APP=Phone"), None);
+    }
+
+    const HIERARCHY: &str = r#"
+        time_zone = "UTC"
+        [[subnet]]
+        name = "lab"
+        prefixes = ["10.1.0.0/16"]
+        [default]
+        priority = 1
+        max_flows = 1
+        max_flow_rate = 1
+        [[default.when]]
+        subnet = "lab"
+        max_flows = 11
+        max_flow_rate = 11
+        max_peak_rate = 11
+        [[group]]
+        name = "first"
+        priority = 2
+        max_flow_rate = 2
+        [[group.when]]
+        subnet = "lab"
+        max_flow_rate = 12
+        [[group]]
+        name = "second"
+        priority = 3
+        max_sum_flow_rate = 3
+        [[user]]
+        id = "ada"
+        group = ["first", "second"]
+        max_flow_duration = 4
+        [[user.when]]
+        subnet = "lab"
+        max_sum_flow_rate = "unlimited"
+        [[user.when]]
+        hours = "08:00-18:00"
+        max_flow_duration = 5
+        [[user.when]]
+        hours = "12:00-13:00"
+        max_flow_duration = 6
+        max_sum_peak_rate = 6
+    "#;
+
+    #[test]
+    fn what_holds_on_the_subnet_comes_before_what_holds_everywhere() {
+        let policy = Policy::parse("test", HIERARCHY).unwrap();
+        let on = |address: [u8; 4], hour: u64| {
+            let interface = Interface {
+                index: 1,
+                address: address.into(),
+            };
+            let received = SystemTime::UNIX_EPOCH + Duration::from_secs(hour * 3_600);
+            let here = policy.here(interface, received);
+            policy.rule(&user(&policy, "ada"), &here).limits
+        };
+        let most = |rate: &str, scope| Limit::AtMost(rate.parse::<Rate>().unwrap(), scope);
+
+        let night_elsewhere = on([10, 2, 0, 1], 2);
+        assert_eq!(
+            night_elsewhere.flows,
+            Limit::AtMost(1, Scope::GlobalDefault)
+        );
+        assert_eq!(night_elsewhere.flow_rate, most("2", Scope::GlobalGroup));
+        assert_eq!(night_elsewhere.peak_rate, Limit::Unlimited);
+        assert_eq!(night_elsewhere.sum_flow_rate, most("3", Scope::GlobalGroup));
+        assert_eq!(
+            night_elsewhere.flow_duration.map(|it| it.seconds()),
+            Limit::AtMost(4, Scope::GlobalUser)
+        );
+
+        let noon_in_the_lab = on([10, 1, 0, 1], 12);
+        assert_eq!(
+            noon_in_the_lab.flows,
+            Limit::AtMost(11, Scope::SubnetDefault)
+        );
+        assert_eq!(noon_in_the_lab.flow_rate, most("12", Scope::SubnetGroup));
+        assert_eq!(noon_in_the_lab.peak_rate, most("11", Scope::SubnetDefault));
+        assert_eq!(noon_in_the_lab.sum_flow_rate, Limit::Unlimited);
+        assert_eq!(noon_in_the_lab.sum_peak_rate, most("6", Scope::GlobalUser));
+        assert_eq!(
+            noon_in_the_lab.flow_duration.map(|it| it.seconds()),
+            Limit::AtMost(5, Scope::GlobalUser),
+            "the first table that holds wins"
+        );
+        let outcome = rule_of_user(&policy, "ada").outcome;
+        assert_eq!(outcome, Outcome::Admit(Priority::new(2).unwrap()));
     }
 }

@@ -2,9 +2,9 @@
 
 mod support;
 
-use lpm_api::lpm_rsvp::{Message, ObjectIndex};
+use lpm_api::lpm_rsvp::{Message, ObjectIndex, PolicyElement};
 use lpm_api::{Decision, DeleteReason, LpmPolicyError, Metric, Priority, RejectReason, Scope};
-use lpm_sample::identity::Identities;
+use lpm_sample::consider::Facts;
 use lpm_sample::policy::Policy;
 use lpm_sample::{DEMO_POLICY, IdentityLpm};
 use proptest::prelude::*;
@@ -22,12 +22,16 @@ fn office() -> IdentityLpm {
 }
 
 fn admit(lpm: &IdentityLpm, bytes: &[u8]) -> Vec<Decision> {
+    admit_with(lpm, anywhere(), bytes)
+}
+
+fn admit_with(lpm: &IdentityLpm, facts: Facts, bytes: &[u8]) -> Vec<Decision> {
     let mut index = ObjectIndex::new();
     let message = Message::parse(bytes, &mut index).unwrap();
-    let identities = Identities::of(&message, lpm.policy());
+    let consideration = lpm.consider(message, facts);
     message
         .flow_descriptors()
-        .map(|flow| lpm.decide(&message, &identities, &flow))
+        .map(|flow| decided_at_once(consideration.decide(&flow)))
         .collect()
 }
 
@@ -49,6 +53,12 @@ fn reject(reason: LpmPolicyError) -> Decision {
 
 fn limit(metric: Metric, scope: Scope) -> Decision {
     reject(LpmPolicyError::Limit(metric, scope))
+}
+
+/// What an LPM with this policy decides on a message, given these facts.
+fn decided(policy: &str, facts: Facts, bytes: &[u8]) -> Vec<Decision> {
+    let lpm = IdentityLpm::new(Policy::parse("test", policy).unwrap());
+    admit_with(&lpm, facts, bytes)
 }
 
 /// The decision on a Path with these policy elements, in an office without any other flow.
@@ -512,6 +522,201 @@ fn a_limit_holds_when_many_threads_ask_at_once() {
     assert_eq!(accepted, 3);
 }
 
+/// All 48 limits, each violated alone: six metrics in the sections of four kinds of subject, set
+/// everywhere or for the subnet.
+#[test]
+fn every_limit_has_an_error_value_of_its_own() {
+    let metrics = [
+        (Metric::FlowCount, "max_flows = 1"),
+        (Metric::FlowDuration, "max_flow_duration = 60"),
+        (Metric::FlowRate, "max_flow_rate = 1500"),
+        (Metric::PeakRate, "max_peak_rate = 1500"),
+        (Metric::SumFlowRate, "max_sum_flow_rate = 2500"),
+        (Metric::SumPeakRate, "max_sum_peak_rate = 2500"),
+    ];
+    let places = [
+        (
+            "default",
+            "somebody",
+            [Scope::GlobalDefault, Scope::SubnetDefault],
+        ),
+        ("group", "ada", [Scope::GlobalGroup, Scope::SubnetGroup]),
+        ("user", "ada", [Scope::GlobalUser, Scope::SubnetUser]),
+        (
+            "unauthenticated",
+            "",
+            [Scope::GlobalUnauthenticated, Scope::SubnetUnauthenticated],
+        ),
+    ];
+    let mut seen = std::collections::BTreeSet::new();
+    for (metric, limit) in metrics {
+        for (section, who, scopes) in places {
+            for (scope, on_subnet) in scopes.into_iter().zip([false, true]) {
+                let set = |name: &str| {
+                    let brackets = if matches!(name, "group" | "user") {
+                        2
+                    } else {
+                        1
+                    };
+                    let (open, close) = ("[".repeat(brackets), "]".repeat(brackets));
+                    let when = format!("[[{name}.when]]\nsubnet = '10.1.0.0/16'\n");
+                    format!(
+                        "{open}{name}{close}\n{}priority = 7\n{}",
+                        match name {
+                            "group" => "name = 'g'\n",
+                            "user" => "id = 'ada'\ngroup = 'g'\n",
+                            _ => "",
+                        },
+                        match (name == section, on_subnet) {
+                            (true, false) => format!("{limit}\n"),
+                            (true, true) => format!("{when}{limit}\n"),
+                            (false, _) => String::new(),
+                        }
+                    )
+                };
+                let policy: String = places.iter().map(|(name, ..)| set(name)).collect();
+                let lpm = IdentityLpm::new(Policy::parse("test", &policy).unwrap());
+                let elements = [auth_user("", who)];
+                let policy_data = [policy_data(if who.is_empty() { &[] } else { &elements })];
+                let ask = |session, facts, rate, peak| {
+                    let path = path_with_peak(session, 1, rate, peak, &policy_data);
+                    admit_with(&lpm, facts, &path)[0]
+                };
+
+                assert_eq!(ask(1, on("10.1.0.1", 0), 1000.0, 1000.0), accept(7));
+                let over = match metric {
+                    Metric::FlowCount => ask(2, on("10.1.0.1", 0), 0.0, 0.0),
+                    Metric::FlowDuration => ask(1, on("10.1.0.1", 61), 1000.0, 1000.0),
+                    Metric::FlowRate | Metric::SumFlowRate => {
+                        ask(2, on("10.1.0.1", 0), 2000.0, 1000.0)
+                    }
+                    Metric::PeakRate | Metric::SumPeakRate => {
+                        ask(2, on("10.1.0.1", 0), 1000.0, 2000.0)
+                    }
+                };
+                assert_eq!(over, crate::limit(metric, scope), "{policy}");
+                if on_subnet {
+                    let elsewhere = ask(3, on("10.2.0.1", 0), 2000.0, 2000.0);
+                    assert_eq!(elsewhere, accept(7), "{policy}");
+                }
+                if let Decision::Reject(reason) = over {
+                    seen.insert(reason.value());
+                }
+            }
+        }
+    }
+    assert!(seen.into_iter().eq(1..=48));
+}
+
+#[test]
+fn a_sender_that_names_no_peak_rate_is_above_every_limit_on_it() {
+    let policy = "[unauthenticated]\npriority = 1\nmax_peak_rate = '40 TB/s'";
+    let unbounded = path_with_peak(1, 1, 1.0, f32::INFINITY, &[]);
+    let over = limit(Metric::PeakRate, Scope::GlobalUnauthenticated);
+    assert_eq!(decided(policy, anywhere(), &unbounded), [over]);
+}
+
+#[test]
+fn a_message_may_ask_for_less_priority_than_it_may_have() {
+    let asks = |asked: u16, rule: u16| {
+        let elements = [preemption(asked), auth_user("", "somebody")];
+        let policy = format!("[default]\npriority = {rule}");
+        decided(
+            &policy,
+            anywhere(),
+            &path(1, 1, KBIT, &[policy_data(&elements)]),
+        )[0]
+    };
+    assert_eq!(asks(5, 100), accept(5));
+    assert_eq!(asks(100, 5), accept(5));
+    assert_eq!(asks(0, 5), accept(1));
+    assert_eq!(asks(0xffff, 0xff00), accept(0xff00));
+    // It is for the flows that its POLICY_DATA is about.
+    let policy = [
+        policy_data_for(&[1], &[preemption(5)]),
+        policy_data(&[auth_user("", "katherine")]),
+    ];
+    let flows: [(Vec<u8>, &[u8]); 1] = [(controlled_load(KBIT), &[1, 2])];
+    let resv = resv(1, 1, FF, &flows, &policy);
+    assert_eq!(admit(&office(), &resv), [accept(5), accept(1000)]);
+}
+
+#[test]
+fn what_is_believed_is_up_to_the_policy_and_to_integrity() {
+    let policy = "
+        [authentication]
+        accept = ['dn']
+        accept_with_integrity = ['ascii_id', 'kerberos_ticket']
+        [default]
+        priority = 9
+        [unauthenticated]
+        priority = 1
+    ";
+    let dn = attribute(1, 1, b"CN=Ada");
+    let priority = |attributes: &[Vec<u8>], integrity_verified| {
+        let facts = Facts {
+            integrity_verified,
+            ..anywhere()
+        };
+        let path = path(1, 1, KBIT, &[policy_data(&[element(2, attributes)])]);
+        decided(policy, facts, &path)[0]
+    };
+    let both = |attributes: &[Vec<u8>]| (priority(attributes, false), priority(attributes, true));
+    let (yes, no) = (accept(9), accept(1));
+    assert_eq!(both(std::slice::from_ref(&dn)), (yes, yes));
+    assert_eq!(both(&[attribute(2, 1, b"ada")]), (no, yes));
+    assert_eq!(both(&[dn.clone(), attribute(2, 1, b"ada")]), (no, yes));
+    assert_eq!(both(&[dn.clone(), attribute(2, 3, b"ticket")]), (no, yes));
+    assert_eq!(both(&[dn.clone(), attribute(2, 4, b"X.509")]), (no, no));
+    assert_eq!(both(&[dn, attribute(2, 2, b"\0a")]), (no, no), "unicode_id");
+    assert_eq!(
+        both(&[attribute(2, 3, b"ticket")]),
+        (no, no),
+        "without a name"
+    );
+}
+
+#[test]
+fn the_time_of_the_message_decides_not_that_of_the_clock() {
+    let policy = "
+        time_zone = 'UTC'
+        [unauthenticated]
+        reject = 'no_resources'
+        [[unauthenticated.when]]
+        days = 'thu'
+        hours = '08:00-18:00'
+        priority = 3
+    ";
+    // The first of January 1970 was a Thursday.
+    let at = |hour: u64| decided(policy, on("0.0.0.0", hour * 3_600), &path(1, 1, KBIT, &[]))[0];
+    assert_eq!(at(7), reject(LpmPolicyError::NoResources));
+    assert_eq!(at(8), accept(3));
+    assert_eq!(at(18), reject(LpmPolicyError::NoResources));
+    assert_eq!(at(24 + 12), reject(LpmPolicyError::NoResources));
+    assert_eq!(at(7 * 24 + 12), accept(3));
+}
+
+#[test]
+fn another_policy_is_in_force_at_once_and_everybody_keeps_their_flows() {
+    let lpm = office();
+    let path = |sender| {
+        path(
+            1,
+            sender,
+            KBIT,
+            &[policy_data(&[auth_user("", "katherine")])],
+        )
+    };
+    assert_eq!(admit(&lpm, &path(1)), [accept(1000)]);
+    let policy = "[[user]]\nid = 'ada'\npriority = 1\n[[user]]\nid = 'katherine'\npriority = 2\nmax_flows = 1";
+    lpm.set_policy(Policy::parse("other", policy).unwrap());
+    assert_eq!(admit(&lpm, &path(1)), [accept(2)]);
+    assert_eq!(
+        admit(&lpm, &path(2)),
+        [limit(Metric::FlowCount, Scope::GlobalUser)]
+    );
+}
+
 proptest! {
     /// Whatever the attributes hold, there is a decision: that of some rule, or a rejection.
     #[test]
@@ -529,4 +734,113 @@ proptest! {
             prop_assert_ne!(decision, Decision::DontCare);
         }
     }
+}
+
+/// The elements that go out with a message.
+fn outgoing(lpm: &IdentityLpm, bytes: &[u8]) -> Vec<String> {
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(bytes, &mut index).unwrap();
+    let objects = lpm.policy_data(&message);
+    // In a message, since elements are read out of messages.
+    let with_objects = path(1, 1, KBIT, &[objects]);
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(&with_objects, &mut index).unwrap();
+    message
+        .policy_data()
+        .map(|data| {
+            let data = data.unwrap();
+            let senders = data.filter_specs().count();
+            let element = data.elements().next().unwrap().unwrap();
+            match element {
+                PolicyElement::PreemptionPriority(it) => {
+                    format!("{} for {senders}", it.preemption_priority)
+                }
+                other => format!("{other:?}"),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn priorities_go_out_with_path_and_resv() {
+    let lpm = office();
+    let of = |name: &str| [policy_data(&[auth_user("", name)])];
+    admit(&lpm, &path(1, 1, KBIT, &of("katherine")));
+    assert_eq!(outgoing(&lpm, &path(1, 1, KBIT, &[])), ["1000 for 0"]);
+    assert_eq!(
+        outgoing(&lpm, &path(1, 2, KBIT, &[])),
+        [""; 0],
+        "never admitted"
+    );
+    let has_one = [policy_data(&[preemption(3)])];
+    assert_eq!(outgoing(&lpm, &path(1, 1, KBIT, &has_one)), [""; 0]);
+
+    // A Resv stands for the reservations of all next hops.
+    let flow = |senders: &'static [u8]| [(controlled_load(KBIT), senders)];
+    admit(&lpm, &resv(1, 1, FF, &flow(&[1]), &of("grace")));
+    admit(&lpm, &resv(1, 2, FF, &flow(&[1, 2]), &of("katherine")));
+    admit(&lpm, &resv(1, 3, FF, &flow(&[2]), &of("grace")));
+    let sent = resv(1, 9, FF, &flow(&[1, 2, 3]), &[]);
+    assert_eq!(outgoing(&lpm, &sent), ["1000 for 1", "1000 for 1"]);
+    admit(
+        &lpm,
+        &resv(2, 1, WF, &[(controlled_load(KBIT), &[])], &of("grace")),
+    );
+    let sent = resv(2, 9, WF, &[(controlled_load(KBIT), &[])], &[]);
+    assert_eq!(outgoing(&lpm, &sent), ["300 for 0"]);
+}
+
+#[test]
+fn reasons_go_out_with_errors_of_policy() {
+    // The error of the test's message is that of value 50, no privileges.
+    let elements = outgoing(&office(), &path_err(1, 1));
+    assert_eq!(elements.len(), 1);
+    assert!(elements[0].starts_with("AuthUser"), "{elements:?}");
+    let mut index = ObjectIndex::new();
+    let bytes = path_err(1, 1);
+    let message = Message::parse(&bytes, &mut index).unwrap();
+    let objects = office().policy_data(&message);
+    assert!(objects.windows(13).any(|it| it == b"no privileges"));
+    // Attribute length 4 + 4 + 13, POLICY_ERROR_OBJECT, ErrorValue 3.
+    assert!(objects.windows(8).any(|it| it == [0, 21, 4, 0, 0, 0, 0, 3]));
+}
+
+#[test]
+fn decisions_are_counted_by_their_reason() {
+    use lpm_api::Statistics;
+    let lpm = office();
+    let of = |name: &str| [policy_data(&[auth_user("", name)])];
+    admit(&lpm, &path(1, 1, KBIT, &of("grace")));
+    admit(&lpm, &path(1, 2, 9.0 * MBIT, &of("grace")));
+    admit(&lpm, &path(1, 3, KBIT, &of("visitor")));
+    admit(
+        &lpm,
+        &path(
+            1,
+            4,
+            KBIT,
+            &[policy_data(&[element(2, &[attribute(1, 1, b"no DN")])])],
+        ),
+    );
+    for sender in 1..=4 {
+        let flow: [(Vec<u8>, &[u8]); 1] = [(controlled_load(KBIT), &[sender])];
+        admit(&lpm, &resv(1, 1, FF, &flow, &of("grace")));
+    }
+    let mut counts = Vec::new();
+    lpm.statistics(&mut |name, count| {
+        if count > 0 {
+            counts.push(format!("{name} {count}"));
+        }
+    });
+    assert_eq!(
+        counts,
+        [
+            "path_admitted 1",
+            "path_bad_identities 1",
+            "path_rejected_rate 1",
+            "path_rejected_other 2",
+            "resv_admitted 3",
+            "resv_rejected_flow_count 1",
+        ]
+    );
 }

@@ -1,12 +1,14 @@
 //! Every flow of every message gets a decision, and whatever was admitted can be released.
 #![no_main]
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
+use std::time::SystemTime;
 
 use libfuzzer_sys::fuzz_target;
-use lpm_api::DeleteReason;
 use lpm_api::lpm_rsvp::{Message, ObjectIndex};
-use lpm_sample::identity::Identities;
+use lpm_api::{DeleteReason, Interface};
+use lpm_sample::consider::Facts;
 use lpm_sample::policy::Policy;
 use lpm_sample::{DEMO_POLICY, IdentityLpm};
 
@@ -24,10 +26,19 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(message) = Message::parse(&bytes, &mut index) else {
         return;
     };
-    let identities = Identities::of(&message, LPM.policy());
+    let facts = Facts {
+        interface: Interface {
+            index: 1,
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        },
+        received: SystemTime::UNIX_EPOCH,
+        integrity_verified: false,
+    };
+    let consideration = LPM.consider(message, facts);
     for flow in message.flow_descriptors() {
-        let _ = LPM.decide(&message, &identities, &flow);
+        let _ = consideration.decide(&flow);
     }
+    drop(consideration);
     for flow in message.flow_descriptors() {
         LPM.release(DeleteReason::StateTimeout, &message, &flow);
     }

@@ -3,6 +3,24 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, SystemTime};
+
+use lpm_api::{Decision, Interface};
+use lpm_sample::consider::{Facts, Verdict};
+
+/// On no subnet, in 1970, without INTEGRITY.
+pub fn anywhere() -> Facts {
+    Facts {
+        interface: Interface {
+            index: 1,
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        },
+        received: SystemTime::UNIX_EPOCH,
+        integrity_verified: false,
+    }
+}
+
 /// Numbers of RFC 2205 appendix A.
 const SESSION: u8 = 1;
 const HOP: u8 = 3;
@@ -24,13 +42,43 @@ pub const WF: u8 = 0x11;
 pub const FF: u8 = 0x0a;
 pub const SE: u8 = 0x12;
 
+/// The decision, where there is no directory to ask.
+pub fn decided_at_once(verdict: Verdict) -> Decision {
+    match verdict {
+        Verdict::Decided(decision) => decision,
+        Verdict::Later(question) => panic!("nobody to ask: {question:?}"),
+    }
+}
+
+/// On the interface with this address, so many seconds into 1970.
+pub fn on(address: &str, seconds: u64) -> Facts {
+    let mut facts = anywhere();
+    facts.interface.address = address.parse().expect("an address");
+    facts.received += Duration::from_secs(seconds);
+    facts
+}
+
 /// A Path of `sender` (the last byte of its address, and its port) to session `10.0.0.session`.
 pub fn path(session: u8, sender: u8, rate: f32, policy: &[Vec<u8>]) -> Vec<u8> {
+    path_with_peak(session, sender, rate, f32::INFINITY, policy)
+}
+
+pub fn path_with_peak(
+    session: u8,
+    sender: u8,
+    rate: f32,
+    peak: f32,
+    policy: &[Vec<u8>],
+) -> Vec<u8> {
     let mut objects = head(session, 1);
     objects.extend(object(TIME_VALUES, 1, &30_000_u32.to_be_bytes()));
     objects.extend(policy.concat());
     objects.extend(object(SENDER_TEMPLATE, 1, &filter(sender)));
-    objects.extend(object(SENDER_TSPEC, 2, &int_serv(1, &token_bucket(rate))));
+    objects.extend(object(
+        SENDER_TSPEC,
+        2,
+        &int_serv(1, &token_bucket(rate, peak)),
+    ));
     message(PATH, &objects)
 }
 
@@ -66,18 +114,26 @@ pub fn path_err(session: u8, sender: u8) -> Vec<u8> {
     objects.truncate(12);
     objects.extend(object(6, 1, &[10, 1, 0, 1, 0, 2, 0, 50]));
     objects.extend(object(SENDER_TEMPLATE, 1, &filter(sender)));
-    objects.extend(object(SENDER_TSPEC, 2, &int_serv(1, &token_bucket(1.0))));
+    objects.extend(object(
+        SENDER_TSPEC,
+        2,
+        &int_serv(1, &token_bucket(1.0, f32::INFINITY)),
+    ));
     message(PATH_ERR, &objects)
 }
 
 /// A FLOWSPEC for controlled load (RFC 2211).
 pub fn controlled_load(rate: f32) -> Vec<u8> {
-    object(FLOWSPEC, 2, &int_serv(5, &token_bucket(rate)))
+    object(
+        FLOWSPEC,
+        2,
+        &int_serv(5, &token_bucket(rate, f32::INFINITY)),
+    )
 }
 
 /// A FLOWSPEC for guaranteed service (RFC 2212): token rate r, reserved rate R.
 pub fn guaranteed(rate: f32, reserved: f32) -> Vec<u8> {
-    let mut parameters = token_bucket(rate);
+    let mut parameters = token_bucket(rate, f32::INFINITY);
     parameters.extend([130, 0, 0, 2]);
     parameters.extend(reserved.to_be_bytes());
     parameters.extend(0_u32.to_be_bytes());
@@ -115,6 +171,14 @@ pub fn auth_user(dn: &str, id: &str) -> Vec<u8> {
 /// An AUTH_APP element with a DN and an ID in ASCII; an empty one is left out.
 pub fn auth_app(dn: &str, id: &str) -> Vec<u8> {
     element(3, &simple(dn, id))
+}
+
+/// A PREEMPTION_PRI element (RFC 3181) with the highest defending priority.
+pub fn preemption(priority: u16) -> Vec<u8> {
+    let mut body = vec![0, 1, 0, 0];
+    body.extend(priority.to_be_bytes());
+    body.extend([0xff, 0xff]);
+    element(1, &[body])
 }
 
 /// A policy element from its P-Type and attributes.
@@ -168,9 +232,9 @@ fn filter(sender: u8) -> [u8; 8] {
     [10, 1, 0, sender, 0, 0, 0x0f, sender]
 }
 
-fn token_bucket(rate: f32) -> Vec<u8> {
+fn token_bucket(rate: f32, peak: f32) -> Vec<u8> {
     let mut parameter = vec![127, 0, 0, 5];
-    for number in [rate, 1500.0, f32::INFINITY] {
+    for number in [rate, 1500.0, peak] {
         parameter.extend(number.to_be_bytes());
     }
     parameter.extend(64_u32.to_be_bytes());

@@ -1,6 +1,8 @@
 //! What can be wrong with a policy.
 
 use crate::dn::DnError;
+use crate::duration::DurationError;
+use crate::policy::ScheduleError;
 use crate::units::RateError;
 
 /// A fault in the text of a policy: `office.toml:12: max_flows in [[user]]: …`.
@@ -58,14 +60,74 @@ pub enum PolicyProblem {
     /// A `dn` that is no DN.
     #[error(transparent)]
     Dn(DnError),
-    /// A `reject` that is no reason.
-    #[error("{found:?} is not a reason; accepted: {}", .accepted.join(", "))]
-    UnknownReason {
+    /// A `max_flow_duration` that is no duration.
+    #[error(transparent)]
+    Duration(DurationError),
+    /// `days` or `hours` that are none.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// A text that is none of those expected, such as a `reject` that is no reason.
+    #[error("{found:?} is not a {what}; accepted: {}", .accepted.join(", "))]
+    UnknownWord {
         /// The text found.
         found: String,
-        /// The reasons there are.
+        /// What was expected.
+        what: &'static str,
+        /// The texts that would be accepted.
         accepted: Vec<&'static str>,
     },
+    /// A `time_zone` that the system does not know.
+    #[error(
+        "there is no time zone {0:?}; expected a name of the IANA time zone database, such as \"Europe/Zurich\""
+    )]
+    UnknownTimeZone(String),
+    /// A prefix that is none.
+    #[error("{0:?} is not a prefix: expected an address and a length, such as \"10.1.0.0/16\"")]
+    BadPrefix(String),
+    /// A `[[subnet]]` that nothing can be on.
+    #[error("nothing is on this subnet: set prefixes, interfaces or both")]
+    EmptySubnet,
+    /// A `subnet` condition that names neither a subnet nor a prefix.
+    #[error(
+        "there is no subnet {found:?}; defined: {}; or give a prefix such as \"10.1.0.0/16\"",
+        list(.known)
+    )]
+    UnknownSubnet {
+        /// The name found.
+        found: String,
+        /// The names of the subnets there are.
+        known: Vec<String>,
+    },
+    /// A server of the directory that is no URL.
+    #[error(
+        "{0:?} is not a server: expected ldap://, ldaps:// or ldapi://, a host and perhaps a port, such as \"ldaps://directory.example.net\""
+    )]
+    BadServer(String),
+    /// A `bind_dn` without a password, or with two.
+    #[error("set one of bind_password_env and bind_password_file")]
+    OnePassword,
+    /// A filter of the directory that finds everybody, or nobody.
+    #[error(
+        "{found:?} is not a filter for one name: expected a filter in parentheses with {place} in it"
+    )]
+    BadFilter {
+        /// The text found.
+        found: String,
+        /// Where the name is put.
+        place: &'static str,
+    },
+    /// Shared usage without a server, or with two.
+    #[error("set one of server, server_env and server_file")]
+    OneServer,
+    /// A server of the shared usage that is no URL.
+    #[error("{0:?} is not a server: expected a URL such as \"redis://localhost:6379\"")]
+    BadRedis(String),
+    /// A duration that must not be zero.
+    #[error("{0} is 0: expected a longer time")]
+    Zero(&'static str),
+    /// A `when` table that would hold everywhere and always.
+    #[error("when does this hold? set subnet, days or hours, or move the values out of it")]
+    NoCondition,
     /// A `priority` and a `reject` in the same section.
     #[error("a rule has a priority or a reason to reject, not both; remove one of them")]
     PriorityAndReject,

@@ -1,45 +1,24 @@
-//! One table of a policy file, and typed access to its keys with errors that say where.
+//! One table of a policy file, and access to its keys with errors that say where.
 
-use lpm_api::{LpmPolicyError, Priority};
 use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
 use super::error::{PolicyError, PolicyProblem};
-use crate::policy::Outcome;
-use crate::units::Rate;
-
-/// The reasons a policy may give, by the name it gives them.
-const REASONS: [(&str, LpmPolicyError); 4] = [
-    ("unknown_user", LpmPolicyError::UnknownUser),
-    ("no_privileges", LpmPolicyError::NoPrivileges),
-    ("expired_user_token", LpmPolicyError::ExpiredUserToken),
-    ("no_resources", LpmPolicyError::NoResources),
-];
-
-/// What one section sets itself; `None` is left to be inherited.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Settings {
-    pub(super) outcome: Option<Outcome>,
-    pub(super) max_flows: Option<Setting<u32>>,
-    pub(super) max_flow_rate: Option<Setting<Rate>>,
-}
-
-/// A limit as set in one section.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Setting<T> {
-    Unlimited,
-    AtMost(T),
-}
 
 /// The text of a policy and its name.
-#[derive(Clone, Copy)]
-pub(super) struct File<'a> {
-    pub(super) source: &'a str,
-    pub(super) text: &'a str,
+pub(crate) struct File<'a> {
+    source: &'a str,
+    /// Where the lines end: every section is asked for its line.
+    line_ends: Vec<usize>,
 }
 
-impl File<'_> {
-    pub(super) fn syntax_error(self, error: &toml::de::Error) -> PolicyError {
+impl<'a> File<'a> {
+    pub(crate) fn new(source: &'a str, text: &str) -> File<'a> {
+        let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
+        File { source, line_ends }
+    }
+
+    pub(crate) fn syntax_error(&self, error: &toml::de::Error) -> PolicyError {
         let at = error.span().map_or(0, |span| span.start);
         self.error(
             at,
@@ -48,13 +27,16 @@ impl File<'_> {
         )
     }
 
+    /// The line of a byte of the text, from 1.
+    fn line(&self, at: usize) -> usize {
+        1 + self.line_ends.partition_point(|end| *end < at)
+    }
+
     /// An error at a byte of the text.
-    fn error(self, at: usize, place: String, problem: PolicyProblem) -> PolicyError {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = 1 + before.matches('\n').count();
+    fn error(&self, at: usize, place: String, problem: PolicyProblem) -> PolicyError {
         PolicyError {
             source_name: self.source.to_owned(),
-            line,
+            line: self.line(at),
             place,
             problem,
         }
@@ -62,45 +44,54 @@ impl File<'_> {
 }
 
 /// A table whose keys are all known ones.
-pub(super) struct Section<'a> {
-    file: File<'a>,
+pub(crate) struct Table<'a> {
+    file: &'a File<'a>,
     /// As written in the file: `[default]`, `[[user]]`; empty for the whole file.
     heading: String,
     table: &'a DeTable<'a>,
     at: usize,
 }
 
-impl<'a> Section<'a> {
+impl<'a> Table<'a> {
     /// # Errors
     /// The first key that is not among the `accepted`.
-    pub(super) fn new(
-        file: File<'a>,
+    pub(crate) fn new(
+        file: &'a File<'a>,
         heading: &str,
-        table: &'a DeTable<'a>,
+        entries: &'a DeTable<'a>,
         at: usize,
-        accepted: &[&'static str],
-    ) -> Result<Section<'a>, PolicyError> {
-        let section = Section {
+        accepted: &[&[&'static str]],
+    ) -> Result<Table<'a>, PolicyError> {
+        let table = Table {
             file,
             heading: heading.to_owned(),
-            table,
+            table: entries,
             at,
         };
-        let unknown = table
-            .keys()
-            .filter(|key| !accepted.contains(&key.get_ref().as_ref()));
+        let unknown = entries.keys().filter(|key| {
+            !accepted
+                .iter()
+                .any(|keys| keys.contains(&key.get_ref().as_ref()))
+        });
         match unknown.min_by_key(|key| key.span().start) {
-            None => Ok(section),
-            Some(key) => Err(section.place(key.get_ref(), key.span().start).fail(
-                PolicyProblem::UnknownKey {
-                    accepted: accepted.to_vec(),
-                },
-            )),
+            None => Ok(table),
+            Some(key) => {
+                Err(table
+                    .place(key.get_ref(), key.span().start)
+                    .fail(PolicyProblem::UnknownKey {
+                        accepted: accepted.concat(),
+                    }))
+            }
         }
     }
 
+    /// The line of the heading, from 1.
+    pub(crate) fn line(&self) -> u32 {
+        u32::try_from(self.file.line(self.at)).unwrap_or(u32::MAX)
+    }
+
     /// An error about the section as a whole.
-    pub(super) fn fail(&self, problem: PolicyProblem) -> PolicyError {
+    pub(crate) fn fail(&self, problem: PolicyProblem) -> PolicyError {
         let place = if self.heading.is_empty() {
             String::new()
         } else {
@@ -110,11 +101,11 @@ impl<'a> Section<'a> {
     }
 
     /// The table under `key`.
-    pub(super) fn table(
+    pub(crate) fn table(
         &self,
         key: &'static str,
-        accepted: &[&'static str],
-    ) -> Result<Option<Section<'a>>, PolicyError> {
+        accepted: &[&[&'static str]],
+    ) -> Result<Option<Table<'a>>, PolicyError> {
         let Some((value, place)) = self.value(key) else {
             return Ok(None);
         };
@@ -123,7 +114,7 @@ impl<'a> Section<'a> {
             .get_ref()
             .as_table()
             .ok_or_else(|| place.wrong_type(expected, value))?;
-        Section::new(
+        Table::new(
             self.file,
             &format!("[{key}]"),
             table,
@@ -134,20 +125,22 @@ impl<'a> Section<'a> {
     }
 
     /// The tables of the array under `key`, none if it is missing.
-    pub(super) fn tables(
+    pub(crate) fn tables(
         &self,
         key: &'static str,
-        accepted: &[&'static str],
-    ) -> Result<Vec<Section<'a>>, PolicyError> {
+        accepted: &[&[&'static str]],
+    ) -> Result<Vec<Table<'a>>, PolicyError> {
         let Some((value, place)) = self.value(key) else {
             return Ok(Vec::new());
         };
-        let expected = "an array of tables, written [[user]], [[application]] or [[group]]";
+        let expected = "an array of tables, written in double brackets";
         let array = value
             .get_ref()
             .as_array()
             .ok_or_else(|| place.wrong_type(expected, value))?;
-        let heading = format!("[[{key}]]");
+        let parent = self.heading.trim_matches(['[', ']']);
+        let dot = if parent.is_empty() { "" } else { "." };
+        let heading = format!("[[{parent}{dot}{key}]]");
         array
             .iter()
             .map(|item| {
@@ -155,13 +148,13 @@ impl<'a> Section<'a> {
                     .get_ref()
                     .as_table()
                     .ok_or_else(|| place.wrong_type(expected, item))?;
-                Section::new(self.file, &heading, table, item.span().start, accepted)
+                Table::new(self.file, &heading, table, item.span().start, accepted)
             })
             .collect()
     }
 
     /// The text under `key`, and where it stands.
-    pub(super) fn text(
+    pub(crate) fn text(
         &self,
         key: &'static str,
     ) -> Result<Option<(&'a str, Place<'a>)>, PolicyError> {
@@ -174,86 +167,31 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The keys that every rule has.
-    pub(super) fn settings(&self) -> Result<Settings, PolicyError> {
-        Ok(Settings {
-            outcome: self.outcome()?,
-            max_flows: self.max_flows()?,
-            max_flow_rate: self.max_flow_rate()?,
-        })
-    }
-
-    fn outcome(&self) -> Result<Option<Outcome>, PolicyError> {
-        let priority = self.value("priority");
-        let reject = self.text("reject")?;
-        match (priority, reject) {
-            (None, None) => Ok(None),
-            (Some(_), Some((_, place))) => Err(place.fail(PolicyProblem::PriorityAndReject)),
-            (Some((value, place)), None) => {
-                let DeValue::Integer(number) = value.get_ref() else {
-                    return Err(place.wrong_type("a whole number from 1 to 65280", value));
-                };
-                let priority =
-                    integer(number).and_then(|number| Priority::new(number.try_into().ok()?));
-                let expected = "a whole number from 1 to 65280";
-                priority
-                    .map(|priority| Some(Outcome::Admit(priority)))
-                    .ok_or_else(|| place.out_of_range(number.to_string(), expected))
-            }
-            (None, Some((name, place))) => {
-                let reason = REASONS.iter().find(|(known, _)| *known == name);
-                let unknown = || PolicyProblem::UnknownReason {
-                    found: name.to_owned(),
-                    accepted: REASONS.iter().map(|(known, _)| *known).collect(),
-                };
-                reason
-                    .map(|(_, reason)| Some(Outcome::Reject(*reason)))
-                    .ok_or_else(|| place.fail(unknown()))
-            }
-        }
-    }
-
-    fn max_flows(&self) -> Result<Option<Setting<u32>>, PolicyError> {
-        let expected = "a whole number from 0 to 4294967295, or \"unlimited\"";
-        let Some((value, place)) = self.value("max_flows") else {
+    /// The texts of the array under `key`, or the one text that stands in its place.
+    pub(crate) fn texts(
+        &self,
+        key: &'static str,
+    ) -> Result<Option<Vec<(&'a str, Place<'a>)>>, PolicyError> {
+        let Some((value, place)) = self.value(key) else {
             return Ok(None);
+        };
+        let expected = "a text in quotes, or an array of them";
+        let text = |item: &'a Spanned<DeValue<'a>>| match item.get_ref() {
+            DeValue::String(text) => Ok((text.as_ref(), self.place(key, item.span().start))),
+            _ => Err(place.wrong_type(expected, item)),
         };
         match value.get_ref() {
-            DeValue::String(text) if text == "unlimited" => Ok(Some(Setting::Unlimited)),
-            DeValue::String(text) => Err(place.out_of_range(format!("{text:?}"), expected)),
-            DeValue::Integer(number) => integer(number)
-                .and_then(|number| u32::try_from(number).ok())
-                .map(|most| Some(Setting::AtMost(most)))
-                .ok_or_else(|| place.out_of_range(number.to_string(), expected)),
-            _ => Err(place.wrong_type(expected, value)),
+            DeValue::Array(items) => items.iter().map(text).collect::<Result<_, _>>().map(Some),
+            _ => Ok(Some(vec![text(value)?])),
         }
     }
 
-    fn max_flow_rate(&self) -> Result<Option<Setting<Rate>>, PolicyError> {
-        let Some((value, place)) = self.value("max_flow_rate") else {
-            return Ok(None);
-        };
-        let rate = match value.get_ref() {
-            DeValue::String(text) if text == "unlimited" => return Ok(Some(Setting::Unlimited)),
-            DeValue::String(text) => text.parse(),
-            // A decimal number means the same with and without quotes.
-            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse(),
-            DeValue::Float(number) => number.as_str().parse(),
-            _ => {
-                let expected = "a number of bytes per second, a rate with a unit such as \"2 Mbit/s\", or \"unlimited\"";
-                return Err(place.wrong_type(expected, value));
-            }
-        };
-        rate.map(|rate| Some(Setting::AtMost(rate)))
-            .map_err(|error| place.fail(PolicyProblem::Rate(error)))
-    }
-
-    fn value(&self, key: &'static str) -> Option<(&'a Spanned<DeValue<'a>>, Place<'a>)> {
+    pub(crate) fn value(&self, key: &'static str) -> Option<(&'a Spanned<DeValue<'a>>, Place<'a>)> {
         let value = self.table.get(key)?;
         Some((value, self.place(key, value.span().start)))
     }
 
-    fn place(&self, key: &str, at: usize) -> Place<'a> {
+    pub(crate) fn place(&self, key: &str, at: usize) -> Place<'a> {
         let of = if self.heading.is_empty() {
             String::new()
         } else {
@@ -268,22 +206,26 @@ impl<'a> Section<'a> {
 }
 
 /// A key of a section, to complain about.
-pub(super) struct Place<'a> {
-    file: File<'a>,
+pub(crate) struct Place<'a> {
+    file: &'a File<'a>,
     at: usize,
     text: String,
 }
 
 impl Place<'_> {
-    pub(super) fn fail(&self, problem: PolicyProblem) -> PolicyError {
+    pub(crate) fn fail(&self, problem: PolicyProblem) -> PolicyError {
         self.file.error(self.at, self.text.clone(), problem)
     }
 
-    fn out_of_range(self, found: String, expected: &'static str) -> PolicyError {
+    pub(crate) fn out_of_range(self, found: String, expected: &'static str) -> PolicyError {
         self.fail(PolicyProblem::OutOfRange { found, expected })
     }
 
-    fn wrong_type(&self, expected: &'static str, found: &Spanned<DeValue<'_>>) -> PolicyError {
+    pub(crate) fn wrong_type(
+        &self,
+        expected: &'static str,
+        found: &Spanned<DeValue<'_>>,
+    ) -> PolicyError {
         let problem = PolicyProblem::WrongType {
             expected,
             found: found.get_ref().type_str(),
@@ -291,8 +233,4 @@ impl Place<'_> {
         self.file
             .error(found.span().start, self.text.clone(), problem)
     }
-}
-
-fn integer(number: &DeInteger<'_>) -> Option<i64> {
-    i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
