@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use lpm_rsvp::{FlowDescriptor, Message, PolicyElement};
 
-use crate::abi::{AbiDecision, Defer};
+use crate::abi::{self, AbiAdmit, AbiDecision};
 use crate::callbacks::PcmCallbacks;
 use crate::{Decision, Deferral, FlowKey, Interface, PeType};
 
@@ -14,39 +14,36 @@ use crate::{Decision, Deferral, FlowKey, Interface, PeType};
 /// [`DeleteState`](crate::DeleteState). The PCM has checked the message's form and checksum.
 #[derive(Debug)]
 pub struct AdmitRequest<'a> {
-    pub(crate) interface: Interface,
-    pub(crate) received: SystemTime,
-    pub(crate) integrity_verified: bool,
-    pub(crate) message: Message<'a>,
+    /// What crossed the boundary; most LPMs want little of it, so it is converted when asked for.
+    pub(crate) abi: &'a AbiAdmit<'a>,
     pub(crate) pe_type: PeType,
     pub(crate) decisions: &'a mut [AbiDecision],
-    pub(crate) defer: Defer<'a>,
-    pub(crate) callbacks: PcmCallbacks,
+    pub(crate) callbacks: &'a PcmCallbacks,
 }
 
 impl<'a> AdmitRequest<'a> {
     /// The interface the message came in on.
     #[must_use]
-    pub const fn interface(&self) -> Interface {
-        self.interface
+    pub fn interface(&self) -> Interface {
+        self.abi.interface.into()
     }
 
     /// The message, in network byte order behind typed views.
     #[must_use]
-    pub const fn message(&self) -> Message<'a> {
-        self.message
+    pub fn message(&self) -> Message<'a> {
+        abi::message(&self.abi.message)
     }
 
     /// When the message was received; from the capture's clock where one is replayed.
     #[must_use]
-    pub const fn received(&self) -> SystemTime {
-        self.received
+    pub fn received(&self) -> SystemTime {
+        self.abi.received.into()
     }
 
     /// Whether the message bore an INTEGRITY object (RFC 2747) that the PCM verified.
     #[must_use]
     pub const fn integrity_verified(&self) -> bool {
-        self.integrity_verified
+        self.abi.integrity_verified
     }
 
     /// How many decisions the answer takes: one per flow descriptor of the message.
@@ -60,7 +57,7 @@ impl<'a> AdmitRequest<'a> {
     /// [`message`](Self::message).
     pub fn policy_elements(&self) -> impl Iterator<Item = PolicyElement<'a>> + use<'a> {
         let pe_type = self.pe_type;
-        self.message
+        self.message()
             .policy_elements()
             .filter_map(Result::ok)
             .filter(move |element| pe_type.serves(element.p_type()))
@@ -70,14 +67,14 @@ impl<'a> AdmitRequest<'a> {
     /// [`FlowKey::of`].
     #[must_use]
     pub fn flow_key(&self, flow: &FlowDescriptor<'a>) -> Option<FlowKey> {
-        FlowKey::of(&self.message, flow)
+        FlowKey::of(&self.message(), flow)
     }
 
     /// Answers with one decision per flow descriptor, asked for in the message's order.
     ///
     /// The decisions are written where the PCM reads them; nothing is allocated.
     pub fn decide(self, mut decide: impl FnMut(FlowDescriptor<'a>) -> Decision) -> Answer {
-        let mut flows = self.message.flow_descriptors();
+        let mut flows = self.message().flow_descriptors();
         for slot in self.decisions.iter_mut() {
             *slot = match flows.next() {
                 Some(flow) => decide(flow).into(),
@@ -99,8 +96,8 @@ impl<'a> AdmitRequest<'a> {
     ///
     /// What the decision needs has to be copied out of the message before. Never blocks.
     pub fn defer(self) -> (Deferral, Answer) {
-        let request = self.defer.issue();
-        let deferral = Deferral::new(self.callbacks, request, self.decisions.len());
+        let request = self.abi.defer.issue();
+        let deferral = Deferral::new(*self.callbacks, request, self.decisions.len());
         (deferral, Answer::DEFERRED)
     }
 }

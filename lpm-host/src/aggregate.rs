@@ -55,12 +55,10 @@ impl Aggregate {
     }
 
     /// The verdict, once every LPM was asked.
+    #[inline]
     pub(crate) fn verdict(self) -> FlowVerdict {
         match self.decision {
-            Decision::DontCare => FlowVerdict {
-                decision: Decision::reject(LpmPolicyError::NoAccepts),
-                by: None,
-            },
+            Decision::DontCare => FlowVerdict::REJECTED,
             decision => FlowVerdict {
                 decision,
                 by: self.by,

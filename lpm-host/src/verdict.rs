@@ -2,17 +2,30 @@
 
 use std::fmt;
 
-use lpm_api::{Decision, LpmHandle};
+use lpm_api::{Decision, LpmHandle, LpmPolicyError};
 use smallvec::SmallVec;
 
 /// Flow descriptors of a message that are kept without an allocation; an FF-style Resv with more
 /// is rare.
-pub(crate) const INLINE_FLOWS: usize = 4;
+const INLINE_FLOWS: usize = 4;
+
+/// Something for each flow descriptor of a message.
+pub(crate) type PerFlow<T> = SmallVec<[T; INLINE_FLOWS]>;
+
+/// The same for each of so many flows. For few of them this is a handful of stores.
+#[inline]
+pub(crate) fn per_flow<T: Copy>(value: T, count: usize) -> PerFlow<T> {
+    if count <= INLINE_FLOWS {
+        SmallVec::from_buf_and_len([value; INLINE_FLOWS], count)
+    } else {
+        SmallVec::from_elem(value, count)
+    }
+}
 
 /// The PCM's decision on a message, flow by flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    pub(crate) flows: SmallVec<[FlowVerdict; INLINE_FLOWS]>,
+    pub(crate) flows: PerFlow<FlowVerdict>,
     pub(crate) immediate_refresh: bool,
 }
 
@@ -63,6 +76,12 @@ pub struct FlowVerdict {
 }
 
 impl FlowVerdict {
+    /// No LPM accepts the flow.
+    pub(crate) const REJECTED: Self = Self {
+        decision: Decision::reject(LpmPolicyError::NoAccepts),
+        by: None,
+    };
+
     /// The decision without its details.
     #[must_use]
     pub fn outcome(&self) -> Outcome {

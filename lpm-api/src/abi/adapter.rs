@@ -56,14 +56,10 @@ impl<E: Export> AbiLpm for Adapter<E> {
         };
         let answer = caught(|| {
             lpm.admit(AdmitRequest {
-                interface: request.interface.into(),
-                received: request.received.into(),
-                integrity_verified: request.integrity_verified,
-                message: message(&request.message),
+                abi: request,
                 pe_type: self.pe_type,
                 decisions: decisions.into_mut_slice(),
-                defer: request.defer,
-                callbacks: self.callbacks,
+                callbacks: &self.callbacks,
             })
         });
         match answer {

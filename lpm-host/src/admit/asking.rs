@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use lpm_api::LpmStatus;
 use lpm_api::abi::{AbiAdmit, AbiAnswer, AbiDecision, AbiMessage, AbiResult, Defer};
-use smallvec::{SmallVec, smallvec};
+
+use lpm_rsvp::{Message, MessageType, class};
 
 use super::Decisions;
 use crate::clock::Clock;
@@ -16,7 +17,7 @@ use crate::requests::{Asked, Question as Target};
 use crate::results;
 use crate::roster::Roster;
 use crate::seat::{Route, Seat, Slot, invalid_decision};
-use crate::verdict::INLINE_FLOWS;
+use crate::verdict::per_flow;
 use crate::{EventId, EventLog, ReceivedMessage};
 
 /// How far the LPMs got.
@@ -52,7 +53,7 @@ impl<'a> Asking<'a> {
             received,
             clock,
             events,
-            flow_count: received.message.flow_descriptors().count(),
+            flow_count: flow_count(&received.message),
             pending: OnceCell::new(),
             copy: OnceCell::new(),
         }
@@ -62,8 +63,7 @@ impl<'a> Asking<'a> {
     #[inline]
     pub(crate) fn ask(self, roster: &Roster) -> Question {
         let mut gathered = Decisions::new(self.flow_count);
-        let mut buffer: SmallVec<[_; INLINE_FLOWS]> =
-            smallvec![AbiDecision::UNANSWERED; self.flow_count];
+        let mut buffer = per_flow(AbiDecision::UNANSWERED, self.flow_count);
         let mut closed = false;
         for (order, seat) in (0..).zip(&*roster.seats) {
             match seat.route() {
@@ -187,6 +187,19 @@ impl<'a> Asking<'a> {
     }
 }
 
+/// How many flow descriptors the message has.
+#[inline]
+fn flow_count(message: &Message<'_>) -> usize {
+    match message.message_type() {
+        // The sender, if named: counted without looking further into it.
+        MessageType::Path | MessageType::PathErr => {
+            let mut entries = message.entries().iter();
+            usize::from(entries.any(|entry| entry.class == class::SENDER_TEMPLATE))
+        }
+        _ => message.flow_descriptors().count(),
+    }
+}
+
 fn answer_on_worker(
     lpm: &Instance,
     seat: &Seat,
@@ -196,7 +209,7 @@ fn answer_on_worker(
     events: &dyn EventLog,
 ) {
     let call = Call::new(|| request);
-    let mut buffer: SmallVec<[_; INLINE_FLOWS]> = smallvec![AbiDecision::UNANSWERED; flow_count];
+    let mut buffer = per_flow(AbiDecision::UNANSWERED, flow_count);
     let answer = lpm.admit(&abi_admit(received, call.defer()), &mut buffer);
     let status = LpmStatus(answer.status);
     if !status.is_ok() {

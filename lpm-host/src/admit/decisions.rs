@@ -2,16 +2,15 @@
 
 use lpm_api::abi::AbiDecision;
 use lpm_api::{Decision, LpmHandle};
-use smallvec::{SmallVec, smallvec};
 
 use crate::Verdict;
 use crate::aggregate::{Aggregate, LPM_FAILED};
-use crate::verdict::INLINE_FLOWS;
+use crate::verdict::{FlowVerdict, PerFlow, per_flow};
 
 /// The decisions of the LPMs that answered, combined flow by flow.
 #[derive(Default)]
 pub(crate) struct Decisions {
-    flows: SmallVec<[Aggregate; INLINE_FLOWS]>,
+    flows: PerFlow<Aggregate>,
     immediate_refresh: bool,
 }
 
@@ -20,7 +19,7 @@ impl Decisions {
     #[inline]
     pub(crate) fn new(flow_count: usize) -> Self {
         Self {
-            flows: smallvec![Aggregate::EMPTY; flow_count],
+            flows: per_flow(Aggregate::EMPTY, flow_count),
             immediate_refresh: false,
         }
     }
@@ -70,9 +69,13 @@ impl Decisions {
 
     /// The verdict, once every LPM answered.
     #[inline]
-    pub(crate) fn verdict(self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
+        let mut flows = per_flow(FlowVerdict::REJECTED, self.flows.len());
+        for (verdict, flow) in flows.iter_mut().zip(&self.flows) {
+            *verdict = flow.verdict();
+        }
         Verdict {
-            flows: self.flows.into_iter().map(Aggregate::verdict).collect(),
+            flows,
             immediate_refresh: self.immediate_refresh,
         }
     }
