@@ -76,9 +76,12 @@ impl ManualClock {
             return;
         }
         self.0.clock.advance(by);
-        let mut pcms = self.0.pcms.lock().unwrap_or_else(PoisonError::into_inner);
-        pcms.retain(|pcm| pcm.strong_count() > 0);
-        let pcms: Vec<_> = pcms.iter().filter_map(Weak::upgrade).collect();
+        // What is due calls the embedder's code, which may let time pass as well.
+        let pcms: Vec<_> = {
+            let mut pcms = self.0.pcms.lock().unwrap_or_else(PoisonError::into_inner);
+            pcms.retain(|pcm| pcm.strong_count() > 0);
+            pcms.iter().filter_map(Weak::upgrade).collect()
+        };
         for pcm in pcms {
             pcm.do_what_is_due();
         }
