@@ -50,7 +50,9 @@ pub(crate) fn milliseconds(limit: Duration) -> u32 {
 /// A clock that stands still until it is told to go on: for tests, and for PCMs that live in the time of
 /// a recording. See [`PcmBuilder::clock`](crate::PcmBuilder::clock).
 ///
-/// It counts result time limits and watches for hangs; limits of lifecycle calls are real time.
+/// It counts the limits of deferred answers and watches for hangs. The limits of lifecycle calls, of
+/// `ip_address_table`, and of calls other than `admit` and `rsvp_objects` that wait for an LPM's own
+/// threads are real time.
 #[derive(Clone)]
 pub struct ManualClock(Arc<Inner>);
 
@@ -76,9 +78,12 @@ impl ManualClock {
             return;
         }
         self.0.clock.advance(by);
-        let mut pcms = self.0.pcms.lock().unwrap_or_else(PoisonError::into_inner);
-        pcms.retain(|pcm| pcm.strong_count() > 0);
-        let pcms: Vec<_> = pcms.iter().filter_map(Weak::upgrade).collect();
+        // What is due calls the embedder's code, which may let time pass as well.
+        let pcms: Vec<_> = {
+            let mut pcms = self.0.pcms.lock().unwrap_or_else(PoisonError::into_inner);
+            pcms.retain(|pcm| pcm.strong_count() > 0);
+            pcms.iter().filter_map(Weak::upgrade).collect()
+        };
         for pcm in pcms {
             pcm.do_what_is_due();
         }

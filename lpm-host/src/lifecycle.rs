@@ -170,20 +170,31 @@ impl Lifecycle {
     /// Asks the LPMs, and has them forget what is refused by those that answer at once.
     #[inline]
     fn begin(&self, received: &ReceivedMessage<'_>) -> Result<Put, PcmError> {
-        let roster = self.in_charge()?;
+        loop {
+            // An LPM is closed only after its list was replaced: the next list is another one.
+            let roster = self.in_charge()?;
+            if let Some(begun) = self.begin_with(&roster, received) {
+                return Ok(begun);
+            }
+        }
+    }
+
+    /// `None`: an LPM of this list was stopped before it was asked.
+    #[inline]
+    fn begin_with(&self, roster: &Roster, received: &ReceivedMessage<'_>) -> Option<Put> {
         let treatment = Treatment::of(&received.message);
         match treatment {
             Treatment::Decide | Treatment::DecideOnly => {
-                match admit::ask(&roster, received, &self.clock, &self.events) {
+                match admit::ask(roster, received, &self.clock, &self.events) {
                     Question::Answered(decisions) => {
                         let verdict = decisions.verdict();
                         if let Treatment::Decide = treatment {
-                            self.forget_refused(&roster, received, &verdict);
+                            self.forget_refused(roster, received, &verdict);
                         }
-                        Ok(Put::Decided(verdict))
+                        Some(Put::Decided(verdict))
                     }
-                    Question::Open(pending) => Ok(Put::Open(pending)),
-                    Question::Closed => Err(PcmError::NotDsbm),
+                    Question::Open(pending) => Some(Put::Open(pending)),
+                    Question::Closed => None,
                 }
             }
             Treatment::Delete(reason) => {
@@ -193,10 +204,10 @@ impl Lifecycle {
                     flow: None,
                     interface: Some(received.interface),
                 };
-                admit::delete_state(&roster, &gone, &*self.events);
-                Ok(Put::Decided(Verdict::undecided()))
+                admit::delete_state(roster, &gone, &*self.events);
+                Some(Put::Decided(Verdict::undecided()))
             }
-            Treatment::Pass => Ok(Put::Decided(Verdict::undecided())),
+            Treatment::Pass => Some(Put::Decided(Verdict::undecided())),
         }
     }
 

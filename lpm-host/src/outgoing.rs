@@ -97,11 +97,21 @@ impl Objects {
         pe_type: PeType,
         policy_data: &[u8],
     ) -> Result<(), BadObjects> {
-        check(policy_data, pe_type, self.room)?;
+        self.check(pe_type, policy_data)?;
+        self.add_checked(lpm, order, policy_data);
+        Ok(())
+    }
+
+    /// Whether an LPM that serves this type may supply it.
+    pub(crate) fn check(&self, pe_type: PeType, policy_data: &[u8]) -> Result<(), BadObjects> {
+        check(policy_data, pe_type, self.room)
+    }
+
+    /// Adds what an LPM may supply.
+    pub(crate) fn add_checked(&mut self, lpm: LpmHandle, order: u32, policy_data: &[u8]) {
         if !policy_data.is_empty() {
             self.supplied.push((order, lpm, policy_data.to_vec()));
         }
-        Ok(())
     }
 
     pub(crate) fn add_late(&mut self, lpm: LpmHandle, order: u32) {

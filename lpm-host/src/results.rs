@@ -38,21 +38,20 @@ pub(crate) fn admit(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus 
         failed(lpm, asked, status, "rejected");
         return LpmStatus::OK;
     }
-    let mut invalid = None;
+    let invalid = decisions.iter().find(|found| found.decision().is_none());
+    if let Some(found) = invalid {
+        record(lpm, |lpm| seat::invalid_decision(&lpm.about, *found));
+    }
+    // Whoever waits may stop the LPM at once, so what is to be told is told before.
     pending.answer(|gathered| {
-        gathered.add(lpm, order, decisions, |found| {
-            invalid.get_or_insert(found);
-        });
+        gathered.add(lpm, order, decisions, |_| {});
         if result.flags & AbiResult::FORCE_IMMEDIATE_REFRESH != 0 {
             gathered.refresh_at_once();
         }
     });
     match invalid {
         None => LpmStatus::OK,
-        Some(found) => {
-            record(lpm, |lpm| seat::invalid_decision(&lpm.about, found));
-            LpmStatus::INVALID_RESULTS
-        }
+        Some(_) => LpmStatus::INVALID_RESULTS,
     }
 }
 
@@ -92,15 +91,13 @@ pub(crate) fn objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
             "objects of an LPM that is being stopped",
         );
     };
-    let mut problem = None;
-    pending.answer(|gathered| problem = gathered.add(lpm, order, pe_type, objects).err());
-    match problem {
-        None => LpmStatus::OK,
-        Some(problem) => {
-            record(lpm, |lpm| refused(lpm, &problem.to_string()));
-            LpmStatus::INVALID_RESULTS
-        }
+    if let Err(problem) = pending.look(|gathered| gathered.check(pe_type, objects)) {
+        record(lpm, |lpm| refused(lpm, &problem.to_string()));
+        pending.answer(|_| {});
+        return LpmStatus::INVALID_RESULTS;
     }
+    pending.answer(|gathered| gathered.add_checked(lpm, order, objects));
+    LpmStatus::OK
 }
 
 /// Takes the request off its LPM's table; a result that cannot be taken is an event.

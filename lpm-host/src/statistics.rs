@@ -1,9 +1,10 @@
 //! Counters of LPMs that offer them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use lpm_api::LpmHandle;
+use lpm_api::{LpmHandle, LpmStatus};
 
+use crate::library::Incompatibility;
 use crate::seat::{Route, Seat, Slot};
 use crate::{EventId, EventLog};
 
@@ -22,21 +23,46 @@ pub struct LpmStatistics {
 
 impl LpmStatistics {
     pub(crate) fn of(seat: &Seat, events: &dyn EventLog) -> Self {
-        let counters = match (&*seat.gate.enter(), seat.route()) {
-            (Slot::Running(lpm), Route::Inline | Route::Worker) => {
-                lpm.statistics().unwrap_or_else(|difference| {
-                    let detail =
-                        format!("its statistics are not those this host knows: {difference}");
-                    events.record(&seat.about.about(EventId::LpmCallFailed, detail));
-                    None
-                })
+        let counters = match seat.route() {
+            Route::Inline => match &*seat.gate.enter() {
+                Slot::Running(lpm) => Some(lpm.statistics()),
+                Slot::Closed => None,
+            },
+            Route::Worker => on_worker(seat, events),
+            Route::Quarantine => {
+                seat.skip();
+                None
             }
-            _ => None,
         };
+        let counters = counters.and_then(|counters| {
+            counters.unwrap_or_else(|difference| {
+                let detail = format!("its statistics are not those this host knows: {difference}");
+                events.record(&seat.about.about(EventId::LpmCallFailed, detail));
+                None
+            })
+        });
         Self {
             name: Arc::clone(&seat.about.name),
             handle: seat.handle,
             counters,
         }
     }
+}
+
+type Collected = Result<Option<Vec<(String, u64)>>, Incompatibility>;
+
+/// Asks on a thread of the LPM's own, within its limit.
+fn on_worker(seat: &Seat, events: &dyn EventLog) -> Option<Collected> {
+    let collected = Arc::new(OnceLock::new());
+    let theirs = Arc::clone(&collected);
+    let status = seat.call_on_worker(Box::new(move |lpm| {
+        // Nobody else sets it.
+        let _ = theirs.set(lpm.statistics());
+        LpmStatus::OK
+    }));
+    if !status.is_ok() {
+        events.record(&seat.call_failed("statistics", status));
+        return None;
+    }
+    collected.get().cloned()
 }

@@ -9,6 +9,7 @@ pub mod process;
 pub mod stress;
 #[cfg(target_os = "linux")]
 pub mod unloading;
+pub mod watched;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

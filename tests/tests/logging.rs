@@ -299,7 +299,8 @@ fn a_flood() {
     in_own_process("a_flood", || {
         let capture = captured(&format!("flood {COUNT}"));
         let passed = capture.events("flood").len() as u64;
-        assert!((10_000..COUNT).contains(&passed), "{passed}");
+        // What the LPM said before the flood counts, too.
+        assert!((9_990..COUNT).contains(&passed), "{passed}");
         let reports: Vec<_> = capture
             .of(What::Event)
             .into_iter()

@@ -116,6 +116,10 @@ extern "C" fn report_panic(library: u64, panic: AbiPanic<'_>) {
         let attached = lock(&ATTACHED).get(&library).cloned();
         let Some(attached) = attached else { return };
         let event = event(&attached.library, &panic);
+        let event = match lpm_on_this_thread() {
+            Some(lpm) => event.lpm(lpm),
+            None => event,
+        };
         if CALLS.get() > 0 {
             REPORTS.with_borrow_mut(|reports| reports.push((Arc::clone(&attached.events), event)));
             HAS_REPORTS.set(true);

@@ -176,11 +176,17 @@ impl<T> Shard<T> {
     }
 
     fn vacant_slot(&mut self) -> Option<usize> {
+        let is_room = self.used < self.chunks.len() * CHUNK;
         if self.first_vacant != NONE {
             let index = self.first_vacant as usize;
-            let State::Vacant { next, .. } = self.slot(index)?.state else {
+            let State::Vacant { next, timed_out } = self.slot(index)?.state else {
                 return None;
             };
+            if timed_out && is_room {
+                // The late answer is to be told from one that was given twice, as long as it can be.
+                self.used += 1;
+                return Some(self.used - 1);
+            }
             self.first_vacant = next;
             if next == NONE {
                 self.last_vacant = NONE;
@@ -190,7 +196,7 @@ impl<T> Shard<T> {
         if self.used == MAX_SLOTS {
             return None;
         }
-        if self.used == self.chunks.len() * CHUNK {
+        if !is_room {
             self.chunks.push(Chunk::vacant());
         }
         self.used += 1;
@@ -379,6 +385,19 @@ mod tests {
             assert_eq!(table.take(handle), Ok(number));
         }
         assert_eq!(table.take(late), Err(Refused::TimedOut));
+    }
+
+    #[test]
+    fn a_late_answer_is_late_while_others_are_outstanding() {
+        let table = Table::new();
+        let late = table.issue(0, 5).unwrap();
+        assert_eq!(table.expire(5), [0]);
+        for number in 1..CHUNK {
+            table.issue(number, 50).unwrap();
+        }
+        assert_eq!(table.take(late), Err(Refused::TimedOut));
+        table.issue(CHUNK, 50).unwrap();
+        assert_eq!(table.take(late), Err(Refused::Answered));
     }
 
     #[test]

@@ -1,0 +1,511 @@
+//! Random lives of a PCM, against a plain model of what it is to do: who is in charge, what each message comes
+//! to, what becomes of answers that come later, which LPMs go on, and what is put on record.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority};
+use lpm_host::{
+    Admission, EventId, FlowVerdict, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm, PcmError,
+    StartError, UnloadOutcome,
+};
+use lpm_tests::messages::{admit, orders, with_received};
+use lpm_tests::{RecordedEvents, library};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence};
+
+/// The orders of the fixture `defers`.
+const DEFER: u8 = 5;
+const DROP: u8 = 6;
+const TOO_MANY: u8 = 7;
+
+/// The session of messages that are about an earlier request.
+const EARLIER: u16 = 7;
+const NO_SUCH_REQUEST: LpmStatus = LpmStatus(100);
+
+/// How long LPM 1, 2 and 3 may take, in milliseconds.
+const LIMITS: [u64; 3] = [30, 50, 70];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Become,
+    Demote,
+    /// Which of the LPMs 1 to 3 there are, and of which generation.
+    Reconfigure(Vec<(usize, u8)>),
+    Ask([u8; 3]),
+    /// An order to one LPM about an earlier request.
+    Answer(usize, prop::sample::Index, u8),
+    Withdraw(prop::sample::Index),
+    Advance(u64),
+}
+
+fn any_list() -> impl Strategy<Value = Vec<(usize, u8)>> {
+    let lpms = prop::sample::subsequence(vec![1, 2, 3], 1..=3);
+    lpms.prop_shuffle().prop_flat_map(|lpms| {
+        let generations = prop::collection::vec(0..2u8, lpms.len());
+        generations.prop_map(move |generations| lpms.iter().copied().zip(generations).collect())
+    })
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let decision = prop_oneof![4 => 0..=4u8, 3 => Just(DEFER)];
+    let answer = prop_oneof![4 => 1..=5u8, 1 => Just(DROP), 1 => Just(TOO_MANY)];
+    prop_oneof![
+        2 => Just(Step::Become),
+        1 => Just(Step::Demote),
+        1 => any_list().prop_map(Step::Reconfigure),
+        8 => prop::array::uniform3(decision).prop_map(Step::Ask),
+        6 => (1..=3usize, any::<prop::sample::Index>(), answer)
+            .prop_map(|(lpm, which, order)| Step::Answer(lpm, which, order)),
+        1 => any::<prop::sample::Index>().prop_map(Step::Withdraw),
+        4 => (1..40u64).prop_map(Step::Advance),
+    ]
+}
+
+/// What an LPM says at once.
+fn decision(order: u8) -> Option<Decision> {
+    Some(match order {
+        0 => Decision::DontCare,
+        1 => Decision::accept(Priority::MIN),
+        2 => Decision::accept(Priority::new(10).expect("a priority")),
+        3 => Decision::reject(LpmPolicyError::UnknownUser),
+        4 => Decision::DropMessage,
+        _ => return None,
+    })
+}
+
+/// An answer that is known, or is owed until a point in time.
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Is(Decision),
+    OwedUntil(u64),
+}
+
+const FAILED: Said = Said::Is(Decision::reject(LpmPolicyError::NoResources));
+
+/// A message: which LPMs were asked, in configured order, and what they said.
+#[derive(Debug)]
+struct Asked {
+    name: u16,
+    said: Vec<(LpmHandle, Said)>,
+}
+
+impl Asked {
+    /// The truth table, once all have answered.
+    fn verdict(&self) -> Option<FlowVerdict> {
+        let said: Option<Vec<_>> = self
+            .said
+            .iter()
+            .map(|(lpm, said)| match said {
+                Said::Is(decision) => Some((*lpm, *decision)),
+                Said::OwedUntil(_) => None,
+            })
+            .collect();
+        let said = said?;
+        let first = |wanted: &dyn Fn(&Decision) -> bool| {
+            let mut those = said.iter().filter(|(_, decision)| wanted(decision));
+            those.next().map(|(lpm, decision)| FlowVerdict {
+                decision: *decision,
+                by: Some(*lpm),
+            })
+        };
+        let highest = said.iter().filter_map(|(_, decision)| match decision {
+            Decision::Accept(priority) => Some(*priority),
+            _ => None,
+        });
+        let highest = highest.max();
+        let verdict = first(&|it| matches!(it, Decision::Reject(_)))
+            .or_else(|| first(&|it| *it == Decision::DropMessage))
+            .or_else(|| first(&|it| highest.is_some_and(|it2| *it == Decision::Accept(it2))));
+        Some(verdict.unwrap_or(FlowVerdict {
+            decision: Decision::reject(LpmPolicyError::NoAccepts),
+            by: None,
+        }))
+    }
+
+    fn owes(&self, lpm: LpmHandle) -> bool {
+        let mut of_lpm = self.said.iter().filter(|(other, _)| *other == lpm);
+        of_lpm.any(|(_, said)| matches!(said, Said::OwedUntil(_)))
+    }
+
+    /// Now the LPM has answered.
+    fn says(&mut self, lpm: LpmHandle, answer: Said) {
+        for (other, said) in &mut self.said {
+            if *other == lpm {
+                *said = answer;
+            }
+        }
+    }
+}
+
+/// An LPM that runs.
+#[derive(Debug)]
+struct Running {
+    lpm: usize,
+    generation: u8,
+    handle: LpmHandle,
+    /// The requests whose tokens it holds, whatever became of them.
+    tokens: Vec<u16>,
+}
+
+/// The PCM, and what it is to be like.
+struct World {
+    pcm: Pcm,
+    clock: ManualClock,
+    events: RecordedEvents,
+    now: u64,
+    list: Vec<(usize, u8)>,
+    running: Option<Vec<Running>>,
+    asked: Vec<(Asked, Option<Admission>)>,
+    last_name: u16,
+    expected: BTreeMap<EventId, u32>,
+}
+
+fn config((lpm, generation): (usize, u8)) -> LpmConfig {
+    let name = format!("lpm {lpm}");
+    LpmConfig::new(name, library("fixture_defers"))
+        .config(lpm.to_string())
+        .config_source(generation.to_string())
+        .result_time_limit(Duration::from_millis(LIMITS[lpm - 1]))
+}
+
+impl World {
+    fn new(list: Vec<(usize, u8)>) -> Self {
+        let (clock, events) = (ManualClock::new(), RecordedEvents::default());
+        let configured = list.iter().copied().map(config);
+        let pcm = configured
+            .fold(Pcm::builder(), lpm_host::PcmBuilder::lpm)
+            .clock(&clock)
+            .event_log(events.clone())
+            .build()
+            .expect("builds");
+        Self {
+            pcm,
+            clock,
+            events,
+            now: 0,
+            list,
+            running: None,
+            asked: Vec::new(),
+            last_name: 0,
+            expected: BTreeMap::new(),
+        }
+    }
+
+    fn expect(&mut self, id: EventId) {
+        *self.expected.entry(id).or_default() += 1;
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Become => self.become_dsbm(),
+            Step::Demote => self.demote(),
+            Step::Reconfigure(list) => self.reconfigure(list),
+            Step::Ask(orders) => self.ask(orders),
+            Step::Answer(lpm, which, order) => self.answer(lpm, which, order),
+            Step::Withdraw(which) => self.withdraw(which),
+            Step::Advance(by) => self.advance(by),
+        }
+        self.check();
+    }
+
+    fn become_dsbm(&mut self) {
+        let startup = self.pcm.become_dsbm();
+        if self.running.is_some() {
+            let refused = matches!(startup, Err(StartError::Pcm(PcmError::AlreadyDsbm)));
+            assert!(refused, "{startup:?}");
+            return;
+        }
+        let started = startup.expect("starts").lpms;
+        let all = started.iter().zip(&self.list);
+        let running: Vec<_> = all
+            .map(|(started, (lpm, generation))| Running {
+                lpm: *lpm,
+                generation: *generation,
+                handle: started.handle,
+                tokens: Vec::new(),
+            })
+            .collect();
+        assert_eq!(running.len(), self.list.len());
+        for _ in &running {
+            self.expect(EventId::LpmInitialized);
+        }
+        self.expect(EventId::BecameDsbm);
+        self.running = Some(running);
+    }
+
+    fn demote(&mut self) {
+        let teardown = self.pcm.demote();
+        let Some(running) = self.running.take() else {
+            assert_eq!(teardown.err(), Some(PcmError::NotDsbm));
+            return;
+        };
+        let teardown = teardown.expect("in charge");
+        let stopped: Vec<_> = teardown
+            .lpms
+            .iter()
+            .map(|lpm| (lpm.handle, lpm.status))
+            .collect();
+        let expected = running.iter().map(|lpm| (lpm.handle, LpmStatus::OK));
+        assert_eq!(stopped, expected.rev().collect::<Vec<_>>());
+        assert_eq!(teardown.libraries.len(), 1);
+        assert_eq!(teardown.libraries[0].outcome, UnloadOutcome::Unmapped);
+        for lpm in running {
+            self.is_stopped(&lpm);
+        }
+        self.expect(EventId::LibraryUnmapped);
+        self.expect(EventId::Demoted);
+    }
+
+    fn is_stopped(&mut self, lpm: &Running) {
+        self.expect(EventId::LpmDeinitialized);
+        for (asked, _) in &mut self.asked {
+            if asked.owes(lpm.handle) {
+                asked.says(lpm.handle, FAILED);
+            }
+        }
+    }
+
+    fn reconfigure(&mut self, list: Vec<(usize, u8)>) {
+        let done = self.pcm.reconfigure(list.iter().copied().map(config));
+        let done = done.expect("a good list");
+        self.list.clone_from(&list);
+        let Some(mut before) = self.running.take() else {
+            assert!(done.kept.is_empty() && done.started.lpms.is_empty());
+            return;
+        };
+        let mut started = done.started.lpms.iter();
+        let mut kept = Vec::new();
+        let mut running = Vec::new();
+        for (lpm, generation) in list {
+            let is_it = |other: &Running| (other.lpm, other.generation) == (lpm, generation);
+            if let Some(index) = before.iter().position(is_it) {
+                let same = before.remove(index);
+                kept.push(same.handle);
+                running.push(same);
+                continue;
+            }
+            running.push(Running {
+                lpm,
+                generation,
+                handle: started.next().expect("it is new").handle,
+                tokens: Vec::new(),
+            });
+            self.expect(EventId::LpmInitialized);
+        }
+        assert_eq!(started.count(), 0);
+        assert_eq!(
+            done.kept.iter().map(|lpm| lpm.handle).collect::<Vec<_>>(),
+            kept
+        );
+        let stopped: Vec<_> = done
+            .stopped
+            .lpms
+            .iter()
+            .map(|lpm| (lpm.handle, lpm.status))
+            .collect();
+        let expected = before.iter().map(|lpm| (lpm.handle, LpmStatus::OK));
+        assert_eq!(stopped, expected.rev().collect::<Vec<_>>());
+        for lpm in before {
+            self.is_stopped(&lpm);
+        }
+        self.expect(EventId::Reconfigured);
+        self.running = Some(running);
+    }
+
+    fn ask(&mut self, said: [u8; 3]) {
+        self.last_name += 1;
+        let name = self.last_name;
+        let message = orders(5004, said, name);
+        let admission = with_received(&message, |received| self.pcm.admit_later(received));
+        let Some(running) = &mut self.running else {
+            assert_eq!(admission.err(), Some(PcmError::NotDsbm));
+            return;
+        };
+        let said = running.iter_mut().map(|lpm| {
+            let says = match decision(said[lpm.lpm - 1]) {
+                Some(decision) => Said::Is(decision),
+                None => {
+                    lpm.tokens.push(name);
+                    Said::OwedUntil(self.now + LIMITS[lpm.lpm - 1])
+                }
+            };
+            (lpm.handle, says)
+        });
+        let asked = Asked {
+            name,
+            said: said.collect(),
+        };
+        self.asked
+            .push((asked, Some(admission.expect("in charge"))));
+    }
+
+    fn answer(&mut self, lpm: usize, which: prop::sample::Index, order: u8) {
+        if self.last_name == 0 {
+            return;
+        }
+        let name = 1 + u16::try_from(which.index(self.last_name.into())).expect("a name");
+        let mut for_lpm = [0; 3];
+        for_lpm[lpm - 1] = order;
+        let verdict = admit(&self.pcm, &orders(EARLIER, for_lpm, name));
+        let Some(running) = &mut self.running else {
+            assert_eq!(verdict.err(), Some(PcmError::NotDsbm));
+            return;
+        };
+        let verdict = verdict.expect("in charge").flows()[0];
+        let Some(running) = running.iter_mut().find(|other| other.lpm == lpm) else {
+            assert_eq!(verdict.by, None);
+            return;
+        };
+        let handle = running.handle;
+        let token = running.tokens.iter().position(|token| *token == name);
+        let said = match token {
+            None => NO_SUCH_REQUEST,
+            Some(token) => {
+                running.tokens.remove(token);
+                self.answers(handle, name, order)
+            }
+        };
+        let Decision::Reject(reason) = verdict.decision else {
+            panic!("{verdict:?}")
+        };
+        assert_eq!(verdict.by, Some(handle));
+        assert_eq!(reason.code(), 200);
+        assert_eq!(
+            LpmStatus((reason.value() - 1).into()),
+            said,
+            "order {order}"
+        );
+    }
+
+    /// What the PCM says to an LPM that answers, and what comes of it.
+    fn answers(&mut self, lpm: LpmHandle, name: u16, order: u8) -> LpmStatus {
+        let mut asked = self.asked.iter_mut().map(|(asked, _)| asked);
+        let request = asked.find(|asked| asked.name == name && asked.owes(lpm));
+        let (said, status, event) = match (order, &request) {
+            // A token that is dropped is not told what comes of it.
+            (DROP, None) => return LpmStatus::OK,
+            // It is held still, so that it was not answered: its time is over.
+            (_, None) => {
+                self.expect(EventId::LpmResultRefused);
+                return LpmStatus::TIME_OUT;
+            }
+            (DROP, _) => (FAILED, LpmStatus::OK, Some(EventId::LpmCallFailed)),
+            (TOO_MANY, _) => (
+                FAILED,
+                LpmStatus::INVALID_RESULTS,
+                Some(EventId::LpmResultRefused),
+            ),
+            (order, _) => {
+                let decision = decision(order - 1).expect("a decision");
+                (Said::Is(decision), LpmStatus::OK, None)
+            }
+        };
+        if let Some(request) = request {
+            request.says(lpm, said);
+        }
+        if let Some(event) = event {
+            self.expect(event);
+        }
+        status
+    }
+
+    /// A caller gives up, and the LPMs still owe their answers; or it takes its verdict.
+    fn withdraw(&mut self, which: prop::sample::Index) {
+        if self.asked.is_empty() {
+            return;
+        }
+        let (asked, admission) = self.asked.remove(which.index(self.asked.len()));
+        match asked.verdict() {
+            Some(expected) => is_decided(&asked, admission, expected),
+            None => {
+                drop(admission);
+                self.asked.push((asked, None));
+            }
+        }
+    }
+
+    fn advance(&mut self, by: u64) {
+        self.clock.advance(Duration::from_millis(by));
+        self.now += by;
+        let now = self.now;
+        for lpm in self.running.as_deref().unwrap_or_default() {
+            let mut is_late = false;
+            for (asked, _) in &mut self.asked {
+                for (other, said) in &mut asked.said {
+                    match said {
+                        Said::OwedUntil(limit) if *other == lpm.handle && *limit <= now => {
+                            *said = FAILED;
+                            is_late = true;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            if is_late {
+                let late = self.expected.entry(EventId::LpmTimedOut).or_default();
+                *late += 1;
+            }
+        }
+    }
+
+    /// What can be seen at any time.
+    fn check(&self) {
+        for (asked, admission) in &self.asked {
+            let is_decided = admission.as_ref().map(Admission::is_decided);
+            let expected = asked.verdict().is_some();
+            assert!(is_decided.is_none_or(|it| it == expected), "{asked:?}");
+        }
+        let handles = self.pcm.statistics().map(|lpms| {
+            let handles = lpms.iter().map(|lpm| lpm.handle);
+            handles.collect::<Vec<_>>()
+        });
+        let expected = self.running.as_ref().map(|running| {
+            let handles = running.iter().map(|lpm| lpm.handle);
+            handles.collect::<Vec<_>>()
+        });
+        assert_eq!(handles.ok(), expected);
+    }
+
+    /// Every message has a verdict in the end, and everything is on record.
+    fn end(mut self) {
+        self.demote();
+        self.check();
+        for (asked, admission) in std::mem::take(&mut self.asked) {
+            let expected = asked.verdict().expect("stopped LPMs owe nothing");
+            is_decided(&asked, admission, expected);
+        }
+        let mut recorded = BTreeMap::new();
+        for event in self.events.all() {
+            *recorded.entry(event.id).or_default() += 1;
+        }
+        assert_eq!(recorded, self.expected);
+    }
+}
+
+fn is_decided(asked: &Asked, admission: Option<Admission>, expected: FlowVerdict) {
+    if let Some(admission) = admission {
+        assert_eq!(admission.wait().flows(), [expected], "{asked:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(Config {
+        cases: 40,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
+        ..Config::default()
+    })]
+    #[test]
+    fn the_pcm_is_what_the_model_is(
+        list in any_list(),
+        steps in prop::collection::vec(any_step(), 0..40),
+    ) {
+        let mut world = World::new(list);
+        world.become_dsbm();
+        for step in steps {
+            world.take(step);
+        }
+        world.end();
+    }
+}
