@@ -112,6 +112,15 @@ impl PcmCallbacks {
         self.call_objects(request, status, 0, &[])
     }
 
+    fn result(&self, request: RequestHandle, status: LpmStatus, flags: u32) -> AbiResult {
+        AbiResult {
+            lpm: self.lpm.number(),
+            request: request.number(),
+            status: status.0,
+            flags,
+        }
+    }
+
     fn call_admit(
         &self,
         request: RequestHandle,
@@ -119,12 +128,7 @@ impl PcmCallbacks {
         flags: u32,
         decisions: &[AbiDecision],
     ) -> Result<(), ResultError> {
-        let result = AbiResult {
-            lpm: self.lpm.number(),
-            request: request.number(),
-            status: status.0,
-            flags,
-        };
+        let result = self.result(request, status, flags);
         ResultError::check((self.abi.admit_result)(result, decisions.into()))
     }
 
@@ -135,12 +139,7 @@ impl PcmCallbacks {
         flags: u32,
         policy_data: &[u8],
     ) -> Result<(), ResultError> {
-        let result = AbiResult {
-            lpm: self.lpm.number(),
-            request: request.number(),
-            status: status.0,
-            flags,
-        };
+        let result = self.result(request, status, flags);
         ResultError::check((self.abi.objects_result)(result, policy_data.into()))
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Every key is documented in `pcm.example.toml` next to this crate's manifest.
 
+mod duration;
 mod events;
 mod sample;
 mod sbm;
@@ -10,8 +11,11 @@ mod text;
 
 use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use lpm_host::CallMode;
 use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
@@ -45,6 +49,16 @@ pub struct LpmEntry {
     pub library: PathBuf,
     /// `optional`: whether the PCM also becomes ready without this LPM.
     pub optional: bool,
+    /// `after`: the LPMs that it is deinitialized before; `None`: all that stand before it.
+    pub after: Option<Vec<String>>,
+    /// `calls` and `threads`: where calls into it run.
+    pub call_mode: CallMode,
+    /// `result_time_limit`: how long an answer may take; `None`: the host's default.
+    pub result_time_limit: Option<Duration>,
+    /// `initialize_limit`; `None`: the host's default.
+    pub initialize_limit: Option<Duration>,
+    /// `deinitialize_limit`; `None`: the host's default.
+    pub deinitialize_limit: Option<Duration>,
     /// `config`: text for the LPM; a table as TOML.
     pub config: String,
     /// Where `config` was written, for the LPM's error messages.
@@ -157,7 +171,8 @@ impl Config {
             if let Some(message) = fault {
                 return Err(invalid(path, text, table.name.span().start, &message));
             }
-            lpms.push(table.entry(path, text)?);
+            let entry = table.entry(path, text, &lpms)?;
+            lpms.push(entry);
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         let fault = |(start, message): Fault| invalid(path, text, start, &message);
@@ -191,11 +206,57 @@ struct LpmTable {
     library: Spanned<PathBuf>,
     #[serde(default)]
     optional: bool,
+    after: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    calls: Calls,
+    threads: Option<Spanned<NonZeroUsize>>,
+    result_time_limit: Option<Spanned<String>>,
+    initialize_limit: Option<Spanned<String>>,
+    deinitialize_limit: Option<Spanned<String>>,
     config: Option<Spanned<toml::Value>>,
 }
 
+/// `calls` as written.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Calls {
+    #[default]
+    Inline,
+    Worker,
+}
+
+impl Calls {
+    fn mode(self, threads: Option<Spanned<NonZeroUsize>>) -> Result<CallMode, Fault> {
+        match (self, threads) {
+            (Self::Inline, None) => Ok(CallMode::Inline),
+            (Self::Inline, Some(threads)) => {
+                let message = "`threads` goes with `calls = \"worker\"`".to_owned();
+                Err((threads.span().start, message))
+            }
+            (Self::Worker, None) => Ok(CallMode::worker()),
+            (Self::Worker, Some(threads)) => Ok(CallMode::Worker {
+                threads: threads.into_inner(),
+            }),
+        }
+    }
+}
+
 impl LpmTable {
-    fn entry(self, path: &Path, text: &str) -> Result<LpmEntry, ConfigError> {
+    fn entry(self, path: &Path, text: &str, before: &[LpmEntry]) -> Result<LpmEntry, ConfigError> {
+        let fault = |(start, message): Fault| invalid(path, text, start, &message);
+        let limit = |text: Option<Spanned<String>>, key| {
+            let limit = text.map(|text| duration::parse(text, key));
+            limit.transpose().map_err(fault)
+        };
+        for other in self.after.iter().flatten() {
+            if !before.iter().any(|lpm| lpm.name == *other.get_ref()) {
+                let other_name = other.get_ref();
+                let message = format!(
+                    "`after` names {other_name:?}, which is no LPM that stands before this one"
+                );
+                return Err(fault((other.span().start, message)));
+            }
+        }
         let folder = path.parent().unwrap_or(Path::new(""));
         if self.library.as_ref().as_os_str().is_empty() {
             let start = self.library.span().start;
@@ -205,6 +266,13 @@ impl LpmTable {
             name: self.name.into_inner(),
             library: folder.join(self.library.into_inner()),
             optional: self.optional,
+            after: self
+                .after
+                .map(|names| names.into_iter().map(Spanned::into_inner).collect()),
+            call_mode: self.calls.mode(self.threads).map_err(fault)?,
+            result_time_limit: limit(self.result_time_limit, "result_time_limit")?,
+            initialize_limit: limit(self.initialize_limit, "initialize_limit")?,
+            deinitialize_limit: limit(self.deinitialize_limit, "deinitialize_limit")?,
             config: String::new(),
             config_source: path.display().to_string(),
             config_dir: Some(folder_or_current(folder)),
@@ -369,6 +437,37 @@ mod tests {
             error.contains("line 4") && error.contains("integer"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_lpm_says_where_and_how_long_it_is_called() {
+        let lpm = |name: &str, keys: &str| {
+            format!("[[lpm]]\nname = '{name}'\nlibrary = 'a.so'\n{keys}\n")
+        };
+        let both = lpm("a", "") + &lpm("b", "after = ['a']\ncalls = 'worker'\nthreads = 3");
+        let config = parse(&both).unwrap();
+        assert_eq!(config.lpms[0].call_mode, CallMode::Inline);
+        assert_eq!(config.lpms[0].after, None);
+        let threads = NonZeroUsize::new(3).unwrap();
+        assert_eq!(config.lpms[1].call_mode, CallMode::Worker { threads });
+        assert_eq!(config.lpms[1].after.as_deref(), Some(&["a".to_owned()][..]));
+        let limits = "result_time_limit = '500 ms'\ninitialize_limit = '1 min'";
+        let config = parse(&lpm("a", limits)).unwrap();
+        let limit = config.lpms[0].result_time_limit;
+        assert_eq!(limit, Some(Duration::from_millis(500)));
+        let limit = config.lpms[0].initialize_limit;
+        assert_eq!(limit, Some(Duration::from_secs(60)));
+        assert_eq!(config.lpms[0].deinitialize_limit, None);
+        for (keys, complaint) in [
+            ("after = ['later']", "line 4"),
+            ("threads = 2", "goes with"),
+            ("calls = 'somewhere'", "inline"),
+            ("calls = 'worker'\nthreads = 0", "line 5"),
+            ("result_time_limit = 'soon'", "500 ms"),
+        ] {
+            let error = parse(&lpm("a", keys)).unwrap_err();
+            assert!(error.contains(complaint), "{error}");
+        }
     }
 
     /// The example with each table under the name of its keys.

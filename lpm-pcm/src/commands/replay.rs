@@ -217,14 +217,27 @@ fn lpm(entry: &LpmEntry) -> LpmConfig {
     // configuration (or has not replaced the sample LPM next to this program) is the word that it
     // may: the one place where this program vouches for code.
     let library = lpm_host::trust_library!(unsafe entry.library.clone());
-    let lpm = LpmConfig::new(entry.name.as_str(), library)
+    let mut lpm = LpmConfig::new(entry.name.as_str(), library)
         .config(entry.config.as_str())
         .config_source(entry.config_source.as_str())
-        .optional(entry.optional);
-    match &entry.config_dir {
-        Some(folder) => lpm.config_dir(folder),
-        None => lpm,
+        .optional(entry.optional)
+        .call_mode(entry.call_mode);
+    if let Some(folder) = &entry.config_dir {
+        lpm = lpm.config_dir(folder);
     }
+    if let Some(others) = &entry.after {
+        lpm = lpm.after(others.iter().map(String::as_str));
+    }
+    if let Some(limit) = entry.result_time_limit {
+        lpm = lpm.result_time_limit(limit);
+    }
+    if let Some(limit) = entry.initialize_limit {
+        lpm = lpm.initialize_limit(limit);
+    }
+    if let Some(limit) = entry.deinitialize_limit {
+        lpm = lpm.deinitialize_limit(limit);
+    }
+    lpm
 }
 
 /// A required LPM failed. In the table the event log has said so, on standard error.

@@ -4,6 +4,8 @@ use std::env;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 
+use lpm_host::CallMode;
+
 use super::{ConfigError, LpmEntry};
 
 /// The sample LPM with the policy embedded in it.
@@ -12,6 +14,11 @@ pub(super) fn entry() -> Result<LpmEntry, ConfigError> {
         name: "sample".to_owned(),
         library: library()?,
         optional: false,
+        after: None,
+        call_mode: CallMode::Inline,
+        result_time_limit: None,
+        initialize_limit: None,
+        deinitialize_limit: None,
         config: lpm_sample::DEMO_POLICY.to_owned(),
         config_source: "embedded demo policy".to_owned(),
         config_dir: None,

@@ -1,16 +1,14 @@
 //! The `[sbm]` table and the `[interface."…"]` tables: the SBM stand-in.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use jiff::SignedDuration;
 use lpm_sample::units::Rate;
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::sbm::{InterfaceName, PoolConfig, SbmConfig, bits_per_second};
 
-use super::Fault;
+use super::{Fault, duration};
 
 /// `[sbm]` as written.
 #[derive(Default, Deserialize)]
@@ -42,7 +40,10 @@ impl SbmTable {
         Ok(SbmConfig {
             missed_refreshes: positive(self.missed_refreshes, "missed_refreshes")?
                 .unwrap_or(default.missed_refreshes),
-            max_flow_duration: self.max_flow_duration.map(duration).transpose()?,
+            max_flow_duration: self
+                .max_flow_duration
+                .map(|text| duration::parse(text, "max_flow_duration"))
+                .transpose()?,
             max_flows: positive(self.max_flows, "max_flows")?.unwrap_or(default.max_flows),
             require_path: self.require_path,
             interfaces: interfaces
@@ -101,23 +102,10 @@ fn rate(text: &Spanned<String>, key: &str) -> Result<u64, Fault> {
         .map_err(|error| (text.span().start, format!("`{key}`: {error}")))
 }
 
-fn duration(text: Spanned<String>) -> Result<Duration, Fault> {
-    let parsed: Option<SignedDuration> = text.get_ref().parse().ok();
-    let duration = parsed.filter(SignedDuration::is_positive);
-    duration
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| {
-            let message = format!(
-                "`max_flow_duration` is {:?}, expected a duration such as \"90 min\" or \"8h\"",
-                text.get_ref()
-            );
-            (text.span().start, message)
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
 
     use super::super::Config;
     use super::*;
