@@ -61,7 +61,11 @@ struct Shard<T> {
     is_closed: bool,
 }
 
+#[cfg(not(all(test, loom)))]
 const CHUNK: usize = 1024;
+/// The model checker's threads have small stacks.
+#[cfg(all(test, loom))]
+const CHUNK: usize = 4;
 
 struct Chunk<T> {
     deadlines: [u32; CHUNK],
