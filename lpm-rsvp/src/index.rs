@@ -62,6 +62,11 @@ impl ObjectIndex {
         self.heap.clear();
     }
 
+    /// The room there is without the heap.
+    pub(crate) fn slots(&mut self) -> &mut [ObjectEntry] {
+        &mut self.inline
+    }
+
     /// Appends an entry to the `count` there are. The count is the caller's until
     /// [`filled`](Self::filled).
     #[inline]
