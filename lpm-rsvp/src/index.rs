@@ -6,7 +6,7 @@ use crate::error::ParseError;
 use crate::object::ObjectEntry;
 
 /// Objects that fit without allocating; a Resv with 12 FF flows has some 30.
-const INLINE: usize = 32;
+pub(crate) const INLINE: usize = 32;
 
 /// Reusable storage for the object index of one message at a time.
 ///
@@ -63,7 +63,7 @@ impl ObjectIndex {
     }
 
     /// The room there is without the heap.
-    pub(crate) fn slots(&mut self) -> &mut [ObjectEntry] {
+    pub(crate) fn slots(&mut self) -> &mut [ObjectEntry; INLINE] {
         &mut self.inline
     }
 

@@ -53,10 +53,10 @@ impl<'a> Message<'a> {
         index: &'a mut ObjectIndex,
         strictness: Strictness,
     ) -> Result<Message<'a>, ParseError> {
-        let (message_type, objects) = check_header(bytes)?;
+        let message_type = check_header(bytes)?;
         index.clear();
         match strictness {
-            Strictness::Lenient => match index_usual(message_type, objects, index.slots()) {
+            Strictness::Lenient => match index_usual(message_type, bytes, index.slots()) {
                 Some(count) => {
                     let entries = index.filled(count);
                     Ok(Message { bytes, entries })
@@ -293,18 +293,18 @@ impl<'a> Iterator for Bundled<'a> {
 
 impl core::iter::FusedIterator for Bundled<'_> {}
 
-/// Checks all of the header and gives the message type and what follows the header.
+/// Checks all of the header and gives the message type.
 #[inline]
-fn check_header(bytes: &[u8]) -> Result<(MessageType, &[u8]), ParseError> {
-    if let Some((&[first, message_type, sum1, sum2, _, _, len1, len2], objects)) =
-        bytes.split_first_chunk::<{ CommonHeader::LENGTH }>()
+fn check_header(bytes: &[u8]) -> Result<MessageType, ParseError> {
+    if let Some(&[first, message_type, sum1, sum2, _, _, len1, len2]) =
+        bytes.first_chunk::<{ CommonHeader::LENGTH }>()
     {
         let sum = u16::from_be_bytes([sum1, sum2]);
         if first >> 4 == 1
             && usize::from(u16::from_be_bytes([len1, len2])) == bytes.len()
             && (sum == 0 || sum == checksum(bytes))
         {
-            return Ok((MessageType::from(message_type), objects));
+            return Ok(MessageType::from(message_type));
         }
     }
     Err(header_fault(bytes))

@@ -3,7 +3,7 @@
 use crate::class::{self, UnknownClass};
 use crate::error::{ErrorKind, ParseError};
 use crate::intserv::{AdSpec, FlowSpec, ServiceRequest, Tspec};
-use crate::object::RawObject;
+use crate::object::{HEADER, ObjectEntry, RawObject};
 use crate::objects::{
     Challenge, DClass, DsbmTimerIntervals, ErrorSpec, Integrity, L2Address, MessageId,
     MessageIdAck, MessageIdList, NonResvSendLimit, ResvConfirm, ResvStyle, RsvpHop, SbmAddress,
@@ -37,12 +37,15 @@ pub(super) fn has_fixed_length(object: RawObject<'_>) -> bool {
     usize::from(length(object.class, object.c_type)) == object.body.len()
 }
 
-/// Whether an object of `length` bytes of content is legal without a look at them, but for
-/// SESSION and senders. Only for classes below 16, and not for all objects that are legal.
+/// Whether an object is legal without a look at its content, but for SESSION and senders; not
+/// all that are legal are so.
 #[inline]
-pub(super) fn is_usual(class: u8, c_type: u8, length: usize) -> bool {
-    let expected = self::length(class, c_type);
-    usize::from(expected) == length || expected == OPAQUE && length % 4 == 0
+pub(super) fn is_usual(entry: &ObjectEntry) -> bool {
+    let expected = length(entry.class, entry.c_type);
+    match usize::from(entry.length).checked_sub(HEADER) {
+        Some(length) => usize::from(expected) == length || expected == OPAQUE && length % 4 == 0,
+        None => false,
+    }
 }
 
 /// Stands for no fixed length; no object has it, as all have a multiple of 4.

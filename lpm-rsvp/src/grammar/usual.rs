@@ -7,6 +7,7 @@ use super::object::is_usual;
 use super::{FILTER, FLOW_SPEC, FLOWS, INTEGRITY, REPEATED, Rules, Set, bit};
 use crate::class;
 use crate::header::{CommonHeader, MessageType};
+use crate::index::INLINE;
 use crate::object::{HEADER, ObjectEntry};
 use crate::objects::ResvStyle;
 use crate::wire;
@@ -16,124 +17,113 @@ use crate::wire;
 #[inline]
 pub(crate) fn index_usual(
     message: MessageType,
-    objects: &[u8],
-    slots: &mut [ObjectEntry],
+    bytes: &[u8],
+    slots: &mut [ObjectEntry; INLINE],
 ) -> Option<usize> {
     use MessageType::{Path, PathErr, PathTear, Resv};
     if !matches!(message, Path | PathErr | PathTear | Resv) {
         return None;
     }
-    let rules = Rules::of(message)?;
-    let room = slots.len();
-    let mut objects = Indexer::new(objects, slots);
-    let allowed = (rules.allowed | bit(class::POLICY_DATA)) & !FLOWS;
-    let mut open = allowed;
-    let mut seen = 0;
-    let mut senders = Senders::NONE;
-    while !objects.rest.is_empty() {
-        let object = objects.next(open)?;
-        seen |= object.bit();
-        open = allowed & !INTEGRITY & !(seen & !REPEATED);
-        match object.class {
-            class::SESSION => senders = Senders::of(object)?,
-            class::SENDER_TEMPLATE if !senders.have(object) => return None,
-            class::STYLE => flow_descriptors(&mut objects, object, senders)?,
-            _ => {}
-        }
-    }
-    let complete = rules.required & !seen == 0;
-    complete.then(|| room.saturating_sub(objects.slots.len()))
+    let count = index(bytes, slots)?;
+    let entries = slots.get(..count)?;
+    is_legal(Rules::of(message)?, bytes, entries).then_some(count)
 }
 
-/// Indexes the flow descriptor list of a Resv, up to the end of the message.
+/// Indexes what may be objects; whether their lengths are those of objects is left open.
 #[inline]
-fn flow_descriptors(
-    objects: &mut Indexer<'_, '_>,
-    style: Usual<'_>,
-    senders: Senders,
-) -> Option<()> {
-    let style = ResvStyle::from_option_vector(wire::u32(style.body, 0)?);
-    let (after_flow_spec, after_filter, last) = match style {
-        ResvStyle::WildcardFilter => (0, 0, class::FLOWSPEC),
-        ResvStyle::SharedExplicit => (FILTER, FILTER, class::FILTER_SPEC),
-        ResvStyle::FixedFilter => (FILTER, FLOWS, class::FILTER_SPEC),
-        ResvStyle::Unknown(_) => return None,
-    };
-    let mut open = FLOW_SPEC;
-    let mut class = class::STYLE;
-    while !objects.rest.is_empty() {
-        let object = objects.next(open)?;
-        class = object.class;
-        open = if class == class::FLOWSPEC {
-            after_flow_spec
-        } else if senders.have(object) {
-            after_filter
-        } else {
-            return None;
+fn index(bytes: &[u8], slots: &mut [ObjectEntry; INLINE]) -> Option<usize> {
+    let mut rest = bytes.get(CommonHeader::LENGTH..)?;
+    let mut offset = wire::clamp(CommonHeader::LENGTH);
+    let mut count = 0_usize;
+    for slot in slots {
+        let Some(&[len1, len2, class, c_type]) = rest.first_chunk::<HEADER>() else {
+            break;
         };
-    }
-    (class == last).then_some(())
-}
-
-/// An object of a class and C-Type below 16 and 8, of a length that goes with them.
-#[derive(Clone, Copy)]
-struct Usual<'a> {
-    class: u8,
-    c_type: u8,
-    body: &'a [u8],
-}
-
-impl Usual<'_> {
-    #[inline]
-    fn bit(self) -> Set {
-        1_u16.wrapping_shl(self.class.into())
-    }
-}
-
-/// Walks the objects and writes their index.
-struct Indexer<'a, 's> {
-    rest: &'a [u8],
-    offset: u16,
-    slots: core::slice::IterMut<'s, ObjectEntry>,
-}
-
-impl<'a, 's> Indexer<'a, 's> {
-    #[inline]
-    fn new(objects: &'a [u8], slots: &'s mut [ObjectEntry]) -> Indexer<'a, 's> {
-        Indexer {
-            rest: objects,
-            offset: wire::clamp(CommonHeader::LENGTH),
-            slots: slots.iter_mut(),
-        }
-    }
-
-    /// The next object, if it is one of these classes and a usual one.
-    #[inline]
-    fn next(&mut self, open: Set) -> Option<Usual<'a>> {
-        let (&[len1, len2, class, c_type], content) = self.rest.split_first_chunk::<HEADER>()?;
         let length = u16::from_be_bytes([len1, len2]);
-        let (body, rest) = content.split_at_checked(usize::from(length).wrapping_sub(HEADER))?;
-        let object = Usual {
-            class,
-            c_type,
-            body,
-        };
-        if !is_usual(class, c_type, body.len()) || open & object.bit() == 0 {
-            return None;
-        }
-        *self.slots.next()? = ObjectEntry {
-            offset: self.offset,
+        *slot = ObjectEntry {
+            offset,
             length,
             class,
             c_type,
         };
-        self.rest = rest;
-        self.offset = self.offset.wrapping_add(length);
-        Some(object)
+        rest = rest.get(length.into()..)?;
+        offset = offset.wrapping_add(length);
+        count = count.wrapping_add(1);
     }
+    rest.is_empty().then_some(count)
 }
 
-/// The C-Types of the senders that go with a session that has a port, as bits.
+/// Whether these objects, which fill the message, are what the rules want.
+fn is_legal(rules: &Rules, bytes: &[u8], entries: &[ObjectEntry]) -> bool {
+    let mut open = (rules.allowed | bit(class::POLICY_DATA)) & !FLOWS;
+    let mut senders = Senders::NONE;
+    let mut style = None;
+    let mut entries = entries.iter();
+    for entry in entries.by_ref() {
+        let this = set_of(entry);
+        if open & this == 0 || !is_usual(entry) {
+            return false;
+        }
+        open &= !(INTEGRITY | this & !REPEATED);
+        match entry.class {
+            class::SESSION => match Senders::of(entry.c_type, entry.body(bytes)) {
+                Some(known) => senders = known,
+                None => return false,
+            },
+            class::SENDER_TEMPLATE if !senders.have(entry) => return false,
+            class::STYLE => {
+                style = wire::u32(entry.body(bytes), 0);
+                break;
+            }
+            _ => {}
+        }
+    }
+    // What is required comes once, so what came is no longer open.
+    rules.required & open == 0
+        && match style {
+            Some(style) => flows_are_legal(ResvStyle::from_option_vector(style), entries, senders),
+            None => true,
+        }
+}
+
+/// Whether the objects behind STYLE are a flow descriptor list of a Resv.
+#[inline]
+fn flows_are_legal(
+    style: ResvStyle,
+    entries: core::slice::Iter<'_, ObjectEntry>,
+    senders: Senders,
+) -> bool {
+    let (after_flow_spec, after_filter, last) = match style {
+        ResvStyle::WildcardFilter => (0, 0, FLOW_SPEC),
+        ResvStyle::SharedExplicit => (FILTER, FILTER, FILTER),
+        ResvStyle::FixedFilter => (FILTER, FLOWS, FILTER),
+        ResvStyle::Unknown(_) => return false,
+    };
+    let mut open = FLOW_SPEC;
+    let mut this = 0;
+    for entry in entries {
+        this = set_of(entry);
+        if open & this == 0 || !is_usual(entry) {
+            return false;
+        }
+        if this == FLOW_SPEC {
+            open = after_flow_spec;
+        } else if senders.have(entry) {
+            open = after_filter;
+        } else {
+            return false;
+        }
+    }
+    this == last
+}
+
+/// The class as a set; the wrong one for classes above 15, which are not [usual](is_usual).
+#[inline]
+fn set_of(entry: &ObjectEntry) -> Set {
+    1_u16.wrapping_shl(entry.class.into())
+}
+
+/// The C-Types of the senders that go with a session, as bits.
 #[derive(Clone, Copy)]
 struct Senders(u8);
 
@@ -141,19 +131,27 @@ impl Senders {
     /// Before the session is known.
     const NONE: Senders = Senders(0);
 
+    /// `None` for a session that needs a closer look.
     #[inline]
-    fn of(session: Usual<'_>) -> Option<Senders> {
-        let (address, [protocol, _, port @ ..]) = session.body.split_last_chunk::<4>()?;
-        let (some_address, types) = match session.c_type {
-            1 => (wire::u32(address, 0)? != 0, 1 << 1),
-            2 => (wire::array::<16>(address, 0)? != [0; 16], 1 << 2 | 1 << 3),
-            _ => return None,
-        };
-        (some_address && *protocol != 0 && *port != [0, 0]).then_some(Senders(types))
+    fn of(c_type: u8, session: &[u8]) -> Option<Senders> {
+        match (c_type, session) {
+            (1, [a, b, c, d, protocol, _, port @ ..])
+                if [*a, *b, *c, *d] != [0; 4] && *protocol != 0 && *port != [0, 0] =>
+            {
+                Some(Senders(1 << 1))
+            }
+            (2, [address @ .., protocol, _, port1, port2])
+                if *address != [0; 16] && *protocol != 0 && [*port1, *port2] != [0, 0] =>
+            {
+                Some(Senders(1 << 2 | 1 << 3))
+            }
+            _ => None,
+        }
     }
 
+    /// Whether a usual sender goes with the session.
     #[inline]
-    fn have(self, sender: Usual<'_>) -> bool {
+    fn have(self, sender: &ObjectEntry) -> bool {
         self.0.wrapping_shr(sender.c_type.into()) & 1 != 0
     }
 }
@@ -216,12 +214,12 @@ mod tests {
 
     /// Whether the message is recognized; the full check then has to agree.
     fn is_recognized(objects: &[u8], message_type: u8) -> bool {
-        let mut slots = [ObjectEntry::default(); 32];
-        let found = index_usual(message_type.into(), objects, &mut slots);
+        let mut slots = [ObjectEntry::default(); INLINE];
+        let length = wire::clamp(objects.len() + 8).to_be_bytes();
+        let header = [0x10, message_type, 0, 0, 64, 0, length[0], length[1]];
+        let bytes = [&header, objects].concat();
+        let found = index_usual(message_type.into(), &bytes, &mut slots);
         if let Some(count) = found {
-            let length = wire::clamp(objects.len() + 8).to_be_bytes();
-            let header = [0x10, message_type, 0, 0, 64, 0, length[0], length[1]];
-            let bytes = [&header, objects].concat();
             let mut index = ObjectIndex::new();
             let message = Message::checked::<false>(&bytes, &mut index);
             assert_eq!(
