@@ -2,9 +2,9 @@
 
 use crate::class;
 use crate::header::MessageType;
-use crate::intserv::{FlowSpec, Tspec};
+use crate::intserv::{FlowSpec, Tspec, token_bucket};
 use crate::message::Message;
-use crate::object::{Object, ObjectEntry};
+use crate::object::ObjectEntry;
 use crate::objects::{FilterSpec, ResvStyle};
 
 /// One flow of a message: what gets one decision.
@@ -13,7 +13,7 @@ pub struct FlowDescriptor<'a> {
     message: Message<'a>,
     index: u16,
     /// The FLOWSPEC, or for a sender descriptor the SENDER_TSPEC.
-    traffic: Option<ObjectEntry>,
+    traffic: Option<&'a ObjectEntry>,
     /// The FILTER_SPECs or the SENDER_TEMPLATE; other classes in between do not count.
     filters: &'a [ObjectEntry],
 }
@@ -45,10 +45,12 @@ impl<'a> FlowDescriptor<'a> {
     /// it is not legal: a policy that limits rates then has nothing to accept.
     #[inline]
     pub fn tspec(&self) -> Option<Tspec> {
-        let object = self.traffic?.object(self.message.bytes());
-        match object.class {
-            class::SENDER_TSPEC => Tspec::parse(object).ok(),
-            class::FLOWSPEC => FlowSpec::parse(object).ok()?.tspec().ok(),
+        let (entry, bytes) = (self.traffic?, self.message.bytes());
+        match entry.class {
+            class::SENDER_TSPEC if entry.c_type != 2 => None,
+            class::SENDER_TSPEC | class::FLOWSPEC => {
+                Tspec::usual(entry.body(bytes)).or_else(|| token_bucket(entry.object(bytes)).ok())
+            }
             _ => None,
         }
     }
@@ -69,7 +71,7 @@ impl Iterator for Filters<'_> {
         let bytes = self.message.bytes();
         self.entries.find_map(|entry| match entry.class {
             class::FILTER_SPEC | class::SENDER_TEMPLATE => {
-                FilterSpec::parse(entry.object(bytes)).ok()
+                FilterSpec::read(entry.c_type, entry.body(bytes))
             }
             _ => None,
         })
@@ -86,7 +88,7 @@ pub struct FlowDescriptors<'a> {
     /// The entries not read yet.
     rest: &'a [ObjectEntry],
     /// The FLOWSPEC that the next filter belongs to, unless it brings its own.
-    flow_spec: Option<ObjectEntry>,
+    flow_spec: Option<&'a ObjectEntry>,
     index: u16,
 }
 
@@ -174,7 +176,7 @@ impl<'a> Iterator for FlowDescriptors<'a> {
                 let (filter, rest) = self.rest.split_at_checked(1)?;
                 self.rest = rest;
                 match filter.first()?.class {
-                    class::FLOWSPEC => self.flow_spec = filter.first().copied(),
+                    class::FLOWSPEC => self.flow_spec = filter.first(),
                     class::FILTER_SPEC => return Some(self.flow(filter)),
                     _ => {}
                 }
@@ -189,10 +191,12 @@ const fn is_flow(class: u8) -> bool {
     matches!(class, class::FLOWSPEC | class::FILTER_SPEC)
 }
 
+#[inline]
 fn position(entries: &[ObjectEntry], class: u8) -> Option<usize> {
     entries.iter().position(|entry| entry.class == class)
 }
 
-fn first(entries: &[ObjectEntry], class: u8) -> Option<ObjectEntry> {
-    entries.iter().find(|entry| entry.class == class).copied()
+#[inline]
+fn first(entries: &[ObjectEntry], class: u8) -> Option<&ObjectEntry> {
+    entries.iter().find(|entry| entry.class == class)
 }

@@ -2,10 +2,14 @@
 //! §3.1.9, and the messages of RFC 2747, 2814 and 2961).
 //!
 //! A message is checked in one pass, object by object. What may come next is a set of classes;
-//! an object outside of it is refused, and only then is found out which rule it breaks.
+//! an object outside of it is refused, and only then is found out which rule it breaks. Most
+//! messages need not come so far: see [`index_usual`].
 
 mod object;
 mod sender;
+mod usual;
+
+pub(crate) use self::usual::index_usual;
 
 use self::object::check_object;
 use self::sender::SenderRule;

@@ -6,7 +6,7 @@ use crate::error::ParseError;
 use crate::object::ObjectEntry;
 
 /// Objects that fit without allocating; a Resv with 12 FF flows has some 30.
-const INLINE: usize = 32;
+pub(crate) const INLINE: usize = 32;
 
 /// Reusable storage for the object index of one message at a time.
 ///
@@ -60,6 +60,11 @@ impl ObjectIndex {
         self.length = 0;
         #[cfg(feature = "alloc")]
         self.heap.clear();
+    }
+
+    /// The room there is without the heap.
+    pub(crate) fn slots(&mut self) -> &mut [ObjectEntry; INLINE] {
+        &mut self.inline
     }
 
     /// Appends an entry to the `count` there are. The count is the caller's until

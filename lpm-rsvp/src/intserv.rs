@@ -15,6 +15,7 @@ pub use block::{Parameter, Parameters, ServiceBlock, ServiceBlocks};
 pub use flow_spec::{FlowSpec, Rspec, ServiceRequest};
 pub use merge::HopParameters;
 pub use tspec::Tspec;
+pub(crate) use tspec::token_bucket;
 
 /// Service and parameter numbers (RFC 2210, 2212, 2215, 2997).
 pub mod number {

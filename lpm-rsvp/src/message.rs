@@ -4,7 +4,7 @@ use crate::checksum::checksum;
 use crate::class;
 use crate::error::{ErrorKind, ParseError};
 use crate::flow::FlowDescriptors;
-use crate::grammar::{Check, Strictness};
+use crate::grammar::{Check, Strictness, index_usual};
 use crate::header::{CommonHeader, MessageType};
 use crate::index::ObjectIndex;
 use crate::intserv::{AdSpec, Tspec};
@@ -53,27 +53,36 @@ impl<'a> Message<'a> {
         index: &'a mut ObjectIndex,
         strictness: Strictness,
     ) -> Result<Message<'a>, ParseError> {
+        let message_type = check_header(bytes)?;
+        index.clear();
         match strictness {
-            Strictness::Lenient => Message::checked::<false>(bytes, index),
+            Strictness::Lenient => match index_usual(message_type, bytes, index.slots()) {
+                Some(count) => {
+                    let entries = index.filled(count);
+                    Ok(Message { bytes, entries })
+                }
+                None => Message::checked::<false>(bytes, index),
+            },
             Strictness::Strict => Message::checked::<true>(bytes, index),
         }
     }
 
-    fn checked<const STRICT: bool>(
+    /// Indexes and checks the objects behind a header that is right.
+    #[inline(never)]
+    pub(crate) fn checked<const STRICT: bool>(
         bytes: &'a [u8],
         index: &'a mut ObjectIndex,
     ) -> Result<Message<'a>, ParseError> {
-        let header = check_header(bytes)?;
-        index.clear();
+        let message_type = Message::from_index(bytes, &[]).message_type();
         let mut walk = ObjectWalk::new(
-            match header.message_type {
+            match message_type {
                 // The bodies of Bundle messages are messages, not objects (RFC 2961 §3.1).
                 MessageType::Bundle => &[],
                 _ => bytes.get(CommonHeader::LENGTH..).unwrap_or_default(),
             },
             wire::clamp(CommonHeader::LENGTH),
         );
-        let Some(mut check) = Check::<STRICT>::new(header.message_type) else {
+        let Some(mut check) = Check::<STRICT>::new(message_type) else {
             let mut count = 0;
             while let Some((entry, _)) = walk.step() {
                 index.put(&mut count, entry)?;
@@ -284,13 +293,35 @@ impl<'a> Iterator for Bundled<'a> {
 
 impl core::iter::FusedIterator for Bundled<'_> {}
 
-fn check_header(bytes: &[u8]) -> Result<CommonHeader, ParseError> {
-    let header = CommonHeader::parse(bytes)?;
+/// Checks all of the header and gives the message type.
+#[inline]
+fn check_header(bytes: &[u8]) -> Result<MessageType, ParseError> {
+    if let Some(&[first, message_type, sum1, sum2, _, _, len1, len2]) =
+        bytes.first_chunk::<{ CommonHeader::LENGTH }>()
+    {
+        let sum = u16::from_be_bytes([sum1, sum2]);
+        if first >> 4 == 1
+            && usize::from(u16::from_be_bytes([len1, len2])) == bytes.len()
+            && (sum == 0 || sum == checksum(bytes))
+        {
+            return Ok(MessageType::from(message_type));
+        }
+    }
+    Err(header_fault(bytes))
+}
+
+/// The fault of a header that is not right.
+#[cold]
+fn header_fault(bytes: &[u8]) -> ParseError {
+    let header = match CommonHeader::parse(bytes) {
+        Ok(header) => header,
+        Err(error) => return error,
+    };
     if header.version != 1 {
         let kind = ErrorKind::Version {
             found: header.version,
         };
-        return Err(ParseError::message(0, kind));
+        return ParseError::message(0, kind);
     }
     if usize::from(header.length) != bytes.len() {
         let found = wire::clamp(bytes.len());
@@ -298,17 +329,11 @@ fn check_header(bytes: &[u8]) -> Result<CommonHeader, ParseError> {
             header: header.length,
             found,
         };
-        return Err(ParseError::message(6, kind));
+        return ParseError::message(6, kind);
     }
-    if header.checksum != 0 {
-        let expected = checksum(bytes);
-        if header.checksum != expected {
-            let kind = ErrorKind::Checksum {
-                expected,
-                found: header.checksum,
-            };
-            return Err(ParseError::message(2, kind));
-        }
-    }
-    Ok(header)
+    let kind = ErrorKind::Checksum {
+        expected: checksum(bytes),
+        found: header.checksum,
+    };
+    ParseError::message(2, kind)
 }

@@ -77,20 +77,8 @@ impl<'a> RawObject<'a> {
     /// an address, then 4 bytes.
     #[inline]
     pub(crate) fn address_and_word(self, ipv6: bool) -> Result<(IpAddr, [u8; 4]), ParseError> {
-        if ipv6 {
-            if let Ok(body) = <&[u8; 20]>::try_from(self.body) {
-                if let (Some(address), Some(word)) = (wire::ipv6(body, 0), body.last_chunk()) {
-                    return Ok((address, *word));
-                }
-            }
-            return Err(self.body_length("20"));
-        }
-        match <&[u8; 8]>::try_from(self.body) {
-            Ok([a, b, c, d, word @ ..]) => {
-                Ok((IpAddr::V4(Ipv4Addr::from([*a, *b, *c, *d])), *word))
-            }
-            Err(_) => Err(self.body_length("8")),
-        }
+        address_and_word(self.body, ipv6)
+            .ok_or_else(|| self.body_length(if ipv6 { "20" } else { "8" }))
     }
 
     /// A fault of this object, `at` bytes after the start of its header.
@@ -130,6 +118,17 @@ impl<'a> RawObject<'a> {
         };
         self.fault(at.saturating_add(HEADER), kind)
     }
+}
+
+/// See [`RawObject::address_and_word`]; `None` for another length.
+#[inline]
+pub(crate) fn address_and_word(body: &[u8], ipv6: bool) -> Option<(IpAddr, [u8; 4])> {
+    if ipv6 {
+        let body: &[u8; 20] = body.try_into().ok()?;
+        return Some((wire::ipv6(body, 0)?, *body.last_chunk()?));
+    }
+    let [a, b, c, d, word @ ..] = <&[u8; 8]>::try_from(body).ok()?;
+    Some((IpAddr::V4(Ipv4Addr::from([*a, *b, *c, *d])), *word))
 }
 
 /// Walks objects that lie one after another: those of a message, or the options of a
@@ -228,6 +227,7 @@ pub struct Objects<'a> {
 }
 
 impl<'a> Objects<'a> {
+    #[inline]
     pub(crate) fn new(bytes: &'a [u8], entries: &'a [ObjectEntry]) -> Objects<'a> {
         Objects {
             bytes,
@@ -266,13 +266,19 @@ impl ObjectEntry {
     /// `message`.
     #[inline]
     pub fn object<'a>(&self, message: &'a [u8]) -> RawObject<'a> {
-        let start = usize::from(self.offset).saturating_add(HEADER);
-        let end = usize::from(self.offset).saturating_add(usize::from(self.length));
         RawObject {
             offset: self.offset,
             class: self.class,
             c_type: self.c_type,
-            body: message.get(start..end).unwrap_or_default(),
+            body: self.body(message),
         }
+    }
+
+    /// The body of [`object`](Self::object).
+    #[inline]
+    pub(crate) fn body<'a>(&self, message: &'a [u8]) -> &'a [u8] {
+        let start = usize::from(self.offset).saturating_add(HEADER);
+        let end = usize::from(self.offset).saturating_add(usize::from(self.length));
+        message.get(start..end).unwrap_or_default()
     }
 }

@@ -3,7 +3,7 @@
 use crate::class::{self, UnknownClass};
 use crate::error::{ErrorKind, ParseError};
 use crate::intserv::{AdSpec, FlowSpec, ServiceRequest, Tspec};
-use crate::object::RawObject;
+use crate::object::{HEADER, ObjectEntry, RawObject};
 use crate::objects::{
     Challenge, DClass, DsbmTimerIntervals, ErrorSpec, Integrity, L2Address, MessageId,
     MessageIdAck, MessageIdList, NonResvSendLimit, ResvConfirm, ResvStyle, RsvpHop, SbmAddress,
@@ -34,23 +34,53 @@ fn is_opaque(object: RawObject<'_>) -> bool {
 /// not fixed. Content of that length is legal, but for SESSION and senders.
 #[inline]
 pub(super) fn has_fixed_length(object: RawObject<'_>) -> bool {
-    let lengths = LENGTHS.get(usize::from(object.class));
-    let length = lengths.and_then(|lengths| lengths.get(usize::from(object.c_type)));
-    length.is_some_and(|length| *length != 0 && usize::from(*length) == object.body.len())
+    usize::from(length(object.class, object.c_type)) == object.body.len()
 }
 
-/// Bytes of content by class and C-Type; 0 where there is no fixed length.
+/// Whether an object is legal without a look at its content, but for SESSION and senders; not
+/// all that are legal are so.
+#[inline]
+pub(super) fn is_usual(entry: &ObjectEntry) -> bool {
+    let expected = length(entry.class, entry.c_type);
+    match usize::from(entry.length).checked_sub(HEADER) {
+        Some(length) => usize::from(expected) == length || expected == OPAQUE && length % 4 == 0,
+        None => false,
+    }
+}
+
+/// Stands for no fixed length; no object has it, as all have a multiple of 4.
+const NONE: u8 = 1;
+/// Stands for content that RSVP does not look at.
+const OPAQUE: u8 = 2;
+
+#[inline]
+fn length(class: u8, c_type: u8) -> u8 {
+    let lengths = LENGTHS.get(usize::from(class));
+    let length = lengths.and_then(|lengths| lengths.get(usize::from(c_type)));
+    length.copied().unwrap_or(NONE)
+}
+
+/// Bytes of content by class and C-Type.
 #[expect(clippy::indexing_slicing, reason = "checked by the compiler")]
-const LENGTHS: [[u8; 8]; 16] = {
-    let mut lengths = [[0; 8]; 16];
-    lengths[class::SESSION as usize] = [0, 8, 20, 8, 20, 0, 0, 0];
-    lengths[class::RSVP_HOP as usize] = [0, 8, 20, 0, 0, 0, 0, 0];
-    lengths[class::TIME_VALUES as usize] = [0, 4, 0, 0, 0, 0, 0, 0];
-    lengths[class::ERROR_SPEC as usize] = [0, 8, 20, 0, 0, 0, 0, 0];
-    lengths[class::STYLE as usize] = [0, 4, 0, 0, 0, 0, 0, 0];
-    lengths[class::FILTER_SPEC as usize] = [0, 8, 20, 20, 8, 20, 0, 0];
-    lengths[class::SENDER_TEMPLATE as usize] = [0, 8, 20, 20, 8, 20, 0, 0];
-    lengths[class::RESV_CONFIRM as usize] = [0, 4, 16, 0, 0, 0, 0, 0];
+static LENGTHS: [[u8; 8]; 16] = {
+    const ADDRESS: [u8; 8] = [NONE, 8, 20, NONE, NONE, NONE, NONE, NONE];
+    const SENDER: [u8; 8] = [NONE, 8, 20, 20, 8, 20, NONE, NONE];
+    const WORD: [u8; 8] = [NONE, 4, NONE, NONE, NONE, NONE, NONE, NONE];
+    let mut lengths = [[NONE; 8]; 16];
+    lengths[class::SESSION as usize] = [NONE, 8, 20, 8, 20, NONE, NONE, NONE];
+    lengths[class::RSVP_HOP as usize] = ADDRESS;
+    // With HMAC-MD5; other digests are legal too.
+    lengths[class::INTEGRITY as usize][1] = 32;
+    lengths[class::TIME_VALUES as usize] = WORD;
+    lengths[class::ERROR_SPEC as usize] = ADDRESS;
+    lengths[class::STYLE as usize] = WORD;
+    lengths[class::FLOWSPEC as usize] = [OPAQUE; 8];
+    lengths[class::FILTER_SPEC as usize] = SENDER;
+    lengths[class::SENDER_TEMPLATE as usize] = SENDER;
+    lengths[class::SENDER_TSPEC as usize][2] = OPAQUE;
+    lengths[class::ADSPEC as usize] = [OPAQUE; 8];
+    lengths[class::POLICY_DATA as usize] = [OPAQUE; 8];
+    lengths[class::RESV_CONFIRM as usize] = [NONE, 4, 16, NONE, NONE, NONE, NONE, NONE];
     lengths
 };
 

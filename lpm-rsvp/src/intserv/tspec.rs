@@ -63,6 +63,31 @@ impl Tspec {
     }
 }
 
+impl Tspec {
+    /// The token bucket where most senders put it, alone in the only block; `None` for any other
+    /// layout and for illegal values.
+    #[inline]
+    pub(crate) fn usual(body: &[u8]) -> Option<Tspec> {
+        // Message header, service header, parameter header; r, b, p, m, M.
+        let body: &[u8; 32] = body.try_into().ok()?;
+        let word = |at| wire::u32(body, at).unwrap_or_default();
+        if word(0) != 7
+            || word(4) & 0x0000_ffff != 6
+            || word(8) & 0xff00_ffff != u32::from(number::TOKEN_BUCKET_TSPEC) << 24 | 5
+        {
+            return None;
+        }
+        let tspec = Tspec {
+            rate: f32::from_bits(word(12)),
+            bucket: f32::from_bits(word(16)),
+            peak_rate: f32::from_bits(word(20)),
+            min_policed: word(24),
+            max_packet: word(28),
+        };
+        tspec.is_legal().then_some(tspec)
+    }
+}
+
 impl<'a> Object<'a> for Tspec {
     const CLASSES: &'static [u8] = &[class::SENDER_TSPEC];
 
@@ -77,34 +102,11 @@ impl<'a> Object<'a> for Tspec {
 
 /// The first token bucket in the first service blocks of the object.
 #[inline]
-pub(super) fn token_bucket(object: RawObject<'_>) -> Result<Tspec, ParseError> {
-    match usual(object.body) {
+pub(crate) fn token_bucket(object: RawObject<'_>) -> Result<Tspec, ParseError> {
+    match Tspec::usual(object.body) {
         Some(tspec) => Ok(tspec),
         None => search(object),
     }
-}
-
-/// The token bucket where most senders put it, alone in the only block; `None` for any other
-/// layout and for illegal values.
-#[inline]
-fn usual(body: &[u8]) -> Option<Tspec> {
-    // Message header, service header, parameter header; r, b, p, m, M.
-    let body: &[u8; 32] = body.try_into().ok()?;
-    let word = |at| wire::u32(body, at).unwrap_or_default();
-    if word(0) != 7
-        || word(4) & 0x0000_ffff != 6
-        || word(8) & 0xff00_ffff != u32::from(number::TOKEN_BUCKET_TSPEC) << 24 | 5
-    {
-        return None;
-    }
-    let tspec = Tspec {
-        rate: f32::from_bits(word(12)),
-        bucket: f32::from_bits(word(16)),
-        peak_rate: f32::from_bits(word(20)),
-        min_policed: word(24),
-        max_packet: word(28),
-    };
-    tspec.is_legal().then_some(tspec)
 }
 
 /// In how many blocks, and how many parameters of each, a Tspec or RSpec is looked for. RFC 2210

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use crate::class;
 use crate::error::ParseError;
-use crate::object::{Object, RawObject};
+use crate::object::{Object, RawObject, address_and_word};
 
 /// One sender of a session. The classes FILTER_SPEC and SENDER_TEMPLATE share this type, as
 /// they share their layout.
@@ -57,6 +57,25 @@ impl FilterSpec {
         })
     }
 
+    /// Reads the body of an object of this C-Type.
+    #[inline]
+    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<FilterSpec> {
+        let ipv6 = match c_type {
+            1 | 4 => false,
+            2 | 3 | 5 => true,
+            _ => return None,
+        };
+        let (address, last) = address_and_word(body, ipv6)?;
+        let word = u32::from_be_bytes(last);
+        let [_, _, port1, port2] = last;
+        let selector = match c_type {
+            3 => SourceSelector::FlowLabel(word & 0x00ff_ffff),
+            4 | 5 => SourceSelector::Gpi(word),
+            _ => SourceSelector::Port(u16::from_be_bytes([port1, port2])),
+        };
+        Some(FilterSpec { address, selector })
+    }
+
     /// SrcAddress.
     pub const fn address(&self) -> IpAddr {
         self.address
@@ -81,20 +100,11 @@ impl<'a> Object<'a> for FilterSpec {
 
     #[inline]
     fn parse(object: RawObject<'a>) -> Result<FilterSpec, ParseError> {
-        let ipv6 = match object.c_type {
-            1 | 4 => false,
-            2 | 3 | 5 => true,
-            _ => return Err(object.unknown_c_type()),
-        };
-        let (address, last) = object.address_and_word(ipv6)?;
-        let word = u32::from_be_bytes(last);
-        let [_, _, port1, port2] = last;
-        let selector = match object.c_type {
-            3 => SourceSelector::FlowLabel(word & 0x00ff_ffff),
-            4 | 5 => SourceSelector::Gpi(word),
-            _ => SourceSelector::Port(u16::from_be_bytes([port1, port2])),
-        };
-        Ok(FilterSpec { address, selector })
+        FilterSpec::read(object.c_type, object.body).ok_or_else(|| match object.c_type {
+            1 | 4 => object.body_length("8"),
+            2 | 3 | 5 => object.body_length("20"),
+            _ => object.unknown_c_type(),
+        })
     }
 }
 

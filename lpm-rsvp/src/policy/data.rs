@@ -134,6 +134,7 @@ impl<'a> PolicyDataObjects<'a> {
 impl<'a> Iterator for PolicyDataObjects<'a> {
     type Item = Result<PolicyData<'a>, ParseError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next_of(class::POLICY_DATA).map(PolicyData::parse)
     }
