@@ -73,7 +73,7 @@ impl<'a> AbiExtension<'a> {
     }
 }
 
-/// Version 1 of [`Statistics`].
+/// Version 1 of [`Statistics`](trait@crate::Statistics).
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
 pub struct AbiStatistics {
@@ -136,7 +136,7 @@ unsafe extern "C" fn collect<L: Statistics>(lpm: &Erased) -> RVec<AbiCounter> {
     counters
 }
 
-/// The extension of this name, where that is [`Statistics`]; for [`export_lpm!`](crate::export_lpm).
+/// The extension of this name, where that is [`Statistics`](trait@crate::Statistics); for [`export_lpm!`](crate::export_lpm).
 #[must_use]
 #[expect(
     non_snake_case,
