@@ -171,10 +171,9 @@ impl<'a> Asking<'a> {
             .copy
             .get_or_init(|| Arc::new(OwnedReceived::from(self.received)));
         let (copy, flow_count) = (Arc::clone(copy), self.flow_count);
-        let seat = Arc::clone(seat);
         let events = Arc::clone(self.events);
         let job = {
-            let seat = Arc::clone(&seat);
+            let seat = Arc::clone(seat);
             move |lpm: &Instance| {
                 answer_on_worker(lpm, &seat, request, &copy.view(), flow_count, &*events);
             }
