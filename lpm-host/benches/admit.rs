@@ -15,7 +15,8 @@ use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::std_types::{ROption, RResult, RSlice, RSliceMut, RStr, RVec};
 use lpm_api::abi::{
     AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiExtension, AbiFailure, AbiLpm, AbiLpm_TO, AbiLpmBox, AbiMessage, AbiObjectsRequest, Defer,
+    AbiExtension, AbiFailure, AbiInterface, AbiLpm, AbiLpm_TO, AbiLpmBox, AbiMessage,
+    AbiObjectsRequest, AbiTime, AdmitCall, AdmitCallFunctions,
 };
 use lpm_host::{Interface, LpmConfig, LpmLibrary, Pcm, ReceivedMessage};
 use lpm_rsvp::build::Path;
@@ -72,7 +73,7 @@ impl AbiLpm for Bare {
 /// A request that several threads make.
 struct Shared<'a>(AbiAdmit<'a>);
 
-// SAFETY: its `Defer` may be used on any thread.
+// SAFETY: nothing of its `AdmitCall` is asked for.
 unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
@@ -94,12 +95,10 @@ fn main() {
         integrity_verified: false,
     };
     let request = Shared(AbiAdmit {
-        received: received.received.into(),
-        interface: received.interface.into(),
         integrity_verified: false,
         message: AbiMessage::from(received.message),
-        // SAFETY: `no_handle` takes any pointer.
-        defer: unsafe { Defer::new(ptr::null(), no_handle) },
+        // SAFETY: they take any pointer.
+        call: unsafe { AdmitCall::new(ptr::null(), &NOTHING) },
     });
     let bare: AbiLpmBox = AbiLpm_TO::from_value(Bare, TD_Opaque);
     let [one, four, sixteen] = [1, 4, 16].map(|count| pcm(count, ""));
@@ -129,9 +128,22 @@ fn main() {
     rounds::run(&variants);
 }
 
-unsafe extern "C" fn no_handle(_: *const ()) -> u64 {
-    0
-}
+static NOTHING: AdmitCallFunctions = {
+    unsafe extern "C" fn issue(_: *const ()) -> u64 {
+        unreachable!("not asked for")
+    }
+    unsafe extern "C" fn received(_: *const ()) -> AbiTime {
+        unreachable!("not asked for")
+    }
+    unsafe extern "C" fn interface(_: *const ()) -> AbiInterface {
+        unreachable!("not asked for")
+    }
+    AdmitCallFunctions {
+        issue,
+        received,
+        interface,
+    }
+};
 
 /// A PCM in charge, with so many LPMs of one library.
 fn pcm(count: u32, config: &str) -> Pcm {
