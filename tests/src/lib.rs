@@ -3,6 +3,8 @@
 
 pub mod callers;
 pub mod capture;
+#[cfg(target_os = "linux")]
+pub mod compat;
 pub mod messages;
 pub mod process;
 #[cfg(target_os = "linux")]
