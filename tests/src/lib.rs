@@ -182,3 +182,20 @@ pub fn resident_bytes() -> u64 {
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     1024 * kilobytes.expect("the size in kB")
 }
+
+/// The code in the book, compiled and run page by page.
+#[cfg(doctest)]
+mod book {
+    macro_rules! pages {
+        ($($page:ident: $file:literal;)+) => {
+            $(#[doc = include_str!(concat!("../../docs/src/", $file))] struct $page;)+
+        };
+    }
+
+    pages! {
+        Author: "author.md";
+        Embedding: "embedding.md";
+        Logging: "logging.md";
+        Lpmapi: "lpmapi.md";
+    }
+}

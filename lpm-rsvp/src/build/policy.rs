@@ -96,9 +96,28 @@ impl PolicyData {
         self.option(|writer| writer.time_values(&time_values))
     }
 
-    /// The object with its header, in network byte order.
-    #[cfg(feature = "integrity")]
-    pub(crate) fn bytes(&self) -> Result<Vec<u8>, BuildError> {
+    /// The object alone, with its header, in network byte order: what an LPM supplies for a message
+    /// that the PCM sends.
+    ///
+    /// ```
+    /// use lpm_rsvp::build::PolicyData;
+    /// use lpm_rsvp::{ObjectWalk, PreemptionPriority, class};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let priority = PreemptionPriority::new(100, 100).ok_or("not defended")?;
+    /// let bytes = PolicyData::new().element(priority).build()?;
+    /// let object = ObjectWalk::new(&bytes, 0).next().ok_or("nothing")??;
+    /// assert_eq!(object.class, class::POLICY_DATA);
+    /// let data: lpm_rsvp::PolicyData<'_> = object.read()?;
+    /// assert_eq!(data.elements().count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An option or an element that is illegal, or too long for an object.
+    pub fn build(&self) -> Result<Vec<u8>, BuildError> {
         let mut writer = Writer::default();
         writer.policy_data(self);
         writer.finish()

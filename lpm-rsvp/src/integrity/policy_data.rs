@@ -34,7 +34,7 @@ pub fn sign_policy_data(
     let mut bytes = data
         .clone()
         .first_option(class::INTEGRITY, 1, &body)
-        .bytes()?;
+        .build()?;
     bytes.extend_from_slice(&build::session_object(&session.with_flags(0)));
     let digest = key.digest(&[&bytes]);
     put(&mut body, content, &digest);

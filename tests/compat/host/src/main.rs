@@ -87,7 +87,11 @@ fn refused(library: &Path) -> Result<(), Box<dyn Error>> {
     if !events.take().contains(&(failed.0.to_owned(), failed.1)) {
         return Err(error.into());
     }
-    expect("text", error.to_string().contains("refused as configured"), true)
+    expect(
+        "text",
+        error.to_string().contains("refused as configured"),
+        true,
+    )
 }
 
 fn live(library: &Path) -> Result<(), Box<dyn Error>> {
@@ -177,7 +181,11 @@ type Answer = (Vec<(u32, u16, u16)>, bool);
 fn admit(pcm: &Pcm, message: &[u8]) -> Result<Answer, Box<dyn Error>> {
     let verdict = with_received(message, |received| pcm.admit(received))??;
     let parts = |decision: Decision| {
-        (decision.lpv(), decision.error_code(), decision.error_value())
+        (
+            decision.lpv(),
+            decision.error_code(),
+            decision.error_value(),
+        )
     };
     let flows = verdict.flows().iter().map(|flow| parts(flow.decision));
     Ok((flows.collect(), verdict.immediate_refresh()))

@@ -117,7 +117,9 @@ impl Lpm for Compat {
             commit.decision(),
             commit.interface(),
             commit.flow().map(|flow| flow.index()),
-            commit.flow_spec().map(|spec| spec.tspec().map(|tspec| tspec.rate)),
+            commit
+                .flow_spec()
+                .map(|spec| spec.tspec().map(|tspec| tspec.rate)),
         );
     }
 
