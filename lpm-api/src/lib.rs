@@ -105,3 +105,7 @@ pub use self::policy_error::{LpmPolicyError, Metric, Scope};
 pub use self::state::{DeleteReason, DeleteState};
 pub use self::statistics::Statistics;
 pub use self::status::LpmStatus;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -106,3 +106,7 @@ pub use self::startup::Startup;
 pub use self::statistics::LpmStatistics;
 pub use self::teardown::{DeinitializedLpm, Teardown, UnloadedLibrary};
 pub use self::verdict::{FlowVerdict, Outcome, Verdict};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
