@@ -72,6 +72,8 @@ mod startup;
 mod statistics;
 mod takedown;
 mod teardown;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod verdict;
 mod watch;
 mod worker;
@@ -94,8 +96,8 @@ pub use self::config::{CallMode, LpmConfig};
 pub use self::error::{BuildError, LpmFailure, LpmStartError, PcmError, StartError};
 pub use self::event::{Event, EventId, EventLog, Severity, TracingEventLog};
 pub use self::library::{
-    FormatProblem, Incompatibility, LoadError, LpmLibrary, NoDelete, OpenError, PinReason,
-    ThreadLabel, UnloadOutcome,
+    FormatProblem, Hazard, Incompatibility, LeftBehind, LibraryFile, LoadError, LpmDescription,
+    LpmLibrary, NoDelete, OpenError, PinReason, ThreadLabel, UnloadOutcome,
 };
 pub use self::lifecycle::{PendingTeardown, Reconfiguration};
 pub use self::message::ReceivedMessage;

@@ -40,6 +40,12 @@ impl<F: Fn() -> u64> Call<F> {
         self.issued.get().is_some()
     }
 
+    /// The handle under which the LPM puts off its answer, if it does.
+    #[cfg(feature = "testing")]
+    pub(crate) fn issued(&self) -> Option<u64> {
+        self.issued.get()
+    }
+
     fn issue(&self) -> u64 {
         self.issued.get().unwrap_or_else(|| {
             let number = (self.issue)();
