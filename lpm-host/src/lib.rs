@@ -46,6 +46,10 @@
 //! An LPM that misbehaves does not take the PCM with it: panics are caught, lifecycle calls have a
 //! deadline, a library whose unmapping might not be safe stays mapped, and all of it is recorded
 //! as [`Event`]s. What no host can do is keep native code from writing where it should not.
+//!
+//! # Features
+//!
+//! `testing` adds a PCM that runs an LPM inside a unit test: module `testing`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -38,7 +38,7 @@ fn the_first_lpm_builds_and_decides() {
                 } else {
                     start.path()
                 };
-                output = run(&commands, within);
+                output += &run(&commands, within);
                 prepare(workspace, &project);
             }
         }

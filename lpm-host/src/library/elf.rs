@@ -99,7 +99,7 @@ impl Image {
         let header = Header::parse(data).map_err(damaged)?;
         let endian = header.endian().map_err(damaged)?;
         let segments = header.program_headers(endian, data).map_err(damaged)?;
-        check_whole(segments, endian, length)?;
+        check_whole(header, segments, endian, length)?;
 
         let dynamic_segment = segments
             .iter()
@@ -481,12 +481,22 @@ fn host_machine() -> Option<u16> {
 
 /// Checks that everything to be mapped is in the file: what is missing would crash the process when
 /// it is touched, long after loading.
-fn check_whole(segments: &[Segment], endian: Endianness, length: u64) -> Result<(), FormatProblem> {
+fn check_whole(
+    header: &Header,
+    segments: &[Segment],
+    endian: Endianness,
+    length: u64,
+) -> Result<(), FormatProblem> {
     let end = |segment: &Segment| {
         let (offset, size) = segment.file_range(endian);
         offset.saturating_add(size)
     };
+    // The headers of the sections usually stand last.
+    #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
+    let sections: u64 = header.e_shoff(endian).into();
+    let section_headers = u64::from(header.e_shnum(endian)) * size_of::<Section>() as u64;
     let expected = segments.iter().map(end).max().unwrap_or(0);
+    let expected = expected.max(sections.saturating_add(section_headers));
     if expected > length {
         return Err(FormatProblem::Truncated {
             expected,

@@ -213,8 +213,7 @@ fn root_module(library: &Library) -> Result<(AbiLpmModuleRef, String), LoadError
         path: path(),
         difference: Box::new(difference),
     })?;
-    let layout = header.layout();
-    let lpm_api = layout.map(|layout| layout.package_version().to_string());
+    let lpm_api = compatibility::lpm_api_version(header);
     // SAFETY: `compatibility::check` compared the layouts of the module.
     let module = unsafe { header.init_root_module_with_unchecked_layout::<AbiLpmModuleRef>() };
     let module = module.map_err(broken)?;

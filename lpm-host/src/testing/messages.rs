@@ -12,7 +12,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use lpm_api::Interface;
 use lpm_rsvp::build::{
-    Element, Flows, Identity, Path, PathErr, PathTear, PolicyData, Resv, ResvErr, ResvTear, Senders,
+    BuildError, Element, Flows, Identity, Path, PathErr, PathTear, PolicyData, Resv, ResvErr,
+    ResvTear, Senders,
 };
 use lpm_rsvp::{
     ErrorSpec, FilterSpec, Message, MessageType, ObjectIndex, ParseError, ResvStyle, RsvpHop,
@@ -177,12 +178,20 @@ impl MessageBuilder {
     /// When the values make no legal message.
     #[must_use]
     pub fn build(&self) -> TestMessage {
-        let bytes = self.bytes();
-        TestMessage::parse(bytes.expect("the values make a legal message"))
-            .expect("what was built can be read")
+        let built = self.try_build();
+        built.expect("the values make a legal message")
     }
 
-    fn bytes(&self) -> Result<Vec<u8>, lpm_rsvp::build::BuildError> {
+    /// The same, where it is not known whether the values make a legal message.
+    ///
+    /// # Errors
+    ///
+    /// They make none.
+    pub fn try_build(&self) -> Result<TestMessage, BuildError> {
+        Ok(TestMessage::parse(self.bytes()?)?)
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, BuildError> {
         let (session, hop, times) = (self.session, self.hop, TimeValues::DEFAULT);
         let sender = self.senders()[0];
         let policy_data = self.policy_data.iter().cloned();
