@@ -22,6 +22,7 @@ use toml::Spanned;
 
 use crate::sbm::SbmConfig;
 
+pub(crate) use duration::parse_argument as parse_duration_argument;
 use events::EventsTable;
 use sbm::{InterfaceTables, SbmTable};
 

@@ -96,6 +96,29 @@ pub(super) fn check(header: &'static LibHeader) -> Result<(), Incompatibility> {
     compare(<AbiLpmModuleRef as StableAbi>::LAYOUT, found).map_err(|errors| explain(&errors))
 }
 
+/// The version of `lpm-api` that the library was built with, once `check` has found it compatible: that of
+/// the first type of it in the library's layout.
+pub(super) fn lpm_api_version(header: &'static LibHeader) -> Option<String> {
+    let mut layouts = vec![header.layout()?];
+    for _ in 0..MOST_LAYOUTS {
+        let layout = layouts.pop()?;
+        if layout.package().as_str() == "lpm-api" {
+            return Some(layout.package_version().to_string());
+        }
+        layouts.extend(
+            layout
+                .shared_vars()
+                .type_layouts()
+                .iter()
+                .map(|layout| layout()),
+        );
+    }
+    None
+}
+
+/// How many types are looked at for that one.
+const MOST_LAYOUTS: usize = 100;
+
 /// Compares the functions of an extension with those this host knows.
 pub(super) fn check_extension<F: ExtensionFunctions>(
     found: &'static TypeLayout,

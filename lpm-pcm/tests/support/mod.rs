@@ -356,6 +356,11 @@ pub fn pcm(arguments: &[&str]) -> Run {
     pcm_with_input(arguments, b"")
 }
 
+/// Runs the program in this folder.
+pub fn pcm_in(folder: &Path, arguments: &[&str]) -> Run {
+    finish(command(arguments).current_dir(folder).spawn().unwrap())
+}
+
 pub fn pcm_with_input(arguments: &[&str], input: &[u8]) -> Run {
     let mut child = command(arguments).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
