@@ -10,6 +10,7 @@
 //! types come from: `lpm-api` releases that Cargo takes as semver-compatible are ABI-compatible.
 
 mod adapter;
+mod admit_call;
 mod defer;
 mod export;
 pub mod extension;
@@ -20,6 +21,7 @@ mod panic_report;
 mod trace;
 mod types;
 
+pub use self::admit_call::{AdmitCall, AdmitCallFunctions};
 pub use self::defer::Defer;
 pub use self::export::{Export, Package, header};
 pub use self::extension::{AbiCounter, AbiExtension, AbiStatistics, Erased, ExtensionFunctions};

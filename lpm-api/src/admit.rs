@@ -25,7 +25,7 @@ impl<'a> AdmitRequest<'a> {
     /// The interface the message came in on.
     #[must_use]
     pub fn interface(&self) -> Interface {
-        self.abi.interface.into()
+        self.abi.call.interface()
     }
 
     /// The message, in network byte order behind typed views.
@@ -37,7 +37,7 @@ impl<'a> AdmitRequest<'a> {
     /// When the message was received; from the capture's clock where one is replayed.
     #[must_use]
     pub fn received(&self) -> SystemTime {
-        self.abi.received.into()
+        self.abi.call.received()
     }
 
     /// Whether the message bore an INTEGRITY object (RFC 2747) that the PCM verified.
@@ -73,6 +73,7 @@ impl<'a> AdmitRequest<'a> {
     /// Answers with one decision per flow descriptor, asked for in the message's order.
     ///
     /// The decisions are written where the PCM reads them; nothing is allocated.
+    #[inline]
     pub fn decide(self, mut decide: impl FnMut(FlowDescriptor<'a>) -> Decision) -> Answer {
         let mut flows = self.message().flow_descriptors();
         for slot in self.decisions.iter_mut() {
@@ -85,6 +86,7 @@ impl<'a> AdmitRequest<'a> {
     }
 
     /// Answers with the same decision for every flow descriptor.
+    #[inline]
     pub fn decide_all(self, decision: Decision) -> Answer {
         self.decisions.fill(decision.into());
         Answer::READY
@@ -96,7 +98,7 @@ impl<'a> AdmitRequest<'a> {
     ///
     /// What the decision needs has to be copied out of the message before. Never blocks.
     pub fn defer(self) -> (Deferral, Answer) {
-        let request = self.abi.defer.issue();
+        let request = self.abi.call.issue();
         let deferral = Deferral::new(*self.callbacks, request, self.decisions.len());
         (deferral, Answer::DEFERRED)
     }

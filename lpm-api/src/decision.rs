@@ -73,16 +73,17 @@ impl Decision {
 
     /// The decision with these numbers; `None` for a reserved LPM priority value or a rejection
     /// without a code or value. Code and value of anything but a rejection are ignored.
+    #[inline]
     #[must_use]
     pub fn from_parts(lpv: u32, error_code: u16, error_value: u16) -> Option<Self> {
+        if let Some(priority) = u16::try_from(lpv).ok().and_then(Priority::new) {
+            return Some(Self::Accept(priority));
+        }
         match lpv {
             Self::LPV_REJECT => RejectReason::new(error_code, error_value).map(Self::Reject),
             Self::LPV_DONT_CARE => Some(Self::DontCare),
             Self::LPV_DROP_MSG => Some(Self::DropMessage),
-            _ => u16::try_from(lpv)
-                .ok()
-                .and_then(Priority::new)
-                .map(Self::Accept),
+            _ => None,
         }
     }
 }

@@ -6,27 +6,26 @@
 #![allow(unsafe_code)]
 
 use std::hint::black_box;
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::ptr;
-use std::time::SystemTime;
 
 use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::std_types::{ROption, RResult, RSlice, RSliceMut, RStr, RVec};
 use lpm_api::abi::{
     AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiExtension, AbiFailure, AbiLpm, AbiLpm_TO, AbiLpmBox, AbiMessage, AbiObjectsRequest, Defer,
+    AbiExtension, AbiFailure, AbiInterface, AbiLpm, AbiLpm_TO, AbiLpmBox, AbiMessage,
+    AbiObjectsRequest, AbiTime, AdmitCall, AdmitCallFunctions,
 };
-use lpm_host::{Interface, LpmConfig, LpmLibrary, Pcm, ReceivedMessage};
-use lpm_rsvp::build::Path;
-use lpm_rsvp::{FilterSpec, Message, ObjectIndex, RsvpHop, Session, TimeValues, Tspec};
+use lpm_host::Pcm;
+use lpm_rsvp::{Message, ObjectIndex};
 
 #[allow(dead_code, unused_imports)]
 #[path = "../src/requests/table.rs"]
 mod table;
 
+mod asked;
 mod rounds;
 
+use asked::{path, pcm, received};
 use rounds::variant;
 use table::Table;
 
@@ -72,7 +71,7 @@ impl AbiLpm for Bare {
 /// A request that several threads make.
 struct Shared<'a>(AbiAdmit<'a>);
 
-// SAFETY: its `Defer` may be used on any thread.
+// SAFETY: nothing of its `AdmitCall` is asked for.
 unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
@@ -84,22 +83,12 @@ impl<'a> Shared<'a> {
 fn main() {
     let bytes = path();
     let mut index = ObjectIndex::new();
-    let received = ReceivedMessage {
-        message: Message::parse(&bytes, &mut index).expect("well-formed"),
-        interface: Interface {
-            index: 2,
-            address: Ipv4Addr::new(192, 0, 2, 1).into(),
-        },
-        received: SystemTime::now(),
-        integrity_verified: false,
-    };
+    let received = received(Message::parse(&bytes, &mut index).expect("well-formed"));
     let request = Shared(AbiAdmit {
-        received: received.received.into(),
-        interface: received.interface.into(),
         integrity_verified: false,
         message: AbiMessage::from(received.message),
-        // SAFETY: `no_handle` takes any pointer.
-        defer: unsafe { Defer::new(ptr::null(), no_handle) },
+        // SAFETY: they take any pointer.
+        call: unsafe { AdmitCall::new(ptr::null(), &NOTHING) },
     });
     let bare: AbiLpmBox = AbiLpm_TO::from_value(Bare, TD_Opaque);
     let [one, four, sixteen] = [1, 4, 16].map(|count| pcm(count, ""));
@@ -129,46 +118,19 @@ fn main() {
     rounds::run(&variants);
 }
 
-unsafe extern "C" fn no_handle(_: *const ()) -> u64 {
-    0
-}
-
-/// A PCM in charge, with so many LPMs of one library.
-fn pcm(count: u32, config: &str) -> Pcm {
-    let lpm = |number| {
-        // SAFETY: the fixture is this project's own.
-        let library = unsafe { LpmLibrary::trust(fixture()) };
-        LpmConfig::new(format!("accepts {number}"), library).config(config)
-    };
-    let builder = (0..count).fold(Pcm::builder(), |builder, number| builder.lpm(lpm(number)));
-    let pcm = builder.build().expect("builds");
-    pcm.become_dsbm().expect("starts");
-    pcm
-}
-
-fn fixture() -> PathBuf {
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let this = std::env::current_exe().expect("the benchmark's own path");
-    this.with_file_name(format!("{prefix}fixture_accepts{suffix}"))
-}
-
-/// A Path message as a sender starts one.
-fn path() -> Vec<u8> {
-    let address = Ipv4Addr::new(192, 0, 2, 80);
-    let tspec = Tspec {
-        rate: 125_000.0,
-        bucket: 3_000.0,
-        peak_rate: f32::INFINITY,
-        min_policed: 64,
-        max_packet: 1_500,
-    };
-    let hop = RsvpHop {
-        address: address.into(),
-        logical_interface: 0,
-    };
-    let session = Session::new(address, 17, 5004).expect("a legal session");
-    let sender = FilterSpec::new(Ipv4Addr::new(198, 51, 100, 7), 4000);
-    Path::new(session, hop, TimeValues::DEFAULT, sender, tspec)
-        .build()
-        .expect("a legal message")
-}
+static NOTHING: AdmitCallFunctions = {
+    unsafe extern "C" fn issue(_: *const ()) -> u64 {
+        unreachable!("not asked for")
+    }
+    unsafe extern "C" fn received(_: *const ()) -> AbiTime {
+        unreachable!("not asked for")
+    }
+    unsafe extern "C" fn interface(_: *const ()) -> AbiInterface {
+        unreachable!("not asked for")
+    }
+    AdmitCallFunctions {
+        issue,
+        received,
+        interface,
+    }
+};

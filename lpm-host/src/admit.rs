@@ -4,10 +4,8 @@ mod admission;
 mod asking;
 mod decisions;
 
-use std::sync::Arc;
-
 use lpm_api::abi::{AbiDeleteState, AbiMessage};
-use lpm_api::{Decision, DeleteReason, Interface};
+use lpm_api::{DeleteReason, Interface};
 use lpm_rsvp::{Message, MessageType};
 
 pub use self::admission::Admission;
@@ -46,8 +44,8 @@ pub(crate) enum Treatment {
 
 impl Treatment {
     #[inline]
-    pub(crate) fn of(message: &Message<'_>) -> Self {
-        match message.message_type() {
+    pub(crate) fn of(message_type: MessageType) -> Self {
+        match message_type {
             MessageType::Path | MessageType::Resv => Self::Decide,
             MessageType::PathErr | MessageType::ResvErr => Self::DecideOnly,
             MessageType::PathTear => Self::Delete(DeleteReason::ReceivedPathTear),
@@ -58,21 +56,20 @@ impl Treatment {
 }
 
 /// Lets every LPM drop what it kept for flows that are not admitted after all.
-#[inline]
+#[cold]
 pub(crate) fn forget_refused(
     roster: &Roster,
-    message: Message<'_>,
-    interface: Interface,
+    received: &ReceivedMessage<'_>,
     verdict: &Verdict,
     events: &dyn EventLog,
 ) {
     for (index, flow) in (0..).zip(verdict.flows()) {
-        if !matches!(flow.decision, Decision::Accept(_)) {
+        if !flow.is_accepted() {
             let gone = StateGone {
                 reason: DeleteReason::AdmissionControlFailed,
-                message,
+                message: received.message,
                 flow: Some(index),
-                interface: Some(interface),
+                interface: Some(received.interface),
             };
             delete_state(roster, &gone, events);
         }
@@ -111,16 +108,4 @@ struct Gone {
     reason: DeleteReason,
     flow: Option<u16>,
     interface: Option<Interface>,
-}
-
-/// Asks every LPM about the message. `None`: some have put off their answers, and the question
-/// stands in what is returned besides.
-#[inline]
-pub(crate) fn ask(
-    roster: &Roster,
-    received: &ReceivedMessage<'_>,
-    clock: &crate::clock::Clock,
-    events: &Arc<dyn EventLog>,
-) -> Question {
-    Asking::new(received, clock, events).ask(roster)
 }

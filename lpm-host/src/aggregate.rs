@@ -11,7 +11,8 @@
 
 use std::cmp::Reverse;
 
-use lpm_api::{Decision, LpmHandle, LpmPolicyError, RejectReason};
+use lpm_api::abi::AbiDecision;
+use lpm_api::{Decision, LpmHandle, LpmPolicyError, Priority, RejectReason};
 
 use crate::FlowVerdict;
 
@@ -21,35 +22,43 @@ pub(crate) const LPM_FAILED: RejectReason = RejectReason::policy(LpmPolicyError:
 /// What the LPMs that answered say about one flow. The order in which they answer does not matter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Aggregate {
-    decision: Decision,
-    by: Option<LpmHandle>,
+    /// A decision, as it crossed the boundary: its LPM priority value is what it weighs.
+    said: AbiDecision,
     /// The place of `by` in configured order.
     order: u32,
+    by: LpmHandle,
 }
 
 impl Aggregate {
     /// No LPM has answered yet.
     pub(crate) const EMPTY: Self = Self {
-        decision: Decision::DontCare,
-        by: None,
+        said: AbiDecision {
+            lpv: Decision::LPV_DONT_CARE,
+            error_code: 0,
+            error_value: 0,
+        },
         order: u32::MAX,
+        by: LpmHandle::new(0),
     };
 
-    /// Adds what an LPM says that is number `order` of those configured.
+    /// What an LPM says that is number `order` of those configured.
     #[inline]
-    pub(crate) fn add(&mut self, decision: Decision, by: LpmHandle, order: u32) {
-        self.merge(Self {
-            decision,
-            by: Some(by),
-            order,
-        });
+    pub(crate) const fn of(said: AbiDecision, by: LpmHandle, order: u32) -> Self {
+        Self { said, order, by }
     }
 
     /// Adds what other LPMs say.
-    #[inline]
     pub(crate) fn merge(&mut self, other: Self) {
-        let weight = |aggregate: &Self| (rank(aggregate.decision), Reverse(aggregate.order));
+        let weight = |aggregate: &Self| (aggregate.rank(), Reverse(aggregate.order));
         if weight(&other) > weight(self) {
+            *self = other;
+        }
+    }
+
+    /// Adds what an LPM says that comes after all those that were added, in configured order.
+    #[inline]
+    pub(crate) fn add_next(&mut self, other: Self) {
+        if other.rank() > self.rank() {
             *self = other;
         }
     }
@@ -57,23 +66,26 @@ impl Aggregate {
     /// The verdict, once every LPM was asked.
     #[inline]
     pub(crate) fn verdict(self) -> FlowVerdict {
-        match self.decision {
-            Decision::DontCare => FlowVerdict::REJECTED,
-            decision => FlowVerdict {
+        match self.said.decision() {
+            None | Some(Decision::DontCare) => FlowVerdict::REJECTED,
+            Some(decision) => FlowVerdict {
                 decision,
-                by: self.by,
+                by: Some(self.by),
             },
         }
     }
-}
 
-/// How much a decision weighs; accepting ones by their priority.
-fn rank(decision: Decision) -> u32 {
-    match decision {
-        Decision::DontCare => 0,
-        Decision::Accept(priority) => priority.value().into(),
-        Decision::DropMessage => 0x1_0000,
-        Decision::Reject(_) => 0x1_0001,
+    /// How much it weighs: accepting by priority, below dropping, below rejecting.
+    #[inline]
+    fn rank(&self) -> u32 {
+        const {
+            assert!((Priority::MAX.value() as u32) < Decision::LPV_DROP_MSG);
+            assert!(Decision::LPV_DROP_MSG < Decision::LPV_REJECT);
+        }
+        match self.said.lpv {
+            Decision::LPV_DONT_CARE => 0,
+            lpv => lpv,
+        }
     }
 }
 
@@ -143,12 +155,22 @@ mod tests {
         ) {
             let mut answers: Vec<_> = decisions.iter().copied().enumerate().collect();
             answers.sort_by_key(|(index, _)| (*index as u64 ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-            let (early, late) = answers.split_at(split.min(answers.len()));
+            let split = split.min(answers.len());
+            let said = |index: usize, decision: Decision| {
+                let order = u32::try_from(index).unwrap();
+                Aggregate::of(decision.into(), LpmHandle::new(index as u64), order)
+            };
+            let mut in_order = Aggregate::EMPTY;
+            for (index, decision) in decisions.iter().enumerate() {
+                in_order.add_next(said(index, *decision));
+            }
+            prop_assert_eq!(in_order.verdict(), model(&decisions));
+
+            let (early, late) = answers.split_at(split);
             let [early, late] = [early, late].map(|answers| {
                 let mut aggregate = Aggregate::EMPTY;
                 for (index, decision) in answers {
-                    let order = u32::try_from(*index).unwrap();
-                    aggregate.add(*decision, LpmHandle::new(*index as u64), order);
+                    aggregate.merge(said(*index, *decision));
                 }
                 aggregate
             });

@@ -73,7 +73,7 @@ pub(crate) use self::instance::Instance;
 pub use self::module::LoadError;
 pub(crate) use self::module::LoadedModule;
 pub use self::outcome::{PinReason, ThreadLabel, UnloadOutcome};
-pub(crate) use self::results::{CALLBACKS, Call};
+pub(crate) use self::results::{AdmitCall, CALLBACKS, Call};
 pub use self::stage::NoDelete;
 pub(crate) use self::stage::Staging;
 pub use self::trust::LpmLibrary;

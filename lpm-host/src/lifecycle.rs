@@ -7,11 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lpm_api::abi::AbiAddressRow;
-use lpm_api::{AddressRow, DeinitReason, LpmStatus};
+use lpm_api::{AddressRow, DeinitReason, DeleteReason, LpmStatus};
 
 pub use self::reconfigure::Reconfiguration;
 
-use crate::admit::{self, Admission, Question, StateGone, Treatment};
+use crate::LpmStatistics;
+use crate::admit::{self, Admission, Asking, Decisions, Question, StateGone, Treatment};
 use crate::clock::{Clock, ManualClock};
 use crate::commit;
 use crate::deadline::{self, Begun, NoThread};
@@ -21,13 +22,14 @@ use crate::library::Staging;
 use crate::library::gate::{Gate, Retired, inside_any_pass};
 use crate::message::OwnedReceived;
 use crate::outgoing;
+use crate::pending::Pending;
 use crate::requests::{self, Registered};
 use crate::roster::Roster;
 use crate::seat::{Route, Seat, Slot};
 use crate::startup::{Module, Starting};
 use crate::takedown::{ClosedSeat, Down};
 use crate::watch::Watchdog;
-use crate::{CommittedResv, Event, EventId, EventLog, LpmConfig, LpmFailure, LpmStatistics};
+use crate::{CommittedResv, Event, EventId, EventLog, FlowVerdict, LpmConfig, LpmFailure};
 use crate::{OutgoingMessage, OutgoingVerdict, PcmError, ReceivedMessage, StartError, Startup};
 use crate::{Teardown, Verdict};
 
@@ -77,10 +79,10 @@ struct Stopping {
 /// A stop that is under way on a thread of its own. Dropping it lets the stop go on unwatched.
 #[derive(Debug)]
 #[must_use = "`wait` tells what became of the LPMs and their libraries"]
-pub struct PendingTeardown(Pending);
+pub struct PendingTeardown(Progress);
 
 #[derive(Debug)]
-enum Pending {
+enum Progress {
     Done(Teardown),
     Running(Begun<Teardown>),
 }
@@ -90,8 +92,8 @@ impl PendingTeardown {
     /// comes only when the drain limit is over: leave the call instead.
     pub fn wait(self) -> Teardown {
         match self.0 {
-            Pending::Done(teardown) => teardown,
-            Pending::Running(reaper) => reaper.wait(),
+            Progress::Done(teardown) => teardown,
+            Progress::Running(reaper) => reaper.wait(),
         }
     }
 
@@ -99,8 +101,8 @@ impl PendingTeardown {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         match &self.0 {
-            Pending::Done(_) => true,
-            Pending::Running(reaper) => reaper.is_finished(),
+            Progress::Done(_) => true,
+            Progress::Running(reaper) => reaper.is_finished(),
         }
     }
 }
@@ -142,16 +144,13 @@ impl Lifecycle {
     }
 
     /// [`Pcm::admit`](crate::Pcm::admit).
-    #[inline]
     pub(crate) fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Verdict, PcmError> {
-        match self.begin(received)? {
-            Put::Decided(verdict) => Ok(verdict),
-            Put::Open(pending) => {
-                let verdict = pending.wait().verdict();
-                self.conclude(received, &verdict);
-                Ok(verdict)
-            }
+        let mut verdict = Verdict::undecided();
+        if let Some(pending) = self.begin(received, &mut verdict)? {
+            verdict = pending.wait().verdict();
+            self.conclude(received, &verdict);
         }
+        Ok(verdict)
     }
 
     /// [`Pcm::admit_later`](crate::Pcm::admit_later).
@@ -159,73 +158,101 @@ impl Lifecycle {
         self: &Arc<Self>,
         received: &ReceivedMessage<'_>,
     ) -> Result<Admission, PcmError> {
-        Ok(match self.begin(received)? {
-            Put::Decided(verdict) => Admission::decided(verdict),
-            Put::Open(pending) => {
+        let mut verdict = Verdict::undecided();
+        Ok(match self.begin(received, &mut verdict)? {
+            None => Admission::decided(verdict),
+            Some(pending) => {
                 Admission::open(pending, OwnedReceived::from(received), Arc::clone(self))
             }
         })
     }
 
-    /// Asks the LPMs, and has them forget what is refused by those that answer at once.
+    /// Asks the LPMs, and has them forget what is refused by those that answer at once. `None`: `verdict`
+    /// is what they say; else some have put off their answers.
     #[inline]
-    fn begin(&self, received: &ReceivedMessage<'_>) -> Result<Put, PcmError> {
+    fn begin(
+        &self,
+        received: &ReceivedMessage<'_>,
+        verdict: &mut Verdict,
+    ) -> Result<Option<Arc<Pending<Decisions>>>, PcmError> {
+        match self.begin_with(received, verdict)? {
+            Question::Answered => Ok(None),
+            other => self.go_on(other, received, verdict),
+        }
+    }
+
+    #[cold]
+    fn go_on(
+        &self,
+        mut question: Question,
+        received: &ReceivedMessage<'_>,
+        verdict: &mut Verdict,
+    ) -> Result<Option<Arc<Pending<Decisions>>>, PcmError> {
         loop {
-            // An LPM is closed only after its list was replaced: the next list is another one.
-            let roster = self.in_charge()?;
-            if let Some(begun) = self.begin_with(&roster, received) {
-                return Ok(begun);
+            match question {
+                Question::Answered => return Ok(None),
+                Question::Open(pending) => return Ok(Some(pending)),
+                // An LPM is closed only after its list was replaced: the next list is another one.
+                Question::Closed => question = self.begin_with(received, verdict)?,
             }
         }
     }
 
-    /// `None`: an LPM of this list was stopped before it was asked.
+    /// Asks the LPMs of the present list.
     #[inline]
-    fn begin_with(&self, roster: &Roster, received: &ReceivedMessage<'_>) -> Option<Put> {
-        let treatment = Treatment::of(&received.message);
-        match treatment {
-            Treatment::Decide | Treatment::DecideOnly => {
-                match admit::ask(roster, received, &self.clock, &self.events) {
-                    Question::Answered(decisions) => {
-                        let verdict = decisions.verdict();
-                        if let Treatment::Decide = treatment {
-                            self.forget_refused(roster, received, &verdict);
-                        }
-                        Some(Put::Decided(verdict))
-                    }
-                    Question::Open(pending) => Some(Put::Open(pending)),
-                    Question::Closed => None,
-                }
-            }
-            Treatment::Delete(reason) => {
-                let gone = StateGone {
-                    reason,
-                    message: received.message,
-                    flow: None,
-                    interface: Some(received.interface),
-                };
-                admit::delete_state(roster, &gone, &*self.events);
-                Some(Put::Decided(Verdict::undecided()))
-            }
-            Treatment::Pass => Some(Put::Decided(Verdict::undecided())),
+    fn begin_with(
+        &self,
+        received: &ReceivedMessage<'_>,
+        verdict: &mut Verdict,
+    ) -> Result<Question, PcmError> {
+        let roster = self.in_charge()?;
+        let message_type = received.message.message_type();
+        let treatment = Treatment::of(message_type);
+        if let Treatment::Delete(reason) = treatment {
+            self.delete_state_of(&roster, received, reason);
         }
+        let (Treatment::Decide | Treatment::DecideOnly) = treatment else {
+            return Ok(Question::Answered);
+        };
+        let (clock, events) = (&self.clock, &self.events);
+        let asked = Asking::new(received, message_type, &roster, clock, events).ask(verdict);
+        if let (Treatment::Decide, Question::Answered) = (treatment, &asked) {
+            self.forget_refused(&roster, received, verdict);
+        }
+        Ok(asked)
+    }
+
+    #[cold]
+    fn delete_state_of(
+        &self,
+        roster: &Roster,
+        received: &ReceivedMessage<'_>,
+        reason: DeleteReason,
+    ) {
+        let gone = StateGone {
+            reason,
+            message: received.message,
+            flow: None,
+            interface: Some(received.interface),
+        };
+        admit::delete_state(roster, &gone, &*self.events);
     }
 
     /// Has the LPMs forget what is refused, once the last of them answered.
     pub(crate) fn conclude(&self, received: &ReceivedMessage<'_>, verdict: &Verdict) {
-        if let (Treatment::Decide, Ok(roster)) =
-            (Treatment::of(&received.message), self.in_charge())
-        {
+        if let (Treatment::Decide, Ok(roster)) = (
+            Treatment::of(received.message.message_type()),
+            self.in_charge(),
+        ) {
             self.forget_refused(&roster, received, verdict);
         }
     }
 
     #[inline]
     fn forget_refused(&self, roster: &Roster, received: &ReceivedMessage<'_>, verdict: &Verdict) {
-        let ReceivedMessage {
-            message, interface, ..
-        } = *received;
-        admit::forget_refused(roster, message, interface, verdict, &*self.events);
+        if !verdict.flows().iter().all(FlowVerdict::is_accepted) {
+            admit::forget_refused(roster, received, verdict, &*self.events);
+        }
     }
 
     /// [`Pcm::delete_state`](crate::Pcm::delete_state).
@@ -443,7 +470,7 @@ impl Lifecycle {
                 *phase = Phase::ShutDown;
                 drop(phase);
                 self.events.record(&stopped(reason));
-                return Ok(PendingTeardown(Pending::Done(Teardown::default())));
+                return Ok(PendingTeardown(Progress::Done(Teardown::default())));
             }
         }
         let (hand_over, handed_over) = mpsc::channel();
@@ -485,9 +512,9 @@ impl Lifecycle {
             Some(reaper) => {
                 // The reaper waits for nothing else.
                 let _ = hand_over.send(stopping);
-                Pending::Running(reaper)
+                Progress::Running(reaper)
             }
-            None => Pending::Done(self.reap(stopping)),
+            None => Progress::Done(self.reap(stopping)),
         }))
     }
 
@@ -559,12 +586,6 @@ impl Lifecycle {
     fn lock_phase(&self) -> MutexGuard<'_, Phase> {
         lock(&self.phase)
     }
-}
-
-/// A request that was put to the LPMs.
-enum Put {
-    Decided(Verdict),
-    Open(Arc<crate::pending::Pending<admit::Decisions>>),
 }
 
 /// A change of phase under way, which ends when this is dropped, also by a panic.

@@ -21,7 +21,8 @@ struct State<G> {
 
 /// Who is told that the last answer came.
 enum Then<G> {
-    /// Somebody who waits on the condition variable, or nobody yet.
+    Nobody,
+    /// A thread that waits on the condition variable: waking one is a system call.
     Waiting,
     Wake(Waker),
     Call(Arc<Dispatcher>, Callback<G>),
@@ -37,7 +38,7 @@ impl<G: Default + Send + 'static> Pending<G> {
             state: Mutex::new(State {
                 gathered,
                 open: 1,
-                then: Then::Waiting,
+                then: Then::Nobody,
             }),
             complete: Condvar::new(),
         }
@@ -56,7 +57,8 @@ impl<G: Default + Send + 'static> Pending<G> {
         if state.open > 0 {
             return;
         }
-        match mem::replace(&mut state.then, Then::Waiting) {
+        match mem::replace(&mut state.then, Then::Nobody) {
+            Then::Nobody => {}
             Then::Waiting => {
                 drop(state);
                 self.complete.notify_all();
@@ -80,7 +82,10 @@ impl<G: Default + Send + 'static> Pending<G> {
 
     /// Waits for the last answer.
     pub(crate) fn wait(&self) -> G {
-        let state = self.lock();
+        let mut state = self.lock();
+        if state.open > 0 {
+            state.then = Then::Waiting;
+        }
         let is_open = |state: &mut State<G>| state.open > 0;
         let state = self.complete.wait_while(state, is_open);
         mem::take(&mut state.unwrap_or_else(PoisonError::into_inner).gathered)

@@ -44,7 +44,7 @@ pub(crate) fn admit(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus 
     }
     // Whoever waits may stop the LPM at once, so what is to be told is told before.
     pending.answer(|gathered| {
-        gathered.add(lpm, order, decisions, |_| {});
+        gathered.add(lpm, order, decisions);
         if result.flags & AbiResult::FORCE_IMMEDIATE_REFRESH != 0 {
             gathered.refresh_at_once();
         }

@@ -5,20 +5,38 @@ use std::fmt;
 use lpm_api::{Decision, LpmHandle, LpmPolicyError};
 use smallvec::SmallVec;
 
-/// Flow descriptors of a message that are kept without an allocation; an FF-style Resv with more
-/// is rare.
-const INLINE_FLOWS: usize = 4;
+/// Flow descriptors of a message that are kept without an allocation: a Path has one, and so has a Resv
+/// but for FF-style ones.
+const FEW: usize = 2;
 
 /// Something for each flow descriptor of a message.
-pub(crate) type PerFlow<T> = SmallVec<[T; INLINE_FLOWS]>;
+pub(crate) type PerFlow<T> = SmallVec<[T; FEW]>;
 
-/// The same for each of so many flows. For few of them this is a handful of stores.
-#[inline]
-pub(crate) fn per_flow<T: Copy>(value: T, count: usize) -> PerFlow<T> {
-    if count <= INLINE_FLOWS {
-        SmallVec::from_buf_and_len([value; INLINE_FLOWS], count)
-    } else {
-        SmallVec::from_elem(value, count)
+/// Room for something for each flow descriptor of a message, for as long as a function runs.
+pub(crate) struct Room<T> {
+    few: [T; FEW],
+    many: Vec<T>,
+}
+
+impl<T: Copy> Room<T> {
+    /// Room that is full of `value`.
+    #[inline]
+    pub(crate) const fn new(value: T) -> Self {
+        Self {
+            few: [value; FEW],
+            many: Vec::new(),
+        }
+    }
+
+    /// The places of so many flows.
+    #[inline]
+    pub(crate) fn places(&mut self, count: usize) -> &mut [T] {
+        if count <= FEW {
+            &mut self.few[..count]
+        } else {
+            self.many.resize(count, self.few[0]);
+            &mut self.many
+        }
     }
 }
 
@@ -31,6 +49,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// The verdict on a message that policy does not decide on.
+    #[inline]
     pub(crate) fn undecided() -> Self {
         Self {
             flows: SmallVec::new(),
@@ -40,6 +59,7 @@ impl Verdict {
 
     /// One verdict per flow descriptor of the message, in its order; none for messages that policy
     /// does not decide on (teardowns, confirmations).
+    #[inline]
     #[must_use]
     pub fn flows(&self) -> &[FlowVerdict] {
         &self.flows
@@ -81,6 +101,11 @@ impl FlowVerdict {
         decision: Decision::reject(LpmPolicyError::NoAccepts),
         by: None,
     };
+
+    #[inline]
+    pub(crate) fn is_accepted(&self) -> bool {
+        matches!(self.decision, Decision::Accept(_))
+    }
 
     /// The decision without its details.
     #[must_use]

@@ -1,4 +1,4 @@
-//! Putting an answer off: the one thing an LPM asks of the PCM during a call.
+//! Putting the answer to a request for objects off.
 
 use std::marker::PhantomData;
 

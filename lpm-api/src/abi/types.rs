@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use abi_stable::StableAbi;
 use abi_stable::std_types::{ROption, RSlice, RStr, RString};
 
+use super::admit_call::AdmitCall;
 use super::defer::Defer;
 use crate::{AddressRow, Decision, Interface};
 
@@ -22,6 +23,7 @@ pub struct AbiInterface {
 }
 
 impl From<Interface> for AbiInterface {
+    #[inline]
     fn from(interface: Interface) -> Self {
         let mut address = [0; 16];
         let family = match interface.address {
@@ -131,16 +133,12 @@ pub struct AbiMessage<'a> {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug)]
 pub struct AbiAdmit<'a> {
-    /// When the message was received.
-    pub received: AbiTime,
-    /// Where it was received.
-    pub interface: AbiInterface,
     /// Whether the PCM verified the message's INTEGRITY object.
     pub integrity_verified: bool,
     /// The message.
     pub message: AbiMessage<'a>,
-    /// How to put the answer off.
-    pub defer: Defer<'a>,
+    /// For what else the LPM asks of the PCM.
+    pub call: AdmitCall<'a>,
 }
 
 /// A request for objects of an outgoing message.
@@ -264,6 +262,7 @@ impl AbiDecision {
     };
 
     /// The decision, or `None` where these numbers are none.
+    #[inline]
     #[must_use]
     pub fn decision(self) -> Option<Decision> {
         Decision::from_parts(self.lpv, self.error_code, self.error_value)
@@ -271,6 +270,7 @@ impl AbiDecision {
 }
 
 impl From<Decision> for AbiDecision {
+    #[inline]
     fn from(decision: Decision) -> Self {
         Self {
             lpv: decision.lpv(),
@@ -298,6 +298,13 @@ impl AbiAnswer {
     pub const DROP_MESSAGE: u32 = AbiResult::DROP_MESSAGE;
     /// Bit of `flags` that says that the answer comes later (`LPM_RESULT_DEFER`).
     pub const DEFERRED: u32 = 1 << 31;
+
+    /// Whether the answer is in the buffer, and nothing besides, as after nearly every call.
+    #[inline]
+    #[must_use]
+    pub const fn is_plain(self) -> bool {
+        self.status | self.flags == 0
+    }
 }
 
 /// State that is gone.

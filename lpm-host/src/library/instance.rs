@@ -44,6 +44,7 @@ impl Instance {
     }
 
     /// Asks for decisions, one per place of the buffer.
+    #[inline]
     pub(crate) fn admit(&self, request: &AbiAdmit<'_>, decisions: &mut [AbiDecision]) -> AbiAnswer {
         panics::during(Some(&self.name), || {
             self.lpm

@@ -66,28 +66,40 @@ impl Drop for Attachment {
     }
 }
 
+/// The calls into libraries that are under way on a thread.
+struct Calls {
+    /// Whom the innermost is for: the name of an LPM, [`NO_LPM`], or null where there is no call.
+    inside: Cell<*const Arc<str>>,
+    has_reports: Cell<bool>,
+}
+
+/// What stands for a call that is for no LPM.
+const NO_LPM: *const Arc<str> = ptr::dangling();
+
 thread_local! {
-    /// How many calls into libraries are under way on this thread.
-    static CALLS: Cell<u32> = const { Cell::new(0) };
-    /// The name of the LPM that the innermost of them is for; null where it is for none.
-    static LPM: Cell<*const Arc<str>> = const { Cell::new(ptr::null()) };
-    static HAS_REPORTS: Cell<bool> = const { Cell::new(false) };
+    static CALLS: Calls = const {
+        Calls {
+            inside: Cell::new(ptr::null()),
+            has_reports: Cell::new(false),
+        }
+    };
     static REPORTS: RefCell<Vec<(Arc<dyn EventLog>, Event)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Makes a call into a library, for this LPM if for any, and records the panics that it reported meanwhile.
 #[inline]
 pub(super) fn during<R>(lpm: Option<&Arc<str>>, call: impl FnOnce() -> R) -> R {
-    CALLS.set(CALLS.get() + 1);
-    let outer = LPM.replace(lpm.map_or(ptr::null(), ptr::from_ref));
     let spans = trace::depth();
+    let outer = CALLS.with(|calls| calls.inside.replace(lpm.map_or(NO_LPM, ptr::from_ref)));
     let result = call();
-    LPM.set(outer);
-    CALLS.set(CALLS.get() - 1);
+    let has_reports = CALLS.with(|calls| {
+        calls.inside.set(outer);
+        calls.has_reports.get()
+    });
     if trace::depth() > spans {
         trace::leave(spans);
     }
-    if HAS_REPORTS.get() {
+    if has_reports {
         record_all();
     }
     result
@@ -95,7 +107,10 @@ pub(super) fn during<R>(lpm: Option<&Arc<str>>, call: impl FnOnce() -> R) -> R {
 
 /// The name of the LPM that is being called on this thread.
 pub(super) fn lpm_on_this_thread() -> Option<Arc<str>> {
-    let lpm = LPM.try_with(Cell::get).unwrap_or(ptr::null());
+    let lpm = CALLS.with(|calls| calls.inside.get());
+    if lpm == NO_LPM {
+        return None;
+    }
     // SAFETY: `during` sets the pointer from a reference that outlives the call, and takes it back after
     // the call, which is on this thread and does not unwind.
     unsafe { lpm.as_ref() }.cloned()
@@ -103,7 +118,7 @@ pub(super) fn lpm_on_this_thread() -> Option<Arc<str>> {
 
 #[cold]
 fn record_all() {
-    HAS_REPORTS.set(false);
+    CALLS.with(|calls| calls.has_reports.set(false));
     for (events, event) in REPORTS.take() {
         events.record(&event);
     }
@@ -120,9 +135,9 @@ extern "C" fn report_panic(library: u64, panic: AbiPanic<'_>) {
             Some(lpm) => event.lpm(lpm),
             None => event,
         };
-        if CALLS.get() > 0 {
+        if CALLS.with(|calls| !calls.inside.get().is_null()) {
             REPORTS.with_borrow_mut(|reports| reports.push((Arc::clone(&attached.events), event)));
-            HAS_REPORTS.set(true);
+            CALLS.with(|calls| calls.has_reports.set(true));
         } else {
             // A thread of the library's own, on which no call will return.
             let record = move || attached.events.record(&event);

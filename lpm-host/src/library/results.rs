@@ -6,9 +6,12 @@ use std::ptr;
 
 use abi_stable::std_types::RSlice;
 use lpm_api::LpmStatus;
-use lpm_api::abi::{AbiCallbacks, AbiDecision, AbiResult, Defer};
+use lpm_api::abi::{
+    self, AbiAdmit, AbiCallbacks, AbiDecision, AbiInterface, AbiMessage, AbiResult, AbiTime,
+    AdmitCallFunctions, Defer,
+};
 
-use crate::results;
+use crate::{ReceivedMessage, results};
 
 /// A call in which the LPM may put off its answer.
 pub(crate) struct Call<F: Fn() -> u64> {
@@ -40,13 +43,85 @@ impl<F: Fn() -> u64> Call<F> {
         self.issued.get().is_some()
     }
 
-    fn issue(&self) -> u64 {
-        self.issued.get().unwrap_or_else(|| {
-            let number = (self.issue)();
-            self.issued.set(Some(number));
-            number
-        })
+    /// Unwinding into the library would end the process; 0 is never a valid handle.
+    fn issue_without_unwinding(&self) -> u64 {
+        let issue = || {
+            self.issued.get().unwrap_or_else(|| {
+                let number = (self.issue)();
+                self.issued.set(Some(number));
+                number
+            })
+        };
+        catch_unwind(AssertUnwindSafe(issue)).unwrap_or(0)
     }
+}
+
+/// A call in which an LPM decides on a message; or several calls, one after the other.
+pub(crate) struct AdmitCall<'a, F: Fn() -> u64> {
+    received: &'a ReceivedMessage<'a>,
+    deferral: Call<F>,
+}
+
+impl<'a, F: Fn() -> u64> AdmitCall<'a, F> {
+    const FUNCTIONS: AdmitCallFunctions = AdmitCallFunctions {
+        issue: issue_decision::<F>,
+        received: received::<F>,
+        interface: interface::<F>,
+    };
+
+    /// A call whose request gets its handle from `issue`, which is called once at most for each LPM.
+    #[inline]
+    pub(crate) const fn new(received: &'a ReceivedMessage<'a>, issue: F) -> Self {
+        Self {
+            received,
+            deferral: Call::new(issue),
+        }
+    }
+
+    /// What the LPM gets.
+    #[inline]
+    pub(crate) fn request(&self) -> AbiAdmit<'_> {
+        AbiAdmit {
+            integrity_verified: self.received.integrity_verified,
+            message: AbiMessage::from(self.received.message),
+            // SAFETY: the reference is valid as long as the result's lifetime, and the functions are for
+            // references to this type.
+            call: unsafe { abi::AdmitCall::new(ptr::from_ref(self).cast(), &Self::FUNCTIONS) },
+        }
+    }
+
+    /// Whether the LPM put off its answer. The next LPM may be called then.
+    #[inline]
+    pub(crate) fn was_deferred(&self) -> bool {
+        self.deferral.issued.take().is_some()
+    }
+}
+
+/// # Safety
+///
+/// `context` comes from a reference to an `AdmitCall<F>` that is still valid.
+unsafe extern "C" fn issue_decision<F: Fn() -> u64>(context: *const ()) -> u64 {
+    // SAFETY: the caller's promise.
+    let call = unsafe { &*context.cast::<AdmitCall<'_, F>>() };
+    call.deferral.issue_without_unwinding()
+}
+
+/// # Safety
+///
+/// As for `issue_decision`.
+unsafe extern "C" fn received<F: Fn() -> u64>(context: *const ()) -> AbiTime {
+    // SAFETY: the caller's promise.
+    let call = unsafe { &*context.cast::<AdmitCall<'_, F>>() };
+    call.received.received.into()
+}
+
+/// # Safety
+///
+/// As for `issue_decision`.
+unsafe extern "C" fn interface<F: Fn() -> u64>(context: *const ()) -> AbiInterface {
+    // SAFETY: the caller's promise.
+    let call = unsafe { &*context.cast::<AdmitCall<'_, F>>() };
+    call.received.interface.into()
 }
 
 /// # Safety
@@ -55,8 +130,7 @@ impl<F: Fn() -> u64> Call<F> {
 unsafe extern "C" fn issue<F: Fn() -> u64>(context: *const ()) -> u64 {
     // SAFETY: the caller's promise.
     let call = unsafe { &*context.cast::<Call<F>>() };
-    // Unwinding into the library would end the process; 0 is never a valid handle.
-    catch_unwind(AssertUnwindSafe(|| call.issue())).unwrap_or(0)
+    call.issue_without_unwinding()
 }
 
 /// What every LPM gets.

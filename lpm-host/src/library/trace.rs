@@ -92,6 +92,7 @@ pub(super) fn refresh(library: u64, set_level: impl FnOnce(u32)) {
 }
 
 /// How many spans of libraries this thread is in.
+#[inline]
 pub(super) fn depth() -> usize {
     spans::depth()
 }

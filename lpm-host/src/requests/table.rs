@@ -6,8 +6,8 @@
 //! slot's shard. Threads issue in shards of their own, so that they seldom meet there.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use self::sync::atomic::{AtomicUsize, Ordering};
 use self::sync::{Mutex, MutexGuard};
 
 /// The primitives of the standard library, or those that the model checker watches.
@@ -43,12 +43,11 @@ pub(crate) enum Refused {
 /// Outstanding requests.
 pub(crate) struct Table<T> {
     shards: [Mutex<Shard<T>>; SHARDS],
-    outstanding: AtomicUsize,
 }
 
 /// Deadlines stand apart from the rest, so that looking for those that are over reads little.
 struct Shard<T> {
-    chunks: Vec<Box<Chunk<T>>>,
+    chunks: Vec<Chunk<T>>,
     /// The slots that were ever used.
     used: usize,
     outstanding: usize,
@@ -68,8 +67,8 @@ const CHUNK: usize = 1024;
 const CHUNK: usize = 4;
 
 struct Chunk<T> {
-    deadlines: [u32; CHUNK],
-    slots: [Slot<T>; CHUNK],
+    deadlines: Box<[u32]>,
+    slots: Box<[Slot<T>]>,
 }
 
 struct Slot<T> {
@@ -89,7 +88,6 @@ impl<T> Table<T> {
     pub(crate) fn new() -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::new(Shard::new())),
-            outstanding: AtomicUsize::new(0),
         }
     }
 
@@ -105,7 +103,6 @@ impl<T> Table<T> {
             return Err(request);
         };
         let generation = shard.fill(index, request, deadline);
-        self.outstanding.fetch_add(1, Ordering::Relaxed);
         Ok(handle(generation, number, index))
     }
 
@@ -117,19 +114,14 @@ impl<T> Table<T> {
         if shard.is_closed {
             return Err(Refused::Closed);
         }
-        let request = shard.take(index, generation)?;
-        self.outstanding.fetch_sub(1, Ordering::Relaxed);
-        Ok(request)
+        shard.take(index, generation)
     }
 
     /// Takes the requests off the table whose deadline is `now` or before.
     pub(crate) fn expire(&self, now: u32) -> Vec<T> {
         let mut expired = Vec::new();
-        if self.outstanding() > 0 {
-            for shard in &self.shards {
-                lock(shard).expire(now, &mut expired);
-            }
-            self.outstanding.fetch_sub(expired.len(), Ordering::Relaxed);
+        for shard in &self.shards {
+            lock(shard).expire(now, &mut expired);
         }
         expired
     }
@@ -140,8 +132,6 @@ impl<T> Table<T> {
             let chunks = {
                 let mut shard = lock(shard);
                 shard.is_closed = true;
-                self.outstanding
-                    .fetch_sub(shard.outstanding, Ordering::Relaxed);
                 shard.outstanding = 0;
                 std::mem::take(&mut shard.chunks)
             };
@@ -154,8 +144,10 @@ impl<T> Table<T> {
     }
 
     /// How many requests are on the table.
+    #[cfg(test)]
     pub(crate) fn outstanding(&self) -> usize {
-        self.outstanding.load(Ordering::Relaxed)
+        let shards = self.shards.iter();
+        shards.map(|shard| lock(shard).outstanding).sum()
     }
 }
 
@@ -288,17 +280,21 @@ impl<T> Shard<T> {
 }
 
 impl<T> Chunk<T> {
-    fn vacant() -> Box<Self> {
-        Box::new(Self {
-            deadlines: [0; CHUNK],
-            slots: std::array::from_fn(|_| Slot {
-                generation: 0,
-                state: State::Vacant {
-                    next: NONE,
-                    timed_out: false,
-                },
-            }),
-        })
+    /// Not inlined: threads of LPMs may have small stacks.
+    #[cold]
+    #[inline(never)]
+    fn vacant() -> Self {
+        let slot = || Slot {
+            generation: 0,
+            state: State::Vacant {
+                next: NONE,
+                timed_out: false,
+            },
+        };
+        Self {
+            deadlines: vec![0; CHUNK].into(),
+            slots: std::iter::repeat_with(slot).take(CHUNK).collect(),
+        }
     }
 }
 
@@ -325,7 +321,8 @@ fn parts(handle: u64) -> (u32, usize, usize) {
 }
 
 fn shard_of_thread() -> usize {
-    static THREADS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    // The standard library's also under the model checker, which need not look at it.
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local!(static SHARD: Cell<usize> = const { Cell::new(usize::MAX) });
     // A thread at its end may have lost the number.
     SHARD

@@ -155,17 +155,20 @@ pub(super) fn count() -> usize {
 #[inline]
 pub(super) fn vacant_slot() -> &'static Slot {
     let record = this_record();
-    let slot = &record.slots[0];
-    if slot.load(Ordering::Relaxed).is_null() {
-        return slot;
+    // A call passes two gates, that of the list of LPMs and that of the LPM.
+    let [first, second, ..] = &record.slots;
+    for slot in [first, second] {
+        if slot.load(Ordering::Relaxed).is_null() {
+            return slot;
+        }
     }
     nested_slot(record)
 }
 
-/// For a pass inside a pass, or for a thread that has no record. Not inlined, so that the first pass stays short.
+/// For passes inside those, or for a thread that has no record. Not inlined, so that the usual ones stay short.
 #[inline(never)]
 fn nested_slot(record: &'static Record) -> &'static Slot {
-    for slot in &record.slots[1..] {
+    for slot in record.slots.iter().skip(2) {
         if slot.load(Ordering::Relaxed).is_null() {
             return slot;
         }

@@ -124,6 +124,7 @@ thread_local! {
 }
 
 /// How many spans of libraries this thread is in.
+#[inline]
 pub(super) fn depth() -> usize {
     DEPTH.get()
 }

@@ -1,0 +1,69 @@
+//! What an LPM may ask of the PCM while it decides.
+
+use std::marker::PhantomData;
+use std::time::SystemTime;
+
+use abi_stable::StableAbi;
+
+use super::{AbiInterface, AbiTime};
+use crate::{Interface, RequestHandle};
+
+/// The call in which an LPM decides, valid until it returns.
+///
+/// Most LPMs decide without what is asked for here, and converting it costs as much as the rest of the
+/// way into one.
+///
+/// Not `Send`: the PCM keeps what it points to on the stack of the thread that calls.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AdmitCall<'a> {
+    context: *const (),
+    functions: &'static AdmitCallFunctions,
+    call: PhantomData<&'a ()>,
+}
+
+/// The PCM's side of an [`AdmitCall`]. They take its context, and do not unwind.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AdmitCallFunctions {
+    /// Takes a handle for the request, under which it is answered later; the same one when it is asked
+    /// for again. 0 where the LPM is being stopped.
+    pub issue: unsafe extern "C" fn(*const ()) -> u64,
+    /// When the message was received.
+    pub received: unsafe extern "C" fn(*const ()) -> AbiTime,
+    /// Where it was received.
+    pub interface: unsafe extern "C" fn(*const ()) -> AbiInterface,
+}
+
+impl<'a> AdmitCall<'a> {
+    /// What `functions` make of `context`.
+    ///
+    /// # Safety
+    ///
+    /// They may be called with `context`, on this thread, as long as `'a` lasts.
+    #[inline]
+    #[must_use]
+    pub const unsafe fn new(context: *const (), functions: &'static AdmitCallFunctions) -> Self {
+        Self {
+            context,
+            functions,
+            call: PhantomData,
+        }
+    }
+
+    pub(crate) fn issue(&self) -> RequestHandle {
+        // SAFETY: whoever called `new` promised it, and this value is neither `Send` nor lives
+        // longer than `'a`; the same below.
+        RequestHandle::new(unsafe { (self.functions.issue)(self.context) })
+    }
+
+    pub(crate) fn received(&self) -> SystemTime {
+        // SAFETY: as above.
+        unsafe { (self.functions.received)(self.context) }.into()
+    }
+
+    pub(crate) fn interface(&self) -> Interface {
+        // SAFETY: as above.
+        unsafe { (self.functions.interface)(self.context) }.into()
+    }
+}

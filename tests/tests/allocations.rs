@@ -1,0 +1,44 @@
+//! A decision at once allocates nothing in the PCM; LPMs write theirs where the PCM reads it.
+#![forbid(unsafe_code)]
+
+use allocation_counter::AllocationInfo;
+use lpm_host::{LpmConfig, Pcm};
+use lpm_tests::library;
+use lpm_tests::messages::{path, resv, with_received};
+
+#[test]
+fn a_decision_at_once_allocates_nothing() {
+    for lpms in [1, 4, 16] {
+        let pcm = pcm(lpms);
+        for message in [path(4000), resv()] {
+            let allocated = allocated(&pcm, &message);
+            assert_eq!(allocated.count_total, 0, "{lpms} LPMs: {allocated:?}");
+        }
+    }
+}
+
+#[test]
+fn a_decision_that_is_put_off_does() {
+    let deferring = Pcm::builder()
+        .lpm(LpmConfig::new("accepts", library("fixture_accepts")).config("deferred"));
+    let pcm = deferring.build().unwrap();
+    pcm.become_dsbm().unwrap();
+    assert_ne!(allocated(&pcm, &path(4000)).count_total, 0);
+}
+
+fn pcm(lpms: usize) -> Pcm {
+    let named = |number| LpmConfig::new(format!("accepts {number}"), library("fixture_accepts"));
+    let builder = (0..lpms).fold(Pcm::builder(), |builder, number| builder.lpm(named(number)));
+    let pcm = builder.build().unwrap();
+    pcm.become_dsbm().unwrap();
+    pcm
+}
+
+/// What the second of two equal requests allocates on this thread.
+fn allocated(pcm: &Pcm, message: &[u8]) -> AllocationInfo {
+    with_received(message, |received| {
+        let admit = || drop(pcm.admit(received).unwrap());
+        admit();
+        allocation_counter::measure(admit)
+    })
+}
