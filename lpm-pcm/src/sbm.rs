@@ -169,9 +169,10 @@ impl<P: Policy> Sbm<P> {
             self.forget(flow, DeleteReason::AdmissionControlFailed, after)?;
             return Ok(answer);
         };
-        let state = State::of(received, descriptor, self.timers, self.clock);
-        let is_kept = self.table.contains(&flow);
-        let result = if !self.table.has_room(&flow, &state) {
+        let old = self.table.get(&flow);
+        let is_kept = old.is_some();
+        let state = State::of(received, descriptor, self.timers, self.clock, old);
+        let result = if !self.table.has_room(&state, old) {
             Err(Refusal::TableFull)
         } else if is_path(&flow) {
             self.table.put(flow, state);
@@ -212,9 +213,11 @@ impl<P: Policy> Sbm<P> {
             let path = FlowKey::path(flow.session(), *sender);
             self.table.contains(&path)
         };
-        if !self.table.has_path(flow) {
+        if senders.iter().any(is_known) {
+            PathState::Known
+        } else if !self.table.has_path(flow) {
             PathState::NoPath
-        } else if senders.is_empty() || senders.iter().any(is_known) {
+        } else if senders.is_empty() {
             PathState::Known
         } else {
             PathState::NoSender
@@ -245,15 +248,19 @@ impl<P: Policy> Sbm<P> {
             senders: state.senders.clone(),
             priority: accepted.priority,
         };
-        match self.reservations.room_for(&key, &flow, &request) {
-            Ok(preempted) => {
-                for lower in preempted {
-                    self.remove(lower, self.clock, RemovalReason::Preempted, after)?;
+        let change = if self.reservations.has(&key, &flow, &request) {
+            Change::Unchanged
+        } else {
+            match self.reservations.room_for(&key, &flow, &request) {
+                Ok(preempted) => {
+                    for lower in preempted {
+                        self.remove(lower, self.clock, RemovalReason::Preempted, after)?;
+                    }
                 }
+                Err(refusal) => return Ok(Err(refusal)),
             }
-            Err(refusal) => return Ok(Err(refusal)),
-        }
-        let change = self.reservations.put(key, flow, request);
+            self.reservations.put(key, flow, request)
+        };
         state.reservation = Some(key);
         let replaced = self.table.put(flow, state);
         if let Some(old) = replaced.and_then(|state| state.reservation) {
@@ -263,8 +270,9 @@ impl<P: Policy> Sbm<P> {
                 self.commit_remaining(&old, change)?;
             }
         }
-        if let (Some(decision), Some(merged)) = (change.decision(), self.reservations.merged(&key))
-        {
+        let decision = change.decision();
+        let committed = decision.and_then(|made| Some((made, self.reservations.merged(&key)?)));
+        if let Some((decision, merged)) = committed {
             self.policy.commit_resv(&Committed {
                 message: accepted.received.message,
                 flow: accepted.descriptor.index(),
@@ -363,7 +371,7 @@ impl<P: Policy> Sbm<P> {
         removed.push(Removed {
             time: time.into(),
             flow,
-            senders: state.senders,
+            senders: state.senders.into_vec(),
             interface: state.interface,
             reason,
         });

@@ -64,6 +64,7 @@ pub mod policy;
 
 mod checksum;
 mod display;
+mod endpoint;
 mod error;
 mod error_reason;
 mod flow;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anstream::AutoStream;
+use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 use lpm_host::{Event, EventLog, LpmConfig, Pcm, StartError, Startup, Teardown, UnloadOutcome};
 
@@ -198,14 +198,20 @@ fn reporter(format: Format, config: &Config, progress: &Progress) -> Reporter {
     match format {
         Format::Json => Reporter::new(Json::new(BufWriter::with_capacity(BUFFER, io::stdout()))),
         Format::Table => {
-            let out = BufWriter::with_capacity(BUFFER, AutoStream::auto(io::stdout()));
             // A sink for standard error takes the place of the table's warnings there.
             let log = if config.events.iter().any(is_stderr) {
                 Box::new(io::sink())
             } else {
                 stderr(progress)
             };
-            Reporter::new(Table::new(out, log))
+            let stdout = io::stdout();
+            if AutoStream::choice(&stdout) == ColorChoice::Never {
+                let out = BufWriter::with_capacity(BUFFER, stdout);
+                Reporter::new(Table::new(out, log).plain())
+            } else {
+                let out = BufWriter::with_capacity(BUFFER, AutoStream::auto(stdout));
+                Reporter::new(Table::new(out, log))
+            }
         }
     }
 }

@@ -6,8 +6,18 @@ use std::fmt;
 /// can steer the terminal.
 pub(crate) struct Plain<'a>(pub(crate) &'a str);
 
+impl Plain<'_> {
+    /// Whether there is certainly nothing to escape: true for all that is printable ASCII.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.0.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    }
+}
+
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_plain() {
+            return f.write_str(self.0);
+        }
         for character in self.0.chars() {
             if character.is_control() {
                 write!(f, "{}", character.escape_default())?;

@@ -1,6 +1,8 @@
 //! The records: what happened, in the terms of `docs/src/json.md`.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -32,7 +34,7 @@ pub enum Record<'a> {
         /// When it was captured: RFC 3339, UTC, microseconds.
         time: String,
         /// Its type, such as `Path`.
-        message: String,
+        message: Cow<'static, str>,
         /// The number of the interface it came in on.
         interface: u32,
         /// Its session, such as `10.0.0.1:5004/udp`.
@@ -195,12 +197,45 @@ impl<'a> Record<'a> {
 /// becomes the nearest one inside.
 #[must_use]
 pub fn rfc3339(time: SystemTime) -> String {
-    let timestamp = Timestamp::try_from(time).unwrap_or(if time < SystemTime::UNIX_EPOCH {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    let timestamp = Timestamp::try_from(time).unwrap_or(if since.is_err() {
         Timestamp::MIN
     } else {
         Timestamp::MAX
     });
-    format!("{timestamp:.6}")
+    match since {
+        Ok(since) if timestamp < Timestamp::MAX => {
+            let mut text = seconds(since.as_secs(), timestamp);
+            push_microseconds(&mut text, since.subsec_micros());
+            text
+        }
+        _ => format!("{timestamp:.6}"),
+    }
+}
+
+/// A time up to the seconds. The last one is remembered: in a capture, many packets come within a second.
+fn seconds(seconds: u64, timestamp: Timestamp) -> String {
+    thread_local!(static LAST: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) });
+    const LENGTH: usize = "2000-02-29T12:34:56.000789Z".len();
+
+    LAST.with_borrow_mut(|(last, text)| {
+        if *last != seconds || text.is_empty() {
+            *last = seconds;
+            text.clear();
+            let _ = write!(text, "{timestamp:.0}");
+            text.pop();
+        }
+        let mut copy = String::with_capacity(LENGTH);
+        copy.push_str(text);
+        copy
+    })
+}
+
+fn push_microseconds(text: &mut String, microseconds: u32) {
+    let digit = |power| char::from_digit(microseconds / power % 10, 10).unwrap_or('0');
+    text.push('.');
+    text.extend([100_000, 10_000, 1_000, 100, 10, 1].map(digit));
+    text.push('Z');
 }
 
 #[cfg(test)]
@@ -218,5 +253,18 @@ mod tests {
         );
         let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
         assert!(rfc3339(far).starts_with("9999-12-"));
+        let before = SystemTime::UNIX_EPOCH - Duration::from_millis(1_500);
+        assert_eq!(rfc3339(before), "1969-12-31T23:59:58.500000Z");
+    }
+
+    #[test]
+    fn times_of_one_second_differ() {
+        for micros in [0, 1, 999_999, 10, 500_000, 0] {
+            for seconds in [1_772_438_400, 1_772_438_400, 1_772_438_401] {
+                let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, micros * 1_000);
+                let expected = format!("{:.6}", Timestamp::try_from(time).unwrap());
+                assert_eq!(rfc3339(time), expected);
+            }
+        }
     }
 }

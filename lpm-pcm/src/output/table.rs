@@ -8,17 +8,55 @@ use anstyle::{AnsiColor, Style};
 
 use super::{FlowRecord, Plain, Printer, Record};
 
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
-const CAUTION: Style = AnsiColor::Yellow.on_default();
-const FAINT: Style = Style::new().dimmed();
-const HEADING: Style = Style::new().bold();
+mod line;
+
+use line::Line;
+
+/// What is said in which colour.
+#[derive(Clone, Copy)]
+struct Palette {
+    good: Style,
+    bad: Style,
+    caution: Style,
+    faint: Style,
+    heading: Style,
+}
+
+impl Palette {
+    const COLOURED: Palette = Palette {
+        good: AnsiColor::Green.on_default(),
+        bad: AnsiColor::Red.on_default(),
+        caution: AnsiColor::Yellow.on_default(),
+        faint: Style::new().dimmed(),
+        heading: Style::new().bold(),
+    };
+    const PLAIN: Palette = Palette {
+        good: Style::new(),
+        bad: Style::new(),
+        caution: Style::new(),
+        faint: Style::new(),
+        heading: Style::new(),
+    };
+
+    /// The colour of what became of a flow.
+    fn of(self, flow: &FlowRecord<'_>) -> Style {
+        match flow.outcome {
+            "accept" => self.good,
+            "reject" => self.bad,
+            "drop" => self.caution,
+            _ => self.faint,
+        }
+    }
+}
 
 /// Prints records as a table: what concerns messages and LPMs to `out`, warnings and errors to
 /// `log`.
 pub struct Table<W, L> {
     out: W,
     log: L,
+    line: Line,
+    /// Of `out`.
+    palette: Palette,
     has_heading: bool,
 }
 
@@ -29,7 +67,18 @@ impl<W: Write, L: Write> Table<W, L> {
         Table {
             out,
             log,
+            line: Line::default(),
+            palette: Palette::COLOURED,
             has_heading: false,
+        }
+    }
+
+    /// Prints to `out` without colours, which costs less than stripping them.
+    #[must_use]
+    pub fn plain(self) -> Table<W, L> {
+        Table {
+            palette: Palette::PLAIN,
+            ..self
         }
     }
 
@@ -43,14 +92,15 @@ impl<W: Write, L: Write> Table<W, L> {
             kind: "type",
             session: "session",
             flow: "flow",
-            decision: "decision",
+            decision: Words::Plain("decision"),
             style: Style::new(),
             by: "by",
             reason: "reason",
         };
-        write!(self.out, "{HEADING}")?;
+        let heading = self.palette.heading;
+        write!(self.out, "{heading}")?;
         self.row(&row)?;
-        write!(self.out, "{HEADING:#}")
+        write!(self.out, "{heading:#}")
     }
 
     fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
@@ -64,14 +114,16 @@ impl<W: Write, L: Write> Table<W, L> {
             by,
             reason,
         } = row;
-        let gap = if reason.is_empty() { "" } else { "  " };
-        let line = format!(
-            "{time:27}  {kind:8}  {session:22}  {flow:21}  {style}{decision:21}{style:#}  \
-             {by}{gap}{reason}",
-            by = Padded(by, if reason.is_empty() { 0 } else { 10 }),
-            reason = Plain(reason),
-        );
-        writeln!(self.out, "{}", line.trim_end())
+        let line = &mut self.line;
+        line.clear();
+        line.cell(time, 27);
+        line.cell(kind, 8);
+        line.cell(session, 22);
+        line.cell(flow, 21);
+        line.styled_cell(*decision, 21, *style);
+        line.cell(by, 10);
+        line.text(Plain(reason));
+        self.out.write_all(line.ended())
     }
 
     fn decision(
@@ -90,17 +142,17 @@ impl<W: Write, L: Write> Table<W, L> {
         if flows.is_empty() {
             return self.row(&Row {
                 flow: "-",
-                decision: "-",
-                style: FAINT,
+                decision: Words::Plain("-"),
+                style: self.palette.faint,
                 by: "-",
                 ..message
             });
         }
         for (position, flow) in flows.iter().enumerate() {
-            let (decision, style) = words(flow);
+            let style = self.palette.of(flow);
             // What rows share is said in the first one.
             let mut row = Row {
-                decision: &decision,
+                decision: Words::of(flow),
                 style,
                 by: match flow.refused_by {
                     Some("sbm") => "sbm",
@@ -164,8 +216,8 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                     kind: message,
                     session,
                     flow,
-                    decision: "removed",
-                    style: CAUTION,
+                    decision: Words::Plain("removed"),
+                    style: self.palette.caution,
                     by: "sbm",
                     reason: &reason.replace('_', " "),
                 })?;
@@ -183,9 +235,10 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 error,
             } => {
                 self.heading()?;
+                let bad = self.palette.bad;
                 writeln!(
                     self.out,
-                    "{BAD}message {number}: malformed at offset {offset}: {}{BAD:#}",
+                    "{bad}message {number}: malformed at offset {offset}: {}{bad:#}",
                     Plain(error)
                 )
             }
@@ -201,7 +254,8 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
             } => {
                 // Keeps the order on a terminal that shows both streams.
                 self.out.flush()?;
-                let style = if *severity == "error" { BAD } else { CAUTION };
+                let Palette { bad, caution, .. } = Palette::COLOURED;
+                let style = if *severity == "error" { bad } else { caution };
                 write!(self.log, "{style}{severity}{style:#}: ")?;
                 if let Some(lpm) = lpm {
                     write!(self.log, "LPM {}: ", Plain(lpm))?;
@@ -217,10 +271,11 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 ..
             } => {
                 self.out.flush()?;
+                let colours = Palette::COLOURED;
                 let style = match *level {
-                    "error" => BAD,
-                    "warn" => CAUTION,
-                    _ => FAINT,
+                    "error" => colours.bad,
+                    "warn" => colours.caution,
+                    _ => colours.faint,
                 };
                 write!(self.log, "{style}{level}{style:#}: ")?;
                 match lpm {
@@ -243,7 +298,8 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 status,
                 nanos,
             } => {
-                let style = if *status == 0 { GOOD } else { BAD };
+                let Palette { good, bad, .. } = self.palette;
+                let style = if *status == 0 { good } else { bad };
                 writeln!(
                     self.out,
                     "LPM {}: deinitialized ({reason}), handle {handle}, \
@@ -258,9 +314,10 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 reasons,
                 nanos,
             } => {
+                let Palette { good, caution, .. } = self.palette;
                 let (style, words) = match *outcome {
-                    "unmapped" => (GOOD, "unmapped".to_owned()),
-                    _ => (CAUTION, format!("pinned: {}", reasons.join("; "))),
+                    "unmapped" => (good, "unmapped".to_owned()),
+                    _ => (caution, format!("pinned: {}", reasons.join("; "))),
                 };
                 writeln!(
                     self.out,
@@ -298,22 +355,47 @@ struct Row<'a> {
     kind: &'a str,
     session: &'a str,
     flow: &'a str,
-    decision: &'a str,
+    decision: Words<'a>,
     style: Style,
     by: &'a str,
     reason: &'a str,
 }
 
-/// A flow's decision in words.
-fn words(flow: &FlowRecord<'_>) -> (String, Style) {
-    match flow.outcome {
-        "accept" => (format!("accept, priority {}", flow.lpv), GOOD),
-        "reject" => (
-            format!("reject {}/{}", flow.error_code, flow.error_value),
-            BAD,
-        ),
-        "drop" => ("drop".to_owned(), CAUTION),
-        _ => ("don't care".to_owned(), FAINT),
+/// What became of a flow, in words.
+#[derive(Clone, Copy)]
+enum Words<'a> {
+    Accept { priority: u32 },
+    Reject { code: u16, value: u16 },
+    Plain(&'a str),
+}
+
+impl<'a> Words<'a> {
+    fn of(flow: &FlowRecord<'_>) -> Words<'a> {
+        match flow.outcome {
+            "accept" => Words::Accept { priority: flow.lpv },
+            "reject" => Words::Reject {
+                code: flow.error_code,
+                value: flow.error_value,
+            },
+            "drop" => Words::Plain("drop"),
+            _ => Words::Plain("don't care"),
+        }
+    }
+}
+
+impl Default for Words<'_> {
+    fn default() -> Self {
+        Words::Plain("")
+    }
+}
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Words::Accept { priority } => write!(f, "accept, priority {priority}"),
+            Words::Reject { code, value } => write!(f, "reject {code}/{value}"),
+            Words::Plain(words) => f.write_str(words),
+        }
     }
 }
 
@@ -325,16 +407,6 @@ impl fmt::Display for PeType {
             0 => f.write_str("all PE types"),
             pe_type => write!(f, "PE type {pe_type}"),
         }
-    }
-}
-
-/// Text from outside, filled up to a width with spaces.
-struct Padded<'a>(&'a str, usize);
-
-impl fmt::Display for Padded<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = Plain(self.0).to_string();
-        write!(f, "{plain:width$}", width = self.1)
     }
 }
 
@@ -378,7 +450,7 @@ mod tests {
         let (out, _) = print(&Record::Decision {
             number: 7,
             time: "1970-01-01T00:00:00.000000Z".to_owned(),
-            message: "Resv".to_owned(),
+            message: "Resv".into(),
             interface: 1,
             session: Some("10.0.0.9:5004/udp".to_owned()),
             flows: vec![flow(1, "accept", Some("identity")), flow(2, "reject", None)],

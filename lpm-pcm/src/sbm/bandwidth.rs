@@ -31,7 +31,7 @@ pub struct PoolConfig {
 }
 
 /// A pool of bandwidth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum PoolKey {
     /// That of this entry of the configuration.
     Configured(usize),

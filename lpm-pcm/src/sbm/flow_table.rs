@@ -1,84 +1,117 @@
 //! The flows that there is state of.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 
+use foldhash::{HashMap, HashMapExt};
 use lpm_api::FlowKey;
 use lpm_rsvp::{FilterSpec, ObjectIndex, Session};
 
 use super::is_path;
 use super::lifetime::{Deadline, Time};
-use super::state::State;
+use super::state::{Senders, State};
 
 /// How much memory messages and senders of a flow may take on average, in bytes.
 const BYTES_PER_FLOW: usize = 1024;
 
-/// State by flow, bounded, and in the order of its deadlines.
+/// State by flow, bounded.
 pub(super) struct FlowTable {
     max_flows: usize,
-    states: BTreeMap<FlowKey, State>,
-    deadlines: BTreeSet<(Time, FlowKey)>,
-    /// How many senders have Path state, by session.
-    paths: HashMap<Session, usize>,
+    flows: HashMap<FlowKey, Flow>,
+    sessions: HashMap<Session, Flows>,
+    /// When to look at each flow: at its deadline, or before, since a refresh does not change it.
+    looks: BTreeSet<(Time, FlowKey)>,
     bytes: usize,
+}
+
+struct Flow {
+    state: State,
+    look: Time,
+}
+
+/// The flows of a session.
+#[derive(Default)]
+struct Flows {
+    /// How many senders have Path state.
+    paths: usize,
+    reservations: BTreeSet<FlowKey>,
 }
 
 impl FlowTable {
     pub(super) fn new(max_flows: usize) -> FlowTable {
         FlowTable {
             max_flows,
-            states: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-            paths: HashMap::new(),
+            flows: HashMap::new(),
+            sessions: HashMap::new(),
+            looks: BTreeSet::new(),
             bytes: 0,
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.states.len()
+        self.flows.len()
     }
 
     pub(super) fn contains(&self, flow: &FlowKey) -> bool {
-        self.states.contains_key(flow)
+        self.flows.contains_key(flow)
     }
 
     pub(super) fn get(&self, flow: &FlowKey) -> Option<&State> {
-        self.states.get(flow)
+        self.flows.get(flow).map(|flow| &flow.state)
     }
 
-    /// Whether there is room for the state, in place of what there is.
-    pub(super) fn has_room(&self, flow: &FlowKey, state: &State) -> bool {
-        let old = self.states.get(flow);
-        let flows = self.states.len() + usize::from(old.is_none());
+    /// Whether there is room for the state in place of the flow's old one.
+    pub(super) fn has_room(&self, state: &State, old: Option<&State>) -> bool {
+        let flows = self.flows.len() + usize::from(old.is_none());
         let bytes = self.bytes - old.map_or(0, State::cost) + state.cost();
         flows <= self.max_flows && bytes <= self.max_flows.saturating_mul(BYTES_PER_FLOW)
     }
 
     /// Keeps the state, which is a refresh where there is some already, and gives back that.
     pub(super) fn put(&mut self, flow: FlowKey, mut state: State) -> Option<State> {
-        let old = self.remove(&flow);
-        if let Some(old) = &old {
-            state.life = state.life.continuing(old.life);
-        }
-        if is_path(&flow) {
-            *self.paths.entry(flow.session()).or_default() += 1;
-        }
-        self.deadlines.insert((state.life.deadline().time, flow));
         self.bytes += state.cost();
-        self.states.insert(flow, state);
-        old
+        match self.flows.entry(flow) {
+            Entry::Occupied(mut kept) => {
+                let kept = kept.get_mut();
+                state.life = state.life.continuing(kept.state.life);
+                let deadline = state.life.deadline().time;
+                if deadline < kept.look {
+                    self.looks.remove(&(kept.look, flow));
+                    self.looks.insert((deadline, flow));
+                    kept.look = deadline;
+                }
+                let old = std::mem::replace(&mut kept.state, state);
+                self.bytes -= old.cost();
+                Some(old)
+            }
+            Entry::Vacant(place) => {
+                let look = state.life.deadline().time;
+                self.looks.insert((look, flow));
+                place.insert(Flow { state, look });
+                let flows = self.sessions.entry(flow.session()).or_default();
+                if is_path(&flow) {
+                    flows.paths += 1;
+                } else {
+                    flows.reservations.insert(flow);
+                }
+                None
+            }
+        }
     }
 
     pub(super) fn remove(&mut self, flow: &FlowKey) -> Option<State> {
-        let state = self.states.remove(flow)?;
+        let Flow { state, look } = self.flows.remove(flow)?;
         self.bytes -= state.cost();
-        self.deadlines.remove(&(state.life.deadline().time, *flow));
-        if is_path(flow) {
-            let session = flow.session();
-            if let Some(count) = self.paths.get_mut(&session) {
-                *count -= 1;
-                if *count == 0 {
-                    self.paths.remove(&session);
-                }
+        self.looks.remove(&(look, *flow));
+        if let Entry::Occupied(mut session) = self.sessions.entry(flow.session()) {
+            let flows = session.get_mut();
+            if is_path(flow) {
+                flows.paths -= 1;
+            } else {
+                flows.reservations.remove(flow);
+            }
+            if flows.paths == 0 && flows.reservations.is_empty() {
+                session.remove();
             }
         }
         Some(state)
@@ -86,32 +119,43 @@ impl FlowTable {
 
     /// Takes senders out of a reservation.
     pub(super) fn narrow(&mut self, flow: &FlowKey, left: &[FilterSpec], index: &mut ObjectIndex) {
-        if let Some(state) = self.states.get_mut(flow) {
+        if let Some(Flow { state, .. }) = self.flows.get_mut(flow) {
             self.bytes -= state.cost();
             state.narrow(left, index);
             self.bytes += state.cost();
         }
     }
 
-    /// The first flow whose deadline is over.
-    pub(super) fn expired(&self, now: Time) -> Option<(FlowKey, Deadline)> {
-        let (time, flow) = self.deadlines.first()?;
-        let state = self.states.get(flow).filter(|_| *time < now)?;
-        Some((*flow, state.life.deadline()))
+    /// The flow whose deadline was over first.
+    pub(super) fn expired(&mut self, now: Time) -> Option<(FlowKey, Deadline)> {
+        loop {
+            let &(look, flow) = self.looks.first().filter(|(look, _)| *look < now)?;
+            let kept = self.flows.get_mut(&flow)?;
+            let deadline = kept.state.life.deadline();
+            if deadline.time == look {
+                return Some((flow, deadline));
+            }
+            // It was refreshed since.
+            self.looks.remove(&(look, flow));
+            self.looks.insert((deadline.time, flow));
+            kept.look = deadline.time;
+        }
     }
 
     /// Whether some sender of the flow's session has Path state.
     pub(super) fn has_path(&self, flow: &FlowKey) -> bool {
-        self.paths.contains_key(&flow.session())
+        let flows = self.sessions.get(&flow.session());
+        flows.is_some_and(|flows| flows.paths > 0)
     }
 
-    /// The reservations for a session, each with its senders.
-    pub(super) fn reservations_of(&self, session: &FlowKey) -> Vec<(FlowKey, Vec<FilterSpec>)> {
-        self.states
-            .range(session.start_of_session()..)
-            .take_while(|(flow, _)| flow.is_of_session(session))
-            .filter(|(flow, _)| !is_path(flow))
-            .map(|(flow, state)| (*flow, state.senders.clone()))
+    /// The reservations for the session of a flow, each with its senders.
+    pub(super) fn reservations_of(&self, flow: &FlowKey) -> Vec<(FlowKey, Senders)> {
+        let Some(flows) = self.sessions.get(&flow.session()) else {
+            return Vec::new();
+        };
+        let reservations = flows.reservations.iter();
+        reservations
+            .filter_map(|flow| Some((*flow, self.get(flow)?.senders.clone())))
             .collect()
     }
 }

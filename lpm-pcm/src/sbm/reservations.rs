@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use foldhash::{HashMap, HashMapExt};
 use lpm_api::{CommitDecision, FlowKey, Interface, Priority};
 use lpm_rsvp::{FilterSpec, ServiceRequest, Session};
 
 use super::Refusal;
 use super::bandwidth::{PoolKey, Pools, rate};
+use super::state::Senders;
 
 /// What next hops share resources for: a session on an interface, and, where every sender has a
 /// reservation of its own (FF), one sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct ReservationKey {
     pool: PoolKey,
     session: Session,
@@ -22,8 +24,7 @@ pub(super) struct ReservationKey {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Request {
     pub(super) service: ServiceRequest,
-    /// In ascending order; empty for any sender.
-    pub(super) senders: Vec<FilterSpec>,
+    pub(super) senders: Senders,
     /// The priority that policy gave it.
     pub(super) priority: Priority,
 }
@@ -51,7 +52,7 @@ impl Change {
 /// All reservations.
 pub(super) struct Reservations {
     pools: Pools,
-    reservations: BTreeMap<ReservationKey, Reservation>,
+    reservations: HashMap<ReservationKey, Reservation>,
 }
 
 struct Reservation {
@@ -66,7 +67,7 @@ impl Reservations {
     pub(super) fn new(pools: Pools) -> Reservations {
         Reservations {
             pools,
-            reservations: BTreeMap::new(),
+            reservations: HashMap::new(),
         }
     }
 
@@ -77,6 +78,12 @@ impl Reservations {
             session: flow.session(),
             sender: flow.sender(),
         }
+    }
+
+    /// Whether the flow has asked for just this already, and has it.
+    pub(super) fn has(&self, key: &ReservationKey, flow: &FlowKey, request: &Request) -> bool {
+        let reservation = self.reservations.get(key);
+        reservation.is_some_and(|reservation| reservation.requests.get(flow) == Some(request))
     }
 
     /// Finds room for a request, in place of what the flow has asked for there until now: names the flows
@@ -142,7 +149,7 @@ impl Reservations {
         &mut self,
         key: &ReservationKey,
         flow: &FlowKey,
-        senders: Vec<FilterSpec>,
+        senders: Senders,
     ) -> Change {
         match self.reservations.get_mut(key) {
             Some(reservation) => reservation.narrow(flow, senders),
@@ -186,15 +193,15 @@ impl Reservations {
             .reservations
             .iter()
             .filter(|(other, _)| may_preempt && other.pool == key.pool && *other != key)
-            .map(|(_, reservation)| (reservation.priority(), reservation))
-            .filter(|(theirs, reservation)| {
+            .map(|(key, reservation)| (reservation.priority(), key, reservation))
+            .filter(|(theirs, _, reservation)| {
                 *theirs < Some(priority) && rate(&reservation.merged) > 0
             })
             .collect();
-        lower.sort_by_key(|(theirs, _)| *theirs);
+        lower.sort_unstable_by_key(|(theirs, key, _)| (*theirs, *key));
         let mut free = free;
         let mut flows = Vec::new();
-        for (_, reservation) in lower {
+        for (_, _, reservation) in lower {
             free = free.saturating_add(rate(&reservation.merged));
             flows.extend(reservation.requests.keys().copied());
             if free >= asked {
@@ -252,7 +259,7 @@ impl Reservation {
         self.changed(merged.unwrap_or(first), is_changed)
     }
 
-    fn narrow(&mut self, flow: &FlowKey, senders: Vec<FilterSpec>) -> Change {
+    fn narrow(&mut self, flow: &FlowKey, senders: Senders) -> Change {
         match self.requests.get(flow) {
             Some(request) => {
                 let request = Request {

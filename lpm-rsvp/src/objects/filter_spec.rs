@@ -4,6 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use crate::class;
+use crate::endpoint::Endpoint;
 use crate::error::ParseError;
 use crate::object::{Object, RawObject, address_and_word};
 
@@ -111,7 +112,9 @@ impl<'a> Object<'a> for FilterSpec {
 impl fmt::Display for FilterSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.address, self.selector) {
-            (IpAddr::V4(address), SourceSelector::Port(port)) => write!(f, "{address}:{port}"),
+            (IpAddr::V4(address), SourceSelector::Port(port)) => {
+                Endpoint::new(address, port).fmt(f)
+            }
             (IpAddr::V6(address), SourceSelector::Port(port)) => write!(f, "[{address}]:{port}"),
             (address, SourceSelector::FlowLabel(label)) => {
                 write!(f, "{address} flow label {label:#x}")

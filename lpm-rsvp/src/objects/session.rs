@@ -4,6 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use crate::class;
+use crate::endpoint::Endpoint;
 use crate::error::ParseError;
 use crate::object::{Object, RawObject, address_and_word};
 
@@ -143,15 +144,20 @@ fn fault(object: RawObject<'_>) -> ParseError {
 
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.address {
-            IpAddr::V4(address) => write!(f, "{address}:")?,
-            IpAddr::V6(address) => write!(f, "[{address}]:")?,
+        match (self.address, self.port) {
+            (IpAddr::V4(address), SessionPort::Port(port)) => {
+                Endpoint::new(address, port).fmt(f)?;
+            }
+            (IpAddr::V4(address), SessionPort::Virtual(port)) => {
+                write!(f, "{address}:vport-{port}")?;
+            }
+            (IpAddr::V6(address), SessionPort::Port(port)) => write!(f, "[{address}]:{port}")?,
+            (IpAddr::V6(address), SessionPort::Virtual(port)) => {
+                write!(f, "[{address}]:vport-{port}")?;
+            }
         }
-        match self.port {
-            SessionPort::Port(port) => write!(f, "{port}")?,
-            SessionPort::Virtual(port) => write!(f, "vport-{port}")?,
-        }
-        write!(f, "/{}", ProtocolName(self.protocol))
+        f.write_str("/")?;
+        ProtocolName(self.protocol).fmt(f)
     }
 }
 

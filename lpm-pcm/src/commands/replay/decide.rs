@@ -1,12 +1,14 @@
 //! One captured message: parse it, hand it to the SBM, report what is decided.
 
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use lpm_api::{Decision, Direction, Interface, LpmHandle, LpmPolicyError};
 use lpm_host::{FlowVerdict, Outcome, Pcm, PcmError, ReceivedMessage, Startup};
-use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, ObjectIndex};
+use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ObjectIndex};
 
 use crate::capture::CapturedMessage;
 use crate::output::{FlowRecord, Record, Reporter, rfc3339};
@@ -92,9 +94,9 @@ impl<'a> Decider<'a> {
         self.reporter.report(&Record::Decision {
             number: self.counts.messages,
             time: rfc3339(captured.time),
-            message: message.message_type().to_string(),
+            message: type_name(message.message_type()),
             interface: captured.interface,
-            session: message.session().map(|session| session.to_string()),
+            session: message.session().map(short_text),
             flows,
             outcome: outcome.name(),
             nanos: nanos(answer.verdict.elapsed),
@@ -143,7 +145,7 @@ fn report_removed(reporter: &Reporter, removed: &[Removed]) {
                 Direction::Receives => "Resv",
             },
             interface: removed.interface.index,
-            session: removed.flow.session().to_string(),
+            session: short_text(removed.flow.session()),
             filter: list(removed.senders.iter().copied()),
             reason: removed.reason.name(),
         });
@@ -219,9 +221,28 @@ fn outcome(flows: &[FlowRecord<'_>]) -> Outcome {
 }
 
 /// The senders in one text; `None` for none.
-fn list(senders: impl Iterator<Item = FilterSpec>) -> Option<String> {
-    let senders: Vec<_> = senders.map(|sender| sender.to_string()).collect();
-    (!senders.is_empty()).then(|| senders.join(", "))
+fn list(mut senders: impl Iterator<Item = FilterSpec>) -> Option<String> {
+    let mut text = short_text(senders.next()?);
+    for sender in senders {
+        let _ = write!(text, ", {sender}");
+    }
+    Some(text)
+}
+
+/// What is displayed, which is seldom longer than an IPv4 session or sender.
+fn short_text(what: impl Display) -> String {
+    let mut text = String::with_capacity("255.255.255.255:65535/udp".len());
+    // A String takes everything.
+    let _ = write!(text, "{what}");
+    text
+}
+
+fn type_name(message_type: MessageType) -> Cow<'static, str> {
+    match message_type {
+        MessageType::Path => "Path".into(),
+        MessageType::Resv => "Resv".into(),
+        other => other.to_string().into(),
+    }
 }
 
 /// The words for a rejection, or for what is missing.

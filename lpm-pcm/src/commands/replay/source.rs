@@ -1,18 +1,22 @@
 //! The captures of a run, read on a thread of their own: reading may block for ever (standard
 //! input), and a signal must end the run all the same.
 
+mod queue;
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use crate::capture::{Capture, CaptureError, CaptureItem, CapturedMessage, STDIN};
 use crate::output::Progress;
 
-/// How many items are read ahead. A message has at most 64 KiB, so this bounds the memory too.
-const READ_AHEAD: usize = 256;
+use queue::{Abandoned, Giver, Next, Taker, queue};
+
+/// How many items are read ahead, and as many are being worked on. A message has at most 64 KiB, so this bounds
+/// the memory too.
+const READ_AHEAD: usize = 128;
 
 /// How often a run that waits for input looks whether it has been told to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -33,17 +37,17 @@ pub(super) enum SourceItem {
 
 /// The captures of a run, in order.
 pub(super) struct Source {
-    items: Receiver<SourceItem>,
+    items: Taker<SourceItem>,
 }
 
 impl Source {
     pub(super) fn start(captures: Vec<PathBuf>, progress: Progress) -> io::Result<Source> {
-        let (sender, items) = sync_channel(READ_AHEAD);
+        let (giver, items) = queue(READ_AHEAD);
         thread::Builder::new()
             .name("captures".to_owned())
             .spawn(move || {
                 for path in &captures {
-                    if read(path, &progress, &sender).is_err() {
+                    if read(path, &progress, &giver).is_err() {
                         // Nobody listens any more.
                         return;
                     }
@@ -54,15 +58,10 @@ impl Source {
 
     /// The next item. When it has to wait for one, it first runs `idle`.
     pub(super) fn next(&mut self, idle: impl FnOnce()) -> SourceItem {
-        match self.items.try_recv() {
-            Ok(item) => return item,
-            Err(TryRecvError::Disconnected) => return SourceItem::End,
-            Err(TryRecvError::Empty) => idle(),
-        }
-        match self.items.recv_timeout(PATIENCE) {
-            Ok(item) => item,
-            Err(RecvTimeoutError::Timeout) => SourceItem::Nothing,
-            Err(RecvTimeoutError::Disconnected) => SourceItem::End,
+        match self.items.take(PATIENCE, idle) {
+            Next::Item(item) => item,
+            Next::Nothing => SourceItem::Nothing,
+            Next::End => SourceItem::End,
         }
     }
 }
@@ -93,18 +92,13 @@ pub(super) fn total_size(captures: &[PathBuf]) -> u64 {
         .sum()
 }
 
-fn read(
-    path: &Path,
-    progress: &Progress,
-    sender: &SyncSender<SourceItem>,
-) -> Result<(), Disconnected> {
-    let send = |item| sender.send(item).map_err(|_| Disconnected);
+fn read(path: &Path, progress: &Progress, giver: &Giver<SourceItem>) -> Result<(), Abandoned> {
     let capture = match Capture::open_counted(path, |file: File| progress.count(file)) {
         Ok(capture) => capture,
-        Err(error) => return send(SourceItem::Fault(error)),
+        Err(error) => return giver.give(SourceItem::Fault(error)),
     };
     for item in capture {
-        send(match item {
+        giver.give(match item {
             Ok(CaptureItem::Message(message)) => SourceItem::Message(message),
             Ok(CaptureItem::Notice(notice)) => SourceItem::Notice(notice),
             Err(error) => SourceItem::Fault(error),
@@ -112,8 +106,6 @@ fn read(
     }
     Ok(())
 }
-
-struct Disconnected;
 
 /// Whether `path` names something that can be read only once.
 fn is_stream(path: &Path) -> bool {

@@ -1,0 +1,81 @@
+//! An IPv4 address with a port, as text.
+
+use core::fmt;
+use core::net::Ipv4Addr;
+
+/// Displays as `10.0.0.7:4000`. Written at once, since lists of messages consist of little else.
+pub(crate) struct Endpoint {
+    text: [u8; Self::LONGEST],
+    length: usize,
+}
+
+impl Endpoint {
+    const LONGEST: usize = "255.255.255.255:65535".len();
+
+    pub(crate) fn new(address: Ipv4Addr, port: u16) -> Endpoint {
+        let mut endpoint = Endpoint {
+            text: [0; Self::LONGEST],
+            length: 0,
+        };
+        let [a, b, c, d] = address.octets();
+        for octet in [a, b, c] {
+            endpoint.number(octet.into());
+            endpoint.push(b'.');
+        }
+        endpoint.number(d.into());
+        endpoint.push(b':');
+        endpoint.number(port);
+        endpoint
+    }
+
+    fn number(&mut self, number: u16) {
+        for power in [10_000, 1_000, 100, 10] {
+            if number >= power {
+                self.digit(number / power % 10);
+            }
+        }
+        self.digit(number % 10);
+    }
+
+    fn digit(&mut self, digit: u16) {
+        let [_, digit] = digit.to_be_bytes();
+        self.push(b'0' + digit);
+    }
+
+    fn push(&mut self, character: u8) {
+        if let Some(place) = self.text.get_mut(self.length) {
+            *place = character;
+            self.length += 1;
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = core::str::from_utf8(&self.text[..self.length]);
+        f.write_str(text.map_err(|_| fmt::Error)?)
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use alloc::string::ToString;
+    use core::net::SocketAddrV4;
+
+    use super::*;
+
+    #[test]
+    fn it_is_what_everybody_writes() {
+        let ports = [0, 1, 9, 10, 99, 100, 101, 999, 1_000, 9_999, 10_000, 65_535];
+        let octets = [0, 1, 9, 10, 19, 99, 100, 101, 200, 255];
+        for port in ports {
+            for octet in octets {
+                for address in [[octet, 0, 255, 10], [10, octet, 1, octet]] {
+                    let text = Endpoint::new(address.into(), port).to_string();
+                    let expected = SocketAddrV4::new(address.into(), port).to_string();
+                    assert_eq!(text, expected);
+                }
+            }
+        }
+    }
+}
