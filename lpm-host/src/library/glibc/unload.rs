@@ -138,8 +138,8 @@ fn cut_off(
         }
     }
     held_back.for_good();
-    let signals = put_back.signals();
     let timers = timers::delete(objects);
+    let signals = put_back.settle();
     let destructors = tls::forget(objects);
     let keys = keys::delete(objects);
     tracing::debug!(

@@ -4,7 +4,7 @@ use lpm_host::testing::messages;
 
 use super::UNMAPS;
 use super::finding::Kind;
-use super::measure::{open_files, resident_bytes, threads};
+use super::measure::InUse;
 use super::rig::{Enough, Rig};
 
 /// The cycles are counted in so many parts. What grows in each but the first, grows.
@@ -15,14 +15,6 @@ const ROOM_PER_CYCLE: u64 = 32 << 10;
 
 /// How much it may take in a part of a few cycles, in bytes: what is made once comes bit by bit.
 const ROOM: u64 = 1 << 20;
-
-/// What was in use at one time.
-#[derive(Clone, Copy)]
-struct InUse {
-    memory: Option<u64>,
-    threads: Option<u64>,
-    files: Option<u64>,
-}
 
 pub(super) fn run(rig: &Rig, cycles: u32) -> Result<(), Enough> {
     let per_part = (cycles / PARTS).max(1);
@@ -77,17 +69,6 @@ fn grew(seen: &[InUse], what: fn(&InUse) -> Option<u64>, room: u64) -> Option<u6
     let grows = values.windows(2).all(|pair| pair[1] > pair[0] + room);
     let (first, last) = (values.first()?, values.last()?);
     grows.then(|| last - first)
-}
-
-impl InUse {
-    fn now() -> Self {
-        let count = |count: Option<usize>| count.map(|count| count as u64);
-        Self {
-            memory: resident_bytes(),
-            threads: count(threads()),
-            files: count(open_files()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -56,6 +56,16 @@ impl Finding {
         }
     }
 
+    /// Whether it says the same as another: numbers of threads, handles and the like aside.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let words = |finding: &Self| {
+            let words = finding.what.split(|c: char| c.is_ascii_digit());
+            let words = words.filter(|word| !word.is_empty());
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        self.kind == other.kind && words(self) == words(other)
+    }
+
     pub(super) fn hangs(what: impl Into<String>) -> Self {
         Self::new(Kind::Hangs, what)
     }
@@ -135,6 +145,7 @@ impl Kind {
                 | Self::EndsProcess
                 | Self::Hangs
                 | Self::NoAnswer
+                | Self::LeaksThreads
                 | Self::FloodsLog
         )
     }
@@ -171,7 +182,9 @@ impl Kind {
                 "a host that does not take it back itself crashes when it goes off after unloading"
             }
             Self::LeaksMemory => "a PCM that starts and stops its LPMs often runs out of memory",
-            Self::LeaksThreads => "a PCM that starts and stops its LPMs often runs out of threads",
+            Self::LeaksThreads => {
+                "the PCM runs out of threads, with every call or with every reload"
+            }
             Self::LeaksFiles => {
                 "a PCM that starts and stops its LPMs often runs out of file descriptors"
             }
@@ -232,7 +245,9 @@ impl Kind {
             Self::LeaksMemory => {
                 "free in `deinitialize` what `initialize` allocates, also what is in statics"
             }
-            Self::LeaksThreads => "join in `deinitialize` every thread that was started",
+            Self::LeaksThreads => {
+                "start no thread per call, and join in `deinitialize` every thread that was started"
+            }
             Self::LeaksFiles => {
                 "close in `deinitialize` every file and socket, also those in statics"
             }
@@ -247,5 +262,19 @@ impl Kind {
             Self::FloodsLog => "log decisions at level debug, and what an operator needs at info",
             Self::Prints => "log with `lpm_api::tracing` instead of printing",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_in_numbers_only_is_the_same() {
+        let stays = |what: &str| Finding::new(Kind::StaysMapped, what);
+        let thread = stays("thread 17 (sleeper) is running");
+        assert!(thread.is_like(&stays("thread 4711 (sleeper) is running")));
+        assert!(!thread.is_like(&stays("thread 17 (spinner) is running")));
+        assert!(!thread.is_like(&Finding::hangs(&*thread.what)));
     }
 }

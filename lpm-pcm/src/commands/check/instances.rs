@@ -25,9 +25,7 @@ pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
         }
         rig.delete_state(&pcm, &path, DeleteReason::StateTimeout)?;
         if remaining > 1 {
-            rig.step("deinitialize (reconfiguration)");
-            let _ = pcm.reconfigure(lpms[count - remaining + 1..].iter().cloned());
-            rig.goes_on()?;
+            rig.reconfigure(&pcm, lpms[count - remaining + 1..].iter().cloned())?;
         }
     }
     rig.demote(&pcm)?;

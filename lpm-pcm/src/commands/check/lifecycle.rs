@@ -37,10 +37,7 @@ pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
     let pcm = rig.pcm()?;
     rig.start(&pcm)?;
     rig.admit(&pcm, &path)?;
-    rig.step("deinitialize (reconfiguration)");
-    // The event log says what goes wrong.
-    let _ = pcm.reconfigure([rig.lpm(1)]);
-    rig.goes_on()?;
+    rig.reconfigure(&pcm, [rig.lpm(1)])?;
     rig.admit(&pcm, &path)?;
     rig.demote(&pcm)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lpm_host::{Event, EventId, EventLog, LpmStatus};
 
 use super::finding::{Finding, Kind};
-use super::{Journal, Record, UNMAPS};
+use super::{Journal, Record};
 
 /// How many findings of one kind are written down; more say nothing new.
 const MOST_OF_A_KIND: usize = 5;
@@ -66,7 +66,7 @@ impl Recorder {
             let alike = |other: &&Finding| other.kind == finding.kind;
             let known = state.findings.iter().filter(alike);
             let is_news = known.clone().count() < MOST_OF_A_KIND
-                && known.clone().all(|other| other.what != finding.what);
+                && known.clone().all(|other| !finding.is_like(other));
             if is_news {
                 finding.message.clone_from(&state.message);
                 state.findings.push(finding.clone());
@@ -95,6 +95,9 @@ impl Recorder {
 
 impl EventLog for Recorder {
     fn record(&self, event: &Event) {
+        if self.is_consequence(event) {
+            return;
+        }
         if let Some(kind) = self.kind(event) {
             self.found(Finding::new(kind, event.detail.replace('\n', " ")));
         }
@@ -105,6 +108,15 @@ impl EventLog for Recorder {
 }
 
 impl Recorder {
+    /// Whether the event is about a call that a panic ended which is known. A panic is not where the LPM has
+    /// a panic hook of its own.
+    fn is_consequence(&self, event: &Event) -> bool {
+        let is_panic = |finding: &Finding| finding.kind == Kind::Panics;
+        event.id == EventId::LpmCallFailed
+            && event.status == Some(LpmStatus::PANICKED)
+            && self.with(|state| state.findings.iter().any(is_panic))
+    }
+
     /// What the event says about the LPM, if anything.
     fn kind(&self, event: &Event) -> Option<Kind> {
         let status = event.status.unwrap_or(LpmStatus::OK);
@@ -128,7 +140,6 @@ impl Recorder {
             (EventId::LpmAddressTableRefused, _) => Kind::RefusesAddresses,
             (EventId::LpmDeinitializeFailed, _) => Kind::FailsToStop,
             (EventId::LpmPeTypeShared, _) if self.0.has_configs => Kind::SharesPeType,
-            (EventId::LibraryPinned, _) if UNMAPS => Kind::StaysMapped,
             (EventId::LibraryHindersUnloading, _) => Kind::HindersUnloading,
             (EventId::LpmPanicked, _) | (EventId::LpmCallFailed, LpmStatus::PANICKED) => {
                 Kind::Panics

@@ -104,14 +104,14 @@ impl Report {
         let mut all: Vec<Merged<'_>> = Vec::new();
         for report in &self.checks {
             for finding in &report.findings {
-                let same = |merged: &&mut Merged<'_>| {
-                    merged.finding.kind == finding.kind && merged.finding.what == finding.what
-                };
+                let same = |merged: &&mut Merged<'_>| merged.finding.is_like(finding);
+                let check = report.check.name();
                 match all.iter_mut().find(same) {
-                    Some(merged) => merged.checks.push(report.check.name()),
+                    Some(merged) if merged.checks.last() == Some(&check) => {}
+                    Some(merged) => merged.checks.push(check),
                     None => all.push(Merged {
                         finding,
-                        checks: vec![report.check.name()],
+                        checks: vec![check],
                     }),
                 }
             }

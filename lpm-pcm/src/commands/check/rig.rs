@@ -1,6 +1,7 @@
 //! What the checks share: a PCM with the LPM in it, and somebody who watches.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,20 +9,31 @@ use std::time::{Duration, Instant};
 use lpm_host::lpm_rsvp::Message;
 use lpm_host::testing::TestMessage;
 use lpm_host::{
-    AddressRow, CallMode, LpmConfig, OutgoingMessage, Pcm, PcmError, ReceivedMessage, StateGone,
-    Teardown,
+    AddressRow, CallMode, LpmConfig, OutgoingMessage, Pcm, PcmError, PinReason, ReceivedMessage,
+    StateGone, Teardown, UnloadOutcome,
 };
 use lpm_host::{CommitDecision, CommittedResv, DeleteReason};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, filter::LevelFilter};
 
 use super::finding::{Finding, Kind};
+use super::measure::InUse;
 use super::recorder::Recorder;
-use super::{Check, Journal, Record, Task};
+use super::{Check, Journal, Record, Task, UNMAPS};
 use crate::commands::lpm_text::LpmText;
 
 /// How many times as long as another call `initialize` and `deinitialize` may take.
 const LIFECYCLE: u32 = 6;
+
+/// After how many calls of `admit` there is a look at what they have taken.
+const BETWEEN_LOOKS: u32 = 32;
+/// How many threads are too many.
+const MANY_THREADS: u64 = 30;
+/// How much memory is too much, in bytes.
+const MUCH_MEMORY: u64 = 1 << 30;
+
+/// How often it may be unknown whether a library can be unmapped.
+const MOST_UNKNOWN: u32 = 3;
 
 /// Something was found after which a check need not go on.
 #[derive(Debug)]
@@ -36,6 +48,12 @@ pub(super) struct Rig {
     pub(super) recorder: Recorder,
     journal: Journal,
     step: Arc<Mutex<Step>>,
+    /// How many times the library was unmapped, and how many times it could not be told whether it may be.
+    unmapped: AtomicU32,
+    unknown: AtomicU32,
+    admitted: AtomicU32,
+    /// What was in use before anything was loaded.
+    before: InUse,
 }
 
 /// What is under way, and since when.
@@ -64,6 +82,10 @@ impl Rig {
             recorder,
             journal: journal.clone(),
             step,
+            unmapped: AtomicU32::new(0),
+            unknown: AtomicU32::new(0),
+            admitted: AtomicU32::new(0),
+            before: InUse::now(),
         }
     }
 
@@ -78,6 +100,10 @@ impl Rig {
             recorder: self.recorder.clone(),
             journal: self.journal.clone(),
             step: Arc::clone(&self.step),
+            unmapped: AtomicU32::new(0),
+            unknown: AtomicU32::new(0),
+            admitted: AtomicU32::new(0),
+            before: self.before,
         }
     }
 
@@ -151,10 +177,23 @@ impl Rig {
         self.stopped(pcm.shutdown())
     }
 
+    /// Runs another list of LPMs in the place of those that run.
+    pub(super) fn reconfigure(
+        &self,
+        pcm: &Pcm,
+        lpms: impl IntoIterator<Item = LpmConfig>,
+    ) -> Result<(), Enough> {
+        self.step("deinitialize (reconfiguration) and unload");
+        // Where a new one does not start the event log has said why.
+        let done = pcm.reconfigure(lpms).map_err(|_| Enough)?;
+        self.stopped(Ok(done.stopped))
+    }
+
     /// Looks at what became of the libraries.
-    pub(super) fn stopped(&self, teardown: Result<Teardown, PcmError>) -> Result<(), Enough> {
+    fn stopped(&self, teardown: Result<Teardown, PcmError>) -> Result<(), Enough> {
         let teardown = teardown.map_err(|error| self.broken(&error.to_string()))?;
         for library in &teardown.libraries {
+            self.unloaded(&library.outcome);
             let left = &library.left_behind;
             for signal in &left.signals {
                 let name = signal_name(*signal);
@@ -167,11 +206,49 @@ impl Rig {
         self.goes_on()
     }
 
+    /// Looks at whether a library was unmapped. On a busy machine it happens that a thread cannot be asked
+    /// where it is; that is the LPM's doing only where it happens time and again.
+    fn unloaded(&self, outcome: &UnloadOutcome) {
+        let UnloadOutcome::Pinned { reasons } = outcome else {
+            self.unmapped.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let is_unknown = |reason: &PinReason| matches!(reason, PinReason::StackUnknown(_));
+        let is_rare = reasons.iter().all(is_unknown) && {
+            let unknown = self.unknown.fetch_add(1, Ordering::Relaxed) + 1;
+            unknown < MOST_UNKNOWN || unknown < self.unmapped.load(Ordering::Relaxed)
+        };
+        if UNMAPS && !is_rare {
+            self.found(Kind::StaysMapped, outcome.to_string());
+        }
+    }
+
     /// Has the LPMs decide on a message.
     pub(super) fn admit(&self, pcm: &Pcm, message: &TestMessage) -> Result<(), Enough> {
         self.step("admit");
         let decided = pcm.admit(&received(message));
-        self.call(decided)
+        self.call(decided)?;
+        let count = self.admitted.fetch_add(1, Ordering::Relaxed) + 1;
+        match count % BETWEEN_LOOKS {
+            0 => self.look_after(count),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at what so many calls have taken, before it is too much for the machine.
+    fn look_after(&self, calls: u32) -> Result<(), Enough> {
+        let more = |now: Option<u64>, before: Option<u64>| Some(now?.saturating_sub(before?));
+        let now = InUse::now();
+        if let Some(threads @ MANY_THREADS..) = more(now.threads, self.before.threads) {
+            let what = format!("{threads} threads more after {calls} calls of admit");
+            self.found(Kind::LeaksThreads, what);
+        }
+        if let Some(bytes @ MUCH_MEMORY..) = more(now.memory, self.before.memory) {
+            let what = format!("{} MiB more after {calls} calls of admit", bytes >> 20);
+            self.found(Kind::Grows, what);
+            return Err(Enough);
+        }
+        self.goes_on()
     }
 
     /// Asks for the objects of an outgoing message.

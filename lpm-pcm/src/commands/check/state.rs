@@ -4,7 +4,7 @@ use lpm_host::testing::messages;
 use lpm_host::{CommitDecision, DeleteReason};
 
 use super::finding::Kind;
-use super::measure::resident_bytes;
+use super::measure::InUse;
 use super::rig::{Enough, Rig};
 
 /// How often a flow is refreshed between two looks at the memory.
@@ -49,7 +49,7 @@ pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
                 rig.admit(&pcm, message)?;
             }
         }
-        Ok(resident_bytes())
+        Ok(InUse::now().memory)
     };
     // The first round is for what is there once.
     let before = refresh([&path, &resv])?;
