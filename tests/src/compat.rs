@@ -33,8 +33,8 @@ impl Compiler {
         Self::at(Path::new(sysroot.trim()).join("bin/rustc")).expect("the compiler of the sysroot")
     }
 
-    /// All that are at hand, the current one first: the toolchains of rustup, those of the system's packages, and
-    /// those in the list of paths `LPM_COMPAT_RUSTC`.
+    /// All that are at hand and not too old, the current one first: the toolchains of rustup, those of the system's
+    /// packages, and those in the list of paths `LPM_COMPAT_RUSTC`.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let toolchains = Command::new("rustup").args(["toolchain", "list"]).output();
@@ -53,11 +53,23 @@ impl Compiler {
         let mut compilers = vec![Self::current()];
         for compiler in others.filter_map(Self::at) {
             let is_known = |known: &Self| known.version == compiler.version;
-            if !compilers.iter().any(is_known) {
+            if compiler.is_too_old() {
+                println!("left out, since it is too old: {}", compiler.version);
+            } else if !compilers.iter().any(is_known) {
                 compilers.push(compiler);
             }
         }
         compilers
+    }
+
+    /// Older than what our crates take.
+    fn is_too_old(&self) -> bool {
+        let numbers = |version: &str| -> Vec<u32> {
+            let numbers = version.split(['.', '-']);
+            numbers.map_while(|number| number.parse().ok()).collect()
+        };
+        let version = self.version.split_whitespace().nth(1).unwrap_or_default();
+        numbers(version) < numbers(env!("CARGO_PKG_RUST_VERSION"))
     }
 
     fn at(rustc: PathBuf) -> Option<Self> {
@@ -226,7 +238,7 @@ impl Workspace {
             );
         }
         let lto = if with_lto { " with LTO" } else { "" };
-        let of = self.folder.file_name().expect("a name").display();
+        let of = self.folder.file_name().expect("a name").to_string_lossy();
         let how = format!("{of}, {}, {folder}{lto}", compiler.version);
         let output = cargo.output().expect("cargo runs");
         assert!(

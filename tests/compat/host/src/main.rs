@@ -26,9 +26,12 @@ const INTERFACE: Interface = Interface {
     address: std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
 };
 
+/// The machine may be slow; nothing here is about limits.
+const LONG: Duration = Duration::from_secs(600);
+
 /// What the LPM tells of the calls that it gets.
 const LOG: [&str; 18] = [
-    r#"initialize compat "a configuration" a source Some("a directory") 1.5s 1 1"#,
+    r#"initialize compat "a configuration" a source Some("a directory") 600.5s 1 1"#,
     r"ip_address_table []",
     r"ip_address_table [AddressRow { interface_index: 7, media_type: 6, address: 192.0.2.1, prefix_length: 24 }]",
     r"span admit flows=1",
@@ -79,7 +82,9 @@ fn run(library: &Path) -> Result<(), Box<dyn Error>> {
 /// An LPM that refuses to start: its status and text come across.
 fn refused(library: &Path) -> Result<(), Box<dyn Error>> {
     let library = trust_library!(unsafe library);
-    let lpm = LpmConfig::new("compat", library).config("refuse");
+    let lpm = LpmConfig::new("compat", library)
+        .config("refuse")
+        .initialize_limit(LONG);
     let events = Events::default();
     let pcm = Pcm::builder().lpm(lpm).event_log(events.clone()).build()?;
     let error = pcm.become_dsbm().err().ok_or("it started all the same")?;
@@ -99,9 +104,15 @@ fn live(library: &Path) -> Result<(), Box<dyn Error>> {
         .config("a configuration")
         .config_source("a source")
         .config_dir("a directory")
-        .result_time_limit(Duration::from_millis(1500));
+        .result_time_limit(Duration::from_millis(600_500))
+        .initialize_limit(LONG)
+        .deinitialize_limit(LONG);
     let events = Events::default();
-    let pcm = Pcm::builder().lpm(lpm).event_log(events.clone()).build()?;
+    let pcm = Pcm::builder()
+        .lpm(lpm)
+        .event_log(events.clone())
+        .drain_limit(LONG)
+        .build()?;
     let started = pcm.become_dsbm()?;
     expect("PE type", started.lpms[0].pe_type.p_type(), 3)?;
     pcm.set_ip_address_table(&[AddressRow {
