@@ -29,31 +29,33 @@ impl Endpoint {
     }
 
     fn number(&mut self, number: u16) {
-        for power in [10_000, 1_000, 100, 10] {
-            if number >= power {
-                self.digit(number / power % 10);
-            }
+        let mut digits = [b'0'; 5];
+        let mut rest = number;
+        for digit in digits.iter_mut().rev() {
+            let [_, last] = (rest % 10).to_be_bytes();
+            *digit |= last;
+            rest /= 10;
         }
-        self.digit(number % 10);
-    }
-
-    fn digit(&mut self, digit: u16) {
-        let [_, digit] = digit.to_be_bytes();
-        self.push(b'0' + digit);
+        let is_zero = |digit: &&u8| **digit == b'0';
+        let zeros = digits.iter().take(4).take_while(is_zero).count();
+        digits
+            .iter()
+            .skip(zeros)
+            .for_each(|digit| self.push(*digit));
     }
 
     fn push(&mut self, character: u8) {
         if let Some(place) = self.text.get_mut(self.length) {
             *place = character;
-            self.length += 1;
+            self.length = self.length.saturating_add(1);
         }
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = core::str::from_utf8(&self.text[..self.length]);
-        f.write_str(text.map_err(|_| fmt::Error)?)
+        let text = self.text.get(..self.length).unwrap_or_default();
+        f.write_str(core::str::from_utf8(text).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -1,0 +1,7 @@
+//! What is asked and replayed in benchmarks: messages, and captures and policies of any size.
+#![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod messages;
+pub mod policy;
+pub mod walk;

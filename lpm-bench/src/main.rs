@@ -1,0 +1,47 @@
+//! What Local Policy Modules cost.
+//!
+//! ```text
+//! lpm-bench instructions [--record]  # counts instructions, next to the recorded ones
+//! ```
+
+mod instructions;
+mod workload;
+
+// The gate and the table of requests are not public.
+#[allow(dead_code, unused_imports, unsafe_code)]
+#[path = "../../lpm-host/src/library"]
+mod host_library {
+    pub(crate) mod gate;
+}
+#[allow(dead_code, unused_imports)]
+#[path = "../../lpm-host/src/requests/table.rs"]
+mod host_table;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("lpm-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
+    match arguments {
+        [first, rest @ ..] if first == "instructions" => instructions::run(rest),
+        [first, rest @ ..] if first == workload::COMMAND => workload::run(rest),
+        _ => Err("expected `instructions`".into()),
+    }
+}
+
+/// The folder of this package.
+fn home() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,198 @@
+//! What is done while instructions are counted.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs;
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use lpm_bench::walk::walk;
+use lpm_bench::{capture, messages, policy};
+use lpm_host::{Interface, LpmConfig, Pcm, ReceivedMessage};
+use lpm_pcm::commands::replay;
+use lpm_rsvp::{Message, ObjectIndex};
+use lpm_sample::IdentityLpm;
+use lpm_sample::consider::{Facts, Verdict};
+use lpm_sample::policy::Policy;
+
+use crate::host_library::gate::Gate;
+use crate::host_table::Table;
+
+/// What makes this program do a workload: its name and how often follow.
+pub(crate) const COMMAND: &str = "workload";
+
+/// Matches [`counted_calls`] in the symbols of this program.
+pub(crate) const COUNTED: &str = "*counted_calls*";
+
+type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
+
+/// All of them, by name.
+pub(crate) const WORKLOADS: [(&str, fn(u64) -> Result); 10] = [
+    ("admit, 1 LPM", |count| admit(1, "", count)),
+    ("admit, 16 LPMs", |count| admit(16, "", count)),
+    ("admit, 1 LPM that defers and answers", |count| {
+        admit(1, "deferred", count)
+    }),
+    ("gate", gate),
+    ("table of requests: issue, take", table),
+    ("parse a Path", |count| parse(&messages::path(1), count)),
+    ("parse and walk a Path with identity", |count| {
+        parse_and_walk(&messages::path_with_identity(1, 1), count)
+    }),
+    ("parse and walk a Resv, 8 flows", |count| {
+        parse_and_walk(&messages::resv(1, 8), count)
+    }),
+    ("identity LPM, 1 000 users", identity),
+    ("pcm replay, a refresh", replay_refreshes),
+];
+
+/// Does one of them so many times.
+pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
+    let [name, count] = arguments else {
+        return Err("expected a workload and how often".into());
+    };
+    let workload = WORKLOADS.iter().find(|(known, _)| name == known);
+    let (_, workload) = workload.ok_or("no such workload")?;
+    let count = count.to_str().and_then(|count| count.parse().ok());
+    workload(count.ok_or("expected how often")?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is counted: this function, and all that it calls on its thread.
+#[inline(never)]
+fn counted_calls(call: &mut dyn FnMut(), count: u64) {
+    for _ in 0..count {
+        call();
+    }
+}
+
+fn admit(lpms: u32, config: &str, count: u64) -> Result {
+    let bytes = messages::path(1);
+    let mut index = ObjectIndex::new();
+    let received = ReceivedMessage {
+        message: Message::parse(&bytes, &mut index)?,
+        interface: interface(),
+        received: SystemTime::now(),
+        integrity_verified: false,
+    };
+    let pcm = pcm(lpms, config)?;
+    let mut ask = || {
+        black_box(black_box(&pcm).admit(black_box(&received))).expect("in charge");
+    };
+    counted_calls(&mut ask, count);
+    Ok(())
+}
+
+fn pcm(lpms: u32, config: &str) -> Result<Pcm> {
+    let mut builder = Pcm::builder();
+    for number in 0..lpms {
+        // The fixture is this project's own.
+        let library = lpm_host::trust_library!(unsafe beside("fixture_accepts"));
+        builder = builder.lpm(LpmConfig::new(format!("LPM {number}"), library).config(config));
+    }
+    let pcm = builder.build()?;
+    pcm.become_dsbm()?;
+    Ok(pcm)
+}
+
+/// A library that cargo has built for this program.
+fn beside(name: &str) -> PathBuf {
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let this = std::env::current_exe().unwrap_or_default();
+    let folder = this.with_file_name("deps");
+    folder.join(format!("{prefix}{name}{suffix}"))
+}
+
+fn gate(count: u64) -> Result {
+    let gate = Gate::new(Box::new(1_u64));
+    let mut enter = || {
+        black_box(*black_box(&gate).enter());
+    };
+    counted_calls(&mut enter, count);
+    Ok(())
+}
+
+fn table(count: u64) -> Result {
+    let table = Table::new();
+    let mut issue_and_take = || {
+        let handle = table.issue(black_box([0_u64; 2]), 1).expect("open");
+        black_box(table.take(black_box(handle))).expect("is there");
+    };
+    counted_calls(&mut issue_and_take, count);
+    Ok(())
+}
+
+fn parse(bytes: &[u8], count: u64) -> Result {
+    let mut index = ObjectIndex::new();
+    let mut parse = || {
+        black_box(Message::parse(black_box(bytes), &mut index)).expect("well-formed");
+    };
+    counted_calls(&mut parse, count);
+    Ok(())
+}
+
+fn parse_and_walk(bytes: &[u8], count: u64) -> Result {
+    let mut index = ObjectIndex::new();
+    let mut parse = || {
+        let message = Message::parse(black_box(bytes), &mut index).expect("well-formed");
+        black_box(walk(&message));
+    };
+    counted_calls(&mut parse, count);
+    Ok(())
+}
+
+fn identity(count: u64) -> Result {
+    let policy = Policy::parse("workload", &policy::identity_policy(capture::FLOWS))?;
+    let lpm = IdentityLpm::new(policy);
+    let bytes = messages::path_with_identity(1, 1);
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(&bytes, &mut index)?;
+    let facts = || Facts {
+        interface: interface(),
+        received: SystemTime::UNIX_EPOCH,
+        integrity_verified: false,
+    };
+    let mut decide = || {
+        let consideration = lpm.consider(black_box(message), facts());
+        for flow in message.flow_descriptors() {
+            let verdict = consideration.decide(&flow);
+            assert!(matches!(black_box(verdict), Verdict::Decided(_)));
+        }
+    };
+    counted_calls(&mut decide, count);
+    Ok(())
+}
+
+/// Without what the thread does that reads the capture.
+fn replay_refreshes(count: u64) -> Result {
+    let folder = tempfile::tempdir()?;
+    let path = |name| folder.path().join(name);
+    let mut pcap = Vec::new();
+    capture::write(&mut pcap, count)?;
+    fs::write(path("capture.pcap"), pcap)?;
+    fs::write(path("policy.toml"), policy::identity_policy(capture::FLOWS))?;
+    let library = beside("lpm_sample");
+    let config = format!(
+        "[[lpm]]\nname = 'identity'\nlibrary = '{}'\n[lpm.config]\npolicy_file = 'policy.toml'\n",
+        library.display()
+    );
+    fs::write(path("pcm.toml"), config)?;
+    let args = replay::Args {
+        captures: vec![path("capture.pcap")],
+        config: Some(path("pcm.toml")),
+        format: replay::Format::Table,
+    };
+    let mut outcome = Ok(ExitCode::FAILURE);
+    counted_calls(&mut || outcome = replay::run(&args), 1);
+    outcome.map(|_| ())
+}
+
+fn interface() -> Interface {
+    Interface {
+        index: 2,
+        address: Ipv4Addr::new(192, 0, 2, 1).into(),
+    }
+}
