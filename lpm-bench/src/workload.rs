@@ -30,8 +30,11 @@ pub(crate) const COUNTED: &str = "*counted_calls*";
 
 type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 
-/// All of them, by name.
-pub(crate) const WORKLOADS: [(&str, fn(u64) -> Result); 10] = [
+/// A name, and what does it so many times.
+type Workload = (&'static str, fn(u64) -> Result);
+
+/// All of them.
+pub(crate) const WORKLOADS: [Workload; 10] = [
     ("admit, 1 LPM", |count| admit(1, "", count)),
     ("admit, 16 LPMs", |count| admit(16, "", count)),
     ("admit, 1 LPM that defers and answers", |count| {
