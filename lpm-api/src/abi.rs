@@ -23,7 +23,7 @@ mod types;
 
 pub use self::admit_call::{AdmitCall, AdmitCallFunctions};
 pub use self::defer::Defer;
-pub use self::export::{Export, Package, header};
+pub use self::export::{Export, Package, header, module};
 pub use self::extension::{AbiCounter, AbiExtension, AbiStatistics, Erased, ExtensionFunctions};
 pub use self::message::{commit_resv, delete_state, message};
 pub use self::module::{AbiLpmModule, AbiLpmModuleRef};

@@ -73,6 +73,18 @@ impl<'a> AdmitRequest<'a> {
     /// Answers with one decision per flow descriptor, asked for in the message's order.
     ///
     /// The decisions are written where the PCM reads them; nothing is allocated.
+    ///
+    /// ```
+    /// use lpm_api::{AdmitRequest, Answer, Decision, LpmPolicyError, Priority};
+    ///
+    /// fn admit(request: AdmitRequest<'_>) -> Answer {
+    ///     request.decide(|flow| match flow.tspec() {
+    ///         Some(tspec) if tspec.rate > 125_000.0 => Decision::reject(LpmPolicyError::NoPrivileges),
+    ///         Some(_) => Decision::accept(Priority::MIN),
+    ///         None => Decision::DontCare,
+    ///     })
+    /// }
+    /// ```
     #[inline]
     pub fn decide(self, mut decide: impl FnMut(FlowDescriptor<'a>) -> Decision) -> Answer {
         let mut flows = self.message().flow_descriptors();
@@ -97,6 +109,19 @@ impl<'a> AdmitRequest<'a> {
     /// is what to return from [`admit`](crate::Lpm::admit).
     ///
     /// What the decision needs has to be copied out of the message before. Never blocks.
+    ///
+    /// ```
+    /// use std::sync::mpsc::Sender;
+    ///
+    /// use lpm_api::{AdmitRequest, Answer, Deferral};
+    ///
+    /// fn admit(request: AdmitRequest<'_>, desk: &Sender<Deferral>) -> Answer {
+    ///     let (deferral, answer) = request.defer();
+    ///     // Where nobody is at the desk, the deferral is dropped, and the flows are rejected.
+    ///     let _ = desk.send(deferral);
+    ///     answer
+    /// }
+    /// ```
     pub fn defer(self) -> (Deferral, Answer) {
         let request = self.abi.call.issue();
         let deferral = Deferral::new(*self.callbacks, request, self.decisions.len());

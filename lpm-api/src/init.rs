@@ -100,6 +100,18 @@ impl InitError {
     }
 
     /// The LPM cannot use its configuration; status [`LpmStatus::BAD_CONFIGURATION`].
+    ///
+    /// ```
+    /// use lpm_api::{InitError, InitInfo};
+    ///
+    /// fn max_flows(init: &InitInfo<'_>) -> Result<u32, InitError> {
+    ///     let text = init.config();
+    ///     text.parse().map_err(|_| {
+    ///         let source = init.config_source();
+    ///         InitError::config(format!("{source}: expected a number of flows, found `{text}`"))
+    ///     })
+    /// }
+    /// ```
     #[must_use]
     pub fn config(message: impl Into<String>) -> Self {
         const BAD_CONFIGURATION: NonZeroU32 =

@@ -32,6 +32,12 @@
 //! are caught at the boundary and reported to the PCM, so the LPM's profile must keep
 //! `panic = "unwind"`.
 //!
+//! # Testing
+//!
+//! `lpm_host::testing` (crate `lpm-host`, feature `testing`) runs an LPM inside a unit test, without a shared
+//! library. `pcm check` runs the library through what the API asks of it; `pcm new` makes a crate to begin
+//! with.
+//!
 //! # Logging
 //!
 //! Use the macros of [`tracing`], as anywhere:
@@ -105,3 +111,7 @@ pub use self::policy_error::{LpmPolicyError, Metric, Scope};
 pub use self::state::{DeleteReason, DeleteState};
 pub use self::statistics::Statistics;
 pub use self::status::LpmStatus;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

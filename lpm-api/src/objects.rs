@@ -55,6 +55,19 @@ impl<'a> ObjectsRequest<'a> {
     ///
     /// The PCM does not take objects that are malformed, do not fit, or break that rule: they are
     /// left out, and an event tells.
+    ///
+    /// ```
+    /// use lpm_api::lpm_rsvp::PreemptionPriority;
+    /// use lpm_api::lpm_rsvp::build::{PolicyData, policy_data_object};
+    /// use lpm_api::{ObjectsAnswer, ObjectsRequest};
+    ///
+    /// fn rsvp_objects(request: ObjectsRequest<'_>, priority: PreemptionPriority) -> ObjectsAnswer {
+    ///     match policy_data_object(&PolicyData::new().element(priority)) {
+    ///         Ok(object) if object.len() <= request.max_policy_data_size() => request.supply(&object),
+    ///         _ => request.none(),
+    ///     }
+    /// }
+    /// ```
     pub fn supply(self, policy_data: &[u8]) -> ObjectsAnswer {
         self.objects.extend_from_slice(policy_data);
         ObjectsAnswer::READY

@@ -7,6 +7,20 @@ use crate::Interface;
 /// Flows whose state is gone (lpmapi `LPM_DeleteState`).
 ///
 /// Every LPM is told, also one that never kept state for these flows.
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use lpm_api::{DeleteState, FlowKey};
+///
+/// fn delete_state(gone: DeleteState<'_>, rates: &mut HashMap<FlowKey, f32>) {
+///     for flow in gone.flows() {
+///         if let Some(key) = FlowKey::of(&gone.message(), &flow) {
+///             rates.remove(&key);
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteState<'a> {
     pub(crate) reason: DeleteReason,

@@ -13,6 +13,7 @@ use lpm_bench::walk::walk;
 use lpm_bench::{capture, messages, policy};
 use lpm_host::{Interface, LpmConfig, Pcm, ReceivedMessage};
 use lpm_pcm::commands::replay;
+use lpm_pcm::log::LogLevel;
 use lpm_rsvp::{Message, ObjectIndex};
 use lpm_sample::IdentityLpm;
 use lpm_sample::consider::{Facts, Verdict};
@@ -187,6 +188,7 @@ fn replay_refreshes(count: u64) -> Result {
         captures: vec![path("capture.pcap")],
         config: Some(path("pcm.toml")),
         format: replay::Format::Table,
+        log: LogLevel::Warn,
     };
     let mut outcome = Ok(ExitCode::FAILURE);
     counted_calls(&mut || outcome = replay::run(&args), 1);

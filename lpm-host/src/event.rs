@@ -14,6 +14,21 @@ use lpm_api::{LpmHandle, LpmStatus};
 /// [`TracingEventLog`] is the default. Called from any thread, also while a decision is under way:
 /// it must not block for long. A panic of it is caught. It may call the PCM, but not wait for a stop of it:
 /// [`Pcm::demote_later`](crate::Pcm::demote_later) is the way.
+///
+/// ```
+/// use lpm_host::{Event, EventLog, Severity};
+///
+/// /// Errors to standard error, all else to nobody.
+/// struct ErrorsOnly;
+///
+/// impl EventLog for ErrorsOnly {
+///     fn record(&self, event: &Event) {
+///         if event.severity == Severity::Error {
+///             eprintln!("{} ({}): {}", event.id.name(), event.id.number(), event.detail);
+///         }
+///     }
+/// }
+/// ```
 pub trait EventLog: Send + Sync {
     /// Puts an event on record.
     fn record(&self, event: &Event);

@@ -46,6 +46,10 @@
 //! An LPM that misbehaves does not take the PCM with it: panics are caught, lifecycle calls have a
 //! deadline, a library whose unmapping might not be safe stays mapped, and all of it is recorded
 //! as [`Event`]s. What no host can do is keep native code from writing where it should not.
+//!
+//! # Features
+//!
+//! `testing` adds a PCM that runs an LPM inside a unit test: module `testing`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -72,6 +76,8 @@ mod startup;
 mod statistics;
 mod takedown;
 mod teardown;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod verdict;
 mod watch;
 mod worker;
@@ -94,8 +100,8 @@ pub use self::config::{CallMode, LpmConfig};
 pub use self::error::{BuildError, LpmFailure, LpmStartError, PcmError, StartError};
 pub use self::event::{Event, EventId, EventLog, Severity, TracingEventLog};
 pub use self::library::{
-    FormatProblem, Incompatibility, LoadError, LpmLibrary, NoDelete, OpenError, PinReason,
-    ThreadLabel, UnloadOutcome,
+    FormatProblem, Hazard, Incompatibility, LeftBehind, LibraryFile, LoadError, LpmDescription,
+    LpmLibrary, NoDelete, OpenError, PinReason, ThreadLabel, UnloadOutcome,
 };
 pub use self::lifecycle::{PendingTeardown, Reconfiguration};
 pub use self::message::ReceivedMessage;
@@ -106,3 +112,7 @@ pub use self::startup::Startup;
 pub use self::statistics::LpmStatistics;
 pub use self::teardown::{DeinitializedLpm, Teardown, UnloadedLibrary};
 pub use self::verdict::{FlowVerdict, Outcome, Verdict};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

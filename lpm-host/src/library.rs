@@ -5,22 +5,24 @@
 //! | file | subject |
 //! |---|---|
 //! | `stage` | the private copy that is loaded |
-//! | `elf`, `pe`, `facts` | what its file tells before anything of it runs |
+//! | `elf`, `pe`, `facts`, `file` | what its file tells before anything of it runs |
 //! | `os` | the system's loader |
 //! | `glibc` | redirected imports, the ledger, the checks before unmapping: 64-bit Linux with glibc |
 //! | `windows` | the checks before unmapping: Windows |
 //! | `portable` | what the other platforms can promise |
 //! | `outcome`, `error` | what is reported |
-//! | `trust`, `module`, `instance`, `compatibility`, `panics` | the LPM in the library |
+//! | `trust`, `module`, `instance`, `compatibility`, `panics`, `describe` | the LPM in the library |
 //! | `results` | answers that LPMs put off |
 //! | `trace` | what it logs |
 //! | `gate` | who is inside |
 
 mod compatibility;
+mod describe;
 #[cfg(all(unix, not(target_vendor = "apple")))]
 mod elf;
 mod error;
 mod facts;
+mod file;
 pub(crate) mod gate;
 mod instance;
 mod module;
@@ -67,12 +69,15 @@ use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::compatibility::Incompatibility;
+pub use self::describe::LpmDescription;
 pub use self::error::{FormatProblem, OpenError};
+pub use self::facts::Hazard;
 pub(crate) use self::facts::HinderingFacts;
+pub use self::file::LibraryFile;
 pub(crate) use self::instance::Instance;
 pub use self::module::LoadError;
 pub(crate) use self::module::LoadedModule;
-pub use self::outcome::{PinReason, ThreadLabel, UnloadOutcome};
+pub use self::outcome::{LeftBehind, PinReason, ThreadLabel, UnloadOutcome};
 pub(crate) use self::results::{AdmitCall, CALLBACKS, Call};
 pub use self::stage::NoDelete;
 pub(crate) use self::stage::Staging;
@@ -166,13 +171,13 @@ impl Library {
         platform::last_call(call)
     }
 
-    /// Unmaps the library, if that is safe. Takes milliseconds, and up to about a second if threads of
+    /// Unmaps the library, if that is safe, and notes what it left behind. Takes milliseconds, and up to about a second if threads of
     /// the library are slow to end.
     ///
     /// # Safety
     ///
     /// Nobody calls the library, or uses any reference into it or object of it, any more.
-    pub(crate) unsafe fn unload(self) -> UnloadOutcome {
+    pub(crate) unsafe fn unload(self, left: &mut LeftBehind) -> UnloadOutcome {
         let Self {
             path,
             prepared,
@@ -182,7 +187,7 @@ impl Library {
         } = self;
         let outcome = match NotNested::enter() {
             // SAFETY: the caller's promise.
-            Some(_not_nested) => unsafe { loaded.unload() },
+            Some(_not_nested) => unsafe { loaded.unload(left) },
             None => UnloadOutcome::Pinned {
                 reasons: vec![PinReason::AskedFromInside],
             },

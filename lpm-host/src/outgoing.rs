@@ -151,7 +151,8 @@ impl Objects {
     }
 }
 
-fn check(policy_data: &[u8], pe_type: PeType, room: usize) -> Result<(), BadObjects> {
+/// Whether an LPM that serves this type may supply these objects for a message with so much room.
+pub(crate) fn check(policy_data: &[u8], pe_type: PeType, room: usize) -> Result<(), BadObjects> {
     let found = policy_data.len();
     if found > room {
         return Err(BadObjects::Size { found, room });

@@ -89,9 +89,9 @@ impl Starting<'_> {
             }
         };
         if is_new {
-            for warning in module.loaded.facts().warnings() {
+            for hazard in module.loaded.facts().hazards() {
                 self.events.record(
-                    &Event::new(EventId::LibraryHindersUnloading, warning)
+                    &Event::new(EventId::LibraryHindersUnloading, hazard.to_string())
                         .library(module.loaded.path()),
                 );
             }

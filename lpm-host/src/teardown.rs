@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use lpm_api::{DeinitReason, LpmHandle, LpmStatus};
 
+use crate::UnloadOutcome;
 use crate::deadline::{self, Overdue};
 use crate::library::{Instance, LoadedModule};
-use crate::{Event, EventId, EventLog, InitializedLpm, PinReason, UnloadOutcome};
+use crate::{Event, EventId, EventLog, InitializedLpm, LeftBehind, PinReason};
 
 /// What became of the LPMs and their libraries.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +49,8 @@ pub struct UnloadedLibrary {
     pub library: PathBuf,
     /// Whether it is still mapped, and why.
     pub outcome: UnloadOutcome,
+    /// What of it was left for the host to take back.
+    pub left_behind: LeftBehind,
     /// How long unloading took.
     pub elapsed: Duration,
 }
@@ -107,8 +110,8 @@ pub(crate) fn unload(
 ) -> UnloadedLibrary {
     let library = module.path().to_path_buf();
     let started = Instant::now();
-    let outcome = match held {
-        Some(reason) => UnloadOutcome::pinned(reason),
+    let (outcome, left_behind) = match held {
+        Some(reason) => (UnloadOutcome::pinned(reason), LeftBehind::default()),
         None => unload_in_time(module),
     };
     let elapsed = started.elapsed();
@@ -116,15 +119,21 @@ pub(crate) fn unload(
     UnloadedLibrary {
         library,
         outcome,
+        left_behind,
         elapsed,
     }
 }
 
-fn unload_in_time(module: Arc<LoadedModule>) -> UnloadOutcome {
-    deadline::call("lpm-unload", UNLOAD_LIMIT, move || module.unload()).unwrap_or_else(|Overdue| {
-        UnloadOutcome::pinned(PinReason::UnloadOverdue {
+fn unload_in_time(module: Arc<LoadedModule>) -> (UnloadOutcome, LeftBehind) {
+    let unload = move || {
+        let mut left_behind = LeftBehind::default();
+        (module.unload(&mut left_behind), left_behind)
+    };
+    deadline::call("lpm-unload", UNLOAD_LIMIT, unload).unwrap_or_else(|Overdue| {
+        let overdue = PinReason::UnloadOverdue {
             limit: UNLOAD_LIMIT,
-        })
+        };
+        (UnloadOutcome::pinned(overdue), LeftBehind::default())
     })
 }
 

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{policy, replay};
+use crate::child;
+use crate::commands::{check, generate, inspect, new, policy, replay};
 
 /// Runs the program.
 #[must_use]
@@ -14,6 +15,12 @@ pub fn run() -> ExitCode {
     let result = match &cli.command {
         Command::Replay(args) => replay::run(args),
         Command::Policy(args) => policy::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Check(args) => check::run(args),
+        Command::New(args) => new::run(args),
+        Command::Completions(args) => generate::completions(args),
+        Command::Man(args) => generate::man(args),
+        Command::InChild(args) => child::serve(args),
     };
     result.unwrap_or_else(|error| {
         for line in error.to_string().lines() {
@@ -45,6 +52,22 @@ pub enum Command {
     Replay(replay::Args),
     /// Check a policy file of the sample LPM, or explain what it decides
     Policy(policy::Args),
+    /// Say what a library is, and whether it is an LPM that this host can load
+    #[command(long_about = inspect::LONG_ABOUT, after_help = inspect::EXIT_STATUS)]
+    Inspect(inspect::Args),
+    /// Run an LPM through its contract, and say what it does wrong
+    #[command(long_about = check::LONG_ABOUT, after_help = check::EXIT_STATUS)]
+    Check(check::Args),
+    /// Make a crate with an LPM to begin with
+    #[command(long_about = new::LONG_ABOUT, after_help = new::EXIT_STATUS)]
+    New(new::Args),
+    /// Print completions for a shell
+    Completions(generate::CompletionsArgs),
+    /// Print the manual page, or write those of all commands
+    Man(generate::ManArgs),
+    /// Run by this program itself
+    #[command(hide = true)]
+    InChild(child::Args),
 }
 
 const EXIT_STATUS: &str = "\

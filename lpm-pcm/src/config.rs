@@ -22,6 +22,7 @@ use toml::Spanned;
 
 use crate::sbm::SbmConfig;
 
+pub(crate) use duration::parse_argument as parse_duration_argument;
 use events::EventsTable;
 use sbm::{InterfaceTables, SbmTable};
 
@@ -481,26 +482,52 @@ mod tests {
         assert!(config.events.len() >= 2);
 
         let example = fs::read_to_string(&example).unwrap();
-        for table in [
-            "",
-            "[[lpm]]\n",
-            "[[events]]\n",
-            "[sbm]\n",
-            "[interface.1]\n",
-        ] {
-            // What is wrong with an unknown key says which ones are known.
-            let error = parse(&format!("{table}no_such_key = 1\n")).unwrap_err();
-            let (_, known) = error.split_once("expected").expect(&error);
-            let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
-            assert!(!known.is_empty(), "{error}");
-            for key in known {
+        for (table, _) in TABLES {
+            for key in known_keys(table) {
                 let written = example.lines().any(|line| {
-                    let rest = line.trim_start_matches('[').strip_prefix(key);
+                    let rest = line.trim_start_matches('[').strip_prefix(&*key);
                     rest.is_some_and(|rest| rest.starts_with([' ', ']', '.']))
                         || line.starts_with(&format!("[lpm.{key}]"))
                 });
-                assert!(written, "{key} is not in the example: {error}");
+                assert!(written, "{key} is not in the example");
             }
         }
+    }
+
+    #[test]
+    fn the_book_has_every_key() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/configuration.md");
+        let page = fs::read_to_string(page).unwrap();
+        for (table, heading) in TABLES {
+            let (_, section) = page
+                .split_once(&format!("\n## {heading}\n"))
+                .expect(heading);
+            let section = section.split("\n## ").next().unwrap_or(section);
+            let keys = section.lines().filter_map(|line| line.strip_prefix("| `"));
+            let keys = keys.filter_map(|row| row.split('`').next());
+            let mut keys: Vec<_> = keys.map(str::to_owned).collect();
+            keys.sort();
+            assert_eq!(keys, known_keys(table), "{heading}");
+        }
+    }
+
+    /// The tables as they begin in a file, and the headings of their sections in the book.
+    const TABLES: [(&str, &str); 5] = [
+        ("", "The file"),
+        ("[[lpm]]\n", "`[[lpm]]`"),
+        ("[[events]]\n", "`[[events]]`"),
+        ("[sbm]\n", "`[sbm]`"),
+        ("[interface.1]\n", "`[interface.\"…\"]`"),
+    ];
+
+    /// What is wrong with an unknown key says which ones are known.
+    fn known_keys(table: &str) -> Vec<String> {
+        let error = parse(&format!("{table}no_such_key = 1\n")).unwrap_err();
+        let (_, known) = error.split_once("expected").expect(&error);
+        let known = known.split('`').skip(1).step_by(2);
+        let mut known: Vec<_> = known.map(str::to_owned).collect();
+        assert!(!known.is_empty(), "{error}");
+        known.sort();
+        known
     }
 }

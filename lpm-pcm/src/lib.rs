@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod child;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod events;
+pub mod log;
 pub mod output;
 pub mod sbm;
 pub mod signals;

@@ -36,6 +36,8 @@ pub trait Printer: Send {
 /// Where records go, from any thread. Keeps the first error, after which nothing is printed.
 pub struct Reporter {
     inner: Mutex<Inner>,
+    /// What is printed before the next record.
+    queued: Mutex<Vec<Record<'static>>>,
 }
 
 struct Inner {
@@ -51,17 +53,39 @@ impl Reporter {
                 printer: Box::new(printer),
                 failure: None,
             }),
+            queued: Mutex::default(),
         }
     }
 
     /// Prints a record.
     pub fn report(&self, record: &Record<'_>) {
-        self.lock().attempt(|printer| printer.print(record));
+        let mut inner = self.lock();
+        self.print_queued(&mut inner);
+        inner.attempt(|printer| printer.print(record));
+    }
+
+    /// Has a record printed before the next one, or with the next [`flush`](Self::flush), and does not wait
+    /// for that.
+    pub fn queue(&self, record: Record<'static>) {
+        let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
+        queued.push(record);
+    }
+
+    fn print_queued(&self, inner: &mut Inner) {
+        let queued = {
+            let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *queued)
+        };
+        for record in &queued {
+            inner.attempt(|printer| printer.print(record));
+        }
     }
 
     /// Hands everything printed so far to the operating system.
     pub fn flush(&self) {
-        self.lock().attempt(|printer| printer.flush());
+        let mut inner = self.lock();
+        self.print_queued(&mut inner);
+        inner.attempt(|printer| printer.flush());
     }
 
     /// Whether printing has failed.

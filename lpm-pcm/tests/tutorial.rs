@@ -38,7 +38,7 @@ fn the_first_lpm_builds_and_decides() {
                 } else {
                     start.path()
                 };
-                output = run(&commands, within);
+                output += &run(&commands, within);
                 prepare(workspace, &project);
             }
         }
@@ -114,9 +114,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Has Cargo take `lpm-api` from here instead of from crates.io.
+/// Has Cargo take the crates from here instead of from crates.io.
 fn use_this_workspace(workspace: &Path, start: &Path) {
-    let patches = ["lpm-api", "lpm-rsvp"].map(|name| {
+    let patches = ["lpm-api", "lpm-host", "lpm-rsvp"].map(|name| {
         let path = workspace.join(name);
         format!(
             "{name} = {{ path = {:?} }}\n",

@@ -60,7 +60,7 @@ pub use extras::Layer2;
 pub use frame::UnknownObject;
 pub use intserv::{AdSpec, flow_spec_object};
 pub use path::{Path, PathErr, PathTear};
-pub use policy::{Element, Identity, PolicyData};
+pub use policy::{Element, Identity, PolicyData, policy_data_object};
 pub use refresh::{Ack, Bundle, Srefresh, Targets};
 pub use resv::{Flows, Resv, ResvConf, ResvErr, ResvTear, Senders};
 pub use sbm::{DsbmWilling, IAmDsbm};

@@ -86,7 +86,7 @@ pub struct FlowDescriptors<'a> {
     message: Message<'a>,
     kind: Kind,
     /// The entries not read yet.
-    rest: &'a [ObjectEntry],
+    rest: core::slice::Iter<'a, ObjectEntry>,
     /// The FLOWSPEC that the next filter belongs to, unless it brings its own.
     flow_spec: Option<&'a ObjectEntry>,
     index: u16,
@@ -105,10 +105,10 @@ impl<'a> FlowDescriptors<'a> {
     #[inline]
     pub(crate) fn new(message: Message<'a>) -> FlowDescriptors<'a> {
         let entries = message.entries();
-        let flows = |kind, rest, flow_spec| FlowDescriptors {
+        let flows = |kind, rest: &'a [ObjectEntry], flow_spec| FlowDescriptors {
             message,
             kind,
-            rest,
+            rest: rest.iter(),
             flow_spec,
             index: 0,
         };
@@ -126,19 +126,21 @@ impl<'a> FlowDescriptors<'a> {
             | MessageType::ResvErr
             | MessageType::ResvTear
             | MessageType::ResvConf => {
-                let list = position(entries, class::STYLE)
-                    .and_then(|at| entries.get(at.saturating_add(1)..))
-                    .unwrap_or_default();
-                let empty = !list.iter().any(|entry| is_flow(entry.class));
+                let mut list = entries.iter();
+                let style = list
+                    .find(|entry| entry.class == class::STYLE)
+                    .and_then(|entry| ResvStyle::read(entry.c_type, entry.body(message.bytes())));
+                let list = list.as_slice();
+                let empty = || !list.iter().any(|entry| is_flow(entry.class));
                 let spec = first(list, class::FLOWSPEC);
-                match message.style() {
+                match style {
                     // A wildcard ResvTear may leave out its FLOWSPEC and still is about a flow.
                     Some(ResvStyle::WildcardFilter)
-                        if !empty || message.message_type() == MessageType::ResvTear =>
+                        if message.message_type() == MessageType::ResvTear || !empty() =>
                     {
                         flows(Kind::Whole, &[], spec)
                     }
-                    Some(ResvStyle::SharedExplicit) if !empty => flows(Kind::Whole, list, spec),
+                    Some(ResvStyle::SharedExplicit) if !empty() => flows(Kind::Whole, list, spec),
                     // Some senders put the one FLOWSPEC behind its FILTER_SPEC.
                     Some(ResvStyle::FixedFilter) => flows(Kind::PerFilter, list, spec),
                     _ => flows(Kind::Done, &[], None),
@@ -170,14 +172,13 @@ impl<'a> Iterator for FlowDescriptors<'a> {
             Kind::Done => None,
             Kind::Whole => {
                 self.kind = Kind::Done;
-                Some(self.flow(self.rest))
+                Some(self.flow(self.rest.as_slice()))
             }
             Kind::PerFilter => loop {
-                let (filter, rest) = self.rest.split_at_checked(1)?;
-                self.rest = rest;
-                match filter.first()?.class {
-                    class::FLOWSPEC => self.flow_spec = filter.first(),
-                    class::FILTER_SPEC => return Some(self.flow(filter)),
+                let entry = self.rest.next()?;
+                match entry.class {
+                    class::FLOWSPEC => self.flow_spec = Some(entry),
+                    class::FILTER_SPEC => return Some(self.flow(core::slice::from_ref(entry))),
                     _ => {}
                 }
             },

@@ -53,10 +53,10 @@ impl<'a> Message<'a> {
         index: &'a mut ObjectIndex,
         strictness: Strictness,
     ) -> Result<Message<'a>, ParseError> {
-        let message_type = check_header(bytes)?;
+        check_header(bytes)?;
         index.clear();
         match strictness {
-            Strictness::Lenient => match index_usual(message_type, bytes, index.slots()) {
+            Strictness::Lenient => match index_usual(bytes, index.slots()) {
                 Some(count) => {
                     let entries = index.filled(count);
                     Ok(Message { bytes, entries })
@@ -153,20 +153,26 @@ impl<'a> Message<'a> {
     /// The first object of a class.
     #[inline]
     pub fn find(&self, class: u8) -> Option<RawObject<'a>> {
-        let entry = self.entries.iter().find(|entry| entry.class == class)?;
-        Some(entry.object(self.bytes))
+        Some(self.entry(class)?.object(self.bytes))
+    }
+
+    #[inline]
+    fn entry(&self, class: u8) -> Option<&'a ObjectEntry> {
+        self.entries.iter().find(|entry| entry.class == class)
     }
 
     /// SESSION.
     #[inline]
     pub fn session(&self) -> Option<Session> {
-        self.first(class::SESSION)
+        let entry = self.entry(class::SESSION)?;
+        Session::read(entry.c_type, entry.body(self.bytes))
     }
 
     /// RSVP_HOP: the node the message comes from.
     #[inline]
     pub fn hop(&self) -> Option<RsvpHop> {
-        self.first(class::RSVP_HOP)
+        let entry = self.entry(class::RSVP_HOP)?;
+        RsvpHop::read(entry.c_type, entry.body(self.bytes))
     }
 
     /// TIME_VALUES.
@@ -187,7 +193,8 @@ impl<'a> Message<'a> {
     /// STYLE.
     #[inline]
     pub fn style(&self) -> Option<ResvStyle> {
-        self.first(class::STYLE)
+        let entry = self.entry(class::STYLE)?;
+        ResvStyle::read(entry.c_type, entry.body(self.bytes))
     }
 
     /// RESV_CONFIRM.
@@ -196,8 +203,10 @@ impl<'a> Message<'a> {
     }
 
     /// SENDER_TEMPLATE.
+    #[inline]
     pub fn sender_template(&self) -> Option<FilterSpec> {
-        self.first(class::SENDER_TEMPLATE)
+        let entry = self.entry(class::SENDER_TEMPLATE)?;
+        FilterSpec::read(entry.c_type, entry.body(self.bytes))
     }
 
     /// SENDER_TSPEC; `None` also when its token bucket is missing or not a legal one.
@@ -293,10 +302,10 @@ impl<'a> Iterator for Bundled<'a> {
 
 impl core::iter::FusedIterator for Bundled<'_> {}
 
-/// Checks all of the header and gives the message type.
+/// Checks all of the header.
 #[inline]
-fn check_header(bytes: &[u8]) -> Result<MessageType, ParseError> {
-    if let Some(&[first, message_type, sum1, sum2, _, _, len1, len2]) =
+fn check_header(bytes: &[u8]) -> Result<(), ParseError> {
+    if let Some(&[first, _, sum1, sum2, _, _, len1, len2]) =
         bytes.first_chunk::<{ CommonHeader::LENGTH }>()
     {
         let sum = u16::from_be_bytes([sum1, sum2]);
@@ -304,7 +313,7 @@ fn check_header(bytes: &[u8]) -> Result<MessageType, ParseError> {
             && usize::from(u16::from_be_bytes([len1, len2])) == bytes.len()
             && (sum == 0 || sum == checksum(bytes))
         {
-            return Ok(MessageType::from(message_type));
+            return Ok(());
         }
     }
     Err(header_fault(bytes))

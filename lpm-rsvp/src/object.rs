@@ -240,8 +240,11 @@ impl<'a> Objects<'a> {
     /// The next object of a class.
     #[inline]
     pub(crate) fn next_of(&mut self, class: u8) -> Option<RawObject<'a>> {
-        let entry = self.entries.find(|entry| entry.class == class)?;
-        Some(entry.object(self.bytes))
+        // Searched in a copy, which stays in registers.
+        let mut entries = self.entries.clone();
+        let found = entries.find(|entry| entry.class == class);
+        self.entries = entries;
+        Some(found?.object(self.bytes))
     }
 }
 

@@ -113,6 +113,43 @@ fn identity_with_everything() {
     assert_eq!(covered[..4], [0, u8::try_from(element).unwrap(), 0, 2]);
 }
 
+/// A single object is what a message would hold.
+#[test]
+fn single_objects() {
+    let sender = FilterSpec::new(Ipv4Addr::new(10, 0, 0, 7), 4000);
+    let data = build::PolicyData::new()
+        .hops(HOP, None)
+        .filter_spec(sender)
+        .element(Identity::user().locator("CN=Alice"))
+        .element(Element::new(77, [1, 2, 3]));
+    let object = build::policy_data_object(&data).unwrap();
+    let message = path(data);
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(&message, &mut index).unwrap();
+    let entry = *message
+        .entries()
+        .iter()
+        .find(|entry| entry.class == class::POLICY_DATA)
+        .unwrap();
+    let start = usize::from(entry.offset);
+    let end = start + usize::from(entry.length);
+    assert_eq!(object, message.bytes()[start..end]);
+
+    let none = build::policy_data_object(&build::PolicyData::new());
+    assert_eq!(none, Ok(vec![0, 8, 14, 1, 0, 8, 0, 0]));
+    let of_size = |size| build::PolicyData::new().element(Element::new(77, vec![0; size]));
+    let largest = build::policy_data_object(&of_size(65_520)).unwrap();
+    assert_eq!(largest.len(), 65_532);
+    assert_eq!(
+        build::policy_data_object(&of_size(65_524)),
+        Err(build::BuildError::TooLong {
+            part: "POLICY_DATA",
+            found: 65_536,
+            limit: 65_535,
+        })
+    );
+}
+
 #[test]
 fn a_signature_must_come_last() {
     let late = Identity::user()
@@ -238,6 +275,7 @@ fn malformed_attributes() {
         (&[0, 9, 1, 1, 65, 65, 65, 65][..], 1),    // longer than the element
         (&[0, 5, 1, 1, 65, 0, 0, 0, 0, 1][..], 2), // a header cut off
         (&[0, 7, 4, 0, 0, 0, 0, 0][..], 1),        // no room for an error value
+        (&[0, 4, 4, 0, 0, 4, 9, 9][..], 1),        // the same, and an attribute behind it
     ] {
         let mut body = vec![
             0,

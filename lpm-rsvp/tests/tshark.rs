@@ -324,14 +324,7 @@ fn compare(name: &str, messages: &[Vec<u8>], rows: &[Vec<Vec<String>>]) -> usize
 #[test]
 fn captures() {
     let mut compared = 0;
-    for name in [
-        "cisco/ios12-124path.pcap",
-        "cisco/ios12-46path.pcap",
-        "cisco/ios12-9path.pcap",
-        "wireshark/path.pcap",
-        "click/network1.pcap",
-        "generated/click-7types.pcap",
-    ] {
+    for name in common::WELL_FORMED {
         let Some(messages) = common::messages(name) else {
             continue;
         };

@@ -3,7 +3,7 @@
 use lpm_api::lpm_rsvp::build;
 use lpm_api::lpm_rsvp::policy::PolicyErrorValue;
 use lpm_api::lpm_rsvp::{
-    ErrorSpec, Message, MessageType, ObjectIndex, PolicyElement, PreemptionPriority, ResvStyle,
+    ErrorSpec, Message, MessageType, PolicyElement, PreemptionPriority, ResvStyle,
 };
 use lpm_api::{FlowKey, LpmPolicyError, Priority};
 
@@ -28,10 +28,9 @@ pub(crate) fn policy_data(desk: &Desk, message: &Message<'_>) -> Vec<u8> {
         MessageType::PathErr | MessageType::ResvErr => message.error_spec().and_then(reason),
         _ => None,
     };
-    match (objects, message.session()) {
-        (Some(objects), Some(session)) => written(objects, session),
-        _ => Vec::new(),
-    }
+    let objects = objects.unwrap_or_default();
+    let written: Result<Vec<_>, _> = objects.iter().map(build::policy_data_object).collect();
+    written.unwrap_or_default().concat()
 }
 
 fn has_priority(message: &Message<'_>) -> bool {
@@ -79,35 +78,4 @@ fn reason(error: ErrorSpec) -> Option<Vec<build::PolicyData>> {
     };
     let user = build::Identity::user().policy_error(value, reason.to_string().as_bytes());
     Some(vec![build::PolicyData::new().element(user)])
-}
-
-/// The objects in network byte order. The builder writes whole messages: this takes the objects out
-/// of one.
-fn written(objects: Vec<build::PolicyData>, session: lpm_api::lpm_rsvp::Session) -> Vec<u8> {
-    let error = ErrorSpec {
-        node: std::net::Ipv4Addr::UNSPECIFIED.into(),
-        flags: 0,
-        code: 0,
-        value: 0,
-    };
-    let mut message = build::PathErr::new(session, error);
-    for object in objects {
-        message = message.policy_data(object);
-    }
-    let Ok(bytes) = message.build() else {
-        return Vec::new();
-    };
-    let mut index = ObjectIndex::new();
-    let Ok(message) = Message::parse(&bytes, &mut index) else {
-        return Vec::new();
-    };
-    let mut written = Vec::new();
-    for data in message.policy_data().filter_map(Result::ok) {
-        let object = data.object();
-        let length = u16::try_from(4 + object.body.len()).unwrap_or(u16::MAX);
-        written.extend(length.to_be_bytes());
-        written.extend([object.class, object.c_type]);
-        written.extend(object.body);
-    }
-    written
 }

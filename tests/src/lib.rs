@@ -3,6 +3,8 @@
 
 pub mod callers;
 pub mod capture;
+#[cfg(target_os = "linux")]
+pub mod compat;
 pub mod messages;
 pub mod process;
 #[cfg(target_os = "linux")]
@@ -179,4 +181,21 @@ pub fn resident_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("Rss:"));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     1024 * kilobytes.expect("the size in kB")
+}
+
+/// The code in the book, compiled and run page by page.
+#[cfg(doctest)]
+mod book {
+    macro_rules! pages {
+        ($($page:ident: $file:literal;)+) => {
+            $(#[doc = include_str!(concat!("../../docs/src/", $file))] struct $page;)+
+        };
+    }
+
+    pages! {
+        Author: "author.md";
+        Embedding: "embedding.md";
+        Logging: "logging.md";
+        Lpmapi: "lpmapi.md";
+    }
 }

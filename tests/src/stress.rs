@@ -55,34 +55,38 @@ pub fn an_lpm_that_logs(directory: &Path) -> LpmConfig {
 }
 
 /// Loads, initializes, asks from three long-lived threads, and unloads, one of the LPMs after the other,
-/// so many times; the cycles before `warm_up` do not count.
+/// as often as the windows say, after a warm-up of so many cycles. Returns the growth in each window.
 ///
 /// # Panics
 ///
 /// When a library stays mapped.
 #[must_use]
-pub fn cycles(lpms: &[LpmConfig], warm_up: u64, cycles: u64) -> Growth {
+pub fn cycles(lpms: &[LpmConfig], warm_up: u64, windows: &[u64]) -> Vec<Growth> {
     let callers = Callers::start(3);
-    let mut before = 0;
-    for (cycle, lpm) in (0..cycles).zip(lpms.iter().cycle()) {
-        if cycle == warm_up {
-            before = resident_bytes();
+    let mut lpms = lpms.iter().cycle();
+    let mut run = |cycles: u64| {
+        let before = resident_bytes();
+        for lpm in lpms.by_ref().take(usize::try_from(cycles).expect("fits")) {
+            cycle(lpm, &callers);
         }
-        let pcm = Pcm::builder()
-            .lpm(lpm.clone())
-            .event_log(RecordedEvents::default());
-        let pcm = Arc::new(pcm.build().expect("builds"));
-        pcm.become_dsbm().expect("starts");
-        callers.ask(&pcm);
-        let unloaded = only_library(pcm.demote().expect("in charge"));
-        assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped, "cycle {cycle}");
-    }
-    let growth = Growth {
-        cycles: cycles - warm_up,
-        bytes: resident_bytes().saturating_sub(before),
+        let bytes = resident_bytes().saturating_sub(before);
+        Growth { cycles, bytes }
     };
+    let _ = run(warm_up);
+    let growth = windows.iter().map(|cycles| run(*cycles)).collect();
     callers.end();
     growth
+}
+
+fn cycle(lpm: &LpmConfig, callers: &Callers) {
+    let pcm = Pcm::builder()
+        .lpm(lpm.clone())
+        .event_log(RecordedEvents::default());
+    let pcm = Arc::new(pcm.build().expect("builds"));
+    pcm.become_dsbm().expect("starts");
+    callers.ask(&pcm);
+    let unloaded = only_library(pcm.demote().expect("in charge"));
+    assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped);
 }
 
 /// Unloads an LPM so many times while three threads ask it without a pause and two idle threads keep

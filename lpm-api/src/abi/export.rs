@@ -41,6 +41,13 @@ pub const fn header<E: Export>() -> LibHeader {
     }
 }
 
+/// The module that a library of `E` would export, in this very program: for PCMs that run an LPM without
+/// a library, as in a unit test.
+#[must_use]
+pub fn module<E: Export>() -> AbiLpmModuleRef {
+    AbiLpmModuleRef::of(ModuleOf::<E>::MODULE.as_prefix())
+}
+
 extern "C" fn root_module<E: Export>() -> RootModuleResult {
     let module: PrefixRef<_> = ModuleOf::<E>::MODULE.as_prefix();
     // SAFETY: the PCM reads the module only after it has compared the layout in the header, which

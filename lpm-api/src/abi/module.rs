@@ -5,6 +5,7 @@
 use abi_stable::StableAbi;
 use abi_stable::declare_root_module_statics;
 use abi_stable::library::RootModule;
+use abi_stable::prefix_type::PrefixRef;
 use abi_stable::sabi_types::VersionStrings;
 use abi_stable::std_types::RResult;
 
@@ -30,6 +31,12 @@ pub struct AbiLpmModule {
     /// Severs the connection and writes out what is buffered; called once, last.
     #[sabi(last_prefix_field)]
     pub detach: extern "C" fn(),
+}
+
+impl AbiLpmModuleRef {
+    pub(super) const fn of(module: PrefixRef<AbiLpmModule_Prefix>) -> Self {
+        Self(module)
+    }
 }
 
 impl RootModule for AbiLpmModuleRef {

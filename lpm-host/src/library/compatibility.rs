@@ -10,7 +10,7 @@ use abi_stable::abi_stability::abi_checking::{
 use abi_stable::globals::{Globals, initialize_globals_with};
 use abi_stable::library::LibHeader;
 use abi_stable::std_types::{RBoxError, RResult};
-use abi_stable::type_layout::TypeLayout;
+use abi_stable::type_layout::{TLFieldOrFunction, TypeLayout};
 use lpm_api::abi::{AbiLpmModuleRef, ExtensionFunctions};
 use std::sync::Once;
 
@@ -96,6 +96,29 @@ pub(super) fn check(header: &'static LibHeader) -> Result<(), Incompatibility> {
     compare(<AbiLpmModuleRef as StableAbi>::LAYOUT, found).map_err(|errors| explain(&errors))
 }
 
+/// The version of `lpm-api` that the library was built with, once `check` has found it compatible: that of
+/// the first type of it in the library's layout.
+pub(super) fn lpm_api_version(header: &'static LibHeader) -> Option<String> {
+    let mut layouts = vec![header.layout()?];
+    for _ in 0..MOST_LAYOUTS {
+        let layout = layouts.pop()?;
+        if layout.package().as_str() == "lpm-api" {
+            return Some(layout.package_version().to_string());
+        }
+        layouts.extend(
+            layout
+                .shared_vars()
+                .type_layouts()
+                .iter()
+                .map(|layout| layout()),
+        );
+    }
+    None
+}
+
+/// How many types are looked at for that one.
+const MOST_LAYOUTS: usize = 100;
+
 /// Compares the functions of an extension with those this host knows.
 pub(super) fn check_extension<F: ExtensionFunctions>(
     found: &'static TypeLayout,
@@ -124,10 +147,7 @@ extern "C" fn check_for_library(
 /// Everything in the result is owned: the errors refer into the library.
 fn explain(errors: &AbiInstabilityErrors) -> Incompatibility {
     let found = errors.errors.iter().flat_map(|error| {
-        let place = error
-            .stack_trace
-            .last()
-            .map(|place| place.expected.to_string());
+        let place = error.stack_trace.last().map(|place| named(&place.expected));
         error
             .errs
             .iter()
@@ -148,6 +168,20 @@ fn explain(errors: &AbiInstabilityErrors) -> Incompatibility {
         expected,
         found,
         report: errors.to_string(),
+    }
+}
+
+/// A field by its name and type, a tuple's by its type alone; a function with its signature.
+fn named(place: &TLFieldOrFunction) -> String {
+    match place {
+        TLFieldOrFunction::Function(function) => function.to_string(),
+        TLFieldOrFunction::Field(field) => {
+            let (name, of_type) = (field.name(), field.layout().name());
+            match name.starts_with(|c: char| c.is_ascii_digit()) {
+                true => of_type.to_owned(),
+                false => format!("{name}: {of_type}"),
+            }
+        }
     }
 }
 
@@ -195,6 +229,8 @@ fn describe(place: Option<String>, difference: &AbiInstability) -> (String, Stri
         ),
     };
     let what = match place {
+        // It is the same everywhere.
+        Some(_) if matches!(difference, Ai::PackageVersion(_)) => kind.to_owned(),
         Some(place) => format!("{kind} of `{}`", one_line(&place)),
         None => kind.to_owned(),
     };

@@ -13,6 +13,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
+use abi_stable::library::ROOT_MODULE_LOADER_NAME;
 use object::elf;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
 use object::read::{SectionIndex, StringTable};
@@ -38,6 +39,10 @@ pub(super) struct Image {
     dynamic_offset: u64,
     facts: HinderingFacts,
     search_path: Vec<String>,
+    /// What compilers and linkers wrote into it about themselves.
+    makers: Vec<String>,
+    /// Whether it exports what every LPM does.
+    exports_lpm: bool,
     changes: Changes,
 }
 
@@ -94,7 +99,7 @@ impl Image {
         let header = Header::parse(data).map_err(damaged)?;
         let endian = header.endian().map_err(damaged)?;
         let segments = header.program_headers(endian, data).map_err(damaged)?;
-        check_whole(segments, endian, length)?;
+        check_whole(header, segments, endian, length)?;
 
         let dynamic_segment = segments
             .iter()
@@ -121,6 +126,8 @@ impl Image {
             dynamic_offset: dynamic_segment.file_range(endian).0,
             facts: HinderingFacts::default(),
             search_path: Vec::new(),
+            makers: Vec::new(),
+            exports_lpm: false,
             changes: Changes::default(),
         };
         image.check_kind(header, segments)?;
@@ -138,6 +145,16 @@ impl Image {
     /// Where the loader looks for what the library needs (`DT_RUNPATH`, or `DT_RPATH`).
     pub(super) fn search_path(&self) -> &[String] {
         &self.search_path
+    }
+
+    /// The compilers and linkers that made it, as far as they left their names, each once.
+    pub(super) fn makers(&self) -> &[String] {
+        &self.makers
+    }
+
+    /// Whether it exports what every LPM does.
+    pub(super) fn exports_lpm(&self) -> bool {
+        self.exports_lpm
     }
 
     /// Clears `DF_1_NODELETE` in this file, which must be the one that was read.
@@ -248,6 +265,9 @@ impl Image {
             match symbol.name(endian, strings).map_err(damaged)? {
                 b"_Unwind_Backtrace" if !defined => unwinds = true,
                 b"_Unwind_RaiseException" => raises = true,
+                name if defined && name == ROOT_MODULE_LOADER_NAME.as_bytes() => {
+                    self.exports_lpm = true;
+                }
                 _ => {}
             }
         }
@@ -268,13 +288,15 @@ impl Image {
         }
         let search_path = paths.iter().flat_map(|path| path.split(':'));
         let search_path = search_path.map(str::to_owned).collect();
+        self.makers = makers(data, sections, endian);
+        let made_by_rust = self.makers.iter().any(|maker| maker.contains("rustc "));
         self.facts = HinderingFacts {
             no_delete: self.value(elf::DT_FLAGS_1) & elf::DF_1_NODELETE.0 != 0,
             no_delete_cleared: false,
             static_tls: self.value(elf::DT_FLAGS) & elf::DF_STATIC_TLS.0 != 0,
             unique_symbols,
             // Rust's standard library can always print backtraces, but throws only if it may unwind.
-            panic_aborts: unwinds && !raises && made_by_rust(data, sections, endian),
+            panic_aborts: unwinds && !raises && made_by_rust,
             needed: texts(elf::DT_NEEDED)?,
         };
         self.search_path = search_path;
@@ -368,15 +390,22 @@ fn whole_strings<'data, R: ReadRef<'data>>(
     Ok(StringTable::new(bytes, 0, bytes.len() as u64))
 }
 
-/// Whether the Rust compiler left its name.
-fn made_by_rust<'data, R: ReadRef<'data>>(
+/// The names that compilers and linkers left in the file.
+fn makers<'data, R: ReadRef<'data>>(
     data: R,
     sections: &SectionTable<'data, Header, R>,
     endian: Endianness,
-) -> bool {
+) -> Vec<String> {
     let comment = sections.section_by_name(endian, b".comment");
     let comment = comment.and_then(|(_, section)| section.data(endian, data).ok());
-    comment.is_some_and(|comment| comment.windows(6).any(|word| word == b"rustc "))
+    let mut makers: Vec<String> = Vec::new();
+    for maker in comment.unwrap_or_default().split(|&byte| byte == 0) {
+        let maker = String::from_utf8_lossy(maker.trim_ascii()).into_owned();
+        if !maker.is_empty() && !makers.contains(&maker) {
+            makers.push(maker);
+        }
+    }
+    makers
 }
 
 /// Checks that this is an ELF file of the machine this host was built for.
@@ -452,12 +481,22 @@ fn host_machine() -> Option<u16> {
 
 /// Checks that everything to be mapped is in the file: what is missing would crash the process when
 /// it is touched, long after loading.
-fn check_whole(segments: &[Segment], endian: Endianness, length: u64) -> Result<(), FormatProblem> {
+fn check_whole(
+    header: &Header,
+    segments: &[Segment],
+    endian: Endianness,
+    length: u64,
+) -> Result<(), FormatProblem> {
     let end = |segment: &Segment| {
         let (offset, size) = segment.file_range(endian);
         offset.saturating_add(size)
     };
+    // The headers of the sections usually stand last.
+    #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
+    let sections: u64 = header.e_shoff(endian).into();
+    let section_headers = u64::from(header.e_shnum(endian)) * size_of::<Section>() as u64;
     let expected = segments.iter().map(end).max().unwrap_or(0);
+    let expected = expected.max(sections.saturating_add(section_headers));
     if expected > length {
         return Err(FormatProblem::Truncated {
             expected,

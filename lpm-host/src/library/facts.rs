@@ -1,5 +1,7 @@
 //! What can be seen in a library's file of the things that hinder unloading.
 
+use std::fmt;
+
 /// What can be seen in a library's file, before anything of it runs, of the things that hinder
 /// unloading it. Elsewhere than on ELF systems nothing of this exists, and all is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,30 +23,80 @@ pub(crate) struct HinderingFacts {
 }
 
 impl HinderingFacts {
-    /// A line for each fact that an operator should know of.
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+    /// Each fact that an operator should know of.
+    pub(crate) fn hazards(&self) -> Vec<Hazard> {
+        let mut hazards = Vec::new();
         match (self.no_delete, self.no_delete_cleared) {
-            (true, false) => lines.push("it bears DF_1_NODELETE: it will stay mapped".to_owned()),
-            (true, true) => lines.push("its flag DF_1_NODELETE is ignored".to_owned()),
+            (true, false) => hazards.push(Hazard::NoDelete),
+            (true, true) => hazards.push(Hazard::NoDeleteIgnored),
             _ => {}
         }
         if self.unique_symbols > 0 {
-            lines.push(format!(
-                "it has {} GNU_UNIQUE symbols and may stay mapped; build it with -fno-gnu-unique",
-                self.unique_symbols
-            ));
+            hazards.push(Hazard::UniqueSymbols {
+                count: self.unique_symbols,
+            });
         }
         if self.static_tls {
-            lines.push(
-                "it uses static TLS: loading it again and again may fail; build it with -fPIC and \
-                 without -ftls-model=initial-exec"
-                    .to_owned(),
-            );
+            hazards.push(Hazard::StaticTls);
         }
         if self.panic_aborts {
-            lines.push("it is built with panic=abort: a panic in it ends the process".to_owned());
+            hazards.push(Hazard::PanicAborts);
         }
-        lines
+        hazards
+    }
+}
+
+/// Something that is seen in a library's file and hinders unloading it, or endangers its host.
+/// [`Display`](fmt::Display) says in one line what it comes to, and what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Hazard {
+    /// The flag `DF_1_NODELETE`: the loader never unmaps the library.
+    NoDelete,
+    /// That flag, which the host has cleared in its private copy ([`NoDelete::Clear`](crate::NoDelete::Clear)).
+    NoDeleteIgnored,
+    /// Symbols with the binding `STB_GNU_UNIQUE`: the loader never unmaps a library once such a symbol is
+    /// in use.
+    UniqueSymbols {
+        /// How many.
+        count: usize,
+    },
+    /// The flag `DF_STATIC_TLS`: thread-locals in room that each process has little of.
+    StaticTls,
+    /// Rust built with `panic=abort`.
+    PanicAborts,
+}
+
+impl Hazard {
+    /// The hazard in snake_case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoDelete => "no_delete",
+            Self::NoDeleteIgnored => "no_delete_ignored",
+            Self::UniqueSymbols { .. } => "unique_symbols",
+            Self::StaticTls => "static_tls",
+            Self::PanicAborts => "panic_aborts",
+        }
+    }
+}
+
+impl fmt::Display for Hazard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDelete => f.write_str("it bears DF_1_NODELETE: it will stay mapped"),
+            Self::NoDeleteIgnored => f.write_str("its flag DF_1_NODELETE is ignored"),
+            Self::UniqueSymbols { count } => write!(
+                f,
+                "it has {count} GNU_UNIQUE symbols and may stay mapped; build it with -fno-gnu-unique"
+            ),
+            Self::StaticTls => f.write_str(
+                "it uses static TLS: loading it again and again may fail; build it with -fPIC and \
+                 without -ftls-model=initial-exec",
+            ),
+            Self::PanicAborts => {
+                f.write_str("it is built with panic=abort: a panic in it ends the process")
+            }
+        }
     }
 }

@@ -70,7 +70,7 @@ use self::signals::Actions;
 use super::elf::{Changes, Image, Routines};
 use super::os::Handle;
 use super::stage::Staged;
-use super::{HinderingFacts, NoDelete, OpenError, PinReason, UnloadOutcome, lock};
+use super::{HinderingFacts, LeftBehind, NoDelete, OpenError, PinReason, UnloadOutcome, lock};
 
 /// Held while libraries and their dependencies come and go.
 static LOADER: Mutex<()> = Mutex::new(());
@@ -216,10 +216,10 @@ impl Loaded {
     /// # Safety
     ///
     /// Nobody calls the library or uses anything of it any more.
-    pub(super) unsafe fn unload(mut self) -> UnloadOutcome {
+    pub(super) unsafe fn unload(mut self, left: &mut LeftBehind) -> UnloadOutcome {
         let place = self.place.take();
         // SAFETY: the caller's promise.
-        let outcome = unsafe { unload::unload(self) };
+        let outcome = unsafe { unload::unload(self, left) };
         match outcome {
             UnloadOutcome::Unmapped => {
                 heap::give_back();

@@ -12,7 +12,8 @@ use lpm_api::abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
 use super::compatibility::{self, Incompatibility};
 use super::panics::{self, Attachment};
 use super::trace;
-use super::{HinderingFacts, Library, LpmLibrary, OpenError, PinReason, Staging, UnloadOutcome};
+use super::{HinderingFacts, LeftBehind, Library, LpmLibrary, OpenError, PinReason};
+use super::{Staging, UnloadOutcome};
 use crate::EventLog;
 
 /// Why a library cannot serve as an LPM.
@@ -82,6 +83,7 @@ pub enum LoadError {
 pub(crate) struct LoadedModule {
     /// Refers into `library`.
     module: AbiLpmModuleRef,
+    lpm_api: String,
     attachment: Attachment,
     library: Library,
 }
@@ -96,11 +98,12 @@ impl LoadedModule {
         compatibility::keep_no_state();
         // SAFETY: whoever made the `LpmLibrary` vouches for the file's code.
         let opened = unsafe { Library::open(library.path(), staging) }?;
-        let module = match root_module(&opened) {
-            Ok(module) => module,
+        let (module, lpm_api) = match root_module(&opened) {
+            Ok(found) => found,
             Err(error) => {
                 // SAFETY: nothing of the library is used any more; `error` owns its parts.
-                if let pinned @ UnloadOutcome::Pinned { .. } = unsafe { opened.unload() } {
+                let outcome = unsafe { opened.unload(&mut LeftBehind::default()) };
+                if let pinned @ UnloadOutcome::Pinned { .. } = outcome {
                     events.record(&pinned.event(library.path()));
                 }
                 return Err(error);
@@ -111,6 +114,7 @@ impl LoadedModule {
         opened.first_call(|| panics::during(None, || module.attach()(host)));
         Ok(Arc::new(Self {
             module,
+            lpm_api,
             attachment,
             library: opened,
         }))
@@ -149,8 +153,18 @@ impl LoadedModule {
         });
     }
 
-    /// Unloads the library, if nothing of it is in use.
-    pub(crate) fn unload(self: Arc<Self>) -> UnloadOutcome {
+    /// The version of `lpm-api` it was built with.
+    pub(super) fn lpm_api(&self) -> String {
+        self.lpm_api.clone()
+    }
+
+    /// Its functions, and what it says about itself.
+    pub(super) fn module(&self) -> AbiLpmModuleRef {
+        self.module
+    }
+
+    /// Unloads the library, if nothing of it is in use, and notes what it left behind.
+    pub(crate) fn unload(self: Arc<Self>, left: &mut LeftBehind) -> UnloadOutcome {
         let holders = Arc::strong_count(&self) - 1;
         match Arc::into_inner(self) {
             Some(last) => {
@@ -159,7 +173,7 @@ impl LoadedModule {
                 drop(last.attachment);
                 // SAFETY: every object and reference of the library is held together with an `Arc`
                 // of this module, and this was the last.
-                unsafe { last.library.unload() }
+                unsafe { last.library.unload(left) }
             }
             // The holders keep it alive, and dropping a `Library` does not unmap it.
             None => UnloadOutcome::pinned(PinReason::ObjectsHeld { count: holders }),
@@ -167,9 +181,9 @@ impl LoadedModule {
     }
 }
 
-/// Finds the library's module and checks it; of the library, nothing runs but its initializers,
+/// Finds the library's module, with the version of `lpm-api` it is from, and checks it; of the library, nothing runs but its initializers,
 /// abi_stable's test of the C calling convention, and the constructor that `export_lpm!` made.
-fn root_module(library: &Library) -> Result<AbiLpmModuleRef, LoadError> {
+fn root_module(library: &Library) -> Result<(AbiLpmModuleRef, String), LoadError> {
     let path = || library.path().to_path_buf();
     let broken = |error: LibraryError| LoadError::BrokenModule {
         path: path(),
@@ -199,11 +213,12 @@ fn root_module(library: &Library) -> Result<AbiLpmModuleRef, LoadError> {
         path: path(),
         difference: Box::new(difference),
     })?;
-    // SAFETY: the line above compared the layouts of the module.
+    let lpm_api = compatibility::lpm_api_version(header);
+    // SAFETY: `compatibility::check` compared the layouts of the module.
     let module = unsafe { header.init_root_module_with_unchecked_layout::<AbiLpmModuleRef>() };
     let module = module.map_err(broken)?;
     match module.api_version() {
-        API_VERSION => Ok(module),
+        API_VERSION => Ok((module, lpm_api.unwrap_or_default())),
         found => Err(LoadError::ApiVersion {
             path: path(),
             expected: API_VERSION,

@@ -55,6 +55,25 @@ impl fmt::Display for UnloadOutcome {
     }
 }
 
+/// What an LPM should have taken back itself, and the host took back before it unmapped its library. A host
+/// that does not would crash later on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LeftBehind {
+    /// The numbers of the signals whose handlers were functions of the library.
+    pub signals: Vec<i32>,
+    /// How many timers it had set up and not deleted (`timer_create`).
+    pub timers: usize,
+}
+
+impl LeftBehind {
+    /// Whether it was nothing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Something that keeps a library mapped. [`Display`](fmt::Display) gives one line for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -15,7 +15,7 @@ use std::ptr::NonNull;
 
 use super::os::Handle;
 use super::stage::Staged;
-use super::{HinderingFacts, NoDelete, OpenError, PinReason, UnloadOutcome};
+use super::{HinderingFacts, LeftBehind, NoDelete, OpenError, PinReason, UnloadOutcome};
 
 const WHY: &str = if cfg!(target_vendor = "apple") {
     "macOS keeps libraries with thread-locals, and what else this one left behind cannot be told"
@@ -116,7 +116,7 @@ impl Loaded {
     ///
     /// As on other platforms; nothing depends on it here.
     #[expect(clippy::unused_self, reason = "as on other platforms")]
-    pub(super) unsafe fn unload(self) -> UnloadOutcome {
+    pub(super) unsafe fn unload(self, _: &mut LeftBehind) -> UnloadOutcome {
         UnloadOutcome::Pinned {
             reasons: vec![PinReason::Platform { why: WHY }],
         }

@@ -294,7 +294,8 @@ fn create_parent(parent: &Path) -> io::Result<()> {
     builder.create(parent)
 }
 
-fn open_source(path: &Path) -> Result<File, OpenError> {
+/// Opens the file of a library; anything else than a file is not opened.
+pub(super) fn open_source(path: &Path) -> Result<File, OpenError> {
     let unreadable = |source| OpenError::Unreadable {
         path: path.to_path_buf(),
         source,

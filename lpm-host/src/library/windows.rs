@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use super::os::Handle;
 use super::pe::{Image, Slots};
 use super::stage::Staged;
-use super::{HinderingFacts, NoDelete, OpenError, PinReason, UnloadOutcome};
+use super::{HinderingFacts, LeftBehind, NoDelete, OpenError, PinReason, UnloadOutcome};
 
 /// How long threads that are about to end are waited for.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -126,7 +126,7 @@ impl Loaded {
     /// # Safety
     ///
     /// Nobody calls the library or uses anything of it any more.
-    pub(super) unsafe fn unload(self) -> UnloadOutcome {
+    pub(super) unsafe fn unload(self, _: &mut LeftBehind) -> UnloadOutcome {
         let reasons = wait_for_threads(&self.range);
         if !reasons.is_empty() {
             return UnloadOutcome::Pinned { reasons };

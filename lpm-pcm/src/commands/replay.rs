@@ -16,6 +16,7 @@ use lpm_host::{Event, EventLog, LpmConfig, Pcm, StartError, Startup, Teardown, U
 
 use crate::config::{Config, EventTarget, EventsEntry, LpmEntry};
 use crate::events::{Events, Tell};
+use crate::log::{self, LogLevel};
 use crate::output::{Json, Progress, Record, Reporter, Table};
 use crate::signals::Stop;
 
@@ -36,6 +37,10 @@ pub struct Args {
     /// How to print what is decided
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,
+
+    /// How much of what LPMs log is shown, by level
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    pub log: LogLevel,
 }
 
 /// What `pcm replay --help` says.
@@ -72,6 +77,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     source::check(&args.captures)?;
     let progress = Progress::of(source::total_size(&args.captures));
     let reporter = Arc::new(reporter(args.format, &config, &progress));
+    log::report(args.log, &reporter);
     let stop = Stop::on_signals()?;
     let logs = Arc::new(Logs {
         events: events(&config.events, &progress)?,

@@ -9,15 +9,24 @@ use super::Fault;
 
 /// What `key` says: a duration longer than none.
 pub(super) fn parse(text: Spanned<String>, key: &str) -> Result<Duration, Fault> {
-    let parsed: Option<SignedDuration> = text.get_ref().parse().ok();
-    let duration = parsed.filter(SignedDuration::is_positive);
-    duration
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| {
-            let message = format!(
-                "`{key}` is {:?}, expected a duration such as \"500 ms\", \"90 min\" or \"8h\"",
-                text.get_ref()
-            );
-            (text.span().start, message)
-        })
+    of_words(text.get_ref()).ok_or_else(|| {
+        let message = format!("`{key}` is {:?}, expected {EXPECTED}", text.get_ref());
+        (text.span().start, message)
+    })
+}
+
+/// The same on a command line.
+///
+/// # Errors
+/// What was expected.
+pub(crate) fn parse_argument(text: &str) -> Result<Duration, String> {
+    of_words(text).ok_or_else(|| format!("expected {EXPECTED}"))
+}
+
+const EXPECTED: &str = "a duration such as \"500 ms\", \"90 min\" or \"8h\"";
+
+fn of_words(text: &str) -> Option<Duration> {
+    let parsed: Option<SignedDuration> = text.parse().ok();
+    let duration = parsed.filter(SignedDuration::is_positive)?;
+    Duration::try_from(duration).ok()
 }

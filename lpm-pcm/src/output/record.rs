@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use lpm_host::Event;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// Something that happened in a run. Its JSON form is a stable interface: fields are added, never
 /// renamed or removed.
@@ -76,6 +77,21 @@ pub enum Record<'a> {
         status: Option<u32>,
         /// In words.
         detail: &'a str,
+    },
+    /// An LPM, or the PCM itself, logged something.
+    Log {
+        /// `error`, `warn`, `info`, `debug` or `trace`.
+        level: &'static str,
+        /// The LPM, or on a thread of its own its library's file; `None` for the PCM.
+        lpm: Option<String>,
+        /// Where in its code, such as a module's path.
+        target: String,
+        /// The names of the spans it happened in, the outermost first.
+        spans: Vec<String>,
+        /// In words.
+        message: String,
+        /// The other fields.
+        fields: Map<String, Value>,
     },
     /// An LPM was deinitialized.
     LpmDeinitialized {

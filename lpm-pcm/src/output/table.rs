@@ -262,6 +262,35 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 }
                 writeln!(self.log, "{}", Plain(detail))
             }
+            Record::Log {
+                level,
+                lpm,
+                target,
+                message,
+                fields,
+                ..
+            } => {
+                self.out.flush()?;
+                let colours = Palette::COLOURED;
+                let style = match *level {
+                    "error" => colours.bad,
+                    "warn" => colours.caution,
+                    _ => colours.faint,
+                };
+                write!(self.log, "{style}{level}{style:#}: ")?;
+                match lpm {
+                    Some(lpm) => write!(self.log, "LPM {}: ", Plain(lpm))?,
+                    None => write!(self.log, "{}: ", Plain(target))?,
+                }
+                write!(self.log, "{}", Plain(message))?;
+                for (name, value) in fields {
+                    let text = value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned);
+                    write!(self.log, " {}={}", Plain(name), Plain(&text))?;
+                }
+                writeln!(self.log)
+            }
             Record::LpmDeinitialized {
                 lpm,
                 handle,

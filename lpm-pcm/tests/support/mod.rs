@@ -299,6 +299,27 @@ pub fn library(crate_name: &str) -> PathBuf {
     program.parent().unwrap().join("deps").join(file)
 }
 
+/// Files in `folder` that are no libraries, and what is said about each.
+pub fn no_libraries(folder: &Path) -> Vec<(PathBuf, &'static str)> {
+    let file = |name: &str, contents: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, contents).unwrap();
+        path
+    };
+    let mut files = vec![
+        (file("empty", b""), "it is empty"),
+        (folder.join("absent"), "cannot read"),
+        (folder.to_path_buf(), "is a directory"),
+    ];
+    if cfg!(target_os = "linux") {
+        let whole = fs::read(library("fixture_accepts")).unwrap();
+        files.push((file("cut", &whole[..whole.len() / 2]), "cut off"));
+        files.push((file("text", b"not a library"), "does not begin like"));
+        files.push((std::env::current_exe().unwrap(), "a program"));
+    }
+    files
+}
+
 /// Decides the demo capture with the configuration in `folder` and JSON output.
 pub fn replay(folder: &TempDir) -> Run {
     let config = folder.path().join("pcm.toml");
@@ -354,6 +375,11 @@ impl Run {
 /// Runs `pcm` with nothing on standard input.
 pub fn pcm(arguments: &[&str]) -> Run {
     pcm_with_input(arguments, b"")
+}
+
+/// Runs the program in this folder.
+pub fn pcm_in(folder: &Path, arguments: &[&str]) -> Run {
+    finish(command(arguments).current_dir(folder).spawn().unwrap())
 }
 
 pub fn pcm_with_input(arguments: &[&str], input: &[u8]) -> Run {

@@ -7,16 +7,19 @@ use lpm_rsvp::integrity::{
     Algorithm, Key, sign, sign_policy_data, verify, verify_policy_data, verify_response,
 };
 use lpm_rsvp::{FilterSpec, Message, ObjectIndex, RsvpHop, Session, TimeValues, Tspec};
+use lpm_rsvp_fuzz::repair_header;
 
-fuzz_target!(|input: (bool, u64, Vec<u8>, Vec<u8>)| {
-    let (sha1, sequence, secret, mut bytes) = input;
-    let algorithm = if sha1 { Algorithm::HmacSha1 } else { Algorithm::HmacMd5 };
+fuzz_target!(|input: &[u8]| {
+    // An algorithm, a sequence number, a secret behind its length, a message.
+    let Some((&[sha1, sequence @ .., length], rest)) = input.split_first_chunk::<10>() else {
+        return;
+    };
+    let Some((secret, bytes)) = rest.split_at_checked(length.into()) else { return };
+    let sequence = u64::from_be_bytes(sequence);
+    let algorithm = if sha1 % 2 == 0 { Algorithm::HmacMd5 } else { Algorithm::HmacSha1 };
     let key = Key::new(sequence >> 16, algorithm, secret).expect("48 bits");
-    if let (Ok(length), Some(field)) = (u16::try_from(bytes.len()), bytes.get_mut(..8)) {
-        field[0] = 0x10;
-        field[2..4].copy_from_slice(&[0, 0]);
-        field[6..8].copy_from_slice(&length.to_be_bytes());
-    }
+    let mut bytes = bytes.to_vec();
+    repair_header(&mut bytes);
     policy_data(&bytes, &key, sequence);
     let mut index = ObjectIndex::new();
     let Ok(message) = Message::parse(&bytes, &mut index) else { return };

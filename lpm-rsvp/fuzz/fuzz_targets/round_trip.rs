@@ -9,6 +9,7 @@ use lpm_rsvp::build::{
 };
 use lpm_rsvp::intserv::HopParameters;
 use lpm_rsvp::{Message, MessageType, ObjectIndex, ParseError, Strictness};
+use lpm_rsvp_fuzz::repair_header;
 
 /// Reads a message into its builder and builds it.
 fn rebuild(message: &Message<'_>) -> Option<Result<Vec<u8>, BuildError>> {
@@ -36,11 +37,7 @@ fn rebuild(message: &Message<'_>) -> Option<Result<Vec<u8>, BuildError>> {
 
 fuzz_target!(|bytes: &[u8]| {
     let mut bytes = bytes.to_vec();
-    if let (Ok(length), Some(field)) = (u16::try_from(bytes.len()), bytes.get_mut(..8)) {
-        field[0] = 0x10;
-        field[2..4].copy_from_slice(&[0, 0]);
-        field[6..8].copy_from_slice(&length.to_be_bytes());
-    }
+    repair_header(&mut bytes);
     let mut index = ObjectIndex::new();
     let Ok(message) = Message::parse(&bytes, &mut index) else { return };
     update_adspec(&message);

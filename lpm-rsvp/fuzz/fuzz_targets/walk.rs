@@ -7,27 +7,31 @@ mod walk;
 
 use libfuzzer_sys::fuzz_target;
 use lpm_rsvp::{Message, ObjectEntry, ObjectIndex, Strictness};
+use lpm_rsvp_fuzz::repair_header;
 
-/// The message types that have a grammar, and one that has none.
-const TYPES: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 15, 20, 25, 26, 66, 67];
-
-fuzz_target!(|input: (u8, Vec<u8>, Vec<(u16, u16, u8, u8)>)| {
-    let (message_type, body, entries) = input;
-    let length = body.len() + 8;
-    let Ok(field) = u16::try_from(length) else { return };
-    let [high, low] = field.to_be_bytes();
-    let message_type = TYPES[usize::from(message_type % 16)];
-    let mut bytes = vec![0x10, message_type, 0, 0, 64, 0, high, low];
-    bytes.extend(body);
+fuzz_target!(|bytes: &[u8]| {
+    let mut bytes = bytes.to_vec();
+    repair_header(&mut bytes);
     for strictness in [Strictness::Lenient, Strictness::Strict] {
         let mut index = ObjectIndex::new();
         if let Ok(message) = Message::parse_with(&bytes, &mut index, strictness) {
             walk::walk(&message);
         }
     }
-    let entries: Vec<_> = entries
-        .into_iter()
-        .map(|(offset, length, class, c_type)| ObjectEntry { offset, length, class, c_type })
-        .collect();
-    walk::walk(&Message::from_index(&bytes, &entries));
+    walk::walk(&Message::from_index(&bytes, &lies(&bytes)));
 });
+
+/// An index made of the message itself: its bytes read as entries that begin inside it, or just
+/// outside.
+fn lies(bytes: &[u8]) -> Vec<ObjectEntry> {
+    let entry = |&[offset1, offset2, length1, length2, class, c_type]: &[u8; 6]| {
+        let offset = usize::from(u16::from_be_bytes([offset1, offset2])) % (bytes.len() + 2);
+        ObjectEntry {
+            offset: u16::try_from(offset).expect("at most what it was"),
+            length: u16::from_be_bytes([length1, length2]),
+            class,
+            c_type,
+        }
+    };
+    bytes.as_chunks().0.iter().map(entry).collect()
+}

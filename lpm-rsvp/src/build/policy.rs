@@ -96,14 +96,6 @@ impl PolicyData {
         self.option(|writer| writer.time_values(&time_values))
     }
 
-    /// The object with its header, in network byte order.
-    #[cfg(feature = "integrity")]
-    pub(crate) fn bytes(&self) -> Result<Vec<u8>, BuildError> {
-        let mut writer = Writer::default();
-        writer.policy_data(self);
-        writer.finish()
-    }
-
     #[cfg(feature = "integrity")]
     pub(crate) fn has_option(&self, class: u8) -> bool {
         crate::ObjectWalk::new(&self.options, 0)
@@ -129,6 +121,18 @@ impl PolicyData {
         }
         self
     }
+}
+
+/// A POLICY_DATA object, its header included, in network byte order: what a policy module supplies
+/// for a message that another makes. Policy is opaque to RSVP (RFC 2205 §3.10): elements are
+/// written as they are, also ones that strict parsing refuses.
+///
+/// # Errors
+/// The object or an element is longer than its length field can say; a SCOPE of both families.
+pub fn policy_data_object(data: &PolicyData) -> Result<Vec<u8>, BuildError> {
+    let mut writer = Writer::default();
+    writer.policy_data(data);
+    writer.finish()
 }
 
 impl Element {

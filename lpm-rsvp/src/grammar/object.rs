@@ -3,7 +3,7 @@
 use crate::class::{self, UnknownClass};
 use crate::error::{ErrorKind, ParseError};
 use crate::intserv::{AdSpec, FlowSpec, ServiceRequest, Tspec};
-use crate::object::{HEADER, ObjectEntry, RawObject};
+use crate::object::RawObject;
 use crate::objects::{
     Challenge, DClass, DsbmTimerIntervals, ErrorSpec, Integrity, L2Address, MessageId,
     MessageIdAck, MessageIdList, NonResvSendLimit, ResvConfirm, ResvStyle, RsvpHop, SbmAddress,
@@ -37,21 +37,8 @@ pub(super) fn has_fixed_length(object: RawObject<'_>) -> bool {
     usize::from(length(object.class, object.c_type)) == object.body.len()
 }
 
-/// Whether an object is legal without a look at its content, but for SESSION and senders; not
-/// all that are legal are so.
-#[inline]
-pub(super) fn is_usual(entry: &ObjectEntry) -> bool {
-    let expected = length(entry.class, entry.c_type);
-    match usize::from(entry.length).checked_sub(HEADER) {
-        Some(length) => usize::from(expected) == length || expected == OPAQUE && length % 4 == 0,
-        None => false,
-    }
-}
-
 /// Stands for no fixed length; no object has it, as all have a multiple of 4.
 const NONE: u8 = 1;
-/// Stands for content that RSVP does not look at.
-const OPAQUE: u8 = 2;
 
 #[inline]
 fn length(class: u8, c_type: u8) -> u8 {
@@ -74,12 +61,8 @@ static LENGTHS: [[u8; 8]; 16] = {
     lengths[class::TIME_VALUES as usize] = WORD;
     lengths[class::ERROR_SPEC as usize] = ADDRESS;
     lengths[class::STYLE as usize] = WORD;
-    lengths[class::FLOWSPEC as usize] = [OPAQUE; 8];
     lengths[class::FILTER_SPEC as usize] = SENDER;
     lengths[class::SENDER_TEMPLATE as usize] = SENDER;
-    lengths[class::SENDER_TSPEC as usize][2] = OPAQUE;
-    lengths[class::ADSPEC as usize] = [OPAQUE; 8];
-    lengths[class::POLICY_DATA as usize] = [OPAQUE; 8];
     lengths[class::RESV_CONFIRM as usize] = [NONE, 4, 16, NONE, NONE, NONE, NONE, NONE];
     lengths
 };

@@ -1,10 +1,10 @@
 //! Messages as nearly all senders make them, recognized at a small cost.
 //!
-//! What is accepted here is a part of what [`Check`](super::Check) accepts; nothing is refused
-//! and no fault is named, since what is not recognized is checked in full.
+//! That is Path and Resv in the order of the grammar (RFC 2205 §3.1.3, §3.1.4): most object
+//! headers are known in advance then, and one comparison each. What is accepted here is a part
+//! of what [`Check`](super::Check) accepts; nothing is refused and no fault is named, since what
+//! is not recognized is checked in full.
 
-use super::object::is_usual;
-use super::{FILTER, FLOW_SPEC, FLOWS, INTEGRITY, REPEATED, Rules, Set, bit};
 use crate::class;
 use crate::header::{CommonHeader, MessageType};
 use crate::index::INLINE;
@@ -12,147 +12,162 @@ use crate::object::{HEADER, ObjectEntry};
 use crate::objects::ResvStyle;
 use crate::wire;
 
-/// Indexes the objects of a Path, PathErr, PathTear or Resv and gives their number; `None` when
-/// there are more than there are slots, or when the message needs a closer look.
+/// Indexes the objects of a Path or Resv and gives their number; `None` when there are more than
+/// there are slots, or when the message needs a closer look.
 #[inline]
-pub(crate) fn index_usual(
-    message: MessageType,
-    bytes: &[u8],
-    slots: &mut [ObjectEntry; INLINE],
-) -> Option<usize> {
-    use MessageType::{Path, PathErr, PathTear, Resv};
-    if !matches!(message, Path | PathErr | PathTear | Resv) {
-        return None;
+pub(crate) fn index_usual(bytes: &[u8], slots: &mut [ObjectEntry; INLINE]) -> Option<usize> {
+    const PATH: u8 = MessageType::Path.number();
+    const RESV: u8 = MessageType::Resv.number();
+    let (&[_, message_type, ..], objects) =
+        bytes.split_first_chunk::<{ CommonHeader::LENGTH }>()?;
+    let mut rest = Rest {
+        bytes: objects,
+        offset: wire::clamp(CommonHeader::LENGTH),
+        slots: slots.iter_mut(),
+    };
+    rest.take(INTEGRITY);
+    let ipv6 = rest.header()? == with_word(class::SESSION, true);
+    match (message_type, ipv6) {
+        (PATH, false) => path::<false>(rest),
+        (PATH, true) => path::<true>(rest),
+        (RESV, false) => resv::<false>(rest),
+        (RESV, true) => resv::<true>(rest),
+        _ => None,
     }
-    let count = index(bytes, slots)?;
-    let entries = slots.get(..count)?;
-    is_legal(Rules::of(message)?, bytes, entries).then_some(count)
 }
 
-/// Indexes what may be objects; whether their lengths are those of objects is left open.
+fn path<const IPV6: bool>(mut rest: Rest<'_, '_>) -> Option<usize> {
+    session::<IPV6>(&mut rest)?;
+    rest.take(with_word(class::RSVP_HOP, IPV6))?;
+    rest.take(TIME_VALUES)?;
+    while rest.take_opaque(class::POLICY_DATA).is_some() {}
+    rest.take(with_word(class::SENDER_TEMPLATE, IPV6))?;
+    rest.take_opaque(class::SENDER_TSPEC)?;
+    rest.take_opaque(class::ADSPEC);
+    rest.end()
+}
+
+fn resv<const IPV6: bool>(mut rest: Rest<'_, '_>) -> Option<usize> {
+    session::<IPV6>(&mut rest)?;
+    rest.take(with_word(class::RSVP_HOP, IPV6))?;
+    rest.take(TIME_VALUES)?;
+    rest.take(address(class::RESV_CONFIRM, IPV6));
+    while rest.take_opaque(class::POLICY_DATA).is_some() {}
+    let style = ResvStyle::from_option_vector(wire::u32(rest.take(STYLE)?, 0)?);
+    let filter = with_word(class::FILTER_SPEC, IPV6);
+    rest.take_opaque(class::FLOWSPEC)?;
+    let own_flow_specs = match style {
+        ResvStyle::WildcardFilter => return rest.end(),
+        ResvStyle::SharedExplicit => false,
+        ResvStyle::FixedFilter => true,
+        ResvStyle::Unknown(_) => return None,
+    };
+    loop {
+        rest.take(filter)?;
+        if rest.bytes.is_empty() {
+            return rest.end();
+        }
+        if own_flow_specs {
+            rest.take_opaque(class::FLOWSPEC);
+        }
+    }
+}
+
+/// A session that does not need a closer look: a port of 0 rules those of the senders, too.
 #[inline]
-fn index(bytes: &[u8], slots: &mut [ObjectEntry; INLINE]) -> Option<usize> {
-    let mut rest = bytes.get(CommonHeader::LENGTH..)?;
-    let mut offset = wire::clamp(CommonHeader::LENGTH);
-    let mut count = 0_usize;
-    for slot in slots {
-        let Some(&[len1, len2, class, c_type]) = rest.first_chunk::<HEADER>() else {
-            break;
-        };
+fn session<const IPV6: bool>(rest: &mut Rest<'_, '_>) -> Option<()> {
+    let body = rest.take(with_word(class::SESSION, IPV6))?;
+    let (address, &[protocol, _, port1, port2]) = body.split_last_chunk()?;
+    let legal = address.iter().any(|byte| *byte != 0) && protocol != 0 && [port1, port2] != [0, 0];
+    legal.then_some(())
+}
+
+/// With HMAC-MD5.
+const INTEGRITY: u32 = header(36, class::INTEGRITY, 1);
+const TIME_VALUES: u32 = header(8, class::TIME_VALUES, 1);
+const STYLE: u32 = header(8, class::STYLE, 1);
+
+/// The header of an object that is an address.
+const fn address(class: u8, ipv6: bool) -> u32 {
+    match ipv6 {
+        false => header(8, class, 1),
+        true => header(20, class, 2),
+    }
+}
+
+/// The header of an object that is an address and 4 bytes.
+const fn with_word(class: u8, ipv6: bool) -> u32 {
+    match ipv6 {
+        false => header(12, class, 1),
+        true => header(24, class, 2),
+    }
+}
+
+/// An object header as a number.
+const fn header(length: u8, class: u8, c_type: u8) -> u32 {
+    u32::from_be_bytes([0, length, class, c_type])
+}
+
+/// What is not indexed yet.
+struct Rest<'a, 's> {
+    bytes: &'a [u8],
+    offset: u16,
+    slots: core::slice::IterMut<'s, ObjectEntry>,
+}
+
+impl<'a> Rest<'a, '_> {
+    /// The header of the next object.
+    #[inline]
+    fn header(&self) -> Option<u32> {
+        wire::u32(self.bytes, 0)
+    }
+
+    /// Indexes the next object if it has this header, and gives its content.
+    #[inline]
+    fn take(&mut self, header: u32) -> Option<&'a [u8]> {
+        if self.header()? == header {
+            self.index(header)
+        } else {
+            None
+        }
+    }
+
+    /// Indexes the next object if it is of a class that RSVP does not look into.
+    #[inline]
+    fn take_opaque(&mut self, class: u8) -> Option<()> {
+        let header = self.header()?;
+        let [_, length, found, c_type] = header.to_be_bytes();
+        // RSVP knows one C-Type of SENDER_TSPEC.
+        let known = class != class::SENDER_TSPEC || c_type == 2;
+        if found == class && known && length % 4 == 0 {
+            self.index(header).map(drop)
+        } else {
+            None
+        }
+    }
+
+    #[inline]
+    fn index(&mut self, header: u32) -> Option<&'a [u8]> {
+        let [len1, len2, class, c_type] = header.to_be_bytes();
         let length = u16::from_be_bytes([len1, len2]);
-        *slot = ObjectEntry {
-            offset,
+        let (object, rest) = self.bytes.split_at_checked(length.into())?;
+        let content = object.get(HEADER..)?;
+        *self.slots.next()? = ObjectEntry {
+            offset: self.offset,
             length,
             class,
             c_type,
         };
-        rest = rest.get(length.into()..)?;
-        offset = offset.wrapping_add(length);
-        count = count.wrapping_add(1);
+        self.bytes = rest;
+        self.offset = self.offset.wrapping_add(length);
+        Some(content)
     }
-    rest.is_empty().then_some(count)
-}
 
-/// Whether these objects, which fill the message, are what the rules want.
-fn is_legal(rules: &Rules, bytes: &[u8], entries: &[ObjectEntry]) -> bool {
-    let mut open = (rules.allowed | bit(class::POLICY_DATA)) & !FLOWS;
-    let mut senders = Senders::NONE;
-    let mut style = None;
-    let mut entries = entries.iter();
-    for entry in entries.by_ref() {
-        let this = set_of(entry);
-        if open & this == 0 || !is_usual(entry) {
-            return false;
-        }
-        open &= !(INTEGRITY | this & !REPEATED);
-        match entry.class {
-            class::SESSION => match Senders::of(entry.c_type, entry.body(bytes)) {
-                Some(known) => senders = known,
-                None => return false,
-            },
-            class::SENDER_TEMPLATE if !senders.have(entry) => return false,
-            class::STYLE => {
-                style = wire::u32(entry.body(bytes), 0);
-                break;
-            }
-            _ => {}
-        }
-    }
-    // What is required comes once, so what came is no longer open.
-    rules.required & open == 0
-        && match style {
-            Some(style) => flows_are_legal(ResvStyle::from_option_vector(style), entries, senders),
-            None => true,
-        }
-}
-
-/// Whether the objects behind STYLE are a flow descriptor list of a Resv.
-#[inline]
-fn flows_are_legal(
-    style: ResvStyle,
-    entries: core::slice::Iter<'_, ObjectEntry>,
-    senders: Senders,
-) -> bool {
-    let (after_flow_spec, after_filter, last) = match style {
-        ResvStyle::WildcardFilter => (0, 0, FLOW_SPEC),
-        ResvStyle::SharedExplicit => (FILTER, FILTER, FILTER),
-        ResvStyle::FixedFilter => (FILTER, FLOWS, FILTER),
-        ResvStyle::Unknown(_) => return false,
-    };
-    let mut open = FLOW_SPEC;
-    let mut this = 0;
-    for entry in entries {
-        this = set_of(entry);
-        if open & this == 0 || !is_usual(entry) {
-            return false;
-        }
-        if this == FLOW_SPEC {
-            open = after_flow_spec;
-        } else if senders.have(entry) {
-            open = after_filter;
-        } else {
-            return false;
-        }
-    }
-    this == last
-}
-
-/// The class as a set; the wrong one for classes above 15, which are not [usual](is_usual).
-#[inline]
-fn set_of(entry: &ObjectEntry) -> Set {
-    1_u16.wrapping_shl(entry.class.into())
-}
-
-/// The C-Types of the senders that go with a session, as bits.
-#[derive(Clone, Copy)]
-struct Senders(u8);
-
-impl Senders {
-    /// Before the session is known.
-    const NONE: Senders = Senders(0);
-
-    /// `None` for a session that needs a closer look.
+    /// How many objects were indexed, once there are no more.
     #[inline]
-    fn of(c_type: u8, session: &[u8]) -> Option<Senders> {
-        match (c_type, session) {
-            (1, [a, b, c, d, protocol, _, port @ ..])
-                if [*a, *b, *c, *d] != [0; 4] && *protocol != 0 && *port != [0, 0] =>
-            {
-                Some(Senders(1 << 1))
-            }
-            (2, [address @ .., protocol, _, port1, port2])
-                if *address != [0; 16] && *protocol != 0 && [*port1, *port2] != [0, 0] =>
-            {
-                Some(Senders(1 << 2 | 1 << 3))
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether a usual sender goes with the session.
-    #[inline]
-    fn have(self, sender: &ObjectEntry) -> bool {
-        self.0.wrapping_shr(sender.c_type.into()) & 1 != 0
+    fn end(self) -> Option<usize> {
+        let free = self.slots.len();
+        self.bytes.is_empty().then(|| INLINE.wrapping_sub(free))
     }
 }
 
@@ -161,7 +176,8 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::build::{Flows, Path, PathTear, PolicyData, Resv};
+    use crate::build::{AdSpec, Flows, Path, PolicyData, Resv};
+    use crate::intserv::GeneralParameters;
     use crate::{
         FilterSpec, Message, ObjectIndex, ObjectWalk, RsvpHop, ServiceRequest, Session, TimeValues,
         Tspec,
@@ -191,14 +207,29 @@ mod tests {
                     },
                     TimeValues::DEFAULT,
                 );
+                let general = GeneralParameters {
+                    break_bit: false,
+                    is_hops: 3,
+                    path_bandwidth: 1e6,
+                    minimum_latency: 10,
+                    path_mtu: 1500,
+                };
+                let adspec = AdSpec {
+                    general,
+                    guaranteed: None,
+                    controlled_load: Some(true),
+                };
                 let sender = |port| FilterSpec::new(address, port);
                 let request = ServiceRequest::ControlledLoad(TSPEC);
                 let path = Path::new(session, hop, times, sender(1), TSPEC);
                 let resv = |flows| Resv::new(session, hop, times, flows).build().unwrap();
                 [
                     path.clone().build().unwrap(),
-                    path.policy_data(PolicyData::new()).build().unwrap(),
-                    PathTear::new(session, hop, sender(1)).build().unwrap(),
+                    path.adspec(adspec)
+                        .policy_data(PolicyData::new())
+                        .policy_data(PolicyData::new())
+                        .build()
+                        .unwrap(),
                     resv(Flows::FixedFilter(
                         [(request, sender(1)), (request, sender(2))].into(),
                     )),
@@ -206,7 +237,11 @@ mod tests {
                         request,
                         [sender(1), sender(2)].into(),
                     )),
-                    resv(Flows::WildcardFilter(request)),
+                    Resv::new(session, hop, times, Flows::WildcardFilter(request))
+                        .confirm(address)
+                        .policy_data(PolicyData::new())
+                        .build()
+                        .unwrap(),
                 ]
             })
             .collect()
@@ -218,7 +253,7 @@ mod tests {
         let length = wire::clamp(objects.len() + 8).to_be_bytes();
         let header = [0x10, message_type, 0, 0, 64, 0, length[0], length[1]];
         let bytes = [&header, objects].concat();
-        let found = index_usual(message_type.into(), &bytes, &mut slots);
+        let found = index_usual(&bytes, &mut slots);
         if let Some(count) = found {
             let mut index = ObjectIndex::new();
             let message = Message::checked::<false>(&bytes, &mut index);
@@ -232,8 +267,12 @@ mod tests {
 
     #[test]
     fn what_is_built_is_recognized() {
+        let integrity = [&INTEGRITY.to_be_bytes()[..], &[0; 32]].concat();
         for message in messages() {
-            assert!(is_recognized(&message[8..], message[1]), "{message:02x?}");
+            let objects = &message[8..];
+            assert!(is_recognized(objects, message[1]), "{message:02x?}");
+            let signed = [&integrity, objects].concat();
+            assert!(is_recognized(&signed, message[1]), "{signed:02x?}");
         }
     }
 

@@ -31,10 +31,8 @@ pub fn sign_policy_data(
     body.extend_from_slice(&sequence.to_be_bytes());
     let content = body.len();
     body.resize(content.saturating_add(key.algorithm.digest_length()), 0);
-    let mut bytes = data
-        .clone()
-        .first_option(class::INTEGRITY, 1, &body)
-        .bytes()?;
+    let unsigned = data.clone().first_option(class::INTEGRITY, 1, &body);
+    let mut bytes = build::policy_data_object(&unsigned)?;
     bytes.extend_from_slice(&build::session_object(&session.with_flags(0)));
     let digest = key.digest(&[&bytes]);
     put(&mut body, content, &digest);

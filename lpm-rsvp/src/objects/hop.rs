@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use crate::class;
 use crate::error::ParseError;
-use crate::object::{Object, RawObject};
+use crate::object::{Object, RawObject, address_and_word};
 
 /// Address of a node's interface, with that node's handle for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,20 +18,32 @@ pub struct RsvpHop {
     pub logical_interface: u32,
 }
 
+impl RsvpHop {
+    /// Reads the body of an object of this C-Type.
+    #[inline]
+    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<RsvpHop> {
+        let ipv6 = match c_type {
+            1 => false,
+            2 => true,
+            _ => return None,
+        };
+        let (address, handle) = address_and_word(body, ipv6)?;
+        Some(RsvpHop {
+            address,
+            logical_interface: u32::from_be_bytes(handle),
+        })
+    }
+}
+
 impl<'a> Object<'a> for RsvpHop {
     const CLASSES: &'static [u8] = &[class::RSVP_HOP];
 
     #[inline]
     fn parse(object: RawObject<'a>) -> Result<RsvpHop, ParseError> {
-        let ipv6 = match object.c_type {
-            1 => false,
-            2 => true,
-            _ => return Err(object.unknown_c_type()),
-        };
-        let (address, handle) = object.address_and_word(ipv6)?;
-        Ok(RsvpHop {
-            address,
-            logical_interface: u32::from_be_bytes(handle),
+        RsvpHop::read(object.c_type, object.body).ok_or_else(|| match object.c_type {
+            1 => object.body_length("8"),
+            2 => object.body_length("20"),
+            _ => object.unknown_c_type(),
         })
     }
 }

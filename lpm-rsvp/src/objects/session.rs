@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use crate::class;
 use crate::endpoint::Endpoint;
 use crate::error::ParseError;
-use crate::object::{Object, RawObject};
+use crate::object::{Object, RawObject, address_and_word};
 
 /// The destination that reservations are made for.
 ///
@@ -72,6 +72,25 @@ impl Session {
         self.port
     }
 
+    /// Reads the body of an object of this C-Type.
+    #[inline]
+    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<Session> {
+        let ipv6 = match c_type {
+            1 | 3 => false,
+            2 | 4 => true,
+            _ => return None,
+        };
+        let (address, [protocol, flags, port1, port2]) = address_and_word(body, ipv6)?;
+        let port = u16::from_be_bytes([port1, port2]);
+        let port = match c_type {
+            1 | 2 => SessionPort::Port(port),
+            _ => SessionPort::Virtual(port),
+        };
+        let session = Session::checked(address, protocol, port)?;
+        Some(session.with_flags(flags))
+    }
+
+    #[inline]
     fn checked(address: IpAddr, protocol: u8, port: SessionPort) -> Option<Session> {
         let legal = !address.is_unspecified() && protocol != 0 && port != SessionPort::Virtual(0);
         legal.then_some(Session {
@@ -97,33 +116,29 @@ impl<'a> Object<'a> for Session {
 
     #[inline]
     fn parse(object: RawObject<'a>) -> Result<Session, ParseError> {
-        let ipv6 = match object.c_type {
-            1 | 3 => false,
-            2 | 4 => true,
-            _ => return Err(object.unknown_c_type()),
-        };
-        let (address, [protocol, flags, port1, port2]) = object.address_and_word(ipv6)?;
-        let at = if ipv6 { 16 } else { 4 };
-        let port = u16::from_be_bytes([port1, port2]);
-        if address.is_unspecified() {
-            return Err(object.value(0, "DestAddress", "an address", 0_u32));
-        }
-        if protocol == 0 {
-            return Err(object.value(at, "ProtocolId", "not 0", 0_u32));
-        }
-        let port = match object.c_type {
-            1 | 2 => SessionPort::Port(port),
-            _ if port == 0 => {
-                return Err(object.value(at.saturating_add(2), "vDstPort", "not 0", 0_u32));
-            }
-            _ => SessionPort::Virtual(port),
-        };
-        Ok(Session {
-            address,
-            protocol,
-            flags,
-            port,
-        })
+        Session::read(object.c_type, object.body).ok_or_else(|| fault(object))
+    }
+}
+
+/// Why the object is not a session.
+#[cold]
+fn fault(object: RawObject<'_>) -> ParseError {
+    let ipv6 = match object.c_type {
+        1 | 3 => false,
+        2 | 4 => true,
+        _ => return object.unknown_c_type(),
+    };
+    let (address, [protocol, ..]) = match object.address_and_word(ipv6) {
+        Ok(content) => content,
+        Err(error) => return error,
+    };
+    let at = if ipv6 { 16 } else { 4 };
+    if address.is_unspecified() {
+        object.value(0, "DestAddress", "an address", 0_u32)
+    } else if protocol == 0 {
+        object.value(at, "ProtocolId", "not 0", 0_u32)
+    } else {
+        object.value(at.saturating_add(2), "vDstPort", "not 0", 0_u32)
     }
 }
 

@@ -5,7 +5,6 @@ use core::fmt;
 use crate::class;
 use crate::error::ParseError;
 use crate::object::{Object, RawObject};
-use crate::wire;
 
 /// The reservation style. Displays as `WF`, `FF`, `SE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +33,7 @@ impl ResvStyle {
     }
 
     /// The style of an option vector. Only the low 5 bits decide, as RFC 2205 §A.7 wants.
+    #[inline]
     pub const fn from_option_vector(vector: u32) -> ResvStyle {
         match vector.to_be_bytes()[3] & 0x1f {
             0x11 => ResvStyle::WildcardFilter,
@@ -42,6 +42,13 @@ impl ResvStyle {
             bits => ResvStyle::Unknown(bits),
         }
     }
+
+    /// Reads the body of an object of this C-Type.
+    #[inline]
+    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<ResvStyle> {
+        let vector = u32::from_be_bytes(body.try_into().ok()?);
+        (c_type == 1).then(|| ResvStyle::from_option_vector(vector))
+    }
 }
 
 impl<'a> Object<'a> for ResvStyle {
@@ -49,11 +56,10 @@ impl<'a> Object<'a> for ResvStyle {
 
     #[inline]
     fn parse(object: RawObject<'a>) -> Result<ResvStyle, ParseError> {
-        match (object.c_type, object.body.len(), wire::u32(object.body, 0)) {
-            (1, 4, Some(word)) => Ok(ResvStyle::from_option_vector(word)),
-            (1, ..) => Err(object.body_length("4")),
-            _ => Err(object.unknown_c_type()),
-        }
+        ResvStyle::read(object.c_type, object.body).ok_or_else(|| match object.c_type {
+            1 => object.body_length("4"),
+            _ => object.unknown_c_type(),
+        })
     }
 }
 

@@ -12,6 +12,9 @@ use crate::wire;
 /// Data Offset and reserved, between object header and options.
 const PREFIX: usize = 4;
 
+/// The Data Offset of an object without options: behind object header and prefix.
+const DATA_OFFSET: u16 = 8;
+
 /// A POLICY_DATA object.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolicyData<'a> {
@@ -27,14 +30,17 @@ impl<'a> PolicyData<'a> {
     }
 
     /// The policy elements, in order.
+    #[inline]
     pub fn elements(&self) -> Elements<'a> {
         Elements::new(self.raw_elements())
     }
 
     /// The policy elements as they lie in the object.
+    #[inline]
     pub fn raw_elements(&self) -> RawElements<'a> {
-        let at = PREFIX.saturating_add(self.options.len());
-        RawElements::new(self.object, at, self.elements)
+        let before = self.object.body.len().wrapping_sub(self.elements.len());
+        let offset = usize::from(self.object.offset).wrapping_add(HEADER);
+        RawElements::new(self.elements, offset.wrapping_add(before))
     }
 
     /// The options: complete RSVP objects with a special meaning here.
@@ -101,23 +107,33 @@ impl<'a> Object<'a> for PolicyData<'a> {
     /// Reads the frame: Data Offset. Options and elements are read when they are asked for.
     #[inline]
     fn parse(object: RawObject<'a>) -> Result<PolicyData<'a>, ParseError> {
-        if object.c_type != 1 {
-            return Err(object.unknown_c_type());
-        }
-        let Some(data_offset) = wire::u16(object.body, 0) else {
-            return Err(object.body_length("at least 4"));
-        };
-        let split = usize::from(data_offset)
-            .checked_sub(HEADER.saturating_add(PREFIX))
-            .and_then(|options| object.body.get(PREFIX..)?.split_at_checked(options));
-        match split {
+        match split(object.c_type, object.body) {
             Some((options, elements)) => Ok(PolicyData {
                 object,
                 options,
                 elements,
             }),
-            None => Err(object.value(0, "Data Offset", "8 to the object's length", data_offset)),
+            None => Err(fault(object)),
         }
+    }
+}
+
+/// Options and elements in the body of an object of this C-Type.
+#[inline]
+fn split(c_type: u8, body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&[offset1, offset2, _, _], content) = body.split_first_chunk::<PREFIX>()?;
+    let options = u16::from_be_bytes([offset1, offset2]).checked_sub(DATA_OFFSET)?;
+    let parts = content.split_at_checked(options.into())?;
+    (c_type == 1).then_some(parts)
+}
+
+/// Why the object cannot be split.
+#[cold]
+fn fault(object: RawObject<'_>) -> ParseError {
+    match wire::u16(object.body, 0) {
+        _ if object.c_type != 1 => object.unknown_c_type(),
+        None => object.body_length("at least 4"),
+        Some(found) => object.value(0, "Data Offset", "8 to the object's length", found),
     }
 }
 
@@ -148,14 +164,14 @@ impl core::iter::FusedIterator for PolicyDataObjects<'_> {}
 #[derive(Clone, Debug)]
 pub struct PolicyElements<'a> {
     objects: PolicyDataObjects<'a>,
-    current: Option<Elements<'a>>,
+    current: Elements<'a>,
 }
 
 impl<'a> PolicyElements<'a> {
     pub(crate) const fn new(objects: Objects<'a>) -> PolicyElements<'a> {
         PolicyElements {
             objects: PolicyDataObjects::new(objects),
-            current: None,
+            current: Elements::new(RawElements::new(&[], 0)),
         }
     }
 }
@@ -166,15 +182,12 @@ impl<'a> Iterator for PolicyElements<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(element) = self.current.as_mut().and_then(Iterator::next) {
+            if let Some(element) = self.current.next() {
                 return Some(element);
             }
             match self.objects.next()? {
-                Ok(data) => self.current = Some(data.elements()),
-                Err(error) => {
-                    self.current = None;
-                    return Some(Err(error));
-                }
+                Ok(data) => self.current = data.elements(),
+                Err(error) => return Some(Err(error)),
             }
         }
     }

@@ -2,8 +2,9 @@
 
 use super::identity::Identity;
 use super::preemption::PreemptionPriority;
-use crate::error::{ErrorKind, ParseError};
-use crate::object::{HEADER, RawObject};
+use crate::class;
+use crate::error::{ErrorKind, ObjectId, ParseError};
+use crate::object::HEADER;
 use crate::wire;
 
 /// P-Type numbers.
@@ -61,26 +62,19 @@ impl PolicyElement<'_> {
 /// A policy element as it lies in its POLICY_DATA.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RawElement<'a> {
-    /// The object that holds the element.
-    pub(super) object: RawObject<'a>,
-    /// Where the element's header begins in the object's body.
-    pub(super) at: usize,
+    pub(super) offset: usize,
     /// P-Type.
     pub p_type: u16,
     /// The data after the 4-byte element header, in network byte order.
     pub data: &'a [u8],
+    /// The element with its header.
+    pub(super) bytes: &'a [u8],
 }
 
 impl<'a> RawElement<'a> {
     /// Bytes from the start of the message to the element's header.
     pub fn offset(&self) -> u16 {
-        self.fault(0, ErrorKind::Duplicate).offset
-    }
-
-    /// The element with its header; never `None` for an element that was walked to.
-    pub(super) fn bytes(&self) -> Option<&'a [u8]> {
-        let length = HEADER.saturating_add(self.data.len());
-        self.object.body.get(self.at..)?.get(..length)
+        wire::clamp(self.offset)
     }
 
     /// Reads the element by its P-Type.
@@ -92,7 +86,7 @@ impl<'a> RawElement<'a> {
         Ok(match self.p_type {
             p_type if self.data.is_empty() => PolicyElement::Empty { p_type },
             p_type::PREEMPTION_PRI => {
-                PolicyElement::PreemptionPriority(PreemptionPriority::parse(&self)?)
+                PolicyElement::PreemptionPriority(PreemptionPriority::parse(self)?)
             }
             p_type::AUTH_USER => PolicyElement::AuthUser(Identity::new(self)),
             p_type::AUTH_APP => PolicyElement::AuthApp(Identity::new(self)),
@@ -104,9 +98,23 @@ impl<'a> RawElement<'a> {
     }
 
     /// A fault `at` bytes after the start of the element's header.
-    pub(super) fn fault(&self, at: usize, kind: ErrorKind) -> ParseError {
-        self.object
-            .fault(HEADER.saturating_add(self.at).saturating_add(at), kind)
+    #[cold]
+    pub(super) fn fault(self, at: usize, kind: ErrorKind) -> ParseError {
+        fault(self.offset.saturating_add(at), kind)
+    }
+}
+
+/// A fault in the elements of a POLICY_DATA.
+#[cold]
+pub(super) fn fault(offset: usize, kind: ErrorKind) -> ParseError {
+    let object = ObjectId {
+        class: class::POLICY_DATA,
+        c_type: 1,
+    };
+    ParseError {
+        offset: wire::clamp(offset),
+        object: Some(object),
+        kind,
     }
 }
 
@@ -114,14 +122,46 @@ impl<'a> RawElement<'a> {
 /// error.
 #[derive(Clone, Debug)]
 pub struct RawElements<'a> {
-    object: RawObject<'a>,
-    at: usize,
+    offset: usize,
     rest: &'a [u8],
 }
 
 impl<'a> RawElements<'a> {
-    pub(super) const fn new(object: RawObject<'a>, at: usize, rest: &'a [u8]) -> RawElements<'a> {
-        RawElements { object, at, rest }
+    /// The elements in `bytes`, which lie `offset` bytes after the start of their message.
+    pub(super) const fn new(bytes: &'a [u8], offset: usize) -> RawElements<'a> {
+        RawElements {
+            offset,
+            rest: bytes,
+        }
+    }
+
+    /// The next element; `None` at the end, and for what is not an element.
+    #[inline]
+    fn step(&mut self) -> Option<RawElement<'a>> {
+        let (element, rest) = first(self.rest, self.offset)?;
+        self.offset = self.offset.wrapping_add(padded(element.bytes.len()));
+        self.rest = rest;
+        Some(element)
+    }
+
+    /// The fault of the element that begins here; nothing follows it.
+    #[cold]
+    fn stop(&mut self) -> ParseError {
+        let left = wire::clamp(self.rest.len());
+        let kind = match wire::u16(self.rest, 0) {
+            Some(length @ 0..4) if left >= 4 => ErrorKind::Value {
+                field: "policy element length",
+                expected: "at least 4",
+                found: length.into(),
+            },
+            length => ErrorKind::Overrun {
+                part: "policy element",
+                needed: length.map_or(4, u32::from).max(4),
+                left,
+            },
+        };
+        self.rest = &[];
+        fault(self.offset, kind)
     }
 }
 
@@ -130,60 +170,35 @@ impl<'a> Iterator for RawElements<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
+        match self.step() {
+            Some(element) => Some(Ok(element)),
+            None if self.rest.is_empty() => None,
+            None => Some(Err(self.stop())),
         }
-        let Some((length, p_type, data, padded)) = frame(self.rest) else {
-            let needed = wire::u16(self.rest, 0).map_or(4, u32::from).max(4);
-            let left = wire::clamp(self.rest.len());
-            self.rest = &[];
-            let kind = ErrorKind::Overrun {
-                part: "policy element",
-                needed,
-                left,
-            };
-            return Some(Err(self.object.fault(HEADER.saturating_add(self.at), kind)));
-        };
-        let element = RawElement {
-            object: self.object,
-            at: self.at,
-            p_type,
-            data,
-        };
-        self.rest = self.rest.get(padded..).unwrap_or_default();
-        self.at = self.at.saturating_add(padded);
-        if length < HEADER {
-            self.rest = &[];
-            let found = u32::try_from(length).unwrap_or_default();
-            let (field, expected) = ("policy element length", "at least 4");
-            return Some(Err(element.fault(
-                0,
-                ErrorKind::Value {
-                    field,
-                    expected,
-                    found,
-                },
-            )));
-        }
-        Some(Ok(element))
     }
 }
 
 impl core::iter::FusedIterator for RawElements<'_> {}
 
-/// Length, type, data and padded length of the element at the start of `bytes`; `None` when
-/// it overruns them. RFC 2750 says nothing of padding, RFC 3182 wants multiples of 4.
+/// The element at the start of `bytes`, and what follows it; `None` when it overruns them or is
+/// shorter than its header. RFC 2750 says nothing of padding, RFC 3182 wants multiples of 4.
 #[inline]
-fn frame(bytes: &[u8]) -> Option<(usize, u16, &[u8], usize)> {
-    let length = usize::from(wire::u16(bytes, 0)?);
-    let kind = wire::u16(bytes, 2)?;
-    let data = bytes.get(HEADER..length.max(HEADER))?;
-    Some((
-        length,
-        kind,
-        data,
-        length.next_multiple_of(4).min(bytes.len()),
-    ))
+fn first(bytes: &[u8], offset: usize) -> Option<(RawElement<'_>, &[u8])> {
+    let &[length1, length2, type1, type2] = bytes.first_chunk::<HEADER>()?;
+    let length = usize::from(u16::from_be_bytes([length1, length2]));
+    let element = RawElement {
+        offset,
+        p_type: u16::from_be_bytes([type1, type2]),
+        data: bytes.get(HEADER..length)?,
+        bytes: bytes.get(..length)?,
+    };
+    Some((element, bytes.get(padded(length)..).unwrap_or_default()))
+}
+
+/// The length of an element or attribute with its padding.
+#[inline]
+pub(super) const fn padded(length: usize) -> usize {
+    length.wrapping_add(3) & !3
 }
 
 /// Iterator over the elements of one POLICY_DATA, read by their P-Types.
@@ -204,7 +219,11 @@ impl<'a> Iterator for Elements<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|element| element?.read())
+        match self.0.step() {
+            Some(element) => Some(element.read()),
+            None if self.0.rest.is_empty() => None,
+            None => Some(Err(self.0.stop())),
+        }
     }
 }
 

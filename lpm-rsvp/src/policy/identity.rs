@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::element::RawElement;
+use super::element::{RawElement, fault, padded};
 use super::text::{Text, TextEncoding};
 use crate::error::{ErrorKind, ParseError};
 use crate::wire;
@@ -25,10 +25,11 @@ impl<'a> Identity<'a> {
     }
 
     /// The attributes, in order.
+    #[inline]
     pub const fn attributes(&self) -> Attributes<'a> {
         Attributes {
-            element: self.0,
-            at: 0,
+            offset: self.0.offset.wrapping_add(HEADER),
+            rest: self.0.data,
         }
     }
 
@@ -55,11 +56,11 @@ impl<'a> Identity<'a> {
     pub fn signed(&self) -> Option<(&'a [u8], &'a [u8])> {
         let mut attributes = self.attributes();
         loop {
-            let start = attributes.at;
+            let left = attributes.rest.len();
             if let Attribute::DigitalSignature(signature) = attributes.next()?.ok()? {
-                let covered = HEADER.saturating_add(start);
+                let covered = self.0.bytes.len().checked_sub(left)?;
                 let last = attributes.next().is_none();
-                return last.then_some((self.0.bytes()?.get(..covered)?, signature));
+                return last.then_some((self.0.bytes.get(..covered)?, signature));
             }
         }
     }
@@ -286,9 +287,8 @@ impl fmt::Display for PolicyErrorValue {
 /// Iterator over the attributes of an [`Identity`]. Ends after the first error.
 #[derive(Clone, Debug)]
 pub struct Attributes<'a> {
-    element: RawElement<'a>,
-    /// Bytes of the element's data that are read.
-    at: usize,
+    offset: usize,
+    rest: &'a [u8],
 }
 
 impl<'a> Iterator for Attributes<'a> {
@@ -296,59 +296,71 @@ impl<'a> Iterator for Attributes<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let at = self.at;
-        let rest = self.element.data.get(at..)?;
-        if rest.is_empty() {
-            return None;
-        }
-        self.at = self.element.data.len();
+        let Some((attribute, length)) = first(self.rest) else {
+            return match self.rest {
+                [] => None,
+                _ => Some(Err(self.stop())),
+            };
+        };
+        let length = padded(length.into());
+        self.offset = self.offset.wrapping_add(length);
+        self.rest = self.rest.get(length..).unwrap_or_default();
+        Some(Ok(attribute))
+    }
+}
+
+impl Attributes<'_> {
+    /// The fault of the attribute that begins here; nothing follows it.
+    #[cold]
+    fn stop(&mut self) -> ParseError {
+        let rest = core::mem::take(&mut self.rest);
         let left = wire::clamp(rest.len());
-        let Some(&[length1, length2, a_type, sub_type]) = rest.first_chunk::<HEADER>() else {
-            let kind = ErrorKind::Overrun {
-                part: "attribute header",
-                needed: 4,
-                left,
-            };
-            return Some(Err(self.element.fault(HEADER.saturating_add(at), kind)));
-        };
-        let length = u16::from_be_bytes([length1, length2]);
-        let minimum = if a_type == 4 { 8 } else { 4 };
-        let Some(value) = rest.get(HEADER..usize::from(length)) else {
-            let needed = u32::from(length.max(minimum));
-            let kind = ErrorKind::Overrun {
-                part: "attribute",
-                needed,
-                left,
-            };
-            return Some(Err(self.element.fault(HEADER.saturating_add(at), kind)));
-        };
-        self.at = at.saturating_add(usize::from(length).next_multiple_of(4));
-        Some(match a_type {
-            1 => Ok(Attribute::PolicyLocator(Locator::new(sub_type, value))),
-            2 => Ok(Attribute::Credential(Credential::new(sub_type, value))),
-            3 => Ok(Attribute::DigitalSignature(value)),
-            4 => match (wire::u16(value, 2), value.get(4..)) {
-                (Some(error), Some(detail)) => {
-                    let error = PolicyErrorValue::from(error);
-                    Ok(Attribute::PolicyError(PolicyErrorObject { error, detail }))
-                }
-                _ => {
-                    let (field, expected) = ("POLICY_ERROR_OBJECT length", "at least 8");
-                    let kind = ErrorKind::Value {
-                        field,
-                        expected,
+        let overrun = |part, needed| ErrorKind::Overrun { part, needed, left };
+        let kind = match rest.first_chunk::<HEADER>() {
+            None => overrun("attribute header", 4),
+            Some(&[length1, length2, a_type, _]) => {
+                let length = u16::from_be_bytes([length1, length2]);
+                let minimum = if a_type == POLICY_ERROR { 8 } else { 4 };
+                if (4..=left).contains(&length) {
+                    ErrorKind::Value {
+                        field: "POLICY_ERROR_OBJECT length",
+                        expected: "at least 8",
                         found: length.into(),
-                    };
-                    Err(self.element.fault(HEADER.saturating_add(at), kind))
+                    }
+                } else {
+                    overrun("attribute", length.max(minimum).into())
                 }
-            },
-            a_type => Ok(Attribute::Unknown {
-                a_type,
-                sub_type,
-                value,
-            }),
-        })
+            }
+        };
+        fault(self.offset, kind)
     }
 }
 
 impl core::iter::FusedIterator for Attributes<'_> {}
+
+/// The A-Type of a POLICY_ERROR_OBJECT.
+const POLICY_ERROR: u8 = 4;
+
+/// The attribute at the start of `bytes` and its length without padding; `None` when it overruns
+/// them or is shorter than its type wants.
+#[inline]
+fn first(bytes: &[u8]) -> Option<(Attribute<'_>, u16)> {
+    let &[length1, length2, a_type, sub_type] = bytes.first_chunk::<HEADER>()?;
+    let length = u16::from_be_bytes([length1, length2]);
+    let value = bytes.get(HEADER..length.into())?;
+    let attribute = match a_type {
+        1 => Attribute::PolicyLocator(Locator::new(sub_type, value)),
+        2 => Attribute::Credential(Credential::new(sub_type, value)),
+        3 => Attribute::DigitalSignature(value),
+        POLICY_ERROR => Attribute::PolicyError(PolicyErrorObject {
+            error: PolicyErrorValue::from(wire::u16(value, 2)?),
+            detail: value.get(4..)?,
+        }),
+        a_type => Attribute::Unknown {
+            a_type,
+            sub_type,
+            value,
+        },
+    };
+    Some((attribute, length))
+}

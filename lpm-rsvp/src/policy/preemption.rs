@@ -63,17 +63,14 @@ impl PreemptionPriority {
     }
 
     #[inline]
-    pub(super) fn parse(element: &RawElement<'_>) -> Result<PreemptionPriority, ParseError> {
-        let data = element.data;
-        let (Some([_, strategy, error, _]), Some(preemption_priority), Some(defending_priority), 8) = (
-            wire::array::<4>(data, 0),
-            wire::u16(data, 4),
-            wire::u16(data, 6),
-            data.len(),
-        ) else {
-            let (expected, found) = ("8 in PREEMPTION_PRI", wire::clamp(data.len()));
+    pub(super) fn parse(element: RawElement<'_>) -> Result<PreemptionPriority, ParseError> {
+        let Ok(&[_, strategy, error, _, priority @ ..]) = <&[u8; 8]>::try_from(element.data) else {
+            let (expected, found) = ("8 in PREEMPTION_PRI", wire::clamp(element.data.len()));
             return Err(element.fault(0, ErrorKind::BodyLength { expected, found }));
         };
+        let [preemption1, preemption2, defending1, defending2] = priority;
+        let preemption_priority = u16::from_be_bytes([preemption1, preemption2]);
+        let defending_priority = u16::from_be_bytes([defending1, defending2]);
         if defending_priority < preemption_priority {
             let (field, expected) = ("defending priority", "at least the preemption priority");
             let found = defending_priority.into();

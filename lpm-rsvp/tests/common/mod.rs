@@ -12,6 +12,16 @@ use pcap_parser::{Linktype, PcapBlockOwned, PcapError, create_reader};
 /// The IP protocol number of RSVP.
 const RSVP: u8 = 46;
 
+/// The captures that were not made to be malformed.
+pub const WELL_FORMED: [&str; 6] = [
+    "cisco/ios12-124path.pcap",
+    "cisco/ios12-46path.pcap",
+    "cisco/ios12-9path.pcap",
+    "wireshark/path.pcap",
+    "click/network1.pcap",
+    "generated/click-7types.pcap",
+];
+
 /// The directories with captures. Those that may be copied are in the repository; the others
 /// lie beside it, where they are.
 pub fn capture_dirs() -> [PathBuf; 2] {

@@ -80,12 +80,18 @@ impl Actions {
             } else {
                 None
             };
-            // SAFETY: this action was in force before, and its handler is still there.
+            // An alarm that is on its way ends the process by default, so it is ignored at first.
+            let afterwards = alarm.map(|_| now);
+            if afterwards.is_some() {
+                now.sa_sigaction = libc::SIG_IGN;
+            }
+            // SAFETY: this action was in force before, and its handler is still there; or it has none.
             unsafe { libc::sigaction(*signal, &now, ptr::null_mut()) };
             put_back.0.push(Change {
                 signal: *signal,
                 left,
                 now: now.sa_sigaction,
+                afterwards,
                 alarm,
             });
         }
@@ -131,6 +137,8 @@ struct Change {
     left: libc::sigaction,
     /// The handler that it was replaced by.
     now: usize,
+    /// The action that is put back once no thread is on its way into a handler any more.
+    afterwards: Option<libc::sigaction>,
     /// The interval timer that sent the signal, and what was left of it.
     alarm: Option<(c_int, libc::itimerval)>,
 }
@@ -141,9 +149,21 @@ impl PutBack {
         self.0.is_empty()
     }
 
-    /// The signals.
-    pub(super) fn signals(&self) -> Vec<c_int> {
-        self.0.iter().map(|change| change.signal).collect()
+    /// Puts back what was held off, when no thread is on its way into a handler any more: a thread that has
+    /// taken a signal of a timer looks at the action later (Linux 6.13). Returns the signals.
+    pub(super) fn settle(self) -> Vec<c_int> {
+        let _changing = lock(&CHANGING);
+        let settle = |change: Change| {
+            let is_ignored = |action: libc::sigaction| action.sa_sigaction == libc::SIG_IGN;
+            if let Some(afterwards) = change.afterwards {
+                if current(change.signal).is_some_and(is_ignored) {
+                    // SAFETY: by default a signal has no handler.
+                    unsafe { libc::sigaction(change.signal, &afterwards, ptr::null_mut()) };
+                }
+            }
+            change.signal
+        };
+        self.0.into_iter().map(settle).collect()
     }
 
     /// Gives the library its handlers again.

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::os::Handle;
-use super::super::{PinReason, UnloadOutcome, lock};
+use super::super::{LeftBehind, PinReason, UnloadOutcome, lock};
 use super::ledger::{self, HeldBack, Ledger, Running};
 use super::maps::{FileId, Maps};
 use super::object::Object;
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// # Safety
 ///
 /// Nobody calls the library or uses anything of it any more.
-pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
+pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOutcome {
     let Loaded {
         handle,
         ledgers,
@@ -54,7 +54,7 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
         Ok(outside) => outside,
         Err(reasons) => return pinned(reasons),
     };
-    if let Err(reasons) = cut_off(own, &text, &actions) {
+    if let Err(reasons) = cut_off(own, &text, &actions, left) {
         return pinned(reasons);
     }
 
@@ -67,7 +67,7 @@ pub(super) unsafe fn unload(library: Loaded) -> UnloadOutcome {
     let _loader = lock(&super::LOADER);
     let (leaving, staying) = split(&ledgers);
     run_destructors(&leaving);
-    if let Err(reasons) = clear(&leaving, &expected, outside, &text, &actions) {
+    if let Err(reasons) = clear(&leaving, &expected, outside, &text, &actions, left) {
         // It stays, but what its finalizers have taken down must not run.
         HeldBack::new(own).for_good();
         return pinned(reasons);
@@ -94,16 +94,17 @@ fn clear(
     outside: Outside,
     expected_text: &[Range<usize>],
     actions: &Actions,
+    left: &mut LeftBehind,
 ) -> Result<(), Vec<PinReason>> {
     let is_expected = |ledger| expected.iter().any(|other| Arc::ptr_eq(other, ledger));
     if leaving.iter().all(is_expected) {
         outside.still(expected_text)?;
-        cut_off(leaving, expected_text, actions)
+        cut_off(leaving, expected_text, actions, left)
     } else {
         // Another library that needed the same is gone meanwhile.
         let text = text(leaving);
         scan::threads_outside(&text)?;
-        cut_off(leaving, &text, actions)
+        cut_off(leaving, &text, actions, left)
     }
 }
 
@@ -114,6 +115,7 @@ fn cut_off(
     objects: &[Arc<Ledger>],
     text: &[Range<usize>],
     actions: &Actions,
+    left: &mut LeftBehind,
 ) -> Result<(), Vec<PinReason>> {
     let ranges: Vec<_> = objects
         .iter()
@@ -136,8 +138,8 @@ fn cut_off(
         }
     }
     held_back.for_good();
-    let signals = put_back.signals();
     let timers = timers::delete(objects);
+    let signals = put_back.settle();
     let destructors = tls::forget(objects);
     let keys = keys::delete(objects);
     tracing::debug!(
@@ -147,6 +149,8 @@ fn cut_off(
         keys,
         "took back what a library left"
     );
+    left.signals.extend(signals);
+    left.timers += timers;
     Ok(())
 }
 

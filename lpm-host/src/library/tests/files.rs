@@ -278,7 +278,7 @@ fn no_delete_flag_kept() {
         let fixture = Fixture::c("int run(void) { return 7; }", &["-Wl,-z,nodelete"]);
         let library = fixture.open();
         assert!(library.facts().no_delete);
-        assert_eq!(library.facts().warnings().len(), 1);
+        assert_eq!(library.facts().hazards().len(), 1);
         assert_eq!(reasons_to_pin(library), [PinReason::NoDelete]);
     });
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::super::{Library, PinReason, Staging, UnloadOutcome};
+use super::super::{LeftBehind, Library, PinReason, Staging, UnloadOutcome};
 
 /// A library that was built for a test; it is removed when this is dropped.
 pub(super) struct Fixture {
@@ -96,7 +96,7 @@ pub(super) fn function(library: &Library, name: &str) -> extern "C" fn() -> i32 
 /// Unloads the library, which the test does not use any more.
 pub(super) fn unload(library: Library) -> UnloadOutcome {
     // SAFETY: as above.
-    unsafe { library.unload() }
+    unsafe { library.unload(&mut LeftBehind::default()) }
 }
 
 /// Unloads the library, which has to stay mapped, and says why.

@@ -1,0 +1,231 @@
+//! This program as a child of itself: code of a library that may hang, crash or end the process runs there.
+//!
+//! The parent says on standard input what to do, and the child writes what it finds into a file, a line of
+//! JSON a finding, so that nothing is lost when it comes to a bad end, and nothing that a library prints gets
+//! in between.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::commands::{check, inspect};
+
+/// How much is kept of what a child prints, in bytes.
+const MOST_PRINTED: usize = 64 << 10;
+/// How much address space a child gets, so that a library that takes all there is does no harm.
+const MOST_MEMORY: u64 = 16 << 30;
+
+/// What a child is to do with the library.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Task {
+    /// See what it says about itself.
+    Inspect(inspect::Task),
+    /// Run a check.
+    Check(check::Task),
+}
+
+/// Run by this program itself.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to write what is found
+    #[arg(long, value_name = "FILE")]
+    pub into: PathBuf,
+    /// The library
+    #[arg(value_name = "LIBRARY")]
+    pub library: PathBuf,
+}
+
+/// What became of a child.
+#[derive(Debug)]
+pub struct Finished<R> {
+    /// What it found, in order.
+    pub records: Vec<R>,
+    /// How it ended.
+    pub end: End,
+    /// What it printed on standard output, which the library did: the child itself prints nothing.
+    pub printed: String,
+    /// What it printed on standard error.
+    pub complained: String,
+}
+
+/// How a child ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It did all it was to do.
+    Well,
+    /// It ended early, in this way.
+    Early(String),
+    /// It was ended after this time.
+    TookTooLong(Duration),
+}
+
+/// Has a child do something with the library, and waits for its end, no longer than the limit.
+///
+/// # Errors
+/// The child cannot be started, or a file for its findings cannot be made.
+pub fn run<R: DeserializeOwned>(
+    task: &Task,
+    library: &Path,
+    limit: Duration,
+) -> Result<Finished<R>, Box<dyn Error>> {
+    let findings = tempfile::NamedTempFile::new()
+        .map_err(|error| format!("no file for what the child process finds: {error}"))?;
+    let program = std::env::current_exe()
+        .map_err(|error| format!("where this program is cannot be told: {error}"))?;
+    let mut child = Command::new(&program)
+        .arg("in-child")
+        .arg("--into")
+        .arg(findings.path())
+        .arg("--")
+        .arg(library)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{}: cannot be started: {error}", program.display()))?;
+    let printed = Printed::read(child.stdout.take());
+    let complained = Printed::read(child.stderr.take());
+    if let Some(mut stdin) = child.stdin.take() {
+        // A child that does not read ended early, which is seen below.
+        let _ = stdin.write_all(&serde_json::to_vec(task)?);
+    }
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if begun.elapsed() >= limit {
+            let _ = child.kill();
+            child.wait()?;
+            break None;
+        }
+        thread::sleep(pause);
+        pause = (2 * pause).min(Duration::from_millis(20));
+    };
+    let mut text = String::new();
+    File::open(findings.path())?.read_to_string(&mut text)?;
+    // The last line of one that was ended may be half a line.
+    let records = text
+        .lines()
+        .map_while(|line| serde_json::from_str(line).ok());
+    Ok(Finished {
+        records: records.collect(),
+        end: match status {
+            None => End::TookTooLong(limit),
+            Some(status) if status.success() => End::Well,
+            Some(status) => End::Early(describe(status)),
+        },
+        printed: printed.text(),
+        complained: complained.text(),
+    })
+}
+
+/// Does what the parent says.
+///
+/// # Errors
+/// The parent says nothing, or the file it names cannot be written.
+pub fn serve(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    let mut task = Vec::new();
+    io::stdin().read_to_end(&mut task)?;
+    let journal = Journal::open(&args.into)?;
+    limit_memory();
+    match serde_json::from_slice(&task)? {
+        Task::Inspect(task) => inspect::in_child(&task, &args.library, &journal),
+        Task::Check(task) => check::in_child(&task, &args.library, &journal),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where a child writes what it finds, from any thread.
+#[derive(Clone, Debug)]
+pub struct Journal(Arc<Mutex<File>>);
+
+impl Journal {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::options().append(true).open(path)?;
+        Ok(Self(Arc::new(Mutex::new(file))))
+    }
+
+    /// Writes a line. What cannot be written is not found, and the parent says so.
+    pub fn write(&self, record: &impl Serialize) {
+        if let Ok(mut line) = serde_json::to_vec(record) {
+            line.push(b'\n');
+            let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = file.write_all(&line);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn limit_memory() {
+    use rlimit::Resource;
+
+    // Where the limit is lower already, that one holds.
+    let _ = rlimit::setrlimit(Resource::AS, MOST_MEMORY, MOST_MEMORY);
+    let _ = rlimit::setrlimit(Resource::CORE, 0, 0);
+}
+
+#[cfg(not(unix))]
+fn limit_memory() {
+    let _ = MOST_MEMORY;
+}
+
+/// What a child prints, read as long as it prints.
+struct Printed {
+    text: Arc<Mutex<Vec<u8>>>,
+    reader: thread::JoinHandle<()>,
+}
+
+impl Printed {
+    fn read(from: Option<impl Read + Send + 'static>) -> Self {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&text);
+        let reader = thread::spawn(move || {
+            let Some(mut from) = from else { return };
+            let mut part = [0; 4096];
+            while let Ok(length @ 1..) = from.read(&mut part) {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = MOST_PRINTED.saturating_sub(kept.len()).min(length);
+                kept.extend_from_slice(&part[..room]);
+            }
+        });
+        Self { text, reader }
+    }
+
+    /// What was printed. Processes that the library started may go on printing; they are not waited for.
+    fn text(self) -> String {
+        let begun = Instant::now();
+        while !self.reader.is_finished() && begun.elapsed() < Duration::from_secs(1) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+#[cfg(unix)]
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => {
+            let name = signal_hook::low_level::signal_name(signal).unwrap_or("unknown");
+            format!("ended by signal {signal} ({name})")
+        }
+        (None, code) => format!("exited with status {}", code.unwrap_or_default()),
+    }
+}
+
+#[cfg(not(unix))]
+fn describe(status: ExitStatus) -> String {
+    format!("exited with {status}")
+}

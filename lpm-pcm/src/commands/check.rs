@@ -1,0 +1,275 @@
+//! `pcm check`: runs an LPM through its contract.
+
+mod cycles;
+mod deadlines;
+mod finding;
+mod instances;
+mod junit;
+mod lifecycle;
+mod measure;
+mod messages;
+mod recorder;
+mod report;
+mod rig;
+mod state;
+mod threads;
+
+use std::error::Error;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lpm_host::LibraryFile;
+use serde::{Deserialize, Serialize};
+
+use self::finding::Finding;
+use self::report::{CheckReport, Report, Standing};
+use self::rig::Rig;
+use super::lpm_text::{LpmText, LpmTextArgs};
+use crate::child::{self, End, Journal};
+use crate::config::parse_duration_argument;
+
+/// Run an LPM through its contract, and say what it does wrong.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The LPM's library
+    #[arg(value_name = "LIBRARY")]
+    pub library: PathBuf,
+
+    /// The LPM's configuration; several give each initialization of the check `instances` its own.
+    #[command(flatten)]
+    pub config: LpmTextArgs,
+
+    /// Run this check only; may be given several times
+    #[arg(long, value_name = "CHECK")]
+    pub only: Vec<Check>,
+
+    /// How long a call into the LPM may take; to start and stop, six times as long
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration_argument)]
+    pub time_limit: Duration,
+
+    /// How often the check `cycles` starts and stops the LPM
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    pub cycles: u32,
+
+    /// Let warnings count as errors
+    #[arg(long)]
+    pub deny_warnings: bool,
+
+    /// How to print what is found
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+
+    /// Also write a report in JUnit's XML, for CI
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+}
+
+/// What `pcm check --help` says.
+pub(crate) const LONG_ABOUT: &str = "\
+Run an LPM through its contract, and say what it does wrong.
+
+Each check runs in a child process, so that an LPM that hangs or crashes harms nothing. Every finding says \
+what was seen, why it matters, and how to mend it.
+
+The LPM runs with the configuration given; it must start with it.";
+
+pub(crate) const EXIT_STATUS: &str = "\
+Exit status:
+  0  nothing was found, or warnings only
+  1  errors were found (with --deny-warnings: or warnings), the library is no LPM, or a file cannot be written
+  2  wrong usage";
+
+/// How to print what is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// A JSON object for programs
+    Json,
+}
+
+/// Whether libraries are ever unmapped on this platform. Elsewhere it is not the LPM's fault that they are not.
+const UNMAPS: bool = cfg!(any(
+    windows,
+    all(
+        target_os = "linux",
+        target_env = "gnu",
+        target_pointer_width = "64"
+    )
+));
+
+/// A part of the contract, checked in a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// Start, requests, stop for every reason, and start again
+    Lifecycle,
+    /// Several initializations of one library, stopped one by one
+    Instances,
+    /// Malformed policy data, unusual and huge messages
+    Messages,
+    /// State that the LPM never had, and refreshes
+    State,
+    /// Answers in time, and requests that are open when the LPM is stopped
+    Deadlines,
+    /// Eight threads at once, and a stop meanwhile
+    Threads,
+    /// Many starts and stops: memory, threads, open files
+    Cycles,
+}
+
+impl Check {
+    /// All of them, in the order they are run in.
+    pub const ALL: [Self; 7] = [
+        Self::Lifecycle,
+        Self::Instances,
+        Self::Messages,
+        Self::State,
+        Self::Deadlines,
+        Self::Threads,
+        Self::Cycles,
+    ];
+
+    /// The check in one word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lifecycle => "lifecycle",
+            Self::Instances => "instances",
+            Self::Messages => "messages",
+            Self::State => "state",
+            Self::Deadlines => "deadlines",
+            Self::Threads => "threads",
+            Self::Cycles => "cycles",
+        }
+    }
+}
+
+/// What a child is to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Task {
+    check: Check,
+    configs: Vec<LpmText>,
+    time_limit: Duration,
+    cycles: u32,
+}
+
+/// What a child writes down.
+#[derive(Debug, Serialize, Deserialize)]
+enum Record {
+    Finding(Finding),
+    /// The check cannot go on: a call does not return.
+    GaveUp,
+    /// The check is over.
+    Done,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The file is no library that can be loaded here, or a report cannot be written.
+pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    let file = LibraryFile::read(&args.library)?;
+    let mut configs = args.config.read()?;
+    if configs.is_empty() {
+        configs.push(LpmText::default());
+    }
+    let report = check(args, &file, &configs)?;
+    if let Some(path) = &args.junit {
+        std::fs::write(path, junit::xml(&report)?)
+            .map_err(|error| format!("{}: cannot be written: {error}", path.display()))?;
+    }
+    let text = match args.format {
+        Format::Text => report.text(),
+        Format::Json => report.json()?,
+    };
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            return Err(format!("standard output: cannot be written: {error}").into());
+        }
+        _ => {}
+    }
+    Ok(match report.passes(args.deny_warnings) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Runs the checks, one child each.
+fn check(args: &Args, file: &LibraryFile, configs: &[LpmText]) -> Result<Report, Box<dyn Error>> {
+    let mut report = Report::new(file);
+    let wanted = |check: &Check| args.only.is_empty() || args.only.contains(check);
+    for check in Check::ALL.into_iter().filter(wanted) {
+        let done = match report.makes_pointless(check) {
+            Some(earlier) => CheckReport::skipped(check, earlier),
+            None => run_in_child(args, check, configs)?,
+        };
+        report.checks.push(done);
+    }
+    Ok(report)
+}
+
+fn run_in_child(
+    args: &Args,
+    check: Check,
+    configs: &[LpmText],
+) -> Result<CheckReport, Box<dyn Error>> {
+    let task = child::Task::Check(Task {
+        check,
+        configs: configs.to_vec(),
+        time_limit: args.time_limit,
+        cycles: args.cycles,
+    });
+    // The child sees to the limits itself, as long as it is able to.
+    let patience = args.time_limit.saturating_mul(30) + Duration::from_secs(120);
+    let begun = std::time::Instant::now();
+    let finished = child::run::<Record>(&task, &args.library, patience)?;
+    let (mut findings, mut gave_up, mut is_done) = (Vec::new(), false, false);
+    for record in finished.records {
+        match record {
+            Record::Finding(finding) => findings.push(finding),
+            Record::GaveUp => gave_up = true,
+            Record::Done => is_done = true,
+        }
+    }
+    match finished.end {
+        // It has said why.
+        _ if gave_up => {}
+        End::Well if is_done => {
+            findings.extend(Finding::prints("standard error", &finished.complained));
+        }
+        End::Well => findings.push(Finding::ends_process("exited with status 0", "")),
+        End::Early(how) => findings.push(Finding::ends_process(&how, &finished.complained)),
+        End::TookTooLong(limit) => findings.push(Finding::hangs(format!(
+            "the check `{}` did not end within {limit:?}",
+            check.name()
+        ))),
+    }
+    findings.extend(Finding::prints("standard output", &finished.printed));
+    Ok(CheckReport {
+        check,
+        standing: Standing::Ran {
+            elapsed: begun.elapsed(),
+        },
+        findings,
+    })
+}
+
+/// The child's part.
+pub(crate) fn in_child(task: &Task, library: &Path, journal: &Journal) {
+    let rig = Rig::new(task, library, journal);
+    // What stops a check early is among the findings.
+    let _ = match task.check {
+        Check::Lifecycle => lifecycle::run(&rig),
+        Check::Instances => instances::run(&rig),
+        Check::Messages => messages::run(&rig),
+        Check::State => state::run(&rig),
+        Check::Deadlines => deadlines::run(&rig),
+        Check::Threads => threads::run(&rig),
+        Check::Cycles => cycles::run(&rig, task.cycles),
+    };
+    rig.finish();
+}

@@ -1,0 +1,38 @@
+//! Calls on threads of the LPM's own, within their limits, and requests that are open when it is stopped.
+
+use std::time::Duration;
+
+use lpm_host::testing::messages;
+use lpm_host::{CommitDecision, DeleteReason};
+
+use super::rig::{Enough, Rig, received};
+
+/// How many requests are open at a stop.
+const OPEN: u16 = 50;
+
+pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
+    let rig = rig.on_workers();
+    let (path, resv) = (messages::path().build(), messages::resv().build());
+    let pcm = rig.pcm()?;
+    rig.start(&pcm)?;
+    rig.admit(&pcm, &path)?;
+    rig.rsvp_objects(&pcm, &path)?;
+    rig.commit_resv(&pcm, &resv, CommitDecision::ResourcesAllocated)?;
+    rig.delete_state(&pcm, &path, DeleteReason::StateTimeout)?;
+    rig.statistics(&pcm)?;
+    for pause in [Duration::ZERO, Duration::from_millis(5)] {
+        rig.step("admit, stopped before the answer");
+        let open: Vec<_> = (1..=OPEN)
+            .map(|port| {
+                let message = messages::path().flow("198.51.100.7", port).build();
+                pcm.admit_later(&received(&message))
+            })
+            .collect();
+        std::thread::sleep(pause);
+        rig.demote(&pcm)?;
+        // Each has its verdict: that of the LPM, or a rejection.
+        drop(open);
+        rig.start(&pcm)?;
+    }
+    rig.demote(&pcm)
+}

@@ -1,0 +1,280 @@
+//! What a check finds: each with what was seen, why it matters, and how to mend it.
+
+use serde::{Deserialize, Serialize};
+
+/// Something that an LPM does wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Finding {
+    pub(super) kind: Kind,
+    /// What was seen, on one line.
+    pub(super) what: String,
+    /// The message that was asked about, in hexadecimal, where it is one that the check made up.
+    pub(super) message: Option<String>,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Severity {
+    Warning,
+    Error,
+}
+
+/// What an LPM can do wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    DoesNotLoad,
+    DoesNotStart,
+    EndsProcess,
+    Hangs,
+    Panics,
+    CallFails,
+    InvalidDecision,
+    ResultRefused,
+    NoAnswer,
+    FailsToStop,
+    StaysMapped,
+    HindersUnloading,
+    LeftBehind,
+    LeaksMemory,
+    LeaksThreads,
+    LeaksFiles,
+    Grows,
+    RefusesAddresses,
+    SharesPeType,
+    FloodsLog,
+    Prints,
+}
+
+impl Finding {
+    pub(super) fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+            message: None,
+        }
+    }
+
+    /// Whether it says the same as another: numbers of threads, handles and the like aside.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let words = |finding: &Self| {
+            let words = finding.what.split(|c: char| c.is_ascii_digit());
+            let words = words.filter(|word| !word.is_empty());
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        self.kind == other.kind && words(self) == words(other)
+    }
+
+    pub(super) fn hangs(what: impl Into<String>) -> Self {
+        Self::new(Kind::Hangs, what)
+    }
+
+    /// The process that ran the check came to an early end; `complained` is what it printed.
+    pub(super) fn ends_process(how: &str, complained: &str) -> Self {
+        let mut what = format!("the process that ran the check {how}");
+        let mut lines = complained
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
+        if let Some(first) = lines.next() {
+            what += &format!(", and printed: {first}");
+            if let Some(next) = lines.next() {
+                what += &format!(" {next}");
+            }
+        }
+        Self::new(Kind::EndsProcess, what)
+    }
+
+    /// What the library printed, if anything.
+    pub(super) fn prints(place: &str, printed: &str) -> Option<Self> {
+        let first = printed.lines().find(|line| !line.trim().is_empty())?;
+        let first: String = first.trim().chars().take(100).collect();
+        let what = format!("printed to {place}: {first}");
+        Some(Self::new(Kind::Prints, what))
+    }
+}
+
+impl Kind {
+    /// The kind in snake_case.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::DoesNotLoad => "does_not_load",
+            Self::DoesNotStart => "does_not_start",
+            Self::EndsProcess => "ends_process",
+            Self::Hangs => "hangs",
+            Self::Panics => "panics",
+            Self::CallFails => "call_fails",
+            Self::InvalidDecision => "invalid_decision",
+            Self::ResultRefused => "result_refused",
+            Self::NoAnswer => "no_answer",
+            Self::FailsToStop => "fails_to_stop",
+            Self::StaysMapped => "stays_mapped",
+            Self::HindersUnloading => "hinders_unloading",
+            Self::LeftBehind => "left_behind",
+            Self::LeaksMemory => "leaks_memory",
+            Self::LeaksThreads => "leaks_threads",
+            Self::LeaksFiles => "leaks_files",
+            Self::Grows => "grows",
+            Self::RefusesAddresses => "refuses_addresses",
+            Self::SharesPeType => "shares_pe_type",
+            Self::FloodsLog => "floods_log",
+            Self::Prints => "prints",
+        }
+    }
+
+    pub(super) const fn severity(self) -> Severity {
+        match self {
+            Self::HindersUnloading
+            | Self::LeftBehind
+            | Self::Grows
+            | Self::RefusesAddresses
+            | Self::SharesPeType
+            | Self::FloodsLog
+            | Self::Prints => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+
+    /// Whether nothing more can be learned once this was seen.
+    pub(super) const fn is_fatal(self) -> bool {
+        matches!(
+            self,
+            Self::DoesNotLoad
+                | Self::DoesNotStart
+                | Self::EndsProcess
+                | Self::Hangs
+                | Self::NoAnswer
+                | Self::LeaksThreads
+                | Self::FloodsLog
+        )
+    }
+
+    /// Why it matters.
+    pub(super) const fn why(self) -> &'static str {
+        match self {
+            Self::DoesNotLoad => "a PCM that is to run it does not become ready",
+            Self::DoesNotStart => {
+                "a PCM that is to run it does not become ready; nothing else can be checked"
+            }
+            Self::EndsProcess => "it takes the PCM and every other LPM with it",
+            Self::Hangs => {
+                "it holds a thread of the PCM for good; the LPM is not asked any more, its flows are \
+                 rejected, and its library stays mapped"
+            }
+            Self::Panics => "the call fails: the flows it was asked about are rejected",
+            Self::CallFails => "the flows it was asked about are rejected",
+            Self::InvalidDecision => {
+                "it counts as \"don't care\", or, for a rejection without a reason, as a rejection"
+            }
+            Self::ResultRefused => "the PCM does not take the result, and the request fails",
+            Self::NoAnswer => {
+                "the flows are rejected, and whoever waits for them waits for the whole time limit"
+            }
+            Self::FailsToStop => {
+                "the operator reads an error with every stop; what the LPM did not close may be lost"
+            }
+            Self::StaysMapped => {
+                "its memory is lost with every reload, and a new version of it runs beside the old one"
+            }
+            Self::HindersUnloading => "the library may stay mapped, or endanger the PCM's process",
+            Self::LeftBehind => {
+                "a host that does not take it back itself crashes when it goes off after unloading"
+            }
+            Self::LeaksMemory => "a PCM that starts and stops its LPMs often runs out of memory",
+            Self::LeaksThreads => {
+                "the PCM runs out of threads, with every call or with every reload"
+            }
+            Self::LeaksFiles => {
+                "a PCM that starts and stops its LPMs often runs out of file descriptors"
+            }
+            Self::Grows => "flows are refreshed every 30 s or so: the PCM runs out of memory",
+            Self::RefusesAddresses => "the operator reads a warning with every change of addresses",
+            Self::SharesPeType => {
+                "objects of both go into outgoing messages; lpmapi wants another type from each"
+            }
+            Self::FloodsLog => {
+                "it drowns what other LPMs log, costs time in every call, and is cut short"
+            }
+            Self::Prints => {
+                "it gets into the PCM's own output, such as the JSON of `pcm replay`, and into no log"
+            }
+        }
+    }
+
+    /// How to mend it.
+    pub(super) const fn fix(self) -> &'static str {
+        match self {
+            Self::DoesNotLoad => "`pcm inspect` says what differs; rebuild it with this lpm-api",
+            Self::DoesNotStart => {
+                "give the LPM its configuration with --config or --config-file; if it has it, see what \
+                 `initialize` says"
+            }
+            Self::EndsProcess => {
+                "find what aborts, exits or crashes: run the check alone with --only under a debugger"
+            }
+            Self::Hangs => {
+                "do not wait in a call: defer the answer, put limits on what is waited for, and end \
+                 threads in `deinitialize` by telling them to"
+            }
+            Self::Panics => {
+                "handle what may be missing or malformed in a message; \
+                 `lpm_host::testing` has the same message in a unit test"
+            }
+            Self::CallFails => "return an answer from `admit` for every message",
+            Self::InvalidDecision => "make decisions with `lpm_api::Decision`, which has no others",
+            Self::ResultRefused => {
+                "answer a deferred request once, in time, with one decision per flow descriptor \
+                 (`Deferral::flow_count`); supply well-formed POLICY_DATA of the LPM's own type that fits"
+            }
+            Self::NoAnswer => {
+                "complete every `Deferral` within `InitInfo::result_time_limit`, also when what it waits \
+                 for fails"
+            }
+            Self::FailsToStop => {
+                "return an error from `deinitialize` only for what an operator can mend"
+            }
+            Self::StaysMapped => {
+                "end and join every thread in `deinitialize`, and shut runtimes and pools down; \
+                 the reasons are above"
+            }
+            Self::HindersUnloading => "see the flag's own advice above",
+            Self::LeftBehind => {
+                "give signals back what they did before, and delete timers, in `deinitialize`"
+            }
+            Self::LeaksMemory => {
+                "free in `deinitialize` what `initialize` allocates, also what is in statics"
+            }
+            Self::LeaksThreads => {
+                "start no thread per call, and join in `deinitialize` every thread that was started"
+            }
+            Self::LeaksFiles => {
+                "close in `deinitialize` every file and socket, also those in statics"
+            }
+            Self::Grows => {
+                "key state by flow (`AdmitRequest::flow_key`), so that a refresh replaces what is there, \
+                 and drop it in `delete_state`"
+            }
+            Self::RefusesAddresses => {
+                "take any table in `ip_address_table`, and ignore what is of no use"
+            }
+            Self::SharesPeType => "let the configuration say which type an initialization serves",
+            Self::FloodsLog => "log decisions at level debug, and what an operator needs at info",
+            Self::Prints => "log with `lpm_api::tracing` instead of printing",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_in_numbers_only_is_the_same() {
+        let stays = |what: &str| Finding::new(Kind::StaysMapped, what);
+        let thread = stays("thread 17 (sleeper) is running");
+        assert!(thread.is_like(&stays("thread 4711 (sleeper) is running")));
+        assert!(!thread.is_like(&stays("thread 17 (spinner) is running")));
+        assert!(!thread.is_like(&Finding::hangs(&*thread.what)));
+    }
+}

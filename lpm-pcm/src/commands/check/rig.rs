@@ -1,0 +1,425 @@
+//! What the checks share: a PCM with the LPM in it, and somebody who watches.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lpm_host::lpm_rsvp::Message;
+use lpm_host::testing::TestMessage;
+use lpm_host::{
+    AddressRow, CallMode, LpmConfig, OutgoingMessage, Pcm, PcmError, PinReason, ReceivedMessage,
+    StateGone, Teardown, UnloadOutcome,
+};
+use lpm_host::{CommitDecision, CommittedResv, DeleteReason};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::{Layer, filter::LevelFilter};
+
+use super::finding::{Finding, Kind};
+use super::measure::InUse;
+use super::recorder::Recorder;
+use super::{Check, Journal, Record, Task, UNMAPS};
+use crate::commands::lpm_text::LpmText;
+
+/// How many times as long as another call `initialize` and `deinitialize` may take.
+const LIFECYCLE: u32 = 6;
+
+/// After how many calls of `admit` there is a look at what they have taken.
+const BETWEEN_LOOKS: u32 = 32;
+/// How many threads are too many.
+const MANY_THREADS: u64 = 30;
+/// How much memory is too much, in bytes.
+const MUCH_MEMORY: u64 = 1 << 30;
+
+/// How often it may be unknown whether a library can be unmapped.
+const MOST_UNKNOWN: u32 = 3;
+
+/// Something was found after which a check need not go on.
+#[derive(Debug)]
+pub(super) struct Enough;
+
+/// Where a check runs.
+pub(super) struct Rig {
+    library: PathBuf,
+    configs: Vec<LpmText>,
+    pub(super) time_limit: Duration,
+    call_mode: CallMode,
+    pub(super) recorder: Recorder,
+    journal: Journal,
+    step: Arc<Mutex<Step>>,
+    /// How many times the library was unmapped, and how many times it could not be told whether it may be.
+    unmapped: AtomicU32,
+    unknown: AtomicU32,
+    admitted: AtomicU32,
+    /// What was in use before anything was loaded.
+    before: InUse,
+}
+
+/// What is under way, and since when.
+struct Step {
+    name: &'static str,
+    begun: Instant,
+}
+
+impl Rig {
+    pub(super) fn new(task: &Task, library: &Path, journal: &Journal) -> Self {
+        let recorder = Recorder::new(journal, task.configs.len() > 1);
+        // Elsewhere there are more calls a second than a PCM ever makes.
+        if task.check == Check::Lifecycle {
+            listen(&recorder);
+        }
+        let step = Arc::new(Mutex::new(Step {
+            name: "start",
+            begun: Instant::now(),
+        }));
+        watch(&step, task.time_limit, &recorder);
+        Self {
+            library: library.to_path_buf(),
+            configs: task.configs.clone(),
+            time_limit: task.time_limit,
+            call_mode: CallMode::Inline,
+            recorder,
+            journal: journal.clone(),
+            step,
+            unmapped: AtomicU32::new(0),
+            unknown: AtomicU32::new(0),
+            admitted: AtomicU32::new(0),
+            before: InUse::now(),
+        }
+    }
+
+    /// The same with calls on threads of the LPM's own.
+    pub(super) fn on_workers(&self) -> Self {
+        self.recorder.is_on_workers();
+        Self {
+            library: self.library.clone(),
+            configs: self.configs.clone(),
+            time_limit: self.time_limit,
+            call_mode: CallMode::worker(),
+            recorder: self.recorder.clone(),
+            journal: self.journal.clone(),
+            step: Arc::clone(&self.step),
+            unmapped: AtomicU32::new(0),
+            unknown: AtomicU32::new(0),
+            admitted: AtomicU32::new(0),
+            before: self.before,
+        }
+    }
+
+    /// How many configurations were given.
+    pub(super) fn config_count(&self) -> usize {
+        self.configs.len()
+    }
+
+    /// Says what is being done; each step has a limit in time.
+    pub(super) fn step(&self, name: &'static str) {
+        let mut step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
+        *step = Step {
+            name,
+            begun: Instant::now(),
+        };
+    }
+
+    /// The LPM, with the configuration of this number, or the last.
+    pub(super) fn lpm(&self, number: usize) -> LpmConfig {
+        // Whoever checks a library has it loaded, and vouches for that.
+        let library = lpm_host::trust_library!(unsafe self.library.clone());
+        let lpm = LpmConfig::new(format!("checked {number}"), library)
+            .result_time_limit(self.time_limit)
+            .initialize_limit(self.time_limit.saturating_mul(LIFECYCLE))
+            .deinitialize_limit(self.time_limit.saturating_mul(LIFECYCLE))
+            .call_mode(self.call_mode);
+        match self.configs.get(number).or(self.configs.last()) {
+            Some(config) => config.configure(lpm),
+            None => lpm,
+        }
+    }
+
+    /// A PCM with one LPM, not yet in charge.
+    pub(super) fn pcm(&self) -> Result<Pcm, Enough> {
+        self.pcm_of([self.lpm(0)])
+    }
+
+    /// A PCM with these LPMs, not yet in charge.
+    pub(super) fn pcm_of(&self, lpms: impl IntoIterator<Item = LpmConfig>) -> Result<Pcm, Enough> {
+        let builder = Pcm::builder()
+            .event_log(self.recorder.clone())
+            .drain_limit(self.time_limit);
+        let pcm = lpms
+            .into_iter()
+            .fold(builder, |builder, lpm| builder.lpm(lpm));
+        let pcm = pcm
+            .build()
+            .map_err(|error| self.broken(&error.to_string()))?;
+        pcm.set_ip_address_table(&addresses());
+        Ok(pcm)
+    }
+
+    /// Starts the LPMs.
+    pub(super) fn start(&self, pcm: &Pcm) -> Result<(), Enough> {
+        self.step("initialize");
+        // The event log has said why not.
+        let started = pcm.become_dsbm().map_err(|_| Enough);
+        self.step("after initialize");
+        started.map(drop)
+    }
+
+    /// Stops the LPMs as on demotion.
+    pub(super) fn demote(&self, pcm: &Pcm) -> Result<(), Enough> {
+        self.step("deinitialize (demotion) and unload");
+        self.stopped(pcm.demote())
+    }
+
+    /// Stops the LPMs for good.
+    pub(super) fn shut_down(&self, pcm: &Pcm) -> Result<(), Enough> {
+        self.step("deinitialize (shutdown) and unload");
+        self.stopped(pcm.shutdown())
+    }
+
+    /// Runs another list of LPMs in the place of those that run.
+    pub(super) fn reconfigure(
+        &self,
+        pcm: &Pcm,
+        lpms: impl IntoIterator<Item = LpmConfig>,
+    ) -> Result<(), Enough> {
+        self.step("deinitialize (reconfiguration) and unload");
+        // Where a new one does not start the event log has said why.
+        let done = pcm.reconfigure(lpms).map_err(|_| Enough)?;
+        self.stopped(Ok(done.stopped))
+    }
+
+    /// Looks at what became of the libraries.
+    fn stopped(&self, teardown: Result<Teardown, PcmError>) -> Result<(), Enough> {
+        let teardown = teardown.map_err(|error| self.broken(&error.to_string()))?;
+        for library in &teardown.libraries {
+            self.unloaded(&library.outcome);
+            let left = &library.left_behind;
+            for signal in &left.signals {
+                let name = signal_name(*signal);
+                self.found(Kind::LeftBehind, format!("left a handler of signal {name}"));
+            }
+            if left.timers > 0 {
+                self.found(Kind::LeftBehind, format!("left {} timers", left.timers));
+            }
+        }
+        self.goes_on()
+    }
+
+    /// Looks at whether a library was unmapped. On a busy machine it happens that a thread cannot be asked
+    /// where it is; that is the LPM's doing only where it happens time and again.
+    fn unloaded(&self, outcome: &UnloadOutcome) {
+        let UnloadOutcome::Pinned { reasons } = outcome else {
+            self.unmapped.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let is_unknown = |reason: &PinReason| matches!(reason, PinReason::StackUnknown(_));
+        let is_rare = reasons.iter().all(is_unknown) && {
+            let unknown = self.unknown.fetch_add(1, Ordering::Relaxed) + 1;
+            unknown < MOST_UNKNOWN || unknown < self.unmapped.load(Ordering::Relaxed)
+        };
+        if UNMAPS && !is_rare {
+            self.found(Kind::StaysMapped, outcome.to_string());
+        }
+    }
+
+    /// Has the LPMs decide on a message.
+    pub(super) fn admit(&self, pcm: &Pcm, message: &TestMessage) -> Result<(), Enough> {
+        self.step("admit");
+        let decided = pcm.admit(&received(message));
+        self.call(decided)?;
+        let count = self.admitted.fetch_add(1, Ordering::Relaxed) + 1;
+        match count % BETWEEN_LOOKS {
+            0 => self.look_after(count),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at what so many calls have taken, before it is too much for the machine.
+    fn look_after(&self, calls: u32) -> Result<(), Enough> {
+        let more = |now: Option<u64>, before: Option<u64>| Some(now?.saturating_sub(before?));
+        let now = InUse::now();
+        if let Some(threads @ MANY_THREADS..) = more(now.threads, self.before.threads) {
+            let what = format!("{threads} threads more after {calls} calls of admit");
+            self.found(Kind::LeaksThreads, what);
+        }
+        if let Some(bytes @ MUCH_MEMORY..) = more(now.memory, self.before.memory) {
+            let what = format!("{} MiB more after {calls} calls of admit", bytes >> 20);
+            self.found(Kind::Grows, what);
+            return Err(Enough);
+        }
+        self.goes_on()
+    }
+
+    /// Asks for the objects of an outgoing message.
+    pub(super) fn rsvp_objects(&self, pcm: &Pcm, message: &TestMessage) -> Result<(), Enough> {
+        self.step("rsvp_objects");
+        self.call(pcm.rsvp_objects(&OutgoingMessage {
+            message: message.view(),
+            interface: message.interface(),
+            max_policy_data_size: 1_000,
+        }))
+    }
+
+    /// Tells that a flow got its resources.
+    pub(super) fn commit_resv(
+        &self,
+        pcm: &Pcm,
+        message: &TestMessage,
+        decision: CommitDecision,
+    ) -> Result<(), Enough> {
+        self.step("commit_resv");
+        self.call(pcm.commit_resv(&CommittedResv {
+            message: message.view(),
+            flow: 0,
+            interface: message.interface(),
+            decision,
+            merged: None,
+        }))
+    }
+
+    /// Tells that state is gone.
+    pub(super) fn delete_state(
+        &self,
+        pcm: &Pcm,
+        message: &TestMessage,
+        reason: DeleteReason,
+    ) -> Result<(), Enough> {
+        self.step("delete_state");
+        self.call(pcm.delete_state(&StateGone {
+            reason,
+            message: message.view(),
+            flow: None,
+            interface: Some(message.interface()),
+        }))
+    }
+
+    /// Tells the addresses once more.
+    pub(super) fn ip_address_table(&self, pcm: &Pcm, table: &[AddressRow]) -> Result<(), Enough> {
+        self.step("ip_address_table");
+        pcm.set_ip_address_table(table);
+        self.goes_on()
+    }
+
+    /// Asks for the counters.
+    pub(super) fn statistics(&self, pcm: &Pcm) -> Result<(), Enough> {
+        self.step("statistics");
+        self.call(pcm.statistics())
+    }
+
+    /// Writes a finding down.
+    pub(super) fn found(&self, kind: Kind, what: impl Into<String>) {
+        self.recorder.found(Finding::new(kind, what));
+    }
+
+    /// Whether the check may go on.
+    pub(super) fn goes_on(&self) -> Result<(), Enough> {
+        match self.recorder.is_fatal() {
+            true => Err(Enough),
+            false => Ok(()),
+        }
+    }
+
+    /// Says that the check is over, and ends the process. Code of a library that stayed mapped may run on
+    /// exit, which is what the next step is about.
+    pub(super) fn finish(&self) {
+        self.step("the end of the process");
+        self.journal.write(&Record::Done);
+    }
+
+    fn call<R>(&self, result: Result<R, PcmError>) -> Result<(), Enough> {
+        match result {
+            Ok(_) => self.goes_on(),
+            Err(error) => Err(self.broken(&error.to_string())),
+        }
+    }
+
+    /// The PCM did not do what it always does; the checks themselves are to blame.
+    fn broken(&self, what: &str) -> Enough {
+        self.found(Kind::CallFails, format!("the PCM says: {what}"));
+        Enough
+    }
+}
+
+/// How a message is received in all checks.
+pub(super) fn received(message: &TestMessage) -> ReceivedMessage<'_> {
+    let view: Message<'_> = message.view();
+    ReceivedMessage {
+        message: view,
+        interface: message.interface(),
+        received: std::time::SystemTime::now(),
+        integrity_verified: message.integrity_verified(),
+    }
+}
+
+/// Addresses of a host with one interface.
+pub(super) fn addresses() -> [AddressRow; 2] {
+    let row = |address, prefix_length| AddressRow {
+        interface_index: 1,
+        media_type: 6,
+        address,
+        prefix_length,
+    };
+    [
+        row(std::net::Ipv4Addr::new(192, 0, 2, 1).into(), 24),
+        row(std::net::Ipv6Addr::LOCALHOST.into(), 128),
+    ]
+}
+
+/// Ends the process when a step does not end: later than the PCM's own limits, which say more.
+fn watch(step: &Arc<Mutex<Step>>, limit: Duration, recorder: &Recorder) {
+    let patience = limit.saturating_mul(2 * LIFECYCLE) + Duration::from_secs(5);
+    let (step, recorder) = (Arc::clone(step), recorder.clone());
+    let watch = move || {
+        loop {
+            thread::sleep(Duration::from_millis(50));
+            let (name, elapsed) = {
+                let step = step.lock().unwrap_or_else(PoisonError::into_inner);
+                (step.name, step.begun.elapsed())
+            };
+            if elapsed > patience {
+                recorder.found(Finding::hangs(format!(
+                    "{name} did not end within {patience:?}"
+                )));
+                recorder.give_up();
+            }
+        }
+    };
+    // Without it the parent still ends the process.
+    let _ = thread::Builder::new()
+        .name("check-watch".to_owned())
+        .spawn(watch);
+}
+
+/// Hears when the PCM cuts an LPM's log short.
+fn listen(recorder: &Recorder) {
+    let layer = CutShort(recorder.clone()).with_filter(LevelFilter::INFO);
+    let subscriber = tracing_subscriber::registry().with(layer);
+    // Nobody else sets one in this process.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+struct CutShort(Recorder);
+
+impl<S: tracing::Subscriber> Layer<S> for CutShort {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        if metadata.target() == "lpm_host::trace" && *metadata.level() == tracing::Level::WARN {
+            let what = "logs more than a PCM takes: it was cut short";
+            self.0.found(Finding::new(Kind::FloodsLog, what));
+        }
+    }
+}
+
+#[cfg(unix)]
+fn signal_name(signal: i32) -> String {
+    match signal_hook::low_level::signal_name(signal) {
+        Some(name) => format!("{signal} ({name})"),
+        None => signal.to_string(),
+    }
+}
+
+#[cfg(not(unix))]
+fn signal_name(signal: i32) -> String {
+    signal.to_string()
+}

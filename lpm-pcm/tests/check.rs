@@ -1,0 +1,386 @@
+//! `pcm check` finds what each fixture does wrong, and nothing wrong with LPMs that do nothing wrong.
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+
+use serde_json::Value;
+use support::{Run, library, no_libraries, pcm};
+use tempfile::TempDir;
+
+/// A fixture with its configurations, and what is found; `{}` stands for a folder of its own.
+type Case = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+/// Longer than any machine takes.
+const SLOW: &str = "60 s";
+
+const NOTHING: &[&str] = &[];
+const PANICS: &[&str] = &["panics"];
+const HANGS: &[&str] = &["hangs"];
+const REFUSED: &[&str] = &["result_refused"];
+const NO_ANSWER: &[&str] = &["no_answer"];
+const INVALID: &[&str] = &["invalid_decision"];
+const STAYS: &[&str] = &["stays_mapped"];
+const LEFT: &[&str] = &["left_behind"];
+
+/// LPMs that do nothing wrong.
+const BEHAVE: &[Case] = &[
+    ("accepts", &[""], NOTHING),
+    ("counts", &[""], NOTHING),
+    ("logs", &["spans"], NOTHING),
+    ("office-hours", &["8-18"], NOTHING),
+    ("re-enters", &["admit"], NOTHING),
+    ("records-its-life", &["{}/file"], NOTHING),
+    ("supplies", &["2 later"], NOTHING),
+    ("supplies", &["2 own"], NOTHING),
+    ("witnesses", &["{}/file"], NOTHING),
+];
+
+/// LPMs that do nothing wrong but what is wrong elsewhere only: this host takes it back without a trace.
+const GO: &[Case] = &[
+    ("c11-threads", &[""], NOTHING),
+    ("channels", &[""], NOTHING),
+    ("fork-handler-left", &[""], NOTHING),
+    ("local-time", &[""], NOTHING),
+    ("parking-lot", &[""], NOTHING),
+    ("random-numbers", &[""], NOTHING),
+    ("rayon-pool-dropped", &[""], NOTHING),
+    ("thread-about-to-end", &[""], NOTHING),
+    ("thread-current", &[""], NOTHING),
+    ("thread-key-leaked", &[""], NOTHING),
+    ("thread-local-const", &[""], NOTHING),
+    ("thread-local-lazy", &[""], NOTHING),
+    ("threads-joined", &[""], NOTHING),
+    ("threads-scoped", &[""], NOTHING),
+    ("tokio-shut-down", &[""], NOTHING),
+];
+
+/// LPMs that break the contract in a call.
+const MISBEHAVE: &[Case] = &[
+    // It gives one decision, however many flows a message has.
+    ("accepts", &["deferred"], REFUSED),
+    ("accepts", &["kept"], NO_ANSWER),
+    ("allocates", &["20000"], &["grows"]),
+    (
+        "answers-from-detached-thread",
+        &["stays"],
+        &["leaks_threads", "stays_mapped"],
+    ),
+    (
+        "answers-wrongly",
+        &["decisions for objects\n{}/file"],
+        REFUSED,
+    ),
+    ("answers-wrongly", &["keeps\n{}/file"], NO_ANSWER),
+    ("answers-wrongly", &["late\n{}/file"], NO_ANSWER),
+    ("answers-wrongly", &["never asked\n{}/file"], REFUSED),
+    (
+        "answers-wrongly",
+        &["objects for decisions\n{}/file"],
+        REFUSED,
+    ),
+    ("answers-wrongly", &["too few\n{}/file"], REFUSED),
+    ("answers-wrongly", &["too many\n{}/file"], REFUSED),
+    ("answers-wrongly", &["twice\n{}/file"], REFUSED),
+    // What it does is in the message, and some of those with changed bytes say to keep the answer.
+    ("defers", &["1"], NO_ANSWER),
+    ("errs", &["deinitialize"], &["fails_to_stop"]),
+    ("errs", &["initialize"], &["does_not_start"]),
+    ("errs", &["ip_address_table"], &["refuses_addresses"]),
+    ("fails-to-deinitialize", &[""], &["fails_to_stop"]),
+    ("forgets", &[""], NO_ANSWER),
+    ("forgets", &["leaks"], NO_ANSWER),
+    ("incompatible-api", &[""], &["does_not_load"]),
+    ("logs", &["flood 20000"], &["floods_log"]),
+    (
+        "logs",
+        &["leaves-a-thread"],
+        &["leaks_threads", "stays_mapped"],
+    ),
+    ("no-lpm", &[""], &["does_not_load"]),
+    ("panic-hook-set", &[""], PANICS),
+    ("panics", &["admit"], PANICS),
+    ("panics", &["commit_resv"], PANICS),
+    ("panics", &["deinitialize"], PANICS),
+    ("panics", &["delete_state"], PANICS),
+    ("panics", &["drop"], PANICS),
+    ("panics", &["initialize"], PANICS),
+    ("panics", &["ip_address_table"], PANICS),
+    ("panics", &["pe_type"], PANICS),
+    ("panics", &["rsvp_objects"], PANICS),
+    ("panics", &["statistics"], PANICS),
+    ("panics-in-admit", &[""], PANICS),
+    ("panics-in-deinitialize", &[""], PANICS),
+    ("prints-without-newline", &[""], &["prints"]),
+    ("speaks-nonsense", &["PE type"], &["does_not_start"]),
+    ("speaks-nonsense", &["as the next"], REFUSED),
+    ("speaks-nonsense", &["later"], REFUSED),
+    ("speaks-nonsense", &["no reason"], INVALID),
+    ("speaks-nonsense", &["reserved"], INVALID),
+    ("speaks-nonsense", &["status"], &["call_fails"]),
+    ("speaks-nonsense", &["unanswered"], INVALID),
+    ("supplies", &["2 another's"], REFUSED),
+    ("supplies", &["2 another's later"], REFUSED),
+    ("supplies", &["2 malformed"], REFUSED),
+    ("supplies", &["2 never"], NO_ANSWER),
+    ("supplies", &["2 no policy data"], REFUSED),
+    ("supplies", &["2 too large"], REFUSED),
+    ("supplies", &["2 own", "2 own"], &["shares_pe_type"]),
+];
+
+/// LPMs that do not return.
+const HANG: &[Case] = &[
+    ("hangs", &["admit\n{}/inside\n{}/go-on"], HANGS),
+    ("hangs", &["commit_resv\n{}/inside\n{}/go-on"], HANGS),
+    ("hangs", &["deinitialize\n{}/inside\n{}/go-on"], HANGS),
+    ("hangs", &["delete_state\n{}/inside\n{}/go-on"], HANGS),
+    ("hangs", &["drop\n{}/inside\n{}/go-on"], HANGS),
+    ("hangs", &["initialize\n{}/inside\n{}/go-on"], HANGS),
+    ("hangs", &["ip_address_table\n{}/inside\n{}/go-on"], HANGS),
+    ("hangs", &["pe_type\n{}/inside\n{}/go-on"], HANGS),
+    ("hangs", &["rsvp_objects\n{}/inside\n{}/go-on"], HANGS),
+    ("hangs", &["statistics\n{}/inside\n{}/go-on"], HANGS),
+    ("hangs-in-admit", &["{}"], HANGS),
+    ("hangs-in-deinitialize", &[""], HANGS),
+    ("thread-local-hanging", &["{}"], HANGS),
+];
+
+/// LPMs that leave something behind.
+const LEAVE: &[Case] = &[
+    ("alarm-left", &[""], LEFT),
+    // Its destructors and handlers are taken care of, and say so.
+    ("cpp-static", &[""], &["prints"]),
+    ("exit-handler-for-good", &[""], STAYS),
+    ("exit-handler-left", &[""], &["prints"]),
+    ("no-delete", &[""], &["hinders_unloading", "stays_mapped"]),
+    ("own-allocator", &[""], &["hinders_unloading"]),
+    ("rayon-global-pool", &[""], STAYS),
+    ("signal-handler-left", &[""], LEFT),
+    ("static-tls", &[""], &["hinders_unloading"]),
+    ("thread-holding-lock", &[""], STAYS),
+    ("thread-of-the-kernel", &[""], STAYS),
+    ("thread-sleeping", &[""], STAYS),
+    ("thread-spinning", &[""], STAYS),
+    ("thread-started-unseen", &[""], STAYS),
+    ("timer-calling-function", &[""], LEFT),
+    ("tokio-leaked", &[""], STAYS),
+];
+
+/// Takes all the memory there is, so most checks would take their time.
+const ALLOCATE: &[Case] = &[
+    ("allocates", &["aborts"], &["ends_process"]),
+    ("allocates", &["until refused"], PANICS),
+];
+
+/// Linked by the test.
+const UNIQUE: &str = "unique-symbol";
+
+#[test]
+fn nothing_is_found_in_lpms_that_behave() {
+    let limits = ["--cycles", "4", "--deny-warnings", "--time-limit", SLOW];
+    expect_nothing(check_each(BEHAVE, &limits));
+    let at_unload = ["--only", "lifecycle", "--only", "cycles"];
+    expect_nothing(check_each(GO, &[&limits[..], &at_unload].concat()));
+}
+
+#[test]
+fn the_sample_passes_with_all_its_cycles() {
+    let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lpm-sample/demo-policy.toml");
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("junit.xml");
+    let sample = library("lpm_sample");
+    let run = pcm(&[
+        "check",
+        sample.to_str().unwrap(),
+        "--config-file",
+        policy.to_str().unwrap(),
+        "--deny-warnings",
+        "--time-limit",
+        SLOW,
+        "--junit",
+        junit.to_str().unwrap(),
+    ]);
+    assert_eq!(run.status, 0, "{}\n{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("nothing found"), "{}", run.stdout);
+    assert_eq!(run.stdout.matches("passed").count(), 7, "{}", run.stdout);
+    let junit = fs::read_to_string(junit).unwrap();
+    assert!(junit.contains("tests=\"7\""), "{junit}");
+    assert!(junit.contains("failures=\"0\""), "{junit}");
+}
+
+#[test]
+fn what_is_done_wrong_in_calls_is_found() {
+    expect_found(MISBEHAVE, &["--cycles", "4", "--time-limit", "1 s"]);
+}
+
+#[test]
+fn calls_that_do_not_return_are_found() {
+    expect_found(HANG, &["--cycles", "4", "--time-limit", "200 ms"]);
+}
+
+#[test]
+fn what_is_left_behind_is_found() {
+    expect_found(LEAVE, &["--cycles", "4", "--time-limit", SLOW]);
+}
+
+#[test]
+fn running_out_of_memory_is_found() {
+    expect_found(ALLOCATE, &["--only", "lifecycle", "--time-limit", SLOW]);
+}
+
+#[test]
+fn a_symbol_that_keeps_a_library_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let linked = folder.path().join("libunique_symbol.so");
+    let fixture = fixtures().join("unique-symbol/src/holder.cpp");
+    let archive = library("fixture_unique_symbol").with_extension("a");
+    let linker = Command::new("c++")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&linked)
+        .arg(fixture)
+        .arg("-Wl,--whole-archive")
+        .arg(archive)
+        .arg("-Wl,--no-whole-archive")
+        .status();
+    assert!(linker.unwrap().success());
+    let run = pcm(&["check", linked.to_str().unwrap(), "--format", "json"]);
+    let found = findings(&run);
+    assert!(found.contains("hinders_unloading"), "{}", run.stdout);
+    assert!(found.contains("stays_mapped"), "{}", run.stdout);
+    assert_eq!(run.status, 1);
+}
+
+#[test]
+fn a_finding_says_what_why_and_how_to_mend_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("junit.xml");
+    let panics = library("fixture_panics");
+    let arguments = [
+        "check",
+        panics.to_str().unwrap(),
+        "--config",
+        "admit",
+        "--only",
+        "lifecycle",
+        "--junit",
+        junit.to_str().unwrap(),
+    ];
+    let run = pcm(&arguments);
+    assert_eq!(run.status, 1);
+    let out = &run.stdout;
+    assert!(out.contains("lifecycle   failed"), "{out}");
+    assert!(out.contains("error panics: panicked at "), "{out}");
+    assert!(out.contains("panics as it is told to"), "{out}");
+    for part in ["seen in:  lifecycle", "matters:  ", "to mend:  "] {
+        assert!(out.contains(part), "{out}");
+    }
+    let junit = fs::read_to_string(junit).unwrap();
+    assert!(
+        junit.contains("<failure message=\"panics: panicked at "),
+        "{junit}"
+    );
+}
+
+#[test]
+fn files_that_are_no_library_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, complaint) in no_libraries(folder.path()) {
+        let run = pcm(&["check", path.to_str().unwrap()]);
+        assert_eq!(run.status, 1, "{}", path.display());
+        assert!(run.stderr.contains(complaint), "{}", run.stderr);
+        assert_eq!(run.stdout, "");
+    }
+}
+
+#[test]
+fn every_fixture_is_checked() {
+    let mut checked: BTreeSet<_> = [BEHAVE, GO, MISBEHAVE, HANG, LEAVE, ALLOCATE]
+        .into_iter()
+        .flatten()
+        .map(|(fixture, ..)| (*fixture).to_owned())
+        .collect();
+    checked.insert(UNIQUE.to_owned());
+    let folders = fs::read_dir(fixtures()).unwrap();
+    let folders: BTreeSet<_> = folders
+        .map(|folder| folder.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(checked, folders);
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures")
+}
+
+type Checked = (&'static Case, Run, BTreeSet<String>);
+
+fn expect_nothing(checked: Vec<Checked>) {
+    for (case, run, found) in checked {
+        assert!(found.is_empty(), "{case:?}: {}\n{}", run.stdout, run.stderr);
+        assert_eq!(run.status, 0, "{case:?}: {}", run.stdout);
+    }
+}
+
+fn expect_found(cases: &'static [Case], limits: &[&str]) {
+    for (case, run, found) in check_each(cases, limits) {
+        for expected in case.2 {
+            let text = format!("{case:?}: {}\n{}", run.stdout, run.stderr);
+            assert!(found.contains(*expected), "{text}");
+        }
+    }
+}
+
+/// Checks each, a few at a time.
+fn check_each(cases: &'static [Case], limits: &[&str]) -> Vec<Checked> {
+    let queue = Mutex::new(cases.iter());
+    let done = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let Some(case) = queue.lock().unwrap().next() else {
+                        return;
+                    };
+                    let run = check(case, limits);
+                    let found = findings(&run);
+                    done.lock().unwrap().push((case, run, found));
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap()
+}
+
+fn check((fixture, configs, _): &Case, limits: &[&str]) -> Run {
+    let folder: TempDir = tempfile::tempdir().unwrap();
+    let file = library(&format!("fixture_{}", fixture.replace('-', "_")));
+    let configs: Vec<String> = configs
+        .iter()
+        .map(|config| config.replace("{}", folder.path().to_str().unwrap()))
+        .collect();
+    let mut arguments = vec!["check", file.to_str().unwrap(), "--format", "json"];
+    for config in &configs {
+        arguments.extend(["--config", config]);
+    }
+    arguments.extend(limits);
+    pcm(&arguments)
+}
+
+fn findings(run: &Run) -> BTreeSet<String> {
+    let report: Value = serde_json::from_str(&run.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}\n{}", run.stdout, run.stderr));
+    let findings = report["findings"].as_array().unwrap().iter();
+    findings
+        .map(|finding| finding["finding"].as_str().unwrap().to_owned())
+        .collect()
+}

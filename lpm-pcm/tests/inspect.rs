@@ -1,0 +1,185 @@
+//! `pcm inspect` as its users see it.
+#![forbid(unsafe_code)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use support::{Run, library, no_libraries, pcm};
+
+fn inspect(path: &Path, more: &[&str]) -> Run {
+    pcm(&[&["inspect", path.to_str().unwrap()], more].concat())
+}
+
+fn json(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout))
+}
+
+#[test]
+fn an_lpm_is_described() {
+    let path = library("fixture_counts");
+    let run = inspect(&path, &["--format", "json"]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let report = json(&run);
+    assert_eq!(report["library"], path.to_str().unwrap());
+    assert_eq!(report["size"], fs::metadata(&path).unwrap().len());
+    assert_eq!(report["sha256"].as_str().unwrap().len(), 64);
+    let lpm = &report["lpm"];
+    assert_eq!(lpm["name"], "fixture-counts");
+    assert_eq!(lpm["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(lpm["lpm_api"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(lpm["api_version"], 1);
+    assert_eq!(report["initialized"]["pe_type"], 0);
+    assert_eq!(report["initialized"]["pe_type_name"], "ALL_TYPES");
+    assert_eq!(report["initialized"]["extensions"][0], "Statistics");
+    assert_eq!(report["incompatible"], Value::Null);
+
+    let table = inspect(&path, &[]);
+    assert_eq!(table.status, 0);
+    for row in [
+        "LPM         fixture-counts ",
+        "PE type     0 (ALL_TYPES)",
+        "extensions  Statistics",
+    ] {
+        assert!(table.stdout.contains(row), "{row}: {}", table.stdout);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_file_tells_who_made_it_and_what_it_needs() {
+    use std::process::Command;
+
+    let path = library("fixture_accepts");
+    let report = json(&inspect(&path, &["--format", "json", "--no-load"]));
+    let makers = report["makers"].to_string();
+    assert!(makers.contains("rustc version "), "{makers}");
+    assert!(report["needed"].to_string().contains("libc.so.6"));
+    let target = report["target"].as_str().unwrap();
+    assert!(target.ends_with("-linux-gnu"), "{target}");
+    assert_eq!(report["exports_lpm"], true);
+    assert_eq!(report["hazards"].as_array().unwrap().len(), 0);
+    // Nothing was loaded.
+    assert_eq!(report["lpm"], Value::Null);
+    assert_eq!(report["unloaded"], Value::Null);
+    let sum = Command::new("sha256sum").arg(&path).output().unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    assert!(sum.contains(report["sha256"].as_str().unwrap()), "{sum}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_hinders_unloading_is_told() {
+    for (fixture, hazard) in [
+        ("no_delete", "no_delete"),
+        ("static_tls", "static_tls"),
+        ("own_allocator", "static_tls"),
+    ] {
+        let path = library(&format!("fixture_{fixture}"));
+        let report = json(&inspect(&path, &["--format", "json", "--no-load"]));
+        assert_eq!(report["hazards"][0]["hazard"], hazard, "{report}");
+    }
+    let run = inspect(&library("fixture_thread_sleeping"), &[]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    // Nobody asked it, so no thread was started.
+    assert!(
+        run.stdout.contains("unloaded    unmapped"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn an_lpm_that_does_not_start_is_still_described() {
+    let run = inspect(&library("fixture_errs"), &["--config", "initialize"]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let out = &run.stdout;
+    assert!(out.contains("LPM         fixture-errs"), "{out}");
+    assert!(
+        out.contains("the directory does not answer; is it running?"),
+        "{out}"
+    );
+    assert!(out.contains("--config"), "{out}");
+
+    let run = inspect(&library("fixture_panics"), &["--config", "initialize"]);
+    assert!(
+        run.stdout.contains("panics as it is told to"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn one_that_hangs_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let config = format!("initialize\n{folder}/inside\n{folder}/go-on");
+    let more = ["--config", &config, "--time-limit", "300 ms"];
+    let run = inspect(&library("fixture_hangs"), &more);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert!(
+        run.stdout.contains("did not return within 300ms"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn an_incompatible_library_is_explained() {
+    let path = library("fixture_incompatible_api");
+    let run = inspect(&path, &["--format", "json"]);
+    assert_eq!(run.status, 1);
+    assert!(
+        run.stderr.contains("is incompatible with this host"),
+        "{}",
+        run.stderr
+    );
+    let difference = json(&run)["incompatible"].clone();
+    assert_eq!(difference["what"], "version of lpm-api");
+    for part in ["expected", "found", "advice"] {
+        assert!(
+            !difference[part].as_str().unwrap().is_empty(),
+            "{difference}"
+        );
+    }
+    assert_eq!(difference["report"], Value::Null);
+    let full = json(&inspect(&path, &["--format", "json", "--full"]));
+    assert!(
+        full["incompatible"]["report"]
+            .as_str()
+            .unwrap()
+            .lines()
+            .count()
+            > 10
+    );
+    let table = inspect(&path, &[]).stdout;
+    for row in ["differs", "expected", "found", "to do       rebuild it"] {
+        assert!(table.contains(row), "{row}: {table}");
+    }
+}
+
+#[test]
+fn what_is_no_lpm_is_refused() {
+    let run = inspect(&library("fixture_no_lpm"), &[]);
+    assert_eq!(run.status, 1);
+    assert!(run.stderr.contains("is no LPM"), "{}", run.stderr);
+
+    let folder = tempfile::tempdir().unwrap();
+    for (path, complaint) in no_libraries(folder.path()) {
+        let run = inspect(&path, &[]);
+        assert_eq!(run.status, 1, "{}", path.display());
+        assert!(
+            run.stderr.contains(complaint),
+            "{complaint}: {}",
+            run.stderr
+        );
+        assert_eq!(run.stdout, "");
+        let report = json(&inspect(&path, &["--format", "json"]));
+        assert!(
+            report["problem"].as_str().unwrap().contains(complaint),
+            "{report}"
+        );
+    }
+}

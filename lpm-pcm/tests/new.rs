@@ -1,0 +1,175 @@
+//! What `pcm new` makes compiles, is tested, passes `pcm check` and runs in `pcm replay`.
+#![cfg(unix)]
+#![forbid(unsafe_code)]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{pcm, pcm_in};
+
+fn workspace() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap().to_path_buf()
+}
+
+#[test]
+fn a_new_crate_does_all_that_is_promised() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = workspace();
+    let run = pcm_in(
+        folder.path(),
+        &["new", "rate-limit", "--path", workspace.to_str().unwrap()],
+    );
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let project = folder.path().join("rate-limit");
+    // The versions that are here already, and a place to keep what is built.
+    fs::copy(workspace.join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
+    let built = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("tutorial");
+    fs::create_dir_all(&built).unwrap();
+    std::os::unix::fs::symlink(&built, project.join("target")).unwrap();
+
+    cargo(&project, &["fmt", "--check"]);
+    let tests = cargo(&project, &["test"]);
+    assert!(tests.contains("2 passed"), "{tests}");
+    cargo(&project, &["build", "--release"]);
+
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let library = format!("target/release/{prefix}rate_limit{suffix}");
+    let checked = pcm_in(
+        &project,
+        &[
+            "check",
+            &library,
+            "--config",
+            "125000",
+            "--deny-warnings",
+            "--time-limit",
+            "60 s",
+        ],
+    );
+    assert_eq!(checked.status, 0, "{}\n{}", checked.stdout, checked.stderr);
+    assert!(
+        checked.stdout.contains("nothing found"),
+        "{}",
+        checked.stdout
+    );
+
+    let replayed = pcm_in(&project, &["replay", "office.pcap", "--config", "pcm.toml"]);
+    assert_eq!(replayed.status, 0, "{}", replayed.stderr);
+    for word in ["rate-limit", "accept", "reject", "unmapped"] {
+        assert!(
+            replayed.stdout.contains(word),
+            "{word}: {}",
+            replayed.stdout
+        );
+    }
+}
+
+#[test]
+fn without_a_checkout_the_crates_are_those_of_the_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pcm_in(folder.path(), &["new", "Policy_2"]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let project = folder.path().join("Policy_2");
+    let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let version = env!("CARGO_PKG_VERSION").rsplit_once('.').unwrap().0;
+    assert_eq!(manifest["package"]["name"].as_str(), Some("Policy_2"));
+    assert_eq!(manifest["dependencies"]["lpm-api"].as_str(), Some(version));
+    let host = &manifest["dev-dependencies"]["lpm-host"];
+    assert_eq!(host["version"].as_str(), Some(version));
+    assert_eq!(host["features"][0].as_str(), Some("testing"));
+    let mut files: Vec<_> = fs::read_dir(&project)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    let all = [
+        ".github",
+        ".gitignore",
+        "Cargo.toml",
+        "README.md",
+        "office.pcap",
+        "pcm.toml",
+        "src",
+    ];
+    assert_eq!(files, all);
+    for file in ["README.md", "pcm.toml", ".github/workflows/ci.yml"] {
+        let text = fs::read_to_string(project.join(file)).unwrap();
+        assert!(
+            text.contains("Policy_2") && !text.contains("{{"),
+            "{file}: {text}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_made_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = || -> Vec<_> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    };
+    fs::write(folder.path().join("there"), "mine").unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    let before = names();
+    for (arguments, complaint) in [
+        (&["new", "there"][..], "there is something of that name"),
+        (&["new", "folder"], "there is something of that name"),
+        (&["new", "2fast"], "is no name for a crate"),
+        (&["new", "self"], "is a word of the language"),
+        (&["new", "lpm-api"], "the name of a crate"),
+        (&["new", "absent/lpm"], "nothing was made"),
+        (&["new", "there/lpm"], "nothing was made"),
+        (
+            &["new", "lpm", "--path", "."],
+            "no checkout of this project",
+        ),
+    ] {
+        let run = pcm_in(folder.path(), arguments);
+        assert_eq!(run.status, 1, "{arguments:?}");
+        assert!(
+            run.stderr.contains(complaint),
+            "{arguments:?}: {}",
+            run.stderr
+        );
+        assert_eq!(names(), before, "{arguments:?}");
+    }
+    assert_eq!(
+        fs::read_to_string(folder.path().join("there")).unwrap(),
+        "mine"
+    );
+    assert_eq!(pcm(&["new"]).status, 2);
+}
+
+/// A folder in which nothing may be made; root may do so in any, so here it is one that no process may
+/// write to.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_permission_nothing_is_made() {
+    let run = pcm(&["new", "/proc/lpm"]);
+    assert_eq!(run.status, 1);
+    assert!(
+        run.stderr.contains("/proc/lpm: cannot be written"),
+        "{}",
+        run.stderr
+    );
+}
+
+fn cargo(project: &Path, arguments: &[&str]) -> String {
+    let run = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(project)
+        .env("CARGO_NET_OFFLINE", "true")
+        .env_remove("CARGO_TARGET_DIR")
+        .env_remove("RUSTFLAGS")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&run.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{arguments:?}\n{stdout}\n{stderr}");
+    stdout
+}
