@@ -1,10 +1,12 @@
 //! What Local Policy Modules cost.
 //!
 //! ```text
-//! lpm-bench instructions [--record]  # counts instructions, next to the recorded ones
+//! lpm-bench [SECTION]… [--quick] [--format …]  # times them next to what a user would pick instead
+//! lpm-bench instructions [--record]            # counts instructions, next to the recorded ones
 //! ```
 
 mod instructions;
+mod side_by_side;
 mod workload;
 
 // The gate and the table of requests are not public.
@@ -37,7 +39,7 @@ fn run(arguments: &[OsString]) -> Result<ExitCode, Box<dyn Error>> {
     match arguments {
         [first, rest @ ..] if first == "instructions" => instructions::run(rest),
         [first, rest @ ..] if first == workload::COMMAND => workload::run(rest),
-        _ => Err("expected `instructions`".into()),
+        _ => side_by_side::run(arguments),
     }
 }
 
