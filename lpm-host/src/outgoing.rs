@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use abi_stable::std_types::RVec;
 use lpm_api::abi::{AbiAnswer, AbiMessage, AbiObjectsRequest, AbiResult, Defer};
-use lpm_api::{Interface, LpmHandle, LpmStatus, PeType, RequestHandle};
+use lpm_api::{Interface, LpmHandle, LpmStatus, PeType};
 use lpm_rsvp::{Message, ObjectWalk, PolicyData, class};
 
 use crate::clock::Clock;
@@ -289,13 +289,7 @@ impl Asking<'_> {
             order,
             question: Question::Objects(Arc::clone(pending)),
         };
-        match seat.requests.issue(asked, self.clock.now()) {
-            Ok(handle) => handle.number(),
-            Err(asked) => {
-                asked.fail(seat.handle);
-                0
-            }
-        }
+        seat.issue(asked, self.clock.now())
     }
 
     fn send_to_worker(&self, seat: &Arc<Seat>, order: u32) {
@@ -333,15 +327,6 @@ impl Asking<'_> {
         };
         if worker.run(Box::new(job)).is_err() {
             seat.fail(request);
-        }
-    }
-}
-
-impl Seat {
-    /// Ends a request without an answer of the LPM.
-    pub(crate) fn fail(&self, request: u64) {
-        if let Ok(asked) = self.requests.take(RequestHandle::new(request)) {
-            asked.fail(self.handle);
         }
     }
 }

@@ -3,6 +3,7 @@
 use lpm_api::abi::{AbiDecision, AbiResult};
 use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
 
+use crate::admit::Decisions;
 use crate::requests::{self, Asked, Question, Refused, Registered};
 use crate::seat;
 use crate::{Event, EventId};
@@ -13,30 +14,17 @@ pub(crate) fn admit(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus 
         Ok(taken) => taken,
         Err(status) => return status,
     };
-    let (order, pending) = match asked {
-        Asked {
-            order,
-            question: Question::Admit(pending),
-        } => (order, pending),
-        other => return reject(lpm, other, "decisions for a request for objects"),
+    let Question::Admit(pending) = &asked.question else {
+        return reject(lpm, asked, "decisions for a request for objects");
     };
     let status = LpmStatus(result.status);
-    let expected = pending.look(|gathered| gathered.flow_count());
-    if !status.is_ok() || decisions.len() != expected {
-        let asked = Asked {
-            order,
-            question: Question::Admit(pending),
-        };
-        if status.is_ok() {
-            let found = decisions.len();
-            return reject(
-                lpm,
-                asked,
-                &format!("{found} decisions, expected {expected}"),
-            );
-        }
-        failed(lpm, asked, status, "rejected");
-        return LpmStatus::OK;
+    if !status.is_ok() {
+        return failed(lpm, asked, status);
+    }
+    let (found, expected) = (decisions.len(), pending.look(Decisions::flow_count));
+    if found != expected {
+        let what = format!("{found} decisions, expected {expected}");
+        return reject(lpm, asked, &what);
     }
     let invalid = decisions.iter().find(|found| found.decision().is_none());
     if let Some(found) = invalid {
@@ -44,7 +32,7 @@ pub(crate) fn admit(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus 
     }
     // Whoever waits may stop the LPM at once, so what is to be told is told before.
     pending.answer(|gathered| {
-        gathered.add(lpm, order, decisions);
+        gathered.add(lpm, asked.order, decisions);
         if result.flags & AbiResult::FORCE_IMMEDIATE_REFRESH != 0 {
             gathered.refresh_at_once();
         }
@@ -61,42 +49,26 @@ pub(crate) fn objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
         Ok(taken) => taken,
         Err(status) => return status,
     };
-    let (order, pending) = match asked {
-        Asked {
-            order,
-            question: Question::Objects(pending),
-        } => (order, pending),
-        other => return reject(lpm, other, "objects for a request for decisions"),
+    let Question::Objects(pending) = &asked.question else {
+        return reject(lpm, asked, "objects for a request for decisions");
     };
     let status = LpmStatus(result.status);
     if !status.is_ok() {
-        let asked = Asked {
-            order,
-            question: Question::Objects(pending),
-        };
-        failed(lpm, asked, status, "without objects of this LPM");
-        return LpmStatus::OK;
+        return failed(lpm, asked, status);
     }
     if result.flags & AbiResult::DROP_MESSAGE != 0 {
-        pending.answer(|gathered| gathered.drop_message(lpm, order));
+        pending.answer(|gathered| gathered.drop_message(lpm, asked.order));
         return LpmStatus::OK;
     }
     let Some(pe_type) = requests::find(lpm, |lpm| lpm.about.pe_type) else {
-        return reject(
-            lpm,
-            Asked {
-                order,
-                question: Question::Objects(pending),
-            },
-            "objects of an LPM that is being stopped",
-        );
+        return reject(lpm, asked, "objects of an LPM that is being stopped");
     };
     if let Err(problem) = pending.look(|gathered| gathered.check(pe_type, objects)) {
         record(lpm, |lpm| refused(lpm, &problem.to_string()));
         pending.answer(|_| {});
         return LpmStatus::INVALID_RESULTS;
     }
-    pending.answer(|gathered| gathered.add_checked(lpm, order, objects));
+    pending.answer(|gathered| gathered.add_checked(lpm, asked.order, objects));
     LpmStatus::OK
 }
 
@@ -137,18 +109,18 @@ fn reject(lpm: LpmHandle, asked: Asked, what: &str) -> LpmStatus {
     LpmStatus::INVALID_RESULTS
 }
 
-fn failed(lpm: LpmHandle, asked: Asked, status: LpmStatus, consequence: &str) {
-    let detail = format!("a deferred request failed ({status}): the message goes {consequence}");
-    let detail = match asked.question {
-        Question::Admit(_) => {
-            format!("a deferred request failed ({status}): its flows are rejected")
-        }
-        Question::Objects(_) => detail,
+/// The LPM says that it cannot answer, which it may.
+fn failed(lpm: LpmHandle, asked: Asked, status: LpmStatus) -> LpmStatus {
+    let consequence = match asked.question {
+        Question::Admit(_) => "its flows are rejected",
+        Question::Objects(_) => "the message goes without objects of this LPM",
     };
+    let detail = format!("a deferred request failed ({status}): {consequence}");
     record(lpm, |lpm| {
         about(lpm, EventId::LpmCallFailed, detail).status(status)
     });
     asked.fail(lpm);
+    LpmStatus::OK
 }
 
 fn refused(lpm: &Registered, what: &str) -> Event {

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use lpm_api::abi::AbiDecision;
-use lpm_api::{Decision, LpmHandle, LpmStatus, PeType};
+use lpm_api::{Decision, LpmHandle, LpmStatus, PeType, RequestHandle};
 
 use crate::clock::milliseconds;
 use crate::library::gate::Gate;
 use crate::library::{Instance, LoadedModule};
-use crate::requests::Requests;
+use crate::requests::{Asked, Requests};
 use crate::startup::{Module, Stamp};
 use crate::watch::Watched;
 use crate::worker::Worker;
@@ -127,6 +127,25 @@ impl Seat {
         };
         self.route.store(route as u8, Ordering::Relaxed);
         self.skipped.swap(0, Ordering::Relaxed)
+    }
+
+    /// Puts a request on the LPM's table, from the coarse time `now` on. Where the LPM is being stopped the
+    /// request fails, and its handle is 0.
+    pub(crate) fn issue(&self, asked: Asked, now: u32) -> u64 {
+        match self.requests.issue(asked, now) {
+            Ok(handle) => handle.number(),
+            Err(asked) => {
+                asked.fail(self.handle);
+                0
+            }
+        }
+    }
+
+    /// Ends a request without an answer of the LPM.
+    pub(crate) fn fail(&self, request: u64) {
+        if let Ok(asked) = self.requests.take(RequestHandle::new(request)) {
+            asked.fail(self.handle);
+        }
     }
 
     /// Counts a call that is not made.

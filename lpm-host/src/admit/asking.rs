@@ -183,13 +183,7 @@ impl<'a> Asking<'a> {
             order,
             question: Target::Admit(Arc::clone(pending)),
         };
-        match seat.requests.issue(asked, self.clock.now()) {
-            Ok(handle) => handle.number(),
-            Err(asked) => {
-                asked.fail(seat.handle);
-                0
-            }
-        }
+        seat.issue(asked, self.clock.now())
     }
 
     fn later(&self) -> &Later {
