@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use lpm_rsvp::{FlowDescriptor, Message, PolicyElement};
 
-use crate::abi::{self, AbiAdmit, AbiDecision};
+use crate::abi::{self, AbiAdmit, AbiAnswer, AbiDecision};
 use crate::callbacks::PcmCallbacks;
 use crate::{Decision, Deferral, FlowKey, Interface, PeType};
 
@@ -133,24 +133,20 @@ impl<'a> AdmitRequest<'a> {
 #[derive(Debug)]
 #[must_use = "return the answer from `admit`"]
 pub struct Answer {
-    pub(crate) deferred: bool,
-    pub(crate) immediate_refresh: bool,
+    /// Flags of [`AbiAnswer`].
+    pub(crate) flags: u32,
 }
 
 impl Answer {
-    const READY: Self = Self {
-        deferred: false,
-        immediate_refresh: false,
-    };
+    const READY: Self = Self { flags: 0 };
     const DEFERRED: Self = Self {
-        deferred: true,
-        immediate_refresh: false,
+        flags: AbiAnswer::DEFERRED,
     };
 
     /// Asks for an RSVP refresh at once rather than at the next refresh time
     /// (lpmapi `FORCE_IMMEDIATE_REFRESH`).
     pub const fn with_immediate_refresh(mut self) -> Self {
-        self.immediate_refresh = true;
+        self.flags |= AbiAnswer::FORCE_IMMEDIATE_REFRESH;
         self
     }
 }

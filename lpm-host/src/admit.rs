@@ -15,7 +15,7 @@ pub(crate) use self::decisions::Decisions;
 use crate::library::Instance;
 use crate::message::OwnedMessage;
 use crate::roster::Roster;
-use crate::{EventLog, ReceivedMessage, Verdict};
+use crate::{EventLog, FlowVerdict, ReceivedMessage};
 
 /// State that is gone, and that the PCM was not told of by a teardown message.
 #[derive(Clone, Copy, Debug)]
@@ -55,15 +55,22 @@ impl Treatment {
     }
 }
 
-/// Lets every LPM drop what it kept for flows that are not admitted after all.
+/// Lets every LPM drop what it kept for flows that are not admitted after all, where there is state to
+/// forget.
 #[cold]
 pub(crate) fn forget_refused(
     roster: &Roster,
     received: &ReceivedMessage<'_>,
-    verdict: &Verdict,
+    flows: &[FlowVerdict],
     events: &dyn EventLog,
 ) {
-    for (index, flow) in (0..).zip(verdict.flows()) {
+    if !matches!(
+        Treatment::of(received.message.message_type()),
+        Treatment::Decide
+    ) {
+        return;
+    }
+    for (index, flow) in (0..).zip(flows) {
         if !flow.is_accepted() {
             let gone = StateGone {
                 reason: DeleteReason::AdmissionControlFailed,

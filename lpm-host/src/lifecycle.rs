@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lpm_api::abi::AbiAddressRow;
-use lpm_api::{AddressRow, DeinitReason, DeleteReason, LpmStatus};
+use lpm_api::{AddressRow, DeinitReason, LpmStatus};
 
 pub use self::reconfigure::Reconfiguration;
 
@@ -29,7 +29,7 @@ use crate::seat::{Route, Seat, Slot};
 use crate::startup::{Module, Starting};
 use crate::takedown::{ClosedSeat, Down};
 use crate::watch::Watchdog;
-use crate::{CommittedResv, Event, EventId, EventLog, FlowVerdict, LpmConfig, LpmFailure};
+use crate::{CommittedResv, Event, EventId, EventLog, LpmConfig, LpmFailure};
 use crate::{OutgoingMessage, OutgoingVerdict, PcmError, ReceivedMessage, StartError, Startup};
 use crate::{Teardown, Verdict};
 
@@ -143,14 +143,23 @@ impl Lifecycle {
         &self.dispatcher
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn events(&self) -> &Arc<dyn EventLog> {
+        &self.events
+    }
+
     /// [`Pcm::admit`](crate::Pcm::admit).
+    #[inline]
     pub(crate) fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Verdict, PcmError> {
-        let mut verdict = Verdict::undecided();
-        if let Some(pending) = self.begin(received, &mut verdict)? {
-            verdict = pending.wait().verdict();
+        let wait = |pending: Arc<Pending<Decisions>>| {
+            let verdict = pending.wait().verdict();
             self.conclude(received, &verdict);
-        }
-        Ok(verdict)
+            verdict
+        };
+        self.ask(received, |verdict| verdict, wait)
     }
 
     /// [`Pcm::admit_later`](crate::Pcm::admit_later).
@@ -158,100 +167,74 @@ impl Lifecycle {
         self: &Arc<Self>,
         received: &ReceivedMessage<'_>,
     ) -> Result<Admission, PcmError> {
-        let mut verdict = Verdict::undecided();
-        Ok(match self.begin(received, &mut verdict)? {
-            None => Admission::decided(verdict),
-            Some(pending) => {
-                Admission::open(pending, OwnedReceived::from(received), Arc::clone(self))
-            }
+        self.ask(received, Admission::decided, |pending| {
+            Admission::open(pending, OwnedReceived::from(received), Arc::clone(self))
         })
     }
 
-    /// Asks the LPMs, and has them forget what is refused by those that answer at once. `None`: `verdict`
-    /// is what they say; else some have put off their answers.
+    /// Asks the LPMs. The verdict goes to `answered` if all of them answer at once, after they were told to
+    /// forget what is refused; else what there is to wait for goes to `open`.
     #[inline]
-    fn begin(
+    fn ask<R>(
         &self,
         received: &ReceivedMessage<'_>,
-        verdict: &mut Verdict,
-    ) -> Result<Option<Arc<Pending<Decisions>>>, PcmError> {
-        match self.begin_with(received, verdict)? {
-            Question::Answered => Ok(None),
-            other => self.go_on(other, received, verdict),
+        answered: impl FnOnce(Verdict) -> R,
+        open: impl FnOnce(Arc<Pending<Decisions>>) -> R,
+    ) -> Result<R, PcmError> {
+        let roster = self.in_charge()?;
+        let asking = Asking::new(received, &roster, self);
+        let Some(flow) = asking.ask_about_one_flow() else {
+            let question = self.go_on(&asking, &roster, received);
+            drop(roster);
+            return match question {
+                Some(Question::Answered(verdict)) => Ok(answered(verdict)),
+                Some(Question::Open(pending)) => Ok(open(pending)),
+                // An LPM is closed only after its list was replaced: the next list is another one.
+                None => self.ask(received, answered, open),
+            };
+        };
+        if !flow.is_accepted() {
+            admit::forget_refused(&roster, received, &[flow], &*self.events);
         }
+        let immediate_refresh = asking.immediate_refresh();
+        Ok(answered(Verdict::of_one(flow, immediate_refresh)))
     }
 
-    #[cold]
+    /// Whatever is not a message about one flow that all LPMs decide on at once. `None`: an LPM was stopped
+    /// meanwhile, so that not all of them could be asked.
+    #[inline(never)]
     fn go_on(
         &self,
-        mut question: Question,
-        received: &ReceivedMessage<'_>,
-        verdict: &mut Verdict,
-    ) -> Result<Option<Arc<Pending<Decisions>>>, PcmError> {
-        loop {
-            match question {
-                Question::Answered => return Ok(None),
-                Question::Open(pending) => return Ok(Some(pending)),
-                // An LPM is closed only after its list was replaced: the next list is another one.
-                Question::Closed => question = self.begin_with(received, verdict)?,
-            }
-        }
-    }
-
-    /// Asks the LPMs of the present list.
-    #[inline]
-    fn begin_with(
-        &self,
-        received: &ReceivedMessage<'_>,
-        verdict: &mut Verdict,
-    ) -> Result<Question, PcmError> {
-        let roster = self.in_charge()?;
-        let message_type = received.message.message_type();
-        let treatment = Treatment::of(message_type);
-        if let Treatment::Delete(reason) = treatment {
-            self.delete_state_of(&roster, received, reason);
-        }
-        let (Treatment::Decide | Treatment::DecideOnly) = treatment else {
-            return Ok(Question::Answered);
-        };
-        let (clock, events) = (&self.clock, &self.events);
-        let asked = Asking::new(received, message_type, &roster, clock, events).ask(verdict);
-        if let (Treatment::Decide, Question::Answered) = (treatment, &asked) {
-            self.forget_refused(&roster, received, verdict);
-        }
-        Ok(asked)
-    }
-
-    #[cold]
-    fn delete_state_of(
-        &self,
+        asking: &Asking<'_>,
         roster: &Roster,
         received: &ReceivedMessage<'_>,
-        reason: DeleteReason,
-    ) {
-        let gone = StateGone {
-            reason,
-            message: received.message,
-            flow: None,
-            interface: Some(received.interface),
-        };
-        admit::delete_state(roster, &gone, &*self.events);
+    ) -> Option<Question> {
+        match Treatment::of(received.message.message_type()) {
+            Treatment::Decide | Treatment::DecideOnly => {
+                let question = asking.go_on()?;
+                if let Question::Answered(verdict) = &question {
+                    admit::forget_refused(roster, received, verdict.flows(), &*self.events);
+                }
+                return Some(question);
+            }
+            Treatment::Delete(reason) => {
+                let gone = StateGone {
+                    reason,
+                    message: received.message,
+                    flow: None,
+                    interface: Some(received.interface),
+                };
+                admit::delete_state(roster, &gone, &*self.events);
+            }
+            Treatment::Pass => {}
+        }
+        Some(Question::Answered(Verdict::undecided()))
     }
 
     /// Has the LPMs forget what is refused, once the last of them answered.
     pub(crate) fn conclude(&self, received: &ReceivedMessage<'_>, verdict: &Verdict) {
-        if let (Treatment::Decide, Ok(roster)) = (
-            Treatment::of(received.message.message_type()),
-            self.in_charge(),
-        ) {
-            self.forget_refused(&roster, received, verdict);
-        }
-    }
-
-    #[inline]
-    fn forget_refused(&self, roster: &Roster, received: &ReceivedMessage<'_>, verdict: &Verdict) {
-        if !verdict.flows().iter().all(FlowVerdict::is_accepted) {
-            admit::forget_refused(roster, received, verdict, &*self.events);
+        if let Ok(roster) = self.in_charge() {
+            admit::forget_refused(&roster, received, verdict.flows(), &*self.events);
         }
     }
 

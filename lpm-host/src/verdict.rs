@@ -5,40 +5,9 @@ use std::fmt;
 use lpm_api::{Decision, LpmHandle, LpmPolicyError};
 use smallvec::SmallVec;
 
-/// Flow descriptors of a message that are kept without an allocation: a Path has one, and so has a Resv
-/// but for FF-style ones.
-const FEW: usize = 2;
-
-/// Something for each flow descriptor of a message.
-pub(crate) type PerFlow<T> = SmallVec<[T; FEW]>;
-
-/// Room for something for each flow descriptor of a message, for as long as a function runs.
-pub(crate) struct Room<T> {
-    few: [T; FEW],
-    many: Vec<T>,
-}
-
-impl<T: Copy> Room<T> {
-    /// Room that is full of `value`.
-    #[inline]
-    pub(crate) const fn new(value: T) -> Self {
-        Self {
-            few: [value; FEW],
-            many: Vec::new(),
-        }
-    }
-
-    /// The places of so many flows.
-    #[inline]
-    pub(crate) fn places(&mut self, count: usize) -> &mut [T] {
-        if count <= FEW {
-            &mut self.few[..count]
-        } else {
-            self.many.resize(count, self.few[0]);
-            &mut self.many
-        }
-    }
-}
+/// Something for each flow descriptor of a message, kept without an allocation for a few: a Path has one, and so
+/// has a Resv but for FF-style ones.
+pub(crate) type PerFlow<T> = SmallVec<[T; 2]>;
 
 /// The PCM's decision on a message, flow by flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +23,17 @@ impl Verdict {
         Self {
             flows: SmallVec::new(),
             immediate_refresh: false,
+        }
+    }
+
+    /// The verdict on a message about one flow.
+    #[inline]
+    pub(crate) fn of_one(flow: FlowVerdict, immediate_refresh: bool) -> Self {
+        let mut flows = PerFlow::new();
+        flows.push(flow);
+        Self {
+            flows,
+            immediate_refresh,
         }
     }
 

@@ -117,7 +117,7 @@ impl MessageType {
 }
 
 impl From<u8> for MessageType {
-    #[inline]
+    #[inline(always)]
     fn from(number: u8) -> MessageType {
         match number {
             1 => MessageType::Path,

@@ -139,7 +139,7 @@ impl<'a> Message<'a> {
     }
 
     /// The message type.
-    #[inline]
+    #[inline(always)]
     pub fn message_type(&self) -> MessageType {
         MessageType::from(wire::u8(self.bytes, 1).unwrap_or_default())
     }

@@ -65,8 +65,7 @@ impl<E: Export> AbiLpm for Adapter<E> {
         match answer {
             Ok(answer) => AbiAnswer {
                 status: LpmStatus::OK.0,
-                flags: flag(answer.immediate_refresh, AbiAnswer::FORCE_IMMEDIATE_REFRESH)
-                    | flag(answer.deferred, AbiAnswer::DEFERRED),
+                flags: answer.flags,
             },
             Err(Panicked) => failed(LpmStatus::PANICKED),
         }

@@ -261,6 +261,13 @@ impl AbiDecision {
         error_value: 0,
     };
 
+    /// Whether these numbers are a decision.
+    #[inline]
+    #[must_use]
+    pub fn is_valid(self) -> bool {
+        self.decision().is_some()
+    }
+
     /// The decision, or `None` where these numbers are none.
     #[inline]
     #[must_use]
@@ -303,7 +310,8 @@ impl AbiAnswer {
     #[inline]
     #[must_use]
     pub const fn is_plain(self) -> bool {
-        self.status | self.flags == 0
+        // One comparison, since both come in one register.
+        (self.status as u64 | (self.flags as u64) << 32) == 0
     }
 }
 

@@ -1,6 +1,7 @@
 //! Asking the LPMs, one after the other.
 
 use std::cell::{Cell, OnceCell};
+use std::mem;
 use std::sync::Arc;
 
 use lpm_api::LpmStatus;
@@ -8,38 +9,38 @@ use lpm_api::abi::{AbiAnswer, AbiDecision, AbiResult};
 
 use lpm_rsvp::{Message, MessageType, class};
 
-use super::decisions::{Decisions, Gathered};
+use super::decisions::{Decisions, FAILED, counts_as, verdict};
 use crate::aggregate::Aggregate;
-use crate::clock::Clock;
 use crate::library::{AdmitCall, Instance};
+use crate::lifecycle::Lifecycle;
 use crate::message::OwnedReceived;
 use crate::pending::Pending;
 use crate::requests::{Asked, Question as Target};
 use crate::results;
 use crate::roster::Roster;
 use crate::seat::{Route, Seat, Slot, invalid_decision};
-use crate::verdict::Room;
-use crate::{EventId, EventLog, ReceivedMessage, Verdict};
+use crate::verdict::PerFlow;
+use crate::{EventId, EventLog, FlowVerdict, ReceivedMessage, Verdict};
 
 /// How far the LPMs got.
 pub(crate) enum Question {
-    /// All of them answered: the verdict is there.
-    Answered,
+    /// All of them answered.
+    Answered(Verdict),
     /// Some have put off their answers.
     Open(Arc<Pending<Decisions>>),
-    /// An LPM was stopped meanwhile, so that not all of them could be asked.
-    Closed,
 }
 
 /// A message on its way through the LPMs.
 pub(crate) struct Asking<'a> {
     received: &'a ReceivedMessage<'a>,
     roster: &'a Roster,
-    clock: &'a Clock,
-    events: &'a Arc<dyn EventLog>,
+    lifecycle: &'a Lifecycle,
     flow_count: usize,
     /// The place of the LPM that is asked now.
     now: Cell<u32>,
+    /// Whether one was stopped before it could be asked.
+    closed: Cell<bool>,
+    immediate_refresh: Cell<bool>,
     /// Made for the first LPM that puts off its answer.
     later: OnceCell<Later>,
 }
@@ -55,35 +56,59 @@ impl<'a> Asking<'a> {
     #[inline]
     pub(crate) fn new(
         received: &'a ReceivedMessage<'a>,
-        message_type: MessageType,
         roster: &'a Roster,
-        clock: &'a Clock,
-        events: &'a Arc<dyn EventLog>,
+        lifecycle: &'a Lifecycle,
     ) -> Self {
         Self {
             received,
             roster,
-            clock,
-            events,
-            flow_count: flow_count(&received.message, message_type),
+            lifecycle,
+            flow_count: flow_count(&received.message),
             now: Cell::new(0),
+            closed: Cell::new(false),
+            immediate_refresh: Cell::new(false),
             later: OnceCell::new(),
         }
     }
 
-    /// Asks every LPM, and writes what they say into `verdict` if all of them say it at once.
+    /// Asks every LPM where the message is about one flow, as nearly all are: what is said then takes no
+    /// more than registers. `None` where it is not, or where not all of them answered.
     #[inline]
-    pub(crate) fn ask(self, verdict: &mut Verdict) -> Question {
-        let (mut flows, mut buffer) = (
-            Room::new(Aggregate::EMPTY),
-            Room::new(AbiDecision::UNANSWERED),
-        );
-        let mut gathered = Gathered {
-            flows: flows.places(self.flow_count),
-            immediate_refresh: false,
-        };
-        let buffer = buffer.places(self.flow_count);
-        let mut closed = false;
+    pub(crate) fn ask_about_one_flow(&self) -> Option<FlowVerdict> {
+        if self.flow_count != 1 {
+            return None;
+        }
+        let mut flow = [Aggregate::EMPTY];
+        self.ask_about(&mut flow, &mut [AbiDecision::UNANSWERED])
+            .then(|| flow[0].verdict())
+    }
+
+    /// Whether an LPM asks for a refresh at once.
+    #[inline]
+    pub(crate) fn immediate_refresh(&self) -> bool {
+        self.immediate_refresh.get()
+    }
+
+    /// What [`ask_about_one_flow`](Self::ask_about_one_flow) could not do. `None` if an LPM was stopped
+    /// meanwhile, so that not all of them could be asked.
+    pub(crate) fn go_on(&self) -> Option<Question> {
+        if self.flow_count != 1 {
+            let mut flows = PerFlow::from_elem(Aggregate::EMPTY, self.flow_count);
+            let mut buffer = PerFlow::from_elem(AbiDecision::UNANSWERED, self.flow_count);
+            if self.ask_about(&mut flows, &mut buffer) {
+                let verdict = verdict(&flows, self.immediate_refresh.get());
+                return Some(Question::Answered(verdict));
+            }
+        }
+        match self.later.get() {
+            Some(later) if !self.closed.get() => Some(Question::Open(Arc::clone(&later.pending))),
+            _ => None,
+        }
+    }
+
+    /// Asks every LPM, with a place in `flows` and in `buffer` for each flow; whether all of them answered.
+    #[inline(always)]
+    fn ask_about(&self, flows: &mut [Aggregate], buffer: &mut [AbiDecision]) -> bool {
         let call = AdmitCall::new(self.received, || self.issue());
         let request = call.request();
         for (order, seat) in (0..).zip(&self.roster.seats) {
@@ -92,82 +117,112 @@ impl<'a> Asking<'a> {
                 Route::Inline => match &*seat.gate.enter() {
                     Slot::Running(lpm) => {
                         let answer = lpm.admit(&request, buffer);
-                        let is_deferred = call.was_deferred();
-                        if is_deferred || !answer.is_plain() {
-                            self.not_plain(seat, answer, is_deferred, buffer, &mut gathered);
+                        if call.is_deferred() {
+                            call.renew();
+                            self.deferred(seat, answer, buffer);
+                        } else if answer.is_plain() {
+                            self.add(seat, flows, buffer);
                         } else {
-                            self.add(seat, buffer, &mut gathered);
+                            self.not_plain(seat, answer, flows, buffer);
                         }
                     }
-                    Slot::Closed => closed = true,
+                    Slot::Closed => self.closed.set(true),
                 },
                 Route::Worker => self.send_to_worker(seat),
                 Route::Quarantine => {
                     seat.skip();
-                    gathered.add_failure(seat.handle, order);
+                    self.add_failure(seat, flows);
                 }
             }
         }
-        if closed || self.later.get().is_some() {
-            return self.not_answered(&gathered, closed);
+        let all_answered = !self.closed.get() && self.later.get().is_none();
+        if !all_answered {
+            self.leave_to_the_others(flows);
         }
-        gathered.conclude(verdict);
-        Question::Answered
+        all_answered
     }
 
+    /// Adds the answer of the LPM that is asked now, and takes it out of the buffer.
     #[inline]
-    fn add(&self, seat: &Seat, buffer: &mut [AbiDecision], gathered: &mut Gathered<'_>) {
-        gathered.add(seat.handle, self.now.get(), buffer, |found| {
-            self.events.record(&invalid_decision(&seat.about, found));
-        });
+    fn add(&self, seat: &Seat, flows: &mut [Aggregate], buffer: &mut [AbiDecision]) {
+        for (flow, place) in flows.iter_mut().zip(buffer) {
+            let answered = mem::replace(place, AbiDecision::UNANSWERED);
+            if answered.is_valid() {
+                flow.add_next(Aggregate::of(answered, seat.handle, self.now.get()));
+            } else {
+                self.add_invalid(seat, flow, answered);
+            }
+        }
     }
 
-    /// Any answer but decisions at once.
+    #[cold]
+    fn add_invalid(&self, seat: &Seat, flow: &mut Aggregate, answered: AbiDecision) {
+        self.events()
+            .record(&invalid_decision(&seat.about, answered));
+        flow.add_next(Aggregate::of(
+            counts_as(answered),
+            seat.handle,
+            self.now.get(),
+        ));
+    }
+
+    /// Adds that the LPM that is asked now gave no answer: its flows are rejected.
+    #[cold]
+    fn add_failure(&self, seat: &Seat, flows: &mut [Aggregate]) {
+        for flow in flows {
+            flow.add_next(Aggregate::of(FAILED, seat.handle, self.now.get()));
+        }
+    }
+
+    /// The answer comes later; also where the call failed, since its token may have outlived it.
+    #[cold]
+    fn deferred(&self, seat: &Seat, answer: AbiAnswer, buffer: &mut [AbiDecision]) {
+        let status = LpmStatus(answer.status);
+        if !status.is_ok() {
+            self.events().record(&seat.call_failed("admit", status));
+        }
+        buffer.fill(AbiDecision::UNANSWERED);
+    }
+
+    /// Any other answer but decisions and nothing besides.
     #[cold]
     fn not_plain(
         &self,
         seat: &Seat,
         answer: AbiAnswer,
-        is_deferred: bool,
+        flows: &mut [Aggregate],
         buffer: &mut [AbiDecision],
-        gathered: &mut Gathered<'_>,
     ) {
         let status = LpmStatus(answer.status);
         let claims_deferral = answer.flags & AbiAnswer::DEFERRED != 0;
         if !status.is_ok() {
-            self.events.record(&seat.call_failed("admit", status));
-        } else if claims_deferral && !is_deferred {
-            self.events.record(&deferred_nothing(seat));
+            self.events().record(&seat.call_failed("admit", status));
+        } else if claims_deferral {
+            self.events().record(&deferred_nothing(seat));
         }
-        if is_deferred {
-            // A token that outlived a call that failed may still be completed.
+        if !status.is_ok() || claims_deferral {
             buffer.fill(AbiDecision::UNANSWERED);
-        } else if !status.is_ok() || claims_deferral {
-            buffer.fill(AbiDecision::UNANSWERED);
-            gathered.add_failure(seat.handle, self.now.get());
+            self.add_failure(seat, flows);
         } else {
-            self.add(seat, buffer, gathered);
+            self.add(seat, flows, buffer);
             if answer.flags & AbiAnswer::FORCE_IMMEDIATE_REFRESH != 0 {
-                gathered.immediate_refresh = true;
+                self.immediate_refresh.set(true);
             }
         }
     }
 
     /// Leaves what the LPMs said to those that still owe an answer; to nobody if one could not be asked.
     #[cold]
-    fn not_answered(&self, gathered: &Gathered<'_>, closed: bool) -> Question {
-        match self.later.get() {
-            Some(Later { pending, .. }) if !closed => {
-                pending.answer(|others| others.merge(gathered));
-                Question::Open(Arc::clone(pending))
+    fn leave_to_the_others(&self, flows: &[Aggregate]) {
+        let Some(Later { pending, .. }) = self.later.get() else {
+            return;
+        };
+        // Where one could not be asked, what the others still say is of no use.
+        pending.answer(|others| {
+            if !self.closed.get() {
+                others.merge(flows, self.immediate_refresh.get());
             }
-            Some(Later { pending, .. }) => {
-                // What the others still say is of no use.
-                pending.answer(|_| {});
-                Question::Closed
-            }
-            None => Question::Closed,
-        }
+        });
     }
 
     /// Puts the LPM's answer on its table; 0 where the LPM is being stopped.
@@ -183,7 +238,11 @@ impl<'a> Asking<'a> {
             order,
             question: Target::Admit(Arc::clone(pending)),
         };
-        seat.issue(asked, self.clock.now())
+        seat.issue(asked, self.lifecycle.clock().now())
+    }
+
+    fn events(&self) -> &Arc<dyn EventLog> {
+        self.lifecycle.events()
     }
 
     fn later(&self) -> &Later {
@@ -201,7 +260,7 @@ impl<'a> Asking<'a> {
         let copy = &self.later().copy;
         let copy = copy.get_or_init(|| Arc::new(OwnedReceived::from(self.received)));
         let (copy, flow_count) = (Arc::clone(copy), self.flow_count);
-        let events = Arc::clone(self.events);
+        let events = Arc::clone(self.events());
         let job = {
             let seat = Arc::clone(seat);
             move |lpm: &Instance| {
@@ -210,22 +269,23 @@ impl<'a> Asking<'a> {
         };
         if worker.run(Box::new(job)).is_err() {
             let status = LpmStatus::QUARANTINED;
-            self.events.record(&seat.call_failed("admit", status));
+            self.events().record(&seat.call_failed("admit", status));
             seat.fail(request);
         }
     }
 }
 
-/// How many flow descriptors the message has.
+/// How many flow descriptors the message has that LPMs decide on.
 #[inline]
-fn flow_count(message: &Message<'_>, message_type: MessageType) -> usize {
-    match message_type {
+fn flow_count(message: &Message<'_>) -> usize {
+    match message.message_type() {
         // The sender, if named: counted without looking further into it. It is among the last.
         MessageType::Path | MessageType::PathErr => {
             let mut entries = message.entries().iter().rev();
             usize::from(entries.any(|entry| entry.class == class::SENDER_TEMPLATE))
         }
-        _ => message.flow_descriptors().count(),
+        MessageType::Resv | MessageType::ResvErr => message.flow_descriptors().count(),
+        _ => 0,
     }
 }
 
@@ -238,14 +298,13 @@ fn answer_on_worker(
     events: &dyn EventLog,
 ) {
     let call = AdmitCall::new(received, || request);
-    let mut buffer = Room::new(AbiDecision::UNANSWERED);
-    let buffer = buffer.places(flow_count);
-    let answer = lpm.admit(&call.request(), buffer);
+    let mut buffer = PerFlow::from_elem(AbiDecision::UNANSWERED, flow_count);
+    let answer = lpm.admit(&call.request(), &mut buffer);
     let status = LpmStatus(answer.status);
     if !status.is_ok() {
         events.record(&seat.call_failed("admit", status));
     }
-    if call.was_deferred() {
+    if call.is_deferred() {
         return;
     }
     let claims_deferral = answer.flags & AbiAnswer::DEFERRED != 0;
@@ -262,7 +321,7 @@ fn answer_on_worker(
             status: LpmStatus::OK.0,
             flags: answer.flags,
         },
-        buffer,
+        &buffer,
     );
 }
 

@@ -66,11 +66,14 @@ impl Drop for Attachment {
     }
 }
 
-/// The calls into libraries that are under way on a thread.
+/// The calls into libraries that are under way on a thread. All that a call has to look at is here, so that
+/// it looks for one thread-local only.
 struct Calls {
     /// Whom the innermost is for: the name of an LPM, [`NO_LPM`], or null where there is no call.
     inside: Cell<*const Arc<str>>,
     has_reports: Cell<bool>,
+    /// How many spans of libraries the thread is in.
+    spans: Cell<usize>,
 }
 
 /// What stands for a call that is for no LPM.
@@ -81,6 +84,7 @@ thread_local! {
         Calls {
             inside: Cell::new(ptr::null()),
             has_reports: Cell::new(false),
+            spans: Cell::new(0),
         }
     };
     static REPORTS: RefCell<Vec<(Arc<dyn EventLog>, Event)>> = const { RefCell::new(Vec::new()) };
@@ -89,20 +93,30 @@ thread_local! {
 /// Makes a call into a library, for this LPM if for any, and records the panics that it reported meanwhile.
 #[inline]
 pub(super) fn during<R>(lpm: Option<&Arc<str>>, call: impl FnOnce() -> R) -> R {
-    let spans = trace::depth();
-    let outer = CALLS.with(|calls| calls.inside.replace(lpm.map_or(NO_LPM, ptr::from_ref)));
-    let result = call();
-    let has_reports = CALLS.with(|calls| {
+    CALLS.with(|calls| {
+        let spans = calls.spans.get();
+        let outer = calls.inside.replace(lpm.map_or(NO_LPM, ptr::from_ref));
+        let result = call();
         calls.inside.set(outer);
-        calls.has_reports.get()
-    });
-    if trace::depth() > spans {
-        trace::leave(spans);
-    }
-    if has_reports {
-        record_all();
-    }
-    result
+        if calls.spans.get() > spans {
+            trace::leave(spans);
+        }
+        if calls.has_reports.get() {
+            record_all();
+        }
+        result
+    })
+}
+
+/// Notes how many spans of libraries this thread is in.
+pub(super) fn note_spans(count: usize) {
+    CALLS.with(|calls| calls.spans.set(count));
+}
+
+/// How many spans of libraries this thread is in.
+#[cfg(test)]
+pub(super) fn spans() -> usize {
+    CALLS.with(|calls| calls.spans.get())
 }
 
 /// The name of the LPM that is being called on this thread.

@@ -102,10 +102,15 @@ impl<'a, F: Fn() -> u64> AdmitCall<'a, F> {
         self.deferral.issued()
     }
 
-    /// Whether the LPM put off its answer. The next LPM may be called then.
+    /// Whether the LPM put off its answer.
     #[inline]
-    pub(crate) fn was_deferred(&self) -> bool {
-        self.deferral.issued.take().is_some()
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.deferral.is_deferred()
+    }
+
+    /// Makes it another LPM's call.
+    pub(crate) fn renew(&self) {
+        self.deferral.issued.set(None);
     }
 }
 

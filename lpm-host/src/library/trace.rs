@@ -91,12 +91,6 @@ pub(super) fn refresh(library: u64, set_level: impl FnOnce(u32)) {
     });
 }
 
-/// How many spans of libraries this thread is in.
-#[inline]
-pub(super) fn depth() -> usize {
-    spans::depth()
-}
-
 /// Leaves the spans that this thread has entered since it was in so many.
 #[cold]
 pub(super) fn leave(depth: usize) {

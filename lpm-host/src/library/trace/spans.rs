@@ -1,6 +1,6 @@
 //! Spans that libraries opened, and those that threads are in.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use lpm_api::abi::AbiCurrentSpan;
 use tracing::Span;
 
-use super::super::lock;
+use super::super::{lock, panics};
 use super::caught;
 use super::source::Emitter;
 
@@ -120,13 +120,6 @@ struct Entered {
 thread_local! {
     /// Innermost last.
     static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
-    static DEPTH: Cell<usize> = const { Cell::new(0) };
-}
-
-/// How many spans of libraries this thread is in.
-#[inline]
-pub(super) fn depth() -> usize {
-    DEPTH.get()
 }
 
 /// Notes that this thread is in a span; returns whether it could be noted.
@@ -177,7 +170,7 @@ fn change<R>(change: impl FnOnce(&mut Vec<Entered>) -> R) -> Option<R> {
     let entered = ENTERED.try_with(|entered| {
         let mut all = entered.try_borrow_mut().ok()?;
         let result = change(&mut all);
-        DEPTH.set(all.len());
+        panics::note_spans(all.len());
         Some(result)
     });
     entered.ok().flatten()

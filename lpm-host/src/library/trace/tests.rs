@@ -180,7 +180,7 @@ fn numbers_that_nobody_gave_out() {
             exit(library.0, span);
         }
         assert_eq!(current_span(library.0).span, 0);
-        assert_eq!(depth(), 0);
+        assert_eq!(panics::spans(), 0);
     });
     assert_eq!(lines, [""; 0]);
 }
@@ -194,17 +194,17 @@ fn a_span_is_its_librarys_alone() {
         let span = new_span(one.0, span, AbiParent::Root, RSlice::from_slice(&[]));
         assert!(!try_close(two.0, span));
         enter(two.0, span);
-        assert_eq!(depth(), 0);
+        assert_eq!(panics::spans(), 0);
         enter(one.0, span);
         assert_eq!(current_span(one.0).span, span);
         assert_eq!(current_span(two.0).span, 0);
         exit(two.0, span);
-        assert_eq!(depth(), 1);
+        assert_eq!(panics::spans(), 1);
         // The span that is no longer known is still left.
         let site = two.register("afterwards", false).site;
         drop(one);
         leave(0);
-        assert_eq!(depth(), 0);
+        assert_eq!(panics::spans(), 0);
         emit(&two, site, AbiParent::Span(span), "without a parent");
     });
     assert_eq!(lines.len(), 1, "{lines:?}");
