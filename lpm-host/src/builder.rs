@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::config::After;
 use crate::library::Staging;
 use crate::lifecycle::Lifecycle;
-use crate::{BuildError, EventLog, LpmConfig, ManualClock, NoDelete, Pcm, TracingEventLog};
+use crate::{
+    BuildError, EventLog, LpmConfig, ManualClock, NoDelete, Pcm, TraceLimit, TracingEventLog,
+};
 
 /// Configures a [`Pcm`].
 #[must_use]
@@ -17,6 +19,7 @@ pub struct PcmBuilder {
     events: Arc<dyn EventLog>,
     staging_dir: Option<PathBuf>,
     no_delete: NoDelete,
+    trace_limit: TraceLimit,
     drain_limit: Duration,
     clock: Option<ManualClock>,
 }
@@ -28,6 +31,7 @@ impl PcmBuilder {
             events: Arc::new(TracingEventLog),
             staging_dir: None,
             no_delete: NoDelete::default(),
+            trace_limit: TraceLimit::default(),
             drain_limit: Duration::from_secs(10),
             clock: None,
         }
@@ -55,6 +59,13 @@ impl PcmBuilder {
     /// What to do with libraries that are linked as not to be unloaded; default [`NoDelete::Keep`].
     pub const fn no_delete(mut self, policy: NoDelete) -> Self {
         self.no_delete = policy;
+        self
+    }
+
+    /// How many events and spans of each library go to the host's `tracing` subscriber; default
+    /// [`TraceLimit::default`].
+    pub const fn trace_limit(mut self, limit: TraceLimit) -> Self {
+        self.trace_limit = limit;
         self
     }
 
@@ -87,6 +98,7 @@ impl PcmBuilder {
             self.configs,
             self.events,
             staging,
+            self.trace_limit,
             self.drain_limit,
             self.clock.as_ref(),
         );

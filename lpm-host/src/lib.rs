@@ -101,7 +101,7 @@ pub use self::error::{BuildError, LpmFailure, LpmStartError, PcmError, StartErro
 pub use self::event::{Event, EventId, EventLog, Severity, TracingEventLog};
 pub use self::library::{
     FormatProblem, Hazard, Incompatibility, LeftBehind, LibraryFile, LoadError, LpmDescription,
-    LpmLibrary, NoDelete, OpenError, PinReason, ThreadLabel, UnloadOutcome,
+    LpmLibrary, NoDelete, OpenError, PinReason, ThreadLabel, TraceLimit, UnloadOutcome,
 };
 pub use self::lifecycle::{PendingTeardown, Reconfiguration};
 pub use self::message::ReceivedMessage;

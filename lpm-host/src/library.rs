@@ -81,6 +81,7 @@ pub use self::outcome::{LeftBehind, PinReason, ThreadLabel, UnloadOutcome};
 pub(crate) use self::results::{AdmitCall, CALLBACKS, Call};
 pub use self::stage::NoDelete;
 pub(crate) use self::stage::Staging;
+pub use self::trace::TraceLimit;
 pub use self::trust::LpmLibrary;
 
 use self::platform::{Loaded, Prepared};

@@ -18,8 +18,8 @@ use crate::commit;
 use crate::deadline::{self, Begun, NoThread};
 use crate::dispatch::Dispatcher;
 use crate::event::{Careful, Limited};
-use crate::library::Staging;
 use crate::library::gate::{Gate, Retired, inside_any_pass};
+use crate::library::{Staging, TraceLimit};
 use crate::message::OwnedReceived;
 use crate::outgoing;
 use crate::pending::Pending;
@@ -43,6 +43,7 @@ pub(crate) struct Lifecycle {
     addresses: Mutex<Arc<[AddressRow]>>,
     events: Arc<dyn EventLog>,
     staging: Staging,
+    trace_limit: TraceLimit,
     drain_limit: Duration,
     clock: Arc<Clock>,
     is_clock_manual: bool,
@@ -112,6 +113,7 @@ impl Lifecycle {
         configs: Vec<LpmConfig>,
         events: Arc<dyn EventLog>,
         staging: Staging,
+        trace_limit: TraceLimit,
         drain_limit: Duration,
         clock: Option<&ManualClock>,
     ) -> Self {
@@ -124,6 +126,7 @@ impl Lifecycle {
             addresses: Mutex::new(Arc::default()),
             events: Arc::new(Limited::new(events)),
             staging,
+            trace_limit,
             drain_limit,
             clock: clock.map_or_else(|| Arc::new(Clock::new()), ManualClock::clock),
             is_clock_manual: clock.is_some(),
@@ -332,6 +335,7 @@ impl Lifecycle {
     fn starting(&self, lpm_count: usize) -> Starting<'_> {
         Starting {
             staging: &self.staging,
+            trace_limit: self.trace_limit,
             events: &self.events,
             lpm_count,
             present: Vec::new(),

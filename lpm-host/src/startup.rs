@@ -12,7 +12,7 @@ use crate::deadline::{self, Overdue};
 use crate::library::{CALLBACKS, Instance, LoadedModule, Staging};
 use crate::seat::Seat;
 use crate::{Event, EventId, EventLog, InitializedLpm, LpmConfig, LpmFailure, LpmStartError};
-use crate::{PinReason, UnloadOutcome};
+use crate::{PinReason, TraceLimit, UnloadOutcome};
 
 /// The LPMs that a PCM started with.
 #[derive(Debug, Default)]
@@ -45,6 +45,7 @@ impl Stamp {
 /// LPMs and libraries on their way up.
 pub(crate) struct Starting<'a> {
     pub(crate) staging: &'a Staging,
+    pub(crate) trace_limit: TraceLimit,
     pub(crate) events: &'a Arc<dyn EventLog>,
     pub(crate) lpm_count: usize,
     /// Libraries that are there already.
@@ -62,9 +63,10 @@ impl Starting<'_> {
         let is_new = loaded.is_none();
         let limit = config.initialize_limit;
         let call = {
-            let (config, staging, events, lpm_count) = (
+            let (config, staging, trace_limit, events, lpm_count) = (
                 config.clone(),
                 self.staging.clone(),
+                self.trace_limit,
                 Arc::clone(self.events),
                 self.lpm_count,
             );
@@ -73,7 +75,12 @@ impl Starting<'_> {
                     Some(module) => module,
                     None => Module {
                         stamp: Stamp::of(config.library.path()),
-                        loaded: LoadedModule::load(&config.library, &staging, &events)?,
+                        loaded: LoadedModule::load(
+                            &config.library,
+                            &staging,
+                            trace_limit,
+                            &events,
+                        )?,
                     },
                 };
                 let instance = initialize(&config, lpm_count, &module.loaded);

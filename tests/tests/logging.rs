@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread;
 use std::time::Duration;
 
-use lpm_host::{LpmConfig, Outcome, Pcm, PendingTeardown, UnloadOutcome};
+use lpm_host::{LpmConfig, Outcome, Pcm, PendingTeardown, TraceLimit, UnloadOutcome};
 use lpm_tests::capture::{Capture, Captured, Value, What};
 use lpm_tests::messages::{admit, path};
 use lpm_tests::process::{in_child, in_own_process, is_own_process, told};
@@ -314,6 +314,28 @@ fn a_flood() {
             assert_eq!(report.level, Level::WARN);
             assert_eq!(report.field("lpm"), Some(&text(&fixture_file("logs"))));
         }
+    });
+}
+
+/// The embedder says how much is too much.
+#[test]
+fn a_flood_cut_shorter() {
+    const COUNT: u64 = 10_000;
+    in_own_process("a_flood_cut_shorter", || {
+        let capture = Capture::default();
+        registry().with(capture.clone()).init();
+        let pcm = Pcm::builder()
+            .lpm(logs(&format!("flood {COUNT}")))
+            .event_log(RecordedEvents::default())
+            .trace_limit(TraceLimit::new(0, 20))
+            .build()
+            .expect("builds");
+        pcm.become_dsbm().expect("starts");
+        ask(&pcm);
+        stop(&pcm);
+        // What the LPM said before the flood counts, too.
+        let passed = capture.events("flood").len();
+        assert!((10..=20).contains(&passed), "{passed}");
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{LeftBehind, LoadError, LoadedModule, LpmLibrary, Staging, UnloadOutcome};
+use super::{LeftBehind, LoadError, LoadedModule, LpmLibrary, Staging, TraceLimit, UnloadOutcome};
 use crate::EventLog;
 
 /// What an LPM library says about itself. To learn it, the library is loaded and unloaded again; the LPM in
@@ -33,7 +33,7 @@ impl LpmDescription {
     /// The library cannot serve as an LPM; [`LoadError`] says why.
     pub fn of(library: &LpmLibrary, events: impl EventLog + 'static) -> Result<Self, LoadError> {
         let events: Arc<dyn EventLog> = Arc::new(events);
-        let loaded = LoadedModule::load(library, &Staging::new(), &events)?;
+        let loaded = LoadedModule::load(library, &Staging::new(), TraceLimit::default(), &events)?;
         let module = loaded.module();
         let package = module.package();
         // Copied, since the texts are the library's memory.

@@ -13,7 +13,7 @@ use super::compatibility::{self, Incompatibility};
 use super::panics::{self, Attachment};
 use super::trace;
 use super::{HinderingFacts, LeftBehind, Library, LpmLibrary, OpenError, PinReason};
-use super::{Staging, UnloadOutcome};
+use super::{Staging, TraceLimit, UnloadOutcome};
 use crate::EventLog;
 
 /// Why a library cannot serve as an LPM.
@@ -93,6 +93,7 @@ impl LoadedModule {
     pub(crate) fn load(
         library: &LpmLibrary,
         staging: &Staging,
+        trace_limit: TraceLimit,
         events: &Arc<dyn EventLog>,
     ) -> Result<Arc<Self>, LoadError> {
         compatibility::keep_no_state();
@@ -109,7 +110,7 @@ impl LoadedModule {
                 return Err(error);
             }
         };
-        let attachment = Attachment::new(library.path(), Arc::clone(events));
+        let attachment = Attachment::new(library.path(), trace_limit, Arc::clone(events));
         let host = attachment.host();
         opened.first_call(|| panics::during(None, || module.attach()(host)));
         Ok(Arc::new(Self {

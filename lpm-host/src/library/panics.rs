@@ -17,7 +17,7 @@ use std::thread;
 use lpm_api::LpmStatus;
 use lpm_api::abi::{AbiHost, AbiPanic};
 
-use super::trace::TraceLimit;
+use super::TraceLimit;
 use super::{lock, trace};
 use crate::{Event, EventId, EventLog};
 
@@ -35,10 +35,10 @@ struct Attached {
 static ATTACHED: Mutex<BTreeMap<u64, Arc<Attached>>> = Mutex::new(BTreeMap::new());
 
 impl Attachment {
-    pub(super) fn new(library: &Path, events: Arc<dyn EventLog>) -> Self {
+    pub(super) fn new(library: &Path, limit: TraceLimit, events: Arc<dyn EventLog>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        trace::attach(number, library, TraceLimit::default());
+        trace::attach(number, library, limit);
         let library = library.to_path_buf();
         lock(&ATTACHED).insert(number, Arc::new(Attached { library, events }));
         Self { number }

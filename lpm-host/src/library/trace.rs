@@ -32,7 +32,7 @@ use tracing_core::field::ValueSet;
 use tracing_core::span::Record;
 use tracing_core::{Event, LevelFilter};
 
-pub(crate) use self::budget::TraceLimit;
+pub use self::budget::TraceLimit;
 
 use super::panics;
 

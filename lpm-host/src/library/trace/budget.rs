@@ -7,13 +7,20 @@ use std::time::{Duration, Instant};
 
 use super::super::lock;
 
-/// How many events and spans of one library are passed on.
+/// How many `tracing` events and spans of one library are passed on to the host's subscriber; the rest is dropped
+/// and counted. By default 1 000 a second, after up to 10 000 at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TraceLimit {
-    /// What it may say every second.
-    pub(crate) per_second: u32,
-    /// What it may say at once, after it was quiet.
-    pub(crate) burst: u32,
+pub struct TraceLimit {
+    per_second: u32,
+    burst: u32,
+}
+
+impl TraceLimit {
+    /// So many every second, and `burst` at once after the library was quiet. With 0 and 0 none is passed on.
+    #[must_use]
+    pub const fn new(per_second: u32, burst: u32) -> Self {
+        Self { per_second, burst }
+    }
 }
 
 impl Default for TraceLimit {

@@ -12,10 +12,7 @@ use tracing_subscriber::{Layer, registry};
 
 use super::*;
 
-const UNLIMITED: TraceLimit = TraceLimit {
-    per_second: u32::MAX,
-    burst: u32::MAX,
-};
+const UNLIMITED: TraceLimit = TraceLimit::new(u32::MAX, u32::MAX);
 
 /// A library that is attached while this exists.
 struct Attached(u64);
