@@ -1,24 +1,31 @@
 //! Random lives of a PCM, against a plain model of what it is to do: who is in charge, what each message comes
-//! to, what becomes of answers that come later, which LPMs go on, and what is put on record.
+//! to, what becomes of answers that come later, which LPMs go on, which are in quarantine, and what is put on
+//! record. LPMs are called on the caller's thread or on one of their own.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority};
+use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority, RejectReason};
 use lpm_host::{
-    Admission, EventId, FlowVerdict, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm, PcmError,
-    StartError, UnloadOutcome,
+    Admission, CallMode, EventId, FlowVerdict, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm,
+    PcmError, StartError, UnloadOutcome, Verdict,
 };
 use lpm_tests::messages::{admit, orders, with_received};
 use lpm_tests::{RecordedEvents, library};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
+use tempfile::TempDir;
 
 /// The orders of the fixture `defers`.
 const DEFER: u8 = 5;
 const DROP: u8 = 6;
 const TOO_MANY: u8 = 7;
+const HANG: u8 = 6;
 
 /// The session of messages that are about an earlier request.
 const EARLIER: u16 = 7;
@@ -26,6 +33,10 @@ const NO_SUCH_REQUEST: LpmStatus = LpmStatus(100);
 
 /// How long LPM 1, 2 and 3 may take, in milliseconds.
 const LIMITS: [u64; 3] = [30, 50, 70];
+/// How long one may that is called on a thread of its own: some of its limits are real time.
+const WORKER_LIMIT: u64 = 60_000;
+/// The generation of LPMs that are called on threads of their own; the others differ in nothing.
+const WORKER: u8 = 2;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -37,13 +48,17 @@ enum Step {
     /// An order to one LPM about an earlier request.
     Answer(usize, prop::sample::Index, u8),
     Withdraw(prop::sample::Index),
+    /// A call into one LPM does not return.
+    Hang(usize),
+    /// Now it does.
+    Return,
     Advance(u64),
 }
 
 fn any_list() -> impl Strategy<Value = Vec<(usize, u8)>> {
     let lpms = prop::sample::subsequence(vec![1, 2, 3], 1..=3);
     lpms.prop_shuffle().prop_flat_map(|lpms| {
-        let generations = prop::collection::vec(0..2u8, lpms.len());
+        let generations = prop::collection::vec(0..=WORKER, lpms.len());
         generations.prop_map(move |generations| lpms.iter().copied().zip(generations).collect())
     })
 }
@@ -59,7 +74,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => (1..=3usize, any::<prop::sample::Index>(), answer)
             .prop_map(|(lpm, which, order)| Step::Answer(lpm, which, order)),
         1 => any::<prop::sample::Index>().prop_map(Step::Withdraw),
-        4 => (1..40u64).prop_map(Step::Advance),
+        1 => (1..=3usize).prop_map(Step::Hang),
+        1 => Just(Step::Return),
+        4 => prop_oneof![8 => 1..40u64, 1 => Just(WORKER_LIMIT)].prop_map(Step::Advance),
     ]
 }
 
@@ -82,7 +99,9 @@ enum Said {
     OwedUntil(u64),
 }
 
-const FAILED: Said = Said::Is(Decision::reject(LpmPolicyError::NoResources));
+/// What an LPM counts as to have said that does not answer.
+const FAILURE: Decision = Decision::reject(LpmPolicyError::NoResources);
+const FAILED: Said = Said::Is(FAILURE);
 
 /// A message: which LPMs were asked, in configured order, and what they said.
 #[derive(Debug)]
@@ -147,33 +166,76 @@ struct Running {
     handle: LpmHandle,
     /// The requests whose tokens it holds, whatever became of them.
     tokens: Vec<u16>,
+    is_quarantined: bool,
+}
+
+impl Running {
+    fn new(lpm: usize, generation: u8, handle: LpmHandle) -> Self {
+        Self {
+            lpm,
+            generation,
+            handle,
+            tokens: Vec::new(),
+            is_quarantined: false,
+        }
+    }
+
+    fn limit(&self) -> u64 {
+        limit(self.lpm, self.generation)
+    }
+}
+
+/// A call that hangs.
+struct Hung {
+    lpm: LpmHandle,
+    /// The first LPM before it, in configured order, that was in quarantine and so was not asked.
+    not_asked: Option<LpmHandle>,
+    /// When the PCM first looked at it.
+    seen: Option<u64>,
+    caller: JoinHandle<Result<Verdict, PcmError>>,
 }
 
 /// The PCM, and what it is to be like.
 struct World {
-    pcm: Pcm,
+    pcm: Arc<Pcm>,
+    /// Where calls that hang are seen, and told to return.
+    dir: TempDir,
     clock: ManualClock,
     events: RecordedEvents,
     now: u64,
     list: Vec<(usize, u8)>,
     running: Option<Vec<Running>>,
+    hung: Option<Hung>,
     asked: Vec<(Asked, Option<Admission>)>,
     last_name: u16,
     expected: BTreeMap<EventId, u32>,
 }
 
-fn config((lpm, generation): (usize, u8)) -> LpmConfig {
+fn limit(lpm: usize, generation: u8) -> u64 {
+    match generation {
+        WORKER => WORKER_LIMIT,
+        _ => LIMITS[lpm - 1],
+    }
+}
+
+fn config(dir: &Path, (lpm, generation): (usize, u8)) -> LpmConfig {
     let name = format!("lpm {lpm}");
-    LpmConfig::new(name, library("fixture_defers"))
+    let config = LpmConfig::new(name, library("fixture_defers"))
         .config(lpm.to_string())
+        .config_dir(dir)
         .config_source(generation.to_string())
-        .result_time_limit(Duration::from_millis(LIMITS[lpm - 1]))
+        .result_time_limit(Duration::from_millis(limit(lpm, generation)));
+    match generation {
+        WORKER => config.call_mode(CallMode::worker()),
+        _ => config,
+    }
 }
 
 impl World {
     fn new(list: Vec<(usize, u8)>) -> Self {
         let (clock, events) = (ManualClock::new(), RecordedEvents::default());
-        let configured = list.iter().copied().map(config);
+        let dir = TempDir::new().expect("room for a directory");
+        let configured = list.iter().map(|lpm| config(dir.path(), *lpm));
         let pcm = configured
             .fold(Pcm::builder(), lpm_host::PcmBuilder::lpm)
             .clock(&clock)
@@ -181,12 +243,14 @@ impl World {
             .build()
             .expect("builds");
         Self {
-            pcm,
+            pcm: Arc::new(pcm),
+            dir,
             clock,
             events,
             now: 0,
             list,
             running: None,
+            hung: None,
             asked: Vec::new(),
             last_name: 0,
             expected: BTreeMap::new(),
@@ -205,6 +269,8 @@ impl World {
             Step::Ask(orders) => self.ask(orders),
             Step::Answer(lpm, which, order) => self.answer(lpm, which, order),
             Step::Withdraw(which) => self.withdraw(which),
+            Step::Hang(lpm) => self.hang(lpm),
+            Step::Return => self.return_from_hanging(),
             Step::Advance(by) => self.advance(by),
         }
         self.check();
@@ -220,12 +286,7 @@ impl World {
         let started = startup.expect("starts").lpms;
         let all = started.iter().zip(&self.list);
         let running: Vec<_> = all
-            .map(|(started, (lpm, generation))| Running {
-                lpm: *lpm,
-                generation: *generation,
-                handle: started.handle,
-                tokens: Vec::new(),
-            })
+            .map(|(started, (lpm, generation))| Running::new(*lpm, *generation, started.handle))
             .collect();
         assert_eq!(running.len(), self.list.len());
         for _ in &running {
@@ -236,6 +297,8 @@ impl World {
     }
 
     fn demote(&mut self) {
+        // What becomes of an LPM in which a call hangs is tested elsewhere.
+        self.return_from_hanging();
         let teardown = self.pcm.demote();
         let Some(running) = self.running.take() else {
             assert_eq!(teardown.err(), Some(PcmError::NotDsbm));
@@ -268,7 +331,9 @@ impl World {
     }
 
     fn reconfigure(&mut self, list: Vec<(usize, u8)>) {
-        let done = self.pcm.reconfigure(list.iter().copied().map(config));
+        self.return_from_hanging();
+        let configs = list.iter().map(|lpm| config(self.dir.path(), *lpm));
+        let done = self.pcm.reconfigure(configs);
         let done = done.expect("a good list");
         self.list.clone_from(&list);
         let Some(mut before) = self.running.take() else {
@@ -286,12 +351,8 @@ impl World {
                 running.push(same);
                 continue;
             }
-            running.push(Running {
-                lpm,
-                generation,
-                handle: started.next().expect("it is new").handle,
-                tokens: Vec::new(),
-            });
+            let handle = started.next().expect("it is new").handle;
+            running.push(Running::new(lpm, generation, handle));
             self.expect(EventId::LpmInitialized);
         }
         assert_eq!(started.count(), 0);
@@ -325,10 +386,11 @@ impl World {
         };
         let said = running.iter_mut().map(|lpm| {
             let says = match decision(said[lpm.lpm - 1]) {
+                _ if lpm.is_quarantined => FAILED,
                 Some(decision) => Said::Is(decision),
                 None => {
                     lpm.tokens.push(name);
-                    Said::OwedUntil(self.now + LIMITS[lpm.lpm - 1])
+                    Said::OwedUntil(self.now + lpm.limit())
                 }
             };
             (lpm.handle, says)
@@ -339,6 +401,62 @@ impl World {
         };
         self.asked
             .push((asked, Some(admission.expect("in charge"))));
+        self.settle();
+    }
+
+    /// Waits until the threads of LPMs' own have done what they were asked to: each does one thing after the
+    /// other, and this is the last.
+    fn settle(&self) {
+        let running = self.running.iter().flatten();
+        if running.into_iter().any(|lpm| lpm.generation == WORKER) {
+            let _ = admit(&self.pcm, &orders(EARLIER, [0; 3], 1));
+        }
+    }
+
+    fn hang(&mut self, lpm: usize) {
+        let running = self.running.as_deref().unwrap_or_default();
+        let can_hang = |other: &Running| {
+            other.lpm == lpm && other.generation != WORKER && !other.is_quarantined
+        };
+        let (Some(place), None) = (running.iter().position(can_hang), &self.hung) else {
+            return;
+        };
+        let (handle, not_asked) = (running[place].handle, in_quarantine(&running[..place]));
+        for what in ["hangs", "returns"] {
+            let _ = fs::remove_file(self.dir.path().join(format!("{what}-{lpm}")));
+        }
+        let mut for_lpm = [0; 3];
+        for_lpm[lpm - 1] = HANG;
+        let pcm = Arc::clone(&self.pcm);
+        let caller = thread::spawn(move || admit(&pcm, &orders(5004, for_lpm, 1)));
+        let hangs = self.dir.path().join(format!("hangs-{lpm}"));
+        while !hangs.exists() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.hung = Some(Hung {
+            lpm: handle,
+            not_asked,
+            seen: None,
+            caller,
+        });
+    }
+
+    fn return_from_hanging(&mut self) {
+        let Some(hung) = self.hung.take() else { return };
+        let running = self.running.as_deref().expect("it is being called");
+        let place = running.iter().position(|lpm| lpm.handle == hung.lpm);
+        let place = place.expect("it was not stopped");
+        let lpm = running[place].lpm;
+        fs::write(self.dir.path().join(format!("returns-{lpm}")), "").expect("a file");
+        let verdict = hung.caller.join().expect("no panic").expect("in charge");
+        let not_asked = hung.not_asked;
+        let not_asked = not_asked.or_else(|| in_quarantine(&running[place + 1..]));
+        let (decision, by) = match not_asked {
+            Some(other) => (FAILURE, other),
+            None => (Decision::accept(Priority::MIN), hung.lpm),
+        };
+        let by = Some(by);
+        assert_eq!(verdict.flows(), [FlowVerdict { decision, by }]);
     }
 
     fn answer(&mut self, lpm: usize, which: prop::sample::Index, order: u8) {
@@ -349,34 +467,46 @@ impl World {
         let mut for_lpm = [0; 3];
         for_lpm[lpm - 1] = order;
         let verdict = admit(&self.pcm, &orders(EARLIER, for_lpm, name));
-        let Some(running) = &mut self.running else {
+        let Some(running) = &self.running else {
             assert_eq!(verdict.err(), Some(PcmError::NotDsbm));
             return;
         };
-        let verdict = verdict.expect("in charge").flows()[0];
-        let Some(running) = running.iter_mut().find(|other| other.lpm == lpm) else {
-            assert_eq!(verdict.by, None);
-            return;
+        let asked = |other: &Running| other.lpm == lpm && !other.is_quarantined;
+        let place = running.iter().position(asked);
+        let answer = place.map(|place| {
+            let status = match self.take_token(place, name) {
+                None => NO_SUCH_REQUEST,
+                Some(handle) => self.answers(handle, name, order),
+            };
+            let value = u16::try_from(status.0 + 1).expect("a small number");
+            let reason = RejectReason::new(200, value).expect("a reason");
+            (place, Decision::Reject(reason))
+        });
+        let running = self.running.as_deref().unwrap_or_default();
+        let quarantined = running.iter().position(|other| other.is_quarantined);
+        let rejections = [answer, quarantined.map(|place| (place, FAILURE))];
+        let first = rejections
+            .into_iter()
+            .flatten()
+            .min_by_key(|(place, _)| *place);
+        let (decision, by) = match first {
+            Some((place, decision)) => (decision, Some(running[place].handle)),
+            None => (Decision::reject(LpmPolicyError::NoAccepts), None),
         };
-        let handle = running.handle;
-        let token = running.tokens.iter().position(|token| *token == name);
-        let said = match token {
-            None => NO_SUCH_REQUEST,
-            Some(token) => {
-                running.tokens.remove(token);
-                self.answers(handle, name, order)
-            }
-        };
-        let Decision::Reject(reason) = verdict.decision else {
-            panic!("{verdict:?}")
-        };
-        assert_eq!(verdict.by, Some(handle));
-        assert_eq!(reason.code(), 200);
+        let verdict = verdict.expect("in charge");
         assert_eq!(
-            LpmStatus((reason.value() - 1).into()),
-            said,
+            verdict.flows(),
+            [FlowVerdict { decision, by }],
             "order {order}"
         );
+    }
+
+    /// The handle of the LPM at this place, if it holds the token of this request, which it then no longer does.
+    fn take_token(&mut self, place: usize, name: u16) -> Option<LpmHandle> {
+        let lpm = &mut self.running.as_mut()?[place];
+        let token = lpm.tokens.iter().position(|token| *token == name)?;
+        lpm.tokens.remove(token);
+        Some(lpm.handle)
     }
 
     /// What the PCM says to an LPM that answers, and what comes of it.
@@ -427,6 +557,8 @@ impl World {
     }
 
     fn advance(&mut self, by: u64) {
+        // Nor is a call seen twice on a thread that has just not yet left it.
+        self.settle();
         self.clock.advance(Duration::from_millis(by));
         self.now += by;
         let now = self.now;
@@ -447,6 +579,26 @@ impl World {
                 let late = self.expected.entry(EventId::LpmTimedOut).or_default();
                 *late += 1;
             }
+        }
+        self.look_for_hangs();
+    }
+
+    /// What the PCM makes of a call that hangs, and of one that returned.
+    fn look_for_hangs(&mut self) {
+        let mut events = Vec::new();
+        for lpm in self.running.iter_mut().flatten() {
+            let hung = self.hung.as_mut().filter(|hung| hung.lpm == lpm.handle);
+            let since = hung.map(|hung| *hung.seen.get_or_insert(self.now));
+            let hangs = since.is_some_and(|since| self.now - since >= lpm.limit());
+            match (lpm.is_quarantined, hangs) {
+                (false, true) => events.push(EventId::LpmQuarantined),
+                (true, false) => events.push(EventId::LpmReleased),
+                _ => {}
+            }
+            lpm.is_quarantined = hangs;
+        }
+        for event in events {
+            self.expect(event);
         }
     }
 
@@ -484,6 +636,12 @@ impl World {
     }
 }
 
+/// The first of these that is in quarantine.
+fn in_quarantine(lpms: &[Running]) -> Option<LpmHandle> {
+    let mut those = lpms.iter().filter(|lpm| lpm.is_quarantined);
+    those.next().map(|lpm| lpm.handle)
+}
+
 fn is_decided(asked: &Asked, admission: Option<Admission>, expected: FlowVerdict) {
     if let Some(admission) = admission {
         assert_eq!(admission.wait().flows(), [expected], "{asked:?}");
@@ -492,7 +650,7 @@ fn is_decided(asked: &Asked, admission: Option<Admission>, expected: FlowVerdict
 
 proptest! {
     #![proptest_config(Config {
-        cases: 40,
+        cases: 80,
         failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
         ..Config::default()
     })]
