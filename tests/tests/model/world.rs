@@ -1,7 +1,4 @@
-//! Random lives of a PCM, against a plain model of what it is to do: who is in charge, what each message comes
-//! to, what becomes of answers that come later, which LPMs go on, which are in quarantine, and what is put on
-//! record. LPMs are called on the caller's thread or on one of their own.
-#![forbid(unsafe_code)]
+//! The PCM, and what it is to be like.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,15 +14,11 @@ use lpm_host::{
 };
 use lpm_tests::messages::{admit, orders, with_received};
 use lpm_tests::{RecordedEvents, library};
-use proptest::prelude::*;
-use proptest::test_runner::{Config, FileFailurePersistence};
+use proptest::prelude::prop;
 use tempfile::TempDir;
 
-/// The orders of the fixture `defers`.
-const DEFER: u8 = 5;
-const DROP: u8 = 6;
-const TOO_MANY: u8 = 7;
-const HANG: u8 = 6;
+use super::asked::{Asked, FAILED, FAILURE, Said, decision, is_decided};
+use super::{DROP, HANG, Step, TOO_MANY};
 
 /// The session of messages that are about an earlier request.
 const EARLIER: u16 = 7;
@@ -34,129 +27,9 @@ const NO_SUCH_REQUEST: LpmStatus = LpmStatus(100);
 /// How long LPM 1, 2 and 3 may take, in milliseconds.
 const LIMITS: [u64; 3] = [30, 50, 70];
 /// How long one may that is called on a thread of its own: some of its limits are real time.
-const WORKER_LIMIT: u64 = 60_000;
+pub(super) const WORKER_LIMIT: u64 = 60_000;
 /// The generation of LPMs that are called on threads of their own; the others differ in nothing.
-const WORKER: u8 = 2;
-
-#[derive(Clone, Debug)]
-enum Step {
-    Become,
-    Demote,
-    /// Which of the LPMs 1 to 3 there are, and of which generation.
-    Reconfigure(Vec<(usize, u8)>),
-    Ask([u8; 3]),
-    /// An order to one LPM about an earlier request.
-    Answer(usize, prop::sample::Index, u8),
-    Withdraw(prop::sample::Index),
-    /// A call into one LPM does not return.
-    Hang(usize),
-    /// Now it does.
-    Return,
-    Advance(u64),
-}
-
-fn any_list() -> impl Strategy<Value = Vec<(usize, u8)>> {
-    let lpms = prop::sample::subsequence(vec![1, 2, 3], 1..=3);
-    lpms.prop_shuffle().prop_flat_map(|lpms| {
-        let generations = prop::collection::vec(0..=WORKER, lpms.len());
-        generations.prop_map(move |generations| lpms.iter().copied().zip(generations).collect())
-    })
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    let decision = prop_oneof![4 => 0..=4u8, 3 => Just(DEFER)];
-    let answer = prop_oneof![4 => 1..=5u8, 1 => Just(DROP), 1 => Just(TOO_MANY)];
-    prop_oneof![
-        2 => Just(Step::Become),
-        1 => Just(Step::Demote),
-        1 => any_list().prop_map(Step::Reconfigure),
-        8 => prop::array::uniform3(decision).prop_map(Step::Ask),
-        6 => (1..=3usize, any::<prop::sample::Index>(), answer)
-            .prop_map(|(lpm, which, order)| Step::Answer(lpm, which, order)),
-        1 => any::<prop::sample::Index>().prop_map(Step::Withdraw),
-        1 => (1..=3usize).prop_map(Step::Hang),
-        1 => Just(Step::Return),
-        4 => prop_oneof![8 => 1..40u64, 1 => Just(WORKER_LIMIT)].prop_map(Step::Advance),
-    ]
-}
-
-/// What an LPM says at once.
-fn decision(order: u8) -> Option<Decision> {
-    Some(match order {
-        0 => Decision::DontCare,
-        1 => Decision::accept(Priority::MIN),
-        2 => Decision::accept(Priority::new(10).expect("a priority")),
-        3 => Decision::reject(LpmPolicyError::UnknownUser),
-        4 => Decision::DropMessage,
-        _ => return None,
-    })
-}
-
-/// An answer that is known, or is owed until a point in time.
-#[derive(Clone, Copy, Debug)]
-enum Said {
-    Is(Decision),
-    OwedUntil(u64),
-}
-
-/// What an LPM counts as to have said that does not answer.
-const FAILURE: Decision = Decision::reject(LpmPolicyError::NoResources);
-const FAILED: Said = Said::Is(FAILURE);
-
-/// A message: which LPMs were asked, in configured order, and what they said.
-#[derive(Debug)]
-struct Asked {
-    name: u16,
-    said: Vec<(LpmHandle, Said)>,
-}
-
-impl Asked {
-    /// The truth table, once all have answered.
-    fn verdict(&self) -> Option<FlowVerdict> {
-        let said: Option<Vec<_>> = self
-            .said
-            .iter()
-            .map(|(lpm, said)| match said {
-                Said::Is(decision) => Some((*lpm, *decision)),
-                Said::OwedUntil(_) => None,
-            })
-            .collect();
-        let said = said?;
-        let first = |wanted: &dyn Fn(&Decision) -> bool| {
-            let mut those = said.iter().filter(|(_, decision)| wanted(decision));
-            those.next().map(|(lpm, decision)| FlowVerdict {
-                decision: *decision,
-                by: Some(*lpm),
-            })
-        };
-        let highest = said.iter().filter_map(|(_, decision)| match decision {
-            Decision::Accept(priority) => Some(*priority),
-            _ => None,
-        });
-        let highest = highest.max();
-        let verdict = first(&|it| matches!(it, Decision::Reject(_)))
-            .or_else(|| first(&|it| *it == Decision::DropMessage))
-            .or_else(|| first(&|it| highest.is_some_and(|it2| *it == Decision::Accept(it2))));
-        Some(verdict.unwrap_or(FlowVerdict {
-            decision: Decision::reject(LpmPolicyError::NoAccepts),
-            by: None,
-        }))
-    }
-
-    fn owes(&self, lpm: LpmHandle) -> bool {
-        let mut of_lpm = self.said.iter().filter(|(other, _)| *other == lpm);
-        of_lpm.any(|(_, said)| matches!(said, Said::OwedUntil(_)))
-    }
-
-    /// Now the LPM has answered.
-    fn says(&mut self, lpm: LpmHandle, answer: Said) {
-        for (other, said) in &mut self.said {
-            if *other == lpm {
-                *said = answer;
-            }
-        }
-    }
-}
+pub(super) const WORKER: u8 = 2;
 
 /// An LPM that runs.
 #[derive(Debug)]
@@ -196,7 +69,7 @@ struct Hung {
 }
 
 /// The PCM, and what it is to be like.
-struct World {
+pub(super) struct World {
     pcm: Arc<Pcm>,
     /// Where calls that hang are seen, and told to return.
     dir: TempDir,
@@ -232,7 +105,7 @@ fn config(dir: &Path, (lpm, generation): (usize, u8)) -> LpmConfig {
 }
 
 impl World {
-    fn new(list: Vec<(usize, u8)>) -> Self {
+    pub(super) fn new(list: Vec<(usize, u8)>) -> Self {
         let (clock, events) = (ManualClock::new(), RecordedEvents::default());
         let dir = TempDir::new().expect("room for a directory");
         let configured = list.iter().map(|lpm| config(dir.path(), *lpm));
@@ -261,7 +134,7 @@ impl World {
         *self.expected.entry(id).or_default() += 1;
     }
 
-    fn take(&mut self, step: Step) {
+    pub(super) fn take(&mut self, step: Step) {
         match step {
             Step::Become => self.become_dsbm(),
             Step::Demote => self.demote(),
@@ -276,7 +149,7 @@ impl World {
         self.check();
     }
 
-    fn become_dsbm(&mut self) {
+    pub(super) fn become_dsbm(&mut self) {
         let startup = self.pcm.become_dsbm();
         if self.running.is_some() {
             let refused = matches!(startup, Err(StartError::Pcm(PcmError::AlreadyDsbm)));
@@ -621,7 +494,7 @@ impl World {
     }
 
     /// Every message has a verdict in the end, and everything is on record.
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         self.demote();
         self.check();
         for (asked, admission) in std::mem::take(&mut self.asked) {
@@ -640,30 +513,4 @@ impl World {
 fn in_quarantine(lpms: &[Running]) -> Option<LpmHandle> {
     let mut those = lpms.iter().filter(|lpm| lpm.is_quarantined);
     those.next().map(|lpm| lpm.handle)
-}
-
-fn is_decided(asked: &Asked, admission: Option<Admission>, expected: FlowVerdict) {
-    if let Some(admission) = admission {
-        assert_eq!(admission.wait().flows(), [expected], "{asked:?}");
-    }
-}
-
-proptest! {
-    #![proptest_config(Config {
-        cases: 80,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..Config::default()
-    })]
-    #[test]
-    fn the_pcm_is_what_the_model_is(
-        list in any_list(),
-        steps in prop::collection::vec(any_step(), 0..40),
-    ) {
-        let mut world = World::new(list);
-        world.become_dsbm();
-        for step in steps {
-            world.take(step);
-        }
-        world.end();
-    }
 }
