@@ -4,4 +4,5 @@
 pub mod capture;
 pub mod messages;
 pub mod policy;
+#[path = "../../lpm-rsvp/benches/parse/walk.rs"]
 pub mod walk;

@@ -132,26 +132,30 @@ impl Goal {
         limit: f64,
         unit: &str,
     ) -> Option<Self> {
-        let measured = measured?;
-        Some(Self {
-            what,
-            measured: format!("{}{unit}", figure(measured)),
-            met: measured <= limit,
-        })
+        Self::new(what, measured, unit, |measured| measured <= limit)
     }
 
-    /// Where a figure may not be below a limit.
+    /// Where a figure may not be below a limit. `None` when it was not measured.
     pub(crate) fn at_least(
         what: &'static str,
         measured: Option<f64>,
         limit: f64,
         unit: &str,
     ) -> Option<Self> {
+        Self::new(what, measured, unit, |measured| measured >= limit)
+    }
+
+    fn new(
+        what: &'static str,
+        measured: Option<f64>,
+        unit: &str,
+        met: impl FnOnce(f64) -> bool,
+    ) -> Option<Self> {
         let measured = measured?;
         Some(Self {
             what,
             measured: format!("{}{unit}", figure(measured)),
-            met: measured >= limit,
+            met: met(measured),
         })
     }
 }

@@ -3,6 +3,9 @@
 //! `cargo bench -p lpm-rsvp`. Prints nanoseconds per message (best of several rounds) and the
 //! ratio to the floor. Times are reported, never asserted.
 
+#[expect(unreachable_pub, reason = "another package includes it as its own")]
+mod walk;
+
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
@@ -10,9 +13,11 @@ use std::time::Instant;
 use lpm_rsvp::build::{AdSpec, Flows, Identity, Path, PolicyData, Resv};
 use lpm_rsvp::intserv::GeneralParameters;
 use lpm_rsvp::{
-    FilterSpec, Message, ObjectIndex, PolicyElement, PreemptionPriority, RsvpHop, ServiceRequest,
-    Session, TimeValues, Tspec, checksum,
+    FilterSpec, Message, ObjectIndex, PreemptionPriority, RsvpHop, ServiceRequest, Session,
+    TimeValues, Tspec, checksum,
 };
+
+use self::walk::walk;
 
 /// Many short rounds: the best one is then one that nothing interrupted.
 const ROUNDS: usize = 5_000;
@@ -62,26 +67,6 @@ fn best(bytes: &[u8], mut work: impl FnMut(&[u8]) -> usize) -> f64 {
     (0..ROUNDS)
         .map(|_| round(&mut work))
         .fold(f64::INFINITY, f64::min)
-}
-
-/// What a policy module looks at: every object's header, session, hop, every flow with its
-/// senders and traffic, every policy element with its attributes.
-fn walk(message: &Message<'_>) -> usize {
-    let mut seen = message.objects().map(|object| object.body.len()).sum();
-    seen += usize::from(message.session().is_some()) + usize::from(message.hop().is_some());
-    for flow in message.flow_descriptors() {
-        seen += flow.filters().count();
-        seen += usize::from(flow.tspec().is_some_and(|tspec| tspec.rate > 0.0));
-    }
-    for element in message.policy_elements() {
-        seen += match element {
-            Ok(PolicyElement::AuthUser(identity) | PolicyElement::AuthApp(identity)) => {
-                identity.attributes().count()
-            }
-            Ok(_) | Err(_) => 1,
-        };
-    }
-    seen
 }
 
 const TSPEC: Tspec = Tspec {
