@@ -37,10 +37,7 @@ impl AbiLpm for Bare {
         for decision in decisions.as_mut_slice() {
             decision.lpv = 1;
         }
-        AbiAnswer {
-            status: 0,
-            flags: 0,
-        }
+        AbiAnswer::with_flags(0)
     }
 
     fn rsvp_objects(&self, _: &AbiObjectsRequest<'_>, _: &mut RVec<u8>) -> AbiAnswer {

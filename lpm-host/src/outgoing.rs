@@ -252,7 +252,7 @@ impl Asking<'_> {
             call.defer(),
         );
         let answer = lpm.rsvp_objects(&request, &mut objects);
-        let status = LpmStatus(answer.status);
+        let status = answer.status();
         if !status.is_ok() {
             self.events
                 .record(&seat.call_failed("rsvp_objects", status));
@@ -260,10 +260,10 @@ impl Asking<'_> {
         if call.is_deferred() {
             return;
         }
-        if !status.is_ok() || answer.flags & AbiAnswer::DEFERRED != 0 {
+        if !status.is_ok() || answer.flags() & AbiAnswer::DEFERRED != 0 {
             return gathered.add_late(seat.handle, order);
         }
-        if answer.flags & AbiAnswer::DROP_MESSAGE != 0 {
+        if answer.flags() & AbiAnswer::DROP_MESSAGE != 0 {
             return gathered.drop_message(seat.handle, order);
         }
         if let Err(problem) = gathered.add(seat.handle, order, seat.about.pe_type, &objects) {
@@ -304,14 +304,14 @@ impl Asking<'_> {
                 let mut objects = RVec::new();
                 let abi = abi_request(message.view(), interface, room, call.defer());
                 let answer = lpm.rsvp_objects(&abi, &mut objects);
-                let status = LpmStatus(answer.status);
+                let status = answer.status();
                 if !status.is_ok() {
                     events.record(&seat.call_failed("rsvp_objects", status));
                 }
                 if call.is_deferred() {
                     return;
                 }
-                if !status.is_ok() || answer.flags & AbiAnswer::DEFERRED != 0 {
+                if !status.is_ok() || answer.flags() & AbiAnswer::DEFERRED != 0 {
                     return seat.fail(request);
                 }
                 results::objects(
@@ -319,7 +319,7 @@ impl Asking<'_> {
                         lpm: seat.handle.number(),
                         request,
                         status: LpmStatus::OK.0,
-                        flags: answer.flags,
+                        flags: answer.flags(),
                     },
                     &objects,
                 );

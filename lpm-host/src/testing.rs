@@ -323,9 +323,9 @@ impl<L: Lpm> TestPcm<L> {
         let answer = self
             .abi()
             .admit(&call.request(), RSliceMut::from_mut_slice(&mut decisions));
-        match (call.issued(), LpmStatus(answer.status)) {
+        match (call.issued(), answer.status()) {
             (Some(request), LpmStatus::OK) => self.desk.pending(request),
-            (_, status) => Pending::here(desk::decided(status, answer.flags, &decisions)),
+            (_, status) => Pending::here(desk::decided(status, answer.flags(), &decisions)),
         }
     }
 
@@ -352,8 +352,8 @@ impl<L: Lpm> TestPcm<L> {
             defer: call.defer(),
         };
         let answer = self.abi().rsvp_objects(&request, &mut objects);
-        let drops = answer.flags & AbiAnswer::DROP_MESSAGE != 0;
-        match (call.issued(), LpmStatus(answer.status)) {
+        let drops = answer.flags() & AbiAnswer::DROP_MESSAGE != 0;
+        match (call.issued(), answer.status()) {
             (Some(request), LpmStatus::OK) => self.desk.pending(request),
             (_, status) => {
                 Pending::here(desk::supplied(status, drops, &objects, self.pe_type, room))

@@ -1,5 +1,6 @@
 //! The LPM side of the ABI: an [`Lpm`] behind functions that never unwind.
 
+use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -52,7 +53,7 @@ pub(super) extern "C" fn initialize<E: Export>(
 impl<E: Export> AbiLpm for Adapter<E> {
     fn admit(&self, request: &AbiAdmit<'_>, decisions: RSliceMut<'_, AbiDecision>) -> AbiAnswer {
         let Some(lpm) = &self.lpm else {
-            return failed(LpmStatus::INVALID_LPM_HANDLE);
+            return AbiAnswer::failed(LpmStatus::INVALID_LPM_HANDLE);
         };
         let answer = caught(|| {
             lpm.admit(AdmitRequest {
@@ -63,17 +64,14 @@ impl<E: Export> AbiLpm for Adapter<E> {
             })
         });
         match answer {
-            Ok(answer) => AbiAnswer {
-                status: LpmStatus::OK.0,
-                flags: answer.flags,
-            },
-            Err(Panicked) => failed(LpmStatus::PANICKED),
+            Ok(answer) => AbiAnswer::with_flags(answer.flags),
+            Err(Panicked) => AbiAnswer::failed(LpmStatus::PANICKED),
         }
     }
 
     fn rsvp_objects(&self, request: &AbiObjectsRequest<'_>, objects: &mut RVec<u8>) -> AbiAnswer {
         let Some(lpm) = &self.lpm else {
-            return failed(LpmStatus::INVALID_LPM_HANDLE);
+            return AbiAnswer::failed(LpmStatus::INVALID_LPM_HANDLE);
         };
         let answer = caught(|| {
             lpm.rsvp_objects(ObjectsRequest {
@@ -87,12 +85,11 @@ impl<E: Export> AbiLpm for Adapter<E> {
             })
         });
         match answer {
-            Ok(answer) => AbiAnswer {
-                status: LpmStatus::OK.0,
-                flags: flag(answer.drop_message, AbiAnswer::DROP_MESSAGE)
+            Ok(answer) => AbiAnswer::with_flags(
+                flag(answer.drop_message, AbiAnswer::DROP_MESSAGE)
                     | flag(answer.deferred, AbiAnswer::DEFERRED),
-            },
-            Err(Panicked) => failed(LpmStatus::PANICKED),
+            ),
+            Err(Panicked) => AbiAnswer::failed(LpmStatus::PANICKED),
         }
     }
 
@@ -186,24 +183,20 @@ pub(super) struct Panicked;
 
 /// Runs the LPM's code and stops its panics here.
 pub(super) fn caught<R>(call: impl FnOnce() -> R) -> Result<R, Panicked> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
-        // A payload may panic when it is dropped; that one is leaked instead.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            mem::forget(second);
-        }
-        Panicked
-    })
+    catch_unwind(AssertUnwindSafe(call)).map_err(dispose)
+}
+
+#[cold]
+fn dispose(payload: Box<dyn Any + Send>) -> Panicked {
+    // A payload may panic when it is dropped; that one is leaked instead.
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(second);
+    }
+    Panicked
 }
 
 fn flag(is_set: bool, bit: u32) -> u32 {
     if is_set { bit } else { 0 }
-}
-
-fn failed(status: LpmStatus) -> AbiAnswer {
-    AbiAnswer {
-        status: status.0,
-        flags: 0,
-    }
 }
 
 fn failure(message: &dyn std::fmt::Display, status: LpmStatus) -> AbiFailure {

@@ -8,7 +8,7 @@ use abi_stable::std_types::{ROption, RSlice, RStr, RString};
 
 use super::admit_call::AdmitCall;
 use super::defer::Defer;
-use crate::{AddressRow, Decision, Interface};
+use crate::{AddressRow, Decision, Interface, LpmStatus};
 
 /// An interface.
 #[repr(C)]
@@ -287,31 +287,56 @@ impl From<Decision> for AbiDecision {
     }
 }
 
-/// How a request was answered.
-#[repr(C)]
+/// How a request was answered: one word, which is zero after nearly every call.
+#[repr(transparent)]
 #[derive(StableAbi, Clone, Copy, Debug)]
-pub struct AbiAnswer {
-    /// 0: the answer is in the buffer, or deferred; else the [`LpmStatus`](crate::LpmStatus) of a
-    /// failure.
-    pub status: u32,
-    /// Bit 0: refresh at once. Bit 1: drop the message. Bit 31: the answer comes later.
-    pub flags: u32,
-}
+pub struct AbiAnswer(u64);
 
 impl AbiAnswer {
-    /// Bit of `flags` that asks for a refresh at once (`FORCE_IMMEDIATE_REFRESH`).
+    /// Bit of the flags that asks for a refresh at once (`FORCE_IMMEDIATE_REFRESH`).
     pub const FORCE_IMMEDIATE_REFRESH: u32 = AbiResult::FORCE_IMMEDIATE_REFRESH;
-    /// Bit of `flags` that stops an outgoing message (`LPV_DROP_MSG`).
+    /// Bit of the flags that stops an outgoing message (`LPV_DROP_MSG`).
     pub const DROP_MESSAGE: u32 = AbiResult::DROP_MESSAGE;
-    /// Bit of `flags` that says that the answer comes later (`LPM_RESULT_DEFER`).
+    /// Bit of the flags that says that the answer comes later (`LPM_RESULT_DEFER`).
     pub const DEFERRED: u32 = 1 << 31;
 
-    /// Whether the answer is in the buffer, and nothing besides, as after nearly every call.
+    /// The answer is in the buffer, with these flags; or comes later, as they say.
+    #[inline]
+    #[must_use]
+    pub const fn with_flags(flags: u32) -> Self {
+        Self((flags as u64) << 32)
+    }
+
+    /// No answer: the call failed.
+    #[inline]
+    #[must_use]
+    pub const fn failed(status: LpmStatus) -> Self {
+        Self(status.0 as u64)
+    }
+
+    /// [`LpmStatus::OK`], or the status of a failure.
+    #[inline]
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the other half are the flags"
+    )]
+    pub const fn status(self) -> LpmStatus {
+        LpmStatus(self.0 as u32)
+    }
+
+    /// The flags.
+    #[inline]
+    #[must_use]
+    pub const fn flags(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// Whether the answer is in the buffer, and nothing besides.
     #[inline]
     #[must_use]
     pub const fn is_plain(self) -> bool {
-        // One comparison, since both come in one register.
-        (self.status as u64 | (self.flags as u64) << 32) == 0
+        self.0 == 0
     }
 }
 

@@ -177,7 +177,7 @@ impl<'a> Asking<'a> {
     /// The answer comes later; also where the call failed, since its token may have outlived it.
     #[cold]
     fn deferred(&self, seat: &Seat, answer: AbiAnswer, buffer: &mut [AbiDecision]) {
-        let status = LpmStatus(answer.status);
+        let status = answer.status();
         if !status.is_ok() {
             self.events().record(&seat.call_failed("admit", status));
         }
@@ -193,8 +193,8 @@ impl<'a> Asking<'a> {
         flows: &mut [Aggregate],
         buffer: &mut [AbiDecision],
     ) {
-        let status = LpmStatus(answer.status);
-        let claims_deferral = answer.flags & AbiAnswer::DEFERRED != 0;
+        let status = answer.status();
+        let claims_deferral = answer.flags() & AbiAnswer::DEFERRED != 0;
         if !status.is_ok() {
             self.events().record(&seat.call_failed("admit", status));
         } else if claims_deferral {
@@ -205,7 +205,7 @@ impl<'a> Asking<'a> {
             self.add_failure(seat, flows);
         } else {
             self.add(seat, flows, buffer);
-            if answer.flags & AbiAnswer::FORCE_IMMEDIATE_REFRESH != 0 {
+            if answer.flags() & AbiAnswer::FORCE_IMMEDIATE_REFRESH != 0 {
                 self.immediate_refresh.set(true);
             }
         }
@@ -300,14 +300,14 @@ fn answer_on_worker(
     let call = AdmitCall::new(received, || request);
     let mut buffer = PerFlow::from_elem(AbiDecision::UNANSWERED, flow_count);
     let answer = lpm.admit(&call.request(), &mut buffer);
-    let status = LpmStatus(answer.status);
+    let status = answer.status();
     if !status.is_ok() {
         events.record(&seat.call_failed("admit", status));
     }
     if call.is_deferred() {
         return;
     }
-    let claims_deferral = answer.flags & AbiAnswer::DEFERRED != 0;
+    let claims_deferral = answer.flags() & AbiAnswer::DEFERRED != 0;
     if claims_deferral {
         events.record(&deferred_nothing(seat));
     }
@@ -319,7 +319,7 @@ fn answer_on_worker(
             lpm: seat.handle.number(),
             request,
             status: LpmStatus::OK.0,
-            flags: answer.flags,
+            flags: answer.flags(),
         },
         &buffer,
     );
