@@ -4,18 +4,22 @@ mod admission;
 mod asking;
 mod decisions;
 
+use std::sync::Arc;
+
 use lpm_api::abi::{AbiDeleteState, AbiMessage};
 use lpm_api::{DeleteReason, Interface};
 use lpm_rsvp::{Message, MessageType};
 
 pub use self::admission::Admission;
-pub(crate) use self::asking::{Asking, Question};
+use self::asking::{Asking, Question};
 pub(crate) use self::decisions::Decisions;
 
 use crate::library::Instance;
-use crate::message::OwnedMessage;
+use crate::lifecycle::Lifecycle;
+use crate::message::{OwnedMessage, OwnedReceived};
+use crate::pending::Pending;
 use crate::roster::Roster;
-use crate::{EventLog, FlowVerdict, ReceivedMessage};
+use crate::{EventLog, FlowVerdict, PcmError, ReceivedMessage, Verdict};
 
 /// State that is gone, and that the PCM was not told of by a teardown message.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +34,97 @@ pub struct StateGone<'a> {
     pub interface: Option<Interface>,
 }
 
+impl Lifecycle {
+    /// [`Pcm::admit`](crate::Pcm::admit).
+    #[inline]
+    pub(crate) fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Verdict, PcmError> {
+        let wait = |pending: Arc<Pending<Decisions>>| {
+            let verdict = pending.wait().verdict();
+            self.conclude(received, &verdict);
+            verdict
+        };
+        self.ask(received, |verdict| verdict, wait)
+    }
+
+    /// [`Pcm::admit_later`](crate::Pcm::admit_later).
+    pub(crate) fn admit_later(
+        self: &Arc<Self>,
+        received: &ReceivedMessage<'_>,
+    ) -> Result<Admission, PcmError> {
+        self.ask(received, Admission::decided, |pending| {
+            Admission::open(pending, OwnedReceived::from(received), Arc::clone(self))
+        })
+    }
+
+    /// Asks the LPMs. The verdict goes to `answered` if all of them answer at once, after they were told to
+    /// forget what is refused; else what there is to wait for goes to `open`.
+    #[inline]
+    fn ask<R>(
+        &self,
+        received: &ReceivedMessage<'_>,
+        answered: impl FnOnce(Verdict) -> R,
+        open: impl FnOnce(Arc<Pending<Decisions>>) -> R,
+    ) -> Result<R, PcmError> {
+        let roster = self.in_charge()?;
+        let asking = Asking::new(received, &roster, self);
+        let Some(flow) = asking.ask_about_one_flow() else {
+            let question = self.go_on(&asking, &roster, received);
+            drop(roster);
+            return match question {
+                Some(Question::Answered(verdict)) => Ok(answered(verdict)),
+                Some(Question::Open(pending)) => Ok(open(pending)),
+                // An LPM is closed only after its list was replaced: the next list is another one.
+                None => self.ask(received, answered, open),
+            };
+        };
+        if !flow.is_accepted() {
+            forget_refused(&roster, received, &[flow], &**self.events());
+        }
+        let immediate_refresh = asking.immediate_refresh();
+        Ok(answered(Verdict::of_one(flow, immediate_refresh)))
+    }
+
+    /// Whatever is not a message about one flow that all LPMs decide on at once. `None`: an LPM was stopped
+    /// meanwhile, so that not all of them could be asked.
+    #[inline(never)]
+    fn go_on(
+        &self,
+        asking: &Asking<'_>,
+        roster: &Roster,
+        received: &ReceivedMessage<'_>,
+    ) -> Option<Question> {
+        match Treatment::of(received.message.message_type()) {
+            Treatment::Decide | Treatment::DecideOnly => {
+                let question = asking.go_on()?;
+                if let Question::Answered(verdict) = &question {
+                    forget_refused(roster, received, verdict.flows(), &**self.events());
+                }
+                return Some(question);
+            }
+            Treatment::Delete(reason) => {
+                let gone = StateGone {
+                    reason,
+                    message: received.message,
+                    flow: None,
+                    interface: Some(received.interface),
+                };
+                delete_state(roster, &gone, &**self.events());
+            }
+            Treatment::Pass => {}
+        }
+        Some(Question::Answered(Verdict::undecided()))
+    }
+
+    /// Has the LPMs forget what is refused, once the last of them answered.
+    pub(crate) fn conclude(&self, received: &ReceivedMessage<'_>, verdict: &Verdict) {
+        if let Ok(roster) = self.in_charge() {
+            forget_refused(&roster, received, verdict.flows(), &**self.events());
+        }
+    }
+}
+
 /// What becomes of a message of this type.
-pub(crate) enum Treatment {
+enum Treatment {
     /// LPMs decide, and forget flows that are refused.
     Decide,
     /// LPMs decide; there is no state to forget.
@@ -44,7 +137,7 @@ pub(crate) enum Treatment {
 
 impl Treatment {
     #[inline]
-    pub(crate) fn of(message_type: MessageType) -> Self {
+    fn of(message_type: MessageType) -> Self {
         match message_type {
             MessageType::Path | MessageType::Resv => Self::Decide,
             MessageType::PathErr | MessageType::ResvErr => Self::DecideOnly,
@@ -58,7 +151,7 @@ impl Treatment {
 /// Lets every LPM drop what it kept for flows that are not admitted after all, where there is state to
 /// forget.
 #[cold]
-pub(crate) fn forget_refused(
+fn forget_refused(
     roster: &Roster,
     received: &ReceivedMessage<'_>,
     flows: &[FlowVerdict],

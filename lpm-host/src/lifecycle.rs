@@ -12,7 +12,8 @@ use lpm_api::{AddressRow, DeinitReason, LpmStatus};
 pub use self::reconfigure::Reconfiguration;
 
 use crate::LpmStatistics;
-use crate::admit::{self, Admission, Asking, Decisions, Question, StateGone, Treatment};
+use crate::Teardown;
+use crate::admit::{self, StateGone};
 use crate::clock::{Clock, ManualClock};
 use crate::commit;
 use crate::deadline::{self, Begun, NoThread};
@@ -20,9 +21,7 @@ use crate::dispatch::Dispatcher;
 use crate::event::{Careful, Limited};
 use crate::library::gate::{Gate, Retired, inside_any_pass};
 use crate::library::{Staging, TraceLimit};
-use crate::message::OwnedReceived;
 use crate::outgoing;
-use crate::pending::Pending;
 use crate::requests::{self, Registered};
 use crate::roster::Roster;
 use crate::seat::{Route, Seat, Slot};
@@ -30,8 +29,7 @@ use crate::startup::{Module, Starting};
 use crate::takedown::{ClosedSeat, Down};
 use crate::watch::Watchdog;
 use crate::{CommittedResv, Event, EventId, EventLog, LpmConfig, LpmFailure};
-use crate::{OutgoingMessage, OutgoingVerdict, PcmError, ReceivedMessage, StartError, Startup};
-use crate::{Teardown, Verdict};
+use crate::{OutgoingMessage, OutgoingVerdict, PcmError, StartError, Startup};
 
 /// The life of a PCM.
 pub(crate) struct Lifecycle {
@@ -154,93 +152,6 @@ impl Lifecycle {
         &self.events
     }
 
-    /// [`Pcm::admit`](crate::Pcm::admit).
-    #[inline]
-    pub(crate) fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Verdict, PcmError> {
-        let wait = |pending: Arc<Pending<Decisions>>| {
-            let verdict = pending.wait().verdict();
-            self.conclude(received, &verdict);
-            verdict
-        };
-        self.ask(received, |verdict| verdict, wait)
-    }
-
-    /// [`Pcm::admit_later`](crate::Pcm::admit_later).
-    pub(crate) fn admit_later(
-        self: &Arc<Self>,
-        received: &ReceivedMessage<'_>,
-    ) -> Result<Admission, PcmError> {
-        self.ask(received, Admission::decided, |pending| {
-            Admission::open(pending, OwnedReceived::from(received), Arc::clone(self))
-        })
-    }
-
-    /// Asks the LPMs. The verdict goes to `answered` if all of them answer at once, after they were told to
-    /// forget what is refused; else what there is to wait for goes to `open`.
-    #[inline]
-    fn ask<R>(
-        &self,
-        received: &ReceivedMessage<'_>,
-        answered: impl FnOnce(Verdict) -> R,
-        open: impl FnOnce(Arc<Pending<Decisions>>) -> R,
-    ) -> Result<R, PcmError> {
-        let roster = self.in_charge()?;
-        let asking = Asking::new(received, &roster, self);
-        let Some(flow) = asking.ask_about_one_flow() else {
-            let question = self.go_on(&asking, &roster, received);
-            drop(roster);
-            return match question {
-                Some(Question::Answered(verdict)) => Ok(answered(verdict)),
-                Some(Question::Open(pending)) => Ok(open(pending)),
-                // An LPM is closed only after its list was replaced: the next list is another one.
-                None => self.ask(received, answered, open),
-            };
-        };
-        if !flow.is_accepted() {
-            admit::forget_refused(&roster, received, &[flow], &*self.events);
-        }
-        let immediate_refresh = asking.immediate_refresh();
-        Ok(answered(Verdict::of_one(flow, immediate_refresh)))
-    }
-
-    /// Whatever is not a message about one flow that all LPMs decide on at once. `None`: an LPM was stopped
-    /// meanwhile, so that not all of them could be asked.
-    #[inline(never)]
-    fn go_on(
-        &self,
-        asking: &Asking<'_>,
-        roster: &Roster,
-        received: &ReceivedMessage<'_>,
-    ) -> Option<Question> {
-        match Treatment::of(received.message.message_type()) {
-            Treatment::Decide | Treatment::DecideOnly => {
-                let question = asking.go_on()?;
-                if let Question::Answered(verdict) = &question {
-                    admit::forget_refused(roster, received, verdict.flows(), &*self.events);
-                }
-                return Some(question);
-            }
-            Treatment::Delete(reason) => {
-                let gone = StateGone {
-                    reason,
-                    message: received.message,
-                    flow: None,
-                    interface: Some(received.interface),
-                };
-                admit::delete_state(roster, &gone, &*self.events);
-            }
-            Treatment::Pass => {}
-        }
-        Some(Question::Answered(Verdict::undecided()))
-    }
-
-    /// Has the LPMs forget what is refused, once the last of them answered.
-    pub(crate) fn conclude(&self, received: &ReceivedMessage<'_>, verdict: &Verdict) {
-        if let Ok(roster) = self.in_charge() {
-            admit::forget_refused(&roster, received, verdict.flows(), &*self.events);
-        }
-    }
-
     /// [`Pcm::delete_state`](crate::Pcm::delete_state).
     pub(crate) fn delete_state(&self, gone: &StateGone<'_>) -> Result<(), PcmError> {
         admit::delete_state(&*self.in_charge()?, gone, &*self.events);
@@ -275,7 +186,7 @@ impl Lifecycle {
     }
 
     #[inline]
-    fn in_charge(&self) -> Result<crate::library::gate::Pass<'_, Roster>, PcmError> {
+    pub(crate) fn in_charge(&self) -> Result<crate::library::gate::Pass<'_, Roster>, PcmError> {
         let roster = self.roster.enter();
         if roster.in_charge {
             Ok(roster)
