@@ -1,21 +1,24 @@
 //! Whether a library speaks this host's ABI, and how it differs where it does not.
 
+mod difference;
+
 use std::fmt;
+use std::sync::Once;
 
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::abi_checking::{
-    AbiInstability, AbiInstabilityErrors, CheckingGlobals, ExpectedFound,
-    check_layout_compatibility_with_globals,
+    AbiInstabilityErrors, CheckingGlobals, check_layout_compatibility_with_globals,
 };
 use abi_stable::globals::{Globals, initialize_globals_with};
 use abi_stable::library::LibHeader;
 use abi_stable::std_types::{RBoxError, RResult};
-use abi_stable::type_layout::{TLFieldOrFunction, TypeLayout};
+use abi_stable::type_layout::TypeLayout;
 use lpm_api::abi::{AbiLpmModuleRef, ExtensionFunctions};
-use std::sync::Once;
 
-/// How the ABI of a library differs from the one this host was built with: the first difference
-/// on one line, and the whole comparison on request.
+use self::difference::Difference;
+
+/// How the ABI of a library differs from the one this host was built with: the difference that
+/// tells most on one line, and the whole comparison on request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Incompatibility {
     what: String,
@@ -25,7 +28,22 @@ pub struct Incompatibility {
 }
 
 impl Incompatibility {
-    /// What differs: a type, a function, the version of a package.
+    /// Everything in it is owned: `errors` refers into the library.
+    fn of(errors: &AbiInstabilityErrors) -> Self {
+        let Difference {
+            what,
+            expected,
+            found,
+        } = difference::telling(errors);
+        Self {
+            what,
+            expected,
+            found,
+            report: errors.to_string(),
+        }
+    }
+
+    /// What differs: a field of a type, a function, the version of a package.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what
@@ -93,13 +111,23 @@ pub(super) fn check(header: &'static LibHeader) -> Result<(), Incompatibility> {
             report: String::new(),
         });
     };
-    compare(<AbiLpmModuleRef as StableAbi>::LAYOUT, found).map_err(|errors| explain(&errors))
+    compare(<AbiLpmModuleRef as StableAbi>::LAYOUT, found)
+        .map_err(|errors| Incompatibility::of(&errors))
 }
 
-/// The version of `lpm-api` that the library was built with, once `check` has found it compatible: that of
-/// the first type of it in the library's layout.
+/// The version of `lpm-api` that this host was built with.
+pub(super) fn host_lpm_api_version() -> Option<String> {
+    lpm_api_version_of(<AbiLpmModuleRef as StableAbi>::LAYOUT)
+}
+
+/// The version of `lpm-api` that the library was built with, once `check` has found it compatible.
 pub(super) fn lpm_api_version(header: &'static LibHeader) -> Option<String> {
-    let mut layouts = vec![header.layout()?];
+    lpm_api_version_of(header.layout()?)
+}
+
+/// That of the first type of it in the layout.
+fn lpm_api_version_of(layout: &'static TypeLayout) -> Option<String> {
+    let mut layouts = vec![layout];
     for _ in 0..MOST_LAYOUTS {
         let layout = layouts.pop()?;
         if layout.package().as_str() == "lpm-api" {
@@ -123,7 +151,7 @@ const MOST_LAYOUTS: usize = 100;
 pub(super) fn check_extension<F: ExtensionFunctions>(
     found: &'static TypeLayout,
 ) -> Result<(), Incompatibility> {
-    compare(F::LAYOUT, found).map_err(|errors| explain(&errors))
+    compare(F::LAYOUT, found).map_err(|errors| Incompatibility::of(&errors))
 }
 
 fn compare(
@@ -142,107 +170,4 @@ extern "C" fn check_for_library(
     });
     let panicked = |_| Err(RBoxError::from_fmt("the layout check panicked"));
     compared.unwrap_or_else(panicked).into()
-}
-
-/// Everything in the result is owned: the errors refer into the library.
-fn explain(errors: &AbiInstabilityErrors) -> Incompatibility {
-    let found = errors.errors.iter().flat_map(|error| {
-        let place = error.stack_trace.last().map(|place| named(&place.expected));
-        error
-            .errs
-            .iter()
-            .map(move |difference| (place.clone(), difference))
-    });
-    // Different versions of the package explain all other differences.
-    let first = found.min_by_key(|(_, error)| !matches!(error, AbiInstability::PackageVersion(_)));
-    let (what, expected, found) = match first {
-        Some((place, difference)) => describe(place, difference),
-        None => (
-            String::from("unknown difference"),
-            String::new(),
-            String::new(),
-        ),
-    };
-    Incompatibility {
-        what,
-        expected,
-        found,
-        report: errors.to_string(),
-    }
-}
-
-/// A field by its name and type, a tuple's by its type alone; a function with its signature.
-fn named(place: &TLFieldOrFunction) -> String {
-    match place {
-        TLFieldOrFunction::Function(function) => function.to_string(),
-        TLFieldOrFunction::Field(field) => {
-            let (name, of_type) = (field.name(), field.layout().name());
-            match name.starts_with(|c: char| c.is_ascii_digit()) {
-                true => of_type.to_owned(),
-                false => format!("{name}: {of_type}"),
-            }
-        }
-    }
-}
-
-fn describe(place: Option<String>, difference: &AbiInstability) -> (String, String, String) {
-    use AbiInstability as Ai;
-
-    fn pair<T>(values: &ExpectedFound<T>, show: impl Fn(&T) -> String) -> (String, String) {
-        (
-            one_line(&show(&values.expected)),
-            one_line(&show(&values.found)),
-        )
-    }
-
-    let (kind, (expected, found)) = match difference {
-        Ai::PackageVersion(versions) => (
-            "version of lpm-api",
-            pair(versions, |version| version.version.to_string()),
-        ),
-        Ai::Package(values) => ("package", pair(values, ToString::to_string)),
-        Ai::Name(values) => ("type", pair(values, ToString::to_string)),
-        Ai::Size(values) => ("size in bytes", pair(values, ToString::to_string)),
-        Ai::Alignment(values) => ("alignment in bytes", pair(values, ToString::to_string)),
-        Ai::FieldCountMismatch(values) => ("number of fields", pair(values, ToString::to_string)),
-        Ai::TooManyVariants(values) => ("number of variants", pair(values, ToString::to_string)),
-        Ai::UnexpectedField(values) => ("field", pair(values, ToString::to_string)),
-        Ai::FieldLifetimeMismatch(values) => ("lifetimes", pair(values, ToString::to_string)),
-        Ai::FnQualifierMismatch(values) => ("function", pair(values, ToString::to_string)),
-        Ai::UnexpectedVariant(values) => ("variant", pair(values, ToString::to_string)),
-        Ai::MismatchedPrefixSize(values) => (
-            "number of functions of the first version",
-            pair(values, ToString::to_string),
-        ),
-        Ai::MismatchedPrimitive(values) => {
-            ("primitive type", pair(values, |value| format!("{value:?}")))
-        }
-        Ai::EnumDiscriminant(values) => {
-            ("discriminant", pair(values, |value| format!("{value:?}")))
-        }
-        Ai::TLDataDiscriminant(values) => {
-            ("kind of type", pair(values, |value| format!("{value:?}")))
-        }
-        other => (
-            "layout",
-            (String::from("the same"), one_line(&format!("{other:?}"))),
-        ),
-    };
-    let what = match place {
-        // It is the same everywhere.
-        Some(_) if matches!(difference, Ai::PackageVersion(_)) => kind.to_owned(),
-        Some(place) => format!("{kind} of `{}`", one_line(&place)),
-        None => kind.to_owned(),
-    };
-    (what, expected, found)
-}
-
-/// Folds white space and cuts what would not fit a log line.
-fn one_line(text: &str) -> String {
-    const LONGEST: usize = 120;
-    let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match folded.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &folded[..end]),
-        None => folded,
-    }
 }

@@ -36,8 +36,8 @@ pub enum LoadError {
 
     /// The library was built with another ABI of abi_stable.
     #[error(
-        "{} was built with another abi_stable ABI: expected {expected}, found {found}; rebuild it with the lpm-api this host uses",
-        path.display()
+        "{} was built with another abi_stable ABI: expected {expected}, found {found}; {}",
+        path.display(), rebuild()
     )]
     ForeignAbiStable {
         /// The library.
@@ -49,7 +49,7 @@ pub enum LoadError {
     },
 
     /// The library's C calling convention differs, or its module cannot be made.
-    #[error("{}: {reason}; rebuild it with the lpm-api this host uses", path.display())]
+    #[error("{}: {reason}; {}", path.display(), rebuild())]
     BrokenModule {
         /// The library.
         path: PathBuf,
@@ -58,7 +58,7 @@ pub enum LoadError {
     },
 
     /// The library was built against an incompatible `lpm-api`.
-    #[error("{} was built against an incompatible lpm-api: {difference}; rebuild it with the lpm-api this host uses", path.display())]
+    #[error("{} was built against an incompatible lpm-api: {difference}; {}", path.display(), rebuild())]
     IncompatibleApi {
         /// The library.
         path: PathBuf,
@@ -67,7 +67,7 @@ pub enum LoadError {
     },
 
     /// The library speaks another version of the LPM API.
-    #[error("{} speaks version {found} of the LPM API, this host version {expected}; rebuild it with the lpm-api this host uses", path.display())]
+    #[error("{} speaks version {found} of the LPM API, this host version {expected}; {}", path.display(), rebuild())]
     ApiVersion {
         /// The library.
         path: PathBuf,
@@ -76,6 +76,26 @@ pub enum LoadError {
         /// That of the library.
         found: u32,
     },
+}
+
+impl LoadError {
+    /// What to do about an LPM that was built for another host: `rebuild it with lpm-api 0.1.0, which this
+    /// host has`. None where that is no help.
+    #[must_use]
+    pub fn advice(&self) -> Option<String> {
+        match self {
+            Self::ForeignAbiStable { .. }
+            | Self::BrokenModule { .. }
+            | Self::IncompatibleApi { .. }
+            | Self::ApiVersion { .. } => Some(rebuild()),
+            Self::Open(_) | Self::NotAnLpm { .. } => None,
+        }
+    }
+}
+
+fn rebuild() -> String {
+    let version = compatibility::host_lpm_api_version().unwrap_or_default();
+    format!("rebuild it with lpm-api {version}, which this host has")
 }
 
 /// A loaded LPM library. Whoever uses anything of it holds this; the library stays mapped until

@@ -61,9 +61,6 @@ pub(super) struct Unloaded {
     pub(super) reasons: Vec<String>,
 }
 
-/// What to do about an incompatible library.
-const ADVICE: &str = "rebuild it with the lpm-api that this host uses";
-
 /// Loads the library and writes down what it is.
 pub(super) fn look(config: &LpmText, limit: Duration, library: &Path, journal: &Journal) {
     // Whoever inspects a library has it loaded, and vouches for that.
@@ -123,42 +120,36 @@ pub(super) fn look(config: &LpmText, limit: Duration, library: &Path, journal: &
 }
 
 fn not_loaded(error: &LoadError) -> Record {
-    let advice = ADVICE.to_owned();
-    let report = String::new();
-    Record::Incompatible(match error {
-        LoadError::IncompatibleApi { difference, .. } => Incompatible {
-            what: difference.what().to_owned(),
-            expected: difference.expected().to_owned(),
-            found: difference.found().to_owned(),
-            advice,
-            report: difference.report().to_owned(),
-        },
+    let (what, expected, found, report) = match error {
+        LoadError::IncompatibleApi { difference, .. } => (
+            difference.what(),
+            difference.expected().to_owned(),
+            difference.found().to_owned(),
+            difference.report(),
+        ),
         LoadError::ForeignAbiStable {
             expected, found, ..
-        } => Incompatible {
-            what: "ABI of abi_stable".to_owned(),
-            expected: expected.clone(),
-            found: found.clone(),
-            advice,
-            report,
-        },
+        } => ("ABI of abi_stable", expected.clone(), found.clone(), ""),
         LoadError::ApiVersion {
             expected, found, ..
-        } => Incompatible {
-            what: "version of the LPM API".to_owned(),
-            expected: expected.to_string(),
-            found: found.to_string(),
-            advice,
-            report,
-        },
-        LoadError::BrokenModule { reason, .. } => Incompatible {
-            what: "module".to_owned(),
-            expected: "one that this host can use".to_owned(),
-            found: reason.clone(),
-            advice,
-            report,
-        },
+        } => (
+            "version of the LPM API",
+            expected.to_string(),
+            found.to_string(),
+            "",
+        ),
+        LoadError::BrokenModule { reason, .. } => {
+            let expected = "one that this host can use".to_owned();
+            ("module", expected, reason.clone(), "")
+        }
         error => return Record::NotLoaded(error.to_string()),
+    };
+    Record::Incompatible(Incompatible {
+        what: what.to_owned(),
+        expected,
+        found,
+        advice: error.advice().unwrap_or_default(),
+        report: report.to_owned(),
     })
 }
 

@@ -131,7 +131,7 @@ impl Report {
     pub(super) fn json(&self, full: bool) -> serde_json::Result<String> {
         let mut object = serde_json::to_value(self)?;
         if let (false, Some(difference)) = (full, object["incompatible"].as_object_mut()) {
-            difference.remove("report");
+            difference.insert("report".to_owned(), serde_json::Value::Null);
         }
         Ok(object.to_string() + "\n")
     }
