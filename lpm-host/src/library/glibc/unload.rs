@@ -33,6 +33,7 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
     let Loaded {
         handle,
         ledgers,
+        object: _,
         actions,
         finalizers,
         obstacles,
