@@ -188,12 +188,13 @@ impl Loaded {
         // SAFETY: nothing was used of them yet, and the library holds those that it needs.
         unsafe { companions.close() };
         let handle = handle?;
-        let Some(main) = Object::of_handle(&handle) else {
+        let now = object::loaded();
+        let Some(main) = Object::of_handle(&handle, &now).cloned() else {
             // SAFETY: nothing of the library has run.
             unsafe { handle.close() }?;
             return Err("the loader does not list the library that it just loaded".to_owned());
         };
-        let (ledgers, mut obstacles) = ledger::open(&main, &before);
+        let (ledgers, mut obstacles) = ledger::open(&main, now, &before);
         if facts.no_delete && !facts.no_delete_cleared {
             obstacles.push(PinReason::NoDelete);
         }

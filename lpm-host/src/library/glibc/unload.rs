@@ -247,14 +247,17 @@ fn unrest(ledger: &Ledger) -> Vec<PinReason> {
 
 /// The file that an object was mapped from, and where.
 struct Mapped {
+    maps: Maps,
     file: FileId,
     range: Range<usize>,
 }
 
 impl Mapped {
     fn of(object: &Object) -> Option<Self> {
-        let mapping = Maps::open().ok()?.at(object.range.start).ok()??;
+        let maps = Maps::open().ok()?;
+        let mapping = maps.at(object.range.start).ok()??;
         Some(Self {
+            maps,
             file: mapping.file?,
             range: object.range.clone(),
         })
@@ -262,7 +265,7 @@ impl Mapped {
 
     /// What of this is still mapped in its place.
     fn left(&self) -> Option<PathBuf> {
-        let mapping = Maps::open().ok()?.of_file(self.file, &self.range).ok()??;
+        let mapping = self.maps.of_file(self.file, &self.range).ok()??;
         Some(PathBuf::from(mapping.path))
     }
 }
