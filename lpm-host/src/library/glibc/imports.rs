@@ -87,8 +87,11 @@ fn relocations(object: &Object) -> impl Iterator<Item = &libc::Elf64_Rela> {
     const DT_RELA: i64 = 7;
     const DT_RELASZ: i64 = 8;
     const DT_JMPREL: i64 = 23;
-    let tables = [(DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)];
-    tables.into_iter().flat_map(|(table, size)| {
+    const DT_RELACOUNT: i64 = 0x6fff_fff9;
+    // So many come first that are about the object itself; the loader takes the linker's word, too.
+    let own = object.dynamic_value(DT_RELACOUNT).unwrap_or(0);
+    let tables = [(DT_RELA, DT_RELASZ, own), (DT_JMPREL, DT_PLTRELSZ, 0)];
+    tables.into_iter().flat_map(|(table, size, own)| {
         let table = object.dynamic_address(table);
         let size = object.dynamic_value(size);
         let (Some(table), Some(size)) = (table, size) else {
@@ -97,7 +100,8 @@ fn relocations(object: &Object) -> impl Iterator<Item = &libc::Elf64_Rela> {
         let count = size / size_of::<libc::Elf64_Rela>();
         let table = table as *const libc::Elf64_Rela;
         // SAFETY: the loader has applied this very table of this very object, which is mapped.
-        unsafe { std::slice::from_raw_parts(table, count) }
+        let all = unsafe { std::slice::from_raw_parts(table, count) };
+        all.get(own..).unwrap_or_default()
     })
 }
 

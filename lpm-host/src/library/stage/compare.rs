@@ -48,33 +48,33 @@ pub(super) fn same(
     prepared: &Prepared,
     in_place: &[InPlace],
 ) -> io::Result<bool> {
+    const AT_ONCE: usize = 64 << 10;
     // The parts tell which they are.
     if source.metadata()?.len() != copy.metadata()?.len() {
         return Ok(false);
     }
-    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    let (mut theirs, mut ours) = (vec![0; AT_ONCE], vec![0; AT_ONCE]);
     for piece in pieces(parts, prepared.names_for_debuggers(), in_place) {
         let mapped = in_place
             .iter()
             .find(|mapped| mapped.part.contains(&piece.start));
         let mut next = piece.start;
         while next < piece.end {
-            const AT_ONCE: u64 = 64 << 10;
-            let count = AT_ONCE.min(piece.end - next);
-            theirs.resize(usize::try_from(count).map_err(io::Error::other)?, 0);
-            source.read_exact_at(&mut theirs, next)?;
+            let left = usize::try_from(piece.end - next).unwrap_or(AT_ONCE);
+            let count = left.min(AT_ONCE);
+            let (theirs, ours) = (&mut theirs[..count], &mut ours[..count]);
+            source.read_exact_at(theirs, next)?;
             let is_same = if let Some(mapped) = mapped {
-                mapped.has_at(next, &theirs)
+                mapped.has_at(next, theirs)
             } else {
-                ours.resize(theirs.len(), 0);
-                copy.read_exact_at(&mut ours, next)?;
-                prepared.undo_changes(&mut ours, next);
+                copy.read_exact_at(ours, next)?;
+                prepared.undo_changes(ours, next);
                 theirs == ours
             };
             if !is_same {
                 return Ok(false);
             }
-            next += count;
+            next += count as u64;
         }
     }
     Ok(true)
