@@ -19,6 +19,19 @@ pub(crate) fn on_lifecycle_thread() -> bool {
     IS_LIFECYCLE_THREAD.get()
 }
 
+/// Does on this thread what a thread that starts or stops LPMs does.
+pub(crate) fn as_lifecycle_thread<R>(work: impl FnOnce() -> R) -> R {
+    /// Also after a panic.
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            IS_LIFECYCLE_THREAD.set(self.0);
+        }
+    }
+    let _before = Before(IS_LIFECYCLE_THREAD.replace(true));
+    work()
+}
+
 /// A call did not return in time. Its thread, and all that was moved into the call, lives on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overdue;
@@ -158,6 +171,8 @@ impl<R> Errand<R> {
         // First, so that whoever gets the result finds an idle thread.
         offer();
         *outcome = Outcome::There(result);
+        // Unlocked, so that whoever wakes up need not wait once more.
+        drop(outcome);
         self.changed.notify_one();
         Next::Wait
     }

@@ -94,12 +94,19 @@ use self::stage::Staged;
 pub(crate) struct Library {
     /// The original.
     path: PathBuf,
-    prepared: Prepared,
+    known: Known,
     loaded: Loaded,
     /// What of the copy has to stay while the library is mapped.
     staged: ManuallyDrop<Option<Staged>>,
     /// Where that is kept afterwards.
     staging: Staging,
+}
+
+/// What is known of a private copy, and stays right while it is not changed.
+struct Known {
+    prepared: Prepared,
+    /// The version of `lpm-api` that it is from, if its ABI was checked.
+    lpm_api: Option<String>,
 }
 
 impl Library {
@@ -115,24 +122,84 @@ impl Library {
                 path: path.to_path_buf(),
             });
         };
-        let (mut staged, kept) = staging.stage(path)?;
-        let prepared = match kept {
-            Some(prepared) => prepared,
-            None => platform::prepare(path, &mut staged, staging.no_delete_policy())?,
+        let source = stage::open_source(path)?;
+        // SAFETY: the caller's promise.
+        #[cfg(target_os = "linux")]
+        if let Some(library) = unsafe { Self::open_again(path, &source, staging) } {
+            return Ok(library);
+        }
+        let mut staged = staging.copy(path, &source)?;
+        let known = Known {
+            prepared: platform::prepare(path, &mut staged, staging.no_delete_policy())?,
+            lpm_api: None,
         };
-        // SAFETY: the caller vouches for the code; `prepared` is about this very copy.
-        let loaded = unsafe { Loaded::load(&staged.path(), path, &prepared) };
-        let loaded = loaded.map_err(|message| OpenError::Loader {
+        // SAFETY: the caller vouches for the code; `known` is about this very copy.
+        let library = unsafe { Self::map(path, staged, known, staging) };
+        let mut library = library.map_err(|message| OpenError::Loader {
             path: path.to_path_buf(),
             message,
         })?;
+        // SAFETY: the caller vouches for the code.
+        unsafe { library.loaded.start(&library.known.prepared) };
+        Ok(library)
+    }
+
+    /// Loads the copy of the file that is kept; `None` if there is none, or the file has other contents by
+    /// now. That is seen once the copy is mapped, most of it in its place, and before any of it runs.
+    ///
+    /// # Safety
+    ///
+    /// As for [`open`](Self::open).
+    #[cfg(target_os = "linux")]
+    unsafe fn open_again(path: &Path, source: &std::fs::File, staging: &Staging) -> Option<Self> {
+        let (staged, known) = staging.take(path)?;
+        // SAFETY: the caller vouches for the code; what is known came with the copy.
+        let mut library = unsafe { Self::map(path, staged, known, staging) }.ok()?;
+        if library.is_copy_of(source) {
+            // SAFETY: the file has these contents, and the caller vouches for them.
+            unsafe { library.loaded.start(&library.known.prepared) };
+            return Some(library);
+        }
+        let Self { loaded, staged, .. } = library;
+        // SAFETY: nobody knows of the library.
+        match unsafe { loaded.unload(&mut LeftBehind::default()) } {
+            UnloadOutcome::Unmapped => drop(ManuallyDrop::into_inner(staged)),
+            pinned @ UnloadOutcome::Pinned { .. } => {
+                tracing::warn!(library = %path.display(), "a former version {pinned}");
+            }
+        }
+        None
+    }
+
+    /// Maps a private copy; nothing of it runs yet where the platform allows that.
+    ///
+    /// # Safety
+    ///
+    /// The caller vouches for the code, and `known` is about this very copy.
+    unsafe fn map(
+        path: &Path,
+        staged: Staged,
+        known: Known,
+        staging: &Staging,
+    ) -> Result<Self, String> {
+        // SAFETY: the caller's promise.
+        let loaded = unsafe { Loaded::load(&staged.path(), path, &known.prepared) }?;
         Ok(Self {
             path: path.to_path_buf(),
-            prepared,
+            known,
             loaded,
             staged: ManuallyDrop::new(staged.after_loading()),
             staging: staging.clone(),
         })
+    }
+
+    /// Whether the file has the contents that were copied, as far as they matter.
+    #[cfg(target_os = "linux")]
+    fn is_copy_of(&self, source: &std::fs::File) -> bool {
+        let prepared = &self.known.prepared;
+        let in_place = self.loaded.in_place(prepared);
+        let staged = self.staged.as_ref();
+        staged.is_some_and(|staged| staged.is_copy_of(source, prepared, &in_place))
     }
 
     /// The original's path.
@@ -147,7 +214,19 @@ impl Library {
 
     /// What about the library could hinder unloading it.
     pub(crate) fn facts(&self) -> &HinderingFacts {
-        &self.prepared.facts
+        &self.known.prepared.facts
+    }
+
+    /// The version of `lpm-api` that it is from, if the ABI of the very same code was checked before.
+    pub(crate) fn checked_lpm_api(&self) -> Option<&str> {
+        // What it needs may have been exchanged, and may be where its types are from.
+        let lpm_api = self.known.lpm_api.as_deref();
+        lpm_api.filter(|_| self.loaded.brings_no_other())
+    }
+
+    /// Notes that its ABI was checked, and the version of `lpm-api` that it is from.
+    pub(crate) fn note_lpm_api(&mut self, version: &str) {
+        self.known.lpm_api = self.loaded.brings_no_other().then(|| version.to_owned());
     }
 
     /// Which file in memory it was loaded from: its inode, and the descriptor.
@@ -172,8 +251,8 @@ impl Library {
         platform::last_call(call)
     }
 
-    /// Unmaps the library, if that is safe, and notes what it left behind. Takes milliseconds, and up to about a second if threads of
-    /// the library are slow to end.
+    /// Unmaps the library, if that is safe, and notes what it left behind. Takes less than a millisecond, up to
+    /// about a second if threads of the library are slow to end, and some seconds if threads get no processor.
     ///
     /// # Safety
     ///
@@ -181,7 +260,7 @@ impl Library {
     pub(crate) unsafe fn unload(self, left: &mut LeftBehind) -> UnloadOutcome {
         let Self {
             path,
-            prepared,
+            known,
             loaded,
             staged,
             staging,
@@ -195,13 +274,13 @@ impl Library {
         };
         match outcome {
             UnloadOutcome::Unmapped => {
-                staging.keep(&path, ManuallyDrop::into_inner(staged), prepared);
+                staging.keep(&path, ManuallyDrop::into_inner(staged), known);
                 UnloadOutcome::Unmapped
             }
             UnloadOutcome::Pinned { reasons } => {
                 let reasons = reasons
                     .into_iter()
-                    .map(|reason| explain(reason, &prepared.facts))
+                    .map(|reason| explain(reason, &known.prepared.facts))
                     .collect();
                 UnloadOutcome::Pinned { reasons }
             }

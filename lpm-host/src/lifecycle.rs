@@ -351,26 +351,25 @@ impl Lifecycle {
         }
     }
 
+    /// Closes the gate to the LPMs, and does the rest on this thread, which must not be inside a call into
+    /// one of them.
+    pub(crate) fn stop(&self, reason: DeinitReason) -> Result<Teardown, PcmError> {
+        let Some((phase, running)) = self.leave_charge(reason)? else {
+            return Ok(Teardown::default());
+        };
+        let stopping = self.close(phase, running, reason);
+        Ok(deadline::as_lifecycle_thread(|| self.reap(stopping)))
+    }
+
     /// Closes the gate to the LPMs, and has a thread of its own, the reaper, do the rest: it may
     /// wait for the end of this very call.
-    pub(crate) fn stop(
+    pub(crate) fn stop_later(
         self: &Arc<Self>,
         reason: DeinitReason,
     ) -> Result<PendingTeardown, PcmError> {
-        let is_final = reason == DeinitReason::Shutdown;
-        let mut phase = self.lock_phase();
-        match &*phase {
-            Phase::InCharge(_) => {}
-            Phase::Changing => return Err(PcmError::Busy),
-            Phase::ShutDown => return Err(PcmError::ShutDown),
-            Phase::Standby if !is_final => return Err(PcmError::NotDsbm),
-            Phase::Standby => {
-                *phase = Phase::ShutDown;
-                drop(phase);
-                self.events.record(&stopped(reason));
-                return Ok(PendingTeardown(Progress::Done(Teardown::default())));
-            }
-        }
+        let Some((mut phase, running)) = self.leave_charge(reason)? else {
+            return Ok(PendingTeardown(Progress::Done(Teardown::default())));
+        };
         let (hand_over, handed_over) = mpsc::channel();
         let lifecycle = Arc::clone(self);
         let reaper = move || {
@@ -381,31 +380,12 @@ impl Lifecycle {
         // Without a thread this one does it, unless it would wait for itself.
         let reaper = match deadline::begin("lpm-reaper", reaper) {
             Err(NoThread { error, .. }) if inside_any_pass() => {
+                *phase = Phase::InCharge(running);
                 return Err(PcmError::NoThread(error.kind()));
             }
             begun => begun.ok(),
         };
-
-        let running = match std::mem::replace(&mut *phase, Phase::Changing) {
-            Phase::InCharge(running) => running,
-            other => {
-                *phase = other;
-                return Err(PcmError::NotDsbm);
-            }
-        };
-        let seats = self.roster.enter().seats.clone();
-        let roster = self.roster.replace(Box::new(Roster::standby()));
-        let lpms: Vec<_> = seats.iter().map(Seat::close).collect();
-        drop(phase);
-        for lpm in &lpms {
-            lpm.reject_outstanding();
-        }
-        let stopping = Stopping {
-            roster,
-            lpms,
-            running,
-            reason,
-        };
+        let stopping = self.close(phase, running, reason);
         Ok(PendingTeardown(match reaper {
             Some(reaper) => {
                 // The reaper waits for nothing else.
@@ -414,6 +394,54 @@ impl Lifecycle {
             }
             None => Progress::Done(self.reap(stopping)),
         }))
+    }
+
+    /// Begins a change out of charge; returns what runs, or `None` where there is nothing to stop.
+    fn leave_charge(
+        &self,
+        reason: DeinitReason,
+    ) -> Result<Option<(MutexGuard<'_, Phase>, Running)>, PcmError> {
+        let mut phase = self.lock_phase();
+        match std::mem::replace(&mut *phase, Phase::Changing) {
+            Phase::InCharge(running) => Ok(Some((phase, running))),
+            Phase::Standby if reason == DeinitReason::Shutdown => {
+                *phase = Phase::ShutDown;
+                drop(phase);
+                self.events.record(&stopped(reason));
+                Ok(None)
+            }
+            other => {
+                let error = match other {
+                    Phase::Changing => PcmError::Busy,
+                    Phase::ShutDown => PcmError::ShutDown,
+                    _ => PcmError::NotDsbm,
+                };
+                *phase = other;
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets no further call into the LPMs, and rejects what they have not answered.
+    fn close(
+        &self,
+        phase: MutexGuard<'_, Phase>,
+        running: Running,
+        reason: DeinitReason,
+    ) -> Stopping {
+        let seats = self.roster.enter().seats.clone();
+        let roster = self.roster.replace(Box::new(Roster::standby()));
+        let lpms: Vec<_> = seats.iter().map(Seat::close).collect();
+        drop(phase);
+        for lpm in &lpms {
+            lpm.reject_outstanding();
+        }
+        Stopping {
+            roster,
+            lpms,
+            running,
+            reason,
+        }
     }
 
     /// Waits for the calls under way, and takes the LPMs down, the last one first.

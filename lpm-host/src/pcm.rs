@@ -183,7 +183,7 @@ impl Pcm {
     ///
     /// The PCM is in the wrong state.
     pub fn demote_later(&self) -> Result<PendingTeardown, PcmError> {
-        self.lifecycle.stop(DeinitReason::Demotion)
+        self.lifecycle.stop_later(DeinitReason::Demotion)
     }
 
     /// Deinitializes the LPMs, if they are initialized, and unloads their libraries, for good.
@@ -199,29 +199,21 @@ impl Pcm {
         if inside_any_pass() {
             return Err(PcmError::CalledFromLpm);
         }
-        Ok(self.lifecycle.stop(reason)?.wait())
+        self.lifecycle.stop(reason)
     }
 }
 
 impl Drop for Pcm {
     fn drop(&mut self) {
-        // `become_dsbm` borrows the PCM, so what is under way can only be a stop.
-        let stopping = self.lifecycle.stop(DeinitReason::Shutdown);
         // These threads would wait for themselves. The stop goes on without this value.
         if inside_any_pass() || on_lifecycle_thread() {
+            let _ = self.lifecycle.stop_later(DeinitReason::Shutdown);
             return;
         }
-        match stopping {
-            Ok(pending) => drop(pending.wait()),
-            Err(PcmError::Busy) => {
-                self.lifecycle.wait_while_changing();
-                drop(
-                    self.lifecycle
-                        .stop(DeinitReason::Shutdown)
-                        .map(PendingTeardown::wait),
-                );
-            }
-            Err(_) => {}
+        // `become_dsbm` borrows the PCM, so what is under way can only be a stop.
+        if let Err(PcmError::Busy) = self.lifecycle.stop(DeinitReason::Shutdown) {
+            self.lifecycle.wait_while_changing();
+            let _ = self.lifecycle.stop(DeinitReason::Shutdown);
         }
     }
 }

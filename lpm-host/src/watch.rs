@@ -123,6 +123,8 @@ struct Kennel {
     watched: Vec<(u64, Duration, Weak<Lifecycle>)>,
     last_number: u64,
     has_thread: bool,
+    /// When the thread looks next, at the latest.
+    next_look: Option<Instant>,
 }
 
 static KENNEL: Mutex<Option<Kennel>> = Mutex::new(None);
@@ -144,7 +146,11 @@ impl Watchdog {
         kennel
             .watched
             .push((number, period, Arc::downgrade(lifecycle)));
-        CHANGED.notify_all();
+        // Not woken where it looks soon enough: PCMs may start and stop all the time.
+        let latest = Instant::now() + period;
+        if kennel.next_look.is_none_or(|next_look| next_look > latest) {
+            CHANGED.notify_all();
+        }
         Ok(Self { number })
     }
 
@@ -177,6 +183,9 @@ fn look_again_and_again() {
         // Counted from the last look: PCMs that start and stop all the time put none off.
         let wait = period.unwrap_or(IDLE).saturating_sub(looked.elapsed());
         if !wait.is_zero() {
+            if let Some(kennel) = &mut *kennel {
+                kennel.next_look = Some(Instant::now() + wait);
+            }
             let waited = CHANGED.wait_timeout(kennel, wait);
             kennel = waited.unwrap_or_else(PoisonError::into_inner).0;
             continue;

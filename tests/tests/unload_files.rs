@@ -102,6 +102,37 @@ fn gone_when_it_is_to_be_reloaded() {
     assert!(error.contains("libgone.so"), "{error}");
 }
 
+/// What was found out about a library, its ABI too, is not taken for true of another in its place.
+#[test]
+fn incompatible_when_it_is_to_be_reloaded() {
+    in_own_process("incompatible_when_it_is_to_be_reloaded", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let library = directory.path().join("libchanging.so");
+        let pcm = accepting(&library);
+        let [mut compatible, mut other] = [
+            library_path("fixture_office_hours"),
+            library_path("fixture_incompatible_api"),
+        ]
+        .map(|path| fs::read(path).expect("the fixture"));
+        // Of the same size, so that only the contents tell.
+        let size = compatible.len().max(other.len());
+        compatible.resize(size, 0);
+        other.resize(size, 0);
+        for _ in 0..2 {
+            fs::write(&library, &compatible).expect("overwritten");
+            for _ in 0..2 {
+                pcm.become_dsbm().expect("starts");
+                assert_eq!(outcome(&pcm), Outcome::Accept);
+                demote(&pcm);
+            }
+            fs::write(&library, &other).expect("overwritten");
+            let error = pcm.become_dsbm().expect_err("incompatible").to_string();
+            assert!(error.contains("incompatible lpm-api"), "{error}");
+            assert_eq!(mappings_of("libchanging"), 0);
+        }
+    });
+}
+
 /// Two paths to one file are one library; a copy is another, with statics of its own.
 #[test]
 fn one_library_at_several_paths() {

@@ -8,6 +8,8 @@
     )
 )]
 
+mod sections;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -15,10 +17,13 @@ use std::os::unix::fs::FileExt;
 
 use abi_stable::library::ROOT_MODULE_LOADER_NAME;
 use object::elf;
-use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
-use object::read::{SectionIndex, StringTable};
+use object::read::StringTable;
+use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionTable, Sym};
 use object::{Endianness, ReadCache, ReadRef};
 
+pub(super) use self::sections::debugging_information;
+
+use self::sections::whole_strings;
 use super::{FormatProblem, HinderingFacts};
 
 #[cfg(target_pointer_width = "64")]
@@ -43,6 +48,12 @@ pub(super) struct Image {
     makers: Vec<String>,
     /// Whether it exports what every LPM does.
     exports_lpm: bool,
+    /// The headers of the sections with debugging information, and where they stand in the file.
+    debugging: Vec<(Section, u64)>,
+    /// Where the file has symbols and names that nobody but debuggers looks at.
+    names_for_debuggers: Vec<Range<u64>>,
+    /// What is mapped and not to be written to: where it stands in the file, and its virtual address.
+    read_only: Vec<(Range<u64>, usize)>,
     changes: Changes,
 }
 
@@ -128,11 +139,18 @@ impl Image {
             search_path: Vec::new(),
             makers: Vec::new(),
             exports_lpm: false,
+            debugging: Vec::new(),
+            names_for_debuggers: Vec::new(),
+            read_only: read_only(segments, endian),
             changes: Changes::default(),
         };
         image.check_kind(header, segments)?;
         let sections = header.sections(endian, data).map_err(damaged)?;
-        image.collect(data, &sections)?;
+        let names = sections::names(header, endian, data, &sections);
+        image.collect(data, &sections, names)?;
+        image.debugging = sections::debugging(header, endian, &sections, names);
+        image.names_for_debuggers =
+            sections::names_for_debuggers(header, endian, data, segments, &sections);
         image.check_libc()?;
         Ok(image)
     }
@@ -155,6 +173,16 @@ impl Image {
     /// Whether it exports what every LPM does.
     pub(super) fn exports_lpm(&self) -> bool {
         self.exports_lpm
+    }
+
+    /// Where the file has symbols and names that nobody but debuggers looks at.
+    pub(super) fn names_for_debuggers(&self) -> &[Range<u64>] {
+        &self.names_for_debuggers
+    }
+
+    /// What is mapped and not to be written to: where it stands in the file, and its virtual address.
+    pub(super) fn read_only(&self) -> &[(Range<u64>, usize)] {
+        &self.read_only
     }
 
     /// Clears `DF_1_NODELETE` in this file, which must be the one that was read.
@@ -206,7 +234,7 @@ impl Image {
     /// Says in this file, which must be the one that was read, that its debugging information is not in
     /// it, so that debuggers do not look for it in the hole that is in its place.
     pub(super) fn hide_debugging_information(&mut self, file: &File) -> io::Result<()> {
-        for (mut header, place) in debugging_sections(file) {
+        for &(mut header, place) in &self.debugging {
             header.sh_type.set(self.endian, elf::SHT_NOBITS);
             self.changes
                 .write(file, object::pod::bytes_of(&header), place)?;
@@ -250,6 +278,7 @@ impl Image {
         &mut self,
         data: R,
         sections: &SectionTable<'data, Header, R>,
+        names: StringTable<'data>,
     ) -> Result<(), FormatProblem> {
         let endian = self.endian;
         let symbols = sections
@@ -288,7 +317,7 @@ impl Image {
         }
         let search_path = paths.iter().flat_map(|path| path.split(':'));
         let search_path = search_path.map(str::to_owned).collect();
-        self.makers = makers(data, sections, endian);
+        self.makers = sections::makers(data, sections, names, endian);
         let made_by_rust = self.makers.iter().any(|maker| maker.contains("rustc "));
         self.facts = HinderingFacts {
             no_delete: self.value(elf::DT_FLAGS_1) & elf::DF_1_NODELETE.0 != 0,
@@ -332,80 +361,21 @@ fn set_value(entry: &mut Entry, endian: Endianness, value: u64) -> io::Result<()
     Ok(())
 }
 
-/// Where the file has its debugging information, in order; nothing where it cannot be told.
-pub(super) fn debugging_information(file: &File) -> Vec<Range<u64>> {
-    let place = |(header, _): (Section, u64)| header.file_range(endian_of_host());
-    let ranges = debugging_sections(file).into_iter().filter_map(place);
-    let mut ranges: Vec<_> = ranges
-        .filter_map(|(start, size)| Some(start..start.checked_add(size)?))
-        .collect();
-    ranges.sort_by_key(|range| range.start);
-    ranges
-}
-
-/// The headers of the sections with debugging information, and where they stand in the file.
-fn debugging_sections(file: &File) -> Vec<(Section, u64)> {
-    fn find<'data>(data: impl ReadRef<'data>) -> object::Result<Vec<(Section, u64)>> {
-        let header = Header::parse(data)?;
-        let endian = header.endian()?;
-        let sections = header.sections(endian, data)?;
-        let debugging = |(_, section): &(SectionIndex, &Section)| {
-            let name = sections.section_name(endian, section).unwrap_or_default();
-            name.starts_with(b".debug_")
-                && section.sh_type(endian) == elf::SHT_PROGBITS
-                && !section.sh_flags(endian).contains(elf::SHF_ALLOC)
-        };
-        #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
-        let start: u64 = header.e_shoff(endian).into();
-        let place = |index: SectionIndex| start + (index.0 * size_of::<Section>()) as u64;
-        let found = sections.enumerate().filter(debugging);
-        Ok(found
-            .map(|(index, section)| (*section, place(index)))
-            .collect())
-    }
-    find(&ReadCache::new(file)).unwrap_or_default()
-}
-
-/// Files of another byte order are refused, whatever is found in them.
-fn endian_of_host() -> Endianness {
-    if cfg!(target_endian = "big") {
-        Endianness::Big
-    } else {
-        Endianness::Little
-    }
-}
-
-/// A string table that is read at once, instead of string by string.
-fn whole_strings<'data, R: ReadRef<'data>>(
-    data: R,
-    sections: &SectionTable<'data, Header, R>,
-    index: SectionIndex,
-    endian: Endianness,
-) -> Result<StringTable<'data>, FormatProblem> {
-    if index.0 == 0 {
-        return Ok(StringTable::default());
-    }
-    let section = sections.section(index).map_err(damaged)?;
-    let bytes = section.data(endian, data).map_err(damaged)?;
-    Ok(StringTable::new(bytes, 0, bytes.len() as u64))
-}
-
-/// The names that compilers and linkers left in the file.
-fn makers<'data, R: ReadRef<'data>>(
-    data: R,
-    sections: &SectionTable<'data, Header, R>,
-    endian: Endianness,
-) -> Vec<String> {
-    let comment = sections.section_by_name(endian, b".comment");
-    let comment = comment.and_then(|(_, section)| section.data(endian, data).ok());
-    let mut makers: Vec<String> = Vec::new();
-    for maker in comment.unwrap_or_default().split(|&byte| byte == 0) {
-        let maker = String::from_utf8_lossy(maker.trim_ascii()).into_owned();
-        if !maker.is_empty() && !makers.contains(&maker) {
-            makers.push(maker);
-        }
-    }
-    makers
+/// The segments that are mapped, to be read and not to be written to.
+fn read_only(segments: &[Segment], endian: Endianness) -> Vec<(Range<u64>, usize)> {
+    let is_it = |segment: &&Segment| {
+        let flags = segment.p_flags(endian);
+        segment.p_type(endian) == elf::PT_LOAD
+            && flags.contains(elf::PF_R)
+            && !flags.contains(elf::PF_W)
+    };
+    #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
+    let place = |segment: &Segment| {
+        let (start, size) = segment.file_range(endian);
+        let address = usize::try_from(segment.p_vaddr(endian)).ok()?;
+        Some((start..start.checked_add(size)?, address))
+    };
+    segments.iter().filter(is_it).filter_map(place).collect()
 }
 
 /// Checks that this is an ELF file of the machine this host was built for.

@@ -16,7 +16,8 @@
 //!    ([`elf`](super::elf)), so that nothing of the library runs when the loader maps it.
 //! 2. The library's imports of the few functions with which it leaves traces are redirected to the
 //!    host's ([`imports`]), which write them into the library's [`ledger`].
-//! 3. The initializers run.
+//! 3. A copy that was made before is compared with the file.
+//! 4. The initializers run.
 //!
 //! Unloading ([`unload`]) works through the ledger: thread-local destructors ([`tls`]), [`threads`],
 //! [`keys`], [`timers`], [`signals`], [`exits`]. It looks at the stack of every thread ([`scan`]): the
@@ -57,6 +58,7 @@ mod tls;
 mod unload;
 
 use std::ffi::{CStr, c_void};
+use std::ops::Range;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
@@ -69,7 +71,7 @@ use self::routines::Finalizers;
 use self::signals::Actions;
 use super::elf::{Changes, Image, Routines};
 use super::os::Handle;
-use super::stage::Staged;
+use super::stage::{InPlace, Staged};
 use super::{HinderingFacts, LeftBehind, NoDelete, OpenError, PinReason, UnloadOutcome, lock};
 
 /// Held while libraries and their dependencies come and go.
@@ -85,9 +87,17 @@ pub(super) struct Prepared {
     search_path: Vec<String>,
     /// What was changed in the copy.
     changes: Changes,
+    names_for_debuggers: Vec<Range<u64>>,
+    /// What is mapped and not to be written to: where it stands in the copy, and its virtual address.
+    read_only: Vec<(Range<u64>, usize)>,
 }
 
 impl Prepared {
+    /// Where the copy has symbols and names that nobody but debuggers looks at.
+    pub(super) fn names_for_debuggers(&self) -> &[Range<u64>] {
+        &self.names_for_debuggers
+    }
+
     /// Undoes what was changed in the copy, in a part of it that begins at `offset`.
     pub(super) fn undo_changes(&self, part: &mut [u8], offset: u64) {
         self.changes.undo(part, offset);
@@ -121,6 +131,8 @@ pub(super) fn prepare(
             routines,
             search_path: image.search_path().to_vec(),
             changes: image.changes().clone(),
+            names_for_debuggers: image.names_for_debuggers().to_vec(),
+            read_only: image.read_only().to_vec(),
         })
     };
     change().map_err(|source| OpenError::Staging {
@@ -136,8 +148,10 @@ pub(super) struct Loaded {
     handle: Handle,
     /// The library's own ledger first, then those of the libraries it needs.
     ledgers: Vec<Arc<Ledger>>,
+    object: Object,
     /// What signals did before the library was loaded.
     actions: Actions,
+    /// None before it is started.
     finalizers: Finalizers,
     /// What already stands in the way of ever unmapping it.
     obstacles: Vec<PinReason>,
@@ -146,7 +160,8 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Loads the private copy at `path`; the library itself lies at `original`.
+    /// Maps the private copy at `path`; the library itself lies at `original`. Nothing of the copy runs before
+    /// it is [started](Self::start).
     ///
     /// # Safety
     ///
@@ -157,11 +172,8 @@ impl Loaded {
         original: &Path,
         prepared: &Prepared,
     ) -> Result<Self, String> {
-        let &Prepared {
-            ref facts,
-            routines,
-            ref search_path,
-            ..
+        let Prepared {
+            facts, search_path, ..
         } = prepared;
         // What has to be opened first.
         let companions = companions::find(original, search_path, &facts.needed);
@@ -176,29 +188,56 @@ impl Loaded {
         // SAFETY: nothing was used of them yet, and the library holds those that it needs.
         unsafe { companions.close() };
         let handle = handle?;
-        let Some(main) = Object::of_handle(&handle) else {
+        let now = object::loaded();
+        let Some(main) = Object::of_handle(&handle, &now).cloned() else {
             // SAFETY: nothing of the library has run.
             unsafe { handle.close() }?;
             return Err("the loader does not list the library that it just loaded".to_owned());
         };
-        let (ledgers, mut obstacles) = ledger::open(&main, &before);
+        let (ledgers, mut obstacles) = ledger::open(&main, now, &before);
         if facts.no_delete && !facts.no_delete_cleared {
             obstacles.push(PinReason::NoDelete);
         }
         drop(loader);
-        let loaded = Self {
+        Ok(Self {
             handle,
             ledgers,
+            object: main,
             actions,
-            // SAFETY: the caller vouches that the routines are those of this file.
-            finalizers: unsafe { routines::finalizers(&main, routines) },
+            finalizers: Finalizers::default(),
             obstacles,
-            place: Place::take(),
-        };
-        // SAFETY: the imports are redirected, so this is the moment; the caller vouches for the code
-        // and the routines.
-        unsafe { routines::initialize(&main, routines) };
-        Ok(loaded)
+            place: None,
+        })
+    }
+
+    /// Runs the initializers; to be called once.
+    ///
+    /// # Safety
+    ///
+    /// The caller vouches for the code in the library, and `prepared` is about it.
+    pub(super) unsafe fn start(&mut self, prepared: &Prepared) {
+        // SAFETY: the caller vouches that the routines are those of this library.
+        self.finalizers = unsafe { routines::finalizers(&self.object, prepared.routines) };
+        self.place = Place::take();
+        // SAFETY: the imports are redirected; the caller vouches for the code and the routines.
+        unsafe { routines::initialize(&self.object, prepared.routines) };
+    }
+
+    /// What of the copy is mapped as it is in the file.
+    pub(super) fn in_place(&self, prepared: &Prepared) -> Vec<InPlace> {
+        let read_only = prepared.read_only.iter();
+        let in_place = read_only.map(|(part, address)| {
+            let start = self.object.base.wrapping_add(*address) as *const c_void;
+            // SAFETY: the loader has mapped this segment there, all of it, and so it stays while the library
+            // is loaded; `prepared` is about its file.
+            unsafe { InPlace::new(part.clone(), start) }
+        });
+        in_place.collect()
+    }
+
+    /// Whether nothing else was mapped for its sake.
+    pub(super) fn brings_no_other(&self) -> bool {
+        self.ledgers.len() == 1
     }
 
     /// The address of an exported symbol.

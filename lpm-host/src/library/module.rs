@@ -118,7 +118,7 @@ impl LoadedModule {
     ) -> Result<Arc<Self>, LoadError> {
         compatibility::keep_no_state();
         // SAFETY: whoever made the `LpmLibrary` vouches for the file's code.
-        let opened = unsafe { Library::open(library.path(), staging) }?;
+        let mut opened = unsafe { Library::open(library.path(), staging) }?;
         let (module, lpm_api) = match root_module(&opened) {
             Ok(found) => found,
             Err(error) => {
@@ -130,6 +130,7 @@ impl LoadedModule {
                 return Err(error);
             }
         };
+        opened.note_lpm_api(&lpm_api);
         let attachment = Attachment::new(library.path(), trace_limit, Arc::clone(events));
         let host = attachment.host();
         opened.first_call(|| panics::during(None, || module.attach()(host)));
@@ -230,16 +231,22 @@ fn root_module(library: &Library) -> Result<(AbiLpmModuleRef, String), LoadError
         }
         error => broken(error),
     })?;
-    compatibility::check(header).map_err(|difference| LoadError::IncompatibleApi {
-        path: path(),
-        difference: Box::new(difference),
-    })?;
-    let lpm_api = compatibility::lpm_api_version(header);
-    // SAFETY: `compatibility::check` compared the layouts of the module.
+    let lpm_api = match library.checked_lpm_api() {
+        Some(version) => version.to_owned(),
+        None => {
+            compatibility::check(header).map_err(|difference| LoadError::IncompatibleApi {
+                path: path(),
+                difference: Box::new(difference),
+            })?;
+            compatibility::lpm_api_version(header).unwrap_or_default()
+        }
+    };
+    // SAFETY: `compatibility::check` compared the layouts of the module, now or when this very code was
+    // loaded before.
     let module = unsafe { header.init_root_module_with_unchecked_layout::<AbiLpmModuleRef>() };
     let module = module.map_err(broken)?;
     match module.api_version() {
-        API_VERSION => Ok((module, lpm_api.unwrap_or_default())),
+        API_VERSION => Ok((module, lpm_api)),
         found => Err(LoadError::ApiVersion {
             path: path(),
             expected: API_VERSION,

@@ -36,6 +36,13 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// None are looked for, since no copy is kept.
+    #[cfg(target_os = "linux")]
+    #[expect(clippy::unused_self, reason = "as on other platforms")]
+    pub(super) fn names_for_debuggers(&self) -> &[std::ops::Range<u64>] {
+        &[]
+    }
+
     /// Nothing is changed in a copy, and none is kept.
     #[cfg(target_os = "linux")]
     #[expect(clippy::unused_self, reason = "as on other platforms")]
@@ -99,10 +106,31 @@ impl Loaded {
         Ok(Self { handle })
     }
 
+    /// Its initializers have run when it was loaded.
+    ///
+    /// # Safety
+    ///
+    /// As on other platforms; nothing depends on it here.
+    #[expect(clippy::unused_self, reason = "as on other platforms")]
+    pub(super) unsafe fn start(&mut self, _: &Prepared) {}
+
+    /// None, since no copy is kept.
+    #[cfg(target_os = "linux")]
+    #[expect(clippy::unused_self, reason = "as on other platforms")]
+    pub(super) fn in_place(&self, _: &Prepared) -> Vec<super::stage::InPlace> {
+        Vec::new()
+    }
+
     /// Makes the first call into the library.
     #[expect(clippy::unused_self, reason = "as on other platforms")]
     pub(super) fn first_call<R>(&self, call: impl FnOnce() -> R) -> R {
         call()
+    }
+
+    /// Whether nothing else was mapped for its sake; never known here.
+    #[expect(clippy::unused_self, reason = "as on other platforms")]
+    pub(super) fn brings_no_other(&self) -> bool {
+        false
     }
 
     /// The address of an exported symbol.

@@ -10,13 +10,16 @@
 //! the other where it fails.
 //!
 //! Debugging information, most of a library's file, is not copied. A copy in memory is kept when its
-//! library is unloaded, and serves again if the file still has the same contents then.
+//! library is unloaded, and serves again if the file still has the same contents then: those are compared,
+//! since a file with the same name, size and times need not be the same.
 //!
 //! A copy on disk is removed as soon as it is mapped; the kernel keeps its contents. Windows does not
 //! remove a mapped file, so the copy lies there until the library is unloaded. A host that crashes may
 //! leave a copy behind: the directory around it is locked while its process lives, and a directory that
 //! nobody locks is removed when the next host starts.
 
+#[cfg(target_os = "linux")]
+mod compare;
 #[cfg(target_os = "linux")]
 mod kept;
 #[cfg(target_os = "linux")]
@@ -30,8 +33,11 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 
+#[cfg(target_os = "linux")]
+pub(super) use self::compare::InPlace;
+#[cfg(target_os = "linux")]
 use super::platform::Prepared;
-use super::{OpenError, lock};
+use super::{Known, OpenError, lock};
 
 /// How the names of the directories with copies begin; the process number follows.
 const PREFIX: &str = "lpm-host.";
@@ -85,29 +91,26 @@ impl Staging {
         self.no_delete
     }
 
-    /// Takes a copy of the file at `path` that is kept and is still right, or copies the file. What was
-    /// prepared in a copy that was kept comes with it.
-    pub(super) fn stage(&self, path: &Path) -> Result<(Staged, Option<Prepared>), OpenError> {
-        let source = open_source(path)?;
-        #[cfg(target_os = "linux")]
-        if let Some((staged, prepared)) = self.kept.take(path, &source) {
-            return Ok((staged, Some(prepared)));
-        }
-        self.copy(path, &source).map(|staged| (staged, None))
+    /// Takes the copy that is kept of the file at `path`, with what is known of it. Whether it is still right
+    /// is for [`Staged::is_copy_of`] to say.
+    #[cfg(target_os = "linux")]
+    pub(super) fn take(&self, path: &Path) -> Option<(Staged, Known)> {
+        self.kept.take(path)
     }
 
     /// Keeps the copy of a library that is not loaded any more.
     #[cfg_attr(not(target_os = "linux"), expect(clippy::unused_self))]
-    pub(super) fn keep(&self, path: &Path, staged: Option<Staged>, prepared: Prepared) {
+    pub(super) fn keep(&self, path: &Path, staged: Option<Staged>, known: Known) {
         #[cfg(target_os = "linux")]
         if let Some(staged) = staged {
-            self.kept.add(path, staged, prepared);
+            self.kept.add(path, staged, known);
         }
         #[cfg(not(target_os = "linux"))]
-        drop((path, staged, prepared));
+        drop((path, staged, known));
     }
 
-    fn copy(&self, path: &Path, source: &File) -> Result<Staged, OpenError> {
+    /// Copies the file `source`, which stands at `path`.
+    pub(super) fn copy(&self, path: &Path, source: &File) -> Result<Staged, OpenError> {
         let directory = self.directory.clone().unwrap_or_else(std::env::temp_dir);
         let in_memory = || Staged::in_memory(source, path);
         let on_disk = || Staged::on_disk(source, path, &directory);
@@ -196,6 +199,24 @@ impl Staged {
             Self::File(staged) => &staged.file,
             #[cfg(target_os = "linux")]
             Self::Memory { file, .. } => file,
+        }
+    }
+
+    /// Whether a copy of this file would be the same, apart from names for debuggers. What the loader has
+    /// mapped of this one is looked at in its place.
+    #[cfg(target_os = "linux")]
+    pub(super) fn is_copy_of(
+        &self,
+        source: &File,
+        prepared: &Prepared,
+        in_place: &[InPlace],
+    ) -> bool {
+        match self {
+            Self::File(_) => false,
+            Self::Memory { file, parts } => {
+                let compared = compare::same(source, file, parts, prepared, in_place);
+                compared.unwrap_or(false)
+            }
         }
     }
 

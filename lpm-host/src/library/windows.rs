@@ -110,10 +110,24 @@ impl Loaded {
         })
     }
 
+    /// Its initializers have run when it was loaded.
+    ///
+    /// # Safety
+    ///
+    /// As on other platforms; nothing depends on it here.
+    #[expect(clippy::unused_self, reason = "as on other platforms")]
+    pub(super) unsafe fn start(&mut self, _: &Prepared) {}
+
     /// Makes the first call into the library.
     #[expect(clippy::unused_self, reason = "as on other platforms")]
     pub(super) fn first_call<R>(&self, call: impl FnOnce() -> R) -> R {
         call()
+    }
+
+    /// Whether nothing else was mapped for its sake; never known here.
+    #[expect(clippy::unused_self, reason = "as on other platforms")]
+    pub(super) fn brings_no_other(&self) -> bool {
+        false
     }
 
     /// The address of an exported symbol.

@@ -13,6 +13,9 @@ pub(super) struct Companions(Vec<Handle>);
 
 /// The files beside `original` that its search path leads to.
 pub(super) fn find(original: &Path, search_path: &[String], needed: &[String]) -> Vec<PathBuf> {
+    if search_path.is_empty() {
+        return Vec::new();
+    }
     let Some(origin) = std::path::absolute(original)
         .ok()
         .and_then(|path| path.parent().map(Path::to_path_buf))

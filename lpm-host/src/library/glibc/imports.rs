@@ -56,7 +56,7 @@ pub(super) fn redirect(object: &Object) -> Vec<String> {
     let mut failed = Vec::new();
     let mut slots = Vec::new();
     for relocation in relocations(object) {
-        let Some(name) = import_name(object, &relocation) else {
+        let Some(name) = import_name(object, relocation) else {
             continue;
         };
         let Some((_, stand_in)) = stand_ins.iter().find(|(known, _)| *known == name) else {
@@ -65,7 +65,7 @@ pub(super) fn redirect(object: &Object) -> Vec<String> {
         let slot = object.base + to_usize(relocation.r_offset);
         let writable =
             |range: &Range<usize>| range.contains(&slot) && slot + size_of::<usize>() <= range.end;
-        if is_address(&relocation) && object.writable.iter().any(writable) {
+        if is_address(relocation) && object.writable.iter().any(writable) {
             slots.push((slot, *stand_in));
         } else {
             failed.push(String::from_utf8_lossy(name).into_owned());
@@ -82,23 +82,27 @@ pub(super) fn redirect(object: &Object) -> Vec<String> {
 }
 
 /// The object's relocations, those for functions included.
-fn relocations(object: &Object) -> Vec<libc::Elf64_Rela> {
+fn relocations(object: &Object) -> impl Iterator<Item = &libc::Elf64_Rela> {
     const DT_PLTRELSZ: i64 = 2;
     const DT_RELA: i64 = 7;
     const DT_RELASZ: i64 = 8;
     const DT_JMPREL: i64 = 23;
-    let mut all = Vec::new();
-    for (table, size) in [(DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)] {
+    const DT_RELACOUNT: i64 = 0x6fff_fff9;
+    // So many come first that are about the object itself; the loader takes the linker's word, too.
+    let own = object.dynamic_value(DT_RELACOUNT).unwrap_or(0);
+    let tables = [(DT_RELA, DT_RELASZ, own), (DT_JMPREL, DT_PLTRELSZ, 0)];
+    tables.into_iter().flat_map(|(table, size, own)| {
         let table = object.dynamic_address(table);
         let size = object.dynamic_value(size);
-        if let (Some(table), Some(size)) = (table, size) {
-            let count = size / size_of::<libc::Elf64_Rela>();
-            let table = table as *const libc::Elf64_Rela;
-            // SAFETY: the loader has applied this very table of this very object, which is mapped.
-            all.extend_from_slice(unsafe { std::slice::from_raw_parts(table, count) });
-        }
-    }
-    all
+        let (Some(table), Some(size)) = (table, size) else {
+            return &[][..];
+        };
+        let count = size / size_of::<libc::Elf64_Rela>();
+        let table = table as *const libc::Elf64_Rela;
+        // SAFETY: the loader has applied this very table of this very object, which is mapped.
+        let all = unsafe { std::slice::from_raw_parts(table, count) };
+        all.get(own..).unwrap_or_default()
+    })
 }
 
 /// The name of the symbol that a relocation takes from elsewhere.

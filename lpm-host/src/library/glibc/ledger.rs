@@ -1,5 +1,6 @@
 //! What each library did that outlasts a call: one ledger per mapped object.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -173,10 +174,16 @@ pub(super) fn all() -> Vec<Arc<Ledger>> {
 /// sake, and redirects their imports. Those that already have one are joined.
 ///
 /// Returned are the ledgers, the library's own first, and what could not be redirected.
-pub(super) fn open(main: &Object, before: &[Object]) -> (Vec<Arc<Ledger>>, Vec<PinReason>) {
+///
+/// `now` is what is loaded, and `before` is what was.
+pub(super) fn open(
+    main: &Object,
+    now: Vec<Object>,
+    before: &[Object],
+) -> (Vec<Arc<Ledger>>, Vec<PinReason>) {
     let mut ledgers = Vec::new();
     let mut obstacles = Vec::new();
-    for object in closure(main) {
+    for object in closure(main, now) {
         let known = of_address(object.dynamic);
         if known.is_none() && before.contains(&object) {
             // It was here before any library was: it belongs to the host, and stays.
@@ -216,14 +223,17 @@ pub(super) fn close(ledger: &Arc<Ledger>) {
 /// Closes the ledgers of objects that are not among these. A dependency that outlived the libraries
 /// which needed it may be unmapped at any time, and something else be mapped in its place.
 pub(super) fn close_all_but(loaded: &[Object]) {
+    let by_dynamic = loaded.iter().map(|object| (object.dynamic, object));
+    // There may be a thousand of each.
+    let by_dynamic: BTreeMap<usize, &Object> = by_dynamic.collect();
+    let is_loaded = |object: &Object| by_dynamic.get(&object.dynamic) == Some(&object);
     let mut ledgers = LEDGERS.write().unwrap_or_else(PoisonError::into_inner);
-    ledgers.retain(|ledger| loaded.contains(&ledger.object));
+    ledgers.retain(|ledger| is_loaded(&ledger.object));
 }
 
-/// A library and all that it needs, directly or indirectly.
-fn closure(main: &Object) -> Vec<Object> {
+/// A library and all that it needs of what is loaded, directly or indirectly.
+fn closure(main: &Object, mut others: Vec<Object>) -> Vec<Object> {
     const DT_NEEDED: i64 = 1;
-    let mut others = object::loaded();
     others.retain(|object| object.dynamic != main.dynamic);
     let mut found = vec![main.clone()];
     let mut next = 0;
@@ -233,6 +243,11 @@ fn closure(main: &Object) -> Vec<Object> {
             .filter(|entry| entry.tag == DT_NEEDED);
         for name in needed.filter_map(|entry| object.dynamic_string(object::to_usize(entry.value)))
         {
+            // Else each of perhaps a thousand libraries would be asked for what several need.
+            let mut known = found.iter().skip(1);
+            if known.any(|other| answers_to(other, name)) {
+                continue;
+            }
             if let Some(index) = others.iter().position(|other| answers_to(other, name)) {
                 found.push(others.swap_remove(index));
             }

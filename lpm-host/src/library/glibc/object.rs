@@ -4,6 +4,8 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ops::Range;
 use std::ptr;
 
+use smallvec::SmallVec;
+
 use super::super::os::Handle;
 
 type ProgramHeader = libc::Elf64_Phdr;
@@ -26,9 +28,9 @@ pub(super) struct Object {
     /// From the beginning of the first mapping to the end of the last.
     pub(super) range: Range<usize>,
     /// The code.
-    pub(super) text: Vec<Range<usize>>,
+    pub(super) text: SmallVec<[Range<usize>; 2]>,
     /// What may be written to, before `read_only_after_relocation` is taken away.
-    pub(super) writable: Vec<Range<usize>>,
+    pub(super) writable: SmallVec<[Range<usize>; 2]>,
     /// Whole pages that were made read-only once the addresses in them were right.
     pub(super) read_only_after_relocation: Range<usize>,
     /// The dynamic section.
@@ -36,8 +38,8 @@ pub(super) struct Object {
 }
 
 impl Object {
-    /// The object behind an open handle.
-    pub(super) fn of_handle(handle: &Handle) -> Option<Self> {
+    /// The object behind an open handle, one of those that are loaded.
+    pub(super) fn of_handle<'a>(handle: &Handle, loaded: &'a [Self]) -> Option<&'a Self> {
         let mut map: *mut LinkMap = ptr::null_mut();
         let request = libc::RTLD_DI_LINKMAP;
         // SAFETY: the handle is open, and the request writes one pointer.
@@ -47,16 +49,14 @@ impl Object {
         }
         // SAFETY: the loader keeps the record while the handle is open.
         let dynamic = unsafe { (*map).dynamic } as usize;
-        loaded()
-            .into_iter()
-            .find(|object| object.dynamic == dynamic)
+        loaded.iter().find(|object| object.dynamic == dynamic)
     }
 
     /// Whether the loader still lists it, and not another one in its place.
     pub(super) fn is_loaded(&self) -> bool {
-        loaded()
-            .iter()
-            .any(|object| object.base == self.base && object.path == self.path)
+        let this = ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: the callback is called before this returns, and gets this object.
+        unsafe { libc::dl_iterate_phdr(Some(is_it), this) != 0 }
     }
 
     /// The entries of the dynamic section.
@@ -105,6 +105,21 @@ impl Object {
         // SAFETY: the loader has used the table, and every string in it ends within it.
         Some(unsafe { CStr::from_ptr(text) })
     }
+}
+
+/// Whether this is the object; if so, the others are not looked at.
+unsafe extern "C" fn is_it(
+    info: *mut libc::dl_phdr_info,
+    _size: usize,
+    object: *mut c_void,
+) -> c_int {
+    // SAFETY: `is_loaded` passes an object.
+    let object = unsafe { &*object.cast::<Object>() };
+    // SAFETY: the loader passes a record that is valid during the call.
+    let info = unsafe { &*info };
+    // SAFETY: so is its path.
+    let path = unsafe { CStr::from_ptr(info.dlpi_name) };
+    c_int::from(to_usize(info.dlpi_addr) == object.base && path == object.path.as_c_str())
 }
 
 /// Everything that is loaded, the program itself first.

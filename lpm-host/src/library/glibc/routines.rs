@@ -20,6 +20,7 @@ unsafe extern "C" {
 }
 
 /// What is left to be called before the library is unmapped, in order.
+#[derive(Default)]
 pub(super) struct Finalizers(Vec<Finalizer>);
 
 /// Calls the initializers.

@@ -10,6 +10,10 @@
 //! 2. Other threads, and those with a suspicious word, which may be a remnant of an earlier call, are
 //!    interrupted by a signal and walk their own stack by its unwind tables. A thread is outside if it
 //!    gets to the very end, the start of the thread, without meeting the library.
+//!
+//! Where a thread is in doubt, it is looked at again a few times; one that gets no processor meanwhile, and
+//! so cannot leave the library or answer, is given more time.
+//!
 //! 3. Where neither gives an answer, the answer is "perhaps inside": a thread that runs, or on aarch64 any
 //!    thread, and holds the signal back; one in code without unwind tables; any thread that 1 does not
 //!    clear where glibc is older than 2.35, whose unwinder must not be used in a signal handler.
@@ -29,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use super::super::{PinReason, lock};
 use super::maps::Maps;
-use super::threads;
+use super::threads::{self, Progress};
 use interrupt::Walk;
 use stack::{Stacks, Waiting};
 
@@ -77,6 +81,8 @@ impl Outside {
 
 fn look(text: &[Range<usize>], known: Vec<libc::pid_t>) -> Result<Outside, Vec<PinReason>> {
     const ATTEMPTS: u32 = 8;
+    /// How long threads are waited for that get no processor, from the beginning.
+    const STARVED: Duration = Duration::from_secs(5);
     // One scan at a time: they share a signal.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = lock(&ONE);
@@ -93,7 +99,8 @@ fn look(text: &[Range<usize>], known: Vec<libc::pid_t>) -> Result<Outside, Vec<P
     }
     let maps = Maps::open().map_err(|error| cannot("/proc/self/maps", &error))?;
     let mut stacks = Stacks::new(maps, text);
-    for attempt in 0..=ATTEMPTS {
+    let mut progress = Progress::default();
+    for attempt in 0.. {
         let reasons: Vec<_> = doubtful
             .iter()
             .filter_map(|&thread| Some((thread, doubt(thread, &mut stacks)?)))
@@ -101,14 +108,15 @@ fn look(text: &[Range<usize>], known: Vec<libc::pid_t>) -> Result<Outside, Vec<P
         if reasons.is_empty() {
             return Ok(Outside { threads, seen });
         }
-        if attempt == ATTEMPTS {
+        doubtful = reasons.iter().map(|(thread, _)| *thread).collect();
+        let are_starved = progress.stands_still(&doubtful) && seen.elapsed() < STARVED;
+        if attempt >= ATTEMPTS && !are_starved {
             return Err(reasons.into_iter().map(|(_, reason)| reason).collect());
         }
         // Up to 128 ms, a quarter of a second together.
-        thread::sleep(Duration::from_millis(1 << attempt));
-        doubtful = reasons.into_iter().map(|(thread, _)| thread).collect();
+        thread::sleep(Duration::from_millis(1 << attempt.min(ATTEMPTS - 1)));
     }
-    Ok(Outside { threads, seen })
+    unreachable!("attempts do not run out")
 }
 
 /// Why the thread may be inside; `None` if it is not.

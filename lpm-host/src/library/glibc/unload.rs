@@ -19,10 +19,13 @@ use super::maps::{FileId, Maps};
 use super::object::Object;
 use super::scan::Outside;
 use super::signals::Actions;
+use super::threads::Progress;
 use super::{Loaded, exits, keys, scan, threads, timers, tls};
 
 /// How long threads and destructors that are about to end are waited for.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// How long, where they get no processor.
+const PATIENCE_WITH_STARVED: Duration = Duration::from_secs(5);
 
 /// Unmaps the library if that is safe.
 ///
@@ -33,6 +36,7 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
     let Loaded {
         handle,
         ledgers,
+        object: _,
         actions,
         finalizers,
         obstacles,
@@ -183,13 +187,34 @@ fn run_destructors(leaving: &[Arc<Ledger>]) {
 fn wait_until_quiet(leaving: &[Arc<Ledger>]) -> Vec<PinReason> {
     let begun = Instant::now();
     let mut pause = Duration::from_micros(50);
+    let mut progress = Progress::default();
     loop {
         let reasons: Vec<_> = leaving.iter().flat_map(|ledger| unrest(ledger)).collect();
-        if reasons.is_empty() || begun.elapsed() > PATIENCE {
+        if reasons.is_empty() {
+            return reasons;
+        }
+        let threads: Option<Vec<_>> = reasons.iter().map(thread_of).collect();
+        let are_starved = threads.is_some_and(|threads| progress.stands_still(&threads));
+        let patience = if are_starved {
+            PATIENCE_WITH_STARVED
+        } else {
+            PATIENCE
+        };
+        if begun.elapsed() > patience {
             return reasons;
         }
         thread::sleep(pause);
         pause = (2 * pause).min(Duration::from_millis(5));
+    }
+}
+
+/// The thread that has to go on for this reason to be gone.
+fn thread_of(reason: &PinReason) -> Option<libc::pid_t> {
+    match reason {
+        PinReason::ThreadRunning(thread)
+        | PinReason::DestructorRunning(thread)
+        | PinReason::TimerFunctionRunning(thread) => thread.id.try_into().ok(),
+        _ => None,
     }
 }
 
@@ -222,14 +247,17 @@ fn unrest(ledger: &Ledger) -> Vec<PinReason> {
 
 /// The file that an object was mapped from, and where.
 struct Mapped {
+    maps: Maps,
     file: FileId,
     range: Range<usize>,
 }
 
 impl Mapped {
     fn of(object: &Object) -> Option<Self> {
-        let mapping = Maps::open().ok()?.at(object.range.start).ok()??;
+        let maps = Maps::open().ok()?;
+        let mapping = maps.at(object.range.start).ok()??;
         Some(Self {
+            maps,
             file: mapping.file?,
             range: object.range.clone(),
         })
@@ -237,7 +265,7 @@ impl Mapped {
 
     /// What of this is still mapped in its place.
     fn left(&self) -> Option<PathBuf> {
-        let mapping = Maps::open().ok()?.of_file(self.file, &self.range).ok()??;
+        let mapping = self.maps.of_file(self.file, &self.range).ok()??;
         Some(PathBuf::from(mapping.path))
     }
 }

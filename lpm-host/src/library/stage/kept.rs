@@ -1,17 +1,11 @@
 //! Private copies in memory of libraries that were unloaded, in case they are loaded again.
-//!
-//! A file with the same name, size and times need not be the same file. So the contents are compared,
-//! which takes a fraction of the time of making a copy and looking into it.
 
 use std::fs::File;
-use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::super::lock;
-use super::super::platform::Prepared;
+use super::super::{Known, lock};
 use super::Staged;
 
 /// The copies that are kept, at most one of each file.
@@ -24,7 +18,7 @@ struct Copy {
     file: File,
     /// What of the original was copied.
     parts: Vec<Range<u64>>,
-    prepared: Prepared,
+    known: Known,
 }
 
 impl std::fmt::Debug for Copies {
@@ -37,7 +31,7 @@ impl std::fmt::Debug for Copies {
 
 impl Copies {
     /// Keeps a copy, instead of an older one of the same file.
-    pub(super) fn add(&self, original: &Path, staged: Staged, prepared: Prepared) {
+    pub(super) fn add(&self, original: &Path, staged: Staged, known: Known) {
         let Staged::Memory { file, parts } = staged else {
             return;
         };
@@ -47,54 +41,17 @@ impl Copies {
             original: original.to_path_buf(),
             file,
             parts,
-            prepared,
+            known,
         });
     }
 
-    /// Takes the copy of this file, if there is one and the file has the same contents.
-    pub(super) fn take(&self, original: &Path, source: &File) -> Option<(Staged, Prepared)> {
-        let copy = {
-            let mut copies = lock(&self.0);
-            let index = copies.iter().position(|copy| copy.original == original)?;
-            copies.swap_remove(index)
-        };
-        if !copy.is_of(source).unwrap_or(false) {
-            return None;
-        }
+    /// Takes the copy of this file, if there is one.
+    pub(super) fn take(&self, original: &Path) -> Option<(Staged, Known)> {
+        let mut copies = lock(&self.0);
+        let index = copies.iter().position(|copy| copy.original == original)?;
         let Copy {
-            file,
-            parts,
-            prepared,
-            ..
-        } = copy;
-        Some((Staged::Memory { file, parts }, prepared))
-    }
-}
-
-impl Copy {
-    /// Whether a copy of this file would be the same.
-    fn is_of(&self, source: &File) -> io::Result<bool> {
-        const AT_ONCE: usize = 64 << 10;
-        if source.metadata()?.len() != self.file.metadata()?.len() {
-            return Ok(false);
-        }
-        // The parts tell which they are.
-        let (mut theirs, mut ours) = (vec![0; AT_ONCE], vec![0; AT_ONCE]);
-        for part in &self.parts {
-            let mut next = part.start;
-            while next < part.end {
-                let count =
-                    usize::try_from(part.end - next).map_or(AT_ONCE, |left| left.min(AT_ONCE));
-                let (theirs, ours) = (&mut theirs[..count], &mut ours[..count]);
-                source.read_exact_at(theirs, next)?;
-                self.file.read_exact_at(ours, next)?;
-                self.prepared.undo_changes(ours, next);
-                if theirs != ours {
-                    return Ok(false);
-                }
-                next += count as u64;
-            }
-        }
-        Ok(true)
+            file, parts, known, ..
+        } = copies.swap_remove(index);
+        Some((Staged::Memory { file, parts }, known))
     }
 }

@@ -1,7 +1,12 @@
 //! Threads that a library started, and threads that are inside it.
 
+use std::ffi::c_void;
+use std::io::Write;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::super::{Library, PinReason, UnloadOutcome};
 use super::fixture::{Fixture, call, function, in_own_process, reasons_to_pin, unload};
@@ -231,6 +236,87 @@ fn busy_thread_without_signals() {
             "{reasons:?}"
         );
     });
+}
+
+/// A thread that cannot answer, since the kernel does not let it go on, is waited for longer than others.
+#[test]
+fn thread_that_gets_no_processor() {
+    in_own_process("threads::thread_that_gets_no_processor", || {
+        let fixture = Fixture::c(
+            r#"
+            static __attribute__((noinline)) void *caller(void) { return __builtin_return_address(0); }
+            int remnant(void **found) { *found = caller(); return 7; }
+            "#,
+            &[],
+        );
+        let library = fixture.open();
+        let name = c"remnant";
+        let remnant = library.symbol(name).expect("exported");
+        // SAFETY: the function above.
+        let remnant: extern "C" fn(*mut *mut c_void) -> i32 =
+            unsafe { std::mem::transmute(remnant.as_ptr()) };
+        let (mut release, held) = UnixStream::pair().expect("a connection");
+        let (ready, is_ready) = mpsc::channel();
+        let stuck = thread::spawn(move || {
+            let mut found = std::ptr::null_mut();
+            assert_eq!(remnant(&raw mut found), 7);
+            // As a call leaves them on a stack: they have to be told from a call that is under way.
+            let remnants = std::hint::black_box([found; 8]);
+            // SAFETY: no preconditions.
+            ready
+                .send(unsafe { libc::gettid() })
+                .expect("the test waits");
+            held_by_the_kernel(&held);
+            std::hint::black_box(&remnants);
+        });
+        let thread = is_ready.recv().expect("the thread is ready");
+        while !is_held(thread) {
+            thread::yield_now();
+        }
+        let begun = Instant::now();
+        let releasing = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(1_500));
+            release.write_all(&[1]).expect("somebody reads");
+        });
+        let outcome = unload(library);
+        let waited = begun.elapsed();
+        releasing.join().expect("it sleeps");
+        stuck.join().expect("it goes on");
+        // On a machine so slow that the thread is not released in time, the library stays.
+        if waited < Duration::from_secs(5) {
+            assert_eq!(outcome, UnloadOutcome::Unmapped, "after {waited:?}");
+        }
+    });
+}
+
+/// Starts a process as `vfork` does, which keeps this thread from going on, also into signal handlers, until
+/// it gets a byte.
+fn held_by_the_kernel(connection: &UnixStream) {
+    extern "C" fn wait(connection: *mut c_void) -> i32 {
+        let mut byte = 0_u8;
+        // SAFETY: a descriptor, in a variable of the thread that waits for this process.
+        let connection = unsafe { connection.cast::<RawFd>().read() };
+        // SAFETY: reads into a variable of this function.
+        unsafe { libc::read(connection, (&raw mut byte).cast(), 1) };
+        // SAFETY: this process has nothing to tidy up.
+        unsafe { libc::_exit(0) }
+    }
+    let mut stack = vec![0_u128; 4096];
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let mut connection = connection.as_raw_fd();
+    let connection = (&raw mut connection).cast();
+    // SAFETY: the process has a stack of its own, does not return, and is over when this call is.
+    let process =
+        unsafe { libc::clone(wait, stack.as_mut_ptr_range().end.cast(), flags, connection) };
+    assert!(process > 0);
+    // SAFETY: no status is asked for.
+    unsafe { libc::waitpid(process, std::ptr::null_mut(), 0) };
+}
+
+/// Whether the kernel does not let the thread go on.
+fn is_held(thread: libc::pid_t) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
+    status.expect("the thread is there").contains(") D ")
 }
 
 /// A library that was called by threads which do something else for ever now.

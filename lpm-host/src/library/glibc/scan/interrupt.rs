@@ -5,8 +5,7 @@ use std::fs;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::frames;
@@ -59,6 +58,9 @@ static REQUEST: AtomicU64 = AtomicU64::new(IDLE);
 /// The code to look for. Valid from `ASKED` until an answer is there, or the request is taken back.
 static TEXT: AtomicPtr<Text> = AtomicPtr::new(ptr::null_mut());
 
+/// How many answers there were. Who waits for one sleeps on this word (a futex).
+static ANSWERS: AtomicU32 = AtomicU32::new(0);
+
 /// A slice that is lent without the compiler's help.
 struct Text(*const [Range<usize>]);
 
@@ -84,6 +86,8 @@ fn ask(thread: libc::pid_t, signal: c_int, text: &[Range<usize>]) -> Walk {
     let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) } == 0;
     let asked = Instant::now();
     loop {
+        // Read first: an answer that comes after a look at the request wakes at once.
+        let answers = ANSWERS.load(Ordering::Acquire);
         match REQUEST.load(Ordering::Acquire) & STAGE {
             OUTSIDE => return Walk::Outside,
             INSIDE => return Walk::Inside,
@@ -98,9 +102,39 @@ fn ask(thread: libc::pid_t, signal: c_int, text: &[Range<usize>]) -> Walk {
             }
             // `WALKING`, too: `text` must stay until the walk is over, which does not wait for
             // anybody.
-            _ => thread::sleep(Duration::from_micros(20)),
+            _ => wait_for_another(answers, PATIENCE.saturating_sub(asked.elapsed())),
         }
     }
+}
+
+/// Sleeps until there are more answers than these, or about as long as this.
+fn wait_for_another(answers: u32, limit: Duration) {
+    /// Also when the limit is over: the answer is about to come.
+    const SHORTEST: Duration = Duration::from_micros(100);
+    let limit = limit.max(SHORTEST);
+    let limit = libc::timespec {
+        tv_sec: limit.as_secs().try_into().unwrap_or(0),
+        tv_nsec: limit.subsec_nanos().into(),
+    };
+    let wait = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the kernel reads the word and the limit, both of which outlive the call.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            ANSWERS.as_ptr(),
+            wait,
+            answers,
+            &raw const limit,
+        )
+    };
+}
+
+/// Wakes who waits for an answer. Touches nothing but the word, so that a signal handler may.
+fn wake_who_waits() {
+    ANSWERS.fetch_add(1, Ordering::Release);
+    let wake = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the kernel looks up who sleeps on the word, a static.
+    unsafe { libc::syscall(libc::SYS_futex, ANSWERS.as_ptr(), wake, 1) };
 }
 
 /// The signal handler. Only touches what a signal handler may: atomics, and the unwinder, which does
@@ -133,6 +167,7 @@ extern "C" fn answer(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
         _ => UNKNOWN,
     };
     REQUEST.store((request & !STAGE) | stage, Ordering::Release);
+    wake_who_waits();
     // SAFETY: as above.
     unsafe { errno.write(before) };
 }

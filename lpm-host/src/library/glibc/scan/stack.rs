@@ -33,7 +33,7 @@ struct Call {
 
 impl<'a> Stacks<'a> {
     pub(super) fn new(maps: Maps, text: &'a [Range<usize>]) -> Self {
-        let words = vec![0; (64 << 10) / size_of::<usize>()];
+        let words = vec![0; (16 << 10) / size_of::<usize>()];
         Self { maps, text, words }
     }
 
