@@ -31,40 +31,29 @@ fn a_new_crate_does_all_that_is_promised() {
     fs::create_dir_all(&built).unwrap();
     std::os::unix::fs::symlink(&built, project.join("target")).unwrap();
 
-    cargo(&project, &["fmt", "--check"]);
-    let tests = cargo(&project, &["test"]);
+    let next = run.stdout.split("Next:").nth(1).expect("what comes next");
+    let mut steps = next.lines().map(str::trim).filter(|line| !line.is_empty());
+    assert_eq!(steps.next(), Some("cd rate-limit"));
+    let steps: Vec<&str> = steps.collect();
+    let readme = fs::read_to_string(project.join("README.md")).unwrap();
+    let readme = readme.split("```").nth(1).unwrap();
+    assert!(readme.ends_with(&(steps.join("\n") + "\n")), "{readme}");
+
+    shell(&project, "cargo fmt --check");
+    let [test, build, check, replay] = steps[..] else {
+        panic!("{steps:?}")
+    };
+    let tests = shell(&project, test);
     assert!(tests.contains("2 passed"), "{tests}");
-    cargo(&project, &["build", "--release"]);
-
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let library = format!("target/release/{prefix}rate_limit{suffix}");
-    let checked = pcm_in(
+    shell(&project, build);
+    let checked = shell(
         &project,
-        &[
-            "check",
-            &library,
-            "--config",
-            "125000",
-            "--deny-warnings",
-            "--time-limit",
-            "60 s",
-        ],
+        &format!("{check} --deny-warnings --time-limit '60 s'"),
     );
-    assert_eq!(checked.status, 0, "{}\n{}", checked.stdout, checked.stderr);
-    assert!(
-        checked.stdout.contains("nothing found"),
-        "{}",
-        checked.stdout
-    );
-
-    let replayed = pcm_in(&project, &["replay", "office.pcap", "--config", "pcm.toml"]);
-    assert_eq!(replayed.status, 0, "{}", replayed.stderr);
+    assert!(checked.contains("nothing found"), "{checked}");
+    let replayed = shell(&project, replay);
     for word in ["rate-limit", "accept", "reject", "unmapped"] {
-        assert!(
-            replayed.stdout.contains(word),
-            "{word}: {}",
-            replayed.stdout
-        );
+        assert!(replayed.contains(word), "{word}: {replayed}");
     }
 }
 
@@ -159,10 +148,15 @@ fn without_permission_nothing_is_made() {
     );
 }
 
-fn cargo(project: &Path, arguments: &[&str]) -> String {
-    let run = Command::new(env!("CARGO"))
-        .args(arguments)
+/// Runs a command as whoever made the project would, with `pcm` in the path.
+fn shell(project: &Path, command: &str) -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_pcm")).parent().unwrap();
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(program.to_path_buf()).chain(std::env::split_paths(&others));
+    let run = Command::new("sh")
+        .args(["-c", command])
         .current_dir(project)
+        .env("PATH", std::env::join_paths(path).unwrap())
         .env("CARGO_NET_OFFLINE", "true")
         .env_remove("CARGO_TARGET_DIR")
         .env_remove("RUSTFLAGS")
@@ -170,6 +164,6 @@ fn cargo(project: &Path, arguments: &[&str]) -> String {
         .unwrap();
     let stdout = String::from_utf8_lossy(&run.stdout).into_owned();
     let stderr = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "{arguments:?}\n{stdout}\n{stderr}");
+    assert!(run.status.success(), "{command}\n{stdout}\n{stderr}");
     stdout
 }

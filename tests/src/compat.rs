@@ -35,6 +35,10 @@ impl Compiler {
 
     /// All that are at hand and not too old, the current one first: the toolchains of rustup, those of the system's
     /// packages, and those in the list of paths `LPM_COMPAT_RUSTC`.
+    ///
+    /// # Panics
+    ///
+    /// When one in that list does not run.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let toolchains = Command::new("rustup").args(["toolchain", "list"]).output();
@@ -45,13 +49,19 @@ impl Compiler {
             let which = Command::new("rustup").args(which).output().ok()?;
             Some(PathBuf::from(text(&which).trim()))
         });
+        let of_system = PathBuf::from("/usr/bin/rustc");
+        let found = of_rustup.chain([of_system]).filter_map(Self::at);
         let listed = std::env::var_os("LPM_COMPAT_RUSTC").unwrap_or_default();
-        let others = of_rustup
-            .chain([PathBuf::from("/usr/bin/rustc")])
-            .chain(std::env::split_paths(&listed));
+        let listed: Vec<PathBuf> = std::env::split_paths(&listed)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect();
+        let named = listed.into_iter().map(|path| {
+            let compiler = Self::at(path.clone());
+            compiler.unwrap_or_else(|| panic!("LPM_COMPAT_RUSTC: {} does not run", path.display()))
+        });
 
         let mut compilers = vec![Self::current()];
-        for compiler in others.filter_map(Self::at) {
+        for compiler in found.chain(named) {
             let is_known = |known: &Self| known.version == compiler.version;
             if compiler.is_too_old() {
                 println!("left out, since it is too old: {}", compiler.version);

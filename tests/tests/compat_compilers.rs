@@ -7,7 +7,7 @@ use std::path::Path;
 use lpm_tests::compat::{Built, Compiler, Profile, Workspace};
 
 #[test]
-#[ignore = "builds three times with each compiler, for some minutes"]
+#[ignore = "builds two or three times with each compiler, for some minutes"]
 fn each_lpm_works_in_each_pcm() {
     let compilers = Compiler::all();
     for compiler in &compilers {
@@ -19,13 +19,12 @@ fn each_lpm_works_in_each_pcm() {
     );
     let workspace = Workspace::today(Path::new(env!("CARGO_TARGET_TMPDIR")));
     let mut built: Vec<Built> = Vec::new();
-    for compiler in &compilers {
-        for (profile, with_lto) in [
-            (Profile::Debug, false),
-            (Profile::Release, false),
-            (Profile::Release, true),
-        ] {
-            built.push(workspace.build(compiler, profile, with_lto));
+    for (place, compiler) in compilers.iter().enumerate() {
+        built.push(workspace.build(compiler, Profile::Debug, false));
+        built.push(workspace.build(compiler, Profile::Release, true));
+        // What lies between the two takes as long again: one compiler stands for all.
+        if place == 0 {
+            built.push(workspace.build(compiler, Profile::Release, false));
         }
     }
     for host in &built {

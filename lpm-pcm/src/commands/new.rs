@@ -74,12 +74,20 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             path.display()
         )
     })?;
-    anstream::println!(
-        "{}: made. Next: cd {0}, cargo test, cargo build --release, pcm check {} --config 125000",
-        path.display(),
-        name.library()
-    );
+    anstream::println!("{}", next_steps(path, &name));
     Ok(ExitCode::SUCCESS)
+}
+
+fn next_steps(path: &Path, name: &CrateName) -> String {
+    let (path, library) = (path.display(), name.library());
+    format!(
+        "{path}: made, with an LPM that admits flows up to a rate. Next:\n\
+         \n    cd {path}\
+         \n    cargo test\
+         \n    cargo build --release\
+         \n    pcm check {library} --config 125000\
+         \n    pcm replay office.pcap --config pcm.toml\n"
+    )
 }
 
 /// Writes everything beside the place where it is to be, and moves it there in one step.
@@ -103,25 +111,28 @@ fn write(path: &Path, parent: &Path, name: &CrateName, sources: &Sources) -> io:
 fn filled_in(text: &str, name: &CrateName, sources: &Sources) -> String {
     text.replace("{{name}}", name.text())
         .replace("{{library}}", &name.library())
+        .replace("{{note}}", &sources.note)
         .replace("{{lpm-api}}", &sources.lpm_api)
         .replace("{{lpm-host}}", &sources.lpm_host)
 }
 
 /// Where the crate takes its dependencies from, in the words of `Cargo.toml`.
 struct Sources {
+    note: String,
     lpm_api: String,
     lpm_host: String,
 }
 
 impl Sources {
     fn of(checkout: Option<&Path>) -> Result<Self, Box<dyn Error>> {
+        let version = concat!(
+            env!("CARGO_PKG_VERSION_MAJOR"),
+            ".",
+            env!("CARGO_PKG_VERSION_MINOR")
+        );
         let Some(checkout) = checkout else {
-            let version = concat!(
-                env!("CARGO_PKG_VERSION_MAJOR"),
-                ".",
-                env!("CARGO_PKG_VERSION_MINOR")
-            );
             return Ok(Self {
+                note: String::new(),
                 lpm_api: format!("{version:?}"),
                 lpm_host: format!("{{ version = {version:?}, features = [\"testing\"] }}"),
             });
@@ -142,6 +153,9 @@ impl Sources {
             Ok(toml::Value::from(text))
         };
         Ok(Self {
+            note: format!(
+                "# From a checkout on this machine. For others, and for CI, put `version = {version:?}` in place of `path`.\n"
+            ),
             lpm_api: format!("{{ path = {} }}", of("lpm-api")?),
             lpm_host: format!("{{ path = {}, features = [\"testing\"] }}", of("lpm-host")?),
         })

@@ -163,8 +163,10 @@ impl Report {
             (0, 0) => writeln!(text, "\n{}: nothing found", self.library),
             _ => writeln!(
                 text,
-                "\n{}: {errors} errors, {warnings} warnings",
-                self.library
+                "\n{}: {errors} {}, {warnings} {}",
+                self.library,
+                if errors == 1 { "error" } else { "errors" },
+                if warnings == 1 { "warning" } else { "warnings" },
             ),
         };
         text
