@@ -34,18 +34,26 @@ impl Endpoint {
 
     #[inline]
     fn number(&mut self, number: u16) {
-        for (from, power) in [
-            (10_000, 10_000),
-            (1_000, 1_000),
-            (100, 100),
-            (10, 10),
-            (0, 1),
-        ] {
-            if number >= from {
-                let [_, digit] = (number / power % 10).to_be_bytes();
-                self.push(b'0' | digit);
-            }
+        if number >= 10_000 {
+            self.digit(number / 10_000);
         }
+        if number >= 1_000 {
+            self.digit(number / 1_000);
+        }
+        if number >= 100 {
+            self.digit(number / 100);
+        }
+        if number >= 10 {
+            self.digit(number / 10);
+        }
+        self.digit(number);
+    }
+
+    /// The last digit of a number.
+    #[inline]
+    fn digit(&mut self, number: u16) {
+        let [_, digit] = (number % 10).to_be_bytes();
+        self.push(b'0' | digit);
     }
 
     #[inline]
