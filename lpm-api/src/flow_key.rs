@@ -1,5 +1,6 @@
 //! Which messages speak of the same flow.
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, Session};
@@ -11,7 +12,7 @@ use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, Sess
 /// by session and next hop, and by sender where every sender has a reservation of its own (FF).
 ///
 /// Sorts by session, then sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowKey {
     session: Session,
     sender: Option<FilterSpec>,
@@ -120,6 +121,22 @@ impl FlowKey {
     #[must_use]
     pub fn sender(&self) -> Option<FilterSpec> {
         self.sender
+    }
+}
+
+/// Takes few and short words, since flows are looked up for every message.
+impl Hash for FlowKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.session.hash(state);
+        if let Some(sender) = self.sender {
+            sender.hash(state);
+        }
+        match self.next_hop {
+            Some(IpAddr::V4(address)) => state.write_u32(address.to_bits()),
+            Some(IpAddr::V6(address)) => state.write_u128(address.to_bits()),
+            None => {}
+        }
     }
 }
 

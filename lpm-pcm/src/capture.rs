@@ -16,7 +16,7 @@ mod link;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -52,6 +52,22 @@ pub struct CapturedMessage {
     pub bytes: Vec<u8>,
     /// How many bytes more were sent, at least, than the capture kept: 0 for a whole message.
     pub missing: usize,
+}
+
+impl CapturedMessage {
+    /// An empty one, to be read into.
+    pub(crate) fn empty() -> CapturedMessage {
+        CapturedMessage {
+            packet: 0,
+            time: SystemTime::UNIX_EPOCH,
+            interface: 0,
+            interface_address: None,
+            source: Ipv4Addr::UNSPECIFIED.into(),
+            destination: Ipv4Addr::UNSPECIFIED.into(),
+            bytes: Vec::new(),
+            missing: 0,
+        }
+    }
 }
 
 /// What [`Capture`] yields.
@@ -115,20 +131,46 @@ impl Capture {
         })
     }
 
+    /// Reads on to the next item. A message is put into `message`, whose memory is used again; `None` stands for
+    /// it then.
+    pub(crate) fn next_into(
+        &mut self,
+        message: &mut CapturedMessage,
+    ) -> Option<Result<Option<String>, CaptureError>> {
+        while !self.done {
+            match self.frames.next() {
+                Ok(Some(frame)) => {
+                    if frame.notice.is_some() {
+                        return Some(Ok(frame.notice));
+                    }
+                    if self.extractor.message(&frame, message).is_some() {
+                        return Some(Ok(None));
+                    }
+                }
+                Ok(None) => return self.finish().map(|notice| Ok(Some(notice))),
+                Err(error) => {
+                    self.done = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+
     /// How many bytes of the file have been read and understood.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.frames.position()
     }
 
-    fn finish(&mut self) -> Option<CaptureItem> {
+    fn finish(&mut self) -> Option<String> {
         self.done = true;
         let incomplete = self.extractor.incomplete();
         (incomplete > 0).then(|| {
-            CaptureItem::Notice(format!(
+            format!(
                 "{}: {incomplete} fragmented RSVP message(s) not decided: fragments are missing",
                 self.frames.name()
-            ))
+            )
         })
     }
 }
@@ -137,24 +179,12 @@ impl Iterator for Capture {
     type Item = Result<CaptureItem, CaptureError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.done {
-            match self.frames.next() {
-                Ok(Some(frame)) => {
-                    if let Some(notice) = frame.notice {
-                        return Some(Ok(CaptureItem::Notice(notice)));
-                    }
-                    if let Some(message) = self.extractor.message(&frame) {
-                        return Some(Ok(CaptureItem::Message(message)));
-                    }
-                }
-                Ok(None) => return self.finish().map(Ok),
-                Err(error) => {
-                    self.done = true;
-                    return Some(Err(error));
-                }
-            }
-        }
-        None
+        let mut message = CapturedMessage::empty();
+        let next = self.next_into(&mut message)?;
+        Some(next.map(|notice| match notice {
+            Some(notice) => CaptureItem::Notice(notice),
+            None => CaptureItem::Message(message),
+        }))
     }
 }
 

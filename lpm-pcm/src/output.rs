@@ -6,8 +6,10 @@ mod plain;
 mod progress;
 mod record;
 mod table;
+mod time;
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lpm_host::{Event, EventLog};
@@ -15,8 +17,9 @@ use lpm_host::{Event, EventLog};
 pub use json::Json;
 pub(crate) use plain::Plain;
 pub use progress::Progress;
-pub use record::{FlowRecord, Record, rfc3339};
+pub use record::{FlowRecord, Reason, Record, RefusedBy};
 pub use table::Table;
+pub use time::rfc3339;
 
 /// Prints records in one format.
 pub trait Printer: Send {
@@ -38,6 +41,9 @@ pub struct Reporter {
     inner: Mutex<Inner>,
     /// What is printed before the next record.
     queued: Mutex<Vec<Record<'static>>>,
+    /// Whether there is anything of that.
+    has_queued: AtomicBool,
+    has_failed: AtomicBool,
 }
 
 struct Inner {
@@ -54,6 +60,8 @@ impl Reporter {
                 failure: None,
             }),
             queued: Mutex::default(),
+            has_queued: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
         }
     }
 
@@ -61,7 +69,7 @@ impl Reporter {
     pub fn report(&self, record: &Record<'_>) {
         let mut inner = self.lock();
         self.print_queued(&mut inner);
-        inner.attempt(|printer| printer.print(record));
+        self.attempt(&mut inner, |printer| printer.print(record));
     }
 
     /// Has a record printed before the next one, or with the next [`flush`](Self::flush), and does not wait
@@ -69,15 +77,20 @@ impl Reporter {
     pub fn queue(&self, record: Record<'static>) {
         let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
         queued.push(record);
+        self.has_queued.store(true, Ordering::Release);
     }
 
     fn print_queued(&self, inner: &mut Inner) {
+        if !self.has_queued.load(Ordering::Acquire) {
+            return;
+        }
+        self.has_queued.store(false, Ordering::Relaxed);
         let queued = {
             let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *queued)
         };
         for record in &queued {
-            inner.attempt(|printer| printer.print(record));
+            self.attempt(inner, |printer| printer.print(record));
         }
     }
 
@@ -85,13 +98,13 @@ impl Reporter {
     pub fn flush(&self) {
         let mut inner = self.lock();
         self.print_queued(&mut inner);
-        inner.attempt(|printer| printer.flush());
+        self.attempt(&mut inner, |printer| printer.flush());
     }
 
     /// Whether printing has failed.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.lock().failure.is_some()
+        self.has_failed.load(Ordering::Relaxed)
     }
 
     /// The error that printing failed with.
@@ -100,16 +113,17 @@ impl Reporter {
         self.lock().failure.take()
     }
 
+    fn attempt(&self, inner: &mut Inner, work: impl FnOnce(&mut dyn Printer) -> io::Result<()>) {
+        if inner.failure.is_none() {
+            inner.failure = work(inner.printer.as_mut()).err();
+            if inner.failure.is_some() {
+                self.has_failed.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    fn attempt(&mut self, work: impl FnOnce(&mut dyn Printer) -> io::Result<()>) {
-        if self.failure.is_none() {
-            self.failure = work(self.printer.as_mut()).err();
-        }
     }
 }
 

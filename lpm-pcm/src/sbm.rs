@@ -21,6 +21,7 @@ use std::time::{Duration, SystemTime};
 use lpm_api::{Decision, DeleteReason, Direction, FlowKey, Interface, Priority};
 use lpm_host::{PcmError, ReceivedMessage, StateGone};
 use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ObjectIndex};
+use smallvec::SmallVec;
 
 pub use answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resources};
 pub use bandwidth::{InterfaceName, PoolConfig, bits_per_second};
@@ -117,7 +118,7 @@ impl<P: Policy> Sbm<P> {
     ) -> Result<Answer<P::Verdict>, PcmError> {
         let before = self.advance(received.received)?;
         let verdict = self.policy.admit(received)?;
-        let mut flows = Vec::new();
+        let mut flows = SmallVec::new();
         let mut after = Vec::new();
         let message = received.message;
         match message.message_type() {
@@ -169,16 +170,19 @@ impl<P: Policy> Sbm<P> {
             self.forget(flow, DeleteReason::AdmissionControlFailed, after)?;
             return Ok(answer);
         };
+        if let Some(unchanged) = self.refresh(received, descriptor, &flow, priority) {
+            return Ok(unchanged);
+        }
         let old = self.table.get(&flow);
         let is_kept = old.is_some();
-        let state = State::of(received, descriptor, self.timers, self.clock, old);
+        let state = State::of(received, descriptor, self.timers, self.clock);
         let result = if !self.table.has_room(&state, old) {
             Err(Refusal::TableFull)
         } else if is_path(&flow) {
             self.table.put(flow, state);
             Ok(None)
         } else {
-            answer.path = Some(self.path_state(&flow, &state.senders));
+            answer.path = Some(self.path_state(&flow, descriptor));
             let accepted = Accepted {
                 received,
                 descriptor,
@@ -208,16 +212,40 @@ impl<P: Policy> Sbm<P> {
         Ok(answer)
     }
 
-    fn path_state(&self, flow: &FlowKey, senders: &[FilterSpec]) -> PathState {
-        let is_known = |sender: &FilterSpec| {
-            let path = FlowKey::path(flow.session(), *sender);
+    /// Takes in a refresh that says what is kept already, as most do. `None` for anything else.
+    fn refresh(
+        &mut self,
+        received: &ReceivedMessage<'_>,
+        descriptor: &FlowDescriptor<'_>,
+        flow: &FlowKey,
+        priority: Priority,
+    ) -> Option<FlowAnswer> {
+        let path = (!is_path(flow)).then(|| self.path_state(flow, descriptor));
+        if self.require_path && path.is_some_and(|path| path != PathState::Known) {
+            return None;
+        }
+        let is_unchanged = |state: &State| {
+            let has_all = path.is_none() || state.priority == Some(priority);
+            has_all && state.is_said_by(received, descriptor.index())
+        };
+        let is_refresh = self.table.refresh(flow, self.clock, is_unchanged);
+        is_refresh.then(|| FlowAnswer {
+            path,
+            resources: path.map(|_| Resources::Unchanged),
+            refusal: None,
+        })
+    }
+
+    fn path_state(&self, flow: &FlowKey, descriptor: &FlowDescriptor<'_>) -> PathState {
+        let is_known = |sender| {
+            let path = FlowKey::path(flow.session(), sender);
             self.table.contains(&path)
         };
-        if senders.iter().any(is_known) {
+        if descriptor.filters().any(is_known) {
             PathState::Known
         } else if !self.table.has_path(flow) {
             PathState::NoPath
-        } else if senders.is_empty() {
+        } else if descriptor.filters().next().is_none() {
             PathState::Known
         } else {
             PathState::NoSender
@@ -261,9 +289,9 @@ impl<P: Policy> Sbm<P> {
             }
             self.reservations.put(key, flow, request)
         };
-        state.reservation = Some(key);
+        state.priority = Some(accepted.priority);
         let replaced = self.table.put(flow, state);
-        if let Some(old) = replaced.and_then(|state| state.reservation) {
+        if let Some(old) = replaced.and_then(|state| self.reservation_of(&flow, &state)) {
             // Asked for on another interface until now.
             if old != key {
                 let change = self.reservations.remove(&old, &flow);
@@ -415,7 +443,7 @@ impl<P: Policy> Sbm<P> {
         if left.is_empty() {
             return Ok(false);
         }
-        let reservation = state.reservation;
+        let reservation = self.reservation_of(&flow, state);
         self.table.narrow(&flow, &left, &mut self.index);
         if let Some(key) = reservation {
             let change = self.reservations.narrow(&key, &flow, left);
@@ -424,9 +452,15 @@ impl<P: Policy> Sbm<P> {
         Ok(true)
     }
 
+    /// Whose resources a flow has a part in.
+    fn reservation_of(&self, flow: &FlowKey, state: &State) -> Option<ReservationKey> {
+        let has_resources = state.priority.is_some();
+        has_resources.then(|| self.reservations.key(&state.interface, flow))
+    }
+
     /// Gives the resources of a flow back.
     fn release(&mut self, flow: FlowKey, state: &State) -> Result<(), PcmError> {
-        match state.reservation {
+        match self.reservation_of(&flow, state) {
             Some(key) => {
                 let change = self.reservations.remove(&key, &flow);
                 self.commit_remaining(&key, change)

@@ -1,9 +1,8 @@
 //! An IPv4 address with a port, as text.
 
-use core::fmt;
 use core::net::Ipv4Addr;
 
-/// Displays as `10.0.0.7:4000`. Written at once, since lists of messages consist of little else.
+/// A text such as `10.0.0.7:4000`. Written at once, since lists of messages consist of little else.
 pub(crate) struct Endpoint {
     text: [u8; Self::LONGEST],
     length: usize,
@@ -28,34 +27,41 @@ impl Endpoint {
         endpoint
     }
 
-    fn number(&mut self, number: u16) {
-        let mut digits = [b'0'; 5];
-        let mut rest = number;
-        for digit in digits.iter_mut().rev() {
-            let [_, last] = (rest % 10).to_be_bytes();
-            *digit |= last;
-            rest /= 10;
-        }
-        let is_zero = |digit: &&u8| **digit == b'0';
-        let zeros = digits.iter().take(4).take_while(is_zero).count();
-        digits
-            .iter()
-            .skip(zeros)
-            .for_each(|digit| self.push(*digit));
+    pub(crate) fn as_str(&self) -> &str {
+        let text = self.text.get(..self.length).unwrap_or_default();
+        core::str::from_utf8(text).unwrap_or_default()
     }
 
+    #[inline]
+    fn number(&mut self, number: u16) {
+        if number >= 10_000 {
+            self.digit(number / 10_000);
+        }
+        if number >= 1_000 {
+            self.digit(number / 1_000);
+        }
+        if number >= 100 {
+            self.digit(number / 100);
+        }
+        if number >= 10 {
+            self.digit(number / 10);
+        }
+        self.digit(number);
+    }
+
+    /// The last digit of a number.
+    #[inline]
+    fn digit(&mut self, number: u16) {
+        let [_, digit] = (number % 10).to_be_bytes();
+        self.push(b'0' | digit);
+    }
+
+    #[inline]
     fn push(&mut self, character: u8) {
         if let Some(place) = self.text.get_mut(self.length) {
             *place = character;
-            self.length = self.length.saturating_add(1);
+            self.length = self.length.wrapping_add(1);
         }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.text.get(..self.length).unwrap_or_default();
-        f.write_str(core::str::from_utf8(text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -73,9 +79,9 @@ mod tests {
         for port in ports {
             for octet in octets {
                 for address in [[octet, 0, 255, 10], [10, octet, 1, octet]] {
-                    let text = Endpoint::new(address.into(), port).to_string();
+                    let endpoint = Endpoint::new(address.into(), port);
                     let expected = SocketAddrV4::new(address.into(), port).to_string();
-                    assert_eq!(text, expected);
+                    assert_eq!(endpoint.as_str(), expected);
                 }
             }
         }

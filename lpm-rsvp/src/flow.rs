@@ -114,9 +114,9 @@ impl<'a> FlowDescriptors<'a> {
         };
         match message.message_type() {
             MessageType::Path | MessageType::PathErr | MessageType::PathTear => {
-                match position(entries, class::SENDER_TEMPLATE) {
-                    Some(at) => {
-                        let template = entries.get(at..at.saturating_add(1)).unwrap_or_default();
+                match first(entries, class::SENDER_TEMPLATE) {
+                    Some(template) => {
+                        let template = core::slice::from_ref(template);
                         flows(Kind::Whole, template, first(entries, class::SENDER_TSPEC))
                     }
                     None => flows(Kind::Done, &[], None),
@@ -190,11 +190,6 @@ impl core::iter::FusedIterator for FlowDescriptors<'_> {}
 
 const fn is_flow(class: u8) -> bool {
     matches!(class, class::FLOWSPEC | class::FILTER_SPEC)
-}
-
-#[inline]
-fn position(entries: &[ObjectEntry], class: u8) -> Option<usize> {
-    entries.iter().position(|entry| entry.class == class)
 }
 
 #[inline]

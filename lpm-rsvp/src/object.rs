@@ -1,5 +1,6 @@
 //! Objects as they lie in a message: header and body, not yet interpreted.
 
+use core::hash::Hasher;
 use core::net::{IpAddr, Ipv4Addr};
 
 use crate::error::{ErrorKind, ObjectId, ParseError};
@@ -129,6 +130,15 @@ pub(crate) fn address_and_word(body: &[u8], ipv6: bool) -> Option<(IpAddr, [u8; 
     }
     let [a, b, c, d, word @ ..] = <&[u8; 8]>::try_from(body).ok()?;
     Some((IpAddr::V4(Ipv4Addr::from([*a, *b, *c, *d])), *word))
+}
+
+/// Hashes an address as one number.
+#[inline]
+pub(crate) fn hash_address(address: IpAddr, state: &mut impl Hasher) {
+    match address {
+        IpAddr::V4(address) => state.write_u32(address.to_bits()),
+        IpAddr::V6(address) => state.write_u128(address.to_bits()),
+    }
 }
 
 /// Walks objects that lie one after another: those of a message, or the options of a

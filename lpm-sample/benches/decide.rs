@@ -1,6 +1,6 @@
 //! What a decision costs with 10 000 users in 1 000 groups: `cargo bench -p lpm-sample`.
 //!
-//! The allocations of each decision are shown too; a flow that is known takes none.
+//! The allocations of each decision are shown too; a known flow of somebody who is listed takes none.
 
 #[path = "../tests/support/mod.rs"]
 mod support;

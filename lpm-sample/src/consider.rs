@@ -3,20 +3,17 @@
 use std::sync::RwLockReadGuard;
 use std::time::SystemTime;
 
-use lpm_api::lpm_rsvp::{
-    FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, ServiceRequest,
-};
-use lpm_api::{Decision, Direction, Interface, LpmPolicyError, Metric, Priority};
-use smallvec::SmallVec;
-
 use crate::desk::{Desk, InForce};
 use crate::directory::{Directory, Found, UserName};
-use crate::identity::{Identities, Malformed, Subject};
+use crate::identity::{Malformed, Subject};
 use crate::ledger::{Claim, Reservation, Ticket, Traffic};
-use crate::policy::{Here, Limits, Outcome};
+use crate::policy::{Here, Limits, Outcome, Rule};
+use crate::request::{Ask, Request, Requests, Senders};
 use crate::units::Rate;
 use crate::usage::{Reserved, WhenUnreachable};
 use lpm_api::FlowKey;
+use lpm_api::lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType};
+use lpm_api::{Decision, Direction, Interface, LpmPolicyError, Metric, Priority};
 
 /// What the PCM says of a message beside what is in it.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +35,7 @@ pub struct Consideration<'a> {
     directory: Option<&'a Directory>,
     in_force: RwLockReadGuard<'a, InForce>,
     message: Message<'a>,
-    identities: Identities<'a>,
+    requests: Requests,
     facts: Facts,
     here: Here,
 }
@@ -78,7 +75,7 @@ pub struct Question {
 #[derive(Debug)]
 pub(crate) enum WaitsFor {
     /// Who this is.
-    User(UserName, Ask, Facts),
+    User(Box<UserName>, Ask, Facts),
     /// Whether there is room for it where usage is shared.
     Room(Granted),
 }
@@ -91,22 +88,11 @@ pub(crate) struct Granted {
     priority: Priority,
 }
 
-/// The senders of a shared explicit reservation.
-type Senders = SmallVec<[FilterSpec; 1]>;
-
 /// What comes of a claim.
 enum Admission {
     Admitted(Priority),
     /// If there is room.
     Room(Box<Granted>),
-}
-
-/// What a flow asks for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ask {
-    flow: FlowKey,
-    traffic: Traffic,
-    preemption_priority: Option<u16>,
 }
 
 impl<'a> Consideration<'a> {
@@ -122,7 +108,7 @@ impl<'a> Consideration<'a> {
             desk,
             directory,
             message,
-            identities: Identities::of(&message, facts.integrity_verified, policy),
+            requests: Requests::of(&message, facts.integrity_verified, policy),
             here: policy.here(facts.interface, facts.received),
             facts,
             in_force,
@@ -151,41 +137,47 @@ impl<'a> Consideration<'a> {
     }
 
     fn considered(&self, flow: &FlowDescriptor<'_>) -> Result<Verdict, LpmPolicyError> {
-        let identified = self.identities.subject(flow.filters());
-        let mut identified = identified.map_err(|Malformed| {
+        let request = self.requests.get(usize::from(flow.index()));
+        let request = request.ok_or(LpmPolicyError::CrazyFlowSpec)?;
+        let who = request.who.as_ref().map_err(|Malformed| {
             self.desk.counters.count_bad_identity(self.direction());
             LpmPolicyError::UnknownUser
         })?;
-        let ask = |preemption_priority| {
-            Some(Ask {
-                flow: FlowKey::of(&self.message, flow)?,
-                traffic: requested(flow)?,
-                preemption_priority,
-            })
-        };
-        let ask = ask(identified.preemption_priority);
-
-        if let (Some(user), Some(directory)) = (identified.unlisted_user, self.directory) {
-            match directory.remembered(&user) {
-                Some(found) => identified.subject = subject(found)?,
-                None => {
-                    let ask = ask.ok_or(LpmPolicyError::CrazyFlowSpec)?;
-                    let waits_for = WaitsFor::User(user, ask, self.facts);
-                    return Ok(self.later(waits_for, ask.flow, flow));
-                }
-            }
-        }
-        let senders = shared_by(&self.message, flow);
+        let senders = request.senders.iter().copied();
         let (desk, in_force) = (self.desk, &*self.in_force);
-        Ok(
-            match desk.admit(in_force, &identified.subject, &self.here, ask, senders)? {
-                Admission::Admitted(priority) => Verdict::Decided(Decision::accept(priority)),
-                Admission::Room(granted) => {
-                    let key = granted.reservation.flow;
-                    self.later(WaitsFor::Room(*granted), key, flow)
+        let admission = match (&who.unlisted_user, self.directory) {
+            (Some(user), Some(directory)) => match directory.remembered(user) {
+                Some(found) => {
+                    let subject = subject(found)?;
+                    let rule = in_force.policy.rule(&subject, &self.here);
+                    desk.admit(in_force, &subject, &rule, &self.here, request.ask, senders)?
+                }
+                None => {
+                    let ask = request.ask.ok_or(LpmPolicyError::CrazyFlowSpec)?;
+                    let waits_for = WaitsFor::User(user.clone(), ask, self.facts);
+                    return Ok(self.later(waits_for, ask.flow, request));
                 }
             },
-        )
+            _ => {
+                let rule = request.rule;
+                let rule = rule.unwrap_or_else(|| in_force.policy.rule(&who.subject, &self.here));
+                desk.admit(
+                    in_force,
+                    &who.subject,
+                    &rule,
+                    &self.here,
+                    request.ask,
+                    senders,
+                )?
+            }
+        };
+        Ok(match admission {
+            Admission::Admitted(priority) => Verdict::Decided(Decision::accept(priority)),
+            Admission::Room(granted) => {
+                let key = granted.reservation.flow;
+                self.later(WaitsFor::Room(*granted), key, request)
+            }
+        })
     }
 
     fn direction(&self) -> Direction {
@@ -195,10 +187,10 @@ impl<'a> Consideration<'a> {
         }
     }
 
-    fn later(&self, waits_for: WaitsFor, key: FlowKey, flow: &FlowDescriptor<'_>) -> Verdict {
+    fn later(&self, waits_for: WaitsFor, key: FlowKey, request: &Request) -> Verdict {
         Verdict::Later(Box::new(Question {
             waits_for,
-            senders: shared_by(&self.message, flow).collect(),
+            senders: request.senders.clone(),
             ticket: self.desk.ledger(|ledger| ledger.expect(key)),
         }))
     }
@@ -231,8 +223,10 @@ impl Question {
         let in_force = desk.in_force();
         let here = in_force.policy.here(facts.interface, facts.received);
         let senders = self.senders.iter().copied();
-        let admission = subject(found)
-            .and_then(|subject| desk.admit(&in_force, &subject, &here, Some(ask), senders));
+        let admission = subject(found).and_then(|subject| {
+            let rule = in_force.policy.rule(&subject, &here);
+            desk.admit(&in_force, &subject, &rule, &here, Some(ask), senders)
+        });
         match admission {
             Ok(Admission::Admitted(priority)) => Next::Decided(Decision::accept(priority)),
             Ok(Admission::Room(granted)) => {
@@ -300,11 +294,11 @@ impl Desk {
         &self,
         in_force: &InForce,
         subject: &Subject,
+        rule: &Rule,
         here: &Here,
         ask: Option<Ask>,
         senders: impl Iterator<Item = FilterSpec>,
     ) -> Result<Admission, LpmPolicyError> {
-        let rule = in_force.policy.rule(subject, here);
         let highest = match rule.outcome {
             Outcome::Admit(priority) => priority,
             Outcome::Reject(reason) => return Err(reason),
@@ -360,30 +354,4 @@ pub(crate) fn check_rates(traffic: Traffic, limits: &Limits) -> Result<(), LpmPo
         }
     }
     Ok(())
-}
-
-/// What a flow asks for. Where the service is guaranteed, its rate is the rate R to be reserved
-/// (RFC 2212), else the token rate r; its peak rate is p, in the Resv as in the Path. The null
-/// service (RFC 2997) asks for no rate.
-///
-/// `None` if there is no TSpec or FLOWSPEC, or one with values that make no sense.
-fn requested(flow: &FlowDescriptor<'_>) -> Option<Traffic> {
-    let Some(flow_spec) = flow.flow_spec() else {
-        return Some(Traffic::of(&flow.tspec()?));
-    };
-    match flow_spec.service() {
-        Ok(ServiceRequest::Guaranteed(tspec, rspec)) => Some(Traffic {
-            rate: rspec.rate,
-            ..Traffic::of(&tspec)
-        }),
-        Ok(ServiceRequest::Null { .. }) => Some(Traffic::default()),
-        // A service we do not know may still have a token bucket.
-        _ => flow_spec.tspec().ok().map(|tspec| Traffic::of(&tspec)),
-    }
-}
-
-/// The senders that share the reservation of a flow: those of the shared explicit style.
-fn shared_by(message: &Message<'_>, flow: &FlowDescriptor<'_>) -> impl Iterator<Item = FilterSpec> {
-    let shared = message.style() == Some(ResvStyle::SharedExplicit);
-    flow.filters().filter(move |_| shared)
 }

@@ -110,7 +110,7 @@ impl Policy {
     }
 
     /// Whom a request is decided for, and in words.
-    fn subject_of(&self, request: &Request<'_>) -> Result<(Subject<Name>, String), DnError> {
+    fn subject_of(&self, request: &Request<'_>) -> Result<(Subject, String), DnError> {
         let mut unlisted = None;
         if let Some(user) = request.user {
             let (name, place) = find(user, self.users(), Listed::with_dn)?;
@@ -129,7 +129,7 @@ impl Policy {
         Ok(match unlisted {
             Some(name) => {
                 let who = format!("{name}, who is not listed");
-                (Subject::Unlisted(name), who)
+                (Subject::Unlisted(Box::new(name)), who)
             }
             None => (Subject::Unauthenticated, "unauthenticated".to_owned()),
         })

@@ -57,7 +57,7 @@ use crate::policy::{CredentialTypes, Listed, Policy};
 
 /// Whom a request is decided for, and whose flow it becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject<N = Name> {
+pub enum Subject<N = Box<Name>> {
     /// A listed user: its place in the policy.
     User(usize),
     /// A listed application: its place in the policy.
@@ -134,7 +134,7 @@ pub struct Identified {
     pub subject: Subject,
     /// The name to look up in a directory: that of a user who is not listed, where no listed
     /// application counts instead.
-    pub unlisted_user: Option<UserName>,
+    pub unlisted_user: Option<Box<UserName>>,
     /// The preemption priority of the first PREEMPTION_PRI element about the flow (RFC 3181).
     pub preemption_priority: Option<u16>,
 }
@@ -144,8 +144,8 @@ pub struct Identified {
 struct Claims {
     user: Option<usize>,
     application: Option<usize>,
-    unlisted_user: Option<UserName>,
-    unlisted_application: Option<Name>,
+    unlisted_user: Option<Box<UserName>>,
+    unlisted_application: Option<Box<Name>>,
     unverified_user: bool,
     malformed: bool,
     preemption_priority: Option<u16>,
@@ -196,7 +196,7 @@ impl Reader<'_> {
         } else if let Some(user) = names.find(self.policy.users(), Listed::with_dn) {
             claims.user.get_or_insert(user);
         } else {
-            set_first(&mut claims.unlisted_user, names.user());
+            set_first(&mut claims.unlisted_user, names.user().map(Box::new));
         }
         Ok(())
     }
@@ -212,7 +212,10 @@ impl Reader<'_> {
             if let Some(application) = names.find(applications, Listed::covering_dn) {
                 claims.application.get_or_insert(application);
             } else {
-                set_first(&mut claims.unlisted_application, names.first());
+                set_first(
+                    &mut claims.unlisted_application,
+                    names.first().map(Box::new),
+                );
             }
         }
         Ok(())
@@ -223,11 +226,13 @@ impl Claims {
     fn add_all(&mut self, later: &Claims) {
         self.user = self.user.or(later.user);
         self.application = self.application.or(later.application);
-        set_first(&mut self.unlisted_user, later.unlisted_user.clone());
-        set_first(
-            &mut self.unlisted_application,
-            later.unlisted_application.clone(),
-        );
+        let Claims {
+            unlisted_user,
+            unlisted_application,
+            ..
+        } = later;
+        set_first(&mut self.unlisted_user, unlisted_user.clone());
+        set_first(&mut self.unlisted_application, unlisted_application.clone());
         self.preemption_priority = self.preemption_priority.or(later.preemption_priority);
         self.unverified_user |= later.unverified_user;
         self.malformed |= later.malformed;
@@ -244,8 +249,8 @@ impl Claims {
         } else if let Some(application) = self.application.filter(|_| trust_application) {
             Subject::Application(application)
         } else if let Some(user) = self.unlisted_user {
-            let (UserName::Dn(name) | UserName::Id(name)) = &user;
-            let subject = Subject::Unlisted(name.clone());
+            let (UserName::Dn(name) | UserName::Id(name)) = &*user;
+            let subject = Subject::Unlisted(Box::new(name.clone()));
             unlisted_user = Some(user);
             subject
         } else if let Some(name) = self.unlisted_application.filter(|_| trust_application) {

@@ -19,10 +19,10 @@ mod check;
 mod entry;
 mod expected;
 mod expired;
+mod flows;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
@@ -31,13 +31,13 @@ use lpm_api::{LpmPolicyError, Metric, Priority};
 use smallvec::SmallVec;
 
 use crate::identity::Subject;
-use crate::name::Name;
 use crate::policy::{Limits, Policy};
 use accounts::Accounts;
 use check::exceeded;
 use entry::{Entry, Share, shares};
 use expected::Expected;
 use expired::Expired;
+use flows::Flows;
 use lpm_api::{Direction, FlowKey};
 
 pub use accounts::{Held, SubnetId};
@@ -49,8 +49,7 @@ pub(crate) use expected::Ticket;
 /// Which subject holds which flow, and how much each holds.
 #[derive(Debug)]
 pub struct Ledger {
-    /// Sorted by session, then sender: what ends with a sender stands together.
-    flows: BTreeMap<FlowKey, Entry>,
+    flows: Flows,
     accounts: Accounts,
     /// Flows whose time is up.
     expired: Expired,
@@ -68,7 +67,7 @@ pub struct Claim<'a> {
     /// The flow.
     pub flow: FlowKey,
     /// Whose it is to be.
-    pub subject: &'a Subject<Name>,
+    pub subject: &'a Subject,
     /// The policy that the subject is of.
     pub policy: &'a Policy,
     /// Where the request came in.
@@ -101,7 +100,7 @@ impl Ledger {
     /// A ledger in which nobody has anything.
     pub fn new() -> Ledger {
         Ledger {
-            flows: BTreeMap::new(),
+            flows: Flows::new(),
             accounts: Accounts::new(),
             expired: Expired::default(),
             subnets: Vec::new(),
@@ -298,7 +297,7 @@ impl Ledger {
             return Err(error);
         }
 
-        let entry = self.flows.entry(flow).or_insert_with(|| Entry {
+        let entry = self.flows.begin(flow, || Entry {
             committed: None,
             tentative: None,
             since: received,
@@ -333,9 +332,9 @@ impl Ledger {
         };
         let start = FlowKey::shared(session, Ipv4Addr::UNSPECIFIED.into()).start_of_session();
         self.flows
-            .range(start..)
-            .take_while(|(flow, _)| flow.is_of_session(&start))
-            .filter(|(flow, _)| flow.direction() == Direction::Receives)
+            .of_session(&start)
+            .filter(|flow| flow.direction() == Direction::Receives)
+            .filter_map(|flow| Some((flow, self.flows.get(&flow)?)))
             .filter(|(flow, entry)| any || is_for(flow, entry))
             .map(|(_, entry)| entry.priority)
             .max()
@@ -414,25 +413,27 @@ impl Ledger {
     /// section 3.1.5), whoever holds it. A wildcard reservation ends with the session's last Path.
     pub fn release_path(&mut self, path: &FlowKey) {
         self.expected.forget_sender(path);
-        let was_known = self.flows.contains_key(path);
+        let was_known = self.flows.contains(path);
         let mut ended: SmallVec<[FlowKey; 4]> = self
             .flows
-            .range(path..)
-            .map(|(flow, _)| *flow)
-            .take_while(|flow| flow.is_of_session(path) && flow.sender() == path.sender())
+            .of_session(path)
+            .take_while(|flow| flow.sender() == path.sender())
             .collect();
 
         let start = path.start_of_session();
         let others_send = self
             .flows
-            .range(start..)
-            .take_while(|(flow, _)| flow.is_of_session(path))
-            .any(|(flow, _)| flow.direction() == Direction::Sends && flow != path);
-        let shared = self
+            .of_session(&start)
+            .any(|flow| flow.direction() == Direction::Sends && flow != *path);
+        let shared: SmallVec<[FlowKey; 4]> = self
             .flows
-            .range_mut(start..)
-            .take_while(|(flow, _)| flow.is_of_session(path) && flow.sender().is_none());
-        for (flow, entry) in shared {
+            .of_session(&start)
+            .take_while(|flow| flow.sender().is_none())
+            .collect();
+        for flow in shared {
+            let Some(entry) = self.flows.get_mut(&flow) else {
+                continue;
+            };
             let ends = if entry.senders.is_empty() {
                 was_known && !others_send
             } else {
@@ -442,7 +443,7 @@ impl Ledger {
                 entry.senders.is_empty()
             };
             if ends {
-                ended.push(*flow);
+                ended.push(flow);
             }
         }
 
@@ -455,7 +456,7 @@ impl Ledger {
     /// What a subject holds in one direction: on a subnet, or everywhere.
     pub fn held(
         &mut self,
-        subject: &Subject<Name>,
+        subject: &Subject,
         policy: &Policy,
         subnet: Option<SubnetId>,
         direction: Direction,

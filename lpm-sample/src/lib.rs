@@ -5,7 +5,8 @@
 //!
 //! 1. [`identity`] reads the AUTH_USER and AUTH_APP elements of the message and finds the
 //!    [`Subject`](identity::Subject): a listed user or application, somebody unlisted, or nobody.
-//!    Names are compared in the canonical form of [`name`] and [`dn`].
+//!    Names are compared in the canonical form of [`name`] and [`dn`]. What a message asks for is put together in
+//!    `request`, and remembered for its refreshes.
 //! 2. [`policy`] has the subject's [`Rule`](policy::Rule) here and now: a priority or a rejection
 //!    and six limits, each of the subject's own or inherited. The format of the policy file is
 //!    described there; [`units`] and [`duration`] read its values.
@@ -59,6 +60,7 @@ mod lpm;
 pub mod name;
 mod objects;
 pub mod policy;
+mod request;
 mod reread;
 mod statistics;
 pub mod units;

@@ -14,7 +14,7 @@ use crate::consider::{Consideration, Facts, Verdict};
 use crate::desk::{Desk, Shared};
 use crate::directory::Directory;
 use crate::objects;
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 use crate::reread::Rereading;
 use crate::usage::SharedUsage;
 use crate::waiting::{self, Verdicts};
@@ -56,11 +56,14 @@ impl Lpm for IdentityLpm {
         };
         let message = request.message();
         let consideration = self.consider(message, facts);
-        let verdicts: Verdicts = message
-            .flow_descriptors()
-            .map(|flow| consideration.decide(&flow))
-            .collect();
+        let mut verdicts = Verdicts::new();
+        for flow in message.flow_descriptors() {
+            verdicts.push(consideration.decide(&flow));
+        }
         drop(consideration);
+        if let ([Verdict::Decided(decision)], 1) = (&verdicts[..], request.flow_count()) {
+            return request.decide_all(*decision);
+        }
         if verdicts.iter().all(Verdict::is_decided) {
             let mut decided = verdicts.iter().filter_map(Verdict::decision);
             return request.decide(|_| decided.next().unwrap_or(Decision::DontCare));
@@ -100,8 +103,7 @@ impl Lpm for IdentityLpm {
         drop(self.rereading);
         drop(self.directory);
         drop(self.usage);
-        // Its list of time zones is in a static, which unloading does not free: 100 KB a time.
-        jiff::tz::db().reset();
+        policy::forget_list();
         Ok(())
     }
 }

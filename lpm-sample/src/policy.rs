@@ -86,6 +86,7 @@ mod rule;
 mod schedule;
 mod settings;
 mod subnet;
+mod zone;
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -95,6 +96,7 @@ use lpm_api::{Interface, LpmPolicyError};
 
 use crate::identity::Subject;
 use crate::name::Name;
+use crate::request::RecentRequests;
 
 pub use authentication::{Authentication, CredentialTypes};
 pub use listed::Listed;
@@ -107,6 +109,8 @@ pub use rule::{Here, Limit, Limits, Origin, Rule};
 pub use schedule::{Schedule, ScheduleError, WeekTime};
 pub use settings::{Outcome, Section, Setting, Settings};
 pub use subnet::Subnet;
+use zone::Zone;
+pub(crate) use zone::forget_list;
 
 /// Everybody's sections.
 #[derive(Debug)]
@@ -120,7 +124,10 @@ pub struct Policy {
     unauthenticated: Section,
     subnets: Vec<Subnet>,
     authentication: Authentication,
-    time_zone: TimeZone,
+    time_zone: Zone,
+    /// Whether anything holds only somewhere or at times.
+    has_conditions: bool,
+    recent_requests: RecentRequests,
 }
 
 /// A group, by its place in the policy.
@@ -165,6 +172,23 @@ impl Policy {
             _ => Outcome::Reject(LpmPolicyError::UnknownUser),
         };
         rule::resolve(nobody, |visit| rule::layers(self, subject, here, visit))
+    }
+
+    /// The rule for a subject of this policy, if it is the same everywhere and always.
+    pub(crate) fn standing_rule<N>(&self, subject: &Subject<N>) -> Option<Rule> {
+        // What the directory has may hold on a subnet only.
+        let has_conditions = self.has_conditions || matches!(subject, Subject::Directory(_));
+        let here = Here::new(None, SystemTime::UNIX_EPOCH);
+        (!has_conditions).then(|| self.rule(subject, &here))
+    }
+
+    /// Everybody's.
+    fn sections(&self) -> impl Iterator<Item = &Section> {
+        let members = self.users.members.iter().chain(&self.applications.members);
+        let members = members.filter_map(|member| member.section.as_deref());
+        let groups = self.groups.iter().map(|group| &group.section);
+        let standing = [&self.default, &self.unauthenticated];
+        members.chain(groups).chain(standing)
     }
 
     /// Shows all settings that hold for a subject, in the order in which values are taken.
@@ -219,9 +243,14 @@ impl Policy {
         &self.authentication
     }
 
+    /// What messages asked for lately, in the terms of this policy.
+    pub(crate) fn recent_requests(&self) -> &RecentRequests {
+        &self.recent_requests
+    }
+
     /// The clock of the schedules.
     pub fn time_zone(&self) -> &TimeZone {
-        &self.time_zone
+        self.time_zone.get()
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn settle(
         };
         match (&question.waits_for, directory) {
             (WaitsFor::User(user, ..), Some(directory)) => {
-                directory.look_up(user.clone(), move |found| {
+                directory.look_up((**user).clone(), move |found| {
                     match question.go_on(&for_later, found) {
                         Next::Decided(decision) => decided(decision),
                         Next::Question(question) => reserve(&for_later, question, decided),

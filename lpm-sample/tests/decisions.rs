@@ -734,6 +734,80 @@ proptest! {
             prop_assert_ne!(decision, Decision::DontCare);
         }
     }
+
+    /// A policy that has just been put in force remembers nothing of earlier messages.
+    #[test]
+    fn what_is_remembered_of_a_message_makes_no_difference(
+        steps in prop::collection::vec(
+            (0..3_u8, 0..2_usize, 0..IDENTITIES, any::<bool>(), any::<bool>(), 0..2_u8), 1..40
+        ),
+        has_schedule in any::<bool>(),
+    ) {
+        let policy = || {
+            let schedule = if has_schedule { SCHEDULE } else { "" };
+            Policy::parse("test", &format!("{POLICY}{schedule}")).unwrap()
+        };
+        let (remembers, forgets) = (IdentityLpm::new(policy()), IdentityLpm::new(policy()));
+        for (sender, rate, identity, is_resv, integrity_verified, hour) in steps {
+            let elements = [preemption(3), identities()[identity].clone()];
+            let data = [policy_data(&elements)];
+            let rate = [KBIT, MBIT][rate];
+            let bytes = if is_resv {
+                let flows = [(controlled_load(rate), &[sender, 7][..])];
+                resv(1, 2, [FF, SE][usize::from(sender % 2)], &flows, &data)
+            } else {
+                path(1, sender, rate, &data)
+            };
+            let facts = Facts {
+                integrity_verified,
+                ..on("10.0.0.1", u64::from(hour) * 12 * 3_600)
+            };
+            forgets.set_policy(policy());
+            let decisions = admit_with(&remembers, facts, &bytes);
+            prop_assert_eq!(decisions, admit_with(&forgets, facts, &bytes));
+        }
+    }
+}
+
+const POLICY: &str = "
+    time_zone = 'UTC'
+    [authentication]
+    accept_with_integrity = ['kerberos_ticket']
+    [default]
+    priority = 2
+    max_flow_rate = '500 kbit/s'
+    [unauthenticated]
+    priority = 1
+    max_flows = 1
+    [[application]]
+    dn = 'APP=Phone'
+    priority = 4
+    [[user]]
+    dn = 'CN=Ada Lovelace, C=CH'
+    id = 'ada'
+    priority = 5
+    max_flows = 2
+    max_sum_flow_rate = '3 Mbit/s'
+";
+
+const SCHEDULE: &str = "[[user.when]]\nhours = '00:00-06:00'\nmax_flows = 1\n";
+
+const IDENTITIES: usize = 8;
+
+/// Some are of the same user, some cannot be read.
+fn identities() -> [Vec<u8>; IDENTITIES] {
+    const USER: u8 = 2;
+    let ticket = attribute(2, 3, b"ticket");
+    [
+        auth_user("CN=Ada Lovelace, C=CH", ""),
+        auth_user("cn = ada  lovelace;c=ch", "somebody"),
+        auth_user("", "Ada"),
+        auth_user("CN=Grace Hopper, C=CH", "grace"),
+        auth_app("APP=Phone, VER=2", ""),
+        element(USER, &[attribute(1, 1, b"CN=Ada Lovelace,C=CH"), ticket]),
+        element(USER, &[attribute(1, 1, b"nobody")]),
+        element(9, &[]),
+    ]
 }
 
 /// The elements that go out with a message.

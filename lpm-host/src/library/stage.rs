@@ -383,11 +383,20 @@ fn copy_part(mut source: &File, mut copy: &File, part: &Range<u64>) -> io::Resul
 /// What has to be copied.
 #[cfg(all(unix, not(target_vendor = "apple")))]
 fn parts(source: &File, length: u64) -> Vec<Range<u64>> {
+    around(super::elf::debugging_information(source), length)
+}
+
+/// What is left of a file of this length around holes, which are in ascending order.
+#[cfg(all(unix, not(target_vendor = "apple")))]
+fn around(holes: Vec<Range<u64>>, length: u64) -> Vec<Range<u64>> {
     let mut parts = Vec::new();
     let mut next = 0;
-    for hole in super::elf::debugging_information(source) {
-        if next < hole.start && hole.end <= length {
-            parts.push(next..hole.start);
+    for hole in holes {
+        if next <= hole.start && hole.end <= length {
+            // Sections adjoin as a rule, with nothing between them.
+            if next < hole.start {
+                parts.push(next..hole.start);
+            }
             next = hole.end;
         }
     }
@@ -472,5 +481,21 @@ impl Claim {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(all(test, unix, not(target_vendor = "apple")))]
+mod tests {
+    use super::around;
+
+    #[test]
+    fn nothing_of_a_hole_is_left() {
+        assert_eq!(around(vec![2..4, 4..6, 8..9], 10), [0..2, 6..8, 9..10]);
+        assert_eq!(around(vec![0..1, 1..3, 5..8], 9), [3..5, 8..9]);
+    }
+
+    #[test]
+    fn a_hole_that_the_file_does_not_have_is_none() {
+        assert_eq!(around(vec![2..3, 6..9], 8), [0..2, 3..8]);
     }
 }

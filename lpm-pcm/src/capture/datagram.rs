@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use etherparse::defrag::{IpFragId, IpFragVersionSpecId};
 use etherparse::{
     IpFragOffset, IpNumber, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, LaxIpv4Slice, LaxIpv6Slice,
-    LaxNetSlice, LaxSlicedPacket, UdpSlice,
+    LaxNetSlice, UdpSlice,
 };
 
 use super::CapturedMessage;
@@ -48,30 +48,38 @@ struct FragmentHeader {
 }
 
 /// The RSVP bytes in a payload, and how many more were sent than captured.
-struct Rsvp {
-    bytes: Vec<u8>,
+struct Rsvp<'a> {
+    bytes: &'a [u8],
     missing: usize,
 }
 
 impl Extractor {
-    /// The RSVP message that `frame` carries or completes.
+    /// Puts the RSVP message that `frame` carries or completes into `message`; `None` if there is none.
     ///
     /// What ICMP quotes is the payload of another protocol and thus never found.
-    pub(super) fn message(&mut self, frame: &Frame<'_>) -> Option<CapturedMessage> {
-        let packet = link::network_layer(frame.link, frame.data)?;
-        let payload = Payload::of(&packet)?;
+    pub(super) fn message(
+        &mut self,
+        frame: &Frame<'_>,
+        message: &mut CapturedMessage,
+    ) -> Option<()> {
+        let payload = Payload::of(link::network_layer(frame.link, frame.data)?)?;
         let interface = link::interface_index(frame.link, frame.data).unwrap_or(frame.interface);
-        let rsvp = self.rsvp(&payload, &packet, interface, frame)?;
-        Some(CapturedMessage {
-            packet: frame.number,
-            time: frame.time,
-            interface,
-            interface_address: frame.interface_address,
-            source: payload.source,
-            destination: payload.destination,
-            bytes: rsvp.bytes,
-            missing: rsvp.missing,
-        })
+        let mut take = |rsvp: Rsvp<'_>| {
+            message.bytes.clear();
+            message.bytes.extend_from_slice(rsvp.bytes);
+            message.missing = rsvp.missing;
+        };
+        match &payload.fragment {
+            None => take(rsvp_in(payload.protocol, &payload.bytes, payload.missing)?),
+            Some(fragment) => self.reassemble(&payload, fragment, interface, frame, take)?,
+        }
+        message.packet = frame.number;
+        message.time = frame.time;
+        message.interface = interface;
+        message.interface_address = frame.interface_address;
+        message.source = payload.source;
+        message.destination = payload.destination;
+        Some(())
     }
 
     /// How many RSVP messages have been given up so far, or are still waiting, for fragments.
@@ -79,16 +87,15 @@ impl Extractor {
         self.reassembler.incomplete(RSVP)
     }
 
-    fn rsvp(
+    /// Takes what a fragment completes.
+    fn reassemble(
         &mut self,
         payload: &Payload<'_>,
-        packet: &LaxSlicedPacket<'_>,
+        fragment: &FragmentHeader,
         interface: u32,
         frame: &Frame<'_>,
-    ) -> Option<Rsvp> {
-        let Some(fragment) = &payload.fragment else {
-            return rsvp_in(payload.protocol, &payload.bytes, payload.missing);
-        };
+        take: impl FnOnce(Rsvp<'_>),
+    ) -> Option<()> {
         let may_be_rsvp = matches!(
             payload.protocol,
             RSVP | IpNumber::UDP | IpNumber::IPV6_DESTINATION_OPTIONS
@@ -98,14 +105,13 @@ impl Extractor {
         }
         if payload.missing > 0 {
             // It can never be completed. Its first fragment speaks for the message.
-            let first = fragment.offset.value() == 0;
-            return first
-                .then(|| rsvp_in(payload.protocol, &payload.bytes, payload.missing))
-                .flatten();
+            let is_first = fragment.offset.value() == 0;
+            let rsvp = rsvp_in(payload.protocol, &payload.bytes, payload.missing);
+            return rsvp.filter(|_| is_first).map(take);
         }
         let (protocol, bytes) = self.reassembler.add(Fragment {
             id: IpFragId {
-                vlan_ids: packet.vlan_ids(),
+                vlan_ids: link::packet(frame.link, frame.data)?.vlan_ids(),
                 ip: fragment.ip.clone(),
                 payload_ip_number: payload.protocol,
                 channel_id: interface,
@@ -115,15 +121,15 @@ impl Extractor {
             bytes: &payload.bytes,
             time: frame.time,
         })?;
-        rsvp_in(protocol, &bytes, 0)
+        rsvp_in(protocol, &bytes, 0).map(take)
     }
 }
 
 impl<'a> Payload<'a> {
-    fn of(packet: &LaxSlicedPacket<'a>) -> Option<Payload<'a>> {
-        match packet.net.as_ref()? {
-            LaxNetSlice::Ipv4(packet) => Some(Payload::of_ipv4(packet)),
-            LaxNetSlice::Ipv6(packet) => Some(Payload::of_ipv6(packet)),
+    fn of(packet: LaxNetSlice<'a>) -> Option<Payload<'a>> {
+        match packet {
+            LaxNetSlice::Ipv4(packet) => Some(Payload::of_ipv4(&packet)),
+            LaxNetSlice::Ipv6(packet) => Some(Payload::of_ipv6(&packet)),
             LaxNetSlice::Arp(_) => None,
         }
     }
@@ -208,18 +214,19 @@ impl<'a> Payload<'a> {
 }
 
 /// The RSVP message in the payload of a whole datagram, or in the captured part of one.
-fn rsvp_in(protocol: IpNumber, bytes: &[u8], missing: usize) -> Option<Rsvp> {
+fn rsvp_in(protocol: IpNumber, bytes: &[u8], missing: usize) -> Option<Rsvp<'_>> {
     match protocol {
         RSVP => Some(Rsvp {
-            bytes: bytes[..bytes.len().min(MAX_MESSAGE)].to_vec(),
+            bytes: &bytes[..bytes.len().min(MAX_MESSAGE)],
             missing,
         }),
         IpNumber::UDP => {
             let udp = UdpSlice::from_slice_lax(bytes).ok()?;
             let stated = usize::from(udp.length());
+            let captured = udp.slice().len();
             UDP_PORTS.contains(&udp.destination_port()).then(|| Rsvp {
-                bytes: udp.payload().to_vec(),
-                missing: missing.max(stated.saturating_sub(udp.slice().len())),
+                bytes: &bytes[captured - udp.payload().len()..captured],
+                missing: missing.max(stated.saturating_sub(captured)),
             })
         }
         IpNumber::IPV6_DESTINATION_OPTIONS => {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use etherparse::{EtherType, LaxSlicedPacket};
+use etherparse::{EtherType, LaxIpv4Slice, LaxNetSlice, LaxSlicedPacket};
 
 /// The link layer of an interface, by its number in the registry of link-layer header types
 /// (<https://www.tcpdump.org/linktypes.html>).
@@ -70,7 +70,23 @@ impl fmt::Display for LinkType {
 }
 
 /// The network layer of `frame`; `None` when there is none or too little of it was captured.
-pub(super) fn network_layer(link: LinkType, frame: &[u8]) -> Option<LaxSlicedPacket<'_>> {
+pub(super) fn network_layer(link: LinkType, frame: &[u8]) -> Option<LaxNetSlice<'_>> {
+    untagged_ipv4(link, frame).or_else(|| packet(link, frame)?.net)
+}
+
+/// IPv4 directly on Ethernet, as most packets are: what [`packet`] finds in it, too, but with a look at all the
+/// layers there might be.
+fn untagged_ipv4(link: LinkType, frame: &[u8]) -> Option<LaxNetSlice<'_>> {
+    let ether_type = EtherType(be_bytes(frame, 12).map(u16::from_be_bytes)?);
+    if link != LinkType::ETHERNET || ether_type != EtherType::IPV4 {
+        return None;
+    }
+    let (packet, _) = LaxIpv4Slice::from_slice(frame.get(14..)?).ok()?;
+    Some(LaxNetSlice::Ipv4(packet))
+}
+
+/// All layers of `frame`.
+pub(super) fn packet(link: LinkType, frame: &[u8]) -> Option<LaxSlicedPacket<'_>> {
     match link {
         LinkType::ETHERNET => LaxSlicedPacket::from_ethernet(frame).ok(),
         LinkType::LINUX_SLL => after_ether_type(frame, 14, 16),
@@ -115,4 +131,30 @@ fn is_ip_family(family: [u8; 4]) -> bool {
 
 fn be_bytes<const N: usize>(frame: &[u8], at: usize) -> Option<[u8; N]> {
     frame.get(at..)?.first_chunk().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_short_way_to_ipv4_leads_to_the_same(
+            version_and_length in prop_oneof![4 => Just(0x45_u8), 1 => any::<u8>()],
+            total_length in prop_oneof![3 => 0..64_u16, 1 => any::<u16>()],
+            protocol in prop_oneof![Just(46_u8), Just(17), Just(51), any::<u8>()],
+            rest in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let mut frame = vec![2; 12];
+            frame.extend([0x08, 0x00, version_and_length, 0]);
+            frame.extend(total_length.to_be_bytes());
+            frame.extend([0, 1, 0, 0, 64, protocol]);
+            frame.extend(rest);
+            if let Some(found) = untagged_ipv4(LinkType::ETHERNET, &frame) {
+                let all = packet(LinkType::ETHERNET, &frame).unwrap();
+                prop_assert_eq!(Some(found), all.net);
+            }
+        }
+    }
 }

@@ -18,10 +18,11 @@ use crate::config::{Config, EventTarget, EventsEntry, LpmEntry};
 use crate::events::{Events, Tell};
 use crate::log::{self, LogLevel};
 use crate::output::{Json, Progress, Record, Reporter, Table};
+use crate::sbm::TimedPcm;
 use crate::signals::Stop;
 
 use decide::Decider;
-use source::{Source, SourceItem};
+use source::{Next, Source, SourceItem};
 
 /// Decide the RSVP messages of captures.
 #[derive(Debug, clap::Args)]
@@ -105,7 +106,11 @@ fn replay(
     };
     report_startup(&startup, reporter);
 
-    let mut decider = Decider::new(&pcm, &config.sbm, &startup, reporter);
+    let timed = match args.format {
+        Format::Json => TimedPcm::new(&pcm),
+        Format::Table => TimedPcm::new(&pcm).untimed(),
+    };
+    let mut decider = Decider::new(timed, &config.sbm, &startup, reporter);
     let captures = decide_all(args, &mut decider, reporter, progress, stop);
     progress.finish();
 
@@ -157,14 +162,14 @@ fn decide_all(
     let mut source = Source::start(args.captures.clone(), progress.clone())?;
     while !stop.is_asked_for() && !reporter.has_failed() {
         match source.next(|| reporter.flush()) {
-            SourceItem::Message(message) => decider.decide(&message)?,
-            SourceItem::Notice(notice) => tell(&notice),
-            SourceItem::Fault(error) => {
-                tell(&error);
+            Next::Item(SourceItem::Message(message)) => decider.decide(message)?,
+            Next::Item(SourceItem::Notice(notice)) => tell(notice),
+            Next::Item(SourceItem::Fault(error)) => {
+                tell(error);
                 captures = Captures::Faulty;
             }
-            SourceItem::Nothing => {}
-            SourceItem::End => break,
+            Next::Nothing => {}
+            Next::End => break,
         }
     }
     Ok(captures)

@@ -1,14 +1,18 @@
 //! The records: what happened, in the terms of `docs/src/json.md`.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::fmt::Write as _;
+use std::fmt::{self, Display};
 use std::time::SystemTime;
 
-use jiff::Timestamp;
-use lpm_host::Event;
-use serde::Serialize;
+use lpm_api::LpmPolicyError;
+use lpm_host::{Event, Outcome};
+use lpm_rsvp::{FilterSpec, MessageType, Session};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
+
+use super::rfc3339;
+use crate::sbm::{PathState, Refusal, Resources};
 
 /// Something that happened in a run. Its JSON form is a stable interface: fields are added, never
 /// renamed or removed.
@@ -32,32 +36,40 @@ pub enum Record<'a> {
         /// The message, counted from 1 over all captures of the run.
         number: u64,
         /// When it was captured: RFC 3339, UTC, microseconds.
-        time: String,
+        #[serde(serialize_with = "as_rfc3339")]
+        time: SystemTime,
         /// Its type, such as `Path`.
-        message: Cow<'static, str>,
+        #[serde(serialize_with = "as_text")]
+        message: MessageType,
         /// The number of the interface it came in on.
         interface: u32,
         /// Its session, such as `10.0.0.1:5004/udp`.
-        session: Option<String>,
+        #[serde(serialize_with = "as_text_if_any")]
+        session: Option<Session>,
         /// The decision flow by flow; empty for messages that policy does not decide.
-        flows: Vec<FlowRecord<'a>>,
+        flows: &'a [FlowRecord<'a>],
         /// What becomes of the message: `accept`, `reject`, `drop` or `dont_care`.
-        outcome: &'static str,
+        #[serde(serialize_with = "as_name")]
+        outcome: Outcome,
         /// How long the decision took, in nanoseconds.
         nanos: u64,
     },
     /// The SBM stand-in has removed the state of a flow.
     StateRemoved {
         /// When, by the clock of the captures: RFC 3339, UTC, microseconds.
-        time: String,
+        #[serde(serialize_with = "as_rfc3339")]
+        time: SystemTime,
         /// The type of the messages that made the state: `Path` or `Resv`.
-        message: &'static str,
+        #[serde(serialize_with = "as_text")]
+        message: MessageType,
         /// The number of the interface they came in on.
         interface: u32,
         /// Their session.
-        session: String,
-        /// Their senders, several separated by `, `; `None` for any.
-        filter: Option<String>,
+        #[serde(serialize_with = "as_text")]
+        session: Session,
+        /// Their senders; none for any. In JSON a text, in which several are separated by `, `, or `null`.
+        #[serde(rename = "filter", serialize_with = "as_list_if_any")]
+        senders: &'a [FilterSpec],
         /// Why, such as `state_timeout`.
         reason: &'static str,
     },
@@ -151,14 +163,16 @@ pub enum Record<'a> {
 pub struct FlowRecord<'a> {
     /// Its position in the message, from 0.
     pub index: u16,
-    /// Its sender such as `10.0.0.7:4000`, several (SE style) separated by `, `; `None` for a
-    /// wildcard (WF style).
-    pub filter: Option<String>,
+    /// Its senders: one, several (SE style), or none for a wildcard (WF style). In JSON a text such as
+    /// `10.0.0.7:4000`, in which several are separated by `, `, or `null`.
+    #[serde(rename = "filter", serialize_with = "as_list_if_any")]
+    pub senders: SmallVec<[FilterSpec; 1]>,
     /// The LPM priority value: 1 to 65280 accepted with this priority, 65533 drop the message,
     /// 65534 don't care, 65535 reject.
     pub lpv: u32,
     /// `accept`, `reject`, `drop` or `dont_care`.
-    pub outcome: &'static str,
+    #[serde(serialize_with = "as_name")]
+    pub outcome: Outcome,
     /// The ERROR_SPEC's error code of a rejection (RFC 2205, appendix B), else 0.
     pub error_code: u16,
     /// The ERROR_SPEC's error value of a rejection, else 0.
@@ -166,15 +180,45 @@ pub struct FlowRecord<'a> {
     /// The name of the LPM whose decision it is; `None` when no LPM had an opinion.
     pub by: Option<&'a str>,
     /// Who refuses: `policy`, or `sbm` what policy has accepted.
-    pub refused_by: Option<&'static str>,
+    pub refused_by: Option<RefusedBy>,
     /// What became of the resources that an accepted Resv asks for: `allocated`, `modified`,
     /// `unchanged`, `refused_in_place`, `refused`.
-    pub resources: Option<&'static str>,
+    pub resources: Option<Resources>,
     /// Whether a Resv has the Path state that it answers: `known`, `no_path`, `no_sender`.
-    pub path: Option<&'static str>,
+    pub path: Option<PathState>,
     /// The error, or what else there is to say, in words, for people.
     #[serde(skip)]
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
+}
+
+/// Who refuses a flow. Serialized in snake_case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RefusedBy {
+    /// The LPMs.
+    Policy,
+    /// The SBM.
+    Sbm,
+}
+
+/// Why a flow is refused, or what it lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// What the SBM says.
+    Sbm(Refusal),
+    /// What policy says.
+    Policy(LpmPolicyError),
+}
+
+impl Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Sbm(refusal) => refusal.fmt(f),
+            Reason::Policy(error) => error.fmt(f),
+        }
+    }
 }
 
 impl<'a> Record<'a> {
@@ -193,78 +237,46 @@ impl<'a> Record<'a> {
     }
 }
 
-/// `time` as RFC 3339 has it, in UTC with microseconds. A time outside the years -9999 to 9999
-/// becomes the nearest one inside.
-#[must_use]
-pub fn rfc3339(time: SystemTime) -> String {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    let timestamp = Timestamp::try_from(time).unwrap_or(if since.is_err() {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    });
-    match since {
-        Ok(since) if timestamp < Timestamp::MAX => {
-            let mut text = seconds(since.as_secs(), timestamp);
-            push_microseconds(&mut text, since.subsec_micros());
-            text
-        }
-        _ => format!("{timestamp:.6}"),
+fn as_rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*time))
+}
+
+fn as_name<S: Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(outcome.name())
+}
+
+fn as_text<S: Serializer>(what: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(what)
+}
+
+fn as_text_if_any<S: Serializer>(
+    what: &Option<impl Display>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match what {
+        Some(what) => serializer.collect_str(what),
+        None => serializer.serialize_none(),
     }
 }
 
-/// A time up to the seconds. The last one is remembered: in a capture, many packets come within a second.
-fn seconds(seconds: u64, timestamp: Timestamp) -> String {
-    thread_local!(static LAST: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) });
-    const LENGTH: usize = "2000-02-29T12:34:56.000789Z".len();
-
-    LAST.with_borrow_mut(|(last, text)| {
-        if *last != seconds || text.is_empty() {
-            *last = seconds;
-            text.clear();
-            let _ = write!(text, "{timestamp:.0}");
-            text.pop();
-        }
-        let mut copy = String::with_capacity(LENGTH);
-        copy.push_str(text);
-        copy
-    })
-}
-
-fn push_microseconds(text: &mut String, microseconds: u32) {
-    let digit = |power| char::from_digit(microseconds / power % 10, 10).unwrap_or('0');
-    text.push('.');
-    text.extend([100_000, 10_000, 1_000, 100, 10, 1].map(digit));
-    text.push('Z');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn times_have_microseconds_and_never_fail() {
-        let time = SystemTime::UNIX_EPOCH + Duration::new(951_827_696, 789_999);
-        assert_eq!(rfc3339(time), "2000-02-29T12:34:56.000789Z");
-        assert_eq!(
-            rfc3339(SystemTime::UNIX_EPOCH),
-            "1970-01-01T00:00:00.000000Z"
-        );
-        let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
-        assert!(rfc3339(far).starts_with("9999-12-"));
-        let before = SystemTime::UNIX_EPOCH - Duration::from_millis(1_500);
-        assert_eq!(rfc3339(before), "1969-12-31T23:59:58.500000Z");
+fn as_list_if_any<S: Serializer>(senders: &[FilterSpec], serializer: S) -> Result<S::Ok, S::Error> {
+    match senders {
+        [] => serializer.serialize_none(),
+        senders => serializer.collect_str(&List(senders)),
     }
+}
 
-    #[test]
-    fn times_of_one_second_differ() {
-        for micros in [0, 1, 999_999, 10, 500_000, 0] {
-            for seconds in [1_772_438_400, 1_772_438_400, 1_772_438_401] {
-                let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, micros * 1_000);
-                let expected = format!("{:.6}", Timestamp::try_from(time).unwrap());
-                assert_eq!(rfc3339(time), expected);
+/// Senders in one text.
+struct List<'a>(&'a [FilterSpec]);
+
+impl Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, sender) in self.0.iter().enumerate() {
+            if position > 0 {
+                f.write_str(", ")?;
             }
+            sender.fmt(f)?;
         }
+        Ok(())
     }
 }

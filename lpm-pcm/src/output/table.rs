@@ -1,16 +1,21 @@
 //! The table for people: a row per flow, coloured on a terminal.
 
+mod line;
+mod recent;
+
 use std::fmt;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::slice;
+use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
+use lpm_host::Outcome;
+use lpm_rsvp::{FilterSpec, MessageType, Session};
 
-use super::{FlowRecord, Plain, Printer, Record};
+use super::{FlowRecord, Plain, Printer, Record, RefusedBy};
 
-mod line;
-
-use line::Line;
+use line::{Cell, Line};
+use recent::RecentRows;
 
 /// What is said in which colour.
 #[derive(Clone, Copy)]
@@ -41,10 +46,10 @@ impl Palette {
     /// The colour of what became of a flow.
     fn of(self, flow: &FlowRecord<'_>) -> Style {
         match flow.outcome {
-            "accept" => self.good,
-            "reject" => self.bad,
-            "drop" => self.caution,
-            _ => self.faint,
+            Outcome::Accept => self.good,
+            Outcome::Reject => self.bad,
+            Outcome::Drop => self.caution,
+            Outcome::DontCare => self.faint,
         }
     }
 }
@@ -54,7 +59,11 @@ impl Palette {
 pub struct Table<W, L> {
     out: W,
     log: L,
-    line: Line,
+    /// What rows begin with.
+    start: Line,
+    /// And what they go on with.
+    rest: Line,
+    recent: RecentRows,
     /// Of `out`.
     palette: Palette,
     has_heading: bool,
@@ -67,7 +76,9 @@ impl<W: Write, L: Write> Table<W, L> {
         Table {
             out,
             log,
-            line: Line::default(),
+            start: Line::default(),
+            rest: Line::default(),
+            recent: RecentRows::new(),
             palette: Palette::COLOURED,
             has_heading: false,
         }
@@ -88,14 +99,14 @@ impl<W: Write, L: Write> Table<W, L> {
         }
         self.has_heading = true;
         let row = Row {
-            time: "time",
-            kind: "type",
-            session: "session",
-            flow: "flow",
-            decision: Words::Plain("decision"),
-            style: Style::new(),
-            by: "by",
-            reason: "reason",
+            time: Cell::Words("time"),
+            kind: Cell::Words("type"),
+            session: Cell::Words("session"),
+            flow: Cell::Words("flow"),
+            decision: Cell::Words("decision"),
+            by: Cell::Words("by"),
+            reason: Cell::Words("reason"),
+            ..Row::default()
         };
         let heading = self.palette.heading;
         write!(self.out, "{heading}")?;
@@ -104,72 +115,97 @@ impl<W: Write, L: Write> Table<W, L> {
     }
 
     fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
-        let Row {
-            time,
-            kind,
-            session,
-            flow,
-            decision,
-            style,
-            by,
-            reason,
-        } = row;
-        let line = &mut self.line;
+        let line = &mut self.rest;
         line.clear();
-        line.cell(time, 27);
-        line.cell(kind, 8);
-        line.cell(session, 22);
-        line.cell(flow, 21);
-        line.styled_cell(*decision, 21, *style);
-        line.cell(by, 10);
-        line.text(Plain(reason));
-        self.out.write_all(line.ended())
+        line.cell(row.kind, 8);
+        line.cell(row.session, 22);
+        line.cell(row.flow, 21);
+        line.styled_cell(row.decision, 21, row.style);
+        line.cell(row.by, 10);
+        line.cell(row.reason, 0);
+        line.end();
+        write_row(&mut self.out, &mut self.start, row.time, line.text())
+    }
+
+    /// The row of a message that has one flow, as most do.
+    fn single(
+        &mut self,
+        time: SystemTime,
+        message: MessageType,
+        session: Option<Session>,
+        flow: &FlowRecord<'_>,
+    ) -> io::Result<()> {
+        let about = self.recent.about(message, session, flow);
+        let Some(about) = about else {
+            return self.decision(time, message, session, slice::from_ref(flow));
+        };
+        if let Some(text) = self.recent.get(&about) {
+            return write_row(&mut self.out, &mut self.start, Cell::Time(time), text);
+        }
+        self.decision(time, message, session, slice::from_ref(flow))?;
+        self.recent.put(about, self.rest.text());
+        Ok(())
     }
 
     fn decision(
         &mut self,
-        time: &str,
-        message: &str,
-        session: Option<&str>,
+        time: SystemTime,
+        message: MessageType,
+        session: Option<Session>,
         flows: &[FlowRecord<'_>],
     ) -> io::Result<()> {
         let message = Row {
-            time,
-            kind: message,
-            session: session.unwrap_or("-"),
+            time: Cell::Time(time),
+            kind: Cell::Type(message),
+            session: session.map_or(Cell::Words("-"), Cell::Session),
             ..Row::default()
         };
         if flows.is_empty() {
             return self.row(&Row {
-                flow: "-",
-                decision: Words::Plain("-"),
+                flow: Cell::Words("-"),
+                decision: Cell::Words("-"),
                 style: self.palette.faint,
-                by: "-",
+                by: Cell::Words("-"),
                 ..message
             });
         }
         for (position, flow) in flows.iter().enumerate() {
-            let style = self.palette.of(flow);
             // What rows share is said in the first one.
-            let mut row = Row {
-                decision: Words::of(flow),
-                style,
-                by: match flow.refused_by {
-                    Some("sbm") => "sbm",
-                    _ => flow.by.unwrap_or("-"),
-                },
-                reason: flow.reason.as_deref().unwrap_or_default(),
-                ..if position == 0 {
-                    message
-                } else {
-                    Row::default()
-                }
+            let first = if position == 0 {
+                message
+            } else {
+                Row::default()
             };
-            for filter in flow.filter.as_deref().unwrap_or("any sender").split(", ") {
-                row.flow = filter;
-                self.row(&row)?;
-                row = Row::default();
-            }
+            let row = Row {
+                decision: decision(flow),
+                style: self.palette.of(flow),
+                by: match flow.refused_by {
+                    Some(RefusedBy::Sbm) => Cell::Words("sbm"),
+                    _ => flow.by.map_or(Cell::Words("-"), Cell::Text),
+                },
+                reason: flow.reason.map_or(Cell::Empty, Cell::Reason),
+                ..first
+            };
+            self.rows(row, &flow.senders)?;
+        }
+        Ok(())
+    }
+
+    /// A row for each sender, of which only the first one has what is said of all.
+    fn rows(&mut self, first: Row<'_>, senders: &[FilterSpec]) -> io::Result<()> {
+        let (sender, others) = match senders {
+            [] => (Cell::Words("any sender"), senders),
+            [first, others @ ..] => (Cell::Sender(*first), others),
+        };
+        self.row(&Row {
+            flow: sender,
+            ..first
+        })?;
+        for sender in others {
+            self.row(&Row {
+                flow: Cell::Sender(*sender),
+                ..Row::default()
+            })?;
         }
         Ok(())
     }
@@ -198,36 +234,31 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 ..
             } => {
                 self.heading()?;
-                self.decision(time, message, session.as_deref(), flows)
+                match flows {
+                    [flow] => self.single(*time, *message, *session, flow),
+                    flows => self.decision(*time, *message, *session, flows),
+                }
             }
             Record::StateRemoved {
                 time,
                 message,
                 session,
-                filter,
+                senders,
                 reason,
                 ..
             } => {
                 self.heading()?;
-                let filter = filter.as_deref().unwrap_or("any sender");
-                let (flow, more) = filter.split_once(", ").unwrap_or((filter, ""));
-                self.row(&Row {
-                    time,
-                    kind: message,
-                    session,
-                    flow,
-                    decision: Words::Plain("removed"),
+                let row = Row {
+                    time: Cell::Time(*time),
+                    kind: Cell::Type(*message),
+                    session: Cell::Session(*session),
+                    decision: Cell::Words("removed"),
                     style: self.palette.caution,
-                    by: "sbm",
-                    reason: &reason.replace('_', " "),
-                })?;
-                for flow in more.split(", ").filter(|flow| !flow.is_empty()) {
-                    self.row(&Row {
-                        flow,
-                        ..Row::default()
-                    })?;
-                }
-                Ok(())
+                    by: Cell::Words("sbm"),
+                    reason: Cell::Text(&reason.replace('_', " ")),
+                    ..Row::default()
+                };
+                self.rows(row, senders)
             }
             Record::Malformed {
                 number,
@@ -349,53 +380,36 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
     }
 }
 
+fn write_row(out: &mut impl Write, start: &mut Line, time: Cell<'_>, rest: &str) -> io::Result<()> {
+    start.clear();
+    start.cell(time, 27);
+    out.write_all(start.text().as_bytes())?;
+    out.write_all(rest.as_bytes())
+}
+
 #[derive(Clone, Copy, Default)]
 struct Row<'a> {
-    time: &'a str,
-    kind: &'a str,
-    session: &'a str,
-    flow: &'a str,
-    decision: Words<'a>,
+    time: Cell<'a>,
+    kind: Cell<'a>,
+    session: Cell<'a>,
+    flow: Cell<'a>,
+    decision: Cell<'a>,
+    /// Of the decision.
     style: Style,
-    by: &'a str,
-    reason: &'a str,
+    by: Cell<'a>,
+    reason: Cell<'a>,
 }
 
-/// What became of a flow, in words.
-#[derive(Clone, Copy)]
-enum Words<'a> {
-    Accept { priority: u32 },
-    Reject { code: u16, value: u16 },
-    Plain(&'a str),
-}
-
-impl<'a> Words<'a> {
-    fn of(flow: &FlowRecord<'_>) -> Words<'a> {
-        match flow.outcome {
-            "accept" => Words::Accept { priority: flow.lpv },
-            "reject" => Words::Reject {
-                code: flow.error_code,
-                value: flow.error_value,
-            },
-            "drop" => Words::Plain("drop"),
-            _ => Words::Plain("don't care"),
-        }
-    }
-}
-
-impl Default for Words<'_> {
-    fn default() -> Self {
-        Words::Plain("")
-    }
-}
-
-impl fmt::Display for Words<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Words::Accept { priority } => write!(f, "accept, priority {priority}"),
-            Words::Reject { code, value } => write!(f, "reject {code}/{value}"),
-            Words::Plain(words) => f.write_str(words),
-        }
+/// What became of a flow.
+fn decision(flow: &FlowRecord<'_>) -> Cell<'static> {
+    match flow.outcome {
+        Outcome::Accept => Cell::Accept { priority: flow.lpv },
+        Outcome::Reject => Cell::Reject {
+            code: flow.error_code,
+            value: flow.error_value,
+        },
+        Outcome::Drop => Cell::Words("drop"),
+        Outcome::DontCare => Cell::Words("don't care"),
     }
 }
 
@@ -413,6 +427,9 @@ impl fmt::Display for PeType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::Reason;
+    use crate::sbm::Refusal;
+    use proptest::prelude::*;
 
     fn print(record: &Record<'_>) -> (String, String) {
         let (mut out, mut log) = (Vec::new(), Vec::new());
@@ -436,25 +453,28 @@ mod tests {
     fn a_message_with_two_flows_takes_two_rows() {
         let flow = |index, outcome, by| FlowRecord {
             index,
-            filter: Some(format!("10.0.0.{index}:4000")),
+            senders: [FilterSpec::new([10, 0, 0, 7], 4000 + index)].into(),
             lpv: 300,
             outcome,
             error_code: 2,
             error_value: 17,
             by,
-            refused_by: (outcome == "reject").then_some("policy"),
+            refused_by: (outcome == Outcome::Reject).then_some(RefusedBy::Policy),
             resources: None,
             path: None,
-            reason: (outcome == "reject").then(|| "too fast".to_owned()),
+            reason: (outcome == Outcome::Reject).then_some(Reason::Sbm(Refusal::NoPath)),
         };
         let (out, _) = print(&Record::Decision {
             number: 7,
-            time: "1970-01-01T00:00:00.000000Z".to_owned(),
-            message: "Resv".into(),
+            time: SystemTime::UNIX_EPOCH,
+            message: MessageType::Resv,
             interface: 1,
-            session: Some("10.0.0.9:5004/udp".to_owned()),
-            flows: vec![flow(1, "accept", Some("identity")), flow(2, "reject", None)],
-            outcome: "accept",
+            session: Session::new([10, 0, 0, 9], 17, 5004),
+            flows: &[
+                flow(1, Outcome::Accept, Some("identity")),
+                flow(2, Outcome::Reject, None),
+            ],
+            outcome: Outcome::Accept,
             nanos: 1,
         });
         let lines: Vec<_> = out.lines().collect();
@@ -463,7 +483,50 @@ mod tests {
         assert!(lines[1].contains("Resv") && lines[1].contains("accept, priority 300"));
         assert!(lines[1].ends_with("identity"));
         assert!(!lines[2].contains("Resv") && lines[2].contains("reject 2/17 "));
-        assert!(lines[2].ends_with("too fast"));
+        assert!(lines[2].ends_with(&Refusal::NoPath.to_string()));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_remembered_of_a_row_makes_no_difference(
+            rows in prop::collection::vec((0..3_u8, 0..2_u16, 0..4_u32, 0..3_usize, 0..3_usize, any::<bool>()), 1..20)
+        ) {
+            let (mut out, mut log) = (Vec::new(), Vec::new());
+            let mut expected = Vec::new();
+            let mut table = Table::new(&mut out, &mut log);
+            table.has_heading = true;
+            for (seconds, (kind, sender, lpv, senders, by, is_noted)) in (0_u64..).zip(rows) {
+                let sender = FilterSpec::new([10, 0, 0, 7], sender);
+                let flow = FlowRecord {
+                    index: 0,
+                    senders: vec![sender; senders].into(),
+                    lpv,
+                    outcome: [Outcome::Accept, Outcome::Accept, Outcome::DontCare][usize::from(kind)],
+                    error_code: 0,
+                    error_value: 0,
+                    by: [Some("identity"), Some(""), None][by],
+                    refused_by: None,
+                    resources: None,
+                    path: None,
+                    reason: is_noted.then_some(Reason::Sbm(Refusal::NoPath)),
+                };
+                let record = Record::Decision {
+                    number: seconds,
+                    time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+                    message: [MessageType::Path, MessageType::Resv, MessageType::Resv][usize::from(kind)],
+                    interface: 1,
+                    session: Session::new([10, 0, 0, 9], 17, 5004),
+                    flows: &[flow],
+                    outcome: Outcome::Accept,
+                    nanos: 1,
+                };
+                table.print(&record).unwrap();
+                let mut fresh = Table::new(&mut expected, io::sink());
+                fresh.has_heading = true;
+                fresh.print(&record).unwrap();
+            }
+            prop_assert_eq!(out, expected);
+        }
     }
 
     #[test]

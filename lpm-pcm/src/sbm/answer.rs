@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use lpm_api::{DeleteReason, FlowKey, Interface};
 
 use lpm_rsvp::FilterSpec;
+use serde::Serialize;
+use smallvec::SmallVec;
 
 use super::Refusal;
 
@@ -16,7 +18,7 @@ pub struct Answer<V> {
     /// The policy's verdict.
     pub verdict: V,
     /// What the SBM did, one for each flow descriptor of a Path or Resv; empty for other messages.
-    pub flows: Vec<FlowAnswer>,
+    pub flows: SmallVec<[FlowAnswer; 1]>,
     /// State that is gone because of the message, besides what the message itself is about.
     pub after: Vec<Removed>,
 }
@@ -32,8 +34,9 @@ pub struct FlowAnswer {
     pub refusal: Option<Refusal>,
 }
 
-/// Whether a Resv has the Path state that it answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a Resv has the Path state that it answers. Serialized in snake_case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PathState {
     /// It does.
     Known,
@@ -43,20 +46,9 @@ pub enum PathState {
     NoSender,
 }
 
-impl PathState {
-    /// The word in snake_case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            PathState::Known => "known",
-            PathState::NoPath => "no_path",
-            PathState::NoSender => "no_sender",
-        }
-    }
-}
-
-/// What became of the resources that a Resv asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What became of the resources that a Resv asks for. Serialized in snake_case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Resources {
     /// Newly reserved.
     Allocated,
@@ -68,20 +60,6 @@ pub enum Resources {
     RefusedInPlace,
     /// Refused, and nothing was reserved before.
     Refused,
-}
-
-impl Resources {
-    /// The word in snake_case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Resources::Allocated => "allocated",
-            Resources::Modified => "modified",
-            Resources::Unchanged => "unchanged",
-            Resources::RefusedInPlace => "refused_in_place",
-            Resources::Refused => "refused",
-        }
-    }
 }
 
 /// State that the SBM has removed.

@@ -1,7 +1,9 @@
 //! The flows that there is state of.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use foldhash::{HashMap, HashMapExt};
 use lpm_api::FlowKey;
@@ -19,8 +21,7 @@ pub(super) struct FlowTable {
     max_flows: usize,
     flows: HashMap<FlowKey, Flow>,
     sessions: HashMap<Session, Flows>,
-    /// When to look at each flow: at its deadline, or before, since a refresh does not change it.
-    looks: BTreeSet<(Time, FlowKey)>,
+    looks: Looks,
     bytes: usize,
 }
 
@@ -43,7 +44,7 @@ impl FlowTable {
             max_flows,
             flows: HashMap::new(),
             sessions: HashMap::new(),
-            looks: BTreeSet::new(),
+            looks: Looks::default(),
             bytes: 0,
         }
     }
@@ -67,6 +68,23 @@ impl FlowTable {
         flows <= self.max_flows && bytes <= self.max_flows.saturating_mul(BYTES_PER_FLOW)
     }
 
+    /// Refreshes a flow's state, if it is such that nothing else of it changes.
+    pub(super) fn refresh(
+        &mut self,
+        flow: &FlowKey,
+        now: Time,
+        is_unchanged: impl FnOnce(&State) -> bool,
+    ) -> bool {
+        match self.flows.get_mut(flow) {
+            // Its deadline does not come any earlier.
+            Some(Flow { state, .. }) if is_unchanged(state) => {
+                state.life.refresh(now);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Keeps the state, which is a refresh where there is some already, and gives back that.
     pub(super) fn put(&mut self, flow: FlowKey, mut state: State) -> Option<State> {
         self.bytes += state.cost();
@@ -76,9 +94,8 @@ impl FlowTable {
                 state.life = state.life.continuing(kept.state.life);
                 let deadline = state.life.deadline().time;
                 if deadline < kept.look {
-                    self.looks.remove(&(kept.look, flow));
-                    self.looks.insert((deadline, flow));
                     kept.look = deadline;
+                    self.looks.add(deadline, flow);
                 }
                 let old = std::mem::replace(&mut kept.state, state);
                 self.bytes -= old.cost();
@@ -86,7 +103,7 @@ impl FlowTable {
             }
             Entry::Vacant(place) => {
                 let look = state.life.deadline().time;
-                self.looks.insert((look, flow));
+                self.looks.add(look, flow);
                 place.insert(Flow { state, look });
                 let flows = self.sessions.entry(flow.session()).or_default();
                 if is_path(&flow) {
@@ -100,9 +117,8 @@ impl FlowTable {
     }
 
     pub(super) fn remove(&mut self, flow: &FlowKey) -> Option<State> {
-        let Flow { state, look } = self.flows.remove(flow)?;
+        let Flow { state, .. } = self.flows.remove(flow)?;
         self.bytes -= state.cost();
-        self.looks.remove(&(look, *flow));
         if let Entry::Occupied(mut session) = self.sessions.entry(flow.session()) {
             let flows = session.get_mut();
             if is_path(flow) {
@@ -128,18 +144,24 @@ impl FlowTable {
 
     /// The flow whose deadline was over first.
     pub(super) fn expired(&mut self, now: Time) -> Option<(FlowKey, Deadline)> {
-        loop {
-            let &(look, flow) = self.looks.first().filter(|(look, _)| *look < now)?;
-            let kept = self.flows.get_mut(&flow)?;
-            let deadline = kept.state.life.deadline();
-            if deadline.time == look {
-                return Some((flow, deadline));
+        while let Some(mut first) = self.looks.before(now) {
+            let Reverse((look, flow)) = *first;
+            match self.flows.get_mut(&flow).filter(|kept| kept.look == look) {
+                Some(kept) => {
+                    let deadline = kept.state.life.deadline();
+                    if deadline.time == look {
+                        return Some((flow, deadline));
+                    }
+                    // It was refreshed since.
+                    kept.look = deadline.time;
+                    *first = Reverse((deadline.time, flow));
+                }
+                // It is gone since, or is looked at before.
+                None => drop(PeekMut::pop(first)),
             }
-            // It was refreshed since.
-            self.looks.remove(&(look, flow));
-            self.looks.insert((deadline.time, flow));
-            kept.look = deadline.time;
         }
+        self.looks.clear_away(&self.flows);
+        None
     }
 
     /// Whether some sender of the flow's session has Path state.
@@ -157,5 +179,49 @@ impl FlowTable {
         reservations
             .filter_map(|flow| Some((*flow, self.get(flow)?.senders.clone())))
             .collect()
+    }
+}
+
+/// When to look at each flow: at its deadline, or before, since a refresh does not change it.
+///
+/// Those of flows that are gone are taken out when they come, or when they are more than those that are left.
+#[derive(Default)]
+struct Looks(BinaryHeap<Reverse<(Time, FlowKey)>>);
+
+impl Looks {
+    fn add(&mut self, look: Time, flow: FlowKey) {
+        self.0.push(Reverse((look, flow)));
+    }
+
+    fn before(&mut self, now: Time) -> Option<PeekMut<'_, Reverse<(Time, FlowKey)>>> {
+        let first = self.0.peek_mut()?;
+        let Reverse((look, _)) = *first;
+        (look < now).then_some(first)
+    }
+
+    fn clear_away(&mut self, flows: &HashMap<FlowKey, Flow>) {
+        const FEW: usize = 64;
+        if self.0.len() > 2 * flows.len() + FEW {
+            let looks = flows.iter().map(|(flow, kept)| Reverse((kept.look, *flow)));
+            self.0 = looks.collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sbm::state::tests::of_path;
+
+    #[test]
+    fn what_is_gone_does_not_add_up() {
+        let mut table = FlowTable::new(1_000);
+        let (flow, state) = of_path();
+        for _ in 0..10_000 {
+            table.put(flow, state.clone());
+            table.remove(&flow);
+            assert_eq!(table.expired(Time::default()), None);
+        }
+        assert!(table.looks.0.len() < 100, "{}", table.looks.0.len());
     }
 }

@@ -83,6 +83,11 @@ impl Life {
         self
     }
 
+    /// The flow was refreshed, by a message that says the same as the one before.
+    pub(super) fn refresh(&mut self, now: Time) {
+        self.refreshed = now;
+    }
+
     /// The flow is removed after this time, not at it.
     pub(super) fn deadline(self) -> Deadline {
         let timeout = Deadline {

@@ -9,26 +9,49 @@ use lpm_rsvp::build::flow_spec_object;
 use super::policy::{Committed, Policy};
 
 /// A PCM, and how long its decisions take.
-pub struct TimedPcm<'a>(pub &'a Pcm);
+pub struct TimedPcm<'a> {
+    pcm: &'a Pcm,
+    is_timed: bool,
+}
 
 /// A verdict, and how long it took.
 #[derive(Debug)]
 pub struct TimedVerdict {
     /// The verdict.
     pub verdict: Verdict,
-    /// How long it took.
+    /// How long it took; nothing where that is not measured.
     pub elapsed: Duration,
+}
+
+impl<'a> TimedPcm<'a> {
+    /// A PCM whose decisions are timed.
+    #[must_use]
+    pub fn new(pcm: &'a Pcm) -> TimedPcm<'a> {
+        TimedPcm {
+            pcm,
+            is_timed: true,
+        }
+    }
+
+    /// Looks at no clock: that takes as long as a good part of a decision.
+    #[must_use]
+    pub fn untimed(self) -> TimedPcm<'a> {
+        TimedPcm {
+            is_timed: false,
+            ..self
+        }
+    }
 }
 
 impl Policy for TimedPcm<'_> {
     type Verdict = TimedVerdict;
 
     fn admit(&self, received: &ReceivedMessage<'_>) -> Result<TimedVerdict, PcmError> {
-        let started = Instant::now();
-        let verdict = self.0.admit(received)?;
+        let started = self.is_timed.then(Instant::now);
+        let verdict = self.pcm.admit(received)?;
         Ok(TimedVerdict {
             verdict,
-            elapsed: started.elapsed(),
+            elapsed: started.map_or(Duration::ZERO, |started| started.elapsed()),
         })
     }
 
@@ -38,7 +61,7 @@ impl Policy for TimedPcm<'_> {
     }
 
     fn delete_state(&self, gone: &StateGone<'_>) -> Result<(), PcmError> {
-        self.0.delete_state(gone)
+        self.pcm.delete_state(gone)
     }
 
     fn commit_resv(&self, committed: &Committed<'_>) -> Result<(), PcmError> {
@@ -50,7 +73,7 @@ impl Policy for TimedPcm<'_> {
             Some(own) if own == committed.merged => None,
             _ => Some(flow_spec_object(&committed.merged)),
         };
-        self.0.commit_resv(&CommittedResv {
+        self.pcm.commit_resv(&CommittedResv {
             decision: committed.decision,
             message: committed.message,
             flow: committed.flow,

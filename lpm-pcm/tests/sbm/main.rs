@@ -12,6 +12,7 @@ use lpm_api::{Decision, LpmPolicyError, Priority};
 use lpm_pcm::sbm::{InterfaceName, PoolConfig, Sbm, SbmConfig};
 use lpm_rsvp::{Message, ObjectIndex};
 use proptest::prelude::*;
+use proptest::sample;
 
 use messages::{Asked, Kind, Policy, received};
 use model::Model;
@@ -24,6 +25,8 @@ struct Step {
     interface: u32,
     asked: Asked,
     decisions: [Decision; 3],
+    /// The message before that comes again instead, on its interface.
+    again: Option<sample::Index>,
 }
 
 fn any_decision() -> impl Strategy<Value = Decision> {
@@ -59,12 +62,16 @@ fn any_step() -> impl Strategy<Value = Step> {
         },
     );
     let decisions = [any_decision(), any_decision(), any_decision()];
-    (later, 1..4_u32, asked, decisions).prop_map(|(later, interface, asked, decisions)| Step {
-        later,
-        interface,
-        asked,
-        decisions,
-    })
+    let again = proptest::option::of(any::<sample::Index>());
+    (later, 1..4_u32, asked, decisions, again).prop_map(
+        |(later, interface, asked, decisions, again)| Step {
+            later,
+            interface,
+            asked,
+            decisions,
+            again,
+        },
+    )
 }
 
 fn any_config() -> impl Strategy<Value = SbmConfig> {
@@ -112,6 +119,11 @@ proptest! {
         let mut time = 1_000_000_i64;
         for (number, step) in steps.iter().enumerate() {
             time += step.later;
+            let mut step = step.clone();
+            if let Some(again) = step.again {
+                let again = again.get(&steps[..=number]);
+                (step.asked, step.interface) = (again.asked, again.interface);
+            }
             let bytes = step.asked.message();
             let mut index = ObjectIndex::new();
             let message = Message::parse(&bytes, &mut index).unwrap();
@@ -122,7 +134,7 @@ proptest! {
             let expected = model.receive(&received, &step.decisions);
             let context = || format!("step {number}: {step:?}");
             prop_assert_eq!(&answer.before, &expected.before, "{}", context());
-            prop_assert_eq!(&answer.flows, &expected.flows, "{}", context());
+            prop_assert_eq!(&answer.flows[..], &expected.flows[..], "{}", context());
             prop_assert_eq!(&answer.after, &expected.after, "{}", context());
             prop_assert_eq!(sbm.policy().told.take(), model.told.split_off(0), "{}", context());
             prop_assert_eq!(sbm.flow_count(), model.flow_count(), "{}", context());

@@ -1,19 +1,20 @@
 //! FILTER_SPEC and SENDER_TEMPLATE (RFC 2205 §A.9, §A.10, RFC 2207 §3.2): one sender.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
 use crate::class;
 use crate::endpoint::Endpoint;
 use crate::error::ParseError;
-use crate::object::{Object, RawObject, address_and_word};
+use crate::object::{Object, RawObject, address_and_word, hash_address};
 
 /// One sender of a session. The classes FILTER_SPEC and SENDER_TEMPLATE share this type, as
 /// they share their layout.
 ///
 /// Displays as `10.0.0.7:4000`, `[2001:db8::7]:4000`, `10.0.0.7 spi 0x100`,
 /// `2001:db8::7 flow label 0x12345`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct FilterSpec {
     address: IpAddr,
@@ -56,6 +57,23 @@ impl FilterSpec {
             address: address.into(),
             selector,
         })
+    }
+
+    /// Writes what is displayed, without the detour over a formatter.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        match (self.address, self.selector) {
+            (IpAddr::V4(address), SourceSelector::Port(port)) => {
+                out.write_str(Endpoint::new(address, port).as_str())
+            }
+            (IpAddr::V6(address), SourceSelector::Port(port)) => write!(out, "[{address}]:{port}"),
+            (address, SourceSelector::FlowLabel(label)) => {
+                write!(out, "{address} flow label {label:#x}")
+            }
+            (address, SourceSelector::Gpi(spi)) => write!(out, "{address} spi {spi:#x}"),
+        }
     }
 
     /// Reads the body of an object of this C-Type.
@@ -109,17 +127,20 @@ impl<'a> Object<'a> for FilterSpec {
     }
 }
 
+/// In two words, like that of a [`Session`](super::Session).
+impl Hash for FilterSpec {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_address(self.address, state);
+        state.write_u32(match self.selector {
+            SourceSelector::Port(port) => port.into(),
+            SourceSelector::FlowLabel(number) | SourceSelector::Gpi(number) => number,
+        });
+    }
+}
+
 impl fmt::Display for FilterSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.address, self.selector) {
-            (IpAddr::V4(address), SourceSelector::Port(port)) => {
-                Endpoint::new(address, port).fmt(f)
-            }
-            (IpAddr::V6(address), SourceSelector::Port(port)) => write!(f, "[{address}]:{port}"),
-            (address, SourceSelector::FlowLabel(label)) => {
-                write!(f, "{address} flow label {label:#x}")
-            }
-            (address, SourceSelector::Gpi(spi)) => write!(f, "{address} spi {spi:#x}"),
-        }
+        self.write_to(f)
     }
 }

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 
 use super::amount::Amounts;
 use crate::identity::Subject;
-use crate::name::Name;
 use crate::policy::Policy;
 use lpm_api::Direction;
 
@@ -91,7 +90,7 @@ impl Accounts {
 
     /// The account of a subject of this policy, opened if need be. One that nothing was added to
     /// is to be given back with [`close_if_unused`](Self::close_if_unused).
-    pub(super) fn open(&mut self, subject: &Subject<Name>, policy: &Policy) -> AccountId {
+    pub(super) fn open(&mut self, subject: &Subject, policy: &Policy) -> AccountId {
         let (member, kind) = match subject {
             Subject::User(place) => (policy.users().member(*place), Kind::User),
             Subject::Application(place) => {

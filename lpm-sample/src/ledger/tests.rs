@@ -1,4 +1,5 @@
 use super::*;
+use crate::name::Name;
 use crate::policy::Limit;
 use crate::units::Rate;
 use lpm_api::Scope;
@@ -43,13 +44,13 @@ fn path(number: u8) -> FlowKey {
     FlowKey::path(session(0), sender(number))
 }
 
-fn subjects() -> Vec<Subject<Name>> {
+fn subjects() -> Vec<Subject> {
     vec![
         Subject::User(0),
         Subject::User(1),
         Subject::Application(0),
-        Subject::Unlisted(Name::id("d")),
-        Subject::Unlisted(Name::id("e")),
+        Subject::Unlisted(Box::new(Name::id("d"))),
+        Subject::Unlisted(Box::new(Name::id("e"))),
         Subject::Unauthenticated,
     ]
 }
@@ -92,7 +93,7 @@ impl Office {
     fn claim(
         &mut self,
         flow: FlowKey,
-        subject: &Subject<Name>,
+        subject: &Subject,
         subnet: Option<usize>,
         rate: f32,
         seconds: u64,
@@ -116,7 +117,7 @@ impl Office {
         self.claim(flow, &Subject::User(0), None, rate, 0)
     }
 
-    fn held(&mut self, subject: &Subject<Name>, direction: Direction) -> Held {
+    fn held(&mut self, subject: &Subject, direction: Direction) -> Held {
         self.ledger.held(subject, &self.policy, None, direction)
     }
 
@@ -181,7 +182,7 @@ fn a_wildcard_reservation_ends_with_the_last_path() {
 #[test]
 fn the_unlisted_are_forgotten_with_their_last_flow() {
     let mut office = Office::new(two_flows());
-    let stranger = Subject::Unlisted(Name::id("stranger"));
+    let stranger = Subject::Unlisted(Box::new(Name::id("stranger")));
     let open = |office: &Office| office.ledger.accounts.len();
     let before = open(&office);
     office.claim(path(0), &stranger, Some(0), 1.0, 0).unwrap();

@@ -10,12 +10,12 @@ mod values;
 
 use std::collections::HashMap;
 
-use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
 use super::authentication::{Authentication, CredentialTypes};
-use super::{Group, Policy, Section};
+use super::{Group, Policy, Section, Zone};
 use crate::name::Name;
+use crate::request::RecentRequests;
 use listed::GroupLists;
 use subnets::Subnets;
 
@@ -70,9 +70,12 @@ pub(crate) fn policy_in<'a>(
     let groups = groups(&top, &mut subnets)?;
     let mut group_lists = GroupLists::new(&groups);
     let mut read = |kind| listed::read(&top, kind, &default, &mut group_lists, &mut subnets);
-    Ok(Policy {
-        users: read("user")?,
-        applications: read("application")?,
+    let (users, applications) = (read("user")?, read("application")?);
+    let mut policy = Policy {
+        has_conditions: false,
+        recent_requests: RecentRequests::new(users.len() + applications.len()),
+        users,
+        applications,
         group_lists: group_lists.into_lists(),
         groups,
         default,
@@ -80,7 +83,10 @@ pub(crate) fn policy_in<'a>(
         subnets: subnets.into_list(),
         authentication: authentication(&top)?,
         time_zone: time_zone(&top)?,
-    })
+    };
+    let has_conditions = policy.sections().any(|section| !section.when.is_empty());
+    policy.has_conditions = has_conditions;
+    Ok(policy)
 }
 
 /// `[default]` or `[unauthenticated]`, which inherit nothing; without any value if it is missing.
@@ -148,10 +154,10 @@ fn authentication(top: &Table<'_>) -> Result<Authentication, PolicyError> {
     Ok(authentication)
 }
 
-fn time_zone(top: &Table<'_>) -> Result<TimeZone, PolicyError> {
+fn time_zone(top: &Table<'_>) -> Result<Zone, PolicyError> {
     match top.text("time_zone")? {
-        None => Ok(TimeZone::try_system().unwrap_or(TimeZone::UTC)),
-        Some((name, at)) => TimeZone::get(name)
-            .map_err(|_| at.fail(PolicyProblem::UnknownTimeZone(name.to_owned()))),
+        None => Ok(Zone::default()),
+        Some((name, at)) => Zone::named(name)
+            .ok_or_else(|| at.fail(PolicyProblem::UnknownTimeZone(name.to_owned()))),
     }
 }

@@ -16,7 +16,6 @@ use std::time::SystemTime;
 
 use jiff::tz::TimeZone;
 use lpm_api::{LpmPolicyError, Metric, Scope};
-use smallvec::SmallVec;
 
 use super::listed::Member;
 use super::schedule::WeekTime;
@@ -263,9 +262,7 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// What there is about a subject, the most specific first.
-type Chain<'a> = SmallVec<[(Origin<'a>, Source<'a>); 4]>;
-
+/// Where settings about a subject come from.
 #[derive(Clone, Copy)]
 enum Source<'a> {
     Section(&'a Section),
@@ -279,8 +276,7 @@ pub(super) fn layers<'a, N>(
     here: &Here,
     mut visit: impl FnMut(Layer<'a>),
 ) {
-    let chain = chain(policy, subject);
-    let time = || here.time(&policy.time_zone);
+    let time = || here.time(policy.time_zone());
     let mut show = |origin: Origin<'a>, held: Held<'a>, on_subnet: bool| {
         visit(Layer {
             held,
@@ -291,84 +287,84 @@ pub(super) fn layers<'a, N>(
     };
     if let Some(subnet) = here.subnet {
         let name = policy.subnets[subnet].canonical_name.as_bytes();
-        for (origin, source) in &chain {
-            match source {
-                Source::Section(section) => section
-                    .on_subnet(subnet, time)
-                    .for_each(|held| show(*origin, held, true)),
-                Source::Directory(entry) if entry.above.as_bytes() == name => {
-                    show(*origin, Held::always(&entry.settings), true);
-                }
-                Source::Directory(_) => {}
-            }
-        }
-    }
-    for (origin, source) in &chain {
-        match source {
+        sources(policy, subject, |origin, source| match source {
             Source::Section(section) => section
-                .everywhere(time)
-                .for_each(|held| show(*origin, held, false)),
-            Source::Directory(entry) if policy.subnet_named(&entry.above).is_none() => {
-                show(*origin, Held::always(&entry.settings), false);
+                .on_subnet(subnet, time)
+                .for_each(|held| show(origin, held, true)),
+            Source::Directory(entry) if entry.above.as_bytes() == name => {
+                show(origin, Held::always(&entry.settings), true);
             }
             Source::Directory(_) => {}
-        }
+        });
     }
+    sources(policy, subject, |origin, source| match source {
+        Source::Section(section) => section
+            .everywhere(time)
+            .for_each(|held| show(origin, held, false)),
+        Source::Directory(entry) if policy.subnet_named(&entry.above).is_none() => {
+            show(origin, Held::always(&entry.settings), false);
+        }
+        Source::Directory(_) => {}
+    });
 }
 
-fn chain<'a, N>(policy: &'a Policy, subject: &'a Subject<N>) -> Chain<'a> {
-    let mut chain = Chain::new();
+/// Shows what there is about a subject, the most specific first.
+fn sources<'a, N>(
+    policy: &'a Policy,
+    subject: &'a Subject<N>,
+    mut show: impl FnMut(Origin<'a>, Source<'a>),
+) {
     match subject {
-        Subject::User(place) => chain_of_member(
-            policy,
-            policy.users.member(*place),
-            Origin::User,
-            &mut chain,
-        ),
+        Subject::User(place) => {
+            sources_of_member(policy, policy.users.member(*place), Origin::User, &mut show);
+        }
         Subject::Application(place) => {
             let member = policy.applications.member(*place);
-            chain_of_member(policy, member, Origin::Application, &mut chain);
+            sources_of_member(policy, member, Origin::Application, &mut show);
         }
         Subject::Directory(profile) => {
-            let own = profile.own.iter().map(Source::Directory);
-            chain.extend(own.map(|source| (Origin::DirectoryUser, source)));
+            for entry in &profile.own {
+                show(Origin::DirectoryUser, Source::Directory(entry));
+            }
             for group in &profile.groups {
-                let origin = Origin::DirectoryGroup(&group.name);
-                let entries = group.entries.iter().map(Source::Directory);
-                chain.extend(entries.map(|source| (origin, source)));
-                let same_name = policy
-                    .groups
-                    .iter()
-                    .find(|it| it.canonical_name == group.name);
-                chain.extend(same_name.map(Group::link));
+                for entry in &group.entries {
+                    show(
+                        Origin::DirectoryGroup(&group.name),
+                        Source::Directory(entry),
+                    );
+                }
+                let mut groups = policy.groups.iter();
+                if let Some(group) = groups.find(|it| it.canonical_name == group.name) {
+                    group.show(&mut show);
+                }
             }
         }
         Subject::Unlisted(_) => {}
         Subject::Unauthenticated => {
             let section = Source::Section(&policy.unauthenticated);
-            chain.push((Origin::Unauthenticated, section));
-            return chain;
+            return show(Origin::Unauthenticated, section);
         }
     }
-    chain.push((Origin::Default, Source::Section(&policy.default)));
-    chain
+    show(Origin::Default, Source::Section(&policy.default));
 }
 
-fn chain_of_member<'a>(
+fn sources_of_member<'a>(
     policy: &'a Policy,
     member: &'a Member,
     origin: Origin<'a>,
-    chain: &mut Chain<'a>,
+    show: &mut impl FnMut(Origin<'a>, Source<'a>),
 ) {
-    let own = member.section.as_deref();
-    chain.extend(own.map(|section| (origin, Source::Section(section))));
-    let groups = policy.group_lists[member.groups].iter();
-    chain.extend(groups.map(|group| policy.groups[*group].link()));
+    if let Some(section) = member.section.as_deref() {
+        show(origin, Source::Section(section));
+    }
+    for group in &policy.group_lists[member.groups] {
+        policy.groups[*group].show(show);
+    }
 }
 
 impl Group {
-    fn link(&self) -> (Origin<'_>, Source<'_>) {
-        (Origin::Group(&self.name), Source::Section(&self.section))
+    fn show<'a>(&'a self, show: &mut impl FnMut(Origin<'a>, Source<'a>)) {
+        show(Origin::Group(&self.name), Source::Section(&self.section));
     }
 }
 

@@ -1,20 +1,18 @@
 //! One captured message: parse it, hand it to the SBM, report what is decided.
 
-use std::borrow::Cow;
-use std::fmt::{Display, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use lpm_api::{Decision, Direction, Interface, LpmHandle, LpmPolicyError};
-use lpm_host::{FlowVerdict, Outcome, Pcm, PcmError, ReceivedMessage, Startup};
-use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ObjectIndex};
+use lpm_host::{FlowVerdict, Outcome, PcmError, ReceivedMessage, Startup};
+use lpm_rsvp::{FlowDescriptor, Message, MessageType, ObjectIndex};
+use smallvec::SmallVec;
 
 use crate::capture::CapturedMessage;
-use crate::output::{FlowRecord, Record, Reporter, rfc3339};
+use crate::output::{FlowRecord, Reason, Record, RefusedBy, Reporter};
 use crate::sbm::{
-    Answer, FlowAnswer, PathState, Refusal, Removed, Resources, Sbm, SbmConfig, TimedPcm,
-    TimedVerdict,
+    Answer, FlowAnswer, PathState, Refusal, Removed, Sbm, SbmConfig, TimedPcm, TimedVerdict,
 };
 
 /// Decides messages and counts them.
@@ -36,16 +34,19 @@ struct Counts {
     removed: u64,
 }
 
+/// One for each flow of a message.
+type FlowRecords<'a> = SmallVec<[FlowRecord<'a>; 1]>;
+
 impl<'a> Decider<'a> {
     pub(super) fn new(
-        pcm: &'a Pcm,
+        pcm: TimedPcm<'a>,
         config: &SbmConfig,
         startup: &Startup,
         reporter: &'a Reporter,
     ) -> Decider<'a> {
         let lpms = startup.lpms.iter();
         Decider {
-            sbm: Sbm::new(TimedPcm(pcm), config),
+            sbm: Sbm::new(pcm, config),
             names: Names(
                 lpms.map(|lpm| (lpm.handle, Arc::clone(&lpm.name)))
                     .collect(),
@@ -93,12 +94,12 @@ impl<'a> Decider<'a> {
         }
         self.reporter.report(&Record::Decision {
             number: self.counts.messages,
-            time: rfc3339(captured.time),
-            message: type_name(message.message_type()),
+            time: captured.time,
+            message: message.message_type(),
             interface: captured.interface,
-            session: message.session().map(short_text),
-            flows,
-            outcome: outcome.name(),
+            session: message.session(),
+            flows: &flows,
+            outcome,
             nanos: nanos(answer.verdict.elapsed),
         });
         report_removed(self.reporter, &answer.after);
@@ -139,14 +140,14 @@ impl<'a> Decider<'a> {
 fn report_removed(reporter: &Reporter, removed: &[Removed]) {
     for removed in removed {
         reporter.report(&Record::StateRemoved {
-            time: rfc3339(removed.time),
+            time: removed.time,
             message: match removed.flow.direction() {
-                Direction::Sends => "Path",
-                Direction::Receives => "Resv",
+                Direction::Sends => MessageType::Path,
+                Direction::Receives => MessageType::Resv,
             },
             interface: removed.interface.index,
-            session: short_text(removed.flow.session()),
-            filter: list(removed.senders.iter().copied()),
+            session: removed.flow.session(),
+            senders: &removed.senders,
             reason: removed.reason.name(),
         });
     }
@@ -156,17 +157,15 @@ fn report_removed(reporter: &Reporter, removed: &[Removed]) {
 struct Names(Vec<(LpmHandle, Arc<str>)>);
 
 impl Names {
-    fn flows(&self, message: &Message<'_>, answer: &Answer<TimedVerdict>) -> Vec<FlowRecord<'_>> {
-        let flows = message
-            .flow_descriptors()
-            .zip(answer.verdict.verdict.flows());
-        flows
-            .enumerate()
-            .map(|(index, (descriptor, verdict))| {
-                let sbm = answer.flows.get(index).cloned().unwrap_or_default();
-                self.flow(&descriptor, verdict, &sbm)
-            })
-            .collect()
+    fn flows(&self, message: &Message<'_>, answer: &Answer<TimedVerdict>) -> FlowRecords<'_> {
+        let mut records = FlowRecords::new();
+        let verdicts = answer.verdict.verdict.flows();
+        for (index, (flow, verdict)) in message.flow_descriptors().zip(verdicts).enumerate() {
+            let nothing = FlowAnswer::default();
+            let sbm = answer.flows.get(index).unwrap_or(&nothing);
+            records.push(self.flow(&flow, verdict, sbm));
+        }
+        records
     }
 
     fn flow(
@@ -177,15 +176,15 @@ impl Names {
     ) -> FlowRecord<'_> {
         let decision = verdict.decision;
         let (outcome, refused_by) = match (verdict.outcome(), sbm.refusal) {
-            (_, Some(_)) => (Outcome::Reject, Some("sbm")),
-            (Outcome::Reject, None) => (Outcome::Reject, Some("policy")),
+            (_, Some(_)) => (Outcome::Reject, Some(RefusedBy::Sbm)),
+            (Outcome::Reject, None) => (Outcome::Reject, Some(RefusedBy::Policy)),
             (outcome, None) => (outcome, None),
         };
         FlowRecord {
             index: descriptor.index(),
-            filter: list(descriptor.filters()),
+            senders: descriptor.filters().collect(),
             lpv: decision.lpv(),
-            outcome: outcome.name(),
+            outcome,
             error_code: sbm
                 .refusal
                 .map_or(decision.error_code(), Refusal::error_code),
@@ -194,8 +193,8 @@ impl Names {
                 .map_or(decision.error_value(), Refusal::error_value),
             by: verdict.by.and_then(|handle| self.of(handle)),
             refused_by,
-            resources: sbm.resources.map(Resources::name),
-            path: sbm.path.map(PathState::name),
+            resources: sbm.resources,
+            path: sbm.path,
             reason: reason(decision, sbm),
         }
     }
@@ -216,51 +215,25 @@ pub(super) fn nanos(duration: Duration) -> u64 {
 fn outcome(flows: &[FlowRecord<'_>]) -> Outcome {
     [Outcome::Drop, Outcome::Accept, Outcome::Reject]
         .into_iter()
-        .find(|outcome| flows.iter().any(|flow| flow.outcome == outcome.name()))
+        .find(|outcome| flows.iter().any(|flow| flow.outcome == *outcome))
         .unwrap_or(Outcome::DontCare)
 }
 
-/// The senders in one text; `None` for none.
-fn list(mut senders: impl Iterator<Item = FilterSpec>) -> Option<String> {
-    let mut text = short_text(senders.next()?);
-    for sender in senders {
-        let _ = write!(text, ", {sender}");
-    }
-    Some(text)
-}
-
-/// What is displayed, which is seldom longer than an IPv4 session or sender.
-fn short_text(what: impl Display) -> String {
-    let mut text = String::with_capacity("255.255.255.255:65535/udp".len());
-    // A String takes everything.
-    let _ = write!(text, "{what}");
-    text
-}
-
-fn type_name(message_type: MessageType) -> Cow<'static, str> {
-    match message_type {
-        MessageType::Path => "Path".into(),
-        MessageType::Resv => "Resv".into(),
-        other => other.to_string().into(),
-    }
-}
-
-/// The words for a rejection, or for what is missing.
-fn reason(decision: Decision, sbm: &FlowAnswer) -> Option<String> {
+/// Why a flow is rejected, or what is missing.
+fn reason(decision: Decision, sbm: &FlowAnswer) -> Option<Reason> {
     /// The error code for "policy control failure" (RFC 2205, appendix B).
     const POLICY: u16 = 2;
-    let by_policy = || {
-        (decision.error_code() == POLICY)
-            .then(|| LpmPolicyError::from_value(decision.error_value()))
-            .flatten()
-            .map(|error| error.to_string())
-    };
     let missing = match sbm.path {
         Some(PathState::NoPath) => Some(Refusal::NoPath),
         Some(PathState::NoSender) => Some(Refusal::NoSender),
         Some(PathState::Known) | None => None,
     };
-    let by_sbm = sbm.refusal.or(missing).map(|refusal| refusal.to_string());
+    let by_policy = || {
+        let is_by_policy = decision.error_code() == POLICY;
+        let error = is_by_policy.then(|| LpmPolicyError::from_value(decision.error_value()));
+        error.flatten().map(Reason::Policy)
+    };
+    let by_sbm = sbm.refusal.or(missing).map(Reason::Sbm);
     by_sbm.or_else(by_policy)
 }
 

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use crate::capture::{Capture, CaptureError, CaptureItem, CapturedMessage, STDIN};
+use crate::capture::{Capture, CaptureError, CapturedMessage, STDIN};
 use crate::output::Progress;
 
-use queue::{Abandoned, Giver, Next, Taker, queue};
+use queue::{Abandoned, Giver, Taker, queue};
+
+pub(super) use queue::Next;
 
 /// How many items are read ahead, and as many are being worked on. A message has at most 64 KiB, so this bounds
 /// the memory too.
@@ -29,10 +31,13 @@ pub(super) enum SourceItem {
     Notice(String),
     /// A capture cannot be read (further); the next one follows.
     Fault(CaptureError),
-    /// Nothing for the moment.
-    Nothing,
-    /// All captures have been read.
-    End,
+}
+
+/// An empty message.
+impl Default for SourceItem {
+    fn default() -> SourceItem {
+        SourceItem::Message(CapturedMessage::empty())
+    }
 }
 
 /// The captures of a run, in order.
@@ -57,12 +62,8 @@ impl Source {
     }
 
     /// The next item. When it has to wait for one, it first runs `idle`.
-    pub(super) fn next(&mut self, idle: impl FnOnce()) -> SourceItem {
-        match self.items.take(PATIENCE, idle) {
-            Next::Item(item) => item,
-            Next::Nothing => SourceItem::Nothing,
-            Next::End => SourceItem::End,
-        }
+    pub(super) fn next(&mut self, idle: impl FnOnce()) -> Next<&SourceItem> {
+        self.items.take(PATIENCE, idle)
     }
 }
 
@@ -93,18 +94,25 @@ pub(super) fn total_size(captures: &[PathBuf]) -> u64 {
 }
 
 fn read(path: &Path, progress: &Progress, giver: &Giver<SourceItem>) -> Result<(), Abandoned> {
-    let capture = match Capture::open_counted(path, |file: File| progress.count(file)) {
+    let mut capture = match Capture::open_counted(path, |file: File| progress.count(file)) {
         Ok(capture) => capture,
-        Err(error) => return giver.give(SourceItem::Fault(error)),
+        Err(error) => return giver.give(&mut SourceItem::Fault(error)),
     };
-    for item in capture {
-        giver.give(match item {
-            Ok(CaptureItem::Message(message)) => SourceItem::Message(message),
-            Ok(CaptureItem::Notice(notice)) => SourceItem::Notice(notice),
-            Err(error) => SourceItem::Fault(error),
-        })?;
+    let mut item = SourceItem::default();
+    loop {
+        // What was given before has left in its place an item whose memory is used again.
+        let mut message = match item {
+            SourceItem::Message(used) => used,
+            _ => CapturedMessage::empty(),
+        };
+        item = match capture.next_into(&mut message) {
+            Some(Ok(None)) => SourceItem::Message(message),
+            Some(Ok(Some(notice))) => SourceItem::Notice(notice),
+            Some(Err(error)) => SourceItem::Fault(error),
+            None => return Ok(()),
+        };
+        giver.give(&mut item)?;
     }
-    Ok(())
 }
 
 /// Whether `path` names something that can be read only once.

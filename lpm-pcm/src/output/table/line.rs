@@ -1,15 +1,41 @@
 //! A line of the table.
 
 use std::fmt::{Display, Write as _};
+use std::time::SystemTime;
 
 use anstyle::Style;
+use lpm_rsvp::{FilterSpec, MessageType, Session};
 
-use crate::output::Plain;
+use crate::output::time::push_rfc3339;
+use crate::output::{Plain, Reason};
 
 /// Cells in columns, two spaces between them.
 #[derive(Default)]
 pub(super) struct Line {
     text: String,
+}
+
+/// What a cell says.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Cell<'a> {
+    #[default]
+    Empty,
+    /// Words of ours.
+    Words(&'static str),
+    /// Text from outside.
+    Text(&'a str),
+    Time(SystemTime),
+    Type(MessageType),
+    Session(Session),
+    Sender(FilterSpec),
+    Accept {
+        priority: u32,
+    },
+    Reject {
+        code: u16,
+        value: u16,
+    },
+    Reason(Reason),
 }
 
 const GAP: &str = "  ";
@@ -20,57 +46,68 @@ impl Line {
         self.text.clear();
     }
 
-    /// Adds text from outside, and fills it up to a width.
-    pub(super) fn cell(&mut self, text: &str, width: usize) {
-        let start = self.text.len();
-        if Plain(text).is_plain() {
-            self.text.push_str(text);
-        } else {
-            self.text(Plain(text));
-        }
-        self.fill(start, width);
+    /// Adds a cell, filled up to a width.
+    pub(super) fn cell(&mut self, cell: Cell<'_>, width: usize) {
+        self.filled(cell, width);
         self.text.push_str(GAP);
     }
 
     /// Adds a cell with a style.
-    pub(super) fn styled_cell(&mut self, text: impl Display, width: usize, style: Style) {
-        let is_plain = style.is_plain();
-        if !is_plain {
-            self.text(style.render());
+    pub(super) fn styled_cell(&mut self, cell: Cell<'_>, width: usize, style: Style) {
+        if style.is_plain() {
+            return self.cell(cell, width);
         }
-        let start = self.text.len();
-        self.text(text);
-        self.fill(start, width);
-        if !is_plain {
-            self.text(style.render_reset());
-        }
+        self.push(style.render());
+        self.filled(cell, width);
+        self.push(style.render_reset());
         self.text.push_str(GAP);
     }
 
-    /// Adds text.
-    pub(super) fn text(&mut self, text: impl Display) {
-        // A String takes everything.
-        let _ = write!(self.text, "{text}");
-    }
-
-    /// The whole line, without spaces at its end.
-    pub(super) fn ended(&mut self) -> &[u8] {
+    /// Ends the line, without spaces at its end.
+    pub(super) fn end(&mut self) {
         let length = self.text.trim_end().len();
         self.text.truncate(length);
         self.text.push('\n');
-        self.text.as_bytes()
     }
 
-    /// Fills what begins at `start` up to a width.
-    fn fill(&mut self, start: usize, width: usize) {
-        let cell = &self.text[start..];
-        let have = if cell.is_ascii() {
-            cell.len()
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn filled(&mut self, cell: Cell<'_>, width: usize) {
+        let start = self.text.len();
+        match cell {
+            Cell::Empty => {}
+            Cell::Words(words) => self.text.push_str(words),
+            Cell::Text(text) if Plain(text).is_plain() => self.text.push_str(text),
+            Cell::Text(text) => self.push(Plain(text)),
+            Cell::Time(time) => push_rfc3339(&mut self.text, time),
+            Cell::Type(MessageType::Path) => self.text.push_str("Path"),
+            Cell::Type(MessageType::Resv) => self.text.push_str("Resv"),
+            Cell::Type(message_type) => self.push(message_type),
+            // A String takes everything.
+            Cell::Session(session) => session.write_to(&mut self.text).unwrap_or_default(),
+            Cell::Sender(sender) => sender.write_to(&mut self.text).unwrap_or_default(),
+            Cell::Accept { priority } => {
+                self.text.push_str("accept, priority ");
+                self.push(priority);
+            }
+            Cell::Reject { code, value } => self.push(format_args!("reject {code}/{value}")),
+            Cell::Reason(reason) => self.push(reason),
+        }
+        let added = &self.text[start..];
+        let have = if added.is_ascii() {
+            added.len()
         } else {
-            cell.chars().count()
+            added.chars().count()
         };
         let spaces = width.saturating_sub(have).min(SPACES.len());
         self.text.push_str(&SPACES[..spaces]);
+    }
+
+    fn push(&mut self, what: impl Display) {
+        // A String takes everything.
+        let _ = write!(self.text, "{what}");
     }
 }
 
@@ -80,10 +117,11 @@ mod tests {
 
     fn line(cells: &[&str]) -> String {
         let mut line = Line::default();
-        for cell in cells {
-            line.cell(cell, 4);
+        for text in cells {
+            line.cell(Cell::Text(text), 4);
         }
-        String::from_utf8(line.ended().to_vec()).unwrap()
+        line.end();
+        line.text().to_owned()
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A bounded queue between two threads, which pass on as much as there is at a time: neither wakes the other for
-//! every single item.
+//! every single item. What was taken goes back in exchange, so that its memory is used again.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 pub(super) fn queue<T>(capacity: usize) -> (Giver<T>, Taker<T>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
-            items: VecDeque::with_capacity(capacity),
+            items: Items::new(),
             is_giver_gone: false,
             is_taker_gone: false,
             is_giver_waiting: false,
@@ -22,7 +21,8 @@ pub(super) fn queue<T>(capacity: usize) -> (Giver<T>, Taker<T>) {
     });
     let taker = Taker {
         shared: Arc::clone(&shared),
-        taken: VecDeque::with_capacity(capacity),
+        taken: Items::new(),
+        next: 0,
     };
     (Giver { shared }, taker)
 }
@@ -35,13 +35,21 @@ pub(super) struct Giver<T> {
 /// Takes them out.
 pub(super) struct Taker<T> {
     shared: Arc<Shared<T>>,
-    /// Taken out of the queue together, and not asked for yet.
-    taken: VecDeque<T>,
+    /// Taken out of the queue together.
+    taken: Items<T>,
+    /// The first of them that was not asked for yet.
+    next: usize,
+}
+
+/// Items, and behind them those that are to be used again.
+struct Items<T> {
+    places: Vec<T>,
+    count: usize,
 }
 
 /// What a [`Taker`] gets.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next<T> {
+pub(in super::super) enum Next<T> {
     Item(T),
     /// Nothing has come in time.
     Nothing,
@@ -61,18 +69,18 @@ struct Shared<T> {
 }
 
 struct State<T> {
-    items: VecDeque<T>,
+    items: Items<T>,
     is_giver_gone: bool,
     is_taker_gone: bool,
     is_giver_waiting: bool,
     is_taker_waiting: bool,
 }
 
-impl<T> Giver<T> {
-    /// Puts an item in, as soon as there is room.
-    pub(super) fn give(&self, item: T) -> Result<(), Abandoned> {
+impl<T: Default> Giver<T> {
+    /// Puts an item in, as soon as there is room, and leaves in its place one that was used before, or a new one.
+    pub(super) fn give(&self, item: &mut T) -> Result<(), Abandoned> {
         let mut state = self.shared.lock();
-        while state.items.len() >= self.shared.capacity && !state.is_taker_gone {
+        while state.items.count >= self.shared.capacity && !state.is_taker_gone {
             state.is_giver_waiting = true;
             let woken = self.shared.has_room.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
@@ -80,7 +88,7 @@ impl<T> Giver<T> {
         if state.is_taker_gone {
             return Err(Abandoned);
         }
-        state.items.push_back(item);
+        state.items.add(item);
         self.shared.wake_taker(state);
         Ok(())
     }
@@ -96,17 +104,20 @@ impl<T> Drop for Giver<T> {
 
 impl<T> Taker<T> {
     /// The next item. When there is none, it first runs `idle`, and then waits for so long.
-    pub(super) fn take(&mut self, patience: Duration, idle: impl FnOnce()) -> Next<T> {
-        if let Some(item) = self.taken.pop_front() {
-            return Next::Item(item);
+    pub(super) fn take(&mut self, patience: Duration, idle: impl FnOnce()) -> Next<&T> {
+        if self.next < self.taken.count {
+            self.next += 1;
+            return Next::Item(&self.taken.places[self.next - 1]);
         }
+        self.taken.count = 0;
+        self.next = 0;
         let mut state = self.shared.lock();
-        if state.items.is_empty() && !state.is_giver_gone {
+        if state.items.count == 0 && !state.is_giver_gone {
             drop(state);
             idle();
             state = self.shared.lock();
         }
-        if state.items.is_empty() && !state.is_giver_gone {
+        if state.items.count == 0 && !state.is_giver_gone {
             state.is_taker_waiting = true;
             let woken = self.shared.has_items.wait_timeout(state, patience);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -118,11 +129,37 @@ impl<T> Taker<T> {
             drop(state);
             self.shared.has_room.notify_one();
         }
-        match self.taken.pop_front() {
-            Some(item) => Next::Item(item),
+        match self.taken.first() {
+            Some(item) => {
+                self.next = 1;
+                Next::Item(item)
+            }
             None if is_over => Next::End,
             None => Next::Nothing,
         }
+    }
+}
+
+impl<T> Items<T> {
+    fn new() -> Items<T> {
+        Items {
+            places: Vec::new(),
+            count: 0,
+        }
+    }
+
+    fn first(&self) -> Option<&T> {
+        self.places[..self.count].first()
+    }
+}
+
+impl<T: Default> Items<T> {
+    fn add(&mut self, item: &mut T) {
+        match self.places.get_mut(self.count) {
+            Some(used) => mem::swap(used, item),
+            None => self.places.push(mem::take(item)),
+        }
+        self.count += 1;
     }
 }
 
@@ -157,9 +194,10 @@ mod tests {
     #[test]
     fn all_items_arrive_in_order() {
         let (giver, mut taker) = queue(3);
-        let giving = thread::spawn(move || (0..10_000).try_for_each(|item| giver.give(item)));
+        let giving =
+            thread::spawn(move || (0..10_000).try_for_each(|mut item| giver.give(&mut item)));
         for expected in 0..10_000 {
-            assert_eq!(taker.take(LONG, || ()), Next::Item(expected));
+            assert_eq!(taker.take(LONG, || ()), Next::Item(&expected));
         }
         assert_eq!(taker.take(LONG, || ()), Next::End);
         assert_eq!(giving.join().unwrap(), Ok(()));
@@ -168,19 +206,19 @@ mod tests {
     #[test]
     fn what_was_given_arrives_though_the_giver_is_gone() {
         let (giver, mut taker) = queue(3);
-        giver.give(1).unwrap();
-        giver.give(2).unwrap();
+        giver.give(&mut 1).unwrap();
+        giver.give(&mut 2).unwrap();
         drop(giver);
-        assert_eq!(taker.take(LONG, || ()), Next::Item(1));
-        assert_eq!(taker.take(LONG, || ()), Next::Item(2));
+        assert_eq!(taker.take(LONG, || ()), Next::Item(&1));
+        assert_eq!(taker.take(LONG, || ()), Next::Item(&2));
         assert_eq!(taker.take(LONG, || ()), Next::End);
     }
 
     #[test]
     fn a_giver_without_a_taker_ends() {
         let (giver, taker) = queue(1);
-        giver.give(1).unwrap();
-        let giving = thread::spawn(move || giver.give(2));
+        giver.give(&mut 1).unwrap();
+        let giving = thread::spawn(move || giver.give(&mut 2));
         drop(taker);
         assert_eq!(giving.join().unwrap(), Err(Abandoned));
     }
@@ -189,15 +227,31 @@ mod tests {
     fn idleness_is_told_before_waiting() {
         let (giver, mut taker) = queue(1);
         assert_eq!(
-            taker.take(LONG, || giver.give(7).unwrap()),
-            Next::Item(7),
+            taker.take(LONG, || giver.give(&mut 7).unwrap()),
+            Next::Item(&7),
             "what comes meanwhile is not waited for"
         );
         let mut idle = 0;
         assert_eq!(taker.take(Duration::ZERO, || idle += 1), Next::Nothing);
         assert_eq!(idle, 1);
-        giver.give(8).unwrap();
-        assert_eq!(taker.take(LONG, || idle += 1), Next::Item(8));
+        giver.give(&mut 8).unwrap();
+        assert_eq!(taker.take(LONG, || idle += 1), Next::Item(&8));
         assert_eq!(idle, 1);
+    }
+
+    #[test]
+    fn what_was_taken_comes_back() {
+        let (giver, mut taker) = queue(2);
+        let mut item = String::from("first");
+        let memory = item.as_ptr();
+        for (next, before) in [("second", ""), ("third", "first"), ("fourth", "second")] {
+            giver.give(&mut item).unwrap();
+            assert!(matches!(taker.take(LONG, || ()), Next::Item(_)));
+            assert_eq!(taker.take(Duration::ZERO, || ()), Next::Nothing);
+            assert_eq!(item, before);
+            assert_eq!(item.as_ptr() == memory, before == "first");
+            item.clear();
+            item.push_str(next);
+        }
     }
 }

@@ -1,0 +1,97 @@
+//! Times as people and programs read them.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+
+/// `time` as RFC 3339 has it, in UTC with microseconds. A time outside the years -9999 to 9999
+/// becomes the nearest one inside.
+#[must_use]
+pub fn rfc3339(time: SystemTime) -> String {
+    let mut text = String::with_capacity("2000-02-29T12:34:56.000789Z".len());
+    push_rfc3339(&mut text, time);
+    text
+}
+
+/// Appends what [`rfc3339`] says.
+pub(super) fn push_rfc3339(text: &mut String, time: SystemTime) {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) if push_seconds(text, since.as_secs()).is_some() => {
+            push_microseconds(text, since.subsec_micros());
+        }
+        since => {
+            let nearest = match since {
+                Ok(_) => Timestamp::MAX,
+                Err(_) => Timestamp::MIN,
+            };
+            let timestamp = Timestamp::try_from(time).unwrap_or(nearest);
+            // A String takes everything.
+            let _ = write!(text, "{timestamp:.6}");
+        }
+    }
+}
+
+/// Appends a time up to the seconds. `None` if it is too late for a [`Timestamp`].
+///
+/// The last one is remembered: in a capture, many packets come within a second.
+fn push_seconds(text: &mut String, seconds: u64) -> Option<()> {
+    thread_local!(static LAST: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) });
+
+    LAST.with_borrow_mut(|(last, last_text)| {
+        if *last != seconds || last_text.is_empty() {
+            let timestamp = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
+            *last = seconds;
+            last_text.clear();
+            let _ = write!(last_text, "{timestamp:.0}");
+            last_text.pop();
+        }
+        text.push_str(last_text);
+        Some(())
+    })
+}
+
+fn push_microseconds(text: &mut String, microseconds: u32) {
+    let mut fraction = *b".000000Z";
+    let mut rest = microseconds;
+    for place in fraction[1..7].iter_mut().rev() {
+        let [.., digit] = (rest % 10).to_be_bytes();
+        *place += digit;
+        rest /= 10;
+    }
+    text.push_str(std::str::from_utf8(&fraction).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn times_have_microseconds_and_never_fail() {
+        let time = SystemTime::UNIX_EPOCH + Duration::new(951_827_696, 789_999);
+        assert_eq!(rfc3339(time), "2000-02-29T12:34:56.000789Z");
+        assert_eq!(
+            rfc3339(SystemTime::UNIX_EPOCH),
+            "1970-01-01T00:00:00.000000Z"
+        );
+        let last = SystemTime::UNIX_EPOCH + Duration::new(253_402_207_200, 999_999_999);
+        assert!(rfc3339(last).ends_with(":00.999999Z"), "{}", rfc3339(last));
+        let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
+        assert!(rfc3339(far).starts_with("9999-12-"));
+        let before = SystemTime::UNIX_EPOCH - Duration::from_millis(1_500);
+        assert_eq!(rfc3339(before), "1969-12-31T23:59:58.500000Z");
+    }
+
+    #[test]
+    fn times_of_one_second_differ() {
+        for micros in [0, 1, 999_999, 10, 500_000, 0] {
+            for seconds in [1_772_438_400, 1_772_438_400, 1_772_438_401] {
+                let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, micros * 1_000);
+                let expected = format!("{:.6}", Timestamp::try_from(time).unwrap());
+                assert_eq!(rfc3339(time), expected);
+            }
+        }
+    }
+}
