@@ -12,6 +12,7 @@ use lpm_host::{
 };
 use lpm_tests::fixture;
 use lpm_tests::messages::{path, rsvp_objects, with_received};
+use lpm_tests::process::in_own_process;
 use lpm_tests::watched::Watched;
 use tempfile::TempDir;
 
@@ -239,14 +240,21 @@ fn nonsense() {
         assert_eq!(watched.calls("admit"), 1);
         assert_eq!(watched.end(), (LpmStatus::OK, vec![]));
     }
-    for (what, status) in [
-        ("as nobody", LpmStatus::INVALID_LPM_HANDLE),
-        ("as the next", LpmStatus::INVALID_REQUEST_HANDLE),
-    ] {
-        let watched = Watched::start(fixture("speaks-nonsense").config(what));
-        let value = u16::try_from(status.0).expect("a small number") + 1;
-        let said = RejectReason::new(200, value).map(Decision::Reject);
-        assert_eq!(Some(watched.admit().flows()[0].decision), said);
-        assert_eq!(watched.end(), (LpmStatus::OK, vec![] as Vec<PinReason>));
-    }
+}
+
+/// In a process where no other test takes the next handle.
+#[test]
+fn answers_for_another_lpm() {
+    in_own_process("answers_for_another_lpm", || {
+        for (what, status) in [
+            ("as nobody", LpmStatus::INVALID_LPM_HANDLE),
+            ("as the next", LpmStatus::INVALID_REQUEST_HANDLE),
+        ] {
+            let watched = Watched::start(fixture("speaks-nonsense").config(what));
+            let value = u16::try_from(status.0).expect("a small number") + 1;
+            let said = RejectReason::new(200, value).map(Decision::Reject);
+            assert_eq!(Some(watched.admit().flows()[0].decision), said);
+            assert_eq!(watched.end(), (LpmStatus::OK, vec![] as Vec<PinReason>));
+        }
+    });
 }

@@ -93,15 +93,16 @@ impl From<SystemTime> for AbiTime {
 
 impl From<AbiTime> for SystemTime {
     fn from(abi: AbiTime) -> Self {
-        let seconds = Duration::from_secs(abi.seconds.unsigned_abs());
-        let whole = if abi.seconds < 0 {
-            UNIX_EPOCH.checked_sub(seconds)
+        let (seconds, nanoseconds) = (abi.seconds.unsigned_abs(), abi.nanoseconds);
+        let time = if abi.seconds < 0 {
+            UNIX_EPOCH
+                .checked_sub(Duration::from_secs(seconds))
+                .and_then(|whole| whole.checked_add(Duration::from_nanos(nanoseconds.into())))
         } else {
-            UNIX_EPOCH.checked_add(seconds)
+            // Does not overflow: there are fewer than 2⁶³ seconds.
+            UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))
         };
-        whole
-            .and_then(|whole| whole.checked_add(Duration::from_nanos(abi.nanoseconds.into())))
-            .unwrap_or(UNIX_EPOCH)
+        time.unwrap_or(UNIX_EPOCH)
     }
 }
 
