@@ -15,6 +15,7 @@ mod format;
 mod library;
 mod machine;
 mod measure;
+mod memory;
 mod pcms;
 mod plots;
 mod report;
@@ -64,6 +65,9 @@ struct Args {
 fn main() -> ExitCode {
     if child::is_wanted() {
         return child::run();
+    }
+    if let Some(done) = memory::run_if_wanted() {
+        return done;
     }
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,8 +17,9 @@ use super::Context;
 use crate::host_table::Table;
 use crate::library::accepts;
 use crate::measure::{Contender, Effort, Lane, calls, compare};
+use crate::memory;
 use crate::pcms;
-use crate::report::{Comparison, Curve, Goal, Plot, Quartiles, Row, Section};
+use crate::report::{Comparison, Curve, Goal, Plot, Section};
 
 const TABLE: &str = "table of requests";
 const SLAB: &str = "sharded-slab";
@@ -70,9 +71,8 @@ pub(super) fn measure(context: &Context) -> Result<Section, Box<dyn Error>> {
     section.comparisons.push(deferred_decision(context)?);
     section.comparisons.extend(turnover);
     section.comparisons.extend(expiry);
-    section
-        .comparisons
-        .push(memory(if context.quick { 100_000 } else { 1_000_000 }));
+    let count = if context.quick { 100_000 } else { 1_000_000 };
+    section.comparisons.push(memory::of_requests(count)?);
     Ok(section)
 }
 
@@ -252,59 +252,6 @@ fn expire(size: usize, context: &Context) -> Result<Comparison, Box<dyn Error>> 
     ];
     let case = format!("expire {}", crate::report::figure(size as f64));
     Ok(compare(case, contenders, Effort::of_trials(rounds)))
-}
-
-/// How much memory outstanding requests take.
-fn memory(size: usize) -> Comparison {
-    let grown = |fill: &mut dyn FnMut(u64)| {
-        let before = resident();
-        (0..size as u64).for_each(fill);
-        (resident() - before) / size as f64
-    };
-    let table = Table::new();
-    let slab = Slab::<Asked>::new();
-    let map = DashMap::new();
-    let row = |what: &str, bytes| Row {
-        what: what.to_owned(),
-        value: Quartiles::only(bytes),
-        ratio: None,
-        samples: Vec::new(),
-    };
-    let rows = vec![
-        row(
-            TABLE,
-            grown(&mut |i| {
-                table.issue([i, i], 1).expect("open");
-            }),
-        ),
-        row(
-            SLAB,
-            grown(&mut |i| {
-                slab.insert([i, i]).expect("room");
-            }),
-        ),
-        row(
-            MAP,
-            grown(&mut |i| {
-                map.insert(i, ([i, i], 1_u32));
-            }),
-        ),
-    ];
-    Comparison {
-        case: format!("memory of one of {}", crate::report::figure(size as f64)),
-        unit: "bytes",
-        rows,
-    }
-}
-
-/// Bytes that this process has in memory.
-fn resident() -> f64 {
-    let pid = sysinfo::get_current_pid().expect("it has one");
-    let mut system = sysinfo::System::new();
-    system.refresh_processes(sysinfo::ProcessesToUpdate::Some(&[pid]), true);
-    system
-        .process(pid)
-        .map_or(0.0, |process| process.memory() as f64)
 }
 
 fn runtime() -> Result<Runtime, Box<dyn Error>> {
