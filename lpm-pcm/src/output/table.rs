@@ -248,6 +248,7 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 ..
             } => {
                 self.heading()?;
+                let reason = reason.replace('_', " ");
                 let row = Row {
                     time: Cell::Time(*time),
                     kind: Cell::Type(*message),
@@ -255,7 +256,7 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                     decision: Cell::Words("removed"),
                     style: self.palette.caution,
                     by: Cell::Words("sbm"),
-                    reason: Cell::Text(&reason.replace('_', " ")),
+                    reason: Cell::Text(&reason),
                     ..Row::default()
                 };
                 self.rows(row, senders)
