@@ -7,3 +7,9 @@ pub mod lpm_text;
 pub mod new;
 pub mod policy;
 pub mod replay;
+
+/// So many of something: `1 error`, `2 errors`.
+fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}

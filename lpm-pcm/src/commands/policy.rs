@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use lpm_sample::policy::{Policy, Section, Settings};
 
+use super::counted;
+
 /// Check a policy file of the sample LPM, or explain what it decides.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -52,15 +54,11 @@ fn unwritable(error: &io::Error) -> String {
 }
 
 fn summary(policy: &Policy, file: &str) -> String {
-    let count = |number: usize, noun: &str| {
-        let plural = if number == 1 { "" } else { "s" };
-        format!("{number} {noun}{plural}")
-    };
     let parts = [
-        count(policy.users().len(), "user"),
-        count(policy.applications().len(), "application"),
-        count(policy.groups().count(), "group"),
-        count(policy.subnets().len(), "subnet"),
+        counted(policy.users().len(), "user"),
+        counted(policy.applications().len(), "application"),
+        counted(policy.groups().count(), "group"),
+        counted(policy.subnets().len(), "subnet"),
     ];
     let standing = |section: &Section, missing: &str| {
         if section.settings == Settings::default() {

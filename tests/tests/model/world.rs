@@ -10,7 +10,7 @@ use std::time::Duration;
 use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority, RejectReason};
 use lpm_host::{
     Admission, CallMode, EventId, FlowVerdict, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm,
-    PcmError, StartError, UnloadOutcome, Verdict,
+    PcmError, StartError, Teardown, UnloadOutcome, Verdict,
 };
 use lpm_tests::messages::{admit, orders, with_received};
 use lpm_tests::{RecordedEvents, library};
@@ -178,27 +178,27 @@ impl World {
             return;
         };
         let teardown = teardown.expect("in charge");
-        let stopped: Vec<_> = teardown
-            .lpms
-            .iter()
-            .map(|lpm| (lpm.handle, lpm.status))
-            .collect();
-        let expected = running.iter().map(|lpm| (lpm.handle, LpmStatus::OK));
-        assert_eq!(stopped, expected.rev().collect::<Vec<_>>());
+        self.are_stopped(&running, &teardown);
         assert_eq!(teardown.libraries.len(), 1);
         assert_eq!(teardown.libraries[0].outcome, UnloadOutcome::Unmapped);
-        for lpm in running {
-            self.is_stopped(&lpm);
-        }
         self.expect(EventId::LibraryUnmapped);
         self.expect(EventId::Demoted);
     }
 
-    fn is_stopped(&mut self, lpm: &Running) {
-        self.expect(EventId::LpmDeinitialized);
-        for (asked, _) in &mut self.asked {
-            if asked.owes(lpm.handle) {
-                asked.says(lpm.handle, FAILED);
+    /// These LPMs, and no others, were stopped, the last one first.
+    fn are_stopped(&mut self, lpms: &[Running], teardown: &Teardown) {
+        let stopped = teardown.lpms.iter().map(|lpm| (lpm.handle, lpm.status));
+        let expected = lpms.iter().map(|lpm| (lpm.handle, LpmStatus::OK));
+        assert_eq!(
+            stopped.collect::<Vec<_>>(),
+            expected.rev().collect::<Vec<_>>()
+        );
+        for lpm in lpms {
+            self.expect(EventId::LpmDeinitialized);
+            for (asked, _) in &mut self.asked {
+                if asked.owes(lpm.handle) {
+                    asked.says(lpm.handle, FAILED);
+                }
             }
         }
     }
@@ -233,17 +233,7 @@ impl World {
             done.kept.iter().map(|lpm| lpm.handle).collect::<Vec<_>>(),
             kept
         );
-        let stopped: Vec<_> = done
-            .stopped
-            .lpms
-            .iter()
-            .map(|lpm| (lpm.handle, lpm.status))
-            .collect();
-        let expected = before.iter().map(|lpm| (lpm.handle, LpmStatus::OK));
-        assert_eq!(stopped, expected.rev().collect::<Vec<_>>());
-        for lpm in before {
-            self.is_stopped(&lpm);
-        }
+        self.are_stopped(&before, &done.stopped);
         self.expect(EventId::Reconfigured);
         self.running = Some(running);
     }

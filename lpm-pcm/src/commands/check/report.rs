@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Check;
 use super::finding::{Finding, Kind, Severity};
+use crate::commands::counted;
 use crate::output::Plain;
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -163,10 +164,10 @@ impl Report {
             (0, 0) => writeln!(text, "\n{}: nothing found", self.library),
             _ => writeln!(
                 text,
-                "\n{}: {errors} {}, {warnings} {}",
+                "\n{}: {}, {}",
                 self.library,
-                if errors == 1 { "error" } else { "errors" },
-                if warnings == 1 { "warning" } else { "warnings" },
+                counted(errors, "error"),
+                counted(warnings, "warning"),
             ),
         };
         text
