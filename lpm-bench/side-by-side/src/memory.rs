@@ -9,6 +9,7 @@ use sharded_slab::Slab;
 
 use crate::host_table::Table;
 use crate::report::{Comparison, Quartiles, Row, figure};
+use crate::sections::deferral::{MAP, SLAB, TABLE};
 
 /// Set for the process alone: the number of the contender, and how many requests.
 const MARK: &str = "LPM_BENCH_MEMORY";
@@ -17,19 +18,19 @@ const MARK: &str = "LPM_BENCH_MEMORY";
 type Fill = fn(u64);
 
 const CONTENDERS: [(&str, Fill); 3] = [
-    ("table of requests", |count| {
+    (TABLE, |count| {
         let table = Box::leak(Box::new(Table::new()));
         for i in 0..count {
             table.issue([i, i], 1).expect("open");
         }
     }),
-    ("sharded-slab", |count| {
+    (SLAB, |count| {
         let slab = Box::leak(Box::new(Slab::new()));
         for i in 0..count {
             slab.insert([i, i]).expect("room");
         }
     }),
-    ("DashMap", |count| {
+    (MAP, |count| {
         let map = Box::leak(Box::new(DashMap::new()));
         for i in 0..count {
             map.insert(i, ([i, i], 1_u32));

@@ -2,7 +2,7 @@
 
 mod cycle;
 mod decision;
-mod deferral;
+pub(crate) mod deferral;
 mod guard;
 pub(crate) mod parse;
 mod policy;

@@ -21,9 +21,9 @@ use crate::memory;
 use crate::pcms;
 use crate::report::{Comparison, Curve, Goal, Plot, Section};
 
-const TABLE: &str = "table of requests";
-const SLAB: &str = "sharded-slab";
-const MAP: &str = "DashMap";
+pub(crate) const TABLE: &str = "table of requests";
+pub(crate) const SLAB: &str = "sharded-slab";
+pub(crate) const MAP: &str = "DashMap";
 const QUEUE: &str = "DelayQueue";
 
 /// What waits for an answer, of the size of what the host keeps.
