@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::After;
 use crate::library::Staging;
-use crate::lifecycle::Lifecycle;
+use crate::life::lifecycle::Lifecycle;
 use crate::{
     BuildError, EventLog, LpmConfig, ManualClock, NoDelete, Pcm, TraceLimit, TracingEventLog,
 };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::lifecycle::Lifecycle;
+use crate::life::lifecycle::Lifecycle;
 
 /// Milliseconds on a circle of 2³²; what lies less than half of it ahead is in the future.
 #[derive(Debug)]

@@ -53,34 +53,23 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod admit;
-mod aggregate;
+mod answers;
+mod ask;
 mod builder;
 mod clock;
-mod commit;
 mod config;
-mod deadline;
 mod dispatch;
 mod error;
 mod event;
-mod lifecycle;
+mod life;
 mod message;
-mod outgoing;
 mod pcm;
-mod pending;
 mod requests;
-mod results;
 mod roster;
 mod seat;
-mod startup;
-mod statistics;
-mod takedown;
-mod teardown;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verdict;
-mod watch;
-mod worker;
 
 // Loading and unloading native code; everything above this is safe code.
 #[allow(unsafe_code)]
@@ -92,10 +81,12 @@ pub use lpm_api::{
 };
 pub use {lpm_api, lpm_rsvp};
 
-pub use self::admit::{Admission, StateGone};
+pub use self::ask::admit::{Admission, StateGone};
+pub use self::ask::outgoing::{OutgoingMessage, OutgoingVerdict, SuppliedObjects};
+pub use self::ask::statistics::LpmStatistics;
+pub use self::ask::tell::CommittedResv;
 pub use self::builder::PcmBuilder;
 pub use self::clock::ManualClock;
-pub use self::commit::CommittedResv;
 pub use self::config::{CallMode, LpmConfig};
 pub use self::error::{BuildError, LpmFailure, LpmStartError, PcmError, StartError};
 pub use self::event::{Event, EventId, EventLog, Severity, TracingEventLog};
@@ -103,14 +94,12 @@ pub use self::library::{
     FormatProblem, Hazard, Incompatibility, LeftBehind, LibraryFile, LoadError, LpmDescription,
     LpmLibrary, NoDelete, OpenError, PinReason, ThreadLabel, TraceLimit, UnloadOutcome,
 };
-pub use self::lifecycle::{PendingTeardown, Reconfiguration};
+pub use self::life::lifecycle::{PendingTeardown, Reconfiguration};
+pub use self::life::startup::Startup;
+pub use self::life::teardown::{DeinitializedLpm, Teardown, UnloadedLibrary};
 pub use self::message::ReceivedMessage;
-pub use self::outgoing::{OutgoingMessage, OutgoingVerdict, SuppliedObjects};
 pub use self::pcm::Pcm;
 pub use self::seat::InitializedLpm;
-pub use self::startup::Startup;
-pub use self::statistics::LpmStatistics;
-pub use self::teardown::{DeinitializedLpm, Teardown, UnloadedLibrary};
 pub use self::verdict::{FlowVerdict, Outcome, Verdict};
 
 #[cfg(doctest)]

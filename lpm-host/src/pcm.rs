@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use lpm_api::{AddressRow, DeinitReason};
 
-use crate::deadline::on_lifecycle_thread;
 use crate::library::gate::inside_any_pass;
-use crate::lifecycle::{Lifecycle, PendingTeardown};
+use crate::life::deadline::on_lifecycle_thread;
+use crate::life::lifecycle::{Lifecycle, PendingTeardown};
 use crate::{Admission, CommittedResv, LpmConfig, LpmStatistics, OutgoingMessage, OutgoingVerdict};
 use crate::{
     PcmBuilder, PcmError, ReceivedMessage, Reconfiguration, StartError, Startup, StateGone,

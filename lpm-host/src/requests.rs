@@ -1,6 +1,7 @@
 //! Deferred requests of an LPM: issued here, and answered, over time, or rejected, exactly once.
 
 mod registry;
+pub(crate) mod results;
 mod table;
 
 use std::sync::Arc;
@@ -10,9 +11,9 @@ use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
 pub(crate) use self::registry::{Registered, find, register, unregister};
 pub(crate) use self::table::{Refused, Table};
 
-use crate::admit::Decisions;
-use crate::outgoing::Objects;
-use crate::pending::Pending;
+use crate::answers::pending::Pending;
+use crate::ask::admit::Decisions;
+use crate::ask::outgoing::Objects;
 
 /// The requests that one LPM deferred.
 pub(crate) struct Requests {

@@ -1,5 +1,7 @@
 //! An LPM's place in the PCM: the gate that calls pass, and what is known about it outside.
 
+pub(crate) mod worker;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -10,10 +12,10 @@ use lpm_api::{Decision, LpmHandle, LpmStatus, PeType, RequestHandle};
 use crate::clock::milliseconds;
 use crate::library::gate::Gate;
 use crate::library::{Instance, LoadedModule};
+use crate::life::startup::{Module, Stamp};
+use crate::life::watch::Watched;
 use crate::requests::{Asked, Requests};
-use crate::startup::{Module, Stamp};
-use crate::watch::Watched;
-use crate::worker::Worker;
+use crate::seat::worker::Worker;
 use crate::{CallMode, Event, EventId, LpmConfig};
 
 /// An LPM that was initialized.

@@ -11,7 +11,8 @@ use lpm_api::abi::{
     AdmitCallFunctions, Defer,
 };
 
-use crate::{ReceivedMessage, results};
+use crate::ReceivedMessage;
+use crate::requests::results;
 
 /// A call in which the LPM may put off its answer.
 pub(crate) struct Call<F: Fn() -> u64> {

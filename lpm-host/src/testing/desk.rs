@@ -9,7 +9,7 @@ use lpm_api::abi::{AbiAnswer, AbiCallbacks, AbiDecision, AbiResult};
 use lpm_api::{Decision, LpmHandle, LpmStatus, PeType};
 
 use super::{Answered, Supplied};
-use crate::outgoing;
+use crate::ask::outgoing;
 
 /// How long a test waits for another thread of the LPM, in real time: longer than any machine takes.
 const PATIENCE: Duration = Duration::from_secs(60);

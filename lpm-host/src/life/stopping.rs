@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use lpm_api::DeinitReason;
 
 use crate::config::After;
-use crate::deadline::{self, NoThread};
 use crate::library::LoadedModule;
 use crate::library::gate::{Reason, Retired};
+use crate::life::deadline::{self, NoThread};
+use crate::life::startup::Module;
+use crate::life::teardown::{self, DeinitializedLpm, Teardown};
 use crate::requests;
 use crate::seat::{Seat, Slot};
-use crate::startup::Module;
-use crate::teardown::{self, DeinitializedLpm, Teardown};
 use crate::{EventLog, PinReason};
 
 /// An LPM that no new call goes into, and that calls may still be inside.

@@ -8,12 +8,12 @@ use lpm_api::abi::{AbiAnswer, AbiMessage, AbiObjectsRequest, AbiResult, Defer};
 use lpm_api::{Interface, LpmHandle, LpmStatus, PeType};
 use lpm_rsvp::{Message, ObjectWalk, PolicyData, class};
 
+use crate::answers::pending::Pending;
 use crate::clock::Clock;
 use crate::library::{Call, Instance};
 use crate::message::OwnedMessage;
-use crate::pending::Pending;
+use crate::requests::results;
 use crate::requests::{Asked, Question};
-use crate::results;
 use crate::roster::Roster;
 use crate::seat::{Route, Seat, Slot};
 use crate::{EventId, EventLog};

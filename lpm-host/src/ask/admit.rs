@@ -1,23 +1,19 @@
 //! Deciding on a message.
 
-mod admission;
-mod asking;
-mod decisions;
-
 use std::sync::Arc;
 
 use lpm_api::abi::{AbiDeleteState, AbiMessage};
 use lpm_api::{DeleteReason, Interface};
 use lpm_rsvp::{Message, MessageType};
 
-pub use self::admission::Admission;
-use self::asking::{Asking, Question};
-pub(crate) use self::decisions::Decisions;
+pub use super::admission::Admission;
+use super::asking::{Asking, Question};
+pub(crate) use crate::answers::decisions::Decisions;
 
+use crate::answers::pending::Pending;
 use crate::library::Instance;
-use crate::lifecycle::Lifecycle;
+use crate::life::lifecycle::Lifecycle;
 use crate::message::{OwnedMessage, OwnedReceived};
-use crate::pending::Pending;
 use crate::roster::Roster;
 use crate::{EventLog, FlowVerdict, PcmError, ReceivedMessage, Verdict};
 

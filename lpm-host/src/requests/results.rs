@@ -3,7 +3,7 @@
 use lpm_api::abi::{AbiDecision, AbiResult};
 use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
 
-use crate::admit::Decisions;
+use crate::ask::admit::Decisions;
 use crate::requests::{self, Asked, Question, Refused, Registered};
 use crate::seat;
 use crate::{Event, EventId};

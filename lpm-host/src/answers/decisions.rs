@@ -3,7 +3,7 @@
 use lpm_api::abi::AbiDecision;
 use lpm_api::{Decision, LpmHandle};
 
-use crate::aggregate::{Aggregate, LPM_FAILED};
+use crate::answers::aggregate::{Aggregate, LPM_FAILED};
 use crate::verdict::{PerFlow, Verdict};
 
 /// The decisions of LPMs that answer in whatever order, combined flow by flow.
@@ -46,7 +46,7 @@ impl Decisions {
     }
 
     /// Adds what LPMs said at once.
-    pub(super) fn merge(&mut self, flows: &[Aggregate], immediate_refresh: bool) {
+    pub(crate) fn merge(&mut self, flows: &[Aggregate], immediate_refresh: bool) {
         for (flow, other) in self.flows.iter_mut().zip(flows) {
             flow.merge(*other);
         }
@@ -60,7 +60,7 @@ impl Decisions {
 }
 
 /// The verdict on these flows.
-pub(super) fn verdict(flows: &[Aggregate], immediate_refresh: bool) -> Verdict {
+pub(crate) fn verdict(flows: &[Aggregate], immediate_refresh: bool) -> Verdict {
     Verdict {
         flows: flows.iter().map(|flow| flow.verdict()).collect(),
         immediate_refresh,
@@ -68,7 +68,7 @@ pub(super) fn verdict(flows: &[Aggregate], immediate_refresh: bool) -> Verdict {
 }
 
 /// What an LPM counts as to have said that gave no answer.
-pub(super) const FAILED: AbiDecision = AbiDecision {
+pub(crate) const FAILED: AbiDecision = AbiDecision {
     lpv: Decision::LPV_REJECT,
     error_code: LPM_FAILED.code(),
     error_value: LPM_FAILED.value(),
@@ -76,7 +76,7 @@ pub(super) const FAILED: AbiDecision = AbiDecision {
 
 /// The decision, or what it counts as if it is none.
 #[inline]
-pub(super) fn counts_as(answered: AbiDecision) -> AbiDecision {
+pub(crate) fn counts_as(answered: AbiDecision) -> AbiDecision {
     match answered.lpv {
         _ if answered.is_valid() => answered,
         Decision::LPV_REJECT => FAILED,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use lpm_api::DeinitReason;
 
-use super::{Change, LEAVING, Lifecycle, Phase, Running, in_use, lock};
+use super::lifecycle::{Change, LEAVING, Lifecycle, Phase, Running, in_use, lock};
 use crate::builder;
 use crate::library::gate::inside_any_pass;
+use crate::life::startup::{Module, Stamp};
+use crate::life::stopping::{ClosedSeat, Down};
 use crate::roster::Roster;
 use crate::seat::Seat;
-use crate::startup::{Module, Stamp};
-use crate::takedown::{ClosedSeat, Down};
 use crate::{Event, EventId, InitializedLpm, LpmConfig, PcmError, StartError, Startup, Teardown};
 
 /// What a change of the list of LPMs came to.

@@ -1,7 +1,5 @@
 //! From standby to in charge and back: who may start and stop the LPMs, and how that goes.
 
-mod reconfigure;
-
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,50 +7,50 @@ use std::time::Duration;
 use lpm_api::abi::AbiAddressRow;
 use lpm_api::{AddressRow, DeinitReason, LpmStatus};
 
-pub use self::reconfigure::Reconfiguration;
+pub use super::reconfigure::Reconfiguration;
 
 use crate::LpmStatistics;
 use crate::Teardown;
-use crate::admit::{self, StateGone};
+use crate::ask::admit::{self, StateGone};
+use crate::ask::outgoing;
+use crate::ask::tell;
 use crate::clock::{Clock, ManualClock};
-use crate::commit;
-use crate::deadline::{self, Begun, NoThread};
 use crate::dispatch::Dispatcher;
 use crate::event::{Careful, Limited};
 use crate::library::gate::{Gate, Retired, inside_any_pass};
 use crate::library::{Staging, TraceLimit};
-use crate::outgoing;
+use crate::life::deadline::{self, Begun, NoThread};
+use crate::life::startup::{Module, Starting};
+use crate::life::stopping::{ClosedSeat, Down};
+use crate::life::watch::Watchdog;
 use crate::requests::{self, Registered};
 use crate::roster::Roster;
 use crate::seat::{Route, Seat, Slot};
-use crate::startup::{Module, Starting};
-use crate::takedown::{ClosedSeat, Down};
-use crate::watch::Watchdog;
 use crate::{CommittedResv, Event, EventId, EventLog, LpmConfig, LpmFailure};
 use crate::{OutgoingMessage, OutgoingVerdict, PcmError, StartError, Startup};
 
 /// The life of a PCM.
 pub(crate) struct Lifecycle {
-    roster: Gate<Roster>,
-    phase: Mutex<Phase>,
+    pub(super) roster: Gate<Roster>,
+    pub(super) phase: Mutex<Phase>,
     /// Notified when `phase` is no longer [`Phase::Changing`].
-    changed: Condvar,
-    configs: Mutex<Vec<LpmConfig>>,
-    addresses: Mutex<Arc<[AddressRow]>>,
-    events: Arc<dyn EventLog>,
-    staging: Staging,
-    trace_limit: TraceLimit,
-    drain_limit: Duration,
-    clock: Arc<Clock>,
-    is_clock_manual: bool,
-    dispatcher: Arc<Dispatcher>,
+    pub(super) changed: Condvar,
+    pub(super) configs: Mutex<Vec<LpmConfig>>,
+    pub(super) addresses: Mutex<Arc<[AddressRow]>>,
+    pub(super) events: Arc<dyn EventLog>,
+    pub(super) staging: Staging,
+    pub(super) trace_limit: TraceLimit,
+    pub(super) drain_limit: Duration,
+    pub(super) clock: Arc<Clock>,
+    pub(super) is_clock_manual: bool,
+    pub(super) dispatcher: Arc<Dispatcher>,
 }
 
 /// How long a list of LPMs that was replaced is waited for.
-const LEAVING: Duration = Duration::from_secs(1);
+pub(super) const LEAVING: Duration = Duration::from_secs(1);
 
 /// Where the PCM is in its life.
-enum Phase {
+pub(super) enum Phase {
     Standby,
     /// A thread starts or stops LPMs.
     Changing,
@@ -61,9 +59,9 @@ enum Phase {
 }
 
 /// What runs besides the LPMs.
-struct Running {
-    modules: Vec<Module>,
-    _watchdog: Option<Watchdog>,
+pub(super) struct Running {
+    pub(super) modules: Vec<Module>,
+    pub(super) _watchdog: Option<Watchdog>,
 }
 
 /// LPMs that no new call goes into, on their way down.
@@ -160,7 +158,7 @@ impl Lifecycle {
 
     /// [`Pcm::commit_resv`](crate::Pcm::commit_resv).
     pub(crate) fn commit_resv(&self, commit: &CommittedResv<'_>) -> Result<(), PcmError> {
-        commit::commit_resv(&*self.in_charge()?, commit, &*self.events);
+        tell::commit_resv(&*self.in_charge()?, commit, &*self.events);
         Ok(())
     }
 
@@ -243,7 +241,7 @@ impl Lifecycle {
         Ok(Startup { lpms, failed })
     }
 
-    fn starting(&self, lpm_count: usize) -> Starting<'_> {
+    pub(super) fn starting(&self, lpm_count: usize) -> Starting<'_> {
         Starting {
             staging: &self.staging,
             trace_limit: self.trace_limit,
@@ -257,7 +255,7 @@ impl Lifecycle {
 
     /// Starts every LPM, or none: then those that did start are taken down again. Returns the
     /// optional ones that failed.
-    fn start_each<'c>(
+    pub(super) fn start_each<'c>(
         &self,
         starting: &mut Starting<'_>,
         configs: impl Iterator<Item = &'c LpmConfig>,
@@ -291,7 +289,7 @@ impl Lifecycle {
     }
 
     /// Makes new LPMs ready to be asked.
-    fn open(&self, seats: &[Arc<Seat>]) {
+    pub(super) fn open(&self, seats: &[Arc<Seat>]) {
         for seat in seats {
             requests::register(Registered {
                 requests: Arc::clone(&seat.requests),
@@ -477,7 +475,10 @@ impl Lifecycle {
         let _ = self.roster.replace(Box::new(roster)).drain(LEAVING);
     }
 
-    fn watchdog(self: &Arc<Self>, configs: &[LpmConfig]) -> Result<Option<Watchdog>, PcmError> {
+    pub(super) fn watchdog(
+        self: &Arc<Self>,
+        configs: &[LpmConfig],
+    ) -> Result<Option<Watchdog>, PcmError> {
         if self.is_clock_manual {
             return Ok(None);
         }
@@ -509,15 +510,15 @@ impl Lifecycle {
     }
 
     /// Held for moments only; no foreign code runs meanwhile.
-    fn lock_phase(&self) -> MutexGuard<'_, Phase> {
+    pub(super) fn lock_phase(&self) -> MutexGuard<'_, Phase> {
         lock(&self.phase)
     }
 }
 
 /// A change of phase under way, which ends when this is dropped, also by a panic.
-struct Change<'a> {
-    lifecycle: &'a Lifecycle,
-    to: Phase,
+pub(super) struct Change<'a> {
+    pub(super) lifecycle: &'a Lifecycle,
+    pub(super) to: Phase,
 }
 
 impl Drop for Change<'_> {
@@ -529,7 +530,7 @@ impl Drop for Change<'_> {
 }
 
 /// Splits off the libraries that none of these LPMs is from.
-fn in_use(modules: Vec<Module>, seats: &[Arc<Seat>]) -> (Vec<Module>, Vec<Module>) {
+pub(super) fn in_use(modules: Vec<Module>, seats: &[Arc<Seat>]) -> (Vec<Module>, Vec<Module>) {
     modules.into_iter().partition(|module| {
         let this = Arc::as_ptr(&module.loaded);
         seats.iter().any(|seat| seat.module.as_ptr() == this)
@@ -543,6 +544,6 @@ fn stopped(reason: DeinitReason) -> Event {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

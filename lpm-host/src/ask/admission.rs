@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::{Decisions, StateGone};
-use crate::lifecycle::Lifecycle;
+use super::admit::{Decisions, StateGone};
+use crate::answers::pending::Pending;
+use crate::life::lifecycle::Lifecycle;
 use crate::message::OwnedReceived;
-use crate::pending::Pending;
 use crate::verdict::Verdict;
 use lpm_api::DeleteReason;
 

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use lpm_api::abi::{API_VERSION, AbiInit};
 use lpm_api::{LpmHandle, LpmStatus, PeType};
 
-use crate::deadline::{self, Overdue};
 use crate::library::{CALLBACKS, Instance, LoadedModule, Staging};
+use crate::life::deadline::{self, Overdue};
 use crate::seat::Seat;
 use crate::{Event, EventId, EventLog, InitializedLpm, LpmConfig, LpmFailure, LpmStartError};
 use crate::{PinReason, TraceLimit, UnloadOutcome};

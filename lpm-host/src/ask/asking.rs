@@ -9,14 +9,14 @@ use lpm_api::abi::{AbiAnswer, AbiDecision, AbiResult};
 
 use lpm_rsvp::{Message, MessageType, class};
 
-use super::decisions::{Decisions, FAILED, counts_as, verdict};
-use crate::aggregate::Aggregate;
+use crate::answers::aggregate::Aggregate;
+use crate::answers::decisions::{Decisions, FAILED, counts_as, verdict};
+use crate::answers::pending::Pending;
 use crate::library::{AdmitCall, Instance};
-use crate::lifecycle::Lifecycle;
+use crate::life::lifecycle::Lifecycle;
 use crate::message::OwnedReceived;
-use crate::pending::Pending;
+use crate::requests::results;
 use crate::requests::{Asked, Question as Target};
-use crate::results;
 use crate::roster::Roster;
 use crate::seat::{Route, Seat, Slot, invalid_decision};
 use crate::verdict::PerFlow;

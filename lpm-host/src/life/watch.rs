@@ -9,7 +9,7 @@ use lpm_api::LpmStatus;
 
 use crate::clock::milliseconds;
 use crate::library::gate::PassSeen;
-use crate::lifecycle::Lifecycle;
+use crate::life::lifecycle::Lifecycle;
 use crate::seat::Seat;
 use crate::{EventId, EventLog};
 

@@ -1,0 +1,5 @@
+//! What the LPMs say, and how their answers become one.
+
+pub(crate) mod aggregate;
+pub(crate) mod decisions;
+pub(crate) mod pending;

@@ -1,0 +1,9 @@
+//! The life of a PCM: its LPMs are started, watched, exchanged and stopped.
+
+pub(crate) mod deadline;
+pub(crate) mod lifecycle;
+pub(crate) mod reconfigure;
+pub(crate) mod startup;
+pub(crate) mod stopping;
+pub(crate) mod teardown;
+pub(crate) mod watch;
