@@ -16,11 +16,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lpm_host::CallMode;
+use lpm_sbm::SbmConfig;
 use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
-
-use crate::sbm::SbmConfig;
 
 pub(crate) use duration::parse_argument as parse_duration_argument;
 use events::EventsTable;

@@ -16,5 +16,4 @@ pub mod config;
 pub mod events;
 pub mod log;
 pub mod output;
-pub mod sbm;
 pub mod signals;

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 use lpm_host::{Event, EventLog, LpmConfig, Pcm, StartError, Startup, Teardown, UnloadOutcome};
+use lpm_sbm::TimedPcm;
 
 use crate::config::{Config, EventTarget, EventsEntry, LpmEntry};
 use crate::events::{Events, Tell};
 use crate::log::{self, LogLevel};
 use crate::output::{Json, Progress, Record, Reporter, Table};
-use crate::sbm::TimedPcm;
 use crate::signals::Stop;
 
 use decide::Decider;

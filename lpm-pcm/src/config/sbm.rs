@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use lpm_sample::units::Rate;
+use lpm_sbm::{InterfaceName, PoolConfig, SbmConfig, bits_per_second};
 use serde::Deserialize;
 use toml::Spanned;
-
-use crate::sbm::{InterfaceName, PoolConfig, SbmConfig, bits_per_second};
 
 use super::{Fault, duration};
 
@@ -36,21 +35,22 @@ pub(super) type InterfaceTables = BTreeMap<Spanned<String>, InterfaceTable>;
 
 impl SbmTable {
     pub(super) fn config(self, interfaces: InterfaceTables) -> Result<SbmConfig, Fault> {
-        let default = SbmConfig::default();
-        Ok(SbmConfig {
-            missed_refreshes: positive(self.missed_refreshes, "missed_refreshes")?
-                .unwrap_or(default.missed_refreshes),
-            max_flow_duration: self
-                .max_flow_duration
-                .map(|text| duration::parse(text, "max_flow_duration"))
-                .transpose()?,
-            max_flows: positive(self.max_flows, "max_flows")?.unwrap_or(default.max_flows),
-            require_path: self.require_path,
-            interfaces: interfaces
-                .into_iter()
-                .map(|(name, table)| Ok((self::name(&name)?, table.pool()?)))
-                .collect::<Result<_, Fault>>()?,
-        })
+        let mut config = SbmConfig::default();
+        if let Some(count) = positive(self.missed_refreshes, "missed_refreshes")? {
+            config.missed_refreshes = count;
+        }
+        if let Some(count) = positive(self.max_flows, "max_flows")? {
+            config.max_flows = count;
+        }
+        let max_flow_duration = self.max_flow_duration;
+        config.max_flow_duration = max_flow_duration
+            .map(|text| duration::parse(text, "max_flow_duration"))
+            .transpose()?;
+        config.require_path = self.require_path;
+        for (name, table) in interfaces {
+            config.interfaces.push((self::name(&name)?, table.pool()?));
+        }
+        Ok(config)
     }
 }
 

@@ -7,12 +7,12 @@ use std::time::SystemTime;
 use lpm_api::LpmPolicyError;
 use lpm_host::{Event, Outcome};
 use lpm_rsvp::{FilterSpec, MessageType, Session};
+use lpm_sbm::{PathState, Refusal, Resources};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
 use super::rfc3339;
-use crate::sbm::{PathState, Refusal, Resources};
 
 /// Something that happened in a run. Its JSON form is a stable interface: fields are added, never
 /// renamed or removed.

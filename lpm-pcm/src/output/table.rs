@@ -429,7 +429,7 @@ impl fmt::Display for PeType {
 mod tests {
     use super::*;
     use crate::output::Reason;
-    use crate::sbm::Refusal;
+    use lpm_sbm::Refusal;
     use proptest::prelude::*;
 
     fn print(record: &Record<'_>) -> (String, String) {

@@ -7,13 +7,13 @@ use std::time::Duration;
 use lpm_api::{Decision, Direction, Interface, LpmHandle, LpmPolicyError};
 use lpm_host::{FlowVerdict, Outcome, PcmError, ReceivedMessage, Startup};
 use lpm_rsvp::{FlowDescriptor, Message, MessageType, ObjectIndex};
+use lpm_sbm::{
+    Answer, FlowAnswer, PathState, Refusal, Removed, Sbm, SbmConfig, TimedPcm, TimedVerdict,
+};
 use smallvec::SmallVec;
 
 use crate::capture::CapturedMessage;
 use crate::output::{FlowRecord, Reason, Record, RefusedBy, Reporter};
-use crate::sbm::{
-    Answer, FlowAnswer, PathState, Refusal, Removed, Sbm, SbmConfig, TimedPcm, TimedVerdict,
-};
 
 /// Decides messages and counts them.
 pub(super) struct Decider<'a> {

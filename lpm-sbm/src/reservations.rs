@@ -7,14 +7,14 @@ use foldhash::{HashMap, HashMapExt};
 use lpm_api::{CommitDecision, FlowKey, Interface, Priority};
 use lpm_rsvp::{FilterSpec, ServiceRequest, Session};
 
-use super::Refusal;
-use super::bandwidth::{PoolKey, Pools, rate};
-use super::state::Senders;
+use crate::bandwidth::{PoolKey, Pools, rate};
+use crate::refusal::Refusal;
+use crate::state::Senders;
 
 /// What next hops share resources for: a session on an interface, and, where every sender has a
 /// reservation of its own (FF), one sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct ReservationKey {
+pub(crate) struct ReservationKey {
     pool: PoolKey,
     session: Session,
     sender: Option<FilterSpec>,
@@ -22,16 +22,16 @@ pub(super) struct ReservationKey {
 
 /// What a next hop asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Request {
-    pub(super) service: ServiceRequest,
-    pub(super) senders: Senders,
+pub(crate) struct Request {
+    pub(crate) service: ServiceRequest,
+    pub(crate) senders: Senders,
     /// The priority that policy gave it.
-    pub(super) priority: Priority,
+    pub(crate) priority: Priority,
 }
 
 /// What happened to a reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Allocated,
     Modified,
     Unchanged,
@@ -40,7 +40,7 @@ pub(super) enum Change {
 
 impl Change {
     /// What policy is told.
-    pub(super) fn decision(self) -> Option<CommitDecision> {
+    pub(crate) fn decision(self) -> Option<CommitDecision> {
         match self {
             Change::Allocated => Some(CommitDecision::ResourcesAllocated),
             Change::Modified => Some(CommitDecision::ResourcesModified),
@@ -50,7 +50,7 @@ impl Change {
 }
 
 /// All reservations.
-pub(super) struct Reservations {
+pub(crate) struct Reservations {
     pools: Pools,
     reservations: HashMap<ReservationKey, Reservation>,
 }
@@ -64,7 +64,7 @@ struct Reservation {
 }
 
 impl Reservations {
-    pub(super) fn new(pools: Pools) -> Reservations {
+    pub(crate) fn new(pools: Pools) -> Reservations {
         Reservations {
             pools,
             reservations: HashMap::new(),
@@ -72,7 +72,7 @@ impl Reservations {
     }
 
     /// The reservation that a Resv on this interface has a part in.
-    pub(super) fn key(&self, interface: &Interface, flow: &FlowKey) -> ReservationKey {
+    pub(crate) fn key(&self, interface: &Interface, flow: &FlowKey) -> ReservationKey {
         ReservationKey {
             pool: self.pools.key(interface),
             session: flow.session(),
@@ -81,14 +81,14 @@ impl Reservations {
     }
 
     /// Whether the flow has asked for just this already, and has it.
-    pub(super) fn has(&self, key: &ReservationKey, flow: &FlowKey, request: &Request) -> bool {
+    pub(crate) fn has(&self, key: &ReservationKey, flow: &FlowKey, request: &Request) -> bool {
         let reservation = self.reservations.get(key);
         reservation.is_some_and(|reservation| reservation.requests.get(flow) == Some(request))
     }
 
     /// Finds room for a request, in place of what the flow has asked for there until now: names the flows
     /// that have to give way first.
-    pub(super) fn room_for(
+    pub(crate) fn room_for(
         &self,
         key: &ReservationKey,
         flow: &FlowKey,
@@ -108,7 +108,7 @@ impl Reservations {
     }
 
     /// Puts a request in that there is room for, in place of what the flow has asked for there.
-    pub(super) fn put(&mut self, key: ReservationKey, flow: FlowKey, request: Request) -> Change {
+    pub(crate) fn put(&mut self, key: ReservationKey, flow: FlowKey, request: Request) -> Change {
         match self.reservations.get_mut(&key) {
             Some(reservation) => {
                 let before = rate(&reservation.merged);
@@ -127,7 +127,7 @@ impl Reservations {
     }
 
     /// Takes a flow's request out.
-    pub(super) fn remove(&mut self, key: &ReservationKey, flow: &FlowKey) -> Change {
+    pub(crate) fn remove(&mut self, key: &ReservationKey, flow: &FlowKey) -> Change {
         let Some(reservation) = self.reservations.get_mut(key) else {
             return Change::Unchanged;
         };
@@ -145,7 +145,7 @@ impl Reservations {
     }
 
     /// Leaves only these senders, in ascending order, to a flow's request.
-    pub(super) fn narrow(
+    pub(crate) fn narrow(
         &mut self,
         key: &ReservationKey,
         flow: &FlowKey,
@@ -158,19 +158,19 @@ impl Reservations {
     }
 
     /// What of the interface's bandwidth is reserved, in bit/s.
-    pub(super) fn allocated(&self, interface: &Interface) -> u128 {
+    pub(crate) fn allocated(&self, interface: &Interface) -> u128 {
         self.pools.taken(self.pools.key(interface))
     }
 
     /// What is reserved.
-    pub(super) fn merged(&self, key: &ReservationKey) -> Option<ServiceRequest> {
+    pub(crate) fn merged(&self, key: &ReservationKey) -> Option<ServiceRequest> {
         self.reservations
             .get(key)
             .map(|reservation| reservation.merged)
     }
 
     /// Some flow of a reservation, and what is reserved.
-    pub(super) fn first(&self, key: &ReservationKey) -> Option<(FlowKey, ServiceRequest)> {
+    pub(crate) fn first(&self, key: &ReservationKey) -> Option<(FlowKey, ServiceRequest)> {
         let reservation = self.reservations.get(key)?;
         let (flow, _) = reservation.requests.first_key_value()?;
         Some((*flow, reservation.merged))

@@ -7,7 +7,7 @@ use lpm_rsvp::TimeValues;
 
 /// A point of the messages' clock: the time since the Unix epoch. Earlier is the epoch, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Time(Duration);
+pub(crate) struct Time(Duration);
 
 impl From<SystemTime> for Time {
     fn from(time: SystemTime) -> Time {
@@ -34,15 +34,15 @@ impl Time {
 
 /// How the SBM's timers are set.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Timers {
+pub(crate) struct Timers {
     /// K of RFC 2205 §3.7.
-    pub(super) missed_refreshes: u32,
-    pub(super) max_duration: Option<Duration>,
+    pub(crate) missed_refreshes: u32,
+    pub(crate) max_duration: Option<Duration>,
 }
 
 /// The timers of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Life {
+pub(crate) struct Life {
     refreshed: Time,
     lifetime: Duration,
     /// When the flow began, and how long it may last.
@@ -51,15 +51,15 @@ pub(super) struct Life {
 
 /// When state is to be removed, and why then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Deadline {
-    pub(super) time: Time,
-    pub(super) reason: DeleteReason,
+pub(crate) struct Deadline {
+    pub(crate) time: Time,
+    pub(crate) reason: DeleteReason,
 }
 
 impl Timers {
     /// The timers of a flow that begins now. A message without TIME_VALUES is taken to come every
     /// 30 seconds.
-    pub(super) fn start(self, refresh: Option<TimeValues>, now: Time) -> Life {
+    pub(crate) fn start(self, refresh: Option<TimeValues>, now: Time) -> Life {
         Life {
             refreshed: now,
             lifetime: self.lifetime(refresh.unwrap_or(TimeValues::DEFAULT)),
@@ -78,18 +78,18 @@ impl Timers {
 
 impl Life {
     /// These timers for a flow that began as the other one did.
-    pub(super) fn continuing(mut self, earlier: Life) -> Life {
+    pub(crate) fn continuing(mut self, earlier: Life) -> Life {
         self.duration = earlier.duration;
         self
     }
 
     /// The flow was refreshed, by a message that says the same as the one before.
-    pub(super) fn refresh(&mut self, now: Time) {
+    pub(crate) fn refresh(&mut self, now: Time) {
         self.refreshed = now;
     }
 
     /// The flow is removed after this time, not at it.
-    pub(super) fn deadline(self) -> Deadline {
+    pub(crate) fn deadline(self) -> Deadline {
         let timeout = Deadline {
             time: self.refreshed.after(self.lifetime),
             reason: DeleteReason::StateTimeout,

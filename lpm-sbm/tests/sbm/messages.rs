@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use lpm_api::{CommitDecision, Decision, DeleteReason, FlowKey, Interface};
 use lpm_host::{PcmError, ReceivedMessage, StateGone};
-use lpm_pcm::sbm::Committed;
 use lpm_rsvp::build::{Flows, Path, PathTear, Resv, ResvTear, Senders};
 use lpm_rsvp::{FilterSpec, Message, Rspec, RsvpHop, ServiceRequest, Session, TimeValues, Tspec};
+use lpm_sbm::Committed;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -148,7 +148,7 @@ impl Default for Policy {
     }
 }
 
-impl lpm_pcm::sbm::Policy for Policy {
+impl lpm_sbm::Policy for Policy {
     type Verdict = [Decision; 3];
 
     fn admit(&self, _: &ReceivedMessage<'_>) -> Result<[Decision; 3], PcmError> {

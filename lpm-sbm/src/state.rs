@@ -10,27 +10,27 @@ use lpm_rsvp::{
 };
 use smallvec::SmallVec;
 
-use super::lifetime::{Life, Time, Timers};
+use crate::lifetime::{Life, Time, Timers};
 
 /// Senders in ascending order; none for any sender.
-pub(super) type Senders = SmallVec<[FilterSpec; 1]>;
+pub(crate) type Senders = SmallVec<[FilterSpec; 1]>;
 
 /// The state of a flow.
 #[derive(Clone, Debug)]
-pub(super) struct State {
+pub(crate) struct State {
     /// The message that made it, or refreshed it last, with only what names the flow and its traffic:
     /// what policy is told later on. Its only flow descriptor is that of the flow.
     message: Box<[u8]>,
-    pub(super) senders: Senders,
-    pub(super) interface: Interface,
-    pub(super) life: Life,
+    pub(crate) senders: Senders,
+    pub(crate) interface: Interface,
+    pub(crate) life: Life,
     /// Of a Resv that has resources on that interface: the priority that policy gave it.
-    pub(super) priority: Option<Priority>,
+    pub(crate) priority: Option<Priority>,
 }
 
 impl State {
     /// The state that a flow descriptor of a Path or Resv makes now.
-    pub(super) fn of(
+    pub(crate) fn of(
         received: &ReceivedMessage<'_>,
         descriptor: &FlowDescriptor<'_>,
         timers: Timers,
@@ -53,7 +53,7 @@ impl State {
     }
 
     /// Whether a flow descriptor of a message that came in now would make the same state, but for its timers.
-    pub(super) fn is_said_by(&self, received: &ReceivedMessage<'_>, flow: u16) -> bool {
+    pub(crate) fn is_said_by(&self, received: &ReceivedMessage<'_>, flow: u16) -> bool {
         if self.interface != received.interface {
             return false;
         }
@@ -67,12 +67,12 @@ impl State {
     }
 
     /// The message. `None` if it cannot be read, which one that was read before always can.
-    pub(super) fn message<'a>(&'a self, index: &'a mut ObjectIndex) -> Option<Message<'a>> {
+    pub(crate) fn message<'a>(&'a self, index: &'a mut ObjectIndex) -> Option<Message<'a>> {
         Message::parse(&self.message, index).ok()
     }
 
     /// Takes senders away; some of `left`, which is in ascending order, are there.
-    pub(super) fn narrow(&mut self, left: &[FilterSpec], index: &mut ObjectIndex) {
+    pub(crate) fn narrow(&mut self, left: &[FilterSpec], index: &mut ObjectIndex) {
         let message = Message::parse(&self.message, index);
         let narrowed = message.map(|message| Excerpt::of(&message, 0, left).to_bytes());
         if let Ok(narrowed) = narrowed {
@@ -82,7 +82,7 @@ impl State {
     }
 
     /// About how much memory it takes besides its own size, in bytes.
-    pub(super) fn cost(&self) -> usize {
+    pub(crate) fn cost(&self) -> usize {
         self.message.len() + size_of_val(self.senders.as_slice())
     }
 }
@@ -241,7 +241,7 @@ fn length(objects: &[&[u8]]) -> usize {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use lpm_api::FlowKey;
     use lpm_rsvp::build::{Flows, Identity, Path, PolicyData, Resv};
@@ -331,7 +331,7 @@ pub(super) mod tests {
     }
 
     /// A flow that a Path announces, and its state.
-    pub(in crate::sbm) fn of_path() -> (FlowKey, State) {
+    pub(crate) fn of_path() -> (FlowKey, State) {
         let said = Said {
             kind: 0,
             session: 0,

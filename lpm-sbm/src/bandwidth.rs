@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use lpm_api::Interface;
 use lpm_rsvp::ServiceRequest;
 
-use super::Refusal;
+use crate::refusal::Refusal;
 
 /// How an interface is named in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +32,7 @@ pub struct PoolConfig {
 
 /// A pool of bandwidth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum PoolKey {
+pub(crate) enum PoolKey {
     /// That of this entry of the configuration.
     Configured(usize),
     /// That of the interface with this number, which has no entry of its own.
@@ -40,13 +40,13 @@ pub(super) enum PoolKey {
 }
 
 /// All pools, and what is allocated in each.
-pub(super) struct Pools {
+pub(crate) struct Pools {
     interfaces: Vec<(InterfaceName, PoolConfig)>,
     allocated: BTreeMap<PoolKey, u128>,
 }
 
 impl Pools {
-    pub(super) fn new(interfaces: &[(InterfaceName, PoolConfig)]) -> Pools {
+    pub(crate) fn new(interfaces: &[(InterfaceName, PoolConfig)]) -> Pools {
         Pools {
             interfaces: interfaces.to_vec(),
             allocated: BTreeMap::new(),
@@ -54,7 +54,7 @@ impl Pools {
     }
 
     /// The pool of an interface: by its address, else by its index.
-    pub(super) fn key(&self, interface: &Interface) -> PoolKey {
+    pub(crate) fn key(&self, interface: &Interface) -> PoolKey {
         let names = [
             InterfaceName::Address(interface.address),
             InterfaceName::Index(interface.index),
@@ -65,7 +65,7 @@ impl Pools {
     }
 
     /// What there is in a pool; `None` for as much as anybody asks for.
-    pub(super) fn config(&self, key: PoolKey) -> Option<PoolConfig> {
+    pub(crate) fn config(&self, key: PoolKey) -> Option<PoolConfig> {
         match key {
             PoolKey::Configured(entry) => self.interfaces.get(entry).map(|(_, pool)| *pool),
             PoolKey::Other(_) => {
@@ -77,7 +77,7 @@ impl Pools {
     }
 
     /// What of a pool is free for a reservation that has `own` of it; `None` without a limit.
-    pub(super) fn free(&self, key: PoolKey, own: u64) -> Option<u64> {
+    pub(crate) fn free(&self, key: PoolKey, own: u64) -> Option<u64> {
         let pool = self.config(key)?;
         let others = self.taken(key) - u128::from(own);
         let free = u128::from(pool.bandwidth).saturating_sub(others);
@@ -85,7 +85,7 @@ impl Pools {
     }
 
     /// Changes what a reservation has of a pool.
-    pub(super) fn change(&mut self, key: PoolKey, from: u64, to: u64) {
+    pub(crate) fn change(&mut self, key: PoolKey, from: u64, to: u64) {
         let allocated = self.taken(key) - u128::from(from) + u128::from(to);
         if allocated == 0 {
             self.allocated.remove(&key);
@@ -95,12 +95,12 @@ impl Pools {
     }
 
     /// What is allocated in a pool, in bit/s.
-    pub(super) fn taken(&self, key: PoolKey) -> u128 {
+    pub(crate) fn taken(&self, key: PoolKey) -> u128 {
         self.allocated.get(&key).copied().unwrap_or_default()
     }
 
     /// Checks what a single flow asks for.
-    pub(super) fn check_flow(&self, key: PoolKey, asked: u64) -> Result<(), Refusal> {
+    pub(crate) fn check_flow(&self, key: PoolKey, asked: u64) -> Result<(), Refusal> {
         match self.config(key).and_then(|pool| pool.max_per_flow) {
             Some(limit) if asked > limit => Err(Refusal::TooMuchPerFlow { asked, limit }),
             _ => Ok(()),
@@ -110,7 +110,7 @@ impl Pools {
 
 /// What a request takes: the token rate of controlled load, the reserved rate of guaranteed service,
 /// nothing for the null service.
-pub(super) fn rate(service: &ServiceRequest) -> u64 {
+pub(crate) fn rate(service: &ServiceRequest) -> u64 {
     match service {
         ServiceRequest::ControlledLoad(tspec) => bits_per_second(tspec.rate),
         ServiceRequest::Guaranteed(_, rspec) => bits_per_second(rspec.rate),

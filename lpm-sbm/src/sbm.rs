@@ -1,39 +1,20 @@
-//! What stands in for the Subnet Bandwidth Manager (SBM): the flow state of RSVP, its timers, and
-//! the bandwidth of interfaces.
-//!
-//! The road of a message: [`Sbm::receive`] removes what ran out before it came, has [`Policy`] decide,
-//! and then does what the SBM would do. Path and Resv state is kept, refreshed and torn down
-//! (`flow_table`, `lifetime`), and what policy accepts in a Resv takes bandwidth (`reservations`,
-//! `bandwidth`). Policy hears of each of these.
-
-mod answer;
-mod bandwidth;
-mod flow_table;
-mod lifetime;
-mod pcm;
-mod policy;
-mod refusal;
-mod reservations;
-mod state;
+//! The SBM: takes in messages, has a policy decide, and does what follows.
 
 use std::time::{Duration, SystemTime};
 
-use lpm_api::{Decision, DeleteReason, Direction, FlowKey, Interface, Priority};
+use lpm_api::{Decision, DeleteReason, FlowKey, Interface, Priority};
 use lpm_host::{PcmError, ReceivedMessage, StateGone};
 use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ObjectIndex};
 use smallvec::SmallVec;
 
-pub use answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resources};
-pub use bandwidth::{InterfaceName, PoolConfig, bits_per_second};
-pub use pcm::{TimedPcm, TimedVerdict};
-pub use policy::{Committed, Policy};
-pub use refusal::Refusal;
-
-use bandwidth::Pools;
-use flow_table::FlowTable;
-use lifetime::{Time, Timers};
-use reservations::{Change, Request, ReservationKey, Reservations};
-use state::State;
+use crate::answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resources};
+use crate::bandwidth::{InterfaceName, PoolConfig, Pools};
+use crate::flow_table::{FlowTable, is_path};
+use crate::lifetime::{Time, Timers};
+use crate::policy::{Committed, Policy};
+use crate::refusal::Refusal;
+use crate::reservations::{Change, Request, ReservationKey, Reservations};
+use crate::state::State;
 
 /// What the SBM is told about itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -476,8 +457,4 @@ struct Accepted<'a> {
     descriptor: &'a FlowDescriptor<'a>,
     flow: FlowKey,
     priority: Priority,
-}
-
-fn is_path(flow: &FlowKey) -> bool {
-    flow.direction() == Direction::Sends
 }

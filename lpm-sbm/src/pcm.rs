@@ -6,7 +6,7 @@ use lpm_api::Decision;
 use lpm_host::{CommittedResv, Pcm, PcmError, ReceivedMessage, StateGone, Verdict};
 use lpm_rsvp::build::flow_spec_object;
 
-use super::policy::{Committed, Policy};
+use crate::policy::{Committed, Policy};
 
 /// A PCM, and how long its decisions take.
 pub struct TimedPcm<'a> {

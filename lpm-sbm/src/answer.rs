@@ -8,7 +8,7 @@ use lpm_rsvp::FilterSpec;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use super::Refusal;
+use crate::refusal::Refusal;
 
 /// What became of a message.
 #[derive(Debug)]

@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 
 use lpm_api::{CommitDecision, Decision, DeleteReason, Direction, FlowKey, Interface, Priority};
 use lpm_host::ReceivedMessage;
-use lpm_pcm::sbm::{
+use lpm_rsvp::{FilterSpec, FlowDescriptor, MessageType, ServiceRequest};
+use lpm_sbm::{
     FlowAnswer, InterfaceName, PathState, PoolConfig, Refusal, RemovalReason, Removed, Resources,
     SbmConfig,
 };
-use lpm_rsvp::{FilterSpec, FlowDescriptor, MessageType, ServiceRequest};
 
 use crate::messages::Told;
 

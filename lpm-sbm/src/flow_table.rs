@@ -6,18 +6,17 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use foldhash::{HashMap, HashMapExt};
-use lpm_api::FlowKey;
+use lpm_api::{Direction, FlowKey};
 use lpm_rsvp::{FilterSpec, ObjectIndex, Session};
 
-use super::is_path;
-use super::lifetime::{Deadline, Time};
-use super::state::{Senders, State};
+use crate::lifetime::{Deadline, Time};
+use crate::state::{Senders, State};
 
 /// How much memory messages and senders of a flow may take on average, in bytes.
 const BYTES_PER_FLOW: usize = 1024;
 
 /// State by flow, bounded.
-pub(super) struct FlowTable {
+pub(crate) struct FlowTable {
     max_flows: usize,
     flows: HashMap<FlowKey, Flow>,
     sessions: HashMap<Session, Flows>,
@@ -39,7 +38,7 @@ struct Flows {
 }
 
 impl FlowTable {
-    pub(super) fn new(max_flows: usize) -> FlowTable {
+    pub(crate) fn new(max_flows: usize) -> FlowTable {
         FlowTable {
             max_flows,
             flows: HashMap::new(),
@@ -49,27 +48,27 @@ impl FlowTable {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.flows.len()
     }
 
-    pub(super) fn contains(&self, flow: &FlowKey) -> bool {
+    pub(crate) fn contains(&self, flow: &FlowKey) -> bool {
         self.flows.contains_key(flow)
     }
 
-    pub(super) fn get(&self, flow: &FlowKey) -> Option<&State> {
+    pub(crate) fn get(&self, flow: &FlowKey) -> Option<&State> {
         self.flows.get(flow).map(|flow| &flow.state)
     }
 
     /// Whether there is room for the state in place of the flow's old one.
-    pub(super) fn has_room(&self, state: &State, old: Option<&State>) -> bool {
+    pub(crate) fn has_room(&self, state: &State, old: Option<&State>) -> bool {
         let flows = self.flows.len() + usize::from(old.is_none());
         let bytes = self.bytes - old.map_or(0, State::cost) + state.cost();
         flows <= self.max_flows && bytes <= self.max_flows.saturating_mul(BYTES_PER_FLOW)
     }
 
     /// Refreshes a flow's state, if it is such that nothing else of it changes.
-    pub(super) fn refresh(
+    pub(crate) fn refresh(
         &mut self,
         flow: &FlowKey,
         now: Time,
@@ -86,7 +85,7 @@ impl FlowTable {
     }
 
     /// Keeps the state, which is a refresh where there is some already, and gives back that.
-    pub(super) fn put(&mut self, flow: FlowKey, mut state: State) -> Option<State> {
+    pub(crate) fn put(&mut self, flow: FlowKey, mut state: State) -> Option<State> {
         self.bytes += state.cost();
         match self.flows.entry(flow) {
             Entry::Occupied(mut kept) => {
@@ -116,7 +115,7 @@ impl FlowTable {
         }
     }
 
-    pub(super) fn remove(&mut self, flow: &FlowKey) -> Option<State> {
+    pub(crate) fn remove(&mut self, flow: &FlowKey) -> Option<State> {
         let Flow { state, .. } = self.flows.remove(flow)?;
         self.bytes -= state.cost();
         if let Entry::Occupied(mut session) = self.sessions.entry(flow.session()) {
@@ -134,7 +133,7 @@ impl FlowTable {
     }
 
     /// Takes senders out of a reservation.
-    pub(super) fn narrow(&mut self, flow: &FlowKey, left: &[FilterSpec], index: &mut ObjectIndex) {
+    pub(crate) fn narrow(&mut self, flow: &FlowKey, left: &[FilterSpec], index: &mut ObjectIndex) {
         if let Some(Flow { state, .. }) = self.flows.get_mut(flow) {
             self.bytes -= state.cost();
             state.narrow(left, index);
@@ -143,7 +142,7 @@ impl FlowTable {
     }
 
     /// The flow whose deadline was over first.
-    pub(super) fn expired(&mut self, now: Time) -> Option<(FlowKey, Deadline)> {
+    pub(crate) fn expired(&mut self, now: Time) -> Option<(FlowKey, Deadline)> {
         while let Some(mut first) = self.looks.before(now) {
             let Reverse((look, flow)) = *first;
             match self.flows.get_mut(&flow).filter(|kept| kept.look == look) {
@@ -165,13 +164,13 @@ impl FlowTable {
     }
 
     /// Whether some sender of the flow's session has Path state.
-    pub(super) fn has_path(&self, flow: &FlowKey) -> bool {
+    pub(crate) fn has_path(&self, flow: &FlowKey) -> bool {
         let flows = self.sessions.get(&flow.session());
         flows.is_some_and(|flows| flows.paths > 0)
     }
 
     /// The reservations for the session of a flow, each with its senders.
-    pub(super) fn reservations_of(&self, flow: &FlowKey) -> Vec<(FlowKey, Senders)> {
+    pub(crate) fn reservations_of(&self, flow: &FlowKey) -> Vec<(FlowKey, Senders)> {
         let Some(flows) = self.sessions.get(&flow.session()) else {
             return Vec::new();
         };
@@ -208,10 +207,15 @@ impl Looks {
     }
 }
 
+/// Whether a flow is one that a Path announces, not one that a Resv asks for.
+pub(crate) fn is_path(flow: &FlowKey) -> bool {
+    flow.direction() == Direction::Sends
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sbm::state::tests::of_path;
+    use crate::state::tests::of_path;
 
     #[test]
     fn what_is_gone_does_not_add_up() {

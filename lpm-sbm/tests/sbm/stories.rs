@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use lpm_api::{CommitDecision, Decision, DeleteReason, FlowKey, LpmPolicyError, Priority};
-use lpm_pcm::sbm::{
+use lpm_rsvp::{Message, ObjectIndex};
+use lpm_sbm::{
     Answer, InterfaceName, PathState, PoolConfig, Refusal, RemovalReason, Resources, Sbm, SbmConfig,
 };
-use lpm_rsvp::{Message, ObjectIndex};
 
 use crate::messages::{Asked, Kind, Policy, Told, received, sender, service, session};
 

@@ -9,8 +9,8 @@ mod stories;
 use std::time::Duration;
 
 use lpm_api::{Decision, LpmPolicyError, Priority};
-use lpm_pcm::sbm::{InterfaceName, PoolConfig, Sbm, SbmConfig};
 use lpm_rsvp::{Message, ObjectIndex};
+use lpm_sbm::{InterfaceName, PoolConfig, Sbm, SbmConfig};
 use proptest::prelude::*;
 use proptest::sample;
 

@@ -1,0 +1,42 @@
+//! What stands in for the Subnet Bandwidth Manager (SBM): the flow state of RSVP, its timers, and
+//! the bandwidth of interfaces. No I/O, and no clock of its own: time comes with the messages.
+//!
+//! The road of a message: [`Sbm::receive`] removes what ran out before it came, has [`Policy`]
+//! decide, and then does what the SBM would do. Path and Resv state is kept, refreshed and torn
+//! down (`flow_table`, `lifetime`), and what policy accepts in a Resv takes bandwidth
+//! (`reservations`, `bandwidth`). Policy hears of each of these.
+//!
+//! [`TimedPcm`] is a `lpm_host::Pcm` as such a policy:
+//!
+//! ```
+//! use lpm_host::{Pcm, PcmError, ReceivedMessage};
+//! use lpm_sbm::{Sbm, SbmConfig, TimedPcm};
+//!
+//! fn decide(pcm: &Pcm, messages: &[ReceivedMessage<'_>]) -> Result<(), PcmError> {
+//!     let mut sbm = Sbm::new(TimedPcm::new(pcm), &SbmConfig::default());
+//!     for message in messages {
+//!         let answer = sbm.receive(message)?;
+//!         println!("{}: {} flows kept", answer.verdict.verdict.outcome(), sbm.flow_count());
+//!     }
+//!     Ok(())
+//! }
+//! ```
+#![forbid(unsafe_code)]
+
+mod answer;
+mod bandwidth;
+mod flow_table;
+mod lifetime;
+mod pcm;
+mod policy;
+mod refusal;
+mod reservations;
+mod sbm;
+mod state;
+
+pub use answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resources};
+pub use bandwidth::{InterfaceName, PoolConfig, bits_per_second};
+pub use pcm::{TimedPcm, TimedVerdict};
+pub use policy::{Committed, Policy};
+pub use refusal::Refusal;
+pub use sbm::{Sbm, SbmConfig};
