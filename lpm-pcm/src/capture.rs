@@ -5,6 +5,7 @@
 //! `header` and `frames` (the file format) → `link` (the link layer) → `datagram` (IP, UDP) →
 //! `fragments` (reassembly).
 
+mod bounds;
 mod datagram;
 mod error;
 mod fragments;
@@ -20,8 +21,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::SystemTime;
 
+pub use bounds::MAX_BLOCK;
 pub use error::{CaptureError, CaptureErrorKind};
-pub use frames::MAX_BLOCK;
 pub use link::LinkType;
 
 use datagram::Extractor;

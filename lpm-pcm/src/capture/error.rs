@@ -4,8 +4,8 @@ use std::io;
 
 use thiserror::Error;
 
-use super::LinkType;
-use super::frames::MAX_BLOCK;
+use super::bounds::MAX_BLOCK;
+use super::link::LinkType;
 
 /// A capture cannot be read, or not to its end.
 #[derive(Debug, Error)]

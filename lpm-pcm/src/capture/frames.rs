@@ -7,22 +7,12 @@ use std::time::SystemTime;
 use pcap_parser::traits::{PcapNGPacketBlock, PcapReaderIterator};
 use pcap_parser::{Block, PcapBlockOwned, PcapError};
 
+use super::bounds::{BUFFER, MAX_BLOCK, MAX_INTERFACES};
 use super::error::{CaptureError, CaptureErrorKind};
 use super::header::{self, Format, Opened, is_big_endian, read_u32};
 use super::input::{Input, ReadFailure};
 use super::interface::CaptureInterface;
 use super::link::LinkType;
-
-/// The largest packet or block that is read, in bytes. Real ones are far smaller; a longer one is
-/// the mark of a damaged file.
-pub const MAX_BLOCK: u64 = 16 << 20;
-
-/// How much is read at a time, in bytes; the buffer grows to the largest block, up to
-/// [`MAX_BLOCK`].
-pub(super) const BUFFER: usize = 64 << 10;
-
-/// How many interfaces a section of a pcapng file may describe, so that memory stays bounded.
-const MAX_INTERFACES: usize = 1 << 16;
 
 /// A frame as it was captured.
 pub(super) struct Frame<'a> {

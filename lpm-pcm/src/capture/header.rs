@@ -5,8 +5,8 @@ use std::io::{Cursor, Read};
 use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{LegacyPcapReader, PcapError, PcapNGReader};
 
+use super::bounds::{BUFFER, MAX_BLOCK};
 use super::error::CaptureErrorKind;
-use super::frames::{BUFFER, MAX_BLOCK};
 use super::input::Input;
 
 /// The format of a capture file.
