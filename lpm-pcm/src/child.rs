@@ -2,46 +2,22 @@
 //!
 //! The parent says on standard input what to do, and the child writes what it finds into a file, a line of
 //! JSON a finding, so that nothing is lost when it comes to a bad end, and nothing that a library prints gets
-//! in between.
+//! in between. What the child does is in `in_child`.
 
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-
-use crate::commands::{check, inspect};
 
 /// How much is kept of what a child prints, in bytes.
 const MOST_PRINTED: usize = 64 << 10;
-/// How much address space a child gets, so that a library that takes all there is does no harm.
-const MOST_MEMORY: u64 = 16 << 30;
-
-/// What a child is to do with the library.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum Task {
-    /// See what it says about itself.
-    Inspect(inspect::Task),
-    /// Run a check.
-    Check(check::Task),
-}
-
-/// Run by this program itself.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Where to write what is found
-    #[arg(long, value_name = "FILE")]
-    pub into: PathBuf,
-    /// The library
-    #[arg(value_name = "LIBRARY")]
-    pub library: PathBuf,
-}
 
 /// What became of a child.
 #[derive(Debug)]
@@ -67,12 +43,14 @@ pub enum End {
     TookTooLong(Duration),
 }
 
-/// Has a child do something with the library, and waits for its end, no longer than the limit.
+/// Has a child do a task of a command with the library, and waits for its end, no longer than the
+/// limit.
 ///
 /// # Errors
 /// The child cannot be started, or a file for its findings cannot be made.
 pub fn run<R: DeserializeOwned>(
-    task: &Task,
+    command: &str,
+    task: &impl Serialize,
     library: &Path,
     limit: Duration,
 ) -> Result<Finished<R>, Box<dyn Error>> {
@@ -81,7 +59,7 @@ pub fn run<R: DeserializeOwned>(
     let program = std::env::current_exe()
         .map_err(|error| format!("where this program is cannot be told: {error}"))?;
     let mut child = Command::new(&program)
-        .arg("in-child")
+        .args(["in-child", command])
         .arg("--into")
         .arg(findings.path())
         .arg("--")
@@ -129,28 +107,12 @@ pub fn run<R: DeserializeOwned>(
     })
 }
 
-/// Does what the parent says.
-///
-/// # Errors
-/// The parent says nothing, or the file it names cannot be written.
-pub fn serve(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    let mut task = Vec::new();
-    io::stdin().read_to_end(&mut task)?;
-    let journal = Journal::open(&args.into)?;
-    limit_memory();
-    match serde_json::from_slice(&task)? {
-        Task::Inspect(task) => inspect::in_child(&task, &args.library, &journal),
-        Task::Check(task) => check::in_child(&task, &args.library, &journal),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Where a child writes what it finds, from any thread.
 #[derive(Clone, Debug)]
 pub struct Journal(Arc<Mutex<File>>);
 
 impl Journal {
-    fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::options().append(true).open(path)?;
         Ok(Self(Arc::new(Mutex::new(file))))
     }
@@ -163,20 +125,6 @@ impl Journal {
             let _ = file.write_all(&line);
         }
     }
-}
-
-#[cfg(unix)]
-fn limit_memory() {
-    use rlimit::Resource;
-
-    // Where the limit is lower already, that one holds.
-    let _ = rlimit::setrlimit(Resource::AS, MOST_MEMORY, MOST_MEMORY);
-    let _ = rlimit::setrlimit(Resource::CORE, 0, 0);
-}
-
-#[cfg(not(unix))]
-fn limit_memory() {
-    let _ = MOST_MEMORY;
 }
 
 /// What a child prints, read as long as it prints.

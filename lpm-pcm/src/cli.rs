@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::child;
 use crate::commands::{check, generate, inspect, new, policy, replay};
+use crate::in_child;
 
 /// Runs the program.
 #[must_use]
@@ -20,7 +20,7 @@ pub fn run() -> ExitCode {
         Command::New(args) => new::run(args),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),
-        Command::InChild(args) => child::serve(args),
+        Command::InChild(args) => in_child::serve(args),
     };
     result.unwrap_or_else(|error| {
         for line in error.to_string().lines() {
@@ -67,7 +67,7 @@ pub enum Command {
     Man(generate::ManArgs),
     /// Run by this program itself
     #[command(hide = true)]
-    InChild(child::Args),
+    InChild(in_child::Args),
 }
 
 const EXIT_STATUS: &str = "\

@@ -14,6 +14,8 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod events;
+pub mod in_child;
 pub mod log;
+pub mod node;
 pub mod output;
 pub mod signals;

@@ -217,16 +217,16 @@ fn run_in_child(
     check: Check,
     configs: &[LpmText],
 ) -> Result<CheckReport, Box<dyn Error>> {
-    let task = child::Task::Check(Task {
+    let task = Task {
         check,
         configs: configs.to_vec(),
         time_limit: args.time_limit,
         cycles: args.cycles,
-    });
+    };
     // The child sees to the limits itself, as long as it is able to.
     let patience = args.time_limit.saturating_mul(30) + Duration::from_secs(120);
     let begun = std::time::Instant::now();
-    let finished = child::run::<Record>(&task, &args.library, patience)?;
+    let finished = child::run::<Record>("check", &task, &args.library, patience)?;
     let (mut findings, mut gave_up, mut is_done) = (Vec::new(), false, false);
     for record in finished.records {
         match record {

@@ -120,10 +120,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 /// Has a child process load the library.
 fn load(report: &mut Report, config: LpmText, args: &Args) -> Result<(), Box<dyn Error>> {
     let time_limit = args.time_limit;
-    let task = child::Task::Inspect(Task { config, time_limit });
+    let task = Task { config, time_limit };
     // The child sees to the limit itself, as long as it is able to.
     let patience = time_limit.saturating_mul(3) + Duration::from_secs(5);
-    let finished = child::run::<Record>(&task, &args.library, patience)?;
+    let finished = child::run::<Record>("inspect", &task, &args.library, patience)?;
     for record in finished.records {
         report.add(record);
     }

@@ -5,19 +5,19 @@ mod source;
 
 use std::error::Error;
 use std::fmt::Display;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
-use lpm_host::{Event, EventLog, LpmConfig, Pcm, StartError, Startup, Teardown, UnloadOutcome};
+use lpm_host::{StartError, Startup, Teardown, UnloadOutcome};
 use lpm_sbm::TimedPcm;
 
-use crate::config::{Config, EventTarget, EventsEntry, LpmEntry};
-use crate::events::{Events, Tell};
+use crate::config::{Config, EventTarget, EventsEntry};
 use crate::log::{self, LogLevel};
+use crate::node::{self, Logs};
 use crate::output::{Json, Progress, Record, Reporter, Table};
 use crate::signals::Stop;
 
@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     log::report(args.log, &reporter);
     let stop = Stop::on_signals()?;
     let logs = Arc::new(Logs {
-        events: events(&config.events, &progress)?,
+        events: node::events(&config.events, &progress)?,
         reporter: Arc::clone(&reporter),
     });
 
@@ -99,7 +99,7 @@ fn replay(
     stop: &Stop,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let reporter = &logs.reporter;
-    let pcm = pcm(config, logs)?;
+    let pcm = node::pcm(config, logs)?;
     let startup = match pcm.become_dsbm() {
         Ok(startup) => startup,
         Err(error) => return not_started(&error, args.format, reporter),
@@ -175,29 +175,6 @@ fn decide_all(
     Ok(captures)
 }
 
-/// The output, and the sinks that the configuration names.
-struct Logs {
-    reporter: Arc<Reporter>,
-    events: Events,
-}
-
-impl EventLog for Logs {
-    fn record(&self, event: &Event) {
-        self.events.record(event);
-        self.reporter.record(event);
-    }
-}
-
-fn events(entries: &[EventsEntry], progress: &Progress) -> Result<Events, Box<dyn Error>> {
-    let beside = progress.clone();
-    let tell: Tell = Arc::new(move |what| beside.pause(|| anstream::eprintln!("pcm: {what}")));
-    Ok(Events::start(entries, || stderr(progress), &tell)?)
-}
-
-fn stderr(progress: &Progress) -> Box<dyn Write + Send> {
-    Box::new(progress.beside(AutoStream::auto(io::stderr())))
-}
-
 fn reporter(format: Format, config: &Config, progress: &Progress) -> Reporter {
     let is_stderr = |entry: &EventsEntry| matches!(entry.target, EventTarget::Stderr { .. });
     match format {
@@ -207,7 +184,7 @@ fn reporter(format: Format, config: &Config, progress: &Progress) -> Reporter {
             let log = if config.events.iter().any(is_stderr) {
                 Box::new(io::sink())
             } else {
-                stderr(progress)
+                node::stderr(progress)
             };
             let stdout = io::stdout();
             if AutoStream::choice(&stdout) == ColorChoice::Never {
@@ -219,42 +196,6 @@ fn reporter(format: Format, config: &Config, progress: &Progress) -> Reporter {
             }
         }
     }
-}
-
-fn pcm(config: &Config, logs: &Arc<Logs>) -> Result<Pcm, Box<dyn Error>> {
-    let mut builder = Pcm::builder().event_log(Arc::clone(logs));
-    for entry in &config.lpms {
-        builder = builder.lpm(lpm(entry));
-    }
-    Ok(builder.build()?)
-}
-
-fn lpm(entry: &LpmEntry) -> LpmConfig {
-    // Native code can do whatever this process can. That the operator names a library in the
-    // configuration (or has not replaced the sample LPM next to this program) is the word that it
-    // may: the one place where this program vouches for code.
-    let library = lpm_host::trust_library!(unsafe entry.library.clone());
-    let mut lpm = LpmConfig::new(entry.name.as_str(), library)
-        .config(entry.config.as_str())
-        .config_source(entry.config_source.as_str())
-        .optional(entry.optional)
-        .call_mode(entry.call_mode);
-    if let Some(folder) = &entry.config_dir {
-        lpm = lpm.config_dir(folder);
-    }
-    if let Some(others) = &entry.after {
-        lpm = lpm.after(others.iter().map(String::as_str));
-    }
-    if let Some(limit) = entry.result_time_limit {
-        lpm = lpm.result_time_limit(limit);
-    }
-    if let Some(limit) = entry.initialize_limit {
-        lpm = lpm.initialize_limit(limit);
-    }
-    if let Some(limit) = entry.deinitialize_limit {
-        lpm = lpm.deinitialize_limit(limit);
-    }
-    lpm
 }
 
 /// A required LPM failed. In the table the event log has said so, on standard error.

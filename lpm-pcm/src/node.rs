@@ -1,0 +1,82 @@
+//! A PCM as configured, for every command that runs one: its LPMs, and where its events go.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use anstream::AutoStream;
+use lpm_host::{Event, EventLog, LpmConfig, Pcm};
+
+use crate::config::{Config, EventsEntry, LpmEntry};
+use crate::events::{Events, Tell};
+use crate::output::{Progress, Reporter};
+
+/// The output, and the sinks that the configuration names.
+pub struct Logs {
+    /// The output.
+    pub reporter: Arc<Reporter>,
+    /// The sinks.
+    pub events: Events,
+}
+
+impl EventLog for Logs {
+    fn record(&self, event: &Event) {
+        self.events.record(event);
+        self.reporter.record(event);
+    }
+}
+
+/// The PCM, not yet in charge.
+///
+/// # Errors
+/// As `PcmBuilder::build`.
+pub fn pcm(config: &Config, logs: &Arc<Logs>) -> Result<Pcm, Box<dyn Error>> {
+    let mut builder = Pcm::builder().event_log(Arc::clone(logs));
+    for entry in &config.lpms {
+        builder = builder.lpm(lpm(entry));
+    }
+    Ok(builder.build()?)
+}
+
+/// Starts the sinks; what is wrong with them is said on standard error.
+///
+/// # Errors
+/// As [`Events::start`].
+pub fn events(entries: &[EventsEntry], progress: &Progress) -> Result<Events, Box<dyn Error>> {
+    let beside = progress.clone();
+    let tell: Tell = Arc::new(move |what| beside.pause(|| anstream::eprintln!("pcm: {what}")));
+    Ok(Events::start(entries, || stderr(progress), &tell)?)
+}
+
+/// Standard error, beside a progress bar.
+pub fn stderr(progress: &Progress) -> Box<dyn Write + Send> {
+    Box::new(progress.beside(AutoStream::auto(io::stderr())))
+}
+
+fn lpm(entry: &LpmEntry) -> LpmConfig {
+    // Native code can do whatever this process can. That the operator names a library in the
+    // configuration (or has not replaced the sample LPM next to this program) is the word that it
+    // may: the one place where this program vouches for code.
+    let library = lpm_host::trust_library!(unsafe entry.library.clone());
+    let mut lpm = LpmConfig::new(entry.name.as_str(), library)
+        .config(entry.config.as_str())
+        .config_source(entry.config_source.as_str())
+        .optional(entry.optional)
+        .call_mode(entry.call_mode);
+    if let Some(folder) = &entry.config_dir {
+        lpm = lpm.config_dir(folder);
+    }
+    if let Some(others) = &entry.after {
+        lpm = lpm.after(others.iter().map(String::as_str));
+    }
+    if let Some(limit) = entry.result_time_limit {
+        lpm = lpm.result_time_limit(limit);
+    }
+    if let Some(limit) = entry.initialize_limit {
+        lpm = lpm.initialize_limit(limit);
+    }
+    if let Some(limit) = entry.deinitialize_limit {
+        lpm = lpm.deinitialize_limit(limit);
+    }
+    lpm
+}
