@@ -9,12 +9,7 @@ mod instructions;
 mod side_by_side;
 mod workload;
 
-// The gate and the table of requests are not public.
-#[allow(dead_code, unused_imports, unsafe_code)]
-#[path = "../../lpm-host/src/library"]
-mod host_library {
-    pub(crate) mod gate;
-}
+// The table of requests is not public.
 #[allow(dead_code, unused_imports)]
 #[path = "../../lpm-host/src/requests/table.rs"]
 mod host_table;

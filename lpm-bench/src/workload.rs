@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use libunload::gate::Gate;
 use lpm_bench::walk::walk;
 use lpm_bench::{capture, messages, policy};
 use lpm_host::{Interface, LpmConfig, Pcm, ReceivedMessage};
@@ -19,7 +20,6 @@ use lpm_sample::IdentityLpm;
 use lpm_sample::consider::{Facts, Verdict};
 use lpm_sample::policy::Policy;
 
-use crate::host_library::gate::Gate;
 use crate::host_table::Table;
 
 /// What makes this program do a workload: its name and how often follow.

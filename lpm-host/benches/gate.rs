@@ -14,8 +14,8 @@ use abi_stable::std_types::{RArc, RBox, RSlice, RSliceMut};
 use abi_stable::{StableAbi, sabi_trait};
 use arc_swap::ArcSwap;
 
-#[allow(dead_code, unused_imports)]
-#[path = "../src/library"]
+#[allow(dead_code, unused_imports, unreachable_pub)]
+#[path = "../../libunload/src"]
 mod library {
     pub(crate) mod gate;
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::After;
-use crate::library::Staging;
 use crate::life::lifecycle::Lifecycle;
 use crate::{
     BuildError, EventLog, LpmConfig, ManualClock, NoDelete, Pcm, TraceLimit, TracingEventLog,
 };
+use libunload::Copies;
 
 /// Configures a [`Pcm`].
 #[must_use]
@@ -92,7 +92,7 @@ impl PcmBuilder {
         check(&self.configs)?;
         let staging = self
             .staging_dir
-            .map_or_else(Staging::new, Staging::in_directory);
+            .map_or_else(Copies::new, Copies::in_directory);
         let staging = staging.no_delete(self.no_delete);
         let lifecycle = Lifecycle::new(
             self.configs,

@@ -64,6 +64,7 @@ mod event;
 mod life;
 mod message;
 mod pcm;
+mod pin_reason;
 mod requests;
 mod roster;
 mod seat;
@@ -71,15 +72,18 @@ mod seat;
 pub mod testing;
 mod verdict;
 
-// Loading and unloading native code; everything above this is safe code.
+// The LPM behind the ABI; everything above this is safe code.
 #[allow(unsafe_code)]
-mod library;
+mod lpm;
 
+pub use libunload::{
+    FormatProblem, Hazard, LeftBehind, LibraryFile, NoDelete, OpenError, ThreadLabel,
+};
 pub use lpm_api::{
     AddressRow, CommitDecision, Decision, DeinitReason, DeleteReason, Interface, LpmHandle,
     LpmStatus, PeType,
 };
-pub use {lpm_api, lpm_rsvp};
+pub use {libunload, lpm_api, lpm_rsvp};
 
 pub use self::ask::admit::{Admission, StateGone};
 pub use self::ask::outgoing::{OutgoingMessage, OutgoingVerdict, SuppliedObjects};
@@ -90,15 +94,13 @@ pub use self::clock::ManualClock;
 pub use self::config::{CallMode, LpmConfig};
 pub use self::error::{BuildError, LpmFailure, LpmStartError, PcmError, StartError};
 pub use self::event::{Event, EventId, EventLog, Severity, TracingEventLog};
-pub use self::library::{
-    FormatProblem, Hazard, Incompatibility, LeftBehind, LibraryFile, LoadError, LpmDescription,
-    LpmLibrary, NoDelete, OpenError, PinReason, ThreadLabel, TraceLimit, UnloadOutcome,
-};
 pub use self::life::lifecycle::{PendingTeardown, Reconfiguration};
 pub use self::life::startup::Startup;
 pub use self::life::teardown::{DeinitializedLpm, Teardown, UnloadedLibrary};
+pub use self::lpm::{Incompatibility, LoadError, LpmDescription, LpmLibrary, TraceLimit};
 pub use self::message::ReceivedMessage;
 pub use self::pcm::Pcm;
+pub use self::pin_reason::{PinReason, UnloadOutcome};
 pub use self::seat::InitializedLpm;
 pub use self::verdict::{FlowVerdict, Outcome, Verdict};
 

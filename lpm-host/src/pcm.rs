@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use lpm_api::{AddressRow, DeinitReason};
 
-use crate::library::gate::inside_any_pass;
 use crate::life::deadline::on_lifecycle_thread;
 use crate::life::lifecycle::{Lifecycle, PendingTeardown};
 use crate::{Admission, CommittedResv, LpmConfig, LpmStatistics, OutgoingMessage, OutgoingVerdict};
@@ -13,6 +12,7 @@ use crate::{
     PcmBuilder, PcmError, ReceivedMessage, Reconfiguration, StartError, Startup, StateGone,
 };
 use crate::{Teardown, Verdict};
+use libunload::gate::inside_any_pass;
 
 /// A Policy Control Module: runs LPMs and combines their decisions.
 ///

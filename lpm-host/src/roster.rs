@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lpm_api::LpmStatus;
 
 use crate::EventLog;
-use crate::library::Instance;
+use crate::lpm::Instance;
 use crate::seat::{Route, Seat, Slot};
 
 /// The LPMs of a PCM at one time; replaced as a whole.

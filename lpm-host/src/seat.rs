@@ -10,13 +10,13 @@ use lpm_api::abi::AbiDecision;
 use lpm_api::{Decision, LpmHandle, LpmStatus, PeType, RequestHandle};
 
 use crate::clock::milliseconds;
-use crate::library::gate::Gate;
-use crate::library::{Instance, LoadedModule};
 use crate::life::startup::{Module, Stamp};
 use crate::life::watch::Watched;
+use crate::lpm::{Instance, LoadedModule};
 use crate::requests::{Asked, Requests};
 use crate::seat::worker::Worker;
 use crate::{CallMode, Event, EventId, LpmConfig};
+use libunload::gate::Gate;
 
 /// An LPM that was initialized.
 #[derive(Clone, Debug)]

@@ -77,7 +77,7 @@ use lpm_api::{
 use self::desk::Desk;
 pub use self::desk::Pending;
 pub use self::messages::{MessageBuilder, TestMessage};
-use crate::library::{AdmitCall, Call};
+use crate::lpm::{AdmitCall, Call};
 use crate::{LpmStartError, ReceivedMessage};
 
 /// What an LPM answers to a request for decisions.

@@ -16,7 +16,9 @@ pub mod watched;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lpm_host::{Event, EventId, EventLog, LpmConfig, LpmLibrary, PinReason, trust_library};
+use lpm_host::{
+    Event, EventId, EventLog, LpmConfig, LpmLibrary, PinReason, libunload, trust_library,
+};
 
 /// The shared library of a crate this package depends on, such as `lpm_sample`.
 ///
@@ -112,7 +114,7 @@ pub fn running(reasons: Vec<PinReason>) -> Vec<String> {
     let mut names: Vec<_> = reasons
         .into_iter()
         .map(|reason| match reason {
-            PinReason::ThreadRunning(thread) => {
+            PinReason::Library(libunload::PinReason::ThreadRunning(thread)) => {
                 assert_ne!(thread.id, 0);
                 thread.name
             }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lpm_host::{
-    Event, EventId, LpmConfig, NoDelete, Pcm, PinReason, StartError, UnloadOutcome, UnloadedLibrary,
+    Event, EventId, LpmConfig, NoDelete, Pcm, PinReason, StartError, UnloadOutcome,
+    UnloadedLibrary, libunload,
 };
 use lpm_tests::callers::Callers;
 use lpm_tests::process::in_own_process;
@@ -40,7 +41,10 @@ fn no_delete_kept() {
     in_own_process("no_delete_kept", || {
         let events = RecordedEvents::default();
         let unloaded = unload(fixture("no-delete"), NoDelete::Keep, &events);
-        assert_eq!(reasons(unloaded.outcome), [PinReason::NoDelete]);
+        assert_eq!(
+            reasons(unloaded.outcome),
+            [libunload::PinReason::NoDelete.into()]
+        );
         assert!(warning(&events).detail.contains("will stay mapped"));
         assert_ne!(mappings_of(&fixture_file("no-delete")), 0);
     });
@@ -90,7 +94,7 @@ fn unique_symbol() {
         let unloaded = unload(lpm, NoDelete::Clear, &events);
         let reasons = reasons(unloaded.outcome);
         assert!(
-            matches!(reasons[..], [PinReason::UniqueSymbols { count }] if count > 0),
+            matches!(reasons[..], [PinReason::Library(libunload::PinReason::UniqueSymbols { count })] if count > 0),
             "{reasons:?}"
         );
         assert!(warning(&events).detail.contains("GNU_UNIQUE"));

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lpm_host::{EventId, LpmStatus, Pcm, PcmError, PinReason, UnloadOutcome};
+use lpm_host::{EventId, LpmStatus, Pcm, PcmError, PinReason, UnloadOutcome, libunload};
 use lpm_tests::callers::Callers;
 use lpm_tests::process::in_own_process;
 use lpm_tests::unloading::{Others, only_library, reasons, reasons_to_pin};
@@ -42,7 +42,7 @@ threads_run! {
 fn thread_started_unseen() {
     in_own_process("thread_started_unseen", || {
         let reasons = reasons_to_pin(fixture("thread-started-unseen"));
-        let [PinReason::CodeOnStack(thread)] = &reasons[..] else {
+        let [PinReason::Library(libunload::PinReason::CodeOnStack(thread))] = &reasons[..] else {
             panic!("{reasons:?}")
         };
         assert_eq!(thread.name, "unseen");
@@ -57,7 +57,9 @@ fn thread_of_the_kernel() {
         assert!(
             matches!(
                 &reasons[..],
-                [PinReason::CodeOnStack(_) | PinReason::StackUnknown(_)]
+                [PinReason::Library(
+                    libunload::PinReason::CodeOnStack(_) | libunload::PinReason::StackUnknown(_)
+                )]
             ),
             "{reasons:?}"
         );
@@ -68,7 +70,10 @@ fn thread_of_the_kernel() {
 fn exit_handler_for_good() {
     in_own_process("exit_handler_for_good", || {
         let reasons = reasons_to_pin(fixture("exit-handler-for-good"));
-        assert_eq!(reasons, [PinReason::ExitHandlers { count: 1 }]);
+        assert_eq!(
+            reasons,
+            [libunload::PinReason::ExitHandlers { count: 1 }.into()]
+        );
     });
 }
 
@@ -151,7 +156,8 @@ fn thread_local_hanging() {
 
         let unloaded = only_library(pcm.demote().expect("in charge"));
         let reasons = reasons(unloaded.outcome);
-        let [PinReason::DestructorRunning(thread)] = &reasons[..] else {
+        let [PinReason::Library(libunload::PinReason::DestructorRunning(thread))] = &reasons[..]
+        else {
             panic!("{reasons:?}")
         };
         assert_eq!(thread.name, "caller");

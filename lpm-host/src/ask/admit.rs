@@ -11,8 +11,8 @@ use super::asking::{Asking, Question};
 pub(crate) use crate::answers::decisions::Decisions;
 
 use crate::answers::pending::Pending;
-use crate::library::Instance;
 use crate::life::lifecycle::Lifecycle;
+use crate::lpm::Instance;
 use crate::message::{OwnedMessage, OwnedReceived};
 use crate::roster::Roster;
 use crate::{EventLog, FlowVerdict, PcmError, ReceivedMessage, Verdict};

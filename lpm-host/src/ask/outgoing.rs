@@ -10,7 +10,7 @@ use lpm_rsvp::{Message, ObjectWalk, PolicyData, class};
 
 use crate::answers::pending::Pending;
 use crate::clock::Clock;
-use crate::library::{Call, Instance};
+use crate::lpm::{Call, Instance};
 use crate::message::OwnedMessage;
 use crate::requests::results;
 use crate::requests::{Asked, Question};

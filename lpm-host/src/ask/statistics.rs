@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use lpm_api::{LpmHandle, LpmStatus};
 
-use crate::library::Incompatibility;
+use crate::lpm::Incompatibility;
 use crate::seat::{Route, Seat, Slot};
 use crate::{EventId, EventLog};
 

@@ -5,7 +5,7 @@ use lpm_api::{CommitDecision, Interface};
 use lpm_rsvp::Message;
 
 use crate::EventLog;
-use crate::library::Instance;
+use crate::lpm::Instance;
 use crate::message::OwnedMessage;
 use crate::roster::Roster;
 

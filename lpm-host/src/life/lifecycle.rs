@@ -17,17 +17,18 @@ use crate::ask::tell;
 use crate::clock::{Clock, ManualClock};
 use crate::dispatch::Dispatcher;
 use crate::event::{Careful, Limited};
-use crate::library::gate::{Gate, Retired, inside_any_pass};
-use crate::library::{Staging, TraceLimit};
 use crate::life::deadline::{self, Begun, NoThread};
 use crate::life::startup::{Module, Starting};
 use crate::life::stopping::{ClosedSeat, Down};
 use crate::life::watch::Watchdog;
+use crate::lpm::TraceLimit;
 use crate::requests::{self, Registered};
 use crate::roster::Roster;
 use crate::seat::{Route, Seat, Slot};
 use crate::{CommittedResv, Event, EventId, EventLog, LpmConfig, LpmFailure};
 use crate::{OutgoingMessage, OutgoingVerdict, PcmError, StartError, Startup};
+use libunload::Copies;
+use libunload::gate::{Gate, Retired, inside_any_pass};
 
 /// The life of a PCM.
 pub(crate) struct Lifecycle {
@@ -38,7 +39,7 @@ pub(crate) struct Lifecycle {
     pub(super) configs: Mutex<Vec<LpmConfig>>,
     pub(super) addresses: Mutex<Arc<[AddressRow]>>,
     pub(super) events: Arc<dyn EventLog>,
-    pub(super) staging: Staging,
+    pub(super) staging: Copies,
     pub(super) trace_limit: TraceLimit,
     pub(super) drain_limit: Duration,
     pub(super) clock: Arc<Clock>,
@@ -108,7 +109,7 @@ impl Lifecycle {
     pub(crate) fn new(
         configs: Vec<LpmConfig>,
         events: Arc<dyn EventLog>,
-        staging: Staging,
+        staging: Copies,
         trace_limit: TraceLimit,
         drain_limit: Duration,
         clock: Option<&ManualClock>,
@@ -184,7 +185,7 @@ impl Lifecycle {
     }
 
     #[inline]
-    pub(crate) fn in_charge(&self) -> Result<crate::library::gate::Pass<'_, Roster>, PcmError> {
+    pub(crate) fn in_charge(&self) -> Result<libunload::gate::Pass<'_, Roster>, PcmError> {
         let roster = self.roster.enter();
         if roster.in_charge {
             Ok(roster)

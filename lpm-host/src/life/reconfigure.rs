@@ -6,12 +6,12 @@ use lpm_api::DeinitReason;
 
 use super::lifecycle::{Change, LEAVING, Lifecycle, Phase, Running, in_use, lock};
 use crate::builder;
-use crate::library::gate::inside_any_pass;
 use crate::life::startup::{Module, Stamp};
 use crate::life::stopping::{ClosedSeat, Down};
 use crate::roster::Roster;
 use crate::seat::Seat;
 use crate::{Event, EventId, InitializedLpm, LpmConfig, PcmError, StartError, Startup, Teardown};
+use libunload::gate::inside_any_pass;
 
 /// What a change of the list of LPMs came to.
 #[derive(Debug, Default)]

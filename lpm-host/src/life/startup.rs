@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use libunload::Copies;
 use lpm_api::abi::{API_VERSION, AbiInit};
 use lpm_api::{LpmHandle, LpmStatus, PeType};
 
-use crate::library::{CALLBACKS, Instance, LoadedModule, Staging};
 use crate::life::deadline::{self, Overdue};
+use crate::lpm::{CALLBACKS, Instance, LoadedModule};
 use crate::seat::Seat;
 use crate::{Event, EventId, EventLog, InitializedLpm, LpmConfig, LpmFailure, LpmStartError};
 use crate::{PinReason, TraceLimit, UnloadOutcome};
@@ -44,7 +45,7 @@ impl Stamp {
 
 /// LPMs and libraries on their way up.
 pub(crate) struct Starting<'a> {
-    pub(crate) staging: &'a Staging,
+    pub(crate) staging: &'a Copies,
     pub(crate) trace_limit: TraceLimit,
     pub(crate) events: &'a Arc<dyn EventLog>,
     pub(crate) lpm_count: usize,
@@ -96,7 +97,7 @@ impl Starting<'_> {
             }
         };
         if is_new {
-            for hazard in module.loaded.facts().hazards() {
+            for hazard in module.loaded.hazards() {
                 self.events.record(
                     &Event::new(EventId::LibraryHindersUnloading, hazard.to_string())
                         .library(module.loaded.path()),

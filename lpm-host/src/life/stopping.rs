@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use lpm_api::DeinitReason;
 
 use crate::config::After;
-use crate::library::LoadedModule;
-use crate::library::gate::{Reason, Retired};
 use crate::life::deadline::{self, NoThread};
 use crate::life::startup::Module;
 use crate::life::teardown::{self, DeinitializedLpm, Teardown};
+use crate::lpm::LoadedModule;
 use crate::requests;
 use crate::seat::{Seat, Slot};
 use crate::{EventLog, PinReason};
+use libunload::gate::{Reason, Retired};
 
 /// An LPM that no new call goes into, and that calls may still be inside.
 pub(crate) struct ClosedSeat {
@@ -162,16 +162,17 @@ impl Step {
                     teardown::deinitialize(instance, self.reason, limit, &*self.events);
                 Done { lpm, holds }
             }
-            Ok(Slot::Closed) => self.abandon(&seat, PinReason::AskedFromInside),
+            Ok(Slot::Closed) => self.abandon(&seat, libunload::PinReason::AskedFromInside.into()),
             Err(still_inside) => {
                 let why = match still_inside.reason() {
                     Reason::Threads(threads) => PinReason::CallsInside {
                         count: threads.len(),
                         waited: self.drain_limit,
                     },
-                    other => PinReason::CannotVerify {
+                    other => libunload::PinReason::CannotVerify {
                         what: other.to_string(),
-                    },
+                    }
+                    .into(),
                 };
                 self.abandon(&seat, why)
             }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use lpm_api::{DeinitReason, LpmHandle, LpmStatus};
 
 use crate::UnloadOutcome;
-use crate::library::{Instance, LoadedModule};
 use crate::life::deadline::{self, Overdue};
+use crate::lpm::{Instance, LoadedModule};
 use crate::{Event, EventId, EventLog, InitializedLpm, LeftBehind, PinReason};
 
 /// What became of the LPMs and their libraries.

@@ -8,10 +8,10 @@ use std::{fmt, io};
 use lpm_api::LpmStatus;
 
 use crate::clock::milliseconds;
-use crate::library::gate::PassSeen;
 use crate::life::lifecycle::Lifecycle;
 use crate::seat::Seat;
 use crate::{EventId, EventLog};
+use libunload::gate::PassSeen;
 
 /// The calls into an LPM that were under way at the last look.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use lpm_api::LpmHandle;
 
 use super::Requests;
 use crate::event::EventLog;
-use crate::library::gate::Gate;
+use libunload::gate::Gate;
 
 /// An LPM that may answer.
 #[derive(Clone)]

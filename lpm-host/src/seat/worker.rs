@@ -9,7 +9,7 @@ use std::thread;
 use lpm_api::LpmStatus;
 
 use crate::CallMode;
-use crate::library::Instance;
+use crate::lpm::Instance;
 use crate::seat::{Seat, Slot};
 
 /// Calls that may wait for a thread; with more, the LPM is too slow for what is asked of it.

@@ -10,7 +10,7 @@ use lpm_host::lpm_rsvp::Message;
 use lpm_host::testing::TestMessage;
 use lpm_host::{
     AddressRow, CallMode, LpmConfig, OutgoingMessage, Pcm, PcmError, PinReason, ReceivedMessage,
-    StateGone, Teardown, UnloadOutcome,
+    StateGone, Teardown, UnloadOutcome, libunload,
 };
 use lpm_host::{CommitDecision, CommittedResv, DeleteReason};
 use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -213,7 +213,12 @@ impl Rig {
             self.unmapped.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        let is_unknown = |reason: &PinReason| matches!(reason, PinReason::StackUnknown(_));
+        let is_unknown = |reason: &PinReason| {
+            matches!(
+                reason,
+                PinReason::Library(libunload::PinReason::StackUnknown(_))
+            )
+        };
         let is_rare = reasons.iter().all(is_unknown) && {
             let unknown = self.unknown.fetch_add(1, Ordering::Relaxed) + 1;
             unknown < MOST_UNKNOWN || unknown < self.unmapped.load(Ordering::Relaxed)

@@ -56,7 +56,7 @@ impl Report {
             makers: file.makers().to_vec(),
             needed: file.needed().to_vec(),
             hazards: hazards.collect(),
-            exports_lpm: file.exports_lpm(),
+            exports_lpm: file.exports(lpm_host::LpmLibrary::SYMBOL),
             ..Self::default()
         };
         if !report.may_be_lpm() {

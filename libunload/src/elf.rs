@@ -1,0 +1,496 @@
+//! A look into a library's file before anything of it runs, and the changes made to its copy.
+
+#![cfg_attr(
+    not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")),
+    allow(
+        dead_code,
+        reason = "copies are only changed where imports are redirected"
+    )
+)]
+
+mod sections;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use object::elf;
+use object::read::StringTable;
+use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionTable, Sym};
+use object::{Endianness, ReadCache, ReadRef};
+
+pub(super) use self::sections::debugging_information;
+
+use self::sections::whole_strings;
+use crate::error::FormatProblem;
+use crate::facts::HinderingFacts;
+
+#[cfg(target_pointer_width = "64")]
+type Header = elf::FileHeader64<Endianness>;
+#[cfg(target_pointer_width = "32")]
+type Header = elf::FileHeader32<Endianness>;
+
+type Segment = <Header as FileHeader>::ProgramHeader;
+type Section = <Header as FileHeader>::SectionHeader;
+type Entry = <Header as FileHeader>::Dyn;
+
+/// A shared library for this machine, whole as far as its headers tell.
+pub(super) struct Image {
+    endian: Endianness,
+    /// The entries of the dynamic section, up to its end.
+    dynamic: Vec<Entry>,
+    /// Where the dynamic section stands in the file.
+    dynamic_offset: u64,
+    facts: HinderingFacts,
+    search_path: Vec<String>,
+    /// What compilers and linkers wrote into it about themselves.
+    makers: Vec<String>,
+    /// The names of what it exports, sorted.
+    exports: Vec<String>,
+    /// The headers of the sections with debugging information, and where they stand in the file.
+    debugging: Vec<(Section, u64)>,
+    /// Where the file has symbols and names that nobody but debuggers looks at.
+    names_for_debuggers: Vec<Range<u64>>,
+    /// What is mapped and not to be written to: where it stands in the file, and its virtual address.
+    read_only: Vec<(Range<u64>, usize)>,
+    changes: Changes,
+}
+
+/// What was changed in a file: where, and what was there before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Changes(Vec<(u64, Vec<u8>)>);
+
+impl Changes {
+    /// Writes to the file, and notes what was there.
+    fn write(&mut self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut before = vec![0; bytes.len()];
+        file.read_exact_at(&mut before, offset)?;
+        file.write_all_at(bytes, offset)?;
+        self.0.push((offset, before));
+        Ok(())
+    }
+
+    /// Undoes them in the part of the file that begins at `offset`.
+    pub(super) fn undo(&self, part: &mut [u8], offset: u64) {
+        for (place, before) in self.0.iter().rev() {
+            for (index, &byte) in before.iter().enumerate() {
+                let place = (place + index as u64).checked_sub(offset);
+                let place = place.and_then(|place| usize::try_from(place).ok());
+                if let Some(changed) = place.and_then(|place| part.get_mut(place)) {
+                    *changed = byte;
+                }
+            }
+        }
+    }
+}
+
+/// The functions of a library that the loader calls of its own accord, as virtual addresses in the
+/// file; what is not there is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Routines {
+    pub(super) init: usize,
+    pub(super) init_array: usize,
+    /// In bytes.
+    pub(super) init_array_size: usize,
+    pub(super) fini: usize,
+    pub(super) fini_array: usize,
+    /// In bytes.
+    pub(super) fini_array_size: usize,
+}
+
+impl Image {
+    /// Reads the headers, the dynamic section and the dynamic symbols.
+    pub(super) fn read(file: &File) -> Result<Self, FormatProblem> {
+        Self::read_and_list(file, false)
+    }
+
+    /// As [`read`](Self::read), with the names of what it exports, of which there may be many.
+    pub(super) fn read_with_exports(file: &File) -> Result<Self, FormatProblem> {
+        Self::read_and_list(file, true)
+    }
+
+    fn read_and_list(file: &File, exports: bool) -> Result<Self, FormatProblem> {
+        let length = file.metadata().map_err(damaged)?.len();
+        check_identification(file, length)?;
+
+        let cache = ReadCache::new(file);
+        let data = &cache;
+        let header = Header::parse(data).map_err(damaged)?;
+        let endian = header.endian().map_err(damaged)?;
+        let segments = header.program_headers(endian, data).map_err(damaged)?;
+        check_whole(header, segments, endian, length)?;
+
+        let dynamic_segment = segments
+            .iter()
+            .find(|s| s.p_type(endian) == elf::PT_DYNAMIC);
+        let dynamic_segment = dynamic_segment.ok_or(FormatProblem::Kind {
+            found: match header.e_type(endian) {
+                elf::ET_REL => "an object file that is not linked yet",
+                elf::ET_CORE => "a core dump",
+                _ => "a program or file without a dynamic section",
+            },
+        })?;
+        let entries = dynamic_segment
+            .dynamic(endian, data)
+            .map_err(damaged)?
+            .unwrap_or_default();
+        let end = entries
+            .iter()
+            .position(|entry| entry.tag(endian) == elf::DT_NULL);
+        let dynamic = entries[..end.unwrap_or(entries.len())].to_vec();
+
+        let mut image = Self {
+            endian,
+            dynamic,
+            dynamic_offset: dynamic_segment.file_range(endian).0,
+            facts: HinderingFacts::default(),
+            search_path: Vec::new(),
+            makers: Vec::new(),
+            exports: Vec::new(),
+            debugging: Vec::new(),
+            names_for_debuggers: Vec::new(),
+            read_only: read_only(segments, endian),
+            changes: Changes::default(),
+        };
+        image.check_kind(header, segments)?;
+        let sections = header.sections(endian, data).map_err(damaged)?;
+        let names = sections::names(header, endian, data, &sections);
+        image.collect(data, &sections, names, exports)?;
+        image.debugging = sections::debugging(header, endian, &sections, names);
+        image.names_for_debuggers =
+            sections::names_for_debuggers(header, endian, data, segments, &sections);
+        image.check_libc()?;
+        Ok(image)
+    }
+
+    /// What about the library could hinder unloading it.
+    pub(super) fn facts(&self) -> &HinderingFacts {
+        &self.facts
+    }
+
+    /// Where the loader looks for what the library needs (`DT_RUNPATH`, or `DT_RPATH`).
+    pub(super) fn search_path(&self) -> &[String] {
+        &self.search_path
+    }
+
+    /// The compilers and linkers that made it, as far as they left their names, each once.
+    pub(super) fn makers(&self) -> &[String] {
+        &self.makers
+    }
+
+    /// The names of what it exports, sorted.
+    pub(super) fn exports(&self) -> &[String] {
+        &self.exports
+    }
+
+    /// Where the file has symbols and names that nobody but debuggers looks at.
+    pub(super) fn names_for_debuggers(&self) -> &[Range<u64>] {
+        &self.names_for_debuggers
+    }
+
+    /// What is mapped and not to be written to: where it stands in the file, and its virtual address.
+    pub(super) fn read_only(&self) -> &[(Range<u64>, usize)] {
+        &self.read_only
+    }
+
+    /// Clears `DF_1_NODELETE` in this file, which must be the one that was read.
+    pub(super) fn clear_no_delete(&mut self, file: &File) -> io::Result<()> {
+        for index in 0..self.dynamic.len() {
+            let mut entry = self.dynamic[index];
+            if entry.tag(self.endian) == elf::DT_FLAGS_1 {
+                let flags = entry.val(self.endian) & !elf::DF_1_NODELETE.0;
+                set_value(&mut entry, self.endian, flags)?;
+                self.replace(file, index, entry)?;
+            }
+        }
+        self.facts.no_delete_cleared = self.facts.no_delete;
+        Ok(())
+    }
+
+    /// Takes the initializers and finalizers away from the loader, in this file, which must be the
+    /// one that was read. Whoever loads it has to call them.
+    pub(super) fn take_routines(&mut self, file: &File) -> io::Result<Routines> {
+        let mut routines = Routines::default();
+        for index in 0..self.dynamic.len() {
+            let mut entry = self.dynamic[index];
+            let value = usize::try_from(entry.val(self.endian)).map_err(io::Error::other)?;
+            match entry.tag(self.endian) {
+                elf::DT_INIT_ARRAYSZ => routines.init_array_size = value,
+                elf::DT_FINI_ARRAYSZ => routines.fini_array_size = value,
+                elf::DT_INIT => routines.init = value,
+                elf::DT_INIT_ARRAY => routines.init_array = value,
+                elf::DT_FINI => routines.fini = value,
+                elf::DT_FINI_ARRAY => routines.fini_array = value,
+                _ => continue,
+            }
+            // The first tag of the range that systems may use as they like; the loader knows no
+            // meaning of it and passes over the entry.
+            entry.d_tag.set(self.endian, elf::DynamicTag(elf::DT_LOOS));
+            self.replace(file, index, entry)?;
+        }
+        Ok(routines)
+    }
+
+    fn replace(&mut self, file: &File, index: usize, entry: Entry) -> io::Result<()> {
+        let bytes = object::pod::bytes_of(&entry);
+        let offset = self.dynamic_offset + (index * bytes.len()) as u64;
+        self.changes.write(file, bytes, offset)?;
+        self.dynamic[index] = entry;
+        Ok(())
+    }
+
+    /// Says in this file, which must be the one that was read, that its debugging information is not in
+    /// it, so that debuggers do not look for it in the hole that is in its place.
+    pub(super) fn hide_debugging_information(&mut self, file: &File) -> io::Result<()> {
+        for &(mut header, place) in &self.debugging {
+            header.sh_type.set(self.endian, elf::SHT_NOBITS);
+            self.changes
+                .write(file, object::pod::bytes_of(&header), place)?;
+        }
+        Ok(())
+    }
+
+    /// What was changed so far.
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    fn value(&self, tag: elf::DynamicTag) -> u64 {
+        let entry = self
+            .dynamic
+            .iter()
+            .find(|entry| entry.tag(self.endian) == tag);
+        entry.map_or(0, |entry| entry.val(self.endian))
+    }
+
+    /// Tells shared libraries from everything else that is linked.
+    fn check_kind(&self, header: &Header, segments: &[Segment]) -> Result<(), FormatProblem> {
+        let program = segments
+            .iter()
+            .any(|s| s.p_type(self.endian) == elf::PT_INTERP)
+            && self.value(elf::DT_SONAME) == 0;
+        let pie = self.value(elf::DT_FLAGS_1) & elf::DF_1_PIE.0 != 0;
+        let found = match header.e_type(self.endian) {
+            elf::ET_DYN if pie || program => "a program",
+            elf::ET_DYN => return Ok(()),
+            elf::ET_EXEC => "a program",
+            elf::ET_REL => "an object file that is not linked yet",
+            elf::ET_CORE => "a core dump",
+            _ => "of an unknown kind",
+        };
+        Err(FormatProblem::Kind { found })
+    }
+
+    /// Collects what stands in the dynamic symbols and strings.
+    fn collect<'data, R: ReadRef<'data>>(
+        &mut self,
+        data: R,
+        sections: &SectionTable<'data, Header, R>,
+        names: StringTable<'data>,
+        exports: bool,
+    ) -> Result<(), FormatProblem> {
+        let endian = self.endian;
+        let symbols = sections
+            .symbols(endian, data, elf::SHT_DYNSYM)
+            .map_err(damaged)?;
+        let strings = whole_strings(data, sections, symbols.string_section(), endian)?;
+        let (mut unique_symbols, mut unwinds, mut raises) = (0, false, false);
+        for symbol in symbols.iter() {
+            let defined = symbol.st_shndx(endian) != elf::SHN_UNDEF;
+            if defined && symbol.st_bind() == elf::STB_GNU_UNIQUE {
+                unique_symbols += 1;
+            }
+            let name = symbol.name(endian, strings).map_err(damaged)?;
+            match name {
+                b"_Unwind_Backtrace" if !defined => unwinds = true,
+                b"_Unwind_RaiseException" => raises = true,
+                _ => {}
+            }
+            if exports && defined {
+                self.exports
+                    .push(String::from_utf8_lossy(name).into_owned());
+            }
+        }
+        self.exports.sort_unstable();
+        let texts = |tag| -> Result<Vec<String>, FormatProblem> {
+            let entries = self.dynamic.iter();
+            let entries = entries.filter(|entry| entry.tag(endian) == tag);
+            let text = |entry: &Entry| {
+                let offset = u32::try_from(entry.val(endian)).map_err(damaged)?;
+                let text = strings.get(offset);
+                let text = text.map_err(|()| damaged("a string of the dynamic section"))?;
+                Ok(String::from_utf8_lossy(text).into_owned())
+            };
+            entries.map(text).collect()
+        };
+        let mut paths = texts(elf::DT_RUNPATH)?;
+        if paths.is_empty() {
+            paths = texts(elf::DT_RPATH)?;
+        }
+        let search_path = paths.iter().flat_map(|path| path.split(':'));
+        let search_path = search_path.map(str::to_owned).collect();
+        self.makers = sections::makers(data, sections, names, endian);
+        let made_by_rust = self.makers.iter().any(|maker| maker.contains("rustc "));
+        self.facts = HinderingFacts {
+            no_delete: self.value(elf::DT_FLAGS_1) & elf::DF_1_NODELETE.0 != 0,
+            no_delete_cleared: false,
+            static_tls: self.value(elf::DT_FLAGS) & elf::DF_STATIC_TLS.0 != 0,
+            unique_symbols,
+            // Rust's standard library can always print backtraces, but throws only if it may unwind.
+            panic_aborts: unwinds && !raises && made_by_rust,
+            needed: texts(elf::DT_NEEDED)?,
+        };
+        self.search_path = search_path;
+        Ok(())
+    }
+
+    /// A process has one C library; loading a second one for a plugin crashes sooner or later.
+    fn check_libc(&self) -> Result<(), FormatProblem> {
+        let glibc = |name: &&String| name.as_str() == "libc.so.6";
+        let musl = |name: &&String| name.starts_with("libc.musl-") || name.as_str() == "libc.so";
+        let (expected, foreign) = if cfg!(all(target_os = "linux", target_env = "gnu")) {
+            ("glibc (libc.so.6)", self.facts.needed.iter().find(musl))
+        } else if cfg!(all(target_os = "linux", target_env = "musl")) {
+            ("musl (libc.so)", self.facts.needed.iter().find(glibc))
+        } else {
+            return Ok(());
+        };
+        match foreign {
+            Some(found) => Err(FormatProblem::ForeignLibc {
+                expected,
+                found: found.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[allow(clippy::useless_conversion, reason = "the width depends on the target")]
+fn set_value(entry: &mut Entry, endian: Endianness, value: u64) -> io::Result<()> {
+    entry
+        .d_val
+        .set(endian, value.try_into().map_err(io::Error::other)?);
+    Ok(())
+}
+
+/// The segments that are mapped, to be read and not to be written to.
+fn read_only(segments: &[Segment], endian: Endianness) -> Vec<(Range<u64>, usize)> {
+    let is_it = |segment: &&Segment| {
+        let flags = segment.p_flags(endian);
+        segment.p_type(endian) == elf::PT_LOAD
+            && flags.contains(elf::PF_R)
+            && !flags.contains(elf::PF_W)
+    };
+    #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
+    let place = |segment: &Segment| {
+        let (start, size) = segment.file_range(endian);
+        let address = usize::try_from(segment.p_vaddr(endian)).ok()?;
+        Some((start..start.checked_add(size)?, address))
+    };
+    segments.iter().filter(is_it).filter_map(place).collect()
+}
+
+/// Checks that this is an ELF file of the machine this host was built for.
+fn check_identification(mut file: &File, length: u64) -> Result<(), FormatProblem> {
+    // Magic number, class, byte order; type and machine follow at 16 and 18.
+    let mut start = Vec::new();
+    io::Seek::rewind(&mut file).map_err(damaged)?;
+    file.take(20).read_to_end(&mut start).map_err(damaged)?;
+    if start.is_empty() {
+        return Err(FormatProblem::Empty);
+    }
+    if !start.starts_with(&elf::ELFMAG) {
+        start.truncate(4);
+        return Err(FormatProblem::Magic { found: start });
+    }
+    let Some(&[class, order, .., low, high]) = start.get(4..20) else {
+        let expected = size_of::<Header>() as u64;
+        return Err(FormatProblem::Truncated {
+            expected,
+            found: length,
+        });
+    };
+    let number = if order == elf::ELFDATA2MSB.0 {
+        u16::from_be_bytes([low, high])
+    } else {
+        u16::from_le_bytes([low, high])
+    };
+    let bits = if class == elf::ELFCLASS64.0 { 64 } else { 32 };
+    let order = if order == elf::ELFDATA2MSB.0 {
+        "big"
+    } else {
+        "little"
+    };
+    let describe = |machine: u16, bits: u32, order: &str| {
+        let name = match elf::Machine(machine) {
+            elf::EM_X86_64 => "x86-64".to_owned(),
+            elf::EM_AARCH64 => "aarch64".to_owned(),
+            elf::EM_386 => "x86".to_owned(),
+            elf::EM_ARM => "ARM".to_owned(),
+            elf::EM_RISCV => "RISC-V".to_owned(),
+            elf::Machine(number) => format!("ELF machine {number}"),
+        };
+        format!("{name}, {bits} bits, {order}-endian")
+    };
+    let here = host_machine().unwrap_or(number);
+    let host_order = if cfg!(target_endian = "big") {
+        "big"
+    } else {
+        "little"
+    };
+    let expected = describe(here, usize::BITS, host_order);
+    let found = describe(number, bits, order);
+    if expected == found {
+        Ok(())
+    } else {
+        Err(FormatProblem::Machine { expected, found })
+    }
+}
+
+/// The number that ELF gives the machine this host was built for, where this file knows it; the
+/// loader checks it once more.
+fn host_machine() -> Option<u16> {
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => elf::EM_X86_64,
+        "aarch64" => elf::EM_AARCH64,
+        "x86" => elf::EM_386,
+        "arm" => elf::EM_ARM,
+        "riscv64" | "riscv32" => elf::EM_RISCV,
+        _ => return None,
+    };
+    Some(machine.0)
+}
+
+/// Checks that everything to be mapped is in the file: what is missing would crash the process when
+/// it is touched, long after loading.
+fn check_whole(
+    header: &Header,
+    segments: &[Segment],
+    endian: Endianness,
+    length: u64,
+) -> Result<(), FormatProblem> {
+    let end = |segment: &Segment| {
+        let (offset, size) = segment.file_range(endian);
+        offset.saturating_add(size)
+    };
+    // The headers of the sections usually stand last.
+    #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
+    let sections: u64 = header.e_shoff(endian).into();
+    let section_headers = u64::from(header.e_shnum(endian)) * size_of::<Section>() as u64;
+    let expected = segments.iter().map(end).max().unwrap_or(0);
+    let expected = expected.max(sections.saturating_add(section_headers));
+    if expected > length {
+        return Err(FormatProblem::Truncated {
+            expected,
+            found: length,
+        });
+    }
+    Ok(())
+}
+
+fn damaged(error: impl std::fmt::Display) -> FormatProblem {
+    FormatProblem::Damaged {
+        detail: error.to_string(),
+    }
+}

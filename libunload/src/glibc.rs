@@ -1,0 +1,277 @@
+//! Unloading that is safe and verified, on Linux with glibc.
+//!
+//! # Why unloading crashes elsewhere
+//!
+//! A library leaves traces in threads that are not its own. Rust's standard library inside it registers
+//! destructors for its thread-locals with whatever thread calls it, and a `pthread` key with the
+//! process; the library may start threads, handle signals, register exit handlers. glibc knows of some
+//! of these and silently keeps the library; of others it does not know, unmaps the library, and the
+//! process crashes later, when a thread ends or a signal arrives.
+//!
+//! # What is done about it
+//!
+//! The host sits between the library and glibc. Loading:
+//!
+//! 1. The initializers and finalizers are taken away from the loader, in the private copy
+//!    ([`elf`](super::elf)), so that nothing of the library runs when the loader maps it.
+//! 2. The library's imports of the few functions with which it leaves traces are redirected to the
+//!    host's ([`imports`]), which write them into the library's [`ledger`].
+//! 3. A copy that was made before is compared with the file.
+//! 4. The initializers run.
+//!
+//! Unloading ([`unload`]) works through the ledger: thread-local destructors ([`tls`]), [`threads`],
+//! [`keys`], [`timers`], [`signals`], [`exits`]. It looks at the stack of every thread ([`scan`]): the
+//! caller promises that nobody calls the library any more, so a thread that has left it cannot come back.
+//! Only then do the finalizers run and the loader unmaps the library, which is verified ([`object`],
+//! [`maps`]).
+//!
+//! A library's private dependencies are treated like itself: what was mapped for its sake ([`companions`]
+//! lie next to it) gets a ledger
+//! and redirected imports, and what goes with it has to be as clean as the library.
+//!
+//! # What the ledger cannot see
+//!
+//! - Callbacks that the library gave to other libraries or to the host, objects it made, coroutines it
+//!   suspended: the caller vouches that none is used any more.
+//! - Functions that it found with `dlsym` instead of importing them, threads that it had the kernel start
+//!   (`clone`). Such threads are seen when their stacks are looked at, unless they have not yet begun to
+//!   run the library's code.
+//! - Functions that the C library calls on a thread of its own once something is done: `mq_notify`,
+//!   `aio_read`, `getaddrinfo_a` with `SIGEV_THREAD`.
+//! - Initializers of private dependencies, which run before their imports are redirected.
+
+mod companions;
+mod exits;
+mod frames;
+mod heap;
+mod imports;
+mod keys;
+mod ledger;
+mod maps;
+mod object;
+mod routines;
+mod scan;
+mod signals;
+mod threads;
+mod timers;
+mod tls;
+mod unload;
+
+use std::ffi::{CStr, c_void};
+use std::ops::Range;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex};
+
+use self::companions::Companions;
+use self::heap::Place;
+use self::ledger::Ledger;
+use self::object::Object;
+use self::routines::Finalizers;
+use self::signals::Actions;
+use crate::elf::{Changes, Image, Routines};
+use crate::error::OpenError;
+use crate::facts::HinderingFacts;
+use crate::lock::lock;
+use crate::os::Handle;
+use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
+use crate::stage::NoDelete;
+use crate::stage::{InPlace, Staged};
+
+/// Held while libraries and their dependencies come and go.
+static LOADER: Mutex<()> = Mutex::new(());
+
+pub(super) use self::heap::last_call;
+
+/// A private copy that is ready to be loaded.
+#[derive(Clone)]
+pub(super) struct Prepared {
+    pub(super) facts: HinderingFacts,
+    routines: Routines,
+    search_path: Vec<String>,
+    /// What was changed in the copy.
+    changes: Changes,
+    names_for_debuggers: Vec<Range<u64>>,
+    /// What is mapped and not to be written to: where it stands in the copy, and its virtual address.
+    read_only: Vec<(Range<u64>, usize)>,
+}
+
+impl Prepared {
+    /// Where the copy has symbols and names that nobody but debuggers looks at.
+    pub(super) fn names_for_debuggers(&self) -> &[Range<u64>] {
+        &self.names_for_debuggers
+    }
+
+    /// Undoes what was changed in the copy, in a part of it that begins at `offset`.
+    pub(super) fn undo_changes(&self, part: &mut [u8], offset: u64) {
+        self.changes.undo(part, offset);
+    }
+}
+
+/// Checks a private copy, takes its initializers and finalizers from the loader, and clears flags as
+/// the policy says. `original` is for error messages.
+pub(super) fn prepare(
+    original: &Path,
+    staged: &mut Staged,
+    no_delete: NoDelete,
+) -> Result<Prepared, OpenError> {
+    let path = || original.to_path_buf();
+    let mut image = Image::read(staged.file()).map_err(|problem| OpenError::Format {
+        path: path(),
+        problem,
+    })?;
+    if image.facts().no_delete && no_delete == NoDelete::Refuse {
+        return Err(OpenError::NoDelete { path: path() });
+    }
+    let mut change = || {
+        if no_delete == NoDelete::Clear {
+            image.clear_no_delete(staged.file())?;
+        }
+        let routines = image.take_routines(staged.file())?;
+        image.hide_debugging_information(staged.file())?;
+        staged.seal()?;
+        Ok(Prepared {
+            facts: image.facts().clone(),
+            routines,
+            search_path: image.search_path().to_vec(),
+            changes: image.changes().clone(),
+            names_for_debuggers: image.names_for_debuggers().to_vec(),
+            read_only: image.read_only().to_vec(),
+        })
+    };
+    change().map_err(|source| OpenError::Staging {
+        path: path(),
+        directory: staged.path(),
+        source,
+        memory: None,
+    })
+}
+
+/// A library that is mapped, with everything that is known of what it does.
+pub(super) struct Loaded {
+    handle: Handle,
+    /// The library's own ledger first, then those of the libraries it needs.
+    ledgers: Vec<Arc<Ledger>>,
+    object: Object,
+    /// What signals did before the library was loaded.
+    actions: Actions,
+    /// None before it is started.
+    finalizers: Finalizers,
+    /// What already stands in the way of ever unmapping it.
+    obstacles: Vec<PinReason>,
+    /// Where it allocates in its first call.
+    place: Option<Place>,
+}
+
+impl Loaded {
+    /// Maps the private copy at `path`; the library itself lies at `original`. Nothing of the copy runs before
+    /// it is [started](Self::start).
+    ///
+    /// # Safety
+    ///
+    /// The caller vouches for the code in the library and in what it needs, and `prepared` is about
+    /// this file.
+    pub(super) unsafe fn load(
+        path: &Path,
+        original: &Path,
+        prepared: &Prepared,
+    ) -> Result<Self, String> {
+        let Prepared {
+            facts, search_path, ..
+        } = prepared;
+        // What has to be opened first.
+        let companions = companions::find(original, search_path, &facts.needed);
+        let loader = lock(&LOADER);
+        let before = object::loaded();
+        ledger::close_all_but(&before);
+        let actions = Actions::current(&before);
+        // SAFETY: the caller vouches for the code in what the library needs.
+        let companions = unsafe { Companions::open(&companions) }?;
+        // SAFETY: the caller vouches for the code.
+        let handle = unsafe { Handle::open(path) };
+        // SAFETY: nothing was used of them yet, and the library holds those that it needs.
+        unsafe { companions.close() };
+        let handle = handle?;
+        let now = object::loaded();
+        let Some(main) = Object::of_handle(&handle, &now).cloned() else {
+            // SAFETY: nothing of the library has run.
+            unsafe { handle.close() }?;
+            return Err("the loader does not list the library that it just loaded".to_owned());
+        };
+        let (ledgers, mut obstacles) = ledger::open(&main, now, &before);
+        if facts.no_delete && !facts.no_delete_cleared {
+            obstacles.push(PinReason::NoDelete);
+        }
+        drop(loader);
+        Ok(Self {
+            handle,
+            ledgers,
+            object: main,
+            actions,
+            finalizers: Finalizers::default(),
+            obstacles,
+            place: None,
+        })
+    }
+
+    /// Runs the initializers; to be called once.
+    ///
+    /// # Safety
+    ///
+    /// The caller vouches for the code in the library, and `prepared` is about it.
+    pub(super) unsafe fn start(&mut self, prepared: &Prepared) {
+        // SAFETY: the caller vouches that the routines are those of this library.
+        self.finalizers = unsafe { routines::finalizers(&self.object, prepared.routines) };
+        self.place = Place::take();
+        // SAFETY: the imports are redirected; the caller vouches for the code and the routines.
+        unsafe { routines::initialize(&self.object, prepared.routines) };
+    }
+
+    /// What of the copy is mapped as it is in the file.
+    pub(super) fn in_place(&self, prepared: &Prepared) -> Vec<InPlace> {
+        let read_only = prepared.read_only.iter();
+        let in_place = read_only.map(|(part, address)| {
+            let start = self.object.base.wrapping_add(*address) as *const c_void;
+            // SAFETY: the loader has mapped this segment there, all of it, and so it stays while the library
+            // is loaded; `prepared` is about its file.
+            unsafe { InPlace::new(part.clone(), start) }
+        });
+        in_place.collect()
+    }
+
+    /// Whether nothing else was mapped for its sake.
+    pub(super) fn brings_no_other(&self) -> bool {
+        self.ledgers.len() == 1
+    }
+
+    /// The address of an exported symbol.
+    pub(super) fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
+        self.handle.symbol(name)
+    }
+
+    /// Makes the first call into the library.
+    pub(super) fn first_call<R>(&self, call: impl FnOnce() -> R) -> R {
+        heap::first_call(self.place.as_ref(), call)
+    }
+
+    /// Unmaps the library if that is safe.
+    ///
+    /// # Safety
+    ///
+    /// Nobody calls the library or uses anything of it any more.
+    pub(super) unsafe fn unload(mut self, left: &mut LeftBehind) -> UnloadOutcome {
+        let place = self.place.take();
+        // SAFETY: the caller's promise.
+        let outcome = unsafe { unload::unload(self, left) };
+        match outcome {
+            UnloadOutcome::Unmapped => {
+                heap::give_back();
+                if let Some(place) = place {
+                    place.give_back();
+                }
+            }
+            UnloadOutcome::Pinned { .. } => heap::keep(),
+        }
+        outcome
+    }
+}

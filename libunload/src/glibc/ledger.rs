@@ -1,0 +1,270 @@
+//! What each library did that outlasts a call: one ledger per mapped object.
+
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::exits::Exits;
+use super::keys::Key;
+use super::object::{self, Object};
+use super::threads::Started;
+use super::timers::Timer;
+use super::{PinReason, frames, imports};
+use crate::lock::lock;
+
+/// The ledger of one object. It is shared by the libraries that need the object.
+pub(super) struct Ledger {
+    pub(super) object: Object,
+    /// Whether this is a library that was opened, and not one that such a library needs.
+    library: bool,
+    entries: Mutex<Entries>,
+    /// How many opened libraries this object belongs to.
+    users: AtomicUsize,
+}
+
+/// What the object did and has not undone.
+#[derive(Default)]
+pub(super) struct Entries {
+    /// Thread-specific data keys.
+    pub(super) keys: Vec<Key>,
+    /// Threads that it started.
+    pub(super) threads: Started,
+    /// Timers that it set up.
+    pub(super) timers: Vec<Timer>,
+    /// Threads that this host has run some of its code.
+    pub(super) running: Vec<(libc::pid_t, Running)>,
+    /// Whether no more of its code is to be run in this way.
+    held_back: bool,
+    /// Functions to be called at exit.
+    pub(super) exits: Exits,
+}
+
+/// Code of an object that the host runs when a thread ends or a timer goes off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Running {
+    /// The destructor of a thread-local.
+    Destructor,
+    /// The function of a timer.
+    TimerFunction,
+}
+
+/// Objects of which no thread-local destructor and no timer function begins, until this is dropped.
+/// Those of threads that end meanwhile are leaked.
+#[must_use]
+pub(super) struct HeldBack<'a>(&'a [Arc<Ledger>]);
+
+impl<'a> HeldBack<'a> {
+    pub(super) fn new(objects: &'a [Arc<Ledger>]) -> Self {
+        for ledger in objects {
+            ledger.with(|entries| entries.held_back = true);
+        }
+        Self(objects)
+    }
+
+    /// Leaves it so for ever.
+    pub(super) fn for_good(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for HeldBack<'_> {
+    fn drop(&mut self) {
+        for ledger in self.0 {
+            ledger.with(|entries| entries.held_back = false);
+        }
+    }
+}
+
+/// All ledgers. Read by the redirected imports, so it is locked only for moments.
+static LEDGERS: RwLock<Vec<Arc<Ledger>>> = RwLock::new(Vec::new());
+
+impl Ledger {
+    /// Looks at or changes the entries.
+    pub(super) fn with<R>(&self, change: impl FnOnce(&mut Entries) -> R) -> R {
+        change(&mut lock(&self.entries))
+    }
+
+    /// Notes that a thread is about to run some of the object's code; `false` if it must not.
+    pub(super) fn begin(&self, thread: libc::pid_t, what: Running) -> bool {
+        self.with(|entries| {
+            if !entries.held_back {
+                entries.running.push((thread, what));
+            }
+            !entries.held_back
+        })
+    }
+
+    /// The same for the thread that unloads the object, which is always free to.
+    pub(super) fn begin_anyway(&self, thread: libc::pid_t, what: Running) -> bool {
+        self.with(|entries| entries.running.push((thread, what)));
+        true
+    }
+
+    /// Notes that the thread has done so.
+    pub(super) fn end(&self, thread: libc::pid_t, what: Running) {
+        self.with(|entries| {
+            let running = &mut entries.running;
+            if let Some(index) = running.iter().position(|&other| other == (thread, what)) {
+                running.swap_remove(index);
+            }
+        });
+    }
+
+    /// Whether the object is about to go.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.with(|entries| entries.held_back)
+    }
+
+    /// Notes that a library that needs the object is gone.
+    pub(super) fn leave(&self) {
+        self.users.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Notes that another opened library needs the object.
+    fn join(&self) {
+        self.users.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether exactly one opened library uses the object.
+    pub(super) fn has_one_user(&self) -> bool {
+        self.users.load(Ordering::Acquire) == 1
+    }
+}
+
+/// The ledger of the object that has this address.
+pub(super) fn of_address(address: usize) -> Option<Arc<Ledger>> {
+    let ledgers = LEDGERS.read().unwrap_or_else(PoisonError::into_inner);
+    ledgers
+        .iter()
+        .find(|ledger| ledger.object.range.contains(&address))
+        .cloned()
+}
+
+/// The ledger of the library that answers for what the function at this address does. Where the function
+/// is in a library that several need, such as that of C++, this is whose code called it.
+pub(super) fn answering_for(address: usize) -> Option<Arc<Ledger>> {
+    let ledger = of_address(address)?;
+    if ledger.library {
+        return Some(ledger);
+    }
+    Some(of_caller().unwrap_or(ledger))
+}
+
+/// The ledger of the library whose code, directly or not, called the host.
+pub(super) fn of_caller() -> Option<Arc<Ledger>> {
+    let mut caller = None;
+    frames::walk(&mut |address| {
+        if caller.is_none() {
+            caller = of_address(address).filter(|ledger| ledger.library);
+        }
+    });
+    caller
+}
+
+/// All ledgers that are open.
+pub(super) fn all() -> Vec<Arc<Ledger>> {
+    LEDGERS
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
+
+/// Opens a ledger for a library that was just loaded and for every object that was loaded for its
+/// sake, and redirects their imports. Those that already have one are joined.
+///
+/// Returned are the ledgers, the library's own first, and what could not be redirected.
+///
+/// `now` is what is loaded, and `before` is what was.
+pub(super) fn open(
+    main: &Object,
+    now: Vec<Object>,
+    before: &[Object],
+) -> (Vec<Arc<Ledger>>, Vec<PinReason>) {
+    let mut ledgers = Vec::new();
+    let mut obstacles = Vec::new();
+    for object in closure(main, now) {
+        let known = of_address(object.dynamic);
+        if known.is_none() && before.contains(&object) {
+            // It was here before any library was: it belongs to the host, and stays.
+            continue;
+        }
+        let ledger = known.unwrap_or_else(|| {
+            let ledger = Arc::new(Ledger {
+                library: object.dynamic == main.dynamic,
+                object,
+                entries: Mutex::default(),
+                users: AtomicUsize::new(0),
+            });
+            LEDGERS
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Arc::clone(&ledger));
+            let failed = imports::redirect(&ledger.object);
+            obstacles.extend(
+                failed
+                    .into_iter()
+                    .map(|symbol| PinReason::ImportNotRedirected { symbol }),
+            );
+            ledger
+        });
+        ledger.join();
+        ledgers.push(ledger);
+    }
+    (ledgers, obstacles)
+}
+
+/// Closes the ledger of an object that is not loaded any more.
+pub(super) fn close(ledger: &Arc<Ledger>) {
+    let mut ledgers = LEDGERS.write().unwrap_or_else(PoisonError::into_inner);
+    ledgers.retain(|other| !Arc::ptr_eq(other, ledger));
+}
+
+/// Closes the ledgers of objects that are not among these. A dependency that outlived the libraries
+/// which needed it may be unmapped at any time, and something else be mapped in its place.
+pub(super) fn close_all_but(loaded: &[Object]) {
+    let by_dynamic = loaded.iter().map(|object| (object.dynamic, object));
+    // There may be a thousand of each.
+    let by_dynamic: BTreeMap<usize, &Object> = by_dynamic.collect();
+    let is_loaded = |object: &Object| by_dynamic.get(&object.dynamic) == Some(&object);
+    let mut ledgers = LEDGERS.write().unwrap_or_else(PoisonError::into_inner);
+    ledgers.retain(|ledger| is_loaded(&ledger.object));
+}
+
+/// A library and all that it needs of what is loaded, directly or indirectly.
+fn closure(main: &Object, mut others: Vec<Object>) -> Vec<Object> {
+    const DT_NEEDED: i64 = 1;
+    others.retain(|object| object.dynamic != main.dynamic);
+    let mut found = vec![main.clone()];
+    let mut next = 0;
+    while let Some(object) = found.get(next).cloned() {
+        let needed = object
+            .dynamic_entries()
+            .filter(|entry| entry.tag == DT_NEEDED);
+        for name in needed.filter_map(|entry| object.dynamic_string(object::to_usize(entry.value)))
+        {
+            // Else each of perhaps a thousand libraries would be asked for what several need.
+            let mut known = found.iter().skip(1);
+            if known.any(|other| answers_to(other, name)) {
+                continue;
+            }
+            if let Some(index) = others.iter().position(|other| answers_to(other, name)) {
+                found.push(others.swap_remove(index));
+            }
+        }
+        next += 1;
+    }
+    found
+}
+
+/// Whether the loader takes this object for the one that is needed under this name.
+fn answers_to(object: &Object, name: &CStr) -> bool {
+    const DT_SONAME: i64 = 14;
+    let soname = object
+        .dynamic_value(DT_SONAME)
+        .and_then(|name| object.dynamic_string(name));
+    let path = object.path.to_bytes();
+    soname == Some(name)
+        || path == name.to_bytes()
+        || path.rsplit(|&byte| byte == b'/').next() == Some(name.to_bytes())
+}

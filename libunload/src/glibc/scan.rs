@@ -1,0 +1,180 @@
+//! Which threads may still have code of a library on their stacks?
+//!
+//! The caller promises that nobody *enters* the library any more, so a thread that is seen outside stays
+//! outside, and the threads can be looked at one after the other while they run.
+//!
+//! 1. A thread that waits in the kernel is left alone: the kernel tells where its stack begins, and every
+//!    word from there on is looked at. If none of them looks like an address to return to in the library,
+//!    it is outside. (x86-64 only: there a call always writes that address to the stack. Elsewhere it
+//!    may be in a register.)
+//! 2. Other threads, and those with a suspicious word, which may be a remnant of an earlier call, are
+//!    interrupted by a signal and walk their own stack by its unwind tables. A thread is outside if it
+//!    gets to the very end, the start of the thread, without meeting the library.
+//!
+//! Where a thread is in doubt, it is looked at again a few times; one that gets no processor meanwhile, and
+//! so cannot leave the library or answer, is given more time.
+//!
+//! 3. Where neither gives an answer, the answer is "perhaps inside": a thread that runs, or on aarch64 any
+//!    thread, and holds the signal back; one in code without unwind tables; any thread that 1 does not
+//!    clear where glibc is older than 2.35, whose unwinder must not be used in a signal handler.
+//!
+//! The signal is a real-time signal that nobody uses. It may interrupt a system call, as any signal may;
+//! glibc does the same to every thread when the process changes its user.
+
+mod interrupt;
+mod stack;
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::maps::Maps;
+use super::threads::{self, Progress};
+use crate::lock::lock;
+use crate::outcome::PinReason;
+use interrupt::Walk;
+use stack::{Stacks, Waiting};
+
+/// What is known of one thread.
+enum Position {
+    Outside,
+    Inside,
+    Unknown,
+}
+
+/// Threads that were seen outside.
+pub(super) struct Outside {
+    threads: Vec<libc::pid_t>,
+    seen: Instant,
+}
+
+/// Looks for threads that may be inside, the current one included. Threads of which that is not certain
+/// are looked at again a few times.
+///
+/// # Errors
+///
+/// The threads that may be inside.
+pub(super) fn threads_outside(text: &[Range<usize>]) -> Result<Outside, Vec<PinReason>> {
+    look(text, Vec::new())
+}
+
+impl Outside {
+    /// Looks at the threads that have come since, if the code is still the same. Those that were outside
+    /// then are outside now.
+    ///
+    /// # Errors
+    ///
+    /// The threads that may be inside.
+    pub(super) fn still(self, text: &[Range<usize>]) -> Result<Self, Vec<PinReason>> {
+        /// After a while the number of a thread may be another's.
+        const VALID: Duration = Duration::from_millis(100);
+        let known = if self.seen.elapsed() < VALID {
+            self.threads
+        } else {
+            Vec::new()
+        };
+        look(text, known)
+    }
+}
+
+fn look(text: &[Range<usize>], known: Vec<libc::pid_t>) -> Result<Outside, Vec<PinReason>> {
+    const ATTEMPTS: u32 = 8;
+    /// How long threads are waited for that get no processor, from the beginning.
+    const STARVED: Duration = Duration::from_secs(5);
+    // One scan at a time: they share a signal.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = lock(&ONE);
+    let seen = Instant::now();
+    let cannot = |what: &str, error: &io::Error| vec![unreadable(what, error)];
+    let threads = thread_numbers().map_err(|error| cannot("/proc/self/task", &error))?;
+    let mut doubtful: Vec<_> = threads
+        .iter()
+        .copied()
+        .filter(|thread| !known.contains(thread))
+        .collect();
+    if doubtful.is_empty() {
+        return Ok(Outside { threads, seen });
+    }
+    let maps = Maps::open().map_err(|error| cannot("/proc/self/maps", &error))?;
+    let mut stacks = Stacks::new(maps, text);
+    let mut progress = Progress::default();
+    for attempt in 0.. {
+        let reasons: Vec<_> = doubtful
+            .iter()
+            .filter_map(|&thread| Some((thread, doubt(thread, &mut stacks)?)))
+            .collect();
+        if reasons.is_empty() {
+            return Ok(Outside { threads, seen });
+        }
+        doubtful = reasons.iter().map(|(thread, _)| *thread).collect();
+        let are_starved = progress.stands_still(&doubtful) && seen.elapsed() < STARVED;
+        if attempt >= ATTEMPTS && !are_starved {
+            return Err(reasons.into_iter().map(|(_, reason)| reason).collect());
+        }
+        // Up to 128 ms, a quarter of a second together.
+        thread::sleep(Duration::from_millis(1 << attempt.min(ATTEMPTS - 1)));
+    }
+    unreachable!("attempts do not run out")
+}
+
+/// Why the thread may be inside; `None` if it is not.
+fn doubt(thread: libc::pid_t, stacks: &mut Stacks<'_>) -> Option<PinReason> {
+    match position(thread, stacks) {
+        Position::Outside => None,
+        Position::Inside => Some(PinReason::CodeOnStack(threads::label(thread))),
+        Position::Unknown => Some(PinReason::StackUnknown(threads::label(thread))),
+    }
+}
+
+fn position(thread: libc::pid_t, stacks: &mut Stacks<'_>) -> Position {
+    let walk = if thread == threads::current_id() {
+        interrupt::walk_own_stack(stacks.text())
+    } else {
+        match stacks.waiting(thread) {
+            Some(Waiting::Outside) => return Position::Outside,
+            Some(Waiting::InTheCode) => return Position::Inside,
+            None => interrupt::walk_stack_of(thread, stacks.text()),
+        }
+    };
+    match walk {
+        Walk::Outside => Position::Outside,
+        Walk::Inside => Position::Inside,
+        Walk::Unknown if has_ended(thread) => Position::Outside,
+        Walk::Unknown => Position::Unknown,
+    }
+}
+
+/// The threads of this process. One that is missed because it starts meanwhile was started by a
+/// thread outside the library, and is outside.
+fn thread_numbers() -> io::Result<Vec<libc::pid_t>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir("/proc/self/task")? {
+        let name = entry?.file_name();
+        numbers.extend(
+            name.to_str()
+                .and_then(|name| name.parse::<libc::pid_t>().ok()),
+        );
+    }
+    Ok(numbers)
+}
+
+/// Whether the thread is gone, or has run its last instruction outside the kernel.
+fn has_ended(thread: libc::pid_t) -> bool {
+    let Ok(status) = fs::read(format!("/proc/self/task/{thread}/stat")) else {
+        return true;
+    };
+    let state = status
+        .iter()
+        .rposition(|&byte| byte == b')')
+        .and_then(|end| status.get(end + 2));
+    matches!(state, Some(b'Z' | b'X'))
+}
+
+fn unreadable(what: &str, error: &io::Error) -> PinReason {
+    PinReason::CannotVerify {
+        what: format!("{what}: {error}"),
+    }
+}

@@ -1,0 +1,273 @@
+//! Signal handlers that a library left behind.
+//!
+//! The kernel tells what each signal does, so nothing can be missed. What a library changed is put back to
+//! what it was when the library was loaded, rather than to the default, which for many signals is to end
+//! the process. What handled a signal then may be gone by now; only then it is the default.
+//!
+//! A library that asks for the handler before its own, in order to call it, is not told of another
+//! library's, which may go first.
+
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::ptr;
+use std::sync::{Arc, Mutex};
+
+use super::ledger::{self, Ledger};
+use super::maps::Maps;
+use super::object::{self, Object};
+use crate::lock::lock;
+
+/// What each signal did at some moment.
+pub(super) struct Actions(Vec<(c_int, Action)>);
+
+struct Action {
+    action: libc::sigaction,
+    owner: Owner,
+}
+
+/// Whose handler it is.
+enum Owner {
+    /// Nobody's: the signal is ignored, or does what it does by default.
+    Nobody,
+    Library(Arc<Ledger>),
+    /// The program, or a library of its own.
+    Object(Object),
+    /// Code that was made at run time.
+    Memory,
+}
+
+/// Held while handlers are put back: those of a library that goes must not come back unseen.
+static CHANGING: Mutex<()> = Mutex::new(());
+
+impl Actions {
+    /// What they do now; `loaded` are the objects that are loaded.
+    pub(super) fn current(loaded: &[Object]) -> Self {
+        let action = |signal| {
+            let action = current(signal)?;
+            let owner = Owner::of(action.sa_sigaction, loaded);
+            Some((signal, Action { action, owner }))
+        };
+        Self((1..=libc::SIGRTMAX()).filter_map(action).collect())
+    }
+
+    /// Puts back the signals whose handlers are in these ranges.
+    pub(super) fn put_back(&self, ranges: &[Range<usize>]) -> PutBack {
+        let _changing = lock(&CHANGING);
+        let mut put_back = PutBack(Vec::new());
+        for (signal, before) in &self.0 {
+            let Some(left) = current(*signal) else {
+                continue;
+            };
+            if !ranges
+                .iter()
+                .any(|range| range.contains(&left.sa_sigaction))
+            {
+                continue;
+            }
+            let mut now = before.action;
+            if !before.owner.is_there(now.sa_sigaction) {
+                tracing::warn!(
+                    signal,
+                    "a signal does what it does by default: the handler that it had before a library \
+                     was loaded is gone"
+                );
+                now.sa_sigaction = libc::SIG_DFL;
+                now.sa_flags = 0;
+            }
+            let alarm = if now.sa_sigaction == libc::SIG_DFL {
+                disarm(*signal)
+            } else {
+                None
+            };
+            // An alarm that is on its way ends the process by default, so it is ignored at first.
+            let afterwards = alarm.map(|_| now);
+            if afterwards.is_some() {
+                now.sa_sigaction = libc::SIG_IGN;
+            }
+            // SAFETY: this action was in force before, and its handler is still there; or it has none.
+            unsafe { libc::sigaction(*signal, &now, ptr::null_mut()) };
+            put_back.0.push(Change {
+                signal: *signal,
+                left,
+                now: now.sa_sigaction,
+                afterwards,
+                alarm,
+            });
+        }
+        put_back
+    }
+}
+
+impl Owner {
+    fn of(handler: usize, loaded: &[Object]) -> Self {
+        if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
+            return Self::Nobody;
+        }
+        if let Some(ledger) = ledger::of_address(handler) {
+            return Self::Library(ledger);
+        }
+        let object = loaded.iter().find(|object| object.range.contains(&handler));
+        object.map_or(Self::Memory, |object| Self::Object(object.clone()))
+    }
+
+    /// Whether this handler of theirs may still be called.
+    fn is_there(&self, handler: usize) -> bool {
+        match self {
+            Self::Nobody => true,
+            Self::Library(library) => {
+                let open = ledger::all();
+                open.iter().any(|ledger| Arc::ptr_eq(ledger, library)) && !library.is_held_back()
+            }
+            Self::Object(object) => object::loaded().contains(object),
+            Self::Memory => {
+                let mapping = Maps::open().and_then(|maps| maps.at(handler));
+                mapping.is_ok_and(|mapping| mapping.is_some_and(|mapping| mapping.executable))
+            }
+        }
+    }
+}
+
+/// Signals that were put back.
+pub(super) struct PutBack(Vec<Change>);
+
+struct Change {
+    signal: c_int,
+    /// The action that the library left.
+    left: libc::sigaction,
+    /// The handler that it was replaced by.
+    now: usize,
+    /// The action that is put back once no thread is on its way into a handler any more.
+    afterwards: Option<libc::sigaction>,
+    /// The interval timer that sent the signal, and what was left of it.
+    alarm: Option<(c_int, libc::itimerval)>,
+}
+
+impl PutBack {
+    /// Whether there were none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Puts back what was held off, when no thread is on its way into a handler any more: a thread that has
+    /// taken a signal of a timer looks at the action later (Linux 6.13). Returns the signals.
+    pub(super) fn settle(self) -> Vec<c_int> {
+        let _changing = lock(&CHANGING);
+        let settle = |change: Change| {
+            let is_ignored = |action: libc::sigaction| action.sa_sigaction == libc::SIG_IGN;
+            if let Some(afterwards) = change.afterwards {
+                if current(change.signal).is_some_and(is_ignored) {
+                    // SAFETY: by default a signal has no handler.
+                    unsafe { libc::sigaction(change.signal, &afterwards, ptr::null_mut()) };
+                }
+            }
+            change.signal
+        };
+        self.0.into_iter().map(settle).collect()
+    }
+
+    /// Gives the library its handlers again.
+    pub(super) fn undo(self) {
+        let _changing = lock(&CHANGING);
+        for change in self.0 {
+            let unchanged = |action: libc::sigaction| action.sa_sigaction == change.now;
+            if current(change.signal).is_some_and(unchanged) {
+                // SAFETY: the library is mapped, and stays.
+                unsafe { libc::sigaction(change.signal, &change.left, ptr::null_mut()) };
+            }
+            if let Some((which, before)) = change.alarm {
+                // SAFETY: this reads a variable of this function.
+                unsafe { setitimer(which, &before, ptr::null_mut()) };
+            }
+        }
+    }
+}
+
+/// Stops what sends this signal at intervals, since by default it ends the process.
+fn disarm(signal: c_int) -> Option<(c_int, libc::itimerval)> {
+    let which = match signal {
+        libc::SIGALRM => libc::ITIMER_REAL as c_int,
+        libc::SIGVTALRM => libc::ITIMER_VIRTUAL as c_int,
+        libc::SIGPROF => libc::ITIMER_PROF as c_int,
+        _ => return None,
+    };
+    // SAFETY: all zeros is a value of this plain structure, and means never.
+    let never = unsafe { MaybeUninit::<libc::itimerval>::zeroed().assume_init() };
+    let mut before = never;
+    // SAFETY: this reads and writes variables of this function.
+    match unsafe { setitimer(which, &never, &mut before) } {
+        0 => Some((which, before)),
+        _ => None,
+    }
+}
+
+unsafe extern "C" {
+    // `libc` declares it for some platforms only.
+    fn setitimer(
+        which: c_int,
+        value: *const libc::itimerval,
+        before: *mut libc::itimerval,
+    ) -> c_int;
+}
+
+fn current(signal: c_int) -> Option<libc::sigaction> {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: this only asks, and writes the answer into `action`.
+    match unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } {
+        // SAFETY: it was written.
+        0 => Some(unsafe { action.assume_init() }),
+        // Numbers that the C library keeps to itself.
+        _ => None,
+    }
+}
+
+/// Whether a handler is that of another library than the one that asks, which wants to install `new`.
+fn is_of_another(handler: usize, new: Option<usize>) -> bool {
+    let Some(owner) = ledger::of_address(handler) else {
+        return false;
+    };
+    let asking = new.and_then(ledger::of_address).or_else(ledger::of_caller);
+    !asking.is_some_and(|asking| Arc::ptr_eq(&asking, &owner))
+}
+
+/// Stands in for `sigaction`.
+///
+/// # Safety
+///
+/// As for `sigaction`.
+pub(super) unsafe extern "C" fn set_action(
+    signal: c_int,
+    new: *const libc::sigaction,
+    old: *mut libc::sigaction,
+) -> c_int {
+    // SAFETY: the caller passes an action or null. It is read first: `old` may be the same place.
+    let handler = unsafe { new.as_ref() }.map(|action| action.sa_sigaction);
+    // SAFETY: the caller's promise.
+    let failed = unsafe { libc::sigaction(signal, new, old) };
+    // SAFETY: the caller passes a place for an action or null, and it has just been written to.
+    if let (0, Some(old)) = (failed, unsafe { old.as_mut() }) {
+        if is_of_another(old.sa_sigaction, handler) {
+            old.sa_sigaction = libc::SIG_DFL;
+            old.sa_flags = 0;
+        }
+    }
+    failed
+}
+
+/// Stands in for `signal`.
+///
+/// # Safety
+///
+/// As for `signal`.
+pub(super) unsafe extern "C" fn set_handler(
+    signal: c_int,
+    new: libc::sighandler_t,
+) -> libc::sighandler_t {
+    // SAFETY: the caller's promise.
+    let old = unsafe { libc::signal(signal, new) };
+    if old != libc::SIG_ERR && is_of_another(old, Some(new)) {
+        libc::SIG_DFL
+    } else {
+        old
+    }
+}

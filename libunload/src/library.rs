@@ -1,0 +1,253 @@
+//! A library that is open: from its private copy to the proof that nothing of it is mapped.
+
+use std::cell::Cell;
+use std::ffi::{CStr, c_void};
+use std::mem::ManuallyDrop;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+
+use crate::error::OpenError;
+use crate::facts::{Hazard, HinderingFacts};
+use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
+use crate::platform::{self, Loaded, Prepared};
+use crate::stage::{self, Copies, Staged};
+
+/// A private copy of a library, loaded and watched.
+///
+/// Dropping it leaves the library mapped for good, which is always safe; only [`unload`](Self::unload)
+/// unmaps it.
+pub struct Library {
+    /// The original.
+    path: PathBuf,
+    known: Known,
+    loaded: Loaded,
+    /// What of the copy has to stay while the library is mapped.
+    staged: ManuallyDrop<Option<Staged>>,
+    /// Where that is kept afterwards.
+    copies: Copies,
+}
+
+/// What is known of a private copy, and stays right while it is not changed.
+pub(crate) struct Known {
+    prepared: Prepared,
+    /// What the caller has noted of it.
+    note: Option<String>,
+}
+
+impl Library {
+    /// Loads a private copy of the file at `path`.
+    ///
+    /// # Safety
+    ///
+    /// The caller vouches for the code in the file, and in the libraries it needs: their
+    /// initializers run here.
+    pub unsafe fn open(path: &Path, copies: &Copies) -> Result<Self, OpenError> {
+        let Some(_not_nested) = NotNested::enter() else {
+            return Err(OpenError::Nested {
+                path: path.to_path_buf(),
+            });
+        };
+        let source = stage::open_source(path)?;
+        // SAFETY: the caller's promise.
+        #[cfg(target_os = "linux")]
+        if let Some(library) = unsafe { Self::open_again(path, &source, copies) } {
+            return Ok(library);
+        }
+        let mut staged = copies.copy(path, &source)?;
+        let known = Known {
+            prepared: platform::prepare(path, &mut staged, copies.no_delete_policy())?,
+            note: None,
+        };
+        // SAFETY: the caller vouches for the code; `known` is about this very copy.
+        let library = unsafe { Self::map(path, staged, known, copies) };
+        let mut library = library.map_err(|message| OpenError::Loader {
+            path: path.to_path_buf(),
+            message,
+        })?;
+        // SAFETY: the caller vouches for the code.
+        unsafe { library.loaded.start(&library.known.prepared) };
+        Ok(library)
+    }
+
+    /// Loads the copy of the file that is kept; `None` if there is none, or the file has other contents by
+    /// now. That is seen once the copy is mapped, most of it in its place, and before any of it runs.
+    ///
+    /// # Safety
+    ///
+    /// As for [`open`](Self::open).
+    #[cfg(target_os = "linux")]
+    unsafe fn open_again(path: &Path, source: &std::fs::File, copies: &Copies) -> Option<Self> {
+        let (staged, known) = copies.take(path)?;
+        // SAFETY: the caller vouches for the code; what is known came with the copy.
+        let mut library = unsafe { Self::map(path, staged, known, copies) }.ok()?;
+        if library.is_copy_of(source) {
+            // SAFETY: the file has these contents, and the caller vouches for them.
+            unsafe { library.loaded.start(&library.known.prepared) };
+            return Some(library);
+        }
+        let Self { loaded, staged, .. } = library;
+        // SAFETY: nobody knows of the library.
+        match unsafe { loaded.unload(&mut LeftBehind::default()) } {
+            UnloadOutcome::Unmapped => drop(ManuallyDrop::into_inner(staged)),
+            pinned @ UnloadOutcome::Pinned { .. } => {
+                tracing::warn!(library = %path.display(), "a former version {pinned}");
+            }
+        }
+        None
+    }
+
+    /// Maps a private copy; nothing of it runs yet where the platform allows that.
+    ///
+    /// # Safety
+    ///
+    /// The caller vouches for the code, and `known` is about this very copy.
+    unsafe fn map(
+        path: &Path,
+        staged: Staged,
+        known: Known,
+        copies: &Copies,
+    ) -> Result<Self, String> {
+        // SAFETY: the caller's promise.
+        let loaded = unsafe { Loaded::load(&staged.path(), path, &known.prepared) }?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            known,
+            loaded,
+            staged: ManuallyDrop::new(staged.after_loading()),
+            copies: copies.clone(),
+        })
+    }
+
+    /// Whether the file has the contents that were copied, as far as they matter.
+    #[cfg(target_os = "linux")]
+    fn is_copy_of(&self, source: &std::fs::File) -> bool {
+        let prepared = &self.known.prepared;
+        let in_place = self.loaded.in_place(prepared);
+        let staged = self.staged.as_ref();
+        staged.is_some_and(|staged| staged.is_copy_of(source, prepared, &in_place))
+    }
+
+    /// The original's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The address of an exported symbol.
+    pub fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
+        self.loaded.symbol(name)
+    }
+
+    /// What about the library could hinder unloading it.
+    #[must_use]
+    pub fn hazards(&self) -> Vec<Hazard> {
+        self.known.prepared.facts.hazards()
+    }
+
+    /// What of the file could hinder unloading it.
+    #[cfg(test)]
+    pub(crate) fn facts(&self) -> &HinderingFacts {
+        &self.known.prepared.facts
+    }
+
+    /// What was [noted](Self::set_note) of these very bytes, when they were loaded before.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        // What it needs may have been exchanged meanwhile.
+        let note = self.known.note.as_deref();
+        note.filter(|_| self.loaded.brings_no_other())
+    }
+
+    /// Notes what the caller has found out about the library, say that its ABI fits. The note stays with
+    /// the copy, and is gone when the file has other contents, or when the library brings others along.
+    pub fn set_note(&mut self, note: &str) {
+        self.known.note = self.loaded.brings_no_other().then(|| note.to_owned());
+    }
+
+    /// Which file in memory it was loaded from: its inode, and the descriptor.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(crate) fn loaded_from(&self) -> Option<(u64, i32)> {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::fs::MetadataExt;
+
+        let file = self.staged.as_ref()?.file();
+        Some((file.metadata().ok()?.ino(), file.as_raw_fd()))
+    }
+
+    /// Makes the first call into the library, after its initializers. What the library allocates in that call
+    /// goes when it goes, where the platform allows that: nobody else may keep any of it.
+    pub fn first_call<R>(&self, call: impl FnOnce() -> R) -> R {
+        self.loaded.first_call(call)
+    }
+
+    /// Makes the last call into the library, on the thread that then unloads it. What the library
+    /// allocates in that call goes when it goes, where the platform allows that.
+    pub fn last_call<R>(&self, call: impl FnOnce() -> R) -> R {
+        platform::last_call(call)
+    }
+
+    /// Unmaps the library, if that is safe, and notes what it left behind. Takes less than a millisecond, up to
+    /// about a second if threads of the library are slow to end, and some seconds if threads get no processor.
+    ///
+    /// # Safety
+    ///
+    /// Nobody calls the library, or uses any reference into it or object of it, any more.
+    pub unsafe fn unload(self, left: &mut LeftBehind) -> UnloadOutcome {
+        let Self {
+            path,
+            known,
+            loaded,
+            staged,
+            copies,
+        } = self;
+        let outcome = match NotNested::enter() {
+            // SAFETY: the caller's promise.
+            Some(_not_nested) => unsafe { loaded.unload(left) },
+            None => UnloadOutcome::Pinned {
+                reasons: vec![PinReason::AskedFromInside],
+            },
+        };
+        match outcome {
+            UnloadOutcome::Unmapped => {
+                copies.keep(&path, ManuallyDrop::into_inner(staged), known);
+                UnloadOutcome::Unmapped
+            }
+            UnloadOutcome::Pinned { reasons } => {
+                let reasons = reasons
+                    .into_iter()
+                    .map(|reason| explain(reason, &known.prepared.facts))
+                    .collect();
+                UnloadOutcome::Pinned { reasons }
+            }
+        }
+    }
+}
+
+/// The reason behind the loader's refusal, where the file tells it.
+fn explain(reason: PinReason, facts: &HinderingFacts) -> PinReason {
+    match reason {
+        PinReason::StillLoaded if facts.unique_symbols > 0 => PinReason::UniqueSymbols {
+            count: facts.unique_symbols,
+        },
+        reason => reason,
+    }
+}
+
+/// A mark on a thread that is opening or unloading a library. Code of the library that runs meanwhile
+/// cannot do the same.
+struct NotNested;
+
+thread_local! {
+    static BUSY: Cell<bool> = const { Cell::new(false) };
+}
+
+impl NotNested {
+    fn enter() -> Option<Self> {
+        if BUSY.replace(true) { None } else { Some(Self) }
+    }
+}
+
+impl Drop for NotNested {
+    fn drop(&mut self) {
+        BUSY.set(false);
+    }
+}

@@ -1,0 +1,547 @@
+//! The file on disk, the private copy, and the flags in it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use proptest::prelude::*;
+
+use super::fixture::{Fixture, call, in_own_process, is_mapped, reasons_to_pin, unload};
+use crate::elf::Image;
+use crate::error::{FormatProblem, OpenError};
+use crate::library::Library;
+use crate::outcome::{PinReason, UnloadOutcome};
+use crate::stage::{Copies, NoDelete};
+
+/// What opening this file fails with.
+fn failure(path: &Path) -> OpenError {
+    // SAFETY: the test's own file.
+    let opened = unsafe { Library::open(path, &Copies::new()) };
+    let Err(error) = opened else {
+        panic!("{} was opened", path.display())
+    };
+    assert!(
+        error.to_string().contains(&*path.to_string_lossy()),
+        "{error}"
+    );
+    error
+}
+
+/// What is wrong with the file.
+fn problem(path: &Path) -> FormatProblem {
+    match failure(path) {
+        OpenError::Format { problem, .. } => problem,
+        error => panic!("{error}"),
+    }
+}
+
+fn file_with(contents: &[u8]) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(&file, contents).expect("the file can be written");
+    file
+}
+
+#[test]
+fn missing_file() {
+    let error = failure(Path::new("/nonexistent/liblpm.so"));
+    let OpenError::Unreadable { source, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(source.kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn directory() {
+    assert!(matches!(
+        failure(Path::new("/usr/lib")),
+        OpenError::NotAFile {
+            found: "a directory",
+            ..
+        }
+    ));
+}
+
+#[test]
+fn device() {
+    assert!(matches!(
+        failure(Path::new("/dev/zero")),
+        OpenError::NotAFile { .. }
+    ));
+}
+
+#[test]
+fn empty_file() {
+    assert_eq!(problem(file_with(b"").path()), FormatProblem::Empty);
+}
+
+#[test]
+fn text_file() {
+    let found = b"hell".to_vec();
+    assert_eq!(
+        problem(file_with(b"hello, world").path()),
+        FormatProblem::Magic { found }
+    );
+}
+
+#[test]
+fn program() {
+    let path = std::env::current_exe().expect("the test's program");
+    assert_eq!(problem(&path), FormatProblem::Kind { found: "a program" });
+}
+
+#[test]
+fn object_file() {
+    let fixture = Fixture::build("cc", "fixture.c", "int run(void) { return 7; }", &["-c"]);
+    assert!(matches!(problem(&fixture.path), FormatProblem::Kind { .. }));
+}
+
+#[test]
+fn other_machine() {
+    let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+    let mut contents = fs::read(&fixture.path).expect("the library");
+    // e_machine: IBM S/390.
+    contents[18] = 22;
+    let problem = problem(file_with(&contents).path());
+    let FormatProblem::Machine { found, .. } = &problem else {
+        panic!("{problem}")
+    };
+    assert_eq!(found, "ELF machine 22, 64 bits, little-endian");
+}
+
+/// Wherever the file ends too early, that is found before anything of it runs.
+#[test]
+fn truncated_file() {
+    let fixture = Fixture::c(
+        "char data[50000] = {1}; int run(void) { return data[7]; }",
+        &[],
+    );
+    let contents = fs::read(&fixture.path).expect("the library");
+    // The section headers, at the end, are not mapped, but they are read.
+    for length in (1..contents.len()).step_by(997) {
+        let file = file_with(&contents[..length]);
+        assert!(
+            matches!(failure(file.path()), OpenError::Format { .. }),
+            "{length}"
+        );
+    }
+}
+
+/// Whatever is in a file, looking at it ends well, and whatever is changed in the copy lies in it.
+#[test]
+fn damaged_headers() {
+    let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+    let contents = fs::read(&fixture.path).expect("the library");
+    let damage = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8);
+    let near_headers = 0..0x400_usize;
+    let length = contents.len();
+    proptest!(|(damage in damage, places in prop::collection::vec(near_headers, 8), cut in 0..=length)| {
+        let mut damaged = contents.clone();
+        for ((index, value), place) in damage.iter().zip(places) {
+            damaged[index.index(length)] = *value;
+            damaged[place] = *value;
+        }
+        damaged.truncate(cut);
+        let file = file_with(&damaged);
+        if let Ok(mut image) = Image::read(file.as_file()) {
+            image.clear_no_delete(file.as_file()).expect("the file can be written");
+            image.take_routines(file.as_file()).expect("the file can be written");
+            prop_assert_eq!(fs::metadata(&file).expect("the file").len(), damaged.len() as u64);
+        }
+    });
+}
+
+#[test]
+fn foreign_libc() {
+    let fixture = Fixture::c("int run(void) { return 7; }", &["-nostdlib"]);
+    let musl = Fixture::build(
+        "cc",
+        "musl.c",
+        "int puts(const char *text) { return !text; }",
+        &[
+            "-shared",
+            "-fPIC",
+            "-nostdlib",
+            "-Wl,-soname,libc.musl-x86_64.so.1",
+        ],
+    );
+    let user = Fixture::c(
+        "int puts(const char *); int run(void) { return puts(\"\"); }",
+        &["-nostdlib", musl.path.to_str().expect("a plain path")],
+    );
+    assert!(matches!(
+        problem(&user.path),
+        FormatProblem::ForeignLibc { .. }
+    ));
+    assert_eq!(unload(fixture.open()), UnloadOutcome::Unmapped);
+}
+
+#[test]
+fn missing_dependency() {
+    let needed = Fixture::c("int seven(void) { return 7; }", &["-Wl,-soname,libgone.so"]);
+    let fixture = Fixture::c(
+        "int seven(void); int run(void) { return seven(); }",
+        &[needed.path.to_str().expect("a plain path")],
+    );
+    let error = failure(&fixture.path);
+    let OpenError::Loader { message, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(message.contains("libgone.so"), "{message}");
+}
+
+/// A library may bring libraries of its own, from a fixed place or from beside it, which go with it.
+fn brings_a_library(search_path: &str) {
+    let needed = Fixture::c(
+        r#"
+        #include <pthread.h>
+        static pthread_key_t key;
+        static void destroy(void *value) { (void)value; }
+        int seven(void) { pthread_key_create(&key, destroy); pthread_setspecific(key, &key); return 7; }
+        "#,
+        &["-Wl,-soname,libprivate.so"],
+    );
+    fs::rename(&needed.path, needed.directory().join("libprivate.so")).expect("a new name");
+    let directory = needed.directory().to_str().expect("a plain path");
+    let search_path = search_path.replace("DIRECTORY", directory);
+    let options = [
+        format!("-L{directory}"),
+        format!("-Wl,-rpath,{search_path}"),
+    ];
+    let source = "int seven(void); int run(void) { return seven(); }";
+    let fixture = Fixture::c(source, &[&options[0], &options[1], "-lprivate"]);
+    if search_path.contains("ORIGIN") {
+        let beside = fixture.directory().join("libprivate.so");
+        fs::copy(needed.directory().join("libprivate.so"), beside).expect("a copy");
+    }
+    let (first, second) = (fixture.open(), fixture.open());
+    assert_eq!(call(&first, "run") + call(&second, "run"), 14);
+    assert_eq!(unload(first), UnloadOutcome::Unmapped);
+    assert!(is_mapped("libprivate.so"));
+    assert_eq!(call(&second, "run"), 7);
+    assert_eq!(unload(second), UnloadOutcome::Unmapped);
+    assert!(!is_mapped("libprivate.so"));
+}
+
+#[test]
+fn private_dependency() {
+    in_own_process("files::private_dependency", || {
+        brings_a_library("DIRECTORY")
+    });
+}
+
+#[test]
+fn private_dependency_beside_the_library() {
+    in_own_process("files::private_dependency_beside_the_library", || {
+        brings_a_library("$ORIGIN")
+    });
+}
+
+#[test]
+fn original_changed_while_loaded() {
+    in_own_process("files::original_changed_while_loaded", || {
+        let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+        let newer = Fixture::c("int run(void) { return 8; }", &[]);
+        let library = fixture.open();
+        fs::copy(&newer.path, &fixture.path).expect("the file can be overwritten in place");
+        assert_eq!(call(&library, "run"), 7);
+        let reloaded = fixture.open();
+        assert_eq!((call(&library, "run"), call(&reloaded, "run")), (7, 8));
+        fs::write(&fixture.path, "").expect("the file can be cut off");
+        assert_eq!((call(&library, "run"), call(&reloaded, "run")), (7, 8));
+        fs::remove_file(&fixture.path).expect("the file can be removed");
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+        assert_eq!(unload(reloaded), UnloadOutcome::Unmapped);
+    });
+}
+
+/// Two libraries of one file have nothing in common.
+#[test]
+fn opened_twice() {
+    let fixture = Fixture::c("static int n; int run(void) { return ++n; }", &[]);
+    let (first, second) = (fixture.open(), fixture.open());
+    assert_eq!(
+        (
+            call(&first, "run"),
+            call(&first, "run"),
+            call(&second, "run")
+        ),
+        (1, 2, 1)
+    );
+    assert_eq!(unload(first), UnloadOutcome::Unmapped);
+    assert_eq!(call(&second, "run"), 2);
+    assert_eq!(unload(second), UnloadOutcome::Unmapped);
+}
+
+#[test]
+fn no_delete_flag_kept() {
+    in_own_process("files::no_delete_flag_kept", || {
+        let fixture = Fixture::c("int run(void) { return 7; }", &["-Wl,-z,nodelete"]);
+        let library = fixture.open();
+        assert!(library.facts().no_delete);
+        assert_eq!(library.facts().hazards().len(), 1);
+        assert_eq!(reasons_to_pin(library), [PinReason::NoDelete]);
+    });
+}
+
+#[test]
+fn no_delete_flag_cleared() {
+    let fixture = Fixture::c("int run(void) { return 7; }", &["-Wl,-z,nodelete"]);
+    let library = fixture.open_with(&Copies::new().no_delete(NoDelete::Clear));
+    assert_eq!(call(&library, "run"), 7);
+    assert!(library.facts().no_delete_cleared);
+    assert_eq!(unload(library), UnloadOutcome::Unmapped);
+}
+
+#[test]
+fn no_delete_flag_refused() {
+    let fixture = Fixture::c("int run(void) { return 7; }", &["-Wl,-z,nodelete"]);
+    // SAFETY: the test's own file.
+    let opened =
+        unsafe { Library::open(&fixture.path, &Copies::new().no_delete(NoDelete::Refuse)) };
+    assert!(matches!(opened.err(), Some(OpenError::NoDelete { .. })));
+}
+
+#[test]
+fn unique_symbols() {
+    in_own_process("files::unique_symbols", || {
+        let fixture = Fixture::cpp(
+            r#"
+            template <class T> struct Holder { static int &value() { static int n = 1; return n; } };
+            extern "C" int run() { return Holder<int>::value(); }
+            "#,
+            &[],
+        );
+        let library = fixture.open();
+        assert_eq!(call(&library, "run"), 1);
+        let count = library.facts().unique_symbols;
+        assert_ne!(count, 0);
+        assert_eq!(
+            reasons_to_pin(library),
+            [PinReason::UniqueSymbols { count }]
+        );
+    });
+}
+
+#[test]
+fn static_tls_is_seen() {
+    let fixture = Fixture::c(
+        "static __thread int n; int run(void) { return ++n; }",
+        &["-ftls-model=initial-exec"],
+    );
+    let library = fixture.open();
+    assert!(library.facts().static_tls);
+    assert_eq!(unload(library), UnloadOutcome::Unmapped);
+}
+
+#[test]
+fn panic_abort_is_seen() {
+    let source = r#"#[unsafe(no_mangle)] pub extern "C" fn run() -> i32 { 7 }"#;
+    let options = ["--edition=2024", "--crate-type=cdylib", "-Cpanic=abort"];
+    let aborting = Fixture::build("rustc", "fixture.rs", source, &options).open();
+    assert!(aborting.facts().panic_aborts);
+    let unwinding = Fixture::rust(source).open();
+    assert!(!unwinding.facts().panic_aborts);
+    assert_eq!(unload(aborting), UnloadOutcome::Unmapped);
+    assert_eq!(unload(unwinding), UnloadOutcome::Unmapped);
+}
+
+/// Somebody else holds the library: it must not vanish when that one lets go.
+#[test]
+fn opened_by_somebody_else_too() {
+    in_own_process("files::opened_by_somebody_else_too", || {
+        let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+        let library = fixture.open();
+        let run = super::fixture::function(&library, "run");
+        let mut information = std::mem::MaybeUninit::<libc::Dl_info>::uninit();
+        // SAFETY: the function is mapped, and the answer is written to `information`.
+        let found = unsafe { libc::dladdr(run as *const _, information.as_mut_ptr()) };
+        assert_ne!(found, 0);
+        // SAFETY: it was written.
+        let path = unsafe { information.assume_init() }.dli_fname;
+        // SAFETY: the loader's own name of the library.
+        let other = unsafe { libc::dlopen(path, libc::RTLD_NOLOAD | libc::RTLD_LAZY) };
+        assert!(!other.is_null());
+        assert_eq!(reasons_to_pin(library), [PinReason::StillLoaded]);
+        // SAFETY: opened above.
+        unsafe { libc::dlclose(other) };
+        assert_eq!(run(), 7);
+    });
+}
+
+/// Nothing is left in the directory while the library is loaded, nor afterwards.
+#[test]
+fn staging_leaves_nothing_behind() {
+    let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+    let staging = fixture.directory().join("not/there/yet");
+    let library = fixture.open_with(&Copies::in_directory(&staging));
+    assert_eq!(fs::read_dir(&staging).expect("it was created").count(), 0);
+    assert_eq!(call(&library, "run"), 7);
+    assert_eq!(unload(library), UnloadOutcome::Unmapped);
+    assert_eq!(fs::read_dir(&staging).expect("it was created").count(), 0);
+}
+
+/// Without a directory, the copy is in memory, under a name that is free again afterwards.
+#[test]
+fn copy_in_memory() {
+    in_own_process("files::copy_in_memory", || {
+        let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+        let newer = Fixture::c("int run(void) { return 8; }", &[]);
+        for _ in 0..3 {
+            let (library, second) = (fixture.open(), newer.open());
+            assert_eq!((call(&library, "run"), call(&second, "run")), (7, 8));
+            assert!(is_mapped("/memfd:libfixture.so"));
+            assert_eq!(unload(library), UnloadOutcome::Unmapped);
+            let third = newer.open();
+            assert_eq!(call(&third, "run"), 8);
+            assert_eq!(unload(second), UnloadOutcome::Unmapped);
+            assert_eq!(unload(third), UnloadOutcome::Unmapped);
+            assert!(!is_mapped("/memfd:libfixture.so"));
+        }
+    });
+}
+
+/// What a crashed host left is removed; what a living one has is not.
+#[test]
+fn staging_removes_what_crashed_hosts_left() {
+    let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+    let staging = fixture.directory().join("staging");
+    let (abandoned, used) = (
+        staging.join("libunload.1.abc"),
+        staging.join("libunload.1.def"),
+    );
+    for directory in [&abandoned, &used] {
+        fs::create_dir_all(directory).expect("a directory");
+        fs::write(directory.join("libfixture.so"), "left").expect("a file");
+    }
+    let lock = fs::File::open(&used).expect("the directory");
+    assert!(crate::os::lock_exclusively(&lock).expect("the lock"));
+    let library = fixture.open_with(&Copies::in_directory(&staging));
+    assert!(!abandoned.exists());
+    assert!(used.exists());
+    assert_eq!(unload(library), UnloadOutcome::Unmapped);
+}
+
+/// Something is in the way of the directory, which stops even the superuser.
+#[test]
+fn staging_directory_cannot_be_made() {
+    in_own_process("files::staging_directory_cannot_be_made", || {
+        let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+        let library = fixture.open_with(&Copies::in_directory(fixture.path.join("below")));
+        assert!(is_mapped("/memfd:libfixture.so"));
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+    });
+}
+
+/// On file systems that are full, read-only or `noexec`, the copy is kept in memory as well.
+#[test]
+fn staging_on_unusable_file_systems() {
+    const ROLE: &str = "LPM_HOST_TEST_UNUSABLE";
+    if let Some(directory) = std::env::var_os(ROLE) {
+        let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+        let library = fixture.open_with(&Copies::in_directory(directory));
+        assert!(is_mapped("/memfd:libfixture.so"));
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+        return;
+    }
+    let directory = tempfile::TempDir::new().expect("a directory");
+    for options in ["ro", "noexec", "size=4k"] {
+        // A name space of its own, so that the mount ends with the process.
+        let script =
+            format!("mount -t tmpfs -o {options} none \"$1\" || exit 77; shift; exec \"$@\"",);
+        let status = Command::new("unshare")
+            .args([
+                "--user",
+                "--map-root-user",
+                "--mount",
+                "sh",
+                "-c",
+                &script,
+                "sh",
+            ])
+            .arg(directory.path())
+            .arg(std::env::current_exe().expect("the test's program"))
+            .args([
+                "library::tests::files::staging_on_unusable_file_systems",
+                "--exact",
+            ])
+            .env(ROLE, directory.path())
+            .output()
+            .expect("util-linux is there");
+        assert!(
+            status.status.success(),
+            "{options}: {}\n{}\n{}",
+            status.status,
+            String::from_utf8_lossy(&status.stdout),
+            String::from_utf8_lossy(&status.stderr)
+        );
+    }
+}
+
+/// The copy of a library that was unloaded serves again, but not once the file has other contents, also
+/// if nothing else about it is different.
+#[test]
+fn copy_kept_for_the_next_time() {
+    in_own_process("files::copy_kept_for_the_next_time", || {
+        let source = |answer: i32| format!("int run(void) {{ return {answer}; }}");
+        let fixture = Fixture::c(&source(7), &[]);
+        let other = Fixture::c(&source(8), &[]);
+        let staging = Copies::new();
+        let copy = |library: &Library| library.loaded_from().expect("a copy in memory");
+        let before = fs::metadata(&fixture.path).expect("the library");
+
+        let library = fixture.open_with(&staging);
+        let (first, twin) = (copy(&library), fixture.open_with(&staging));
+        assert_ne!(copy(&twin), first, "it is in use");
+        assert_eq!(unload(twin), UnloadOutcome::Unmapped);
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+
+        let library = fixture.open_with(&staging);
+        assert_eq!((copy(&library), call(&library, "run")), (first, 7));
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+
+        fs::copy(&other.path, &fixture.path).expect("overwritten");
+        let file = fs::File::options().write(true).open(&fixture.path);
+        let times = before.modified().expect("the time");
+        file.expect("the library")
+            .set_modified(times)
+            .expect("set back");
+        let library = fixture.open_with(&staging);
+        assert_eq!(call(&library, "run"), 8);
+        assert_ne!(copy(&library), first);
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+    });
+}
+
+/// Debugging information is not copied, and the copy does not claim to have it.
+#[test]
+fn copy_without_debugging_information() {
+    in_own_process("files::copy_without_debugging_information", || {
+        let fixture = Fixture::c("int run(void) { return 7; }", &["-g3"]);
+        let library = fixture.open();
+        let file = format!(
+            "/proc/self/fd/{}",
+            library.loaded_from().expect("a copy in memory").1
+        );
+        let sections = |file: &std::path::Path| {
+            let output = std::process::Command::new("readelf")
+                .args(["--sections", "--wide"])
+                .arg(file)
+                .output()
+                .expect("binutils is there, as the linker is");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let copy = tempfile::NamedTempFile::new().expect("a file");
+        fs::copy(&file, copy.path()).expect("a copy of the copy");
+        let kinds = |text: &str| {
+            let debugging = text.lines().filter(|line| line.contains(".debug_info"));
+            debugging
+                .map(|line| line.contains("NOBITS"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(&sections(&fixture.path)), [false]);
+        assert_eq!(kinds(&sections(copy.path())), [true]);
+        assert_eq!(call(&library, "run"), 7);
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+    });
+}

@@ -1,0 +1,135 @@
+//! An initialized LPM.
+
+use std::sync::Arc;
+
+use abi_stable::std_types::{RSliceMut, RStr, RVec};
+use lpm_api::abi::{
+    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
+    AbiInitialized, AbiLpmBox, AbiObjectsRequest, AbiStatistics, ExtensionFunctions,
+};
+use lpm_api::{DeinitReason, LpmHandle, LpmStatus, PeType};
+
+use super::module::LoadedModule;
+use super::{compatibility, panics};
+use crate::InitializedLpm;
+
+/// One initialization of an LPM. Dropping it drops the LPM's object, before it lets go of the
+/// library whose code does that.
+pub(crate) struct Instance {
+    lpm: AbiLpmBox,
+    pub(crate) name: Arc<str>,
+    pub(crate) handle: LpmHandle,
+    pub(crate) pe_type: PeType,
+    pub(crate) module: Arc<LoadedModule>,
+}
+
+impl Instance {
+    /// The LPM that `module` initialized; `Err` with the PE type where that is none.
+    pub(crate) fn new(
+        name: Arc<str>,
+        handle: LpmHandle,
+        initialized: AbiInitialized,
+        module: Arc<LoadedModule>,
+    ) -> Result<Self, u32> {
+        let AbiInitialized { lpm, pe_type } = initialized;
+        match u16::try_from(pe_type) {
+            Ok(p_type) => Ok(Self {
+                lpm,
+                name,
+                handle,
+                pe_type: PeType::new(p_type),
+                module,
+            }),
+            Err(_) => Err(pe_type),
+        }
+    }
+
+    /// Asks for decisions, one per place of the buffer.
+    #[inline]
+    pub(crate) fn admit(&self, request: &AbiAdmit<'_>, decisions: &mut [AbiDecision]) -> AbiAnswer {
+        panics::during(Some(&self.name), || {
+            self.lpm
+                .admit(request, RSliceMut::from_mut_slice(decisions))
+        })
+    }
+
+    /// What is known about it outside.
+    pub(crate) fn about(&self) -> InitializedLpm {
+        InitializedLpm {
+            name: Arc::clone(&self.name),
+            handle: self.handle,
+            pe_type: self.pe_type,
+            library: self.module.path().to_path_buf(),
+        }
+    }
+
+    /// Asks for POLICY_DATA objects.
+    pub(crate) fn rsvp_objects(
+        &self,
+        request: &AbiObjectsRequest<'_>,
+        objects: &mut RVec<u8>,
+    ) -> AbiAnswer {
+        panics::during(Some(&self.name), || self.lpm.rsvp_objects(request, objects))
+    }
+
+    /// Tells that resources were reserved.
+    pub(crate) fn commit_resv(&self, commit: &AbiCommit<'_>) -> LpmStatus {
+        LpmStatus(panics::during(Some(&self.name), || {
+            self.lpm.commit_resv(commit)
+        }))
+    }
+
+    /// Tells the addresses of the host.
+    pub(crate) fn ip_address_table(&self, table: &[AbiAddressRow]) -> LpmStatus {
+        LpmStatus(panics::during(Some(&self.name), || {
+            self.lpm.ip_address_table(table.into())
+        }))
+    }
+
+    /// The LPM's counters, where it offers the extension; `Err` where it offers another of that name.
+    pub(crate) fn statistics(
+        &self,
+    ) -> Result<Option<Vec<(String, u64)>>, compatibility::Incompatibility> {
+        let id = RStr::from_str(AbiStatistics::ID);
+        let Some(extension) =
+            panics::during(Some(&self.name), || self.lpm.extension(id)).into_option()
+        else {
+            return Ok(None);
+        };
+        compatibility::check_extension::<AbiStatistics>(extension.layout())?;
+        // SAFETY: the line above compared the layouts.
+        let (lpm, functions) = unsafe { extension.functions::<AbiStatistics>() };
+        // SAFETY: both come from the same extension.
+        let counters = panics::during(Some(&self.name), || unsafe { functions.collect(lpm) });
+        // Copied, since the texts are the library's memory.
+        let counters = counters.iter();
+        Ok(Some(
+            counters
+                .map(|counter| (String::from(counter.name.as_str()), counter.value))
+                .collect(),
+        ))
+    }
+
+    /// Tells that state is gone.
+    pub(crate) fn delete_state(&self, state: &AbiDeleteState<'_>) -> LpmStatus {
+        LpmStatus(panics::during(Some(&self.name), || {
+            self.lpm.delete_state(state)
+        }))
+    }
+
+    /// Deinitializes the LPM and drops its object.
+    pub(crate) fn deinitialize(mut self, reason: DeinitReason) -> Result<(), (LpmStatus, String)> {
+        let reason = match reason {
+            DeinitReason::Demotion => AbiDeinitialize::Demotion,
+            DeinitReason::Reconfiguration => AbiDeinitialize::Reconfiguration,
+            _ => AbiDeinitialize::Shutdown,
+        };
+        let done = panics::during(Some(&self.name), || self.lpm.deinitialize(reason)).into_result();
+        done.map_err(|failure| {
+            (
+                LpmStatus(failure.status),
+                String::from(failure.message.as_str()),
+            )
+        })
+    }
+}

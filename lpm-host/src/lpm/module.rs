@@ -1,0 +1,263 @@
+//! A loaded LPM library: opened, checked for its ABI, attached to this host.
+
+use std::ffi::CStr;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
+use libunload::{Copies, Hazard, LeftBehind, Library, OpenError};
+use lpm_api::LpmStatus;
+use lpm_api::abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
+
+use super::compatibility::{self, Incompatibility};
+use super::panics::{self, Attachment};
+use super::trace::{self, TraceLimit};
+use super::trust::LpmLibrary;
+use crate::event::EventLog;
+use crate::pin_reason::{PinReason, UnloadOutcome};
+
+/// Why a library cannot serve as an LPM.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file cannot be loaded at all.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+
+    /// A shared library, but no LPM: it lacks the symbol every LPM exports.
+    #[error(
+        "{} is no LPM: it does not export what `export_lpm!` does; build it as a `cdylib` with `lpm_api::export_lpm!`",
+        path.display()
+    )]
+    NotAnLpm {
+        /// The library.
+        path: PathBuf,
+    },
+
+    /// The library was built with another ABI of abi_stable.
+    #[error(
+        "{} was built with another abi_stable ABI: expected {expected}, found {found}; {}",
+        path.display(), rebuild()
+    )]
+    ForeignAbiStable {
+        /// The library.
+        path: PathBuf,
+        /// The version of abi_stable's ABI in this host.
+        expected: String,
+        /// That in the library.
+        found: String,
+    },
+
+    /// The library's C calling convention differs, or its module cannot be made.
+    #[error("{}: {reason}; {}", path.display(), rebuild())]
+    BrokenModule {
+        /// The library.
+        path: PathBuf,
+        /// What abi_stable says.
+        reason: String,
+    },
+
+    /// The library was built against an incompatible `lpm-api`.
+    #[error("{} was built against an incompatible lpm-api: {difference}; {}", path.display(), rebuild())]
+    IncompatibleApi {
+        /// The library.
+        path: PathBuf,
+        /// How they differ.
+        difference: Box<Incompatibility>,
+    },
+
+    /// The library speaks another version of the LPM API.
+    #[error("{} speaks version {found} of the LPM API, this host version {expected}; {}", path.display(), rebuild())]
+    ApiVersion {
+        /// The library.
+        path: PathBuf,
+        /// The version this host speaks.
+        expected: u32,
+        /// That of the library.
+        found: u32,
+    },
+}
+
+impl LoadError {
+    /// What to do about an LPM that was built for another host: `rebuild it with lpm-api 0.1.0, which this
+    /// host has`. None where that is no help.
+    #[must_use]
+    pub fn advice(&self) -> Option<String> {
+        match self {
+            Self::ForeignAbiStable { .. }
+            | Self::BrokenModule { .. }
+            | Self::IncompatibleApi { .. }
+            | Self::ApiVersion { .. } => Some(rebuild()),
+            Self::Open(_) | Self::NotAnLpm { .. } => None,
+        }
+    }
+}
+
+fn rebuild() -> String {
+    let version = compatibility::host_lpm_api_version().unwrap_or_default();
+    format!("rebuild it with lpm-api {version}, which this host has")
+}
+
+/// A loaded LPM library. Whoever uses anything of it holds this; the library stays mapped until
+/// [`unload`](Self::unload) gets the last one.
+pub(crate) struct LoadedModule {
+    /// Refers into `library`.
+    module: AbiLpmModuleRef,
+    lpm_api: String,
+    attachment: Attachment,
+    library: Library,
+}
+
+impl LoadedModule {
+    /// Loads a library and checks that it speaks this host's ABI.
+    pub(crate) fn load(
+        library: &LpmLibrary,
+        copies: &Copies,
+        trace_limit: TraceLimit,
+        events: &Arc<dyn EventLog>,
+    ) -> Result<Arc<Self>, LoadError> {
+        compatibility::keep_no_state();
+        // SAFETY: whoever made the `LpmLibrary` vouches for the file's code.
+        let mut opened = unsafe { Library::open(library.path(), copies) }?;
+        let (module, lpm_api) = match root_module(&opened) {
+            Ok(found) => found,
+            Err(error) => {
+                // SAFETY: nothing of the library is used any more; `error` owns its parts.
+                let outcome = unsafe { opened.unload(&mut LeftBehind::default()) }.into();
+                if let pinned @ UnloadOutcome::Pinned { .. } = outcome {
+                    events.record(&pinned.event(library.path()));
+                }
+                return Err(error);
+            }
+        };
+        opened.set_note(&lpm_api);
+        let attachment = Attachment::new(library.path(), trace_limit, Arc::clone(events));
+        let host = attachment.host();
+        opened.first_call(|| panics::during(None, || module.attach()(host)));
+        Ok(Arc::new(Self {
+            module,
+            lpm_api,
+            attachment,
+            library: opened,
+        }))
+    }
+
+    /// The library's path, as configured.
+    pub(crate) fn path(&self) -> &Path {
+        self.library.path()
+    }
+
+    /// What about the library could hinder unloading it.
+    pub(crate) fn hazards(&self) -> Vec<Hazard> {
+        self.library.hazards()
+    }
+
+    /// Initializes the LPM once more.
+    pub(crate) fn initialize(
+        &self,
+        name: &Arc<str>,
+        init: AbiInit<'_>,
+    ) -> Result<AbiInitialized, (LpmStatus, String)> {
+        let initialized = panics::during(Some(name), || self.module.initialize()(init));
+        initialized.into_result().map_err(|failure| {
+            // Copied, since the text is the library's memory.
+            (
+                LpmStatus(failure.status),
+                String::from(failure.message.as_str()),
+            )
+        })
+    }
+
+    /// Tells the library if the host's `tracing` filters have changed; cheap where they have not.
+    pub(crate) fn refresh_level(&self) {
+        trace::refresh(self.attachment.number(), |level| {
+            panics::during(None, || self.module.set_level()(level));
+        });
+    }
+
+    /// The version of `lpm-api` it was built with.
+    pub(super) fn lpm_api(&self) -> String {
+        self.lpm_api.clone()
+    }
+
+    /// Its functions, and what it says about itself.
+    pub(super) fn module(&self) -> AbiLpmModuleRef {
+        self.module
+    }
+
+    /// Unloads the library, if nothing of it is in use, and notes what it left behind.
+    pub(crate) fn unload(self: Arc<Self>, left: &mut LeftBehind) -> UnloadOutcome {
+        let holders = Arc::strong_count(&self) - 1;
+        match Arc::into_inner(self) {
+            Some(last) => {
+                last.library
+                    .last_call(|| panics::during(None, || last.module.detach()()));
+                drop(last.attachment);
+                // SAFETY: every object and reference of the library is held together with an `Arc`
+                // of this module, and this was the last.
+                unsafe { last.library.unload(left) }.into()
+            }
+            // The holders keep it alive, and dropping a `Library` does not unmap it.
+            None => UnloadOutcome::pinned(PinReason::ObjectsHeld { count: holders }),
+        }
+    }
+}
+
+/// Finds the library's module, with the version of `lpm-api` it is from, and checks it; of the library, nothing runs but its initializers,
+/// abi_stable's test of the C calling convention, and the constructor that `export_lpm!` made.
+fn root_module(library: &Library) -> Result<(AbiLpmModuleRef, String), LoadError> {
+    let path = || library.path().to_path_buf();
+    let broken = |error: LibraryError| LoadError::BrokenModule {
+        path: path(),
+        reason: error
+            .to_string()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" "),
+    };
+    let name =
+        CStr::from_bytes_with_nul(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()).unwrap_or_default();
+    let symbol = library
+        .symbol(name)
+        .ok_or_else(|| LoadError::NotAnLpm { path: path() })?;
+    let header = header(symbol).upgrade().map_err(|error| match error {
+        LibraryError::InvalidAbiHeader(found) => {
+            let expected = abi_stable::library::AbiHeader::VALUE;
+            LoadError::ForeignAbiStable {
+                path: path(),
+                expected: format!("{}.{}", expected.abi_major, expected.abi_minor),
+                found: format!("{}.{}", found.abi_major, found.abi_minor),
+            }
+        }
+        error => broken(error),
+    })?;
+    let lpm_api = match library.note() {
+        Some(version) => version.to_owned(),
+        None => {
+            compatibility::check(header).map_err(|difference| LoadError::IncompatibleApi {
+                path: path(),
+                difference: Box::new(difference),
+            })?;
+            compatibility::lpm_api_version(header).unwrap_or_default()
+        }
+    };
+    // SAFETY: `compatibility::check` compared the layouts of the module, now or when this very code was
+    // loaded before.
+    let module = unsafe { header.init_root_module_with_unchecked_layout::<AbiLpmModuleRef>() };
+    let module = module.map_err(broken)?;
+    match module.api_version() {
+        API_VERSION => Ok((module, lpm_api)),
+        found => Err(LoadError::ApiVersion {
+            path: path(),
+            expected: API_VERSION,
+            found,
+        }),
+    }
+}
+
+fn header(symbol: NonNull<std::ffi::c_void>) -> AbiHeaderRef {
+    // SAFETY: the symbol of this name is, in every library the caller vouches for, abi_stable's
+    // header, and `AbiHeaderRef` is a transparent pointer to it.
+    unsafe { std::mem::transmute::<NonNull<std::ffi::c_void>, AbiHeaderRef>(symbol) }
+}

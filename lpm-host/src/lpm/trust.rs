@@ -1,0 +1,53 @@
+//! The one thing the caller vouches for: the code of the libraries it names.
+
+use std::path::{Path, PathBuf};
+
+/// A shared library whose code the caller vouches for.
+///
+/// Nothing checks what native code does: once loaded, a library can do whatever the process can.
+/// Making this value is therefore `unsafe`, and the only place where a user of this crate has to
+/// be; loading it later is not. In a crate that forbids unsafe code,
+/// [`trust_library!`](crate::trust_library) makes it, with the word `unsafe` in plain sight.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LpmLibrary {
+    path: PathBuf,
+}
+
+impl LpmLibrary {
+    /// The name of the symbol that every LPM exports.
+    pub const SYMBOL: &str = abi_stable::library::ROOT_MODULE_LOADER_NAME;
+
+    /// Vouches for the library at this path. The file is not looked at before the PCM loads it.
+    ///
+    /// # Safety
+    ///
+    /// Whatever file stands at `path` when the PCM loads it must be one whose code may run in this
+    /// process: an LPM built with `export_lpm!`, or a file that does not load at all. Its
+    /// initializers run on loading; afterwards it is called according to the LPM ABI.
+    #[must_use]
+    pub unsafe fn trust(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The path, as given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Vouches for a library where `unsafe` blocks are forbidden; the same promise as
+/// [`LpmLibrary::trust`].
+///
+/// ```
+/// let library = lpm_host::trust_library!(unsafe "/usr/lib/lpm/libidentity.so");
+/// assert_eq!(library.path(), std::path::Path::new("/usr/lib/lpm/libidentity.so"));
+/// ```
+#[macro_export]
+macro_rules! trust_library {
+    (unsafe $path:expr) => {{
+        let path = $path;
+        // SAFETY: whoever writes `unsafe` in front of the path vouches for the file.
+        unsafe { $crate::LpmLibrary::trust(path) }
+    }};
+}
