@@ -1,0 +1,17 @@
+// 13 · linked as needing an executable stack
+// link: -Wl,-z,execstack
+#include <stdio.h>
+#include <string.h>
+#ifndef HOST
+void act(void) {}
+#else
+const char *after(void) {
+    char line[400];
+    const char *found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (fgets(line, sizeof line, maps))
+        if (strstr(line, "[stack]") && strstr(line, "rwx")) found = "every stack is executable";
+    fclose(maps);
+    return found;
+}
+#endif
