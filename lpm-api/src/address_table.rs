@@ -2,6 +2,10 @@
 
 use std::net::IpAddr;
 
+use lpm_abi::AbiAddressRow;
+
+use crate::interface::Interface;
+
 /// One address of the PCM's host (a row of lpmapi's `LPM_IpAddressTable`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AddressRow {
@@ -28,6 +32,32 @@ impl AddressRow {
         };
         let host_bits = u32::saturating_sub(bits, self.prefix_length.into());
         (one ^ other).checked_shr(host_bits).unwrap_or(0) == 0
+    }
+}
+
+impl From<AddressRow> for AbiAddressRow {
+    fn from(row: AddressRow) -> Self {
+        Self {
+            interface: Interface {
+                index: row.interface_index,
+                address: row.address,
+            }
+            .into(),
+            media_type: row.media_type,
+            prefix_length: row.prefix_length,
+        }
+    }
+}
+
+impl From<AbiAddressRow> for AddressRow {
+    fn from(abi: AbiAddressRow) -> Self {
+        let interface = Interface::from(abi.interface);
+        Self {
+            interface_index: interface.index,
+            media_type: abi.media_type,
+            address: interface.address,
+            prefix_length: abi.prefix_length,
+        }
     }
 }
 

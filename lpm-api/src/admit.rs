@@ -2,11 +2,16 @@
 
 use std::time::SystemTime;
 
+use lpm_abi::{AbiAdmit, AbiAnswer, AbiDecision};
 use lpm_rsvp::{FlowDescriptor, Message, PolicyElement};
 
-use crate::abi::{self, AbiAdmit, AbiAnswer, AbiDecision};
+use crate::abi;
 use crate::callbacks::PcmCallbacks;
-use crate::{Decision, Deferral, FlowKey, Interface, PeType};
+use crate::decision::Decision;
+use crate::deferral::Deferral;
+use crate::flow_key::FlowKey;
+use crate::interface::Interface;
+use crate::pe_type::PeType;
 
 /// One RSVP message to decide on (lpmapi `LPM_AdmitRsvpMsg`).
 ///
@@ -25,7 +30,7 @@ impl<'a> AdmitRequest<'a> {
     /// The interface the message came in on.
     #[must_use]
     pub fn interface(&self) -> Interface {
-        self.abi.call.interface()
+        self.abi.call.interface().into()
     }
 
     /// The message, in network byte order behind typed views.
@@ -37,7 +42,7 @@ impl<'a> AdmitRequest<'a> {
     /// When the message was received; from the capture's clock where one is replayed.
     #[must_use]
     pub fn received(&self) -> SystemTime {
-        self.abi.call.received()
+        self.abi.call.received().into()
     }
 
     /// Whether the message bore an INTEGRITY object (RFC 2747) that the PCM verified.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::abi::{AbiCallbacks, AbiDecision, AbiResult};
-use crate::{Decision, LpmHandle, LpmStatus, RequestHandle};
+use lpm_abi::{AbiCallbacks, AbiDecision, AbiResult, LpmHandle, LpmStatus, RequestHandle};
+
+use crate::decision::Decision;
 
 /// The PCM's callbacks for deferred results (lpmapi `cbAdmitResult`, `cbGetRsvpObjects`).
 ///

@@ -2,7 +2,8 @@
 
 use lpm_rsvp::{FlowDescriptor, FlowSpec, Message, RawObject};
 
-use crate::{FlowKey, Interface};
+use crate::flow_key::FlowKey;
+use crate::interface::Interface;
 
 /// A reservation that the SBM made or changed (lpmapi `LPM_CommitResv`).
 #[derive(Clone, Copy, Debug)]

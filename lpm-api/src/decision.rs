@@ -2,7 +2,9 @@
 
 use std::num::NonZeroU16;
 
-use crate::LpmPolicyError;
+use lpm_abi::AbiDecision;
+
+use crate::policy_error::LpmPolicyError;
 
 /// The error code of an ERROR_SPEC that says policy refused (RFC 2205 appendix B).
 const POLICY_CONTROL_FAILURE: NonZeroU16 = NonZeroU16::new(2).unwrap();
@@ -71,6 +73,13 @@ impl Decision {
         }
     }
 
+    /// The decision that crossed the boundary; `None` where its numbers are none.
+    #[inline]
+    #[must_use]
+    pub fn from_abi(abi: AbiDecision) -> Option<Self> {
+        Self::from_parts(abi.lpv, abi.error_code, abi.error_value)
+    }
+
     /// The decision with these numbers; `None` for a reserved LPM priority value or a rejection
     /// without a code or value. Code and value of anything but a rejection are ignored.
     #[inline]
@@ -84,6 +93,17 @@ impl Decision {
             Self::LPV_DONT_CARE => Some(Self::DontCare),
             Self::LPV_DROP_MSG => Some(Self::DropMessage),
             _ => None,
+        }
+    }
+}
+
+impl From<Decision> for AbiDecision {
+    #[inline]
+    fn from(decision: Decision) -> Self {
+        Self {
+            lpv: decision.lpv(),
+            error_code: decision.error_code(),
+            error_value: decision.error_value(),
         }
     }
 }

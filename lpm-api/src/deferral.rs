@@ -1,7 +1,9 @@
 //! Answers that come later.
 
+use lpm_abi::{LpmStatus, RequestHandle};
+
 use crate::callbacks::{PcmCallbacks, ResultError};
-use crate::{Decision, LpmStatus, RequestHandle};
+use crate::decision::Decision;
 
 /// The right to answer one deferred request for decisions, once, from any thread.
 ///

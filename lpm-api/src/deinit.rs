@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
-use crate::LpmStatus;
+use lpm_abi::LpmStatus;
 
 /// Why the PCM deinitializes an LPM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

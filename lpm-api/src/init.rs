@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{LpmHandle, LpmStatus, PcmCallbacks};
+use lpm_abi::{LpmHandle, LpmStatus};
+
+use crate::callbacks::PcmCallbacks;
 
 /// What the PCM tells an LPM as it initializes it (lpmapi `LPM_INIT_INFO` and the LPM's handle).
 #[derive(Clone, Copy, Debug)]

@@ -75,7 +75,6 @@ mod decision;
 mod deferral;
 mod deinit;
 mod flow_key;
-mod handle;
 mod init;
 mod interface;
 mod lpm;
@@ -84,12 +83,12 @@ mod pe_type;
 mod policy_error;
 mod state;
 mod statistics;
-mod status;
 
 // The boundary itself: what crosses it is checked by layout when a library is loaded.
 #[allow(unsafe_code)]
 pub mod abi;
 
+pub use lpm_abi::{LpmHandle, LpmStatus, RequestHandle};
 pub use lpm_rsvp;
 pub use tracing;
 
@@ -101,7 +100,6 @@ pub use self::decision::{Decision, Priority, RejectReason};
 pub use self::deferral::{Deferral, ObjectsDeferral};
 pub use self::deinit::{DeinitError, DeinitReason};
 pub use self::flow_key::{Direction, FlowKey};
-pub use self::handle::{LpmHandle, RequestHandle};
 pub use self::init::{InitError, InitInfo};
 pub use self::interface::Interface;
 pub use self::lpm::Lpm;
@@ -110,7 +108,6 @@ pub use self::pe_type::PeType;
 pub use self::policy_error::{LpmPolicyError, Metric, Scope};
 pub use self::state::{DeleteReason, DeleteState};
 pub use self::statistics::Statistics;
-pub use self::status::LpmStatus;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

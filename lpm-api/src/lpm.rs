@@ -1,9 +1,13 @@
 //! The trait an LPM implements.
 
-use crate::{AddressRow, AddressTableRefused, AdmitRequest, Answer, CommitResv, DeinitError};
-use crate::{
-    DeinitReason, DeleteState, InitError, InitInfo, ObjectsAnswer, ObjectsRequest, PeType,
-};
+use crate::address_table::{AddressRow, AddressTableRefused};
+use crate::admit::{AdmitRequest, Answer};
+use crate::commit::CommitResv;
+use crate::deinit::{DeinitError, DeinitReason};
+use crate::init::{InitError, InitInfo};
+use crate::objects::{ObjectsAnswer, ObjectsRequest};
+use crate::pe_type::PeType;
+use crate::state::DeleteState;
 
 /// A Local Policy Module: decides from policy whether RSVP flows may have what they ask for.
 ///

@@ -1,10 +1,13 @@
 //! Policy data for messages on their way out.
 
+use abi_stable::std_types::RVec;
+use lpm_abi::Defer;
 use lpm_rsvp::Message;
 
-use crate::abi::Defer;
 use crate::callbacks::PcmCallbacks;
-use crate::{Interface, ObjectsDeferral, PeType};
+use crate::deferral::ObjectsDeferral;
+use crate::interface::Interface;
+use crate::pe_type::PeType;
 
 /// An outgoing Path, Resv, PathErr or ResvErr message that the LPM may add POLICY_DATA objects to
 /// (lpmapi `LPM_GetRsvpObjects`).
@@ -14,7 +17,7 @@ pub struct ObjectsRequest<'a> {
     pub(crate) message: Message<'a>,
     pub(crate) max_policy_data_size: u32,
     pub(crate) pe_type: PeType,
-    pub(crate) objects: &'a mut abi_stable::std_types::RVec<u8>,
+    pub(crate) objects: &'a mut RVec<u8>,
     pub(crate) defer: Defer<'a>,
     pub(crate) callbacks: PcmCallbacks,
 }

@@ -2,7 +2,7 @@
 
 use lpm_rsvp::{FlowDescriptor, Message};
 
-use crate::Interface;
+use crate::interface::Interface;
 
 /// Flows whose state is gone (lpmapi `LPM_DeleteState`).
 ///

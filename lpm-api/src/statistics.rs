@@ -1,6 +1,6 @@
 //! An extension of the API: counters of an LPM.
 
-use crate::Lpm;
+use crate::lpm::Lpm;
 
 /// An LPM that counts what it does. An extension: an LPM offers it by naming it in
 /// [`export_lpm!`](crate::export_lpm), and a PCM that does not know it never asks.

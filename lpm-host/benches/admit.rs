@@ -12,8 +12,8 @@ use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::std_types::{ROption, RResult, RSlice, RSliceMut, RStr, RVec};
 use lpm_api::abi::{
     AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiExtension, AbiFailure, AbiInterface, AbiLpm, AbiLpm_TO, AbiLpmBox, AbiMessage,
-    AbiObjectsRequest, AbiTime, AdmitCall, AdmitCallFunctions,
+    AbiExtension, AbiFailure, AbiInterface, AbiLpm, AbiLpm_TO, AbiLpmBox, AbiObjectsRequest,
+    AbiTime, AdmitCall, AdmitCallFunctions, abi_message,
 };
 use lpm_host::Pcm;
 use lpm_rsvp::{Message, ObjectIndex};
@@ -83,7 +83,7 @@ fn main() {
     let received = received(Message::parse(&bytes, &mut index).expect("well-formed"));
     let request = Shared(AbiAdmit {
         integrity_verified: false,
-        message: AbiMessage::from(received.message),
+        message: abi_message(received.message),
         // SAFETY: they take any pointer.
         call: unsafe { AdmitCall::new(ptr::null(), &NOTHING) },
     });

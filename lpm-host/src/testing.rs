@@ -67,7 +67,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use abi_stable::std_types::{RSliceMut, RVec};
 use lpm_api::abi::{
     API_VERSION, AbiAddressRow, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiInit, AbiLpmBox, AbiMessage, AbiObjectsRequest,
+    AbiInit, AbiLpmBox, AbiObjectsRequest, abi_message,
 };
 use lpm_api::{
     AddressRow, AddressTableRefused, CommitDecision, Decision, DeinitReason, DeleteReason, Lpm,
@@ -349,7 +349,7 @@ impl<L: Lpm> TestPcm<L> {
         let request = AbiObjectsRequest {
             interface: message.interface().into(),
             max_policy_data_size: room,
-            message: AbiMessage::from(message.view()),
+            message: abi_message(message.view()),
             defer: call.defer(),
         };
         let answer = self.abi().rsvp_objects(&request, &mut objects);
@@ -372,7 +372,7 @@ impl<L: Lpm> TestPcm<L> {
             decision: decision as u32,
             flow,
             interface: message.interface().into(),
-            message: AbiMessage::from(message.view()),
+            message: abi_message(message.view()),
             merged: [][..].into(),
         });
         succeeded("commit_resv", LpmStatus(status));
@@ -388,7 +388,7 @@ impl<L: Lpm> TestPcm<L> {
             reason: reason as u32,
             flow: None.into(),
             interface: Some(message.interface().into()).into(),
-            message: AbiMessage::from(message.view()),
+            message: abi_message(message.view()),
         });
         succeeded("delete_state", LpmStatus(status));
     }

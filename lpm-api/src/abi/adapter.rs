@@ -1,24 +1,25 @@
 //! The LPM side of the ABI: an [`Lpm`] behind functions that never unwind.
 
-use std::any::Any;
-use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use abi_stable::std_types::{ROption, RResult, RSlice, RSliceMut, RStr, RString, RVec};
-
-use super::export::Export;
-use super::extension::AbiExtension;
-use super::message::{commit_resv, delete_state, message};
-use super::object::{AbiLpm, AbiLpm_TO};
-use super::types::{
+use lpm_abi::{
     AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiFailure, AbiInit, AbiInitialized, AbiObjectsRequest,
+    AbiExtension, AbiFailure, AbiInit, AbiInitialized, AbiLpm, AbiLpm_TO, AbiObjectsRequest,
+    LpmHandle, LpmStatus,
 };
-use crate::{
-    AddressRow, AddressTableRefused, AdmitRequest, DeinitReason, InitInfo, Lpm, LpmHandle,
-    LpmStatus, ObjectsRequest, PcmCallbacks, PeType,
-};
+
+use super::caught::{Panicked, caught};
+use super::export::Export;
+use super::message::{commit_resv, delete_state, message};
+use crate::address_table::{AddressRow, AddressTableRefused};
+use crate::admit::AdmitRequest;
+use crate::callbacks::PcmCallbacks;
+use crate::deinit::DeinitReason;
+use crate::init::InitInfo;
+use crate::lpm::Lpm;
+use crate::objects::ObjectsRequest;
+use crate::pe_type::PeType;
 
 /// An initialized LPM; empty once it is deinitialized.
 struct Adapter<E: Export> {
@@ -176,23 +177,6 @@ fn init_info<'a>(init: &AbiInit<'a>) -> InitInfo<'a> {
         pcm_version: init.pcm_version,
         callbacks: PcmCallbacks::new(LpmHandle::new(init.handle), init.callbacks),
     }
-}
-
-/// The call panicked; the panic hook has told the PCM where and why.
-pub(super) struct Panicked;
-
-/// Runs the LPM's code and stops its panics here.
-pub(super) fn caught<R>(call: impl FnOnce() -> R) -> Result<R, Panicked> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(dispose)
-}
-
-#[cold]
-fn dispose(payload: Box<dyn Any + Send>) -> Panicked {
-    // A payload may panic when it is dropped; that one is leaked instead.
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(second);
-    }
-    Panicked
 }
 
 fn flag(is_set: bool, bit: u32) -> u32 {

@@ -1,15 +1,8 @@
-//! `export_lpm!`: the one symbol a library exports.
+//! `export_lpm!`: the one symbol a library exports, and what it is made from.
 
-use abi_stable::library::{CheckTypeLayout, LibHeader, RootModuleResult};
-use abi_stable::prefix_type::{PrefixRef, WithMetadata};
-use abi_stable::staticref;
-use abi_stable::std_types::{RResult, RStr};
+use lpm_abi::AbiExtension;
 
-use super::extension::AbiExtension;
-use super::module::{AbiLpmModule, AbiLpmModuleRef};
-use super::types::AbiPackage;
-use super::{API_VERSION, adapter, panic_report, trace};
-use crate::Lpm;
+use crate::lpm::Lpm;
 
 /// What [`export_lpm!`](crate::export_lpm) needs to know; implemented by its expansion.
 pub trait Export: 'static {
@@ -30,49 +23,6 @@ pub struct Package {
     pub version: &'static str,
     /// `CARGO_PKG_AUTHORS`.
     pub authors: &'static str,
-}
-
-/// The header that the library exports under abi_stable's name.
-#[must_use]
-pub const fn header<E: Export>() -> LibHeader {
-    // SAFETY: `root_module` returns the module whose type is named here.
-    unsafe {
-        LibHeader::from_constructor::<AbiLpmModuleRef>(root_module::<E>, CheckTypeLayout::Yes)
-    }
-}
-
-/// The module that a library of `E` would export, in this very program: for PCMs that run an LPM without
-/// a library, as in a unit test.
-#[must_use]
-pub fn module<E: Export>() -> AbiLpmModuleRef {
-    AbiLpmModuleRef::of(ModuleOf::<E>::MODULE.as_prefix())
-}
-
-extern "C" fn root_module<E: Export>() -> RootModuleResult {
-    let module: PrefixRef<_> = ModuleOf::<E>::MODULE.as_prefix();
-    // SAFETY: the PCM reads the module only after it has compared the layout in the header, which
-    // is that of the same type, with its own.
-    RResult::ROk(unsafe { module.cast() })
-}
-
-/// Carries the module of `E` in a constant, so that loading a library allocates nothing.
-struct ModuleOf<E>(E);
-
-impl<E: Export> ModuleOf<E> {
-    staticref! {
-        const MODULE: WithMetadata<AbiLpmModule> = WithMetadata::new(AbiLpmModule {
-            api_version: API_VERSION,
-            package: AbiPackage {
-                name: RStr::from_str(E::PACKAGE.name),
-                version: RStr::from_str(E::PACKAGE.version),
-                authors: RStr::from_str(E::PACKAGE.authors),
-            },
-            attach: panic_report::attach,
-            initialize: adapter::initialize::<E>,
-            set_level: trace::set_level,
-            detach: panic_report::detach,
-        });
-    }
 }
 
 /// Exports a type that implements [`Lpm`](crate::Lpm) as the LPM of this library.

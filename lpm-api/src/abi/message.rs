@@ -4,10 +4,11 @@ use std::mem::{align_of, offset_of, size_of};
 use std::slice;
 
 use abi_stable::std_types::RSlice;
+use lpm_abi::{AbiCommit, AbiDeleteState, AbiMessage, AbiObjectEntry};
 use lpm_rsvp::{Message, ObjectEntry, ObjectWalk};
 
-use super::types::{AbiCommit, AbiDeleteState, AbiMessage, AbiObjectEntry};
-use crate::{CommitDecision, CommitResv, DeleteReason, DeleteState};
+use crate::commit::{CommitDecision, CommitResv};
+use crate::state::{DeleteReason, DeleteState};
 
 const _: () = {
     assert!(size_of::<AbiObjectEntry>() == size_of::<ObjectEntry>());
@@ -18,17 +19,18 @@ const _: () = {
     assert!(offset_of!(AbiObjectEntry, c_type) == offset_of!(ObjectEntry, c_type));
 };
 
-impl<'a> From<Message<'a>> for AbiMessage<'a> {
-    fn from(message: Message<'a>) -> Self {
-        let entries = message.entries();
-        // SAFETY: the assertions above guarantee that both types have the same size, alignment
-        // and fields in the same places; the fields are plain integers; pointer and length are
-        // those of a live slice.
-        let objects = unsafe { slice::from_raw_parts(entries.as_ptr().cast(), entries.len()) };
-        Self {
-            bytes: message.bytes().into(),
-            objects: RSlice::from_slice(objects),
-        }
+/// A message as it crosses the boundary.
+#[inline]
+#[must_use]
+pub fn abi_message<'a>(message: Message<'a>) -> AbiMessage<'a> {
+    let entries = message.entries();
+    // SAFETY: the assertions above guarantee that both types have the same size, alignment
+    // and fields in the same places; the fields are plain integers; pointer and length are
+    // those of a live slice.
+    let objects = unsafe { slice::from_raw_parts(entries.as_ptr().cast(), entries.len()) };
+    AbiMessage {
+        bytes: message.bytes().into(),
+        objects: RSlice::from_slice(objects),
     }
 }
 

@@ -4,38 +4,26 @@
 //! stderr and, asked for a backtrace, allocate tens of megabytes of symbols that outlive an
 //! unload. The hook set here sends message and place to the PCM instead.
 
-use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::sync::{PoisonError, RwLock};
 use std::thread;
 
 use abi_stable::std_types::RStr;
-
-use super::adapter::caught;
-use super::trace;
-use super::types::{AbiHost, AbiPanic};
+use lpm_abi::{AbiHost, AbiPanic};
 
 /// The PCM, between `attach` and `detach`.
 static HOST: RwLock<Option<AbiHost>> = RwLock::new(None);
 
-/// [`AbiLpmModule::attach`](super::AbiLpmModule::attach).
-pub(super) extern "C" fn attach(host: AbiHost) {
-    let _ = caught(|| {
-        *HOST.write().unwrap_or_else(PoisonError::into_inner) = Some(host);
-        panic::set_hook(Box::new(report));
-        trace::attach(host);
-    });
+/// Reports to this PCM from now on.
+pub(super) fn attach(host: AbiHost) {
+    *HOST.write().unwrap_or_else(PoisonError::into_inner) = Some(host);
+    panic::set_hook(Box::new(report));
 }
 
-/// [`AbiLpmModule::detach`](super::AbiLpmModule::detach).
-pub(super) extern "C" fn detach() {
-    let _ = caught(|| {
-        trace::detach();
-        drop(panic::take_hook());
-        *HOST.write().unwrap_or_else(PoisonError::into_inner) = None;
-        // What the library printed must not vanish with its buffers.
-        let _ = io::stdout().flush();
-    });
+/// Reports to nobody any more; returns after the last report.
+pub(super) fn detach() {
+    drop(panic::take_hook());
+    *HOST.write().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 fn report(info: &PanicHookInfo<'_>) {

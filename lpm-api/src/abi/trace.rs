@@ -6,28 +6,19 @@
 //! before any field is evaluated.
 
 mod sites;
-mod types;
 mod values;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use lpm_abi::{AbiHost, AbiInterest, AbiParent, AbiRegistered, NO_SPAN};
 use tracing_core::span::{Attributes, Current, Id, Record};
 use tracing_core::{
     Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber, callsite, dispatcher,
 };
 
-pub use self::types::{
-    AbiCallsite, AbiCurrentSpan, AbiField, AbiInterest, AbiParent, AbiRegistered, AbiTraceHost,
-    AbiValue,
-};
-
 use self::values::Values;
-use super::adapter::caught;
-use super::types::AbiHost;
-
-/// The number of a span that the PCM does not keep.
-pub const NO_SPAN: u64 = u64::MAX;
+use super::caught::caught;
 
 /// The PCM. Its functions stay good after `detach`: it is the PCM that unloads the library.
 static HOST: OnceLock<AbiHost> = OnceLock::new();
@@ -55,7 +46,7 @@ pub(super) fn detach() {
     sites::forget();
 }
 
-/// [`AbiLpmModule::set_level`](super::AbiLpmModule::set_level).
+/// [`AbiLpmModule::set_level`](lpm_abi::AbiLpmModule::set_level).
 pub(super) extern "C" fn set_level(level: u32) {
     let _ = caught(|| {
         LEVEL.store(level, Ordering::Relaxed);

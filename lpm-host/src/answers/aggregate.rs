@@ -66,7 +66,7 @@ impl Aggregate {
     /// The verdict, once every LPM was asked.
     #[inline]
     pub(crate) fn verdict(self) -> FlowVerdict {
-        match self.said.decision() {
+        match Decision::from_abi(self.said) {
             None | Some(Decision::DontCare) => FlowVerdict::REJECTED,
             Some(decision) => FlowVerdict {
                 decision,

@@ -78,7 +78,7 @@ pub(crate) const FAILED: AbiDecision = AbiDecision {
 #[inline]
 pub(crate) fn counts_as(answered: AbiDecision) -> AbiDecision {
     match answered.lpv {
-        _ if answered.is_valid() => answered,
+        _ if Decision::from_abi(answered).is_some() => answered,
         Decision::LPV_REJECT => FAILED,
         _ => Decision::DontCare.into(),
     }

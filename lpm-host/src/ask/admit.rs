@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lpm_api::abi::{AbiDeleteState, AbiMessage};
+use lpm_api::abi::{AbiDeleteState, abi_message};
 use lpm_api::{DeleteReason, Interface};
 use lpm_rsvp::{Message, MessageType};
 
@@ -179,7 +179,7 @@ pub(crate) fn delete_state(roster: &Roster, gone: &StateGone<'_>, events: &dyn E
             reason: gone.reason as u32,
             flow: gone.flow.into(),
             interface: gone.interface.map(Into::into).into(),
-            message: AbiMessage::from(message),
+            message: abi_message(message),
         })
     };
     let about = Gone {

@@ -4,8 +4,8 @@ use std::cell::{Cell, OnceCell};
 use std::mem;
 use std::sync::Arc;
 
-use lpm_api::LpmStatus;
 use lpm_api::abi::{AbiAnswer, AbiDecision, AbiResult};
+use lpm_api::{Decision, LpmStatus};
 
 use lpm_rsvp::{Message, MessageType, class};
 
@@ -147,7 +147,7 @@ impl<'a> Asking<'a> {
     fn add(&self, seat: &Seat, flows: &mut [Aggregate], buffer: &mut [AbiDecision]) {
         for (flow, place) in flows.iter_mut().zip(buffer) {
             let answered = mem::replace(place, AbiDecision::UNANSWERED);
-            if answered.is_valid() {
+            if Decision::from_abi(answered).is_some() {
                 flow.add_next(Aggregate::of(answered, seat.handle, self.now.get()));
             } else {
                 self.add_invalid(seat, flow, answered);

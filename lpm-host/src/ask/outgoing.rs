@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use abi_stable::std_types::RVec;
-use lpm_api::abi::{AbiAnswer, AbiMessage, AbiObjectsRequest, AbiResult, Defer};
+use lpm_api::abi::{AbiAnswer, AbiObjectsRequest, AbiResult, Defer, abi_message};
 use lpm_api::{Interface, LpmHandle, LpmStatus, PeType};
 use lpm_rsvp::{Message, ObjectWalk, PolicyData, class};
 
@@ -340,7 +340,7 @@ fn abi_request<'c>(
     AbiObjectsRequest {
         interface: interface.into(),
         max_policy_data_size,
-        message: AbiMessage::from(message),
+        message: abi_message(message),
         defer,
     }
 }

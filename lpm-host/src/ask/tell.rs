@@ -1,6 +1,6 @@
 //! Telling LPMs that resources were reserved.
 
-use lpm_api::abi::{AbiCommit, AbiMessage};
+use lpm_api::abi::{AbiCommit, abi_message};
 use lpm_api::{CommitDecision, Interface};
 use lpm_rsvp::Message;
 
@@ -33,7 +33,7 @@ pub(crate) fn commit_resv(roster: &Roster, commit: &CommittedResv<'_>, events: &
             decision: decision as u32,
             flow,
             interface: interface.into(),
-            message: AbiMessage::from(message),
+            message: abi_message(message),
             merged: merged.into(),
         })
     };

@@ -7,7 +7,7 @@ use std::ptr;
 use abi_stable::std_types::RSlice;
 use lpm_api::LpmStatus;
 use lpm_api::abi::{
-    self, AbiAdmit, AbiCallbacks, AbiDecision, AbiInterface, AbiMessage, AbiResult, AbiTime,
+    self, AbiAdmit, AbiCallbacks, AbiDecision, AbiInterface, AbiResult, AbiTime,
     AdmitCallFunctions, Defer,
 };
 
@@ -90,7 +90,7 @@ impl<'a, F: Fn() -> u64> AdmitCall<'a, F> {
     pub(crate) fn request(&self) -> AbiAdmit<'_> {
         AbiAdmit {
             integrity_verified: self.received.integrity_verified,
-            message: AbiMessage::from(self.received.message),
+            message: abi::abi_message(self.received.message),
             // SAFETY: the reference is valid as long as the result's lifetime, and the functions are for
             // references to this type.
             call: unsafe { abi::AdmitCall::new(ptr::from_ref(self).cast(), &Self::FUNCTIONS) },

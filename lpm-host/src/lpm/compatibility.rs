@@ -115,38 +115,6 @@ pub(super) fn check(header: &'static LibHeader) -> Result<(), Incompatibility> {
         .map_err(|errors| Incompatibility::of(&errors))
 }
 
-/// The version of `lpm-api` that this host was built with.
-pub(super) fn host_lpm_api_version() -> Option<String> {
-    lpm_api_version_of(<AbiLpmModuleRef as StableAbi>::LAYOUT)
-}
-
-/// The version of `lpm-api` that the library was built with, once `check` has found it compatible.
-pub(super) fn lpm_api_version(header: &'static LibHeader) -> Option<String> {
-    lpm_api_version_of(header.layout()?)
-}
-
-/// That of the first type of it in the layout.
-fn lpm_api_version_of(layout: &'static TypeLayout) -> Option<String> {
-    let mut layouts = vec![layout];
-    for _ in 0..MOST_LAYOUTS {
-        let layout = layouts.pop()?;
-        if layout.package().as_str() == "lpm-api" {
-            return Some(layout.package_version().to_string());
-        }
-        layouts.extend(
-            layout
-                .shared_vars()
-                .type_layouts()
-                .iter()
-                .map(|layout| layout()),
-        );
-    }
-    None
-}
-
-/// How many types are looked at for that one.
-const MOST_LAYOUTS: usize = 100;
-
 /// Compares the functions of an extension with those this host knows.
 pub(super) fn check_extension<F: ExtensionFunctions>(
     found: &'static TypeLayout,

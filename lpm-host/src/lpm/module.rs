@@ -95,7 +95,7 @@ impl LoadError {
 }
 
 fn rebuild() -> String {
-    let version = compatibility::host_lpm_api_version().unwrap_or_default();
+    let version = lpm_api::abi::LPM_API_VERSION;
     format!("rebuild it with lpm-api {version}, which this host has")
 }
 
@@ -232,22 +232,18 @@ fn root_module(library: &Library) -> Result<(AbiLpmModuleRef, String), LoadError
         }
         error => broken(error),
     })?;
-    let lpm_api = match library.note() {
-        Some(version) => version.to_owned(),
-        None => {
-            compatibility::check(header).map_err(|difference| LoadError::IncompatibleApi {
-                path: path(),
-                difference: Box::new(difference),
-            })?;
-            compatibility::lpm_api_version(header).unwrap_or_default()
-        }
-    };
+    if library.note().is_none() {
+        compatibility::check(header).map_err(|difference| LoadError::IncompatibleApi {
+            path: path(),
+            difference: Box::new(difference),
+        })?;
+    }
     // SAFETY: `compatibility::check` compared the layouts of the module, now or when this very code was
     // loaded before.
     let module = unsafe { header.init_root_module_with_unchecked_layout::<AbiLpmModuleRef>() };
     let module = module.map_err(broken)?;
     match module.api_version() {
-        API_VERSION => Ok((module, lpm_api)),
+        API_VERSION => Ok((module, module.package().lpm_api.as_str().to_owned())),
         found => Err(LoadError::ApiVersion {
             path: path(),
             expected: API_VERSION,

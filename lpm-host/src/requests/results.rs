@@ -1,7 +1,7 @@
 //! Results of deferred requests, as LPMs hand them in (lpmapi `cbAdmitResult`, `cbGetRsvpObjects`).
 
 use lpm_api::abi::{AbiDecision, AbiResult};
-use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
+use lpm_api::{Decision, LpmHandle, LpmStatus, RequestHandle};
 
 use crate::ask::admit::Decisions;
 use crate::requests::{self, Asked, Question, Refused, Registered};
@@ -26,7 +26,9 @@ pub(crate) fn admit(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus 
         let what = format!("{found} decisions, expected {expected}");
         return reject(lpm, asked, &what);
     }
-    let invalid = decisions.iter().find(|found| found.decision().is_none());
+    let invalid = decisions
+        .iter()
+        .find(|found| Decision::from_abi(**found).is_none());
     if let Some(found) = invalid {
         record(lpm, |lpm| seat::invalid_decision(&lpm.about, *found));
     }

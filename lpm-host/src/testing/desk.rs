@@ -299,7 +299,9 @@ pub(super) fn decided(status: LpmStatus, flags: u32, decisions: &[AbiDecision]) 
     if !status.is_ok() {
         return Answered::Failed(status);
     }
-    let decisions = decisions.iter().map(|decision| decision.decision());
+    let decisions = decisions
+        .iter()
+        .map(|decision| Decision::from_abi(*decision));
     match decisions.collect::<Option<Vec<Decision>>>() {
         Some(decisions) => Answered::Decided {
             decisions,

@@ -5,9 +5,8 @@ use std::ptr;
 use std::sync::{PoisonError, RwLock};
 
 use abi_stable::std_types::{RSlice, RStr};
+use lpm_abi::{AbiCallsite, AbiRegistered};
 use tracing_core::{Level, Metadata};
-
-use super::types::{AbiCallsite, AbiRegistered};
 
 /// Locked for moments only, never while the PCM or the LPM's code is called.
 static SITES: RwLock<Sites> = RwLock::new(Sites {

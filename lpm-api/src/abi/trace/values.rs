@@ -5,11 +5,10 @@ use std::fmt::{self, Debug, Write};
 use std::ops::Range;
 
 use abi_stable::std_types::{RSlice, RStr};
+use lpm_abi::{AbiField, AbiValue};
 use smallvec::SmallVec;
 use tracing_core::Field;
 use tracing_core::field::Visit;
-
-use super::types::{AbiField, AbiValue};
 
 /// How many bytes of text one record can have; what is longer is cut, and ends in an ellipsis.
 const TEXT_LIMIT: usize = 64 << 10;

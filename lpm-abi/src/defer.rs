@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use abi_stable::StableAbi;
 
-use crate::RequestHandle;
+use crate::handle::RequestHandle;
 
 /// The right to defer the request that is under way, valid until the call returns.
 ///
@@ -38,7 +38,8 @@ impl<'a> Defer<'a> {
 
     /// Takes a handle for the request, under which it is answered later. The same one when it is
     /// asked for again.
-    pub(crate) fn issue(&self) -> RequestHandle {
+    #[must_use]
+    pub fn issue(&self) -> RequestHandle {
         // SAFETY: whoever called `new` promised it, and this value is neither `Send` nor lives
         // longer than `'a`.
         RequestHandle::new(unsafe { (self.issue)(self.context) })

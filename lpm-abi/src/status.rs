@@ -26,12 +26,11 @@ impl LpmStatus {
     pub const PANICKED: Self = Self(0xFFFF_FF01);
     /// The call did not return within its deadline. Not in lpmapi.h.
     pub const DEADLINE: Self = Self(0xFFFF_FF02);
-    /// The LPM could not use its configuration; what [`InitError::config`](crate::InitError::config)
-    /// reports. Not in lpmapi.h.
+    /// The LPM could not use its configuration. Not in lpmapi.h.
     pub const BAD_CONFIGURATION: Self = Self(0xFFFF_FF03);
     /// The LPM dropped a deferred request without an answer. Not in lpmapi.h.
     pub const FORGOTTEN: Self = Self(0xFFFF_FF04);
-    /// The LPM answered FALSE ([`Lpm::ip_address_table`](crate::Lpm::ip_address_table)). Not in
+    /// The LPM answered FALSE, or will not take what it was given. Not in
     /// lpmapi.h.
     pub const REFUSED: Self = Self(0xFFFF_FF05);
     /// A call into the LPM hangs, so it is not called: quarantine. Not in lpmapi.h.

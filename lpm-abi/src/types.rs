@@ -1,14 +1,15 @@
-//! The plain types that cross the boundary, and their conversions.
+//! The plain types that cross the boundary.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use abi_stable::StableAbi;
 use abi_stable::std_types::{ROption, RSlice, RStr, RString};
 
-use super::admit_call::AdmitCall;
-use super::defer::Defer;
-use crate::{AddressRow, Decision, Interface, LpmStatus};
+use crate::admit_call::AdmitCall;
+use crate::defer::Defer;
+use crate::object::AbiLpmBox;
+use crate::status::LpmStatus;
+use crate::trace::AbiTraceHost;
 
 /// An interface.
 #[repr(C)]
@@ -20,41 +21,6 @@ pub struct AbiInterface {
     pub family: u32,
     /// The address in network order; an IPv4 address in the first four bytes.
     pub address: [u8; 16],
-}
-
-impl From<Interface> for AbiInterface {
-    #[inline]
-    fn from(interface: Interface) -> Self {
-        let mut address = [0; 16];
-        let family = match interface.address {
-            IpAddr::V4(v4) => {
-                address[..4].copy_from_slice(&v4.octets());
-                4
-            }
-            IpAddr::V6(v6) => {
-                address = v6.octets();
-                6
-            }
-        };
-        Self {
-            index: interface.index,
-            family,
-            address,
-        }
-    }
-}
-
-impl From<AbiInterface> for Interface {
-    fn from(abi: AbiInterface) -> Self {
-        let address = match (abi.family, abi.address) {
-            (4, [a, b, c, d, ..]) => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-            (_, octets) => IpAddr::V6(Ipv6Addr::from(octets)),
-        };
-        Self {
-            index: abi.index,
-            address,
-        }
-    }
 }
 
 /// A point in time: whole seconds since the Unix epoch, rounded down, and nanoseconds on top.
@@ -106,7 +72,7 @@ impl From<AbiTime> for SystemTime {
     }
 }
 
-/// Where an object of a message stands; the mirror of [`lpm_rsvp::ObjectEntry`].
+/// Where an object of a message stands; the mirror of `lpm_rsvp::ObjectEntry`.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug)]
 pub struct AbiObjectEntry {
@@ -160,7 +126,7 @@ pub struct AbiObjectsRequest<'a> {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug)]
 pub struct AbiCommit<'a> {
-    /// The number of the [`CommitDecision`](crate::CommitDecision).
+    /// What the SBM did: 1 allocated, 2 modified (lpmapi `RESOURCES_*`).
     pub decision: u32,
     /// Index of the flow descriptor.
     pub flow: u16,
@@ -182,32 +148,6 @@ pub struct AbiAddressRow {
     pub media_type: u32,
     /// Bits of the network part.
     pub prefix_length: u8,
-}
-
-impl From<AddressRow> for AbiAddressRow {
-    fn from(row: AddressRow) -> Self {
-        Self {
-            interface: Interface {
-                index: row.interface_index,
-                address: row.address,
-            }
-            .into(),
-            media_type: row.media_type,
-            prefix_length: row.prefix_length,
-        }
-    }
-}
-
-impl From<AbiAddressRow> for AddressRow {
-    fn from(abi: AbiAddressRow) -> Self {
-        let interface = Interface::from(abi.interface);
-        Self {
-            interface_index: interface.index,
-            media_type: abi.media_type,
-            address: interface.address,
-            prefix_length: abi.prefix_length,
-        }
-    }
 }
 
 /// The result of a deferred request; decisions or objects come with it.
@@ -261,31 +201,6 @@ impl AbiDecision {
         error_code: 0,
         error_value: 0,
     };
-
-    /// Whether these numbers are a decision.
-    #[inline]
-    #[must_use]
-    pub fn is_valid(self) -> bool {
-        self.decision().is_some()
-    }
-
-    /// The decision, or `None` where these numbers are none.
-    #[inline]
-    #[must_use]
-    pub fn decision(self) -> Option<Decision> {
-        Decision::from_parts(self.lpv, self.error_code, self.error_value)
-    }
-}
-
-impl From<Decision> for AbiDecision {
-    #[inline]
-    fn from(decision: Decision) -> Self {
-        Self {
-            lpv: decision.lpv(),
-            error_code: decision.error_code(),
-            error_value: decision.error_value(),
-        }
-    }
 }
 
 /// How a request was answered: one word, which is zero after nearly every call.
@@ -345,7 +260,7 @@ impl AbiAnswer {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug)]
 pub struct AbiDeleteState<'a> {
-    /// The number of the [`DeleteReason`](crate::DeleteReason).
+    /// Why: the number of the reason in lpmapi.h (`RCVD_PATH_TEAR` is 1).
     pub reason: u32,
     /// Index of the one flow descriptor concerned, or all of the message's.
     pub flow: ROption<u16>,
@@ -384,7 +299,7 @@ pub struct AbiInit<'a> {
 #[derive(StableAbi)]
 pub struct AbiInitialized {
     /// The LPM.
-    pub lpm: super::AbiLpmBox,
+    pub lpm: AbiLpmBox,
     /// The policy element type it serves.
     pub pe_type: u32,
 }
@@ -421,6 +336,8 @@ pub struct AbiPackage {
     pub version: RStr<'static>,
     /// Its authors, separated by colons.
     pub authors: RStr<'static>,
+    /// The version of `lpm-api` it was built with.
+    pub lpm_api: RStr<'static>,
 }
 
 /// A panic inside an LPM library.
@@ -438,7 +355,7 @@ pub struct AbiPanic<'a> {
 }
 
 /// What a library may call in the PCM that loaded it, from
-/// [`attach`](super::AbiLpmModule::attach) until [`detach`](super::AbiLpmModule::detach) returns.
+/// [`attach`](crate::AbiLpmModule::attach) until [`detach`](crate::AbiLpmModule::detach) returns.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug)]
 pub struct AbiHost {
@@ -447,7 +364,7 @@ pub struct AbiHost {
     /// Reports a panic; the first argument is `library`.
     pub report_panic: extern "C" fn(u64, AbiPanic<'_>),
     /// Takes events and spans.
-    pub trace: super::AbiTraceHost,
+    pub trace: AbiTraceHost,
 }
 
 #[cfg(test)]
@@ -467,17 +384,6 @@ mod tests {
             for time in [UNIX_EPOCH + offset, UNIX_EPOCH - offset] {
                 assert_eq!(SystemTime::from(AbiTime::from(time)), time, "{nanos}");
             }
-        }
-    }
-
-    #[test]
-    fn interfaces_round_trip() {
-        for address in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "0.0.0.0"] {
-            let interface = Interface {
-                index: 7,
-                address: address.parse().unwrap(),
-            };
-            assert_eq!(Interface::from(AbiInterface::from(interface)), interface);
         }
     }
 }

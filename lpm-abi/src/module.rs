@@ -9,7 +9,7 @@ use abi_stable::prefix_type::PrefixRef;
 use abi_stable::sabi_types::VersionStrings;
 use abi_stable::std_types::RResult;
 
-use super::types::{AbiFailure, AbiHost, AbiInit, AbiInitialized, AbiPackage};
+use crate::types::{AbiFailure, AbiHost, AbiInit, AbiInitialized, AbiPackage};
 
 /// The functions of an LPM library.
 #[repr(C)]
@@ -34,7 +34,9 @@ pub struct AbiLpmModule {
 }
 
 impl AbiLpmModuleRef {
-    pub(super) const fn of(module: PrefixRef<AbiLpmModule_Prefix>) -> Self {
+    /// The module behind a reference that an LPM library, or this program, made of it.
+    #[must_use]
+    pub const fn of(module: PrefixRef<AbiLpmModule_Prefix>) -> Self {
         Self(module)
     }
 }
@@ -43,7 +45,5 @@ impl RootModule for AbiLpmModuleRef {
     declare_root_module_statics! {AbiLpmModuleRef}
     const BASE_NAME: &'static str = "lpm";
     const NAME: &'static str = "lpm";
-    // The ABI's version, not the crate's: a library built against an older compatible `lpm-api`
-    // must load.
     const VERSION_STRINGS: VersionStrings = VersionStrings::new("1.0.0");
 }

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use abi_stable::StableAbi;
 
-use super::{AbiInterface, AbiTime};
-use crate::{Interface, RequestHandle};
+use crate::handle::RequestHandle;
+use crate::types::{AbiInterface, AbiTime};
 
 /// The call in which an LPM decides, valid until it returns.
 ///
@@ -51,19 +51,26 @@ impl<'a> AdmitCall<'a> {
         }
     }
 
-    pub(crate) fn issue(&self) -> RequestHandle {
+    /// Takes a handle for the request, under which it is answered later; the same one when it is asked
+    /// for again. 0 where the LPM is being stopped.
+    #[must_use]
+    pub fn issue(&self) -> RequestHandle {
         // SAFETY: whoever called `new` promised it, and this value is neither `Send` nor lives
         // longer than `'a`; the same below.
         RequestHandle::new(unsafe { (self.functions.issue)(self.context) })
     }
 
-    pub(crate) fn received(&self) -> SystemTime {
+    /// When the message was received.
+    #[must_use]
+    pub fn received(&self) -> SystemTime {
         // SAFETY: as above.
         unsafe { (self.functions.received)(self.context) }.into()
     }
 
-    pub(crate) fn interface(&self) -> Interface {
+    /// Where it was received.
+    #[must_use]
+    pub fn interface(&self) -> AbiInterface {
         // SAFETY: as above.
-        unsafe { (self.functions.interface)(self.context) }.into()
+        unsafe { (self.functions.interface)(self.context) }
     }
 }

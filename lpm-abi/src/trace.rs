@@ -98,7 +98,7 @@ pub struct AbiCurrentSpan {
 }
 
 /// The PCM's side of events and spans. The first argument of every function is
-/// [`AbiHost::library`](crate::abi::AbiHost::library); none unwinds, and all may be called from any
+/// [`AbiHost::library`](crate::AbiHost::library); none unwinds, and all may be called from any
 /// thread, also after `detach`, when they do nothing.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug)]
@@ -128,3 +128,6 @@ pub struct AbiTraceHost {
     /// The span of the library that this thread entered last and is still in.
     pub current_span: extern "C" fn(u64) -> AbiCurrentSpan,
 }
+
+/// The number of a span that the PCM does not keep.
+pub const NO_SPAN: u64 = u64::MAX;

@@ -5,14 +5,13 @@
 use abi_stable::sabi_trait;
 use abi_stable::std_types::{RBox, ROption, RResult, RSlice, RSliceMut, RStr, RVec};
 
-use super::extension::AbiExtension;
-use super::types::{
+use crate::extension::AbiExtension;
+use crate::types::{
     AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
     AbiFailure, AbiObjectsRequest,
 };
 
-/// The methods of an initialized LPM. None of them unwinds: [`export_lpm!`](crate::export_lpm)
-/// wraps every one in `catch_unwind`. A `u32` that is returned is 0 or the status of a failure.
+/// The methods of an initialized LPM. None of them unwinds. A `u32` that is returned is 0 or the status of a failure.
 #[sabi_trait]
 pub trait AbiLpm: Send + Sync {
     /// Decides on a message; the buffer has one place per flow descriptor.
