@@ -4,28 +4,28 @@
 //! Every key is documented in `pcm.example.toml` next to this crate's manifest.
 
 mod duration;
+mod error;
 mod events;
+mod lpm;
 mod sample;
 mod sbm;
 mod text;
 
 use std::fs;
-use std::io;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use lpm_host::CallMode;
 use lpm_sbm::SbmConfig;
 use serde::Deserialize;
-use thiserror::Error;
-use toml::Spanned;
 
-pub(crate) use duration::parse_argument as parse_duration_argument;
+use error::Fault;
 use events::EventsTable;
+use lpm::LpmTable;
 use sbm::{InterfaceTables, SbmTable};
 
+pub(crate) use duration::parse_argument as parse_duration_argument;
+pub use error::ConfigError;
 pub use events::{EventTarget, EventsEntry, Format, SyslogAddress};
+pub use lpm::LpmEntry;
 
 /// What `pcm.toml` says.
 #[derive(Clone, Debug)]
@@ -37,81 +37,6 @@ pub struct Config {
     pub events: Vec<EventsEntry>,
     /// What the SBM stand-in is like.
     pub sbm: SbmConfig,
-}
-
-/// One `[[lpm]]` table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LpmEntry {
-    /// `name`: unique, shown in everything that is printed.
-    pub name: String,
-    /// `library`: the shared library; absolute, or relative to the working directory.
-    pub library: PathBuf,
-    /// `optional`: whether the PCM also becomes ready without this LPM.
-    pub optional: bool,
-    /// `after`: the LPMs that it is deinitialized before; `None`: all that stand before it.
-    pub after: Option<Vec<String>>,
-    /// `calls` and `threads`: where calls into it run.
-    pub call_mode: CallMode,
-    /// `result_time_limit`: how long an answer may take; `None`: the host's default.
-    pub result_time_limit: Option<Duration>,
-    /// `initialize_limit`; `None`: the host's default.
-    pub initialize_limit: Option<Duration>,
-    /// `deinitialize_limit`; `None`: the host's default.
-    pub deinitialize_limit: Option<Duration>,
-    /// `config`: text for the LPM; a table as TOML.
-    pub config: String,
-    /// Where `config` was written, for the LPM's error messages.
-    pub config_source: String,
-    /// The directory from which relative paths in `config` are meant.
-    pub config_dir: Option<PathBuf>,
-}
-
-/// `pcm.toml` cannot be used.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: cannot be read: {source}", path.display())]
-    Read {
-        /// The configuration file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// Not TOML, an unknown or missing key, or a value of the wrong type.
-    #[error("{}: line {line}, column {column}: {message}", path.display())]
-    Invalid {
-        /// The configuration file.
-        path: PathBuf,
-        /// Line of the fault, from 1.
-        line: usize,
-        /// Column of the fault in characters, from 1.
-        column: usize,
-        /// What is wrong, with the key.
-        message: String,
-    },
-    /// No `[[lpm]]` table at all.
-    #[error(
-        "{}: no LPM is configured; add an [[lpm]] table with `name` and `library`",
-        path.display()
-    )]
-    NoLpm {
-        /// The configuration file.
-        path: PathBuf,
-    },
-    /// The sample LPM, used when no configuration is given, is not where it should be.
-    #[error(
-        "the sample LPM {file} is not found; looked for it in {}; build it with \
-         `cargo build -p lpm-sample`, or name the LPMs to run with --config",
-        list(looked_in)
-    )]
-    NoSample {
-        /// The library's file name on this system.
-        file: String,
-        /// The folders looked in.
-        looked_in: Vec<PathBuf>,
-    },
 }
 
 impl Config {
@@ -146,9 +71,10 @@ impl Config {
     /// # Errors
     /// As [`Config::read`].
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        let fault = |fault: Fault| fault.within(path, text);
         let file: File = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
-            invalid(path, text, start, error.message())
+            fault(Fault::new(start, error.message()))
         })?;
         if file.lpm.is_empty() {
             return Err(ConfigError::NoLpm {
@@ -157,34 +83,16 @@ impl Config {
         }
         let mut lpms: Vec<LpmEntry> = Vec::with_capacity(file.lpm.len());
         for table in file.lpm {
-            let name = table.name.as_ref();
-            let fault = if name.trim().is_empty() {
-                Some("`name` is empty".to_owned())
-            } else if lpms.iter().any(|lpm| lpm.name == *name) {
-                Some(format!(
-                    "a second LPM with the name {name:?}; a library may be listed several times, \
-                     each time under a `name` of its own"
-                ))
-            } else {
-                None
-            };
-            if let Some(message) = fault {
-                return Err(invalid(path, text, table.name.span().start, &message));
-            }
-            let entry = table.entry(path, text, &lpms)?;
+            let entry = table.entry(path, text, &lpms).map_err(fault)?;
             lpms.push(entry);
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        let fault = |(start, message): Fault| invalid(path, text, start, &message);
         let events = file.events.into_iter().map(|table| table.entry(folder));
         let events = events.collect::<Result<_, _>>().map_err(fault)?;
         let sbm = file.sbm.config(file.interface).map_err(fault)?;
         Ok(Config { lpms, events, sbm })
     }
 }
-
-/// Where a fault starts, and what it is.
-type Fault = (usize, String);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -199,140 +107,14 @@ struct File {
     interface: InterfaceTables,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LpmTable {
-    name: Spanned<String>,
-    library: Spanned<PathBuf>,
-    #[serde(default)]
-    optional: bool,
-    after: Option<Vec<Spanned<String>>>,
-    #[serde(default)]
-    calls: Calls,
-    threads: Option<Spanned<NonZeroUsize>>,
-    result_time_limit: Option<Spanned<String>>,
-    initialize_limit: Option<Spanned<String>>,
-    deinitialize_limit: Option<Spanned<String>>,
-    config: Option<Spanned<toml::Value>>,
-}
-
-/// `calls` as written.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Calls {
-    #[default]
-    Inline,
-    Worker,
-}
-
-impl Calls {
-    fn mode(self, threads: Option<Spanned<NonZeroUsize>>) -> Result<CallMode, Fault> {
-        match (self, threads) {
-            (Self::Inline, None) => Ok(CallMode::Inline),
-            (Self::Inline, Some(threads)) => {
-                let message = "`threads` goes with `calls = \"worker\"`".to_owned();
-                Err((threads.span().start, message))
-            }
-            (Self::Worker, None) => Ok(CallMode::worker()),
-            (Self::Worker, Some(threads)) => Ok(CallMode::Worker {
-                threads: threads.into_inner(),
-            }),
-        }
-    }
-}
-
-impl LpmTable {
-    fn entry(self, path: &Path, text: &str, before: &[LpmEntry]) -> Result<LpmEntry, ConfigError> {
-        let fault = |(start, message): Fault| invalid(path, text, start, &message);
-        let limit = |text: Option<Spanned<String>>, key| {
-            let limit = text.map(|text| duration::parse(text, key));
-            limit.transpose().map_err(fault)
-        };
-        for other in self.after.iter().flatten() {
-            if !before.iter().any(|lpm| lpm.name == *other.get_ref()) {
-                let other_name = other.get_ref();
-                let message = format!(
-                    "`after` names {other_name:?}, which is no LPM that stands before this one"
-                );
-                return Err(fault((other.span().start, message)));
-            }
-        }
-        let folder = path.parent().unwrap_or(Path::new(""));
-        if self.library.as_ref().as_os_str().is_empty() {
-            let start = self.library.span().start;
-            return Err(invalid(path, text, start, "`library` is empty"));
-        }
-        let mut entry = LpmEntry {
-            name: self.name.into_inner(),
-            library: folder.join(self.library.into_inner()),
-            optional: self.optional,
-            after: self
-                .after
-                .map(|names| names.into_iter().map(Spanned::into_inner).collect()),
-            call_mode: self.calls.mode(self.threads).map_err(fault)?,
-            result_time_limit: limit(self.result_time_limit, "result_time_limit")?,
-            initialize_limit: limit(self.initialize_limit, "initialize_limit")?,
-            deinitialize_limit: limit(self.deinitialize_limit, "deinitialize_limit")?,
-            config: String::new(),
-            config_source: path.display().to_string(),
-            config_dir: Some(folder_or_current(folder)),
-        };
-        let Some(config) = self.config else {
-            return Ok(entry);
-        };
-        let start = config.span().start;
-        match config.into_inner() {
-            toml::Value::String(config) => entry.config = config,
-            toml::Value::Table(table) => match text::verbatim(text, start, &table) {
-                Some(config) => entry.config = config,
-                None => {
-                    entry.config = table.to_string();
-                    entry.config_source = format!(
-                        "{}: `config` of LPM {:?}, written out",
-                        path.display(),
-                        entry.name
-                    );
-                }
-            },
-            other => {
-                let found = other.type_str();
-                let message = format!("`config` is a table or a text, not of type {found}");
-                return Err(invalid(path, text, start, &message));
-            }
-        }
-        Ok(entry)
-    }
-}
-
-fn folder_or_current(folder: &Path) -> PathBuf {
-    if folder.as_os_str().is_empty() {
-        PathBuf::from(".")
-    } else {
-        folder.to_owned()
-    }
-}
-
-fn invalid(path: &Path, text: &str, start: usize, message: &str) -> ConfigError {
-    let before = text.get(..start).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    ConfigError::Invalid {
-        path: path.to_owned(),
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-        message: message.trim_end().replace('\n', ", "),
-    }
-}
-
-fn list(folders: &[PathBuf]) -> String {
-    let folders: Vec<_> = folders
-        .iter()
-        .map(|folder| folder.display().to_string())
-        .collect();
-    folders.join(", ")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use lpm_host::CallMode;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {

@@ -8,13 +8,13 @@ mod file;
 #[cfg(target_os = "linux")]
 mod journald;
 mod queue;
+mod sink;
 mod stream;
 mod syslog;
 #[cfg(windows)]
 mod windows;
 mod writer;
 
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,24 +25,15 @@ use thiserror::Error;
 use crate::config::{EventTarget, EventsEntry};
 use crate::signals;
 
-pub use entry::Entry;
+use sink::Sink;
 use writer::Writer;
 
-/// How many events wait for one sink at most; what comes while so many wait is lost, and counted.
-pub const CAPACITY: usize = 1024;
+pub use entry::Entry;
+pub use queue::CAPACITY;
+pub use sink::Tell;
 
 /// How long [`Events::finish`] waits for sinks that have not written everything yet.
 pub const FINISH_LIMIT: Duration = Duration::from_secs(5);
-
-/// Tells the operator, in one line, what is wrong with a sink. Called from any thread.
-pub type Tell = Arc<dyn Fn(&dyn Display) + Send + Sync>;
-
-/// A place that events are written to, one after the other.
-trait Sink: Send {
-    /// Writes an entry. After an error the same entry comes again: what of it was written already is
-    /// the sink's to know.
-    fn write(&mut self, entry: &Entry) -> io::Result<()>;
-}
 
 /// A sink cannot be set up.
 #[derive(Debug, Error)]

@@ -1,5 +1,6 @@
 //! `pcm check`: runs an LPM through its contract.
 
+mod checked;
 mod cycles;
 mod deadlines;
 mod finding;
@@ -10,9 +11,10 @@ mod measure;
 mod messages;
 mod recorder;
 mod report;
-mod rig;
 mod state;
+mod task;
 mod threads;
+mod watch;
 
 use std::error::Error;
 use std::io::{ErrorKind, Write};
@@ -21,14 +23,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lpm_host::LibraryFile;
-use serde::{Deserialize, Serialize};
 
+use self::checked::CheckedLpm;
 use self::finding::Finding;
 use self::report::{CheckReport, Report, Standing};
-use self::rig::Rig;
+use self::task::Record;
 use super::lpm_text::{LpmText, LpmTextArgs};
 use crate::child::{self, End, Journal};
 use crate::config::parse_duration_argument;
+
+pub use self::task::{Check, Task};
 
 /// Run an LPM through its contract, and say what it does wrong.
 #[derive(Debug, clap::Args)]
@@ -88,82 +92,6 @@ pub enum Format {
     Text,
     /// A JSON object for programs
     Json,
-}
-
-/// Whether libraries are ever unmapped on this platform. Elsewhere it is not the LPM's fault that they are not.
-const UNMAPS: bool = cfg!(any(
-    windows,
-    all(
-        target_os = "linux",
-        target_env = "gnu",
-        target_pointer_width = "64"
-    )
-));
-
-/// A part of the contract, checked in a process of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Check {
-    /// Start, requests, stop for every reason, and start again
-    Lifecycle,
-    /// Several initializations of one library, stopped one by one
-    Instances,
-    /// Malformed policy data, unusual and huge messages
-    Messages,
-    /// State that the LPM never had, and refreshes
-    State,
-    /// Answers in time, and requests that are open when the LPM is stopped
-    Deadlines,
-    /// Eight threads at once, and a stop meanwhile
-    Threads,
-    /// Many starts and stops: memory, threads, open files
-    Cycles,
-}
-
-impl Check {
-    /// All of them, in the order they are run in.
-    pub const ALL: [Self; 7] = [
-        Self::Lifecycle,
-        Self::Instances,
-        Self::Messages,
-        Self::State,
-        Self::Deadlines,
-        Self::Threads,
-        Self::Cycles,
-    ];
-
-    /// The check in one word.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Lifecycle => "lifecycle",
-            Self::Instances => "instances",
-            Self::Messages => "messages",
-            Self::State => "state",
-            Self::Deadlines => "deadlines",
-            Self::Threads => "threads",
-            Self::Cycles => "cycles",
-        }
-    }
-}
-
-/// What a child is to do.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Task {
-    check: Check,
-    configs: Vec<LpmText>,
-    time_limit: Duration,
-    cycles: u32,
-}
-
-/// What a child writes down.
-#[derive(Debug, Serialize, Deserialize)]
-enum Record {
-    Finding(Finding),
-    /// The check cannot go on: a call does not return.
-    GaveUp,
-    /// The check is over.
-    Done,
 }
 
 /// Runs the command.
@@ -260,16 +188,16 @@ fn run_in_child(
 
 /// The child's part.
 pub(crate) fn in_child(task: &Task, library: &Path, journal: &Journal) {
-    let rig = Rig::new(task, library, journal);
+    let checked = CheckedLpm::new(task, library, journal);
     // What stops a check early is among the findings.
     let _ = match task.check {
-        Check::Lifecycle => lifecycle::run(&rig),
-        Check::Instances => instances::run(&rig),
-        Check::Messages => messages::run(&rig),
-        Check::State => state::run(&rig),
-        Check::Deadlines => deadlines::run(&rig),
-        Check::Threads => threads::run(&rig),
-        Check::Cycles => cycles::run(&rig, task.cycles),
+        Check::Lifecycle => lifecycle::run(&checked),
+        Check::Instances => instances::run(&checked),
+        Check::Messages => messages::run(&checked),
+        Check::State => state::run(&checked),
+        Check::Deadlines => deadlines::run(&checked),
+        Check::Threads => threads::run(&checked),
+        Check::Cycles => cycles::run(&checked, task.cycles),
     };
-    rig.finish();
+    checked.finish();
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use toml::Spanned;
 
-use super::Fault;
+use super::error::Fault;
 
 /// What `key` says: a duration longer than none.
-pub(super) fn parse(text: Spanned<String>, key: &str) -> Result<Duration, Fault> {
+pub(super) fn parse(text: &Spanned<String>, key: &str) -> Result<Duration, Fault> {
     of_words(text.get_ref()).ok_or_else(|| {
         let message = format!("`{key}` is {:?}, expected {EXPECTED}", text.get_ref());
-        (text.span().start, message)
+        Fault::of(text, message)
     })
 }
 

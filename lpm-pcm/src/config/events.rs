@@ -8,7 +8,7 @@ use serde::Deserialize;
 use syslog_fmt::Facility;
 use toml::Spanned;
 
-use super::Fault;
+use super::error::Fault;
 
 /// One `[[events]]` table.
 #[derive(Clone, Debug)]
@@ -145,7 +145,7 @@ impl EventsTable {
                 format,
             },
             To::Journald if cfg!(target_os = "linux") => EventTarget::Journald,
-            To::Journald => return Err((start, "journald is there on Linux only".to_owned())),
+            To::Journald => return Err(Fault::new(start, "journald is there on Linux only")),
             To::Syslog => EventTarget::Syslog {
                 facility: self.facility.map_or(Ok(Facility::Daemon), facility)?,
                 address: syslog_address(self.address, start)?,
@@ -153,7 +153,7 @@ impl EventsTable {
             To::Windows if cfg!(windows) => EventTarget::Windows,
             To::Windows => {
                 let message = "the Windows Event Log is there on Windows only";
-                return Err((start, message.to_owned()));
+                return Err(Fault::new(start, message));
             }
         };
         let min_severity = match self.min_severity {
@@ -183,10 +183,10 @@ impl To {
 /// Refuses a key that means nothing there.
 fn applies<T>(value: &Option<Spanned<T>>, key: &str, applies: bool, to: To) -> Result<(), Fault> {
     match value {
-        Some(value) if !applies => Err((
-            value.span().start,
-            format!("`{key}` means nothing with `to = \"{}\"`", to.name()),
-        )),
+        Some(value) if !applies => {
+            let message = format!("`{key}` means nothing with `to = \"{}\"`", to.name());
+            Err(Fault::of(value, message))
+        }
         _ => Ok(()),
     }
 }
@@ -194,10 +194,13 @@ fn applies<T>(value: &Option<Spanned<T>>, key: &str, applies: bool, to: To) -> R
 fn file(path: Option<Spanned<PathBuf>>, start: usize, folder: &Path) -> Result<PathBuf, Fault> {
     match path {
         Some(path) if path.get_ref().as_os_str().is_empty() => {
-            Err((path.span().start, "`path` is empty".to_owned()))
+            Err(Fault::of(&path, "`path` is empty"))
         }
         Some(path) => Ok(folder.join(path.into_inner())),
-        None => Err((start, "`path` is missing: the file to append to".to_owned())),
+        None => {
+            let message = "`path` is missing: the file to append to";
+            Err(Fault::new(start, message))
+        }
     }
 }
 
@@ -219,7 +222,7 @@ fn facility(name: Spanned<String>) -> Result<Facility, Fault> {
             let message = format!(
                 "unknown `facility` {other:?}, expected user, daemon, auth, authpriv, or local0 to local7"
             );
-            return Err((name.span().start, message));
+            return Err(Fault::of(&name, message));
         }
     })
 }
@@ -233,7 +236,7 @@ fn syslog_address(
             return Ok(None);
         }
         let message = "`address` is missing: this system has no syslog daemon of its own";
-        return Err((start, message.to_owned()));
+        return Err(Fault::new(start, message));
     };
     let has_port = |host: &str| {
         let port = host.rsplit_once(':').filter(|(host, _)| !host.is_empty());
@@ -250,7 +253,7 @@ fn syslog_address(
                 "`address` is {:?}, expected unix:PATH, udp:HOST:PORT or tcp:HOST:PORT",
                 address.get_ref()
             );
-            Err((address.span().start, message))
+            Err(Fault::of(&address, message))
         }
     }
 }

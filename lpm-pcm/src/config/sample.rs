@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use lpm_host::CallMode;
 
-use super::{ConfigError, LpmEntry};
+use super::error::ConfigError;
+use super::lpm::LpmEntry;
 
 /// The sample LPM with the policy embedded in it.
 pub(super) fn entry() -> Result<LpmEntry, ConfigError> {

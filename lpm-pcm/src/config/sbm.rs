@@ -7,7 +7,8 @@ use lpm_sbm::{InterfaceName, PoolConfig, SbmConfig, bits_per_second};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Fault, duration};
+use super::duration;
+use super::error::Fault;
 
 /// `[sbm]` as written.
 #[derive(Default, Deserialize)]
@@ -44,7 +45,7 @@ impl SbmTable {
         }
         let max_flow_duration = self.max_flow_duration;
         config.max_flow_duration = max_flow_duration
-            .map(|text| duration::parse(text, "max_flow_duration"))
+            .map(|text| duration::parse(&text, "max_flow_duration"))
             .transpose()?;
         config.require_path = self.require_path;
         for (name, table) in interfaces {
@@ -79,7 +80,7 @@ fn name(name: &Spanned<String>) -> Result<InterfaceName, Fault> {
             let message = format!(
                 "the interface {text:?} is none; expected its number, its address, or \"*\""
             );
-            (name.span().start, message)
+            Fault::of(name, message)
         })
 }
 
@@ -88,10 +89,10 @@ fn positive<T: Default + PartialEq>(
     key: &str,
 ) -> Result<Option<T>, Fault> {
     match value {
-        Some(value) if *value.get_ref() == T::default() => Err((
-            value.span().start,
-            format!("`{key}` is 0, expected 1 or more"),
-        )),
+        Some(value) if *value.get_ref() == T::default() => {
+            let message = format!("`{key}` is 0, expected 1 or more");
+            Err(Fault::of(&value, message))
+        }
         value => Ok(value.map(Spanned::into_inner)),
     }
 }
@@ -99,7 +100,7 @@ fn positive<T: Default + PartialEq>(
 fn rate(text: &Spanned<String>, key: &str) -> Result<u64, Fault> {
     let rate: Result<Rate, _> = text.get_ref().parse();
     rate.map(|rate| bits_per_second(rate.bytes_per_second()))
-        .map_err(|error| (text.span().start, format!("`{key}`: {error}")))
+        .map_err(|error| Fault::of(text, format!("`{key}`: {error}")))
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::Format;
 
-use super::{Entry, Sink};
+use super::entry::Entry;
+use super::sink::Sink;
 
 /// Appends lines to a file, and opens it anew by its name when asked to: it may have been moved
 /// away.

@@ -7,7 +7,8 @@ use log::{Level, Record};
 use lpm_host::Severity;
 use systemd_journal_logger::JournalLog;
 
-use super::{Entry, Sink};
+use super::entry::Entry;
+use super::sink::Sink;
 
 /// Sends entries with fields: `MESSAGE`, `PRIORITY`, `LPM_EVENT_ID`, `LPM_EVENT`, `LPM_NAME`,
 /// `LPM_HANDLE`, `LPM_LIBRARY`, `LPM_STATUS`.

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::entry::{Entry, What};
 
+/// How many events wait for one sink at most; what comes while so many wait is lost, and counted.
+pub const CAPACITY: usize = 1024;
+
 /// Entries on their way from the threads that record events to the thread of the sink.
 pub(super) struct Queue {
     capacity: usize,

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use crate::config::Format;
 
-use super::{Entry, Sink};
+use super::entry::Entry;
+use super::sink::Sink;
 
 /// Writes lines to a stream.
 pub(super) struct Stream {

@@ -12,7 +12,8 @@ use syslog_fmt::{Facility, Severity as Level};
 use crate::config::SyslogAddress;
 use crate::output::{Plain, rfc3339};
 
-use super::{Entry, Sink};
+use super::entry::Entry;
+use super::sink::Sink;
 use connection::Connection;
 
 /// The structured data element that events have. 32473 is the enterprise number for examples

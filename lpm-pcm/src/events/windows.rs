@@ -7,7 +7,8 @@ use winsafe::co::EVENTLOG;
 use winsafe::prelude::*;
 use winsafe::{HEVENTLOG, SysResult};
 
-use super::{Entry, Sink};
+use super::entry::Entry;
+use super::sink::Sink;
 
 /// The source that events are reported under.
 const SOURCE: &str = "pcm";

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use lpm_host::Severity;
 
-use super::queue::Queue;
-use super::{CAPACITY, Entry, Sink, Tell};
+use super::entry::Entry;
+use super::queue::{CAPACITY, Queue};
+use super::sink::{Sink, Tell};
 
 /// How long the first wait for a sink that does not work is; each next one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

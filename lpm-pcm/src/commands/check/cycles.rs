@@ -2,10 +2,10 @@
 
 use lpm_host::testing::messages;
 
-use super::UNMAPS;
+use super::checked::{CheckEnded, CheckedLpm};
 use super::finding::Kind;
 use super::measure::InUse;
-use super::rig::{Enough, Rig};
+use super::task::UNMAPS;
 
 /// The cycles are counted in so many parts. What grows in each but the first, grows.
 const PARTS: u32 = 4;
@@ -16,49 +16,49 @@ const ROOM_PER_CYCLE: u64 = 32 << 10;
 /// How much it may take in a part of a few cycles, in bytes: what is made once comes bit by bit.
 const ROOM: u64 = 1 << 20;
 
-pub(super) fn run(rig: &Rig, cycles: u32) -> Result<(), Enough> {
+pub(super) fn run(checked: &CheckedLpm, cycles: u32) -> Result<(), CheckEnded> {
     let per_part = (cycles / PARTS).max(1);
     let mut seen = Vec::new();
     for _ in 0..PARTS {
         for _ in 0..per_part {
-            cycle(rig)?;
+            cycle(checked)?;
         }
         seen.push(InUse::now());
     }
     if !UNMAPS {
         // Every cycle leaves a library.
-        return rig.goes_on();
+        return checked.goes_on();
     }
     let per_part = u64::from(per_part);
     let grew = |what: fn(&InUse) -> Option<u64>, room: u64| grew(&seen, what, room);
     let room = (ROOM_PER_CYCLE * per_part).max(ROOM);
     if let Some(bytes) = grew(|in_use| in_use.memory, room) {
         let what = format!("{} KiB more after {} cycles", bytes >> 10, 3 * per_part);
-        rig.found(Kind::LeaksMemory, what);
+        checked.found(Kind::LeaksMemory, what);
     }
     let handful = (per_part / 2).max(4);
     if let Some(count) = grew(|in_use| in_use.threads, handful) {
         let what = format!("{count} threads more after {} cycles", 3 * per_part);
-        rig.found(Kind::LeaksThreads, what);
+        checked.found(Kind::LeaksThreads, what);
     }
     if let Some(count) = grew(|in_use| in_use.files, handful) {
         let what = format!("{count} open files more after {} cycles", 3 * per_part);
-        rig.found(Kind::LeaksFiles, what);
+        checked.found(Kind::LeaksFiles, what);
     }
-    rig.goes_on()
+    checked.goes_on()
 }
 
 /// A PCM of its own each time, as when the program that embeds it is restarted in one process.
-fn cycle(rig: &Rig) -> Result<(), Enough> {
-    let pcm = rig.pcm()?;
-    rig.start(&pcm)?;
+fn cycle(checked: &CheckedLpm) -> Result<(), CheckEnded> {
+    let pcm = checked.pcm()?;
+    checked.start(&pcm)?;
     let path = messages::path().user("CN=Alice").build();
-    rig.admit(&pcm, &path)?;
-    rig.admit(&pcm, &messages::resv().build())?;
-    rig.demote(&pcm)?;
-    rig.start(&pcm)?;
-    rig.admit(&pcm, &path)?;
-    rig.shut_down(&pcm)
+    checked.admit(&pcm, &path)?;
+    checked.admit(&pcm, &messages::resv().build())?;
+    checked.demote(&pcm)?;
+    checked.start(&pcm)?;
+    checked.admit(&pcm, &path)?;
+    checked.shut_down(&pcm)
 }
 
 /// How much more there was in the end than after the first part, if it grew by more than `room` in every

@@ -5,23 +5,23 @@ use std::time::Duration;
 use lpm_host::testing::messages;
 use lpm_host::{CommitDecision, DeleteReason};
 
-use super::rig::{Enough, Rig, received};
+use super::checked::{CheckEnded, CheckedLpm, received};
 
 /// How many requests are open at a stop.
 const OPEN: u16 = 50;
 
-pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
-    let rig = rig.on_workers();
+pub(super) fn run(checked: &CheckedLpm) -> Result<(), CheckEnded> {
+    let checked = checked.on_workers();
     let (path, resv) = (messages::path().build(), messages::resv().build());
-    let pcm = rig.pcm()?;
-    rig.start(&pcm)?;
-    rig.admit(&pcm, &path)?;
-    rig.rsvp_objects(&pcm, &path)?;
-    rig.commit_resv(&pcm, &resv, CommitDecision::ResourcesAllocated)?;
-    rig.delete_state(&pcm, &path, DeleteReason::StateTimeout)?;
-    rig.statistics(&pcm)?;
+    let pcm = checked.pcm()?;
+    checked.start(&pcm)?;
+    checked.admit(&pcm, &path)?;
+    checked.rsvp_objects(&pcm, &path)?;
+    checked.commit_resv(&pcm, &resv, CommitDecision::ResourcesAllocated)?;
+    checked.delete_state(&pcm, &path, DeleteReason::StateTimeout)?;
+    checked.statistics(&pcm)?;
     for pause in [Duration::ZERO, Duration::from_millis(5)] {
-        rig.step("admit, stopped before the answer");
+        checked.step("admit, stopped before the answer");
         let open: Vec<_> = (1..=OPEN)
             .map(|port| {
                 let message = messages::path().flow("198.51.100.7", port).build();
@@ -29,10 +29,10 @@ pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
             })
             .collect();
         std::thread::sleep(pause);
-        rig.demote(&pcm)?;
+        checked.demote(&pcm)?;
         // Each has its verdict: that of the LPM, or a rejection.
         drop(open);
-        rig.start(&pcm)?;
+        checked.start(&pcm)?;
     }
-    rig.demote(&pcm)
+    checked.demote(&pcm)
 }

@@ -3,12 +3,12 @@
 use lpm_host::testing::messages;
 use lpm_host::{CommitDecision, DeleteReason};
 
-use super::rig::{Enough, Rig, addresses};
+use super::checked::{CheckEnded, CheckedLpm, addresses};
 
-pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
-    let pcm = rig.pcm()?;
-    rig.start(&pcm)?;
-    rig.ip_address_table(&pcm, &addresses()[..1])?;
+pub(super) fn run(checked: &CheckedLpm) -> Result<(), CheckEnded> {
+    let pcm = checked.pcm()?;
+    checked.start(&pcm)?;
+    checked.ip_address_table(&pcm, &addresses()[..1])?;
     let path = messages::path().user("CN=Alice,OU=Sales,O=Example").build();
     let resv = messages::resv().build();
     for message in [
@@ -17,27 +17,27 @@ pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
         &messages::path_err().error(1, 2).build(),
         &messages::resv_err().build(),
     ] {
-        rig.admit(&pcm, message)?;
+        checked.admit(&pcm, message)?;
     }
-    rig.rsvp_objects(&pcm, &path)?;
-    rig.rsvp_objects(&pcm, &resv)?;
-    rig.commit_resv(&pcm, &resv, CommitDecision::ResourcesAllocated)?;
-    rig.commit_resv(&pcm, &resv, CommitDecision::ResourcesModified)?;
-    rig.statistics(&pcm)?;
-    rig.admit(&pcm, &messages::resv_tear().build())?;
-    rig.admit(&pcm, &messages::path_tear().build())?;
-    rig.delete_state(&pcm, &resv, DeleteReason::StateTimeout)?;
-    rig.demote(&pcm)?;
+    checked.rsvp_objects(&pcm, &path)?;
+    checked.rsvp_objects(&pcm, &resv)?;
+    checked.commit_resv(&pcm, &resv, CommitDecision::ResourcesAllocated)?;
+    checked.commit_resv(&pcm, &resv, CommitDecision::ResourcesModified)?;
+    checked.statistics(&pcm)?;
+    checked.admit(&pcm, &messages::resv_tear().build())?;
+    checked.admit(&pcm, &messages::path_tear().build())?;
+    checked.delete_state(&pcm, &resv, DeleteReason::StateTimeout)?;
+    checked.demote(&pcm)?;
 
     // Once more, and stopped before anything was asked.
-    rig.start(&pcm)?;
-    rig.shut_down(&pcm)?;
+    checked.start(&pcm)?;
+    checked.shut_down(&pcm)?;
 
     // Another LPM takes its place.
-    let pcm = rig.pcm()?;
-    rig.start(&pcm)?;
-    rig.admit(&pcm, &path)?;
-    rig.reconfigure(&pcm, [rig.lpm(1)])?;
-    rig.admit(&pcm, &path)?;
-    rig.demote(&pcm)
+    let pcm = checked.pcm()?;
+    checked.start(&pcm)?;
+    checked.admit(&pcm, &path)?;
+    checked.reconfigure(&pcm, [checked.lpm(1)])?;
+    checked.admit(&pcm, &path)?;
+    checked.demote(&pcm)
 }

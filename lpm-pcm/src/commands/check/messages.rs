@@ -11,28 +11,28 @@ use lpm_host::lpm_rsvp::build::{Identity, PolicyData};
 use lpm_host::testing::messages::MessageBuilder;
 use lpm_host::testing::{TestMessage, messages};
 
-use super::rig::{Enough, Rig};
+use super::checked::{CheckEnded, CheckedLpm};
 
 /// How many messages with changed bytes are tried.
 const MUTATED: usize = 3_000;
 /// How many bytes of a message a finding shows.
 const SHOWN: usize = 256;
 
-pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
-    let pcm = rig.pcm()?;
-    rig.start(&pcm)?;
+pub(super) fn run(checked: &CheckedLpm) -> Result<(), CheckEnded> {
+    let pcm = checked.pcm()?;
+    checked.start(&pcm)?;
     let odd = odd();
     let mutated = Mutated::of(&odd);
     for message in odd.iter().cloned().chain(mutated.take(MUTATED)) {
-        rig.recorder.asks_about(Some(hexadecimal(&message)));
-        rig.admit(&pcm, &message)?;
+        checked.recorder.asks_about(Some(hexadecimal(&message)));
+        checked.admit(&pcm, &message)?;
     }
     for message in &odd {
-        rig.recorder.asks_about(Some(hexadecimal(message)));
-        rig.rsvp_objects(&pcm, message)?;
+        checked.recorder.asks_about(Some(hexadecimal(message)));
+        checked.rsvp_objects(&pcm, message)?;
     }
-    rig.recorder.asks_about(None);
-    rig.demote(&pcm)
+    checked.recorder.asks_about(None);
+    checked.demote(&pcm)
 }
 
 fn odd() -> Vec<TestMessage> {

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lpm_host::{Event, EventId, EventLog, LpmStatus};
 
 use super::finding::{Finding, Kind};
-use super::{Journal, Record};
+use super::task::Record;
+use crate::child::Journal;
 
 /// How many findings of one kind are written down; more say nothing new.
 const MOST_OF_A_KIND: usize = 5;

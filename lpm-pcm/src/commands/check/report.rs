@@ -7,8 +7,8 @@ use anstyle::{AnsiColor, Style};
 use lpm_host::LibraryFile;
 use serde_json::{Value, json};
 
-use super::Check;
 use super::finding::{Finding, Kind, Severity};
+use super::task::Check;
 use crate::commands::counted;
 use crate::output::Plain;
 

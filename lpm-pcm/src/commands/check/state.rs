@@ -3,9 +3,9 @@
 use lpm_host::testing::messages;
 use lpm_host::{CommitDecision, DeleteReason};
 
+use super::checked::{CheckEnded, CheckedLpm};
 use super::finding::Kind;
 use super::measure::InUse;
-use super::rig::{Enough, Rig};
 
 /// How often a flow is refreshed between two looks at the memory.
 const REFRESHES: u32 = 250;
@@ -20,9 +20,9 @@ const REASONS: [DeleteReason; 5] = [
     DeleteReason::FlowDuration,
 ];
 
-pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
-    let pcm = rig.pcm()?;
-    rig.start(&pcm)?;
+pub(super) fn run(checked: &CheckedLpm) -> Result<(), CheckEnded> {
+    let pcm = checked.pcm()?;
+    checked.start(&pcm)?;
     let path = messages::path().flow("203.0.113.7", 4000).build();
     let resv = messages::resv()
         .flow("203.0.113.7", 4000)
@@ -31,22 +31,22 @@ pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
     // Nothing of this is known to the LPM; and twice, so that it cannot be known any more.
     for message in [&path, &resv, &path, &resv] {
         for reason in REASONS {
-            rig.delete_state(&pcm, message, reason)?;
+            checked.delete_state(&pcm, message, reason)?;
         }
     }
-    rig.admit(&pcm, &messages::path_tear().build())?;
-    rig.admit(&pcm, &messages::resv_tear().build())?;
-    rig.commit_resv(&pcm, &resv, CommitDecision::ResourcesModified)?;
+    checked.admit(&pcm, &messages::path_tear().build())?;
+    checked.admit(&pcm, &messages::resv_tear().build())?;
+    checked.commit_resv(&pcm, &resv, CommitDecision::ResourcesModified)?;
     // A reservation before its path, gone before it was told of.
-    rig.admit(&pcm, &resv)?;
-    rig.admit(&pcm, &path)?;
-    rig.delete_state(&pcm, &path, DeleteReason::ReceivedPathTear)?;
-    rig.commit_resv(&pcm, &resv, CommitDecision::ResourcesAllocated)?;
+    checked.admit(&pcm, &resv)?;
+    checked.admit(&pcm, &path)?;
+    checked.delete_state(&pcm, &path, DeleteReason::ReceivedPathTear)?;
+    checked.commit_resv(&pcm, &resv, CommitDecision::ResourcesAllocated)?;
 
     let refresh = |messages: [_; 2]| {
         for _ in 0..REFRESHES {
             for message in messages {
-                rig.admit(&pcm, message)?;
+                checked.admit(&pcm, message)?;
             }
         }
         Ok(InUse::now().memory)
@@ -59,8 +59,8 @@ pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
         if between > before + ROOM && after > between + ROOM {
             let (count, bytes) = (4 * REFRESHES, after - before);
             let what = format!("{count} refreshes of two flows took {} KiB", bytes >> 10);
-            rig.found(Kind::Grows, what);
+            checked.found(Kind::Grows, what);
         }
     }
-    rig.demote(&pcm)
+    checked.demote(&pcm)
 }

@@ -8,36 +8,36 @@ use std::time::Duration;
 use lpm_host::testing::{TestMessage, messages};
 use lpm_host::{CommitDecision, CommittedResv, DeleteReason, OutgoingMessage, Pcm, StateGone};
 
-use super::rig::{Enough, Rig, received};
+use super::checked::{CheckEnded, CheckedLpm, received};
 
 const THREADS: u16 = 8;
 /// How often each of them makes every call.
 const ROUNDS: u16 = 50;
 
-pub(super) fn run(rig: &Rig) -> Result<(), Enough> {
-    let pcm = Arc::new(rig.pcm()?);
-    rig.start(&pcm)?;
-    rig.step("calls from 8 threads");
+pub(super) fn run(checked: &CheckedLpm) -> Result<(), CheckEnded> {
+    let pcm = Arc::new(checked.pcm()?);
+    checked.start(&pcm)?;
+    checked.step("calls from 8 threads");
     let never = Arc::new(AtomicBool::new(false));
     let callers = callers(&pcm, &never);
     // With them go what the LPM has in their thread-locals, while it is in use.
-    end(rig, callers);
-    rig.goes_on()?;
-    rig.demote(&pcm)?;
+    end(checked, callers);
+    checked.goes_on()?;
+    checked.demote(&pcm)?;
 
     // Stopped while the threads call.
     for _ in 0..3 {
-        rig.start(&pcm)?;
-        rig.step("calls from 8 threads, and a stop meanwhile");
+        checked.start(&pcm)?;
+        checked.step("calls from 8 threads, and a stop meanwhile");
         let stopped = Arc::new(AtomicBool::new(false));
         let callers = self::callers(&pcm, &stopped);
         thread::sleep(Duration::from_millis(5));
-        let done = rig.demote(&pcm);
+        let done = checked.demote(&pcm);
         stopped.store(true, Ordering::Relaxed);
-        end(rig, callers);
+        end(checked, callers);
         done?;
     }
-    rig.shut_down(&pcm)
+    checked.shut_down(&pcm)
 }
 
 fn callers(pcm: &Arc<Pcm>, stopped: &Arc<AtomicBool>) -> Vec<JoinHandle<()>> {
@@ -54,8 +54,8 @@ fn callers(pcm: &Arc<Pcm>, stopped: &Arc<AtomicBool>) -> Vec<JoinHandle<()>> {
 }
 
 /// Waits until the threads are gone, with all that they keep.
-fn end(rig: &Rig, callers: Vec<JoinHandle<()>>) {
-    rig.step("the end of threads that made calls");
+fn end(checked: &CheckedLpm, callers: Vec<JoinHandle<()>>) {
+    checked.step("the end of threads that made calls");
     for caller in callers {
         // They do not panic: the PCM catches what the LPM throws.
         let _ = caller.join();

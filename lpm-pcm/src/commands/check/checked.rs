@@ -1,10 +1,8 @@
-//! What the checks share: a PCM with the LPM in it, and somebody who watches.
+//! What the checks share: the LPM that is checked, in a PCM, and what is asked of it.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lpm_host::lpm_rsvp::Message;
 use lpm_host::testing::TestMessage;
@@ -13,13 +11,13 @@ use lpm_host::{
     StateGone, Teardown, UnloadOutcome, libunload,
 };
 use lpm_host::{CommitDecision, CommittedResv, DeleteReason};
-use tracing_subscriber::layer::{Context, SubscriberExt};
-use tracing_subscriber::{Layer, filter::LevelFilter};
 
 use super::finding::{Finding, Kind};
 use super::measure::InUse;
 use super::recorder::Recorder;
-use super::{Check, Journal, Record, Task, UNMAPS};
+use super::task::{Check, Record, Task, UNMAPS};
+use super::watch::{Watch, listen};
+use crate::child::Journal;
 use crate::commands::lpm_text::LpmText;
 
 /// How many times as long as another call `initialize` and `deinitialize` may take.
@@ -37,17 +35,17 @@ const MOST_UNKNOWN: u32 = 3;
 
 /// Something was found after which a check need not go on.
 #[derive(Debug)]
-pub(super) struct Enough;
+pub(super) struct CheckEnded;
 
-/// Where a check runs.
-pub(super) struct Rig {
+/// The LPM that is checked, and where what is found about it goes.
+pub(super) struct CheckedLpm {
     library: PathBuf,
     configs: Vec<LpmText>,
     pub(super) time_limit: Duration,
     call_mode: CallMode,
     pub(super) recorder: Recorder,
     journal: Journal,
-    step: Arc<Mutex<Step>>,
+    watch: Watch,
     /// How many times the library was unmapped, and how many times it could not be told whether it may be.
     unmapped: AtomicU32,
     unknown: AtomicU32,
@@ -56,32 +54,22 @@ pub(super) struct Rig {
     before: InUse,
 }
 
-/// What is under way, and since when.
-struct Step {
-    name: &'static str,
-    begun: Instant,
-}
-
-impl Rig {
+impl CheckedLpm {
     pub(super) fn new(task: &Task, library: &Path, journal: &Journal) -> Self {
         let recorder = Recorder::new(journal, task.configs.len() > 1);
         // Elsewhere there are more calls a second than a PCM ever makes.
         if task.check == Check::Lifecycle {
             listen(&recorder);
         }
-        let step = Arc::new(Mutex::new(Step {
-            name: "start",
-            begun: Instant::now(),
-        }));
-        watch(&step, task.time_limit, &recorder);
+        let patience = task.time_limit.saturating_mul(2 * LIFECYCLE) + Duration::from_secs(5);
         Self {
             library: library.to_path_buf(),
             configs: task.configs.clone(),
             time_limit: task.time_limit,
             call_mode: CallMode::Inline,
+            watch: Watch::start(patience, &recorder),
             recorder,
             journal: journal.clone(),
-            step,
             unmapped: AtomicU32::new(0),
             unknown: AtomicU32::new(0),
             admitted: AtomicU32::new(0),
@@ -99,7 +87,7 @@ impl Rig {
             call_mode: CallMode::worker(),
             recorder: self.recorder.clone(),
             journal: self.journal.clone(),
-            step: Arc::clone(&self.step),
+            watch: self.watch.clone(),
             unmapped: AtomicU32::new(0),
             unknown: AtomicU32::new(0),
             admitted: AtomicU32::new(0),
@@ -114,11 +102,7 @@ impl Rig {
 
     /// Says what is being done; each step has a limit in time.
     pub(super) fn step(&self, name: &'static str) {
-        let mut step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
-        *step = Step {
-            name,
-            begun: Instant::now(),
-        };
+        self.watch.step(name);
     }
 
     /// The LPM, with the configuration of this number, or the last.
@@ -137,12 +121,15 @@ impl Rig {
     }
 
     /// A PCM with one LPM, not yet in charge.
-    pub(super) fn pcm(&self) -> Result<Pcm, Enough> {
+    pub(super) fn pcm(&self) -> Result<Pcm, CheckEnded> {
         self.pcm_of([self.lpm(0)])
     }
 
     /// A PCM with these LPMs, not yet in charge.
-    pub(super) fn pcm_of(&self, lpms: impl IntoIterator<Item = LpmConfig>) -> Result<Pcm, Enough> {
+    pub(super) fn pcm_of(
+        &self,
+        lpms: impl IntoIterator<Item = LpmConfig>,
+    ) -> Result<Pcm, CheckEnded> {
         let builder = Pcm::builder()
             .event_log(self.recorder.clone())
             .drain_limit(self.time_limit);
@@ -157,22 +144,22 @@ impl Rig {
     }
 
     /// Starts the LPMs.
-    pub(super) fn start(&self, pcm: &Pcm) -> Result<(), Enough> {
+    pub(super) fn start(&self, pcm: &Pcm) -> Result<(), CheckEnded> {
         self.step("initialize");
         // The event log has said why not.
-        let started = pcm.become_dsbm().map_err(|_| Enough);
+        let started = pcm.become_dsbm().map_err(|_| CheckEnded);
         self.step("after initialize");
         started.map(drop)
     }
 
     /// Stops the LPMs as on demotion.
-    pub(super) fn demote(&self, pcm: &Pcm) -> Result<(), Enough> {
+    pub(super) fn demote(&self, pcm: &Pcm) -> Result<(), CheckEnded> {
         self.step("deinitialize (demotion) and unload");
         self.stopped(pcm.demote())
     }
 
     /// Stops the LPMs for good.
-    pub(super) fn shut_down(&self, pcm: &Pcm) -> Result<(), Enough> {
+    pub(super) fn shut_down(&self, pcm: &Pcm) -> Result<(), CheckEnded> {
         self.step("deinitialize (shutdown) and unload");
         self.stopped(pcm.shutdown())
     }
@@ -182,15 +169,15 @@ impl Rig {
         &self,
         pcm: &Pcm,
         lpms: impl IntoIterator<Item = LpmConfig>,
-    ) -> Result<(), Enough> {
+    ) -> Result<(), CheckEnded> {
         self.step("deinitialize (reconfiguration) and unload");
         // Where a new one does not start the event log has said why.
-        let done = pcm.reconfigure(lpms).map_err(|_| Enough)?;
+        let done = pcm.reconfigure(lpms).map_err(|_| CheckEnded)?;
         self.stopped(Ok(done.stopped))
     }
 
     /// Looks at what became of the libraries.
-    fn stopped(&self, teardown: Result<Teardown, PcmError>) -> Result<(), Enough> {
+    fn stopped(&self, teardown: Result<Teardown, PcmError>) -> Result<(), CheckEnded> {
         let teardown = teardown.map_err(|error| self.broken(&error.to_string()))?;
         for library in &teardown.libraries {
             self.unloaded(&library.outcome);
@@ -229,7 +216,7 @@ impl Rig {
     }
 
     /// Has the LPMs decide on a message.
-    pub(super) fn admit(&self, pcm: &Pcm, message: &TestMessage) -> Result<(), Enough> {
+    pub(super) fn admit(&self, pcm: &Pcm, message: &TestMessage) -> Result<(), CheckEnded> {
         self.step("admit");
         let decided = pcm.admit(&received(message));
         self.call(decided)?;
@@ -241,7 +228,7 @@ impl Rig {
     }
 
     /// Looks at what so many calls have taken, before it is too much for the machine.
-    fn look_after(&self, calls: u32) -> Result<(), Enough> {
+    fn look_after(&self, calls: u32) -> Result<(), CheckEnded> {
         let more = |now: Option<u64>, before: Option<u64>| Some(now?.saturating_sub(before?));
         let now = InUse::now();
         if let Some(threads @ MANY_THREADS..) = more(now.threads, self.before.threads) {
@@ -251,13 +238,13 @@ impl Rig {
         if let Some(bytes @ MUCH_MEMORY..) = more(now.memory, self.before.memory) {
             let what = format!("{} MiB more after {calls} calls of admit", bytes >> 20);
             self.found(Kind::Grows, what);
-            return Err(Enough);
+            return Err(CheckEnded);
         }
         self.goes_on()
     }
 
     /// Asks for the objects of an outgoing message.
-    pub(super) fn rsvp_objects(&self, pcm: &Pcm, message: &TestMessage) -> Result<(), Enough> {
+    pub(super) fn rsvp_objects(&self, pcm: &Pcm, message: &TestMessage) -> Result<(), CheckEnded> {
         self.step("rsvp_objects");
         self.call(pcm.rsvp_objects(&OutgoingMessage {
             message: message.view(),
@@ -272,7 +259,7 @@ impl Rig {
         pcm: &Pcm,
         message: &TestMessage,
         decision: CommitDecision,
-    ) -> Result<(), Enough> {
+    ) -> Result<(), CheckEnded> {
         self.step("commit_resv");
         self.call(pcm.commit_resv(&CommittedResv {
             message: message.view(),
@@ -289,7 +276,7 @@ impl Rig {
         pcm: &Pcm,
         message: &TestMessage,
         reason: DeleteReason,
-    ) -> Result<(), Enough> {
+    ) -> Result<(), CheckEnded> {
         self.step("delete_state");
         self.call(pcm.delete_state(&StateGone {
             reason,
@@ -300,14 +287,18 @@ impl Rig {
     }
 
     /// Tells the addresses once more.
-    pub(super) fn ip_address_table(&self, pcm: &Pcm, table: &[AddressRow]) -> Result<(), Enough> {
+    pub(super) fn ip_address_table(
+        &self,
+        pcm: &Pcm,
+        table: &[AddressRow],
+    ) -> Result<(), CheckEnded> {
         self.step("ip_address_table");
         pcm.set_ip_address_table(table);
         self.goes_on()
     }
 
     /// Asks for the counters.
-    pub(super) fn statistics(&self, pcm: &Pcm) -> Result<(), Enough> {
+    pub(super) fn statistics(&self, pcm: &Pcm) -> Result<(), CheckEnded> {
         self.step("statistics");
         self.call(pcm.statistics())
     }
@@ -318,9 +309,9 @@ impl Rig {
     }
 
     /// Whether the check may go on.
-    pub(super) fn goes_on(&self) -> Result<(), Enough> {
+    pub(super) fn goes_on(&self) -> Result<(), CheckEnded> {
         match self.recorder.is_fatal() {
-            true => Err(Enough),
+            true => Err(CheckEnded),
             false => Ok(()),
         }
     }
@@ -332,7 +323,7 @@ impl Rig {
         self.journal.write(&Record::Done);
     }
 
-    fn call<R>(&self, result: Result<R, PcmError>) -> Result<(), Enough> {
+    fn call<R>(&self, result: Result<R, PcmError>) -> Result<(), CheckEnded> {
         match result {
             Ok(_) => self.goes_on(),
             Err(error) => Err(self.broken(&error.to_string())),
@@ -340,9 +331,9 @@ impl Rig {
     }
 
     /// The PCM did not do what it always does; the checks themselves are to blame.
-    fn broken(&self, what: &str) -> Enough {
+    fn broken(&self, what: &str) -> CheckEnded {
         self.found(Kind::CallFails, format!("the PCM says: {what}"));
-        Enough
+        CheckEnded
     }
 }
 
@@ -369,51 +360,6 @@ pub(super) fn addresses() -> [AddressRow; 2] {
         row(std::net::Ipv4Addr::new(192, 0, 2, 1).into(), 24),
         row(std::net::Ipv6Addr::LOCALHOST.into(), 128),
     ]
-}
-
-/// Ends the process when a step does not end: later than the PCM's own limits, which say more.
-fn watch(step: &Arc<Mutex<Step>>, limit: Duration, recorder: &Recorder) {
-    let patience = limit.saturating_mul(2 * LIFECYCLE) + Duration::from_secs(5);
-    let (step, recorder) = (Arc::clone(step), recorder.clone());
-    let watch = move || {
-        loop {
-            thread::sleep(Duration::from_millis(50));
-            let (name, elapsed) = {
-                let step = step.lock().unwrap_or_else(PoisonError::into_inner);
-                (step.name, step.begun.elapsed())
-            };
-            if elapsed > patience {
-                recorder.found(Finding::hangs(format!(
-                    "{name} did not end within {patience:?}"
-                )));
-                recorder.give_up();
-            }
-        }
-    };
-    // Without it the parent still ends the process.
-    let _ = thread::Builder::new()
-        .name("check-watch".to_owned())
-        .spawn(watch);
-}
-
-/// Hears when the PCM cuts an LPM's log short.
-fn listen(recorder: &Recorder) {
-    let layer = CutShort(recorder.clone()).with_filter(LevelFilter::INFO);
-    let subscriber = tracing_subscriber::registry().with(layer);
-    // Nobody else sets one in this process.
-    let _ = tracing::subscriber::set_global_default(subscriber);
-}
-
-struct CutShort(Recorder);
-
-impl<S: tracing::Subscriber> Layer<S> for CutShort {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        let metadata = event.metadata();
-        if metadata.target() == "lpm_host::trace" && *metadata.level() == tracing::Level::WARN {
-            let what = "logs more than a PCM takes: it was cut short";
-            self.0.found(Finding::new(Kind::FloodsLog, what));
-        }
-    }
 }
 
 #[cfg(unix)]

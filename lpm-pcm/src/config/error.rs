@@ -1,0 +1,95 @@
+//! What can be wrong with `pcm.toml`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use toml::Spanned;
+
+/// `pcm.toml` cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The configuration file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Not TOML, an unknown or missing key, or a value of the wrong type.
+    #[error("{}: line {line}, column {column}: {message}", path.display())]
+    Invalid {
+        /// The configuration file.
+        path: PathBuf,
+        /// Line of the fault, from 1.
+        line: usize,
+        /// Column of the fault in characters, from 1.
+        column: usize,
+        /// What is wrong, with the key.
+        message: String,
+    },
+    /// No `[[lpm]]` table at all.
+    #[error(
+        "{}: no LPM is configured; add an [[lpm]] table with `name` and `library`",
+        path.display()
+    )]
+    NoLpm {
+        /// The configuration file.
+        path: PathBuf,
+    },
+    /// The sample LPM, used when no configuration is given, is not where it should be.
+    #[error(
+        "the sample LPM {file} is not found; looked for it in {}; build it with \
+         `cargo build -p lpm-sample`, or name the LPMs to run with --config",
+        list(looked_in)
+    )]
+    NoSample {
+        /// The library's file name on this system.
+        file: String,
+        /// The folders looked in.
+        looked_in: Vec<PathBuf>,
+    },
+}
+
+/// What is wrong, and where it starts in the text, in bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    start: usize,
+    message: String,
+}
+
+impl Fault {
+    pub(super) fn new(start: usize, message: impl Into<String>) -> Self {
+        Self {
+            start,
+            message: message.into(),
+        }
+    }
+
+    /// A fault of a value.
+    pub(super) fn of<T>(value: &Spanned<T>, message: impl Into<String>) -> Self {
+        Self::new(value.span().start, message)
+    }
+
+    /// The fault in the file of this path, which says `text`.
+    pub(super) fn within(self, path: &Path, text: &str) -> ConfigError {
+        let before = text.get(..self.start).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        ConfigError::Invalid {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            message: self.message.trim_end().replace('\n', ", "),
+        }
+    }
+}
+
+fn list(folders: &[PathBuf]) -> String {
+    let folders: Vec<_> = folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    folders.join(", ")
+}
