@@ -67,7 +67,6 @@ use self::companions::Companions;
 use self::heap::Place;
 use self::ledger::Ledger;
 use self::object::Object;
-use self::routines::Finalizers;
 use self::signals::Actions;
 use crate::elf::{Changes, Image, Routines};
 use crate::error::OpenError;
@@ -155,8 +154,6 @@ pub(super) struct Loaded {
     object: Object,
     /// What signals did before the library was loaded.
     actions: Actions,
-    /// None before it is started.
-    finalizers: Finalizers,
     /// What already stands in the way of ever unmapping it.
     obstacles: Vec<PinReason>,
     /// Where it allocates in its first call.
@@ -208,7 +205,6 @@ impl Loaded {
             ledgers,
             object: main,
             actions,
-            finalizers: Finalizers::default(),
             obstacles,
             place: None,
         })
@@ -221,7 +217,10 @@ impl Loaded {
     /// The caller vouches for the code in the library, and `prepared` is about it.
     pub(super) unsafe fn start(&mut self, prepared: &Prepared) {
         // SAFETY: the caller vouches that the routines are those of this library.
-        self.finalizers = unsafe { routines::finalizers(&self.object, prepared.routines) };
+        let finalizers = unsafe { routines::finalizers(&self.object, prepared.routines) };
+        if let Some(own) = self.ledgers.first() {
+            own.with(|entries| entries.finalizers = finalizers);
+        }
         self.place = Place::take();
         // SAFETY: the imports are redirected; the caller vouches for the code and the routines.
         unsafe { routines::initialize(&self.object, prepared.routines) };

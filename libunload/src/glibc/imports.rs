@@ -4,11 +4,13 @@
 //! (the global offset table, or a variable). This writes another address there; the code stays as it
 //! is. Slots that the loader has made read-only are made writable for the moment.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CString, c_int, c_void};
 use std::ops::Range;
+use std::sync::Mutex;
 
 use super::object::{Object, page_size, to_usize};
 use super::{exits, heap, keys, signals, threads, timers, tls};
+use crate::lock::lock;
 
 /// The kinds of relocation with which a slot gets a function's plain address (absolute, global
 /// offset table, jump slot).
@@ -50,9 +52,33 @@ fn stand_ins() -> [(&'static [u8], *const ()); 20] {
     ]
 }
 
+/// What the host's own libraries may do on behalf of a library that needs them, as the standard library does where
+/// it is a library of its own.
+const ON_BEHALF: [(&[u8], *const ()); 2] = [
+    (b"__cxa_thread_atexit_impl", tls::register as *const ()),
+    (b"pthread_create", threads::create_on_behalf as *const ()),
+];
+
 /// Redirects the imports of an object; returns those where that failed.
 pub(super) fn redirect(object: &Object) -> Vec<String> {
-    let stand_ins = stand_ins();
+    redirect_to(object, &stand_ins())
+}
+
+/// Redirects, in an object of the host that a library needs, what it may do for that library; returns what could
+/// not be.
+pub(super) fn redirect_on_behalf(object: &Object) -> Vec<String> {
+    /// Those that were seen to: where their dynamic sections are. They stay.
+    static DONE: Mutex<Vec<(usize, CString)>> = Mutex::new(Vec::new());
+    let mut done = lock(&DONE);
+    let this = (object.dynamic, object.path.clone());
+    if done.contains(&this) {
+        return Vec::new();
+    }
+    done.push(this);
+    redirect_to(object, &ON_BEHALF)
+}
+
+fn redirect_to(object: &Object, stand_ins: &[(&'static [u8], *const ())]) -> Vec<String> {
     let mut failed = Vec::new();
     let mut slots = Vec::new();
     for relocation in relocations(object) {
@@ -144,8 +170,8 @@ fn write(object: &Object, slots: &[(usize, *const ())]) -> std::io::Result<()> {
     };
     for &(slot, address) in slots {
         let slot = slot as *mut *const ();
-        // SAFETY: the slot is in a writable part of an object that was just loaded and that no code
-        // runs in yet; the loader has written an address of the same type of function there.
+        // SAFETY: the slot is in a writable part of a loaded object; the loader has written an address of the
+        // same type of function there. Code that runs reads one or the other.
         unsafe { slot.write_volatile(address) };
     }
     Ok(())

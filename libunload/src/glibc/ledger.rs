@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::exits::Exits;
 use super::keys::Key;
 use super::object::{self, Object};
+use super::routines::Finalizers;
 use super::threads::Started;
 use super::timers::Timer;
 use super::{PinReason, frames, imports};
@@ -38,6 +39,8 @@ pub(super) struct Entries {
     held_back: bool,
     /// Functions to be called at exit.
     pub(super) exits: Exits,
+    /// What is left to be called before it is unmapped, or when the process exits.
+    pub(super) finalizers: Finalizers,
 }
 
 /// Code of an object that the host runs when a thread ends or a timer goes off.
@@ -187,6 +190,8 @@ pub(super) fn open(
         let known = of_address(object.dynamic);
         if known.is_none() && before.contains(&object) {
             // It was here before any library was: it belongs to the host, and stays.
+            let failed = imports::redirect_on_behalf(&object).into_iter();
+            obstacles.extend(failed.map(|symbol| PinReason::ImportNotRedirected { symbol }));
             continue;
         }
         let ledger = known.unwrap_or_else(|| {

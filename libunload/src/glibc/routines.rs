@@ -3,12 +3,15 @@
 //! The order is the loader's: `DT_INIT`, then `DT_INIT_ARRAY` forwards; `DT_FINI_ARRAY` backwards, then
 //! `DT_FINI`. The C runtime's part of the finalizers runs the library's exit handlers and the
 //! destructors of C++ statics.
+//!
+//! The finalizers of libraries that are loaded when the process exits run where the loader would run them: after
+//! all that was registered for the exit.
 
-use std::ffi::{CString, c_char, c_int};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{c_char, c_int};
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
+use super::ledger;
 use super::object::Object;
 use crate::elf::Routines;
 
@@ -94,29 +97,45 @@ unsafe fn addresses(object: &Object, single: usize, array: (usize, usize)) -> Ve
     all
 }
 
-/// What `main` got; the standard library inside a plugin remembers it.
+/// What `main` got, where it lies: the environment and the auxiliary vector follow it in memory, and some languages'
+/// runtimes look for them there.
 fn program_arguments() -> (c_int, *const *const c_char) {
-    struct Arguments {
-        pointers: Vec<*const c_char>,
-        _strings: Vec<CString>,
-    }
-    // SAFETY: the pointers are to strings that live and die with them, and that nobody changes.
-    unsafe impl Send for Arguments {}
-    // SAFETY: as above.
-    unsafe impl Sync for Arguments {}
-    static ARGUMENTS: OnceLock<Arguments> = OnceLock::new();
+    let count = COUNT.load(Ordering::Relaxed);
+    (count, ARGUMENTS.load(Ordering::Relaxed))
+}
 
-    let arguments = ARGUMENTS.get_or_init(|| {
-        let strings: Vec<CString> = std::env::args_os()
-            .filter_map(|argument| CString::new(argument.as_bytes()).ok())
-            .collect();
-        let mut pointers: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
-        pointers.push(ptr::null());
-        Arguments {
-            pointers,
-            _strings: strings,
+static COUNT: AtomicI32 = AtomicI32::new(0);
+static ARGUMENTS: AtomicPtr<*const c_char> = AtomicPtr::new(ptr::null_mut());
+
+/// Has the loader call [`note_arguments`] before `main`, as it calls every initializer.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_START: Initializer = note_arguments;
+
+unsafe extern "C" fn note_arguments(
+    count: c_int,
+    arguments: *const *const c_char,
+    _environment: *const *const c_char,
+) {
+    COUNT.store(count, Ordering::Relaxed);
+    ARGUMENTS.store(arguments.cast_mut(), Ordering::Relaxed);
+}
+
+/// Has the loader call [`finalize_what_is_loaded`] at the very end of the process.
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static AT_EXIT: Finalizer = finalize_what_is_loaded;
+
+/// The last loaded first, as the loader does; those that have threads are left alone, which the loader would not.
+unsafe extern "C" fn finalize_what_is_loaded() {
+    for ledger in ledger::all().into_iter().rev() {
+        let finalizers = ledger.with(|entries| {
+            let has_threads = !entries.threads.alive().is_empty();
+            (!has_threads).then(|| std::mem::take(&mut entries.finalizers))
+        });
+        if let Some(finalizers) = finalizers {
+            // SAFETY: the library is mapped. What else uses it at this moment does so with the loader, too.
+            unsafe { finalizers.run() };
         }
-    });
-    let count = c_int::try_from(arguments.pointers.len() - 1).unwrap_or(c_int::MAX);
-    (count, arguments.pointers.as_ptr())
+    }
 }

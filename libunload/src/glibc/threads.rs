@@ -175,8 +175,42 @@ pub(super) unsafe extern "C" fn create(
     function: Function,
     argument: *mut c_void,
 ) -> c_int {
-    let Some(ledger) = ledger::answering_for(function as *const () as usize) else {
-        // A function of the host or of the C library, handed on by the library.
+    let ledger = ledger::answering_for(function as *const () as usize);
+    // Else it is a function of the host or of the C library, handed on by the library.
+    // SAFETY: the caller's promise.
+    unsafe { create_for(ledger, thread, attributes, function, argument) }
+}
+
+/// Stands in for `pthread_create` in libraries of the host, which may start a thread for who called them.
+///
+/// # Safety
+///
+/// As for `pthread_create`.
+pub(super) unsafe extern "C" fn create_on_behalf(
+    thread: *mut libc::pthread_t,
+    attributes: *const libc::pthread_attr_t,
+    function: Function,
+    argument: *mut c_void,
+) -> c_int {
+    let owner = ledger::answering_for(function as *const () as usize);
+    let ledger = owner.or_else(ledger::of_caller);
+    // SAFETY: the caller's promise.
+    unsafe { create_for(ledger, thread, attributes, function, argument) }
+}
+
+/// Starts a thread that is the ledger's, if there is one.
+///
+/// # Safety
+///
+/// As for `pthread_create`.
+unsafe fn create_for(
+    ledger: Option<Arc<Ledger>>,
+    thread: *mut libc::pthread_t,
+    attributes: *const libc::pthread_attr_t,
+    function: Function,
+    argument: *mut c_void,
+) -> c_int {
+    let Some(ledger) = ledger else {
         // SAFETY: the caller's promise.
         return unsafe { pthread_create(thread, attributes, function, argument) };
     };

@@ -143,25 +143,27 @@ pub(super) unsafe extern "C" fn register(
     value: *mut c_void,
     object: *mut c_void,
 ) -> c_int {
-    let ledger = ledger::of_address(object as usize)
-        .or_else(|| ledger::of_address(function as *const () as usize));
+    // What must not run once it is gone is the function. The object is only who registered it: where the standard
+    // library is a library of its own, it registers for all others.
+    let owner = ledger::of_address(function as *const () as usize)
+        .or_else(|| ledger::of_address(object as usize));
+    let Some(ledger) = owner else {
+        // Before anything of the host's own is touched here, whose destructors may come this way, too.
+        // SAFETY: the caller's promise.
+        return unsafe { __cxa_thread_atexit_impl(function, value, object) };
+    };
     // The first registration on a thread makes its list; at the very end of a thread, none can be
     // made any more.
     let _ = OWNER.try_with(|_| ());
+    // Else the thread is past the moment at which glibc runs such destructors. It would keep the library
+    // for the sake of this one for ever, and not run it either.
     // SAFETY: the list is this thread's own and lives until the thread ends.
-    match (ledger, unsafe { LIST.get().as_ref() }) {
-        (Some(ledger), Some(list)) => {
-            lock(&list.0).push(Destructor {
-                function,
-                value,
-                ledger,
-            });
-            0
-        }
-        // The thread is past the moment at which glibc runs such destructors. It would keep the library
-        // for the sake of this one for ever, and not run it either.
-        (Some(_), None) => 0,
-        // SAFETY: the caller's promise.
-        (None, _) => unsafe { __cxa_thread_atexit_impl(function, value, object) },
+    if let Some(list) = unsafe { LIST.get().as_ref() } {
+        lock(&list.0).push(Destructor {
+            function,
+            value,
+            ledger,
+        });
     }
+    0
 }

@@ -39,7 +39,6 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
         ledgers,
         object: _,
         actions,
-        finalizers,
         obstacles,
         place: _,
     } = library;
@@ -63,8 +62,11 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
         return pinned(reasons);
     }
 
-    // SAFETY: the library is mapped, no thread is inside, and the caller promises that none enters.
-    unsafe { finalizers.run() };
+    for library in own {
+        let finalizers = library.with(|entries| std::mem::take(&mut entries.finalizers));
+        // SAFETY: the library is mapped, no thread is inside, and the caller promises that none enters.
+        unsafe { finalizers.run() };
+    }
     exits::run(own);
     // Finalizers are code like any other, and may have left something behind again.
     run_destructors(own);
