@@ -95,9 +95,8 @@ fn a_library_that_is_no_lpm() {
 fn an_lpm_built_against_an_incompatible_api() {
     let line = refusal(fixture("incompatible-api"));
     let end = concat!(
-        " was built against an incompatible lpm-api: version of lpm-api: expected ",
-        env!("CARGO_PKG_VERSION"),
-        ", found 0.2.0; rebuild it with lpm-api ",
+        " was built against an incompatible lpm-api: version of lpm-abi: expected 1.0.0, found 2.0.0; ",
+        "rebuild it with lpm-api ",
         env!("CARGO_PKG_VERSION"),
         ", which this host has",
     );
