@@ -46,8 +46,10 @@ mod frames;
 mod heap;
 mod imports;
 mod keys;
+mod leaving;
 mod ledger;
 mod maps;
+mod memory;
 mod object;
 mod routines;
 mod scan;
@@ -198,6 +200,8 @@ impl Loaded {
         let (ledgers, mut obstacles) = ledger::open(&main, now, &before);
         if facts.no_delete && !facts.no_delete_cleared {
             obstacles.push(PinReason::NoDelete);
+        } else if ledgers.first().is_some_and(|own| own.is_permanent) {
+            obstacles.push(PinReason::StillLoaded);
         }
         drop(loader);
         Ok(Self {

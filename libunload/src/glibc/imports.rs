@@ -81,7 +81,7 @@ pub(super) fn redirect_on_behalf(object: &Object) -> Vec<String> {
 fn redirect_to(object: &Object, stand_ins: &[(&'static [u8], *const ())]) -> Vec<String> {
     let mut failed = Vec::new();
     let mut slots = Vec::new();
-    for relocation in relocations(object) {
+    for relocation in object.relocations() {
         let Some(name) = import_name(object, relocation) else {
             continue;
         };
@@ -107,40 +107,9 @@ fn redirect_to(object: &Object, stand_ins: &[(&'static [u8], *const ())]) -> Vec
     failed
 }
 
-/// The object's relocations, those for functions included.
-fn relocations(object: &Object) -> impl Iterator<Item = &libc::Elf64_Rela> {
-    const DT_PLTRELSZ: i64 = 2;
-    const DT_RELA: i64 = 7;
-    const DT_RELASZ: i64 = 8;
-    const DT_JMPREL: i64 = 23;
-    const DT_RELACOUNT: i64 = 0x6fff_fff9;
-    // So many come first that are about the object itself; the loader takes the linker's word, too.
-    let own = object.dynamic_value(DT_RELACOUNT).unwrap_or(0);
-    let tables = [(DT_RELA, DT_RELASZ, own), (DT_JMPREL, DT_PLTRELSZ, 0)];
-    tables.into_iter().flat_map(|(table, size, own)| {
-        let table = object.dynamic_address(table);
-        let size = object.dynamic_value(size);
-        let (Some(table), Some(size)) = (table, size) else {
-            return &[][..];
-        };
-        let count = size / size_of::<libc::Elf64_Rela>();
-        let table = table as *const libc::Elf64_Rela;
-        // SAFETY: the loader has applied this very table of this very object, which is mapped.
-        let all = unsafe { std::slice::from_raw_parts(table, count) };
-        all.get(own..).unwrap_or_default()
-    })
-}
-
 /// The name of the symbol that a relocation takes from elsewhere.
 fn import_name<'o>(object: &'o Object, relocation: &libc::Elf64_Rela) -> Option<&'o [u8]> {
-    const DT_SYMTAB: i64 = 6;
-    let index = to_usize(relocation.r_info >> 32);
-    if index == 0 {
-        return None;
-    }
-    let table = object.dynamic_address(DT_SYMTAB)? as *const libc::Elf64_Sym;
-    // SAFETY: the loader has looked this symbol up in this table.
-    let symbol = unsafe { table.add(index).read() };
+    let symbol = object.symbol(to_usize(relocation.r_info >> 32))?;
     let imported = symbol.st_shndx == 0;
     let name = usize::try_from(symbol.st_name).ok()?;
     if imported {

@@ -81,19 +81,15 @@ fn take_value(ledger: &Ledger, key: Key) -> Option<*mut c_void> {
     })
 }
 
-/// Deletes the keys of these objects; returns how many there were. The values that other threads have
-/// are leaked.
-pub(super) fn delete(ledgers: &[Arc<Ledger>]) -> usize {
-    let keys = ledgers
-        .iter()
-        .map(|ledger| ledger.with(|entries| std::mem::take(&mut entries.keys)));
-    let mut deleted = 0;
-    for key in keys.flatten() {
+/// Deletes the keys of an object; returns how many there were. The values that other threads have are
+/// leaked.
+pub(super) fn delete(ledger: &Ledger) -> usize {
+    let keys = ledger.with(|entries| std::mem::take(&mut entries.keys));
+    for key in &keys {
         // SAFETY: the ledger had the key, so it was not deleted; the library does not use it any more.
         unsafe { libc::pthread_key_delete(key.number) };
-        deleted += 1;
     }
-    deleted
+    keys.len()
 }
 
 /// The key whose destructor runs those of all libraries; `Err` with what the system says where it has

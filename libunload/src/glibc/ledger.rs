@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::exits::Exits;
 use super::keys::Key;
-use super::object::{self, Object};
+use super::object::Object;
 use super::routines::Finalizers;
 use super::threads::Started;
 use super::timers::Timer;
-use super::{PinReason, frames, imports};
+use super::{PinReason, frames, imports, memory};
 use crate::lock::lock;
 
 /// The ledger of one object. It is shared by the libraries that need the object.
@@ -19,6 +19,8 @@ pub(super) struct Ledger {
     pub(super) object: Object,
     /// Whether this is a library that was opened, and not one that such a library needs.
     library: bool,
+    /// Whether the loader never unmaps it.
+    pub(super) is_permanent: bool,
     entries: Mutex<Entries>,
     /// How many opened libraries this object belongs to.
     users: AtomicUsize,
@@ -52,17 +54,15 @@ pub(super) enum Running {
     TimerFunction,
 }
 
-/// Objects of which no thread-local destructor and no timer function begins, until this is dropped.
+/// An object of which no thread-local destructor and no timer function begins, until this is dropped.
 /// Those of threads that end meanwhile are leaked.
 #[must_use]
-pub(super) struct HeldBack<'a>(&'a [Arc<Ledger>]);
+pub(super) struct HeldBack<'a>(&'a Arc<Ledger>);
 
 impl<'a> HeldBack<'a> {
-    pub(super) fn new(objects: &'a [Arc<Ledger>]) -> Self {
-        for ledger in objects {
-            ledger.with(|entries| entries.held_back = true);
-        }
-        Self(objects)
+    pub(super) fn new(object: &'a Arc<Ledger>) -> Self {
+        object.with(|entries| entries.held_back = true);
+        Self(object)
     }
 
     /// Leaves it so for ever.
@@ -73,9 +73,7 @@ impl<'a> HeldBack<'a> {
 
 impl Drop for HeldBack<'_> {
     fn drop(&mut self) {
-        for ledger in self.0 {
-            ledger.with(|entries| entries.held_back = false);
-        }
+        self.0.with(|entries| entries.held_back = false);
     }
 }
 
@@ -144,22 +142,29 @@ pub(super) fn of_address(address: usize) -> Option<Arc<Ledger>> {
         .cloned()
 }
 
-/// The ledger of the library that answers for what the function at this address does. Where the function
-/// is in a library that several need, such as that of C++, this is whose code called it.
-pub(super) fn answering_for(address: usize) -> Option<Arc<Ledger>> {
-    let ledger = of_address(address)?;
+/// The ledger of the library that answers for what the function at this address does with its argument.
+/// Where the function is in a library that several use, such as that of C++, and is handed something of
+/// one of them, this is the one.
+pub(super) fn answering_for(function: usize, argument: usize) -> Option<Arc<Ledger>> {
+    /// C++'s standard library puts the address of a table first, Rust's second, GLib a function third.
+    const FIRST_WORDS: usize = 8;
+    let ledger = of_address(function)?;
     if ledger.library {
         return Some(ledger);
     }
-    Some(of_caller().unwrap_or(ledger))
+    let mut words = [0; FIRST_WORDS];
+    let read = memory::read(argument, &mut words).unwrap_or(0);
+    let mut handed = std::iter::once(argument).chain(words.into_iter().take(read));
+    let library = handed.find_map(|word| of_address(word).filter(|ledger| ledger.library));
+    Some(library.unwrap_or(ledger))
 }
 
-/// The ledger of the library whose code, directly or not, called the host.
+/// The ledger of the object whose code called the host.
 pub(super) fn of_caller() -> Option<Arc<Ledger>> {
     let mut caller = None;
     frames::walk(&mut |address| {
         if caller.is_none() {
-            caller = of_address(address).filter(|ledger| ledger.library);
+            caller = of_address(address);
         }
     });
     caller
@@ -197,6 +202,7 @@ pub(super) fn open(
         let ledger = known.unwrap_or_else(|| {
             let ledger = Arc::new(Ledger {
                 library: object.dynamic == main.dynamic,
+                is_permanent: object.is_permanent(),
                 object,
                 entries: Mutex::default(),
                 users: AtomicUsize::new(0),
@@ -238,16 +244,11 @@ pub(super) fn close_all_but(loaded: &[Object]) {
 
 /// A library and all that it needs of what is loaded, directly or indirectly.
 fn closure(main: &Object, mut others: Vec<Object>) -> Vec<Object> {
-    const DT_NEEDED: i64 = 1;
     others.retain(|object| object.dynamic != main.dynamic);
     let mut found = vec![main.clone()];
     let mut next = 0;
     while let Some(object) = found.get(next).cloned() {
-        let needed = object
-            .dynamic_entries()
-            .filter(|entry| entry.tag == DT_NEEDED);
-        for name in needed.filter_map(|entry| object.dynamic_string(object::to_usize(entry.value)))
-        {
+        for name in object.needed() {
             // Else each of perhaps a thousand libraries would be asked for what several need.
             let mut known = found.iter().skip(1);
             if known.any(|other| answers_to(other, name)) {
@@ -263,7 +264,7 @@ fn closure(main: &Object, mut others: Vec<Object>) -> Vec<Object> {
 }
 
 /// Whether the loader takes this object for the one that is needed under this name.
-fn answers_to(object: &Object, name: &CStr) -> bool {
+pub(super) fn answers_to(object: &Object, name: &CStr) -> bool {
     const DT_SONAME: i64 = 14;
     let soname = object
         .dynamic_value(DT_SONAME)

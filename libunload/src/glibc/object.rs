@@ -94,6 +94,79 @@ impl Object {
         })
     }
 
+    /// The names of what it needs.
+    pub(super) fn needed(&self) -> impl Iterator<Item = &CStr> {
+        const DT_NEEDED: i64 = 1;
+        let entries = self.dynamic_entries();
+        let needed = entries.filter(|entry| entry.tag == DT_NEEDED);
+        needed.filter_map(|entry| self.dynamic_string(to_usize(entry.value)))
+    }
+
+    /// The dynamic symbol of this number, which one of the object's relocations names; number 0 is none.
+    pub(super) fn symbol(&self, number: usize) -> Option<libc::Elf64_Sym> {
+        const DT_SYMTAB: i64 = 6;
+        if number == 0 {
+            return None;
+        }
+        let table = self.dynamic_address(DT_SYMTAB)? as *const libc::Elf64_Sym;
+        // SAFETY: the loader has looked this symbol up in this table.
+        Some(unsafe { table.add(number).read() })
+    }
+
+    /// Whether the loader will never unmap it, which was just loaded.
+    pub(super) fn is_permanent(&self) -> bool {
+        const DT_FLAGS_1: i64 = 0x6fff_fffb;
+        const DF_1_NODELETE: usize = 8;
+        let flags = self.dynamic_value(DT_FLAGS_1).unwrap_or(0);
+        flags & DF_1_NODELETE != 0 || self.uses_own_unique_symbol()
+    }
+
+    /// Whether one of the object's own references to an `STB_GNU_UNIQUE` symbol that it defines has led to
+    /// that very definition: then it serves the whole process. It does not where an earlier object's does.
+    fn uses_own_unique_symbol(&self) -> bool {
+        const STB_GNU_UNIQUE: u8 = 10;
+        self.relocations().any(|relocation| {
+            let symbol = self.symbol(to_usize(relocation.r_info >> 32));
+            let is_unique = |symbol: &libc::Elf64_Sym| {
+                symbol.st_info >> 4 == STB_GNU_UNIQUE && symbol.st_shndx != 0
+            };
+            if !symbol.as_ref().is_some_and(is_unique) {
+                return false;
+            }
+            let slot = self.base.wrapping_add(to_usize(relocation.r_offset));
+            let whole = slot..slot.saturating_add(size_of::<usize>());
+            let is_whole =
+                |range: &Range<usize>| range.contains(&whole.start) && whole.end <= range.end;
+            // SAFETY: the loader has written the symbol's address there, in the object's own writable data.
+            let value = || unsafe { (slot as *const usize).read_unaligned() };
+            self.writable.iter().any(is_whole) && self.range.contains(&value())
+        })
+    }
+
+    /// The object's relocations, those for functions included.
+    pub(super) fn relocations(&self) -> impl Iterator<Item = &libc::Elf64_Rela> {
+        const DT_PLTRELSZ: i64 = 2;
+        const DT_RELA: i64 = 7;
+        const DT_RELASZ: i64 = 8;
+        const DT_JMPREL: i64 = 23;
+        const DT_RELACOUNT: i64 = 0x6fff_fff9;
+        // So many come first that are about the object itself; the loader takes the linker's word, too.
+        let own = self.dynamic_value(DT_RELACOUNT).unwrap_or(0);
+        let tables = [(DT_RELA, DT_RELASZ, own), (DT_JMPREL, DT_PLTRELSZ, 0)];
+        tables.into_iter().flat_map(|(table, size, own)| {
+            let table = self.dynamic_address(table);
+            let size = self.dynamic_value(size);
+            let (Some(table), Some(size)) = (table, size) else {
+                return &[][..];
+            };
+            let count = size / size_of::<libc::Elf64_Rela>();
+            let table = table as *const libc::Elf64_Rela;
+            // SAFETY: the loader has applied this very table of this very object, which is mapped.
+            let all = unsafe { std::slice::from_raw_parts(table, count) };
+            all.get(own..).unwrap_or_default()
+        })
+    }
+
     /// A string of the dynamic string table.
     pub(super) fn dynamic_string(&self, offset: usize) -> Option<&CStr> {
         const DT_STRTAB: i64 = 5;

@@ -51,18 +51,15 @@ impl Actions {
         Self((1..=libc::SIGRTMAX()).filter_map(action).collect())
     }
 
-    /// Puts back the signals whose handlers are in these ranges.
-    pub(super) fn put_back(&self, ranges: &[Range<usize>]) -> PutBack {
+    /// Puts back the signals whose handlers are in this range.
+    pub(super) fn put_back(&self, range: &Range<usize>) -> PutBack {
         let _changing = lock(&CHANGING);
         let mut put_back = PutBack(Vec::new());
         for (signal, before) in &self.0 {
             let Some(left) = current(*signal) else {
                 continue;
             };
-            if !ranges
-                .iter()
-                .any(|range| range.contains(&left.sa_sigaction))
-            {
+            if !range.contains(&left.sa_sigaction) {
                 continue;
             }
             let mut now = before.action;

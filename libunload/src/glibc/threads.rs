@@ -175,7 +175,7 @@ pub(super) unsafe extern "C" fn create(
     function: Function,
     argument: *mut c_void,
 ) -> c_int {
-    let ledger = ledger::answering_for(function as *const () as usize);
+    let ledger = ledger::answering_for(function as *const () as usize, argument as usize);
     // Else it is a function of the host or of the C library, handed on by the library.
     // SAFETY: the caller's promise.
     unsafe { create_for(ledger, thread, attributes, function, argument) }
@@ -192,7 +192,7 @@ pub(super) unsafe extern "C" fn create_on_behalf(
     function: Function,
     argument: *mut c_void,
 ) -> c_int {
-    let owner = ledger::answering_for(function as *const () as usize);
+    let owner = ledger::answering_for(function as *const () as usize, argument as usize);
     let ledger = owner.or_else(ledger::of_caller);
     // SAFETY: the caller's promise.
     unsafe { create_for(ledger, thread, attributes, function, argument) }
@@ -239,7 +239,8 @@ pub(super) unsafe extern "C" fn create_c11(
     }
     // SAFETY: the function of this name has this type.
     let thrd_create = unsafe { std::mem::transmute::<*mut c_void, CreateC11>(address) };
-    let Some(ledger) = ledger::answering_for(function as *const () as usize) else {
+    let Some(ledger) = ledger::answering_for(function as *const () as usize, argument as usize)
+    else {
         // SAFETY: the caller's promise.
         return unsafe { thrd_create(thread, function, argument) };
     };

@@ -48,12 +48,10 @@ static FUNCTIONS: Mutex<BTreeMap<usize, Call>> = Mutex::new(BTreeMap::new());
 #[must_use]
 pub(super) struct Stopped(Vec<(Id, libc::itimerspec)>);
 
-/// Stops the timers of these objects.
-pub(super) fn stop(objects: &[Arc<Ledger>]) -> Stopped {
-    let timers = objects
-        .iter()
-        .flat_map(|ledger| ledger.with(|entries| entries.timers.clone()));
-    let stopped = timers.filter_map(|Timer { id, .. }| {
+/// Stops the timers of an object.
+pub(super) fn stop(ledger: &Ledger) -> Stopped {
+    let timers = ledger.with(|entries| entries.timers.clone());
+    let stopped = timers.into_iter().filter_map(|Timer { id, .. }| {
         let (never, mut before) = (NEVER, NEVER);
         // SAFETY: the ledger has the timer, so it was not deleted.
         let failed = unsafe { libc::timer_settime(id.0, 0, &raw const never, &raw mut before) };
@@ -72,18 +70,16 @@ impl Stopped {
     }
 }
 
-/// Deletes the timers of these objects. What has begun already is in their ledgers.
-pub(super) fn delete(objects: &[Arc<Ledger>]) -> usize {
-    let mut deleted = 0;
-    for ledger in objects {
-        for Timer { id, function } in ledger.with(|entries| std::mem::take(&mut entries.timers)) {
-            // SAFETY: the ledger had the timer, so it was not deleted.
-            unsafe { libc::timer_delete(id.0) };
-            function.map(|number| lock(&FUNCTIONS).remove(&number));
-            deleted += 1;
-        }
+/// Deletes the timers of an object, and returns how many there were. What has begun already is in its
+/// ledger.
+pub(super) fn delete(ledger: &Ledger) -> usize {
+    let timers = ledger.with(|entries| std::mem::take(&mut entries.timers));
+    for Timer { id, function } in &timers {
+        // SAFETY: the ledger had the timer, so it was not deleted.
+        unsafe { libc::timer_delete(id.0) };
+        function.map(|number| lock(&FUNCTIONS).remove(&number));
     }
-    deleted
+    timers.len()
 }
 
 const NEVER: libc::itimerspec = libc::itimerspec {
@@ -124,7 +120,7 @@ pub(super) unsafe extern "C" fn create(
     let calls = event.filter(|event| event.kind == libc::SIGEV_THREAD);
     let function = calls.and_then(|event| event.function);
     let ledger = function
-        .and_then(|function| ledger::answering_for(function as *const () as usize))
+        .and_then(|function| ledger::of_address(function as *const () as usize))
         .or_else(ledger::of_caller);
 
     let mut redirected = event;

@@ -106,14 +106,14 @@ pub(super) fn run_on_current_thread(ledgers: &[Arc<Ledger>]) {
     }
 }
 
-/// Forgets the destructors of these objects on all threads; returns how many there were.
-pub(super) fn forget(ledgers: &[Arc<Ledger>]) -> usize {
+/// Forgets the destructors of an object on all threads; returns how many there were.
+pub(super) fn forget(ledger: &Arc<Ledger>) -> usize {
     let lists: Vec<_> = lock(&LISTS).clone();
     let mut forgotten = 0;
     for list in lists {
         let mut destructors = lock(&list.0);
         let before = destructors.len();
-        destructors.retain(|destructor| !belongs_to(destructor, ledgers));
+        destructors.retain(|destructor| !Arc::ptr_eq(ledger, &destructor.ledger));
         forgotten += before - destructors.len();
     }
     forgotten

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use super::ledger::{self, HeldBack, Ledger, Running};
 use super::maps::{FileId, Maps};
-use super::object::Object;
+use super::object::{self, Object};
 use super::scan::Outside;
-use super::signals::Actions;
+use super::signals::{Actions, PutBack};
 use super::threads::Progress;
-use super::{Loaded, exits, keys, scan, threads, timers, tls};
+use super::{Loaded, exits, keys, leaving, scan, threads, timers, tls};
 use crate::lock::lock;
 use crate::os::Handle;
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
@@ -45,11 +45,13 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
 
     // The library itself, without what it needs.
     let own = ledgers.get(..1).unwrap_or_default();
-    let (expected, _) = split(&ledgers);
     let pinned = |reasons| UnloadOutcome::Pinned { reasons };
-
+    if !obstacles.is_empty() {
+        return pinned(obstacles);
+    }
+    let expected = leaving::of(&ledgers, &object::loaded());
     run_destructors(own);
-    let reasons = [obstacles, wait_until_quiet(&expected)].concat();
+    let reasons = wait_until_quiet(&expected);
     if !reasons.is_empty() {
         return pinned(reasons);
     }
@@ -58,8 +60,9 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
         Ok(outside) => outside,
         Err(reasons) => return pinned(reasons),
     };
-    if let Err(reasons) = cut_off(own, &text, &actions, left) {
-        return pinned(reasons);
+    match Suspended::all(own, &text, &actions) {
+        Ok(suspended) => suspended.into_iter().for_each(|one| one.take_back(left)),
+        Err(reasons) => return pinned(reasons),
     }
 
     for library in own {
@@ -72,13 +75,17 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
     run_destructors(own);
 
     let _loader = lock(&super::LOADER);
-    let (leaving, staying) = split(&ledgers);
+    let leaving = leaving::of(&ledgers, &object::loaded());
     run_destructors(&leaving);
-    if let Err(reasons) = clear(&leaving, &expected, outside, &text, &actions, left) {
-        // It stays, but what its finalizers have taken down must not run.
-        HeldBack::new(own).for_good();
-        return pinned(reasons);
-    }
+    let suspended = match clear(&leaving, &expected, outside, &text, &actions) {
+        Ok(suspended) => suspended,
+        Err(reasons) => {
+            // It stays, but what its finalizers have taken down must not run.
+            own.iter()
+                .for_each(|ledger| HeldBack::new(ledger).for_good());
+            return pinned(reasons);
+        }
+    };
     let mapped = leaving
         .first()
         .and_then(|library| Mapped::of(&library.object));
@@ -87,78 +94,105 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
     if let Err(message) = unsafe { handle.close() } {
         tracing::warn!("the loader could not close a library: {message}");
     }
-    // The loader has called the finalizers of private dependencies.
-    tls::forget(&leaving);
-    keys::delete(&leaving);
-    verify(&leaving, &staying, mapped)
+    for one in suspended {
+        let is_own = own.iter().any(|ledger| Arc::ptr_eq(ledger, one.ledger));
+        if is_own || !one.ledger.object.is_loaded() {
+            one.take_back(left);
+        } else {
+            // Somebody else uses it.
+            one.resume();
+        }
+    }
+    verify(&ledgers, mapped)
 }
 
 /// Once more, after the finalizers: makes sure that no thread is inside what leaves, and that none gets
 /// there by itself. `outside` is about the objects that were expected to leave.
-fn clear(
-    leaving: &[Arc<Ledger>],
+fn clear<'a>(
+    leaving: &'a [Arc<Ledger>],
     expected: &[Arc<Ledger>],
     outside: Outside,
     expected_text: &[Range<usize>],
     actions: &Actions,
-    left: &mut LeftBehind,
-) -> Result<(), Vec<PinReason>> {
+) -> Result<Vec<Suspended<'a>>, Vec<PinReason>> {
     let is_expected = |ledger| expected.iter().any(|other| Arc::ptr_eq(other, ledger));
     if leaving.iter().all(is_expected) {
         outside.still(expected_text)?;
-        cut_off(leaving, expected_text, actions, left)
+        Suspended::all(leaving, expected_text, actions)
     } else {
         // Another library that needed the same is gone meanwhile.
         let text = text(leaving);
         scan::threads_outside(&text)?;
-        cut_off(leaving, &text, actions, left)
+        Suspended::all(leaving, &text, actions)
     }
 }
 
-/// Sees to it that nothing a thread does by itself leads into these objects, outside of which all threads
-/// are; returns what stands against that. Then everything is as before, but for thread-locals of threads
-/// that ended meanwhile.
-fn cut_off(
-    objects: &[Arc<Ledger>],
-    text: &[Range<usize>],
-    actions: &Actions,
-    left: &mut LeftBehind,
-) -> Result<(), Vec<PinReason>> {
-    let ranges: Vec<_> = objects
-        .iter()
-        .map(|ledger| ledger.object.range.clone())
-        .collect();
-    let held_back = HeldBack::new(objects);
-    // What began before is in the ledgers.
-    let reasons = wait_until_quiet(objects);
-    if !reasons.is_empty() {
-        return Err(reasons);
-    }
-    let stopped = timers::stop(objects);
-    let put_back = actions.put_back(&ranges);
-    if !put_back.is_empty() {
-        // A thread may be in a handler, or on its way into one.
-        if let Err(reasons) = scan::threads_outside(text) {
-            put_back.undo();
-            stopped.resume();
+/// An object into which nothing leads that a thread does by itself, until this is resumed.
+#[must_use]
+struct Suspended<'a> {
+    ledger: &'a Arc<Ledger>,
+    held_back: HeldBack<'a>,
+    timers: timers::Stopped,
+    signals: PutBack,
+}
+
+impl<'a> Suspended<'a> {
+    /// Sees to it that nothing a thread does by itself leads into these objects, outside of whose `text`
+    /// all threads are; returns what stands against that. Then everything is as before, but for
+    /// thread-locals of threads that ended meanwhile.
+    fn all(
+        objects: &'a [Arc<Ledger>],
+        text: &[Range<usize>],
+        actions: &Actions,
+    ) -> Result<Vec<Self>, Vec<PinReason>> {
+        let held_back: Vec<_> = objects.iter().map(HeldBack::new).collect();
+        // What began before is in the ledgers.
+        let reasons = wait_until_quiet(objects);
+        if !reasons.is_empty() {
             return Err(reasons);
         }
+        let suspended = objects.iter().zip(held_back);
+        let suspended = suspended.map(|(ledger, held_back)| Self {
+            ledger,
+            held_back,
+            timers: timers::stop(ledger),
+            signals: actions.put_back(&ledger.object.range),
+        });
+        let suspended: Vec<_> = suspended.collect();
+        if suspended.iter().any(|one| !one.signals.is_empty()) {
+            // A thread may be in a handler, or on its way into one.
+            if let Err(reasons) = scan::threads_outside(text) {
+                suspended.into_iter().for_each(Self::resume);
+                return Err(reasons);
+            }
+        }
+        Ok(suspended)
     }
-    held_back.for_good();
-    let timers = timers::delete(objects);
-    let signals = put_back.settle();
-    let destructors = tls::forget(objects);
-    let keys = keys::delete(objects);
-    tracing::debug!(
-        ?signals,
-        timers,
-        destructors,
-        keys,
-        "took back what a library left"
-    );
-    left.signals.extend(signals);
-    left.timers += timers;
-    Ok(())
+
+    /// Everything is as before.
+    fn resume(self) {
+        self.signals.undo();
+        self.timers.resume();
+        drop(self.held_back);
+    }
+
+    /// Takes back for good what the object left, and says what it was.
+    fn take_back(self, left: &mut LeftBehind) {
+        self.held_back.for_good();
+        let timers = timers::delete(self.ledger);
+        let signals = self.signals.settle();
+        let destructors = tls::forget(self.ledger);
+        let keys = keys::delete(self.ledger);
+        tracing::debug!(
+            ?signals,
+            timers,
+            destructors,
+            keys,
+            "took back what a library left"
+        );
+        left.signals.extend(signals);
+        left.timers += timers;
+    }
 }
 
 fn text(objects: &[Arc<Ledger>]) -> Vec<Range<usize>> {
@@ -166,15 +200,6 @@ fn text(objects: &[Arc<Ledger>]) -> Vec<Range<usize>> {
         .iter()
         .flat_map(|ledger| ledger.object.text.clone())
         .collect()
-}
-
-/// The ledgers of the objects that go when the library goes, its own first, and of those that stay
-/// because other libraries need them.
-fn split(ledgers: &[Arc<Ledger>]) -> (Vec<Arc<Ledger>>, Vec<Arc<Ledger>>) {
-    ledgers
-        .iter()
-        .cloned()
-        .partition(|ledger| ledger.has_one_user())
 }
 
 /// Does for the current thread what its end would do.
@@ -273,14 +298,10 @@ impl Mapped {
     }
 }
 
-/// Makes sure that the library is gone, and closes the ledgers of what is.
-fn verify(
-    leaving: &[Arc<Ledger>],
-    staying: &[Arc<Ledger>],
-    mapped: Option<Mapped>,
-) -> UnloadOutcome {
-    let Some((library, dependencies)) = leaving.split_first() else {
-        // Never so: the library itself has no other user.
+/// Makes sure that the library is gone, whose ledger is the first, and closes the ledgers of what is.
+fn verify(ledgers: &[Arc<Ledger>], mapped: Option<Mapped>) -> UnloadOutcome {
+    let Some((library, _)) = ledgers.split_first() else {
+        // Never so: the library itself has a ledger.
         return still_loaded();
     };
     if library.object.is_loaded() {
@@ -290,14 +311,11 @@ fn verify(
         tracing::debug!(again = taken.is_some(), "the loader kept a library");
         return still_loaded();
     }
-    for ledger in leaving.iter().chain(staying) {
+    for ledger in ledgers {
         ledger.leave();
-    }
-    ledger::close(library);
-    for dependency in dependencies {
         // One may stay for reasons of its own, and goes on being watched.
-        if !dependency.object.is_loaded() {
-            ledger::close(dependency);
+        if !ledger.object.is_loaded() {
+            ledger::close(ledger);
         }
     }
     match mapped.and_then(|mapped| mapped.left()) {

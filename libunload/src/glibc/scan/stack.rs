@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use super::super::maps::Maps;
+use super::super::memory;
 
 /// Looks at stacks for traces of some code.
 pub(super) struct Stacks<'a> {
@@ -79,7 +80,7 @@ impl<'a> Stacks<'a> {
         while next < stack.range.end {
             let wanted = self.words.len().min((stack.range.end - next) / WORD);
             let words = &mut self.words[..wanted];
-            let read = read_words(next, words);
+            let read = memory::read(next, words).unwrap_or(0);
             if read == 0
                 || words[..read]
                     .iter()
@@ -110,21 +111,6 @@ impl Call {
             text,
         })
     }
-}
-
-/// Copies memory that may be unmapped at any moment; returns how many words there were.
-fn read_words(address: usize, words: &mut [usize]) -> usize {
-    let local = libc::iovec {
-        iov_base: words.as_mut_ptr().cast(),
-        iov_len: size_of_val(words),
-    };
-    let remote = libc::iovec {
-        iov_base: address as *mut _,
-        iov_len: local.iov_len,
-    };
-    // SAFETY: `local` is all of `words`, and the kernel checks `remote`.
-    let read = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
-    usize::try_from(read).unwrap_or(0) / size_of::<usize>()
 }
 
 /// Whether this is the address of an instruction in this code that follows a call.

@@ -1,0 +1,171 @@
+//! Libraries that a library needs and that stay when it goes: they keep all that is theirs.
+
+use std::ffi::CString;
+use std::fs;
+use std::path::PathBuf;
+
+use super::fixture::{Fixture, call, in_own_process, is_mapped, unload};
+use crate::outcome::UnloadOutcome;
+
+/// Keeps a key with a destructor, a timer and a signal handler for its own life, as GLib and OpenSSL do;
+/// `touch` sets this thread's value, `use_again` fails once the key or the handler is gone.
+const HOLDS: &str = r#"
+    #include <pthread.h>
+    #include <signal.h>
+    #include <time.h>
+    static pthread_key_t key;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static timer_t timer;
+    static volatile int handled, destroyed;
+    static void destroy(void *value) { (void)value; destroyed++; }
+    static void handle(int signal) { (void)signal; handled++; }
+    static void prepare(void) {
+        struct sigaction action = { .sa_handler = handle };
+        struct sigevent event = { .sigev_notify = SIGEV_NONE };
+        pthread_key_create(&key, destroy);
+        sigaction(SIGUSR1, &action, 0);
+        timer_create(CLOCK_MONOTONIC, &event, &timer);
+    }
+    int touch(void) {
+        pthread_once(&once, prepare);
+        return pthread_setspecific(key, &key);
+    }
+    int use_again(void) {
+        struct itimerspec now;
+        int before = handled;
+        if (touch() || pthread_getspecific(key) != &key || timer_gettime(timer, &now)) return 1;
+        raise(SIGUSR1);
+        return handled == before + 1 ? 0 : 2;
+    }
+    int destroyed_so_far(void) { return destroyed; }
+"#;
+
+/// Builds the library that stays, and one that needs it.
+fn build(options: &[&str]) -> (Fixture, PathBuf, Fixture) {
+    let companion = Fixture::c(HOLDS, &[&["-Wl,-soname,libstays.so"], options].concat());
+    let path = companion.directory().join("libstays.so");
+    fs::rename(&companion.path, &path).expect("a new name");
+    let directory = companion.directory().to_str().expect("a plain path");
+    let user = Fixture::c(
+        "int use_again(void); int touch(void); int run(void) { return use_again(); }",
+        &[
+            &format!("-L{directory}"),
+            &format!("-Wl,-rpath,{directory}"),
+            "-lstays",
+        ],
+    );
+    (companion, path, user)
+}
+
+/// A function of the library that stays, as somebody else finds it.
+fn by_name(path: &PathBuf, name: &str) -> extern "C" fn() -> i32 {
+    let path = CString::new(path.to_str().expect("a plain path")).expect("a C string");
+    let name = CString::new(name).expect("a C string");
+    // SAFETY: the fixture's own source is harmless, and it has functions of this type.
+    unsafe {
+        let handle = libc::dlopen(path.as_ptr(), libc::RTLD_NOW);
+        assert!(!handle.is_null());
+        let symbol = libc::dlsym(handle, name.as_ptr());
+        assert!(!symbol.is_null());
+        std::mem::transmute(symbol)
+    }
+}
+
+/// Loads and unloads the user several times; what the companion holds stays in force.
+fn stays_in_order(path: &PathBuf, user: &Fixture) {
+    for _ in 0..3 {
+        let library = user.open();
+        assert_eq!(call(&library, "run"), 0);
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+        assert!(is_mapped("libstays.so"));
+    }
+    let (use_again, destroyed) = (
+        by_name(path, "use_again"),
+        by_name(path, "destroyed_so_far"),
+    );
+    assert_eq!(use_again(), 0);
+    let before = destroyed();
+    let thread = std::thread::spawn(move || use_again());
+    assert_eq!(thread.join().expect("it ends"), 0);
+    assert_eq!(destroyed(), before + 1);
+}
+
+#[test]
+fn a_library_that_is_never_unmapped_keeps_what_it_has() {
+    let name = "companions::a_library_that_is_never_unmapped_keeps_what_it_has";
+    in_own_process(name, || {
+        let (_companion, path, user) = build(&["-Wl,-z,nodelete"]);
+        stays_in_order(&path, &user);
+    });
+}
+
+#[test]
+fn a_library_that_somebody_else_opened_keeps_what_it_has() {
+    let name = "companions::a_library_that_somebody_else_opened_keeps_what_it_has";
+    in_own_process(name, || {
+        let (_companion, path, user) = build(&[]);
+        let library = user.open();
+        by_name(&path, "touch");
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+        stays_in_order(&path, &user);
+    });
+}
+
+#[test]
+fn a_library_that_another_needs_keeps_what_it_has() {
+    let name = "companions::a_library_that_another_needs_keeps_what_it_has";
+    in_own_process(name, || {
+        let (companion, path, user) = build(&[]);
+        let directory = companion.directory().to_str().expect("a plain path");
+        let other = Fixture::c(
+            "int touch(void); int other(void) { return touch(); }",
+            &[
+                &format!("-L{directory}"),
+                &format!("-Wl,-rpath,{directory}"),
+                "-lstays",
+            ],
+        );
+        let library = user.open();
+        by_name(&other.path, "other");
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+        stays_in_order(&path, &user);
+    });
+}
+
+/// C++ has one instance of some statics in the whole process (`STB_GNU_UNIQUE`).
+#[test]
+fn a_library_with_a_unique_symbol_in_use_keeps_what_it_has() {
+    let name = "companions::a_library_with_a_unique_symbol_in_use_keeps_what_it_has";
+    in_own_process(name, || {
+        let unique = "template <class T> struct Once { static int value; };
+            template <class T> int Once<T>::value = 1;
+            extern \"C\" int *unique() { return &Once<int>::value; }";
+        let source = HOLDS
+            .replace(
+                "= { .sa_handler = handle };",
+                "= {}; action.sa_handler = handle;",
+            )
+            .replace(
+                "= { .sigev_notify = SIGEV_NONE };",
+                "= {}; event.sigev_notify = SIGEV_NONE;",
+            )
+            .replace(
+                "static pthread_key_t",
+                "extern \"C\" {\nstatic pthread_key_t",
+            );
+        let both = format!("{source} }}\n{unique}");
+        let companion = Fixture::cpp(&both, &["-fgnu-unique", "-Wl,-soname,libstays.so"]);
+        let stays = companion.directory().join("libstays.so");
+        fs::rename(&companion.path, &stays).expect("a new name");
+        let directory = companion.directory().to_str().expect("a plain path");
+        let user = Fixture::c(
+            "int use_again(void); int *unique(void); int run(void) { return use_again() + *unique() - 1; }",
+            &[
+                &format!("-L{directory}"),
+                &format!("-Wl,-rpath,{directory}"),
+                "-lstays",
+            ],
+        );
+        stays_in_order(&stays, &user);
+    });
+}
