@@ -94,7 +94,7 @@ fn pcm(lpms: u32, config: &str) -> Result<Pcm> {
     let mut builder = Pcm::builder();
     for number in 0..lpms {
         // The fixture is this project's own.
-        let library = lpm_host::trust_library!(unsafe beside("fixture_accepts"));
+        let library = lpm_host::trust_library!(unsafe lpm_fixtures::library("accepts"));
         builder = builder.lpm(LpmConfig::new(format!("LPM {number}"), library).config(config));
     }
     let pcm = builder.build()?;

@@ -6,13 +6,14 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
+use lpm_fixtures::library;
 use serde_json::Value;
-use support::{Run, library, no_libraries, pcm};
+use support::{Run, no_libraries, pcm, sample_library};
 use tempfile::TempDir;
 
 /// A fixture with its configurations, and what is found; `{}` stands for a folder of its own.
@@ -199,7 +200,7 @@ fn the_sample_passes_with_all_its_cycles() {
     let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lpm-sample/demo-policy.toml");
     let folder = tempfile::tempdir().unwrap();
     let junit = folder.path().join("junit.xml");
-    let sample = library("lpm_sample");
+    let sample = sample_library();
     let run = pcm(&[
         "check",
         sample.to_str().unwrap(),
@@ -243,8 +244,8 @@ fn running_out_of_memory_is_found() {
 fn a_symbol_that_keeps_a_library_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let linked = folder.path().join("libunique_symbol.so");
-    let fixture = fixtures().join("unique-symbol/src/holder.cpp");
-    let archive = library("fixture_unique_symbol").with_extension("a");
+    let fixture = lpm_fixtures::native_source("unique-symbol.cpp");
+    let archive = library("unique-symbol").with_extension("a");
     let linker = Command::new("c++")
         .args(["-shared", "-fPIC", "-o"])
         .arg(&linked)
@@ -265,7 +266,7 @@ fn a_symbol_that_keeps_a_library_is_found() {
 fn a_finding_says_what_why_and_how_to_mend_it() {
     let folder = tempfile::tempdir().unwrap();
     let junit = folder.path().join("junit.xml");
-    let panics = library("fixture_panics");
+    let panics = library("panics");
     let arguments = [
         "check",
         panics.to_str().unwrap(),
@@ -311,15 +312,7 @@ fn every_fixture_is_checked() {
         .map(|(fixture, ..)| (*fixture).to_owned())
         .collect();
     checked.insert(UNIQUE.to_owned());
-    let folders = fs::read_dir(fixtures()).unwrap();
-    let folders: BTreeSet<_> = folders
-        .map(|folder| folder.unwrap().file_name().into_string().unwrap())
-        .collect();
-    assert_eq!(checked, folders);
-}
-
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures")
+    assert_eq!(checked, lpm_fixtures::names());
 }
 
 type Checked = (&'static Case, Run, BTreeSet<String>);
@@ -363,7 +356,7 @@ fn check_each(cases: &'static [Case], limits: &[&str]) -> Vec<Checked> {
 
 fn check((fixture, configs, _): &Case, limits: &[&str]) -> Run {
     let folder: TempDir = tempfile::tempdir().unwrap();
-    let file = library(&format!("fixture_{}", fixture.replace('-', "_")));
+    let file = library(fixture);
     let configs: Vec<String> = configs
         .iter()
         .map(|config| config.replace("{}", folder.path().to_str().unwrap()))

@@ -6,8 +6,9 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use lpm_fixtures::library;
 use serde_json::Value;
-use support::{Run, library, no_libraries, pcm};
+use support::{Run, no_libraries, pcm};
 
 fn inspect(path: &Path, more: &[&str]) -> Run {
     pcm(&[&["inspect", path.to_str().unwrap()], more].concat())
@@ -19,7 +20,7 @@ fn json(run: &Run) -> Value {
 
 #[test]
 fn an_lpm_is_described() {
-    let path = library("fixture_counts");
+    let path = library("counts");
     let run = inspect(&path, &["--format", "json"]);
     assert_eq!(run.status, 0, "{}", run.stderr);
     let report = json(&run);
@@ -27,7 +28,7 @@ fn an_lpm_is_described() {
     assert_eq!(report["size"], fs::metadata(&path).unwrap().len());
     assert_eq!(report["sha256"].as_str().unwrap().len(), 64);
     let lpm = &report["lpm"];
-    assert_eq!(lpm["name"], "fixture-counts");
+    assert_eq!(lpm["name"], "lpm-fixtures");
     assert_eq!(lpm["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(lpm["lpm_api"], env!("CARGO_PKG_VERSION"));
     assert_eq!(lpm["api_version"], 1);
@@ -39,7 +40,7 @@ fn an_lpm_is_described() {
     let table = inspect(&path, &[]);
     assert_eq!(table.status, 0);
     for row in [
-        "LPM         fixture-counts ",
+        "LPM         lpm-fixtures ",
         "PE type     0 (ALL_TYPES)",
         "extensions  Statistics",
     ] {
@@ -52,7 +53,7 @@ fn an_lpm_is_described() {
 fn the_file_tells_who_made_it_and_what_it_needs() {
     use std::process::Command;
 
-    let path = library("fixture_accepts");
+    let path = library("accepts");
     let report = json(&inspect(&path, &["--format", "json", "--no-load"]));
     let makers = report["makers"].to_string();
     assert!(makers.contains("rustc version "), "{makers}");
@@ -73,15 +74,15 @@ fn the_file_tells_who_made_it_and_what_it_needs() {
 #[test]
 fn what_hinders_unloading_is_told() {
     for (fixture, hazard) in [
-        ("no_delete", "no_delete"),
-        ("static_tls", "static_tls"),
-        ("own_allocator", "static_tls"),
+        ("no-delete", "no_delete"),
+        ("static-tls", "static_tls"),
+        ("own-allocator", "static_tls"),
     ] {
-        let path = library(&format!("fixture_{fixture}"));
+        let path = library(fixture);
         let report = json(&inspect(&path, &["--format", "json", "--no-load"]));
         assert_eq!(report["hazards"][0]["hazard"], hazard, "{report}");
     }
-    let run = inspect(&library("fixture_thread_sleeping"), &[]);
+    let run = inspect(&library("thread-sleeping"), &[]);
     assert_eq!(run.status, 0, "{}", run.stderr);
     // Nobody asked it, so no thread was started.
     assert!(
@@ -93,17 +94,17 @@ fn what_hinders_unloading_is_told() {
 
 #[test]
 fn an_lpm_that_does_not_start_is_still_described() {
-    let run = inspect(&library("fixture_errs"), &["--config", "initialize"]);
+    let run = inspect(&library("errs"), &["--config", "initialize"]);
     assert_eq!(run.status, 0, "{}", run.stderr);
     let out = &run.stdout;
-    assert!(out.contains("LPM         fixture-errs"), "{out}");
+    assert!(out.contains("LPM         lpm-fixtures"), "{out}");
     assert!(
         out.contains("the directory does not answer; is it running?"),
         "{out}"
     );
     assert!(out.contains("--config"), "{out}");
 
-    let run = inspect(&library("fixture_panics"), &["--config", "initialize"]);
+    let run = inspect(&library("panics"), &["--config", "initialize"]);
     assert!(
         run.stdout.contains("panics as it is told to"),
         "{}",
@@ -117,7 +118,7 @@ fn one_that_hangs_is_given_up() {
     let folder = folder.path().to_str().unwrap();
     let config = format!("initialize\n{folder}/inside\n{folder}/go-on");
     let more = ["--config", &config, "--time-limit", "300 ms"];
-    let run = inspect(&library("fixture_hangs"), &more);
+    let run = inspect(&library("hangs"), &more);
     assert_eq!(run.status, 0, "{}", run.stderr);
     assert!(
         run.stdout.contains("did not return within 300ms"),
@@ -128,7 +129,7 @@ fn one_that_hangs_is_given_up() {
 
 #[test]
 fn an_incompatible_library_is_explained() {
-    let path = library("fixture_incompatible_api");
+    let path = library("incompatible-api");
     let run = inspect(&path, &["--format", "json"]);
     assert_eq!(run.status, 1);
     assert!(
@@ -162,7 +163,7 @@ fn an_incompatible_library_is_explained() {
 
 #[test]
 fn what_is_no_lpm_is_refused() {
-    let run = inspect(&library("fixture_no_lpm"), &[]);
+    let run = inspect(&library("no-lpm"), &[]);
     assert_eq!(run.status, 1);
     assert!(run.stderr.contains("is no LPM"), "{}", run.stderr);
 

@@ -5,8 +5,9 @@ mod support;
 
 use std::path::Path;
 
+use lpm_fixtures::library;
 use serde_json::Value;
-use support::{library, office, pcm};
+use support::{office, pcm};
 
 const REPLAY: &str = include_str!("../../docs/src/json.md");
 const LIBRARIES: &str = include_str!("../../docs/src/json-libraries.md");
@@ -83,13 +84,13 @@ fn object(arguments: &[&str], path: &Path) -> Value {
 
 #[test]
 fn what_pcm_inspect_prints() {
-    let lpm = object(&["inspect"], &library("fixture_counts"));
+    let lpm = object(&["inspect"], &library("counts"));
     assert_documented(&lpm, LIBRARIES, "## `pcm inspect`");
     for part in ["lpm", "initialized", "unloaded"] {
         assert_documented(&lpm[part], LIBRARIES, &format!("### `{part}`"));
     }
     for more in [&["inspect"][..], &["inspect", "--full"]] {
-        let incompatible = object(more, &library("fixture_incompatible_api"));
+        let incompatible = object(more, &library("incompatible-api"));
         assert_documented(&incompatible, LIBRARIES, "## `pcm inspect`");
         assert_documented(
             &incompatible["incompatible"],
@@ -98,9 +99,9 @@ fn what_pcm_inspect_prints() {
         );
     }
     let refuses = &["inspect", "--config", "initialize"];
-    let refuses = object(refuses, &library("fixture_errs"));
+    let refuses = object(refuses, &library("errs"));
     assert!(refuses["not_initialized"].is_string(), "{refuses}");
-    for file in [&library("fixture_no_lpm"), Path::new("absent")] {
+    for file in [&library("no-lpm"), Path::new("absent")] {
         assert_documented(&object(&["inspect"], file), LIBRARIES, "## `pcm inspect`");
     }
 }
@@ -108,7 +109,7 @@ fn what_pcm_inspect_prints() {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_pcm_inspect_prints_about_hazards() {
-    let hindered = object(&["inspect", "--no-load"], &library("fixture_no_delete"));
+    let hindered = object(&["inspect", "--no-load"], &library("no-delete"));
     assert_documented(&hindered["hazards"][0], LIBRARIES, "### `hazards`");
 }
 
@@ -123,10 +124,10 @@ fn what_pcm_check_prints() {
         "--time-limit",
         "60 s",
     ];
-    let faultless = object(&check, &library("fixture_accepts"));
+    let faultless = object(&check, &library("accepts"));
     assert_documented(&faultless, LIBRARIES, "## `pcm check`");
     let refuses = [&check[..], &["--config", "initialize"]].concat();
-    let refuses = object(&refuses, &library("fixture_errs"));
+    let refuses = object(&refuses, &library("errs"));
     assert_documented(&refuses, LIBRARIES, "## `pcm check`");
     assert_documented(&refuses["findings"][0], LIBRARIES, "### `findings`");
     let checks = refuses["checks"].as_array().unwrap();

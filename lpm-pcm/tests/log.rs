@@ -5,15 +5,16 @@ mod support;
 
 use std::fs;
 
+use lpm_fixtures::library;
 use serde_json::Value;
-use support::{Run, library, office, pcm};
+use support::{Run, office, pcm};
 use tempfile::TempDir;
 
 /// The demo capture, decided by an LPM that logs in this way.
 fn replay(way: &str, more: &[&str]) -> Run {
     let folder: TempDir = tempfile::tempdir().unwrap();
     let config = folder.path().join("pcm.toml");
-    let library = library("fixture_logs");
+    let library = library("logs");
     let text = format!("[[lpm]]\nname = 'talker'\nlibrary = {library:?}\nconfig = {way:?}\n");
     fs::write(&config, text).unwrap();
     let (capture, config) = (office(), config.to_str().unwrap());

@@ -7,10 +7,11 @@ mod support;
 use std::fs;
 use std::net::Ipv4Addr;
 
+use lpm_fixtures::library;
 use lpm_rsvp::build::{Flows, Path, Resv};
 use lpm_rsvp::{FilterSpec, RsvpHop, ServiceRequest, Session, TimeValues, Tspec};
 use serde_json::{Value, json};
-use support::{Pcap, RSVP, Run, configured_with, ipv4, library, pcm};
+use support::{Pcap, RSVP, Run, configured_with, ipv4, pcm};
 
 const RAW: u16 = 101;
 
@@ -169,7 +170,7 @@ fn every_lpm_hears_of_reservations_and_of_state_that_is_gone() {
     let calls = folder.path().join("calls");
     let recorder = format!(
         "[[lpm]]\nname = 'recorder'\nlibrary = {:?}\nconfig = {calls:?}\n",
-        library("fixture_records_its_life")
+        library("records-its-life")
     );
     // Every 50 s: a second next hop asks for twice as much, and then is not heard of again. Its time is
     // over after 100 + 157.5 s, before the message of 300 s.

@@ -16,33 +16,26 @@ pub mod watched;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lpm_fixtures::file_name;
 use lpm_host::{
     Event, EventId, EventLog, LpmConfig, LpmLibrary, PinReason, libunload, trust_library,
 };
 
-/// The shared library of a crate this package depends on, such as `lpm_sample`.
+/// The shared library of the identity LPM, which this package depends on.
 ///
 /// # Panics
 ///
-/// When the test runs elsewhere than from Cargo's `deps` or `examples` folder.
+/// When the test runs elsewhere than from Cargo's `deps` folder.
 #[must_use]
-pub fn library_path(crate_name: &str) -> PathBuf {
+pub fn sample_library() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    let mut deps = test
-        .parent()
-        .expect("the test is in a folder")
-        .to_path_buf();
-    if deps.ends_with("examples") {
-        deps.set_file_name("deps");
-    }
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    deps.join(format!("{prefix}{crate_name}{suffix}"))
+    test.with_file_name(file_name("lpm-sample"))
 }
 
-/// The shared library of a crate this package depends on, trusted.
+/// The shared library of a fixture, trusted.
 #[must_use]
-pub fn library(crate_name: &str) -> LpmLibrary {
-    trusted(library_path(crate_name))
+pub fn library(fixture: &str) -> LpmLibrary {
+    trusted(lpm_fixtures::library(fixture))
 }
 
 /// The library at a path that the test chose.
@@ -52,21 +45,10 @@ pub fn trusted(path: impl AsRef<Path>) -> LpmLibrary {
     trust_library!(unsafe path.as_ref())
 }
 
-/// An LPM from `tests/fixtures`, named after its folder.
+/// The LPM of a fixture, under its name.
 #[must_use]
 pub fn fixture(name: &str) -> LpmConfig {
-    LpmConfig::new(name, library(&crate_of(name)))
-}
-
-/// The file name of that LPM's library.
-#[must_use]
-pub fn fixture_file(name: &str) -> String {
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    format!("{prefix}{}{suffix}", crate_of(name))
-}
-
-fn crate_of(fixture: &str) -> String {
-    format!("fixture_{}", fixture.replace('-', "_"))
+    LpmConfig::new(name, library(name))
 }
 
 /// The same LPM from a copy of its library under another name, so that it can be told from those that
@@ -89,7 +71,7 @@ pub fn fixture_copied(name: &str, copy: &Path) -> LpmConfig {
 /// When the copy cannot be made.
 #[must_use]
 pub fn fixture_stripped(name: &str, directory: &Path) -> LpmConfig {
-    let copy = directory.join(fixture_file(name));
+    let copy = directory.join(file_name(name));
     let status = std::process::Command::new("strip")
         .arg("--strip-debug")
         .arg("-o")

@@ -48,10 +48,12 @@ pub fn in_child(test: &str, prepare: impl FnOnce(&mut Command)) -> Output {
 /// When the test's program cannot be found.
 #[must_use]
 pub fn child(test: &str) -> Command {
+    lpm_fixtures::build();
     let mut command = Command::new(env::current_exe().expect("the test's own path"));
     command
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(CHILD, "1");
+        .env(CHILD, "1")
+        .env(lpm_fixtures::BUILT, "1");
     command
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use lpm_fixtures::file_name;
 use lpm_host::{
     EventId, LpmConfig, Pcm, PcmBuilder, PinReason, Teardown, UnloadOutcome, UnloadedLibrary,
 };
 
 use crate::callers::Callers;
 use crate::messages::{admit, path};
-use crate::{RecordedEvents, fixture, fixture_file, mappings_of};
+use crate::{RecordedEvents, fixture, mappings_of};
 
 /// Loads the LPM, asks it from three long-lived threads and from this one, and unloads it; checks that
 /// it is unmapped, that it can be loaded again, and that all threads then end well and another LPM
@@ -24,7 +25,7 @@ pub fn unmaps(name: &str) -> RecordedEvents {
     for _ in 0..2 {
         let unloaded = ask_and_unload(Pcm::builder().lpm(fixture(name)), &callers, &events);
         assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped);
-        assert_eq!(mappings_of(&fixture_file(name)), 0);
+        assert_eq!(mappings_of(&file_name(name)), 0);
         others.go_on(&callers);
     }
     assert_eq!(events.of(EventId::LibraryUnmapped).len(), 2);
@@ -45,7 +46,7 @@ pub fn reasons_to_pin(lpm: LpmConfig) -> Vec<PinReason> {
     let others = Others::start();
     let callers = Callers::start(3);
     let events = RecordedEvents::default();
-    let file = fixture_file(lpm.name());
+    let file = file_name(lpm.name());
     let unloaded = ask_and_unload(Pcm::builder().lpm(lpm), &callers, &events);
     assert_ne!(mappings_of(&file), 0);
     let recorded = events.of(EventId::LibraryPinned);

@@ -19,15 +19,15 @@ fn a_decision_at_once_allocates_nothing() {
 
 #[test]
 fn a_decision_that_is_put_off_does() {
-    let deferring = Pcm::builder()
-        .lpm(LpmConfig::new("accepts", library("fixture_accepts")).config("deferred"));
+    let deferring =
+        Pcm::builder().lpm(LpmConfig::new("accepts", library("accepts")).config("deferred"));
     let pcm = deferring.build().unwrap();
     pcm.become_dsbm().unwrap();
     assert_ne!(allocated(&pcm, &path(4000)).count_total, 0);
 }
 
 fn pcm(lpms: usize) -> Pcm {
-    let named = |number| LpmConfig::new(format!("accepts {number}"), library("fixture_accepts"));
+    let named = |number| LpmConfig::new(format!("accepts {number}"), library("accepts"));
     let builder = (0..lpms).fold(Pcm::builder(), |builder, number| builder.lpm(named(number)));
     let pcm = builder.build().unwrap();
     pcm.become_dsbm().unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority};
 use lpm_host::{EventId, LpmStatus, Outcome, Pcm, PcmError, PinReason, StartError, UnloadOutcome};
 use lpm_tests::messages::{admit, admit_at, noon, path, path_tear};
-use lpm_tests::{RecordedEvents, fixture, fixture_copied, library, library_path};
+use lpm_tests::{RecordedEvents, fixture, fixture_copied, library};
 
 #[test]
 fn the_whole_road() {
@@ -67,7 +67,7 @@ fn a_library_listed_three_times_is_initialized_and_deinitialized_three_times() {
     let file = dir.path().join("calls");
     let config = file.to_str().expect("UTF-8");
     let lpm = |name: &str| {
-        let library = library("fixture_records_its_life");
+        let library = library("records-its-life");
         lpm_host::LpmConfig::new(name, library).config(config)
     };
     let pcm = Pcm::builder()
@@ -220,7 +220,7 @@ fn a_status_from_deinitialize_is_recorded_with_the_librarys_name() {
     assert_eq!(failed[0].status, Some(LpmStatus(77)));
     assert_eq!(
         failed[0].library,
-        Some(library_path("fixture_fails_to_deinitialize"))
+        Some(lpm_fixtures::library("fails-to-deinitialize"))
     );
     assert_eq!(failed[0].detail, "the directory did not confirm the unbind");
 }

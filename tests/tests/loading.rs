@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use lpm_host::{EventId, LpmConfig, LpmStatus, Pcm, Severity, StartError};
-use lpm_tests::{RecordedEvents, fixture, library_path, trusted};
+use lpm_tests::{RecordedEvents, fixture, trusted};
 
 /// Starts a PCM with this LPM, and returns the one line that says why it does not start.
 fn refusal(lpm: LpmConfig) -> String {
@@ -74,7 +74,7 @@ fn a_text_file_named_like_a_library() {
 
 #[test]
 fn a_library_cut_off_anywhere() {
-    let whole = fs::read(library_path("fixture_no_lpm")).expect("the fixture");
+    let whole = fs::read(lpm_fixtures::library("no-lpm")).expect("the fixture");
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("libcut.so");
     for part in [1, 16, 63, 64, 100, 4096, whole.len() / 2, whole.len() - 1] {

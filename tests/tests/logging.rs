@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread;
 use std::time::Duration;
 
+use lpm_fixtures::file_name;
 use lpm_host::{LpmConfig, Outcome, Pcm, PendingTeardown, TraceLimit, UnloadOutcome};
 use lpm_tests::capture::{Capture, Captured, Value, What};
 use lpm_tests::messages::{admit, path};
 use lpm_tests::process::{in_child, in_own_process, is_own_process, told};
-use lpm_tests::{RecordedEvents, fixture, fixture_file};
+use lpm_tests::{RecordedEvents, fixture};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber, info_span};
 use tracing_subscriber::filter::Targets;
@@ -74,7 +75,7 @@ fn formatted(text: &str) -> Value {
 
 /// The line of the fixture with this text.
 fn line_of(text: &str) -> u32 {
-    let source = include_str!("../fixtures/logs/src/lib.rs");
+    let source = include_str!("../fixtures/examples/logs.rs");
     let lines = source
         .lines()
         .zip(1..)
@@ -87,11 +88,11 @@ fn line_of(text: &str) -> u32 {
 /// That it says where it comes from: from the LPM that is called, or the library on a thread of its own.
 fn assert_of_fixture(captured: &Captured) {
     let lpm = captured.field("lpm");
-    let names = ["logs", &fixture_file("logs")].map(text);
+    let names = ["logs", &file_name("logs")].map(text);
     assert!(names.iter().any(|name| lpm == Some(name)), "{captured:?}");
     let file = captured.file.as_deref().unwrap_or_default();
     let file = file.replace('\\', "/");
-    assert!(file.ends_with("tests/fixtures/logs/src/lib.rs"), "{file}");
+    assert!(file.ends_with("tests/fixtures/examples/logs.rs"), "{file}");
 }
 
 #[test]
@@ -108,7 +109,7 @@ fn levels_and_targets() {
             let message = format!("at level {}", level.as_str().to_lowercase());
             let event = capture.event(&message);
             assert_eq!(event.level, level);
-            assert_eq!(event.target, "fixture_logs");
+            assert_eq!(event.target, "logs");
             assert_eq!(event.line, Some(line_of(&message)));
             assert_eq!(event.path, ["host"]);
             assert_eq!(event.thread, thread::current().id());
@@ -153,7 +154,7 @@ fn spans_nest_in_those_of_the_host() {
         let spans: Vec<_> = capture
             .of(What::Span)
             .into_iter()
-            .filter(|span| span.target == "fixture_logs")
+            .filter(|span| span.target == "logs")
             .collect();
         let [outer, inner, aside] = &spans[..] else {
             panic!("{spans:#?}")
@@ -312,7 +313,7 @@ fn a_flood() {
         assert_eq!(passed + dropped, COUNT + 1 - last);
         for report in reports {
             assert_eq!(report.level, Level::WARN);
-            assert_eq!(report.field("lpm"), Some(&text(&fixture_file("logs"))));
+            assert_eq!(report.field("lpm"), Some(&text(&file_name("logs"))));
         }
     });
 }
@@ -402,7 +403,7 @@ struct Panics(Arc<AtomicU64>);
 
 impl<S: Subscriber> Layer<S> for Panics {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "fixture_logs" {
+        if event.metadata().target() == "logs" {
             self.0.fetch_add(1, Ordering::Relaxed);
             panic!("a subscriber that panics");
         }

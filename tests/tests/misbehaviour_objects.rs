@@ -15,7 +15,7 @@ use lpm_tests::{RecordedEvents, fixture, library};
 const ROOM: u32 = 100;
 
 fn supplies(name: &str, config: &str) -> LpmConfig {
-    LpmConfig::new(name, library("fixture_supplies")).config(config)
+    LpmConfig::new(name, library("supplies")).config(config)
 }
 
 fn objects(pcm: &Pcm) -> SuppliedObjects {

@@ -11,10 +11,10 @@ use lpm_host::{
     EventId, LpmConfig, Outcome, Pcm, PcmError, StartError, StateGone, UnloadOutcome,
 };
 use lpm_tests::messages::{INTERFACE, admit, path, path_tear, resv, rsvp_objects, with_received};
-use lpm_tests::{RecordedEvents, fixture, fixture_copied, library, library_path};
+use lpm_tests::{RecordedEvents, fixture, fixture_copied, library};
 
 fn counts(name: &str) -> LpmConfig {
-    LpmConfig::new(name, library("fixture_counts"))
+    LpmConfig::new(name, library("counts"))
 }
 
 fn names<'a>(lpms: impl IntoIterator<Item = &'a lpm_host::InitializedLpm>) -> Vec<&'a str> {
@@ -131,7 +131,7 @@ fn a_library_that_changed_is_reloaded() {
         Ok(Outcome::Accept)
     );
 
-    fs::copy(library_path("fixture_forgets"), &file).expect("a copy");
+    fs::copy(lpm_fixtures::library("forgets"), &file).expect("a copy");
     let done = pcm.reconfigure([lpm()]).expect("the changed library");
     assert_eq!(done.kept.len(), 0);
     assert_ne!(done.started.lpms[0].handle, before);

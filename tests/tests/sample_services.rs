@@ -104,7 +104,7 @@ fn requests_are_deferred_and_nothing_is_left() {
     );
     // A copy of its own name, to be seen in the process's map.
     let copy = folder.path().join("libsample_with_services.so");
-    std::fs::copy(lpm_tests::library_path("lpm_sample"), &copy).expect("a copy");
+    std::fs::copy(lpm_tests::sample_library(), &copy).expect("a copy");
     let pcm = Pcm::builder()
         .lpm(
             LpmConfig::new("identity", trusted(&copy))

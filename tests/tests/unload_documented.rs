@@ -51,12 +51,9 @@ fn source(test: &str) -> String {
 
 #[test]
 fn every_fixture_has_a_row_and_every_row_a_fixture() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let misbehaviour = include_str!("../../docs/src/misbehaviour.md");
-    let fixtures: BTreeSet<String> = fs::read_dir(folder)
-        .expect("the fixtures")
-        .map(|entry| entry.expect("a fixture").file_name())
-        .map(|name| name.into_string().expect("UTF-8"))
+    let fixtures: BTreeSet<String> = lpm_fixtures::names()
+        .into_iter()
         .filter(|name| !OTHER_SUBJECTS.contains(&name.as_str()))
         .filter(|name| !misbehaviour.contains(&format!("\n| `{name}` |")))
         .collect();

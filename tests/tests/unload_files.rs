@@ -12,7 +12,7 @@ use std::time::Duration;
 use lpm_host::{LpmConfig, Outcome, Pcm, UnloadOutcome};
 use lpm_tests::messages::{admit, path};
 use lpm_tests::process::{child, in_own_process, is_own_process, told};
-use lpm_tests::{fixture, fixture_copied, library_path, mappings_of, trusted};
+use lpm_tests::{fixture, fixture_copied, mappings_of, trusted};
 
 /// Accepts, around the clock.
 fn accepting(library: &Path) -> Pcm {
@@ -47,7 +47,7 @@ fn file_changes(name: &str, change: impl FnOnce(&Path)) {
         demote(&pcm);
         assert_eq!(mappings_of("libchanging"), 0);
 
-        fs::copy(library_path("fixture_thread_current"), &library).expect("replaced");
+        fs::copy(lpm_fixtures::library("thread-current"), &library).expect("replaced");
         pcm.become_dsbm().expect("starts again");
         assert_eq!(outcome(&pcm), Outcome::Reject);
         demote(&pcm);
@@ -82,7 +82,7 @@ fn deleted() {
 fn replaced() {
     file_changes("replaced", |library| {
         let other = library.with_extension("new");
-        fs::copy(library_path("fixture_thread_current"), &other).expect("a copy");
+        fs::copy(lpm_fixtures::library("thread-current"), &other).expect("a copy");
         fs::rename(other, library).expect("replaced");
     });
 }
@@ -110,8 +110,8 @@ fn incompatible_when_it_is_to_be_reloaded() {
         let library = directory.path().join("libchanging.so");
         let pcm = accepting(&library);
         let [mut compatible, mut other] = [
-            library_path("fixture_office_hours"),
-            library_path("fixture_incompatible_api"),
+            lpm_fixtures::library("office-hours"),
+            lpm_fixtures::library("incompatible-api"),
         ]
         .map(|path| fs::read(path).expect("the fixture"));
         // Of the same size, so that only the contents tell.
@@ -222,10 +222,10 @@ fn staged_in_memory(directory: &Path) {
         .expect("builds");
     for _ in 0..2 {
         pcm.become_dsbm().expect("starts");
-        assert_ne!(mappings_of("/memfd:libfixture_office_hours.so"), 0);
+        assert_ne!(mappings_of("/memfd:liboffice_hours.so"), 0);
         assert_eq!(outcome(&pcm), Outcome::Accept);
         demote(&pcm);
-        assert_eq!(mappings_of("libfixture_office_hours"), 0);
+        assert_eq!(mappings_of("liboffice_hours"), 0);
     }
     let left = fs::read_dir(directory).expect("the directory").count();
     assert_eq!(left, 0, "nothing is left behind");

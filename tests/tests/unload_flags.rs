@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lpm_fixtures::file_name;
 use lpm_host::{
     Event, EventId, LpmConfig, NoDelete, Pcm, PinReason, StartError, UnloadOutcome,
     UnloadedLibrary, libunload,
@@ -13,7 +14,7 @@ use lpm_host::{
 use lpm_tests::callers::Callers;
 use lpm_tests::process::in_own_process;
 use lpm_tests::unloading::{Others, ask_and_unload, reasons};
-use lpm_tests::{RecordedEvents, fixture, fixture_file, library_path, mappings_of, trusted};
+use lpm_tests::{RecordedEvents, fixture, mappings_of, trusted};
 
 /// Has the LPM asked and unloads it; another LPM goes on meanwhile and afterwards, when the callers have
 /// ended.
@@ -46,7 +47,7 @@ fn no_delete_kept() {
             [libunload::PinReason::NoDelete.into()]
         );
         assert!(warning(&events).detail.contains("will stay mapped"));
-        assert_ne!(mappings_of(&fixture_file("no-delete")), 0);
+        assert_ne!(mappings_of(&file_name("no-delete")), 0);
     });
 }
 
@@ -58,7 +59,7 @@ fn no_delete_cleared() {
             let unloaded = unload(fixture("no-delete"), NoDelete::Clear, &events);
             assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped);
             assert!(warning(&events).detail.contains("ignored"));
-            assert_eq!(mappings_of(&fixture_file("no-delete")), 0);
+            assert_eq!(mappings_of(&file_name("no-delete")), 0);
         }
     });
 }
@@ -81,13 +82,12 @@ fn unique_symbol() {
     in_own_process("unique_symbol", || {
         let directory = tempfile::tempdir().expect("a directory");
         let library = directory.path().join("libunique_symbol.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/unique-symbol");
         run(Command::new("c++")
             .args(["-shared", "-fPIC", "-o"])
             .arg(&library)
-            .arg(source.join("src/holder.cpp"))
+            .arg(lpm_fixtures::native_source("unique-symbol.cpp"))
             .arg("-Wl,--whole-archive")
-            .arg(library_path("fixture_unique_symbol").with_extension("a"))
+            .arg(lpm_fixtures::library("unique-symbol").with_extension("a"))
             .arg("-Wl,--no-whole-archive"));
         let events = RecordedEvents::default();
         let lpm = LpmConfig::new("unique-symbol", trusted(&library));
@@ -107,7 +107,7 @@ fn unique_symbol() {
 fn panic_abort() {
     in_own_process("panic_abort", || {
         let directory = tempfile::tempdir().expect("a directory");
-        let library = build_with_panic_abort("fixture_thread_local_const", directory.path());
+        let library = build_with_panic_abort("thread-local-const", directory.path());
         let events = RecordedEvents::default();
         let lpm = LpmConfig::new("panic-abort", trusted(&library));
         let unloaded = unload(lpm, NoDelete::Keep, &events);
@@ -117,13 +117,14 @@ fn panic_abort() {
 }
 
 /// Cargo chooses the panic strategy for a whole workspace, so the compiler is called here.
-fn build_with_panic_abort(crate_name: &str, directory: &Path) -> PathBuf {
-    let rlib = library_path(crate_name).with_extension("rlib");
+fn build_with_panic_abort(fixture: &str, directory: &Path) -> PathBuf {
+    let rlib = lpm_fixtures::library(fixture).with_extension("rlib");
+    let crate_name = fixture.replace('-', "_");
     let library = directory.join("libpanic_abort.so");
     let source = directory.join("panic_abort.rs");
     std::fs::write(&source, format!("extern crate {crate_name};")).expect("written");
     let mut dependencies = std::ffi::OsString::from("dependency=");
-    dependencies.push(rlib.parent().expect("it is in a folder"));
+    dependencies.push(rlib.with_file_name("../deps"));
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     run(Command::new(compiler)
         .args(["--edition=2024", "--crate-type=cdylib", "-Cpanic=abort"])

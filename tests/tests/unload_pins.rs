@@ -11,11 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lpm_fixtures::file_name;
 use lpm_host::{EventId, LpmStatus, Pcm, PcmError, PinReason, UnloadOutcome, libunload};
 use lpm_tests::callers::Callers;
 use lpm_tests::process::in_own_process;
 use lpm_tests::unloading::{Others, only_library, reasons, reasons_to_pin};
-use lpm_tests::{RecordedEvents, fixture, fixture_file, mappings_of, running};
+use lpm_tests::{RecordedEvents, fixture, mappings_of, running};
 
 /// Tests that the fixtures of these names stay, since these threads of theirs run.
 macro_rules! threads_run {
@@ -124,7 +125,7 @@ fn hangs_in_admit() {
         // The second LPM was gone when these calls came to it.
         assert_eq!(callers.wait(), [Err(PcmError::NotDsbm); 3]);
         others.go_on(&callers);
-        assert_ne!(mappings_of(&fixture_file("hangs-in-admit")), 0);
+        assert_ne!(mappings_of(&file_name("hangs-in-admit")), 0);
         assert_eq!(
             events.of(EventId::LpmPanicked).len(),
             1,

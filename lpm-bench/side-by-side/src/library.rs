@@ -26,7 +26,7 @@ pub(crate) fn built(name: &str) -> PathBuf {
 
 /// The LPM that accepts everything.
 pub(crate) fn accepts() -> LpmLibrary {
-    trusted(&built("fixture_accepts"))
+    trusted(&lpm_fixtures::library("accepts"))
 }
 
 /// A library of this project's own.

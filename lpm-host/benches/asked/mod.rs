@@ -1,7 +1,6 @@
 //! What is asked, and who.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 use lpm_host::{Interface, LpmConfig, LpmLibrary, Pcm, ReceivedMessage};
@@ -25,19 +24,13 @@ pub(crate) fn received(message: Message<'_>) -> ReceivedMessage<'_> {
 pub(crate) fn pcm(count: u32, config: &str) -> Pcm {
     let lpm = |number| {
         // SAFETY: the fixture is this project's own.
-        let library = unsafe { LpmLibrary::trust(fixture()) };
+        let library = unsafe { LpmLibrary::trust(lpm_fixtures::library("accepts")) };
         LpmConfig::new(format!("accepts {number}"), library).config(config)
     };
     let builder = (0..count).fold(Pcm::builder(), |builder, number| builder.lpm(lpm(number)));
     let pcm = builder.build().expect("builds");
     pcm.become_dsbm().expect("starts");
     pcm
-}
-
-fn fixture() -> PathBuf {
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let this = std::env::current_exe().expect("the benchmark's own path");
-    this.with_file_name(format!("{prefix}fixture_accepts{suffix}"))
 }
 
 /// A Path message as a sender starts one.

@@ -5,7 +5,6 @@
     reason = "each test includes it and uses its part"
 )]
 
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -286,15 +285,15 @@ pub fn configured_with(policy: &str, tables: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
         "[[lpm]]\nname = 'identity'\nlibrary = {:?}\nconfig = {policy:?}\n{tables}",
-        library("lpm_sample"),
+        sample_library(),
     );
     fs::write(folder.path().join("pcm.toml"), text).unwrap();
     folder
 }
 
-/// The library of a crate, where cargo puts it.
-pub fn library(crate_name: &str) -> PathBuf {
-    let file = format!("{DLL_PREFIX}{crate_name}{DLL_SUFFIX}");
+/// The library of the identity LPM, where cargo puts it.
+pub fn sample_library() -> PathBuf {
+    let file = lpm_fixtures::file_name("lpm-sample");
     let program = Path::new(env!("CARGO_BIN_EXE_pcm"));
     program.parent().unwrap().join("deps").join(file)
 }
@@ -312,7 +311,7 @@ pub fn no_libraries(folder: &Path) -> Vec<(PathBuf, &'static str)> {
         (folder.to_path_buf(), "is a directory"),
     ];
     if cfg!(target_os = "linux") {
-        let whole = fs::read(library("fixture_accepts")).unwrap();
+        let whole = fs::read(lpm_fixtures::library("accepts")).unwrap();
         files.push((file("cut", &whole[..whole.len() / 2]), "cut off"));
         files.push((file("text", b"not a library"), "does not begin like"));
         files.push((std::env::current_exe().unwrap(), "a program"));

@@ -93,7 +93,7 @@ fn limit(lpm: usize, generation: u8) -> u64 {
 
 fn config(dir: &Path, (lpm, generation): (usize, u8)) -> LpmConfig {
     let name = format!("lpm {lpm}");
-    let config = LpmConfig::new(name, library("fixture_defers"))
+    let config = LpmConfig::new(name, library("defers"))
         .config(lpm.to_string())
         .config_dir(dir)
         .config_source(generation.to_string())

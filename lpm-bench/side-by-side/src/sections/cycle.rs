@@ -57,7 +57,7 @@ pub(super) fn measure(context: &Context) -> Result<Section, Box<dyn Error>> {
 
 /// Loads libraries, so that there are `count` where there were `loaded`.
 fn load_more(folder: &TempDir, loaded: usize, count: usize) -> Result<Pcm, Box<dyn Error>> {
-    let original = built("fixture_accepts");
+    let original = lpm_fixtures::library("accepts");
     let copies = (loaded..count).map(|number| -> Result<LpmLibrary, Box<dyn Error>> {
         let copy = folder.path().join(format!("libaccepts{number}.so"));
         fs::copy(&original, &copy)?;
@@ -68,9 +68,10 @@ fn load_more(folder: &TempDir, loaded: usize, count: usize) -> Result<Pcm, Box<d
 }
 
 fn cycles(count: usize, context: &Context) -> Result<Comparison, Box<dyn Error>> {
-    let file = built("fixture_accepts");
+    let file = lpm_fixtures::library("accepts");
     let module = built("peer_relib_module");
-    let same = pcms::new([library::accepts()], "")?;
+    let accepts = library::accepts();
+    let same = pcms::new([accepts.clone()], "")?;
     // Makes its private copy.
     cycle(&same);
     let contenders = vec![
@@ -78,7 +79,7 @@ fn cycles(count: usize, context: &Context) -> Result<Comparison, Box<dyn Error>>
         Contender::single(AGAIN, trial(|| cycle(&same))),
         Contender::single(
             NEW,
-            trial(|| cycle(&pcms::new([library::accepts()], "").expect("builds"))),
+            trial(|| cycle(&pcms::new([accepts.clone()], "").expect("builds"))),
         ),
         Contender::single(
             "relib",
