@@ -2,4 +2,6 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod decisions;
+pub(crate) mod faults;
+pub(crate) mod objects;
 pub(crate) mod pending;

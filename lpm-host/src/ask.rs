@@ -1,8 +1,8 @@
 //! Asking the LPMs, and telling them: what happens to one message.
 
 pub(crate) mod admission;
-pub(crate) mod admit;
 pub(crate) mod asking;
+pub(crate) mod decide;
 pub(crate) mod outgoing;
 pub(crate) mod statistics;
 pub(crate) mod tell;

@@ -1,16 +1,22 @@
 //! Configuring a PCM.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::After;
-use crate::life::lifecycle::Lifecycle;
-use crate::{
-    BuildError, EventLog, LpmConfig, ManualClock, NoDelete, Pcm, TraceLimit, TracingEventLog,
-};
 use libunload::Copies;
+use libunload::NoDelete;
+
+use crate::clock::Clock;
+use crate::config::{self, LpmConfig};
+use crate::error::BuildError;
+use crate::event::limited::Limited;
+use crate::event::{EventLog, PanicsCaught, TracingEventLog};
+use crate::life::lifecycle::Lifecycle;
+use crate::lpm::trace::TraceLimit;
+use crate::manual_clock::ManualClock;
+use crate::pcm::Pcm;
+use crate::serving::Serving;
 
 /// Configures a [`Pcm`].
 #[must_use]
@@ -89,54 +95,33 @@ impl PcmBuilder {
     /// No LPM, two of the same name, a configuration directory that is not UTF-8, or an LPM that is
     /// to come [after](LpmConfig::after) one that is not configured before it.
     pub fn build(self) -> Result<Pcm, BuildError> {
-        check(&self.configs)?;
+        config::check(&self.configs)?;
         let staging = self
             .staging_dir
             .map_or_else(Copies::new, Copies::in_directory);
-        let staging = staging.no_delete(self.no_delete);
+        let events: Arc<dyn EventLog> = Arc::new(PanicsCaught(self.events));
+        let clock = self.clock.as_ref().map(ManualClock::clock);
+        let serving = Arc::new(Serving::new(
+            Arc::new(Limited::new(events)),
+            clock.unwrap_or_else(|| Arc::new(Clock::of_the_system())),
+        ));
+        if let Some(clock) = &self.clock {
+            clock.drives(&serving);
+        }
         let lifecycle = Lifecycle::new(
+            Arc::clone(&serving),
             self.configs,
-            self.events,
-            staging,
+            staging.no_delete(self.no_delete),
             self.trace_limit,
             self.drain_limit,
-            self.clock.as_ref(),
         );
-        let lifecycle = Arc::new(lifecycle);
-        if let Some(clock) = &self.clock {
-            clock.drives(&lifecycle);
-        }
-        Ok(Pcm::new(lifecycle))
+        Ok(Pcm::new(serving, Arc::new(lifecycle)))
     }
 }
 
-/// Whether a PCM can run these LPMs.
-pub(crate) fn check(configs: &[LpmConfig]) -> Result<(), BuildError> {
-    if configs.is_empty() {
-        return Err(BuildError::NoLpms);
+impl Pcm {
+    /// Starts to configure a PCM.
+    pub fn builder() -> PcmBuilder {
+        PcmBuilder::new()
     }
-    let mut names = BTreeSet::new();
-    for config in configs {
-        if let After::Named(others) = &config.after {
-            if let Some(other) = others.iter().find(|other| !names.contains(other)) {
-                return Err(BuildError::After {
-                    name: config.name.clone(),
-                    other: Arc::clone(other),
-                });
-            }
-        }
-        if !names.insert(&config.name) {
-            return Err(BuildError::DuplicateName {
-                name: config.name.clone(),
-            });
-        }
-        let dir = config.config_dir.as_ref();
-        if let Some(path) = dir.filter(|path| path.to_str().is_none()) {
-            return Err(BuildError::ConfigDir {
-                name: config.name.clone(),
-                path: path.clone(),
-            });
-        }
-    }
-    Ok(())
 }

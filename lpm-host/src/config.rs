@@ -1,11 +1,13 @@
 //! Which LPMs a PCM runs, and within which limits.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::LpmLibrary;
+use crate::error::BuildError;
+use crate::lpm::trust::LpmLibrary;
 
 /// One configured LPM. The same library may be configured several times: it is loaded once and
 /// initialized as often.
@@ -164,4 +166,35 @@ impl LpmConfig {
     pub const fn library(&self) -> &LpmLibrary {
         &self.library
     }
+}
+
+/// Whether a PCM can run these LPMs.
+pub(crate) fn check(configs: &[LpmConfig]) -> Result<(), BuildError> {
+    if configs.is_empty() {
+        return Err(BuildError::NoLpms);
+    }
+    let mut names = BTreeSet::new();
+    for config in configs {
+        if let After::Named(others) = &config.after {
+            if let Some(other) = others.iter().find(|other| !names.contains(other)) {
+                return Err(BuildError::After {
+                    name: config.name.clone(),
+                    other: Arc::clone(other),
+                });
+            }
+        }
+        if !names.insert(&config.name) {
+            return Err(BuildError::DuplicateName {
+                name: config.name.clone(),
+            });
+        }
+        let dir = config.config_dir.as_ref();
+        if let Some(path) = dir.filter(|path| path.to_str().is_none()) {
+            return Err(BuildError::ConfigDir {
+                name: config.name.clone(),
+                path: path.clone(),
+            });
+        }
+    }
+    Ok(())
 }

@@ -17,12 +17,12 @@ type Job = Box<dyn FnOnce() + Send>;
 /// Runs jobs on threads that come and go with the work.
 #[derive(Default)]
 pub(crate) struct Dispatcher {
-    state: Mutex<State>,
+    queue: Mutex<Queue>,
     ready: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
@@ -31,15 +31,15 @@ struct State {
 impl Dispatcher {
     /// Has a thread run the job; jobs begin in the order they come.
     pub(crate) fn run(self: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
-        let mut state = self.lock();
-        state.jobs.push_back(Box::new(job));
-        if state.idle >= state.jobs.len() || state.threads == MOST_THREADS {
-            drop(state);
+        let mut queue = self.lock();
+        queue.jobs.push_back(Box::new(job));
+        if queue.idle >= queue.jobs.len() || queue.threads == MOST_THREADS {
+            drop(queue);
             self.ready.notify_one();
             return;
         }
-        state.threads += 1;
-        drop(state);
+        queue.threads += 1;
+        drop(queue);
         let worker = Arc::clone(self);
         let spawned = thread::Builder::new()
             .name(String::from("lpm-callbacks"))
@@ -55,28 +55,28 @@ impl Dispatcher {
     }
 
     fn work(&self) {
-        let mut state = self.lock();
+        let mut queue = self.lock();
         loop {
-            if let Some(job) = state.jobs.pop_front() {
-                drop(state);
+            if let Some(job) = queue.jobs.pop_front() {
+                drop(queue);
                 run(job);
-                state = self.lock();
+                queue = self.lock();
                 continue;
             }
-            state.idle += 1;
-            let waited = self.ready.wait_timeout(state, IDLE);
+            queue.idle += 1;
+            let waited = self.ready.wait_timeout(queue, IDLE);
             let (guard, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-            state = guard;
-            state.idle -= 1;
-            if waited.timed_out() && state.jobs.is_empty() {
-                state.threads -= 1;
+            queue = guard;
+            queue.idle -= 1;
+            if waited.timed_out() && queue.jobs.is_empty() {
+                queue.threads -= 1;
                 return;
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use lpm_api::LpmStatus;
 
-use crate::LoadError;
+use crate::lpm::module::LoadError;
 
 /// A PCM cannot be built from this configuration: the embedder's mistake.
 #[derive(Debug, thiserror::Error)]

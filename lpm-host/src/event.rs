@@ -1,6 +1,6 @@
 //! What the PCM puts on record: the Event Log.
 
-mod limited;
+pub(crate) mod limited;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -284,12 +284,10 @@ impl fmt::Display for Severity {
     }
 }
 
-pub(crate) use self::limited::Limited;
-
 /// An event log whose panics stay with it: LPMs have to be deinitialized whatever it does.
-pub(crate) struct Careful(pub(crate) Arc<dyn EventLog>);
+pub(crate) struct PanicsCaught(pub(crate) Arc<dyn EventLog>);
 
-impl EventLog for Careful {
+impl EventLog for PanicsCaught {
     fn record(&self, event: &Event) {
         if catch_unwind(AssertUnwindSafe(|| self.0.record(event))).is_err() {
             tracing::error!(target: "lpm_host::event", "the event log panicked over: {}", event.detail);

@@ -61,13 +61,17 @@ mod config;
 mod dispatch;
 mod error;
 mod event;
+mod initialized;
 mod life;
+mod manual_clock;
 mod message;
 mod pcm;
 mod pin_reason;
 mod requests;
 mod roster;
 mod seat;
+mod serving;
+mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verdict;
@@ -85,23 +89,27 @@ pub use lpm_api::{
 };
 pub use {libunload, lpm_api, lpm_rsvp};
 
-pub use self::ask::admit::{Admission, StateGone};
-pub use self::ask::outgoing::{OutgoingMessage, OutgoingVerdict, SuppliedObjects};
+pub use self::answers::objects::{OutgoingVerdict, SuppliedObjects};
+pub use self::ask::admission::Admission;
 pub use self::ask::statistics::LpmStatistics;
-pub use self::ask::tell::CommittedResv;
+pub use self::ask::tell::{CommittedResv, StateGone};
 pub use self::builder::PcmBuilder;
-pub use self::clock::ManualClock;
 pub use self::config::{CallMode, LpmConfig};
 pub use self::error::{BuildError, LpmFailure, LpmStartError, PcmError, StartError};
 pub use self::event::{Event, EventId, EventLog, Severity, TracingEventLog};
-pub use self::life::lifecycle::{PendingTeardown, Reconfiguration};
+pub use self::initialized::InitializedLpm;
+pub use self::life::reconfigure::Reconfiguration;
 pub use self::life::startup::Startup;
-pub use self::life::teardown::{DeinitializedLpm, Teardown, UnloadedLibrary};
-pub use self::lpm::{Incompatibility, LoadError, LpmDescription, LpmLibrary, TraceLimit};
-pub use self::message::ReceivedMessage;
+pub use self::life::teardown::{DeinitializedLpm, PendingTeardown, Teardown, UnloadedLibrary};
+pub use self::lpm::compatibility::Incompatibility;
+pub use self::lpm::describe::LpmDescription;
+pub use self::lpm::module::LoadError;
+pub use self::lpm::trace::TraceLimit;
+pub use self::lpm::trust::LpmLibrary;
+pub use self::manual_clock::ManualClock;
+pub use self::message::{OutgoingMessage, ReceivedMessage};
 pub use self::pcm::Pcm;
 pub use self::pin_reason::{PinReason, UnloadOutcome};
-pub use self::seat::InitializedLpm;
 pub use self::verdict::{FlowVerdict, Outcome, Verdict};
 
 #[cfg(doctest)]

@@ -1,5 +1,6 @@
 //! The life of a PCM: its LPMs are started, watched, exchanged and stopped.
 
+pub(crate) mod addresses;
 pub(crate) mod deadline;
 pub(crate) mod lifecycle;
 pub(crate) mod reconfigure;

@@ -11,25 +11,16 @@
 //! | `panics`, `trace` | what it reports |
 //! | `describe` | what it says about itself |
 
-mod calls;
-mod compatibility;
-mod describe;
-mod instance;
-mod module;
-mod panics;
-mod trace;
-mod trust;
+pub(crate) mod calls;
+pub(crate) mod compatibility;
+pub(crate) mod describe;
+pub(crate) mod instance;
+pub(crate) mod module;
+pub(crate) mod panics;
+pub(crate) mod trace;
+pub(crate) mod trust;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-pub(crate) use self::calls::{AdmitCall, CALLBACKS, Call};
-pub use self::compatibility::Incompatibility;
-pub use self::describe::LpmDescription;
-pub(crate) use self::instance::Instance;
-pub use self::module::LoadError;
-pub(crate) use self::module::LoadedModule;
-pub use self::trace::TraceLimit;
-pub use self::trust::LpmLibrary;
 
 /// Locks; what another thread did before it panicked is taken as it is, since no lock here is held
 /// across a call of foreign code.

@@ -18,6 +18,17 @@ pub struct ReceivedMessage<'a> {
     pub integrity_verified: bool,
 }
 
+/// A Path, Resv, PathErr or ResvErr message that is to go out.
+#[derive(Clone, Copy, Debug)]
+pub struct OutgoingMessage<'a> {
+    /// The message without policy data.
+    pub message: Message<'a>,
+    /// The interface it goes out on.
+    pub interface: Interface,
+    /// How many bytes of POLICY_DATA objects, headers included, it has room for.
+    pub max_policy_data_size: u32,
+}
+
 /// A copy of a message, for when the caller does not wait.
 #[derive(Debug)]
 pub(crate) struct OwnedMessage {

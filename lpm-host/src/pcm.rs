@@ -3,33 +3,38 @@
 use std::fmt;
 use std::sync::Arc;
 
+use libunload::gate::inside_any_pass;
 use lpm_api::{AddressRow, DeinitReason};
 
+use crate::answers::objects::OutgoingVerdict;
+use crate::ask::admission::Admission;
+use crate::ask::statistics::LpmStatistics;
+use crate::ask::tell::{CommittedResv, StateGone};
+use crate::ask::{decide, outgoing};
+use crate::config::LpmConfig;
+use crate::error::{PcmError, StartError};
+
 use crate::life::deadline::on_lifecycle_thread;
-use crate::life::lifecycle::{Lifecycle, PendingTeardown};
-use crate::{Admission, CommittedResv, LpmConfig, LpmStatistics, OutgoingMessage, OutgoingVerdict};
-use crate::{
-    PcmBuilder, PcmError, ReceivedMessage, Reconfiguration, StartError, Startup, StateGone,
-};
-use crate::{Teardown, Verdict};
-use libunload::gate::inside_any_pass;
+use crate::life::lifecycle::Lifecycle;
+use crate::life::reconfigure::Reconfiguration;
+use crate::life::startup::Startup;
+use crate::life::teardown::{PendingTeardown, Teardown};
+use crate::message::{OutgoingMessage, ReceivedMessage};
+use crate::serving::Serving;
+use crate::verdict::Verdict;
 
 /// A Policy Control Module: runs LPMs and combines their decisions.
 ///
 /// Shared by reference between threads: any number of them may [`admit`](Self::admit) while
 /// another starts or stops the LPMs. Dropping it shuts it down.
 pub struct Pcm {
+    serving: Arc<Serving>,
     lifecycle: Arc<Lifecycle>,
 }
 
 impl Pcm {
-    /// Starts to configure a PCM.
-    pub fn builder() -> PcmBuilder {
-        PcmBuilder::new()
-    }
-
-    pub(crate) const fn new(lifecycle: Arc<Lifecycle>) -> Self {
-        Self { lifecycle }
+    pub(crate) const fn new(serving: Arc<Serving>, lifecycle: Arc<Lifecycle>) -> Self {
+        Self { serving, lifecycle }
     }
 
     /// Loads and initializes the LPMs, in configured order: the node became the Designated SBM.
@@ -82,7 +87,7 @@ impl Pcm {
     /// asked.
     #[inline]
     pub fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Verdict, PcmError> {
-        self.lifecycle.admit(received)
+        decide::now(&self.serving, received)
     }
 
     /// Like [`admit`](Self::admit), but does not wait for LPMs that put off their answers: the
@@ -92,7 +97,7 @@ impl Pcm {
     ///
     /// As [`admit`](Self::admit).
     pub fn admit_later(&self, received: &ReceivedMessage<'_>) -> Result<Admission, PcmError> {
-        self.lifecycle.admit_later(received)
+        decide::later(&self.serving, received)
     }
 
     /// Like [`admit`](Self::admit), but has `callback` called with the verdict: on this thread,
@@ -107,7 +112,7 @@ impl Pcm {
         received: &ReceivedMessage<'_>,
         callback: impl FnOnce(Verdict) + Send + 'static,
     ) -> Result<(), PcmError> {
-        self.lifecycle.admit_later(received)?.then(callback);
+        decide::later(&self.serving, received)?.then(callback);
         Ok(())
     }
 
@@ -122,7 +127,10 @@ impl Pcm {
         &self,
         outgoing: &OutgoingMessage<'_>,
     ) -> Result<OutgoingVerdict, PcmError> {
-        self.lifecycle.rsvp_objects(outgoing)
+        let roster = self.serving.in_charge()?;
+        let pending = outgoing::rsvp_objects(&roster, outgoing, &self.serving);
+        drop(roster);
+        Ok(pending.wait())
     }
 
     /// Tells every LPM that the SBM reserved resources for a flow, or changed a reservation
@@ -132,7 +140,8 @@ impl Pcm {
     ///
     /// [`PcmError::NotDsbm`].
     pub fn commit_resv(&self, commit: &CommittedResv<'_>) -> Result<(), PcmError> {
-        self.lifecycle.commit_resv(commit)
+        commit.tell(&*self.serving.in_charge()?, &*self.serving.events);
+        Ok(())
     }
 
     /// Tells every LPM that state is gone for a reason that no message told the PCM: no resources,
@@ -142,7 +151,8 @@ impl Pcm {
     ///
     /// [`PcmError::NotDsbm`].
     pub fn delete_state(&self, gone: &StateGone<'_>) -> Result<(), PcmError> {
-        self.lifecycle.delete_state(gone)
+        gone.tell(&*self.serving.in_charge()?, &*self.serving.events);
+        Ok(())
     }
 
     /// The counters of each LPM, in configured order.
@@ -151,7 +161,10 @@ impl Pcm {
     ///
     /// [`PcmError::NotDsbm`].
     pub fn statistics(&self) -> Result<Vec<LpmStatistics>, PcmError> {
-        self.lifecycle.statistics()
+        let roster = self.serving.in_charge()?;
+        let seats = roster.seats.iter();
+        let events = &*self.serving.events;
+        Ok(seats.map(|seat| LpmStatistics::of(seat, events)).collect())
     }
 
     /// Tells the LPMs that run what the program's `tracing` subscriber now wants of their events and
@@ -159,7 +172,7 @@ impl Pcm {
     ///
     /// Where nothing has changed, this costs a comparison per callsite.
     pub fn refresh_trace_filters(&self) {
-        self.lifecycle.refresh_trace_filters();
+        self.serving.refresh_trace_filters();
     }
 
     /// Deinitializes the LPMs, in reverse of the configured order or as they

@@ -1,19 +1,18 @@
 //! Deferred requests of an LPM: issued here, and answered, over time, or rejected, exactly once.
 
-mod registry;
+pub(crate) mod registry;
 pub(crate) mod results;
-mod table;
+pub(crate) mod table;
 
 use std::sync::Arc;
 
 use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
 
-pub(crate) use self::registry::{Registered, find, register, unregister};
-pub(crate) use self::table::{Refused, Table};
-
+use self::table::{Refused, Table};
+use crate::answers::decisions::Decisions;
+use crate::answers::faults::Function;
+use crate::answers::objects::Objects;
 use crate::answers::pending::Pending;
-use crate::ask::admit::Decisions;
-use crate::ask::outgoing::Objects;
 
 /// The requests that one LPM deferred.
 pub(crate) struct Requests {
@@ -34,6 +33,16 @@ pub(crate) struct Asked {
 pub(crate) enum Question {
     Admit(Arc<Pending<Decisions>>),
     Objects(Arc<Pending<Objects>>),
+}
+
+impl Question {
+    /// The call in which the LPM is asked.
+    pub(crate) const fn function(&self) -> Function {
+        match self {
+            Self::Admit(_) => Function::Admit,
+            Self::Objects(_) => Function::RsvpObjects,
+        }
+    }
 }
 
 impl Asked {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use lpm_api::LpmStatus;
 
-use crate::EventLog;
-use crate::lpm::Instance;
+use crate::answers::faults;
+use crate::event::EventLog;
+use crate::lpm::instance::Instance;
 use crate::seat::{Route, Seat, Slot};
 
 /// The LPMs of a PCM at one time; replaced as a whole.
@@ -37,19 +38,20 @@ impl Roster {
         job: impl Fn() -> Box<dyn FnOnce(&Instance) -> LpmStatus + Send>,
     ) {
         for seat in &self.seats {
-            let status = match seat.route() {
-                Route::Inline => match &*seat.gate.enter() {
-                    Slot::Running(lpm) => call(lpm),
-                    Slot::Closed => LpmStatus::OK,
-                },
-                Route::Worker => seat.call_on_worker(job()),
-                Route::Quarantine => {
-                    seat.skip();
-                    LpmStatus::OK
+            match seat.route() {
+                Route::Inline => {
+                    let status = match &*seat.gate.enter() {
+                        Slot::Running(lpm) => call(lpm),
+                        Slot::Closed => LpmStatus::OK,
+                    };
+                    if !status.is_ok() {
+                        events.record(&faults::telling_failed(&seat.about, function, status));
+                    }
                 }
-            };
-            if !status.is_ok() {
-                events.record(&seat.call_failed(function, status));
+                Route::Worker => {
+                    seat.tell_on_worker(function, job(), events);
+                }
+                Route::Quarantine => seat.skip(),
             }
         }
     }

@@ -1,46 +1,27 @@
 //! An LPM's place in the PCM: the gate that calls pass, and what is known about it outside.
 
+pub(crate) mod closed;
+pub(crate) mod due;
+pub(crate) mod on_worker;
+pub(crate) mod watched;
 pub(crate) mod worker;
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use lpm_api::abi::AbiDecision;
-use lpm_api::{Decision, LpmHandle, LpmStatus, PeType, RequestHandle};
-
-use crate::clock::milliseconds;
-use crate::life::startup::{Module, Stamp};
-use crate::life::watch::Watched;
-use crate::lpm::{Instance, LoadedModule};
-use crate::requests::{Asked, Requests};
-use crate::seat::worker::Worker;
-use crate::{CallMode, Event, EventId, LpmConfig};
 use libunload::gate::Gate;
+use lpm_api::{LpmHandle, RequestHandle};
 
-/// An LPM that was initialized.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct InitializedLpm {
-    /// Its configured name.
-    pub name: Arc<str>,
-    /// Its handle.
-    pub handle: LpmHandle,
-    /// The policy element type it serves.
-    pub pe_type: PeType,
-    /// Its library, as configured where it was first named: one file is loaded once.
-    pub library: PathBuf,
-}
+use self::watched::Watched;
+use self::worker::Worker;
+use crate::clock::milliseconds;
+use crate::config::{CallMode, LpmConfig};
+use crate::initialized::InitializedLpm;
 
-impl InitializedLpm {
-    /// An event about this LPM.
-    pub(crate) fn about(&self, id: EventId, detail: impl Into<String>) -> Event {
-        Event::new(id, detail)
-            .lpm(Arc::clone(&self.name))
-            .handle(self.handle)
-            .library(&self.library)
-    }
-}
+use crate::lpm::instance::Instance;
+use crate::lpm::module::LoadedModule;
+use crate::requests::{Asked, Requests};
+use crate::source::{Module, Stamp};
 
 /// What stands behind an LPM's gate.
 pub(crate) enum Slot {
@@ -155,38 +136,4 @@ impl Seat {
     pub(crate) fn skip(&self) {
         self.skipped.fetch_add(1, Ordering::Relaxed);
     }
-
-    /// That a call failed.
-    #[cold]
-    pub(crate) fn call_failed(&self, function: &str, status: LpmStatus) -> Event {
-        let consequence = match function {
-            "admit" => ": its flows are rejected",
-            _ => "",
-        };
-        let detail = format!("{function} failed ({status}){consequence}");
-        self.about
-            .about(EventId::LpmCallFailed, detail)
-            .status(status)
-    }
-}
-
-/// That a decision is none.
-#[cold]
-pub(crate) fn invalid_decision(about: &InitializedLpm, found: AbiDecision) -> Event {
-    let AbiDecision {
-        lpv,
-        error_code,
-        error_value,
-    } = found;
-    let counts_as = match lpv {
-        Decision::LPV_REJECT => "a rejection",
-        _ => "don't care",
-    };
-    let detail = format!(
-        "invalid decision: LPV {lpv:#x}, error code {error_code}, value {error_value}; \
-         it counts as {counts_as}"
-    );
-    about
-        .about(EventId::LpmInvalidDecision, detail)
-        .status(LpmStatus::INVALID_RESULTS)
 }

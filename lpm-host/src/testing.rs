@@ -77,8 +77,9 @@ use lpm_api::{
 use self::desk::Desk;
 pub use self::desk::Pending;
 pub use self::messages::{MessageBuilder, TestMessage};
-use crate::lpm::{AdmitCall, Call};
-use crate::{LpmStartError, ReceivedMessage};
+use crate::error::LpmStartError;
+use crate::lpm::calls::{AdmitCall, Call};
+use crate::message::ReceivedMessage;
 
 /// What an LPM answers to a request for decisions.
 #[derive(Clone, Debug, PartialEq, Eq)]

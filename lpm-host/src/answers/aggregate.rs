@@ -14,7 +14,7 @@ use std::cmp::Reverse;
 use lpm_api::abi::AbiDecision;
 use lpm_api::{Decision, LpmHandle, LpmPolicyError, Priority, RejectReason};
 
-use crate::FlowVerdict;
+use crate::verdict::FlowVerdict;
 
 /// The reason given when an LPM failed: policy control failure, `POLICY_ERRV_NO_RESOURCES`.
 pub(crate) const LPM_FAILED: RejectReason = RejectReason::policy(LpmPolicyError::NoResources);

@@ -3,7 +3,7 @@
 use lpm_api::abi::AbiDecision;
 use lpm_api::{Decision, LpmHandle};
 
-use crate::answers::aggregate::{Aggregate, LPM_FAILED};
+use super::aggregate::{Aggregate, LPM_FAILED};
 use crate::verdict::{PerFlow, Verdict};
 
 /// The decisions of LPMs that answer in whatever order, combined flow by flow.

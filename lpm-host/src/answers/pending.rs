@@ -8,11 +8,11 @@ use crate::dispatch::Dispatcher;
 
 /// What the LPMs said so far, and who waits for the rest.
 pub(crate) struct Pending<G> {
-    state: Mutex<State<G>>,
+    gathering: Mutex<Gathering<G>>,
     complete: Condvar,
 }
 
-struct State<G> {
+struct Gathering<G> {
     gathered: G,
     /// Answers that are still to come, and one for the caller while it is asking.
     open: u32,
@@ -35,7 +35,7 @@ impl<G: Default + Send + 'static> Pending<G> {
     /// A question whose caller is still asking.
     pub(crate) fn new(gathered: G) -> Self {
         Self {
-            state: Mutex::new(State {
+            gathering: Mutex::new(Gathering {
                 gathered,
                 open: 1,
                 then: Then::Nobody,
@@ -51,25 +51,25 @@ impl<G: Default + Send + 'static> Pending<G> {
 
     /// Adds an answer. The one that was last tells whoever waits.
     pub(crate) fn answer(&self, add: impl FnOnce(&mut G)) {
-        let mut state = self.lock();
-        add(&mut state.gathered);
-        state.open -= 1;
-        if state.open > 0 {
+        let mut gathering = self.lock();
+        add(&mut gathering.gathered);
+        gathering.open -= 1;
+        if gathering.open > 0 {
             return;
         }
-        match mem::replace(&mut state.then, Then::Nobody) {
+        match mem::replace(&mut gathering.then, Then::Nobody) {
             Then::Nobody => {}
             Then::Waiting => {
-                drop(state);
+                drop(gathering);
                 self.complete.notify_all();
             }
             Then::Wake(waker) => {
-                drop(state);
+                drop(gathering);
                 waker.wake();
             }
             Then::Call(dispatcher, callback) => {
-                let gathered = mem::take(&mut state.gathered);
-                drop(state);
+                let gathered = mem::take(&mut gathering.gathered);
+                drop(gathering);
                 dispatcher.run(move || callback(gathered));
             }
         }
@@ -82,13 +82,13 @@ impl<G: Default + Send + 'static> Pending<G> {
 
     /// Waits for the last answer.
     pub(crate) fn wait(&self) -> G {
-        let mut state = self.lock();
-        if state.open > 0 {
-            state.then = Then::Waiting;
+        let mut gathering = self.lock();
+        if gathering.open > 0 {
+            gathering.then = Then::Waiting;
         }
-        let is_open = |state: &mut State<G>| state.open > 0;
-        let state = self.complete.wait_while(state, is_open);
-        mem::take(&mut state.unwrap_or_else(PoisonError::into_inner).gathered)
+        let is_open = |gathering: &mut Gathering<G>| gathering.open > 0;
+        let gathering = self.complete.wait_while(gathering, is_open);
+        mem::take(&mut gathering.unwrap_or_else(PoisonError::into_inner).gathered)
     }
 
     /// Whether the last answer came.
@@ -98,11 +98,11 @@ impl<G: Default + Send + 'static> Pending<G> {
 
     /// As of a future.
     pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<G> {
-        let mut state = self.lock();
-        if state.open == 0 {
-            return Poll::Ready(mem::take(&mut state.gathered));
+        let mut gathering = self.lock();
+        if gathering.open == 0 {
+            return Poll::Ready(mem::take(&mut gathering.gathered));
         }
-        match &mut state.then {
+        match &mut gathering.then {
             Then::Wake(waker) => waker.clone_from(context.waker()),
             then => *then = Then::Wake(context.waker().clone()),
         }
@@ -112,17 +112,19 @@ impl<G: Default + Send + 'static> Pending<G> {
     /// Has `callback` called with what the LPMs said, once the last one answered, by a thread of
     /// the PCM's.
     pub(crate) fn then(&self, dispatcher: &Arc<Dispatcher>, callback: Callback<G>) {
-        let mut state = self.lock();
-        if state.open > 0 {
-            state.then = Then::Call(Arc::clone(dispatcher), callback);
+        let mut gathering = self.lock();
+        if gathering.open > 0 {
+            gathering.then = Then::Call(Arc::clone(dispatcher), callback);
         } else {
-            let gathered = mem::take(&mut state.gathered);
-            drop(state);
+            let gathered = mem::take(&mut gathering.gathered);
+            drop(gathering);
             dispatcher.run(move || callback(gathered));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<G>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Gathering<G>> {
+        self.gathering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

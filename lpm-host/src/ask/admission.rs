@@ -6,12 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::admit::{Decisions, StateGone};
-use crate::answers::pending::Pending;
-use crate::life::lifecycle::Lifecycle;
-use crate::message::OwnedReceived;
-use crate::verdict::Verdict;
 use lpm_api::DeleteReason;
+
+use super::tell::{StateGone, forget_refused};
+use crate::answers::decisions::Decisions;
+use crate::answers::pending::Pending;
+use crate::message::OwnedReceived;
+use crate::serving::Serving;
+use crate::verdict::Verdict;
 
 /// A message that LPMs were asked about, and that not all of them may have decided on: a future of
 /// the [`Verdict`], for any runtime or none ([`wait`](Self::wait)).
@@ -19,9 +21,9 @@ use lpm_api::DeleteReason;
 /// It ends at the latest when the LPMs' result time limits do, or the PCM is stopped. Dropping it
 /// withdraws the message: every LPM is told to forget the flows.
 #[must_use = "dropping it withdraws the message"]
-pub struct Admission(Option<State>);
+pub struct Admission(Option<Progress>);
 
-enum State {
+enum Progress {
     Decided(Verdict),
     Open(Open),
 }
@@ -29,23 +31,23 @@ enum State {
 struct Open {
     pending: Arc<Pending<Decisions>>,
     received: OwnedReceived,
-    lifecycle: Arc<Lifecycle>,
+    serving: Arc<Serving>,
 }
 
 impl Admission {
     pub(crate) fn decided(verdict: Verdict) -> Self {
-        Self(Some(State::Decided(verdict)))
+        Self(Some(Progress::Decided(verdict)))
     }
 
     pub(crate) fn open(
         pending: Arc<Pending<Decisions>>,
         received: OwnedReceived,
-        lifecycle: Arc<Lifecycle>,
+        serving: Arc<Serving>,
     ) -> Self {
-        Self(Some(State::Open(Open {
+        Self(Some(Progress::Open(Open {
             pending,
             received,
-            lifecycle,
+            serving,
         })))
     }
 
@@ -53,7 +55,7 @@ impl Admission {
     #[must_use]
     pub fn is_decided(&self) -> bool {
         match &self.0 {
-            Some(State::Open(open)) => open.pending.is_complete(),
+            Some(Progress::Open(open)) => open.pending.is_complete(),
             _ => true,
         }
     }
@@ -62,8 +64,8 @@ impl Admission {
     #[must_use]
     pub fn wait(mut self) -> Verdict {
         match self.0.take() {
-            Some(State::Decided(verdict)) => verdict,
-            Some(State::Open(open)) => {
+            Some(Progress::Decided(verdict)) => verdict,
+            Some(Progress::Open(open)) => {
                 let decisions = open.pending.wait();
                 open.conclude(decisions)
             }
@@ -75,10 +77,10 @@ impl Admission {
     /// has answered; else later, on a thread of the PCM's.
     pub(crate) fn then(mut self, callback: impl FnOnce(Verdict) + Send + 'static) {
         match self.0.take() {
-            Some(State::Decided(verdict)) => callback(verdict),
-            Some(State::Open(open)) => {
+            Some(Progress::Decided(verdict)) => callback(verdict),
+            Some(Progress::Open(open)) => {
                 let pending = Arc::clone(&open.pending);
-                let dispatcher = Arc::clone(open.lifecycle.dispatcher());
+                let dispatcher = Arc::clone(&open.serving.dispatcher);
                 pending.then(
                     &dispatcher,
                     Box::new(move |decisions| callback(open.conclude(decisions))),
@@ -93,7 +95,7 @@ impl Open {
     /// The verdict, with the LPMs told of flows that are refused.
     fn conclude(&self, decisions: Decisions) -> Verdict {
         let verdict = decisions.verdict();
-        self.lifecycle.conclude(&self.received.view(), &verdict);
+        forget_refused(&self.serving, &self.received.view(), &verdict);
         verdict
     }
 }
@@ -106,11 +108,11 @@ impl Future for Admission {
     /// When it is polled after it was ready.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Verdict> {
         match self.0.take() {
-            Some(State::Decided(verdict)) => Poll::Ready(verdict),
-            Some(State::Open(open)) => match open.pending.poll(context) {
+            Some(Progress::Decided(verdict)) => Poll::Ready(verdict),
+            Some(Progress::Open(open)) => match open.pending.poll(context) {
                 Poll::Ready(decisions) => Poll::Ready(open.conclude(decisions)),
                 Poll::Pending => {
-                    self.0 = Some(State::Open(open));
+                    self.0 = Some(Progress::Open(open));
                     Poll::Pending
                 }
             },
@@ -121,11 +123,11 @@ impl Future for Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        let Some(State::Open(open)) = self.0.take() else {
+        let Some(Progress::Open(open)) = self.0.take() else {
             return;
         };
         let pending = Arc::clone(&open.pending);
-        let dispatcher = Arc::clone(open.lifecycle.dispatcher());
+        let dispatcher = Arc::clone(&open.serving.dispatcher);
         pending.then(
             &dispatcher,
             Box::new(move |_| {
@@ -137,7 +139,9 @@ impl Drop for Admission {
                     interface: Some(received.interface),
                 };
                 // Stopped LPMs have nothing to forget.
-                let _ = open.lifecycle.delete_state(&gone);
+                if let Ok(roster) = open.serving.in_charge() {
+                    gone.tell(&roster, &*open.serving.events);
+                }
             }),
         );
     }

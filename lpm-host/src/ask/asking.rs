@@ -6,24 +6,24 @@ use std::sync::Arc;
 
 use lpm_api::abi::{AbiAnswer, AbiDecision, AbiResult};
 use lpm_api::{Decision, LpmStatus};
-
 use lpm_rsvp::{Message, MessageType, class};
 
 use crate::answers::aggregate::Aggregate;
 use crate::answers::decisions::{Decisions, FAILED, counts_as, verdict};
+use crate::answers::faults::{self, Function, Judged, judge};
 use crate::answers::pending::Pending;
-use crate::life::lifecycle::Lifecycle;
-use crate::lpm::{AdmitCall, Instance};
-use crate::message::OwnedReceived;
-use crate::requests::results;
-use crate::requests::{Asked, Question as Target};
+use crate::event::EventLog;
+use crate::lpm::calls::AdmitCall;
+use crate::lpm::instance::Instance;
+use crate::message::{OwnedReceived, ReceivedMessage};
+use crate::requests::{Asked, Question, results};
 use crate::roster::Roster;
-use crate::seat::{Route, Seat, Slot, invalid_decision};
-use crate::verdict::PerFlow;
-use crate::{EventId, EventLog, FlowVerdict, ReceivedMessage, Verdict};
+use crate::seat::{Route, Seat, Slot};
+use crate::serving::Serving;
+use crate::verdict::{FlowVerdict, PerFlow, Verdict};
 
 /// How far the LPMs got.
-pub(crate) enum Question {
+pub(crate) enum Progress {
     /// All of them answered.
     Answered(Verdict),
     /// Some have put off their answers.
@@ -34,7 +34,7 @@ pub(crate) enum Question {
 pub(crate) struct Asking<'a> {
     received: &'a ReceivedMessage<'a>,
     roster: &'a Roster,
-    lifecycle: &'a Lifecycle,
+    serving: &'a Serving,
     flow_count: usize,
     /// The place of the LPM that is asked now.
     now: Cell<u32>,
@@ -57,12 +57,12 @@ impl<'a> Asking<'a> {
     pub(crate) fn new(
         received: &'a ReceivedMessage<'a>,
         roster: &'a Roster,
-        lifecycle: &'a Lifecycle,
+        serving: &'a Serving,
     ) -> Self {
         Self {
             received,
             roster,
-            lifecycle,
+            serving,
             flow_count: flow_count(&received.message),
             now: Cell::new(0),
             closed: Cell::new(false),
@@ -91,17 +91,17 @@ impl<'a> Asking<'a> {
 
     /// What [`ask_about_one_flow`](Self::ask_about_one_flow) could not do. `None` if an LPM was stopped
     /// meanwhile, so that not all of them could be asked.
-    pub(crate) fn go_on(&self) -> Option<Question> {
+    pub(crate) fn go_on(&self) -> Option<Progress> {
         if self.flow_count != 1 {
             let mut flows = PerFlow::from_elem(Aggregate::EMPTY, self.flow_count);
             let mut buffer = PerFlow::from_elem(AbiDecision::UNANSWERED, self.flow_count);
             if self.ask_about(&mut flows, &mut buffer) {
                 let verdict = verdict(&flows, self.immediate_refresh.get());
-                return Some(Question::Answered(verdict));
+                return Some(Progress::Answered(verdict));
             }
         }
         match self.later.get() {
-            Some(later) if !self.closed.get() => Some(Question::Open(Arc::clone(&later.pending))),
+            Some(later) if !self.closed.get() => Some(Progress::Open(Arc::clone(&later.pending))),
             _ => None,
         }
     }
@@ -117,13 +117,11 @@ impl<'a> Asking<'a> {
                 Route::Inline => match &*seat.gate.enter() {
                     Slot::Running(lpm) => {
                         let answer = lpm.admit(&request, buffer);
-                        if call.is_deferred() {
-                            call.renew();
-                            self.deferred(seat, answer, buffer);
-                        } else if answer.is_plain() {
+                        if answer.is_plain() && !call.is_deferred() {
                             self.add(seat, flows, buffer);
                         } else {
-                            self.not_plain(seat, answer, flows, buffer);
+                            self.not_plain(seat, answer, call.is_deferred(), flows, buffer);
+                            call.renew();
                         }
                     }
                     Slot::Closed => self.closed.set(true),
@@ -158,7 +156,7 @@ impl<'a> Asking<'a> {
     #[cold]
     fn add_invalid(&self, seat: &Seat, flow: &mut Aggregate, answered: AbiDecision) {
         self.events()
-            .record(&invalid_decision(&seat.about, answered));
+            .record(&faults::invalid_decision(&seat.about, answered));
         flow.add_next(Aggregate::of(
             counts_as(answered),
             seat.handle,
@@ -174,40 +172,33 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// The answer comes later; also where the call failed, since its token may have outlived it.
-    #[cold]
-    fn deferred(&self, seat: &Seat, answer: AbiAnswer, buffer: &mut [AbiDecision]) {
-        let status = answer.status();
-        if !status.is_ok() {
-            self.events().record(&seat.call_failed("admit", status));
-        }
-        buffer.fill(AbiDecision::UNANSWERED);
-    }
-
     /// Any other answer but decisions and nothing besides.
     #[cold]
     fn not_plain(
         &self,
         seat: &Seat,
         answer: AbiAnswer,
+        is_deferred: bool,
         flows: &mut [Aggregate],
         buffer: &mut [AbiDecision],
     ) {
-        let status = answer.status();
-        let claims_deferral = answer.flags() & AbiAnswer::DEFERRED != 0;
-        if !status.is_ok() {
-            self.events().record(&seat.call_failed("admit", status));
-        } else if claims_deferral {
-            self.events().record(&deferred_nothing(seat));
-        }
-        if !status.is_ok() || claims_deferral {
-            buffer.fill(AbiDecision::UNANSWERED);
-            self.add_failure(seat, flows);
-        } else {
+        let judged = judge(
+            Function::Admit,
+            &seat.about,
+            answer,
+            is_deferred,
+            &**self.events(),
+        );
+        if judged == Judged::Here {
             self.add(seat, flows, buffer);
             if answer.flags() & AbiAnswer::FORCE_IMMEDIATE_REFRESH != 0 {
                 self.immediate_refresh.set(true);
             }
+            return;
+        }
+        buffer.fill(AbiDecision::UNANSWERED);
+        if judged == Judged::Missing {
+            self.add_failure(seat, flows);
         }
     }
 
@@ -236,13 +227,13 @@ impl<'a> Asking<'a> {
         pending.expect();
         let asked = Asked {
             order,
-            question: Target::Admit(Arc::clone(pending)),
+            question: Question::Admit(Arc::clone(pending)),
         };
-        seat.issue(asked, self.lifecycle.clock().now())
+        seat.issue(asked, self.serving.clock.now())
     }
 
     fn events(&self) -> &Arc<dyn EventLog> {
-        self.lifecycle.events()
+        &self.serving.events
     }
 
     fn later(&self) -> &Later {
@@ -256,21 +247,17 @@ impl<'a> Asking<'a> {
     #[cold]
     fn send_to_worker(&self, seat: &Arc<Seat>) {
         let request = self.issue();
-        let Some(worker) = &seat.worker else { return };
         let copy = &self.later().copy;
         let copy = copy.get_or_init(|| Arc::new(OwnedReceived::from(self.received)));
         let (copy, flow_count) = (Arc::clone(copy), self.flow_count);
-        let events = Arc::clone(self.events());
-        let job = {
-            let seat = Arc::clone(seat);
+        let call = {
+            let (seat, events) = (Arc::clone(seat), Arc::clone(self.events()));
             move |lpm: &Instance| {
                 answer_on_worker(lpm, &seat, request, &copy.view(), flow_count, &*events);
             }
         };
-        if worker.run(Box::new(job)).is_err() {
-            let status = LpmStatus::QUARANTINED;
-            self.events().record(&seat.call_failed("admit", status));
-            seat.fail(request);
+        if !seat.ask_on_worker(Function::Admit, request, call, &**self.events()) {
+            self.closed.set(true);
         }
     }
 }
@@ -300,36 +287,18 @@ fn answer_on_worker(
     let call = AdmitCall::new(received, || request);
     let mut buffer = PerFlow::from_elem(AbiDecision::UNANSWERED, flow_count);
     let answer = lpm.admit(&call.request(), &mut buffer);
-    let status = answer.status();
-    if !status.is_ok() {
-        events.record(&seat.call_failed("admit", status));
+    let is_deferred = call.is_deferred();
+    match judge(Function::Admit, &seat.about, answer, is_deferred, events) {
+        Judged::Deferred => {}
+        Judged::Missing => seat.fail(request),
+        Judged::Here => {
+            let result = AbiResult {
+                lpm: seat.handle.number(),
+                request,
+                status: LpmStatus::OK.0,
+                flags: answer.flags(),
+            };
+            results::take_decisions(&result, &buffer);
+        }
     }
-    if call.is_deferred() {
-        return;
-    }
-    let claims_deferral = answer.flags() & AbiAnswer::DEFERRED != 0;
-    if claims_deferral {
-        events.record(&deferred_nothing(seat));
-    }
-    if !status.is_ok() || claims_deferral {
-        return seat.fail(request);
-    }
-    results::admit(
-        &AbiResult {
-            lpm: seat.handle.number(),
-            request,
-            status: LpmStatus::OK.0,
-            flags: answer.flags(),
-        },
-        &buffer,
-    );
-}
-
-#[cold]
-fn deferred_nothing(seat: &Seat) -> crate::Event {
-    let detail = "admit says that its answer comes later, but took no handle for it: \
-                  its flows are rejected";
-    seat.about
-        .about(EventId::LpmResultRefused, detail)
-        .status(LpmStatus::INVALID_RESULTS)
 }

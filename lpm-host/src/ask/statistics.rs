@@ -4,9 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use lpm_api::{LpmHandle, LpmStatus};
 
-use crate::lpm::Incompatibility;
+use crate::event::{EventId, EventLog};
+use crate::lpm::compatibility::Incompatibility;
+use crate::lpm::instance::Instance;
 use crate::seat::{Route, Seat, Slot};
-use crate::{EventId, EventLog};
 
 /// The counters of one LPM (extension [`Statistics`](lpm_api::Statistics)).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +56,11 @@ type Collected = Result<Option<Vec<(String, u64)>>, Incompatibility>;
 fn on_worker(seat: &Seat, events: &dyn EventLog) -> Option<Collected> {
     let collected = Arc::new(OnceLock::new());
     let theirs = Arc::clone(&collected);
-    let status = seat.call_on_worker(Box::new(move |lpm| {
+    let call = move |lpm: &Instance| {
         // Nobody else sets it.
         let _ = theirs.set(lpm.statistics());
         LpmStatus::OK
-    }));
-    if !status.is_ok() {
-        events.record(&seat.call_failed("statistics", status));
-        return None;
-    }
+    };
+    seat.tell_on_worker("statistics", Box::new(call), events);
     collected.get().cloned()
 }

@@ -1,13 +1,28 @@
-//! Telling LPMs that resources were reserved.
+//! Telling LPMs what became of what they decided on: resources were reserved, or state is gone.
 
-use lpm_api::abi::{AbiCommit, abi_message};
-use lpm_api::{CommitDecision, Interface};
-use lpm_rsvp::Message;
+use lpm_api::abi::{AbiCommit, AbiDeleteState, abi_message};
+use lpm_api::{CommitDecision, DeleteReason, Interface};
+use lpm_rsvp::{Message, MessageType};
 
-use crate::EventLog;
-use crate::lpm::Instance;
-use crate::message::OwnedMessage;
+use crate::event::EventLog;
+use crate::lpm::instance::Instance;
+use crate::message::{OwnedMessage, ReceivedMessage};
 use crate::roster::Roster;
+use crate::serving::Serving;
+use crate::verdict::{FlowVerdict, Verdict};
+
+/// State that is gone, and that the PCM was not told of by a teardown message.
+#[derive(Clone, Copy, Debug)]
+pub struct StateGone<'a> {
+    /// Why.
+    pub reason: DeleteReason,
+    /// The message that names the session and the flows: the last Path or Resv of them.
+    pub message: Message<'a>,
+    /// The flow descriptor of the message that is concerned; `None`: all of them.
+    pub flow: Option<u16>,
+    /// The interface the message came in on.
+    pub interface: Option<Interface>,
+}
 
 /// A reservation that the SBM made or changed.
 #[derive(Clone, Copy, Debug)]
@@ -25,26 +40,87 @@ pub struct CommittedResv<'a> {
     pub merged: Option<&'a [u8]>,
 }
 
-/// Tells every LPM.
-pub(crate) fn commit_resv(roster: &Roster, commit: &CommittedResv<'_>, events: &dyn EventLog) {
-    let (decision, flow, interface) = (commit.decision, commit.flow, commit.interface);
-    let call = move |lpm: &Instance, message: Message<'_>, merged: &[u8]| {
-        lpm.commit_resv(&AbiCommit {
-            decision: decision as u32,
-            flow,
-            interface: interface.into(),
-            message: abi_message(message),
-            merged: merged.into(),
-        })
-    };
-    let merged = commit.merged.unwrap_or_default();
-    roster.tell(
-        "commit_resv",
-        events,
-        |lpm| call(lpm, commit.message, merged),
-        || {
-            let (message, merged) = (OwnedMessage::from(commit.message), merged.to_vec());
-            Box::new(move |lpm| call(lpm, message.view(), &merged))
-        },
-    );
+impl StateGone<'_> {
+    /// Tells every LPM.
+    pub(crate) fn tell(&self, roster: &Roster, events: &dyn EventLog) {
+        let (reason, flow, interface) = (self.reason, self.flow, self.interface);
+        let call = move |lpm: &Instance, message: Message<'_>| {
+            lpm.delete_state(&AbiDeleteState {
+                reason: reason as u32,
+                flow: flow.into(),
+                interface: interface.map(Into::into).into(),
+                message: abi_message(message),
+            })
+        };
+        roster.tell(
+            "delete_state",
+            events,
+            |lpm| call(lpm, self.message),
+            || {
+                let message = OwnedMessage::from(self.message);
+                Box::new(move |lpm| call(lpm, message.view()))
+            },
+        );
+    }
+}
+
+impl CommittedResv<'_> {
+    /// Tells every LPM.
+    pub(crate) fn tell(&self, roster: &Roster, events: &dyn EventLog) {
+        let (decision, flow, interface) = (self.decision, self.flow, self.interface);
+        let call = move |lpm: &Instance, message: Message<'_>, merged: &[u8]| {
+            lpm.commit_resv(&AbiCommit {
+                decision: decision as u32,
+                flow,
+                interface: interface.into(),
+                message: abi_message(message),
+                merged: merged.into(),
+            })
+        };
+        let merged = self.merged.unwrap_or_default();
+        roster.tell(
+            "commit_resv",
+            events,
+            |lpm| call(lpm, self.message, merged),
+            || {
+                let (message, merged) = (OwnedMessage::from(self.message), merged.to_vec());
+                Box::new(move |lpm| call(lpm, message.view(), &merged))
+            },
+        );
+    }
+}
+
+/// Lets every LPM drop what it kept for flows that are not admitted after all, where there is state to
+/// forget: of a Path or Resv.
+#[cold]
+pub(crate) fn forget(
+    roster: &Roster,
+    received: &ReceivedMessage<'_>,
+    flows: &[FlowVerdict],
+    events: &dyn EventLog,
+) {
+    if !matches!(
+        received.message.message_type(),
+        MessageType::Path | MessageType::Resv
+    ) {
+        return;
+    }
+    for (index, flow) in (0..).zip(flows) {
+        if !flow.is_accepted() {
+            let gone = StateGone {
+                reason: DeleteReason::AdmissionControlFailed,
+                message: received.message,
+                flow: Some(index),
+                interface: Some(received.interface),
+            };
+            gone.tell(roster, events);
+        }
+    }
+}
+
+/// Lets the LPMs forget what is refused, once the last of them answered.
+pub(crate) fn forget_refused(serving: &Serving, received: &ReceivedMessage<'_>, verdict: &Verdict) {
+    if let Ok(roster) = serving.in_charge() {
+        forget(&roster, received, verdict.flows(), &*serving.events);
+    }
 }

@@ -65,19 +65,19 @@ fn begin_on<R: Send + 'static, F: FnOnce() -> R + Send + 'static>(
     choose: impl Fn(&mut Vec<Idle>) -> Option<Idle>,
     call: F,
 ) -> Result<Begun<R>, NoThread<F>> {
-    let errand = Arc::new(Errand {
-        outcome: Mutex::new(Outcome::Awaited),
+    let shared = Arc::new(Shared {
+        returned: Mutex::new(Returned::NotYet),
         changed: Condvar::new(),
     });
     // Comes back if there is no thread.
     let call = Arc::new(Mutex::new(Some(call)));
-    let (their_call, theirs) = (Arc::clone(&call), Arc::clone(&errand));
+    let (their_call, theirs) = (Arc::clone(&call), Arc::clone(&shared));
     let job = move |offer: &dyn Fn()| {
         let call = lock(&their_call).take();
         call.map_or(Next::Wait, |call| theirs.run(call, offer))
     };
     match hand_over(name, choose, Box::new(job)) {
-        Ok(thread) => Ok(Begun { errand, thread }),
+        Ok(thread) => Ok(Begun { shared, thread }),
         Err(error) => {
             let call = lock(&call).take();
             // Only a job takes it, and there is none.
@@ -95,7 +95,7 @@ pub(crate) struct NoThread<F> {
 
 /// A call on its way. Dropping this lets it go on unwatched.
 pub(crate) struct Begun<R> {
-    errand: Arc<Errand<R>>,
+    shared: Arc<Shared<R>>,
     /// The thread, if it ends with the call.
     thread: Option<JoinHandle<()>>,
 }
@@ -108,17 +108,17 @@ impl<R> Begun<R> {
     }
 
     fn wait_for(self, limit: Duration) -> Result<R, Overdue> {
-        let Self { errand, thread } = self;
-        let outcome = {
-            let waited = errand.changed.wait_timeout_while(
-                lock(&errand.outcome),
+        let Self { shared, thread } = self;
+        let returned = {
+            let waited = shared.changed.wait_timeout_while(
+                lock(&shared.returned),
                 limit,
-                Outcome::is_awaited,
+                Returned::is_awaited,
             );
-            let (mut outcome, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *outcome, Outcome::NotAwaited)
+            let (mut returned, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *returned, Returned::NobodyWaits)
         };
-        let Outcome::There(result) = outcome else {
+        let Returned::There(result) = returned else {
             return Err(Overdue);
         };
         if let Some(thread) = thread {
@@ -131,7 +131,7 @@ impl<R> Begun<R> {
 
     /// Whether the call is over.
     pub(crate) fn is_finished(&self) -> bool {
-        !lock(&self.errand.outcome).is_awaited()
+        !lock(&self.shared.returned).is_awaited()
     }
 }
 
@@ -142,37 +142,37 @@ impl<R> fmt::Debug for Begun<R> {
 }
 
 /// What is between the thread that waits and the one that works.
-struct Errand<R> {
-    outcome: Mutex<Outcome<R>>,
+struct Shared<R> {
+    returned: Mutex<Returned<R>>,
     changed: Condvar,
 }
 
-enum Outcome<R> {
-    Awaited,
+enum Returned<R> {
+    NotYet,
     There(thread::Result<R>),
-    /// The call is overdue, or its outcome was taken.
-    NotAwaited,
+    /// The call is overdue, or its returned was taken.
+    NobodyWaits,
 }
 
-impl<R> Outcome<R> {
+impl<R> Returned<R> {
     fn is_awaited(&mut self) -> bool {
-        matches!(self, Self::Awaited)
+        matches!(self, Self::NotYet)
     }
 }
 
-impl<R> Errand<R> {
+impl<R> Shared<R> {
     /// Makes the call; offers the thread for others, unless the call is overdue.
     fn run(&self, call: impl FnOnce() -> R, offer: &dyn Fn()) -> Next {
         let result = catch_unwind(AssertUnwindSafe(call));
-        let mut outcome = lock(&self.outcome);
-        if !outcome.is_awaited() {
+        let mut returned = lock(&self.returned);
+        if !returned.is_awaited() {
             return Next::End;
         }
         // First, so that whoever gets the result finds an idle thread.
         offer();
-        *outcome = Outcome::There(result);
+        *returned = Returned::There(result);
         // Unlocked, so that whoever wakes up need not wait once more.
-        drop(outcome);
+        drop(returned);
         self.changed.notify_one();
         Next::Wait
     }

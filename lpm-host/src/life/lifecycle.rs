@@ -4,51 +4,39 @@ use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lpm_api::abi::AbiAddressRow;
-use lpm_api::{AddressRow, DeinitReason, LpmStatus};
-
-pub use super::reconfigure::Reconfiguration;
-
-use crate::LpmStatistics;
-use crate::Teardown;
-use crate::ask::admit::{self, StateGone};
-use crate::ask::outgoing;
-use crate::ask::tell;
-use crate::clock::{Clock, ManualClock};
-use crate::dispatch::Dispatcher;
-use crate::event::{Careful, Limited};
-use crate::life::deadline::{self, Begun, NoThread};
-use crate::life::startup::{Module, Starting};
-use crate::life::stopping::{ClosedSeat, Down};
-use crate::life::watch::Watchdog;
-use crate::lpm::TraceLimit;
-use crate::requests::{self, Registered};
-use crate::roster::Roster;
-use crate::seat::{Route, Seat, Slot};
-use crate::{CommittedResv, Event, EventId, EventLog, LpmConfig, LpmFailure};
-use crate::{OutgoingMessage, OutgoingVerdict, PcmError, StartError, Startup};
 use libunload::Copies;
-use libunload::gate::{Gate, Retired, inside_any_pass};
+use libunload::gate::{Retired, inside_any_pass};
+use lpm_api::{AddressRow, DeinitReason};
+
+use super::deadline::{self, NoThread};
+use super::startup::{Starting, Startup};
+use super::stopping::Stopping;
+use super::teardown::{PendingTeardown, Progress, Teardown};
+use super::watch::Watchdog;
+use crate::config::LpmConfig;
+use crate::error::{LpmFailure, PcmError, StartError};
+use crate::event::{Event, EventId, EventLog};
+
+use crate::lpm::trace::TraceLimit;
+use crate::requests::registry::{self, Registered};
+use crate::roster::Roster;
+use crate::seat::Seat;
+use crate::seat::closed::ClosedSeat;
+use crate::serving::{LEAVING, Serving};
+use crate::source::Module;
 
 /// The life of a PCM.
 pub(crate) struct Lifecycle {
-    pub(super) roster: Gate<Roster>,
+    pub(super) serving: Arc<Serving>,
     pub(super) phase: Mutex<Phase>,
     /// Notified when `phase` is no longer [`Phase::Changing`].
     pub(super) changed: Condvar,
     pub(super) configs: Mutex<Vec<LpmConfig>>,
     pub(super) addresses: Mutex<Arc<[AddressRow]>>,
-    pub(super) events: Arc<dyn EventLog>,
     pub(super) staging: Copies,
     pub(super) trace_limit: TraceLimit,
     pub(super) drain_limit: Duration,
-    pub(super) clock: Arc<Clock>,
-    pub(super) is_clock_manual: bool,
-    pub(super) dispatcher: Arc<Dispatcher>,
 }
-
-/// How long a list of LPMs that was replaced is waited for.
-pub(super) const LEAVING: Duration = Duration::from_secs(1);
 
 /// Where the PCM is in its life.
 pub(super) enum Phase {
@@ -65,8 +53,8 @@ pub(super) struct Running {
     pub(super) _watchdog: Option<Watchdog>,
 }
 
-/// LPMs that no new call goes into, on their way down.
-struct Stopping {
+/// LPMs that no new call goes into, on their way stopping.
+struct Closed {
     roster: Retired<Roster>,
     /// In configured order.
     lpms: Vec<ClosedSeat>,
@@ -74,60 +62,23 @@ struct Stopping {
     reason: DeinitReason,
 }
 
-/// A stop that is under way on a thread of its own. Dropping it lets the stop go on unwatched.
-#[derive(Debug)]
-#[must_use = "`wait` tells what became of the LPMs and their libraries"]
-pub struct PendingTeardown(Progress);
-
-#[derive(Debug)]
-enum Progress {
-    Done(Teardown),
-    Running(Begun<Teardown>),
-}
-
-impl PendingTeardown {
-    /// Waits for the end. From inside a call into one of the LPMs that are being stopped, that end
-    /// comes only when the drain limit is over: leave the call instead.
-    pub fn wait(self) -> Teardown {
-        match self.0 {
-            Progress::Done(teardown) => teardown,
-            Progress::Running(reaper) => reaper.wait(),
-        }
-    }
-
-    /// Whether the stop is over, so that [`wait`](Self::wait) returns at once.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        match &self.0 {
-            Progress::Done(_) => true,
-            Progress::Running(reaper) => reaper.is_finished(),
-        }
-    }
-}
-
 impl Lifecycle {
     pub(crate) fn new(
+        serving: Arc<Serving>,
         configs: Vec<LpmConfig>,
-        events: Arc<dyn EventLog>,
         staging: Copies,
         trace_limit: TraceLimit,
         drain_limit: Duration,
-        clock: Option<&ManualClock>,
     ) -> Self {
-        let events: Arc<dyn EventLog> = Arc::new(Careful(events));
         Self {
-            roster: Gate::new(Box::new(Roster::standby())),
+            serving,
             phase: Mutex::new(Phase::Standby),
             changed: Condvar::new(),
             configs: Mutex::new(configs),
             addresses: Mutex::new(Arc::default()),
-            events: Arc::new(Limited::new(events)),
             staging,
             trace_limit,
             drain_limit,
-            clock: clock.map_or_else(|| Arc::new(Clock::new()), ManualClock::clock),
-            is_clock_manual: clock.is_some(),
-            dispatcher: Arc::default(),
         }
     }
 
@@ -137,74 +88,6 @@ impl Lifecycle {
             .iter()
             .map(|config| Arc::clone(&config.name))
             .collect()
-    }
-
-    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
-        &self.dispatcher
-    }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    pub(crate) fn events(&self) -> &Arc<dyn EventLog> {
-        &self.events
-    }
-
-    /// [`Pcm::delete_state`](crate::Pcm::delete_state).
-    pub(crate) fn delete_state(&self, gone: &StateGone<'_>) -> Result<(), PcmError> {
-        admit::delete_state(&*self.in_charge()?, gone, &*self.events);
-        Ok(())
-    }
-
-    /// [`Pcm::commit_resv`](crate::Pcm::commit_resv).
-    pub(crate) fn commit_resv(&self, commit: &CommittedResv<'_>) -> Result<(), PcmError> {
-        tell::commit_resv(&*self.in_charge()?, commit, &*self.events);
-        Ok(())
-    }
-
-    /// [`Pcm::rsvp_objects`](crate::Pcm::rsvp_objects).
-    pub(crate) fn rsvp_objects(
-        &self,
-        outgoing: &OutgoingMessage<'_>,
-    ) -> Result<OutgoingVerdict, PcmError> {
-        let roster = self.in_charge()?;
-        let pending = outgoing::rsvp_objects(&roster, outgoing, &self.clock, &self.events);
-        drop(roster);
-        Ok(pending.wait())
-    }
-
-    /// [`Pcm::statistics`](crate::Pcm::statistics).
-    pub(crate) fn statistics(&self) -> Result<Vec<LpmStatistics>, PcmError> {
-        let roster = self.in_charge()?;
-        Ok(roster
-            .seats
-            .iter()
-            .map(|seat| LpmStatistics::of(seat, &*self.events))
-            .collect())
-    }
-
-    #[inline]
-    pub(crate) fn in_charge(&self) -> Result<libunload::gate::Pass<'_, Roster>, PcmError> {
-        let roster = self.roster.enter();
-        if roster.in_charge {
-            Ok(roster)
-        } else {
-            Err(PcmError::NotDsbm)
-        }
-    }
-
-    /// [`Pcm::refresh_trace_filters`](crate::Pcm::refresh_trace_filters).
-    pub(crate) fn refresh_trace_filters(&self) {
-        let seats = self.roster.enter().seats.clone();
-        for seat in seats
-            .iter()
-            .filter(|seat| seat.route() != Route::Quarantine)
-        {
-            if let Slot::Running(lpm) = &*seat.gate.enter() {
-                lpm.module.refresh_level();
-            }
-        }
     }
 
     /// [`Pcm::become_dsbm`](crate::Pcm::become_dsbm).
@@ -225,10 +108,15 @@ impl Lifecycle {
         let failed = self.start_each(&mut starting, configs.iter())?;
         let (seats, modules) = (starting.seats, starting.modules);
         let (modules, unused) = in_use(modules, &seats);
-        Down::new(DeinitReason::Shutdown, self.drain_limit, &self.events).unload(unused);
+        Stopping::new(
+            DeinitReason::Shutdown,
+            self.drain_limit,
+            &self.serving.events,
+        )
+        .unload(unused);
         self.open(&seats);
         let lpms = seats.iter().map(|seat| (*seat.about).clone()).collect();
-        self.publish(Roster {
+        self.serving.publish(Roster {
             seats: seats.into(),
             in_charge: true,
         });
@@ -237,7 +125,8 @@ impl Lifecycle {
             _watchdog: watchdog,
         });
         drop(change);
-        self.events
+        self.serving
+            .events
             .record(&Event::new(EventId::BecameDsbm, "the LPMs are initialized"));
         Ok(Startup { lpms, failed })
     }
@@ -246,7 +135,7 @@ impl Lifecycle {
         Starting {
             staging: &self.staging,
             trace_limit: self.trace_limit,
-            events: &self.events,
+            events: &self.serving.events,
             lpm_count,
             present: Vec::new(),
             seats: Vec::new(),
@@ -266,14 +155,14 @@ impl Lifecycle {
         for config in configs {
             match starting.start(config) {
                 Ok(started) => {
-                    self.events.record(&started.event());
+                    self.serving.events.record(&started.event());
                     if let Some(event) = started.shares_pe_type(&starting.seats) {
-                        self.events.record(&event);
+                        self.serving.events.record(&event);
                     }
                 }
                 Err(error) => {
                     let failure = LpmFailure::new(config, error);
-                    self.events.record(&failure.event());
+                    self.serving.events.record(&failure.event());
                     failures.push(failure);
                     is_required |= !config.optional;
                 }
@@ -281,9 +170,13 @@ impl Lifecycle {
         }
         if is_required {
             let seats = std::mem::take(&mut starting.seats);
-            let mut down = Down::new(DeinitReason::Shutdown, self.drain_limit, &self.events);
-            down.deinitialize(seats.iter().map(Seat::close).collect());
-            down.unload(std::mem::take(&mut starting.modules));
+            let mut stopping = Stopping::new(
+                DeinitReason::Shutdown,
+                self.drain_limit,
+                &self.serving.events,
+            );
+            stopping.deinitialize(seats.iter().map(ClosedSeat::new).collect());
+            stopping.unload(std::mem::take(&mut starting.modules));
             return Err(StartError::Lpms { failures });
         }
         Ok(failures)
@@ -292,62 +185,22 @@ impl Lifecycle {
     /// Makes new LPMs ready to be asked.
     pub(super) fn open(&self, seats: &[Arc<Seat>]) {
         for seat in seats {
-            requests::register(Registered {
+            registry::register(Registered {
                 requests: Arc::clone(&seat.requests),
                 about: Arc::clone(&seat.about),
-                events: Arc::clone(&self.events),
+                events: Arc::clone(&self.serving.events),
             });
             if let Err(error) = seat.start_workers() {
                 let detail = format!(
                     "no thread for the LPM: {error}; calls into it fail, and its flows are rejected"
                 );
-                self.events
+                self.serving
+                    .events
                     .record(&seat.about.about(EventId::LpmCallFailed, detail));
-                if let Some(worker) = &seat.worker {
-                    worker.close();
-                }
             }
         }
         let addresses = Arc::clone(&lock(&self.addresses));
         self.tell_addresses(seats, &addresses);
-    }
-
-    /// [`Pcm::set_ip_address_table`](crate::Pcm::set_ip_address_table).
-    pub(crate) fn set_ip_address_table(&self, table: &[AddressRow]) {
-        let table: Arc<[AddressRow]> = table.into();
-        // Held during the calls, so that the last table that was set is the last one each LPM gets.
-        let mut addresses = lock(&self.addresses);
-        *addresses = Arc::clone(&table);
-        let seats = self.roster.enter().seats.clone();
-        self.tell_addresses(&seats, &table);
-    }
-
-    fn tell_addresses(&self, seats: &[Arc<Seat>], table: &Arc<[AddressRow]>) {
-        for seat in seats {
-            let limit = seat.config.result_time_limit;
-            let call = {
-                let (seat, table) = (Arc::clone(seat), Arc::clone(table));
-                move || {
-                    let rows: Vec<_> = table.iter().copied().map(AbiAddressRow::from).collect();
-                    match &*seat.gate.enter() {
-                        Slot::Running(lpm) => lpm.ip_address_table(&rows),
-                        Slot::Closed => LpmStatus::OK,
-                    }
-                }
-            };
-            let told = deadline::call("lpm-addresses", limit, call);
-            let status = told.unwrap_or(LpmStatus::DEADLINE);
-            if !status.is_ok() {
-                let detail =
-                    format!("ip_address_table: {status}; the LPM goes on without the table");
-                self.events.record(
-                    &seat
-                        .about
-                        .about(EventId::LpmAddressTableRefused, detail)
-                        .status(status),
-                );
-            }
-        }
     }
 
     /// Closes the gate to the LPMs, and does the rest on this thread, which must not be inside a call into
@@ -356,8 +209,8 @@ impl Lifecycle {
         let Some((phase, running)) = self.leave_charge(reason)? else {
             return Ok(Teardown::default());
         };
-        let stopping = self.close(phase, running, reason);
-        Ok(deadline::as_lifecycle_thread(|| self.reap(stopping)))
+        let closed = self.close(phase, running, reason);
+        Ok(deadline::as_lifecycle_thread(|| self.reap(closed)))
     }
 
     /// Closes the gate to the LPMs, and has a thread of its own, the reaper, do the rest: it may
@@ -374,7 +227,7 @@ impl Lifecycle {
         let reaper = move || {
             handed_over
                 .recv()
-                .map_or_else(|_| Teardown::default(), |stopping| lifecycle.reap(stopping))
+                .map_or_else(|_| Teardown::default(), |closed| lifecycle.reap(closed))
         };
         // Without a thread this one does it, unless it would wait for itself.
         let reaper = match deadline::begin("lpm-reaper", reaper) {
@@ -384,14 +237,14 @@ impl Lifecycle {
             }
             begun => begun.ok(),
         };
-        let stopping = self.close(phase, running, reason);
+        let closed = self.close(phase, running, reason);
         Ok(PendingTeardown(match reaper {
             Some(reaper) => {
                 // The reaper waits for nothing else.
-                let _ = hand_over.send(stopping);
+                let _ = hand_over.send(closed);
                 Progress::Running(reaper)
             }
-            None => Progress::Done(self.reap(stopping)),
+            None => Progress::Done(self.reap(closed)),
         }))
     }
 
@@ -406,7 +259,7 @@ impl Lifecycle {
             Phase::Standby if reason == DeinitReason::Shutdown => {
                 *phase = Phase::ShutDown;
                 drop(phase);
-                self.events.record(&stopped(reason));
+                self.serving.events.record(&stopped(reason));
                 Ok(None)
             }
             other => {
@@ -427,15 +280,15 @@ impl Lifecycle {
         phase: MutexGuard<'_, Phase>,
         running: Running,
         reason: DeinitReason,
-    ) -> Stopping {
-        let seats = self.roster.enter().seats.clone();
-        let roster = self.roster.replace(Box::new(Roster::standby()));
-        let lpms: Vec<_> = seats.iter().map(Seat::close).collect();
+    ) -> Closed {
+        let seats = self.serving.seats();
+        let roster = self.serving.replace(Roster::standby());
+        let lpms: Vec<_> = seats.iter().map(ClosedSeat::new).collect();
         drop(phase);
         for lpm in &lpms {
             lpm.reject_outstanding();
         }
-        Stopping {
+        Closed {
             roster,
             lpms,
             running,
@@ -444,13 +297,13 @@ impl Lifecycle {
     }
 
     /// Waits for the calls under way, and takes the LPMs down, the last one first.
-    fn reap(&self, stopping: Stopping) -> Teardown {
-        let Stopping {
+    fn reap(&self, closed: Closed) -> Teardown {
+        let Closed {
             roster,
             lpms,
             running,
             reason,
-        } = stopping;
+        } = closed;
         let to = match reason {
             DeinitReason::Shutdown => Phase::ShutDown,
             _ => Phase::Standby,
@@ -459,48 +312,29 @@ impl Lifecycle {
             lifecycle: self,
             to,
         };
-        let mut down = Down::new(reason, self.drain_limit, &self.events);
-        down.deinitialize(lpms);
-        let teardown = down.unload(running.modules);
+        let mut stopping = Stopping::new(reason, self.drain_limit, &self.serving.events);
+        stopping.deinitialize(lpms);
+        let teardown = stopping.unload(running.modules);
         // The calls into its LPMs were waited for; whoever is still inside the list leaves it soon, or
         // hangs.
         let _ = roster.drain(LEAVING);
         drop(change);
-        self.events.record(&stopped(reason));
+        self.serving.events.record(&stopped(reason));
         teardown
-    }
-
-    /// Publishes another list of LPMs.
-    fn publish(&self, roster: Roster) {
-        // A list that somebody is still inside stays: it is small.
-        let _ = self.roster.replace(Box::new(roster)).drain(LEAVING);
     }
 
     pub(super) fn watchdog(
         self: &Arc<Self>,
         configs: &[LpmConfig],
     ) -> Result<Option<Watchdog>, PcmError> {
-        if self.is_clock_manual {
+        if self.serving.clock.is_manual() {
             return Ok(None);
         }
-        self.clock.update();
+        self.serving.clock.update();
         let limits = configs.iter().map(|config| config.result_time_limit);
-        Watchdog::start(self, Watchdog::period(limits))
+        Watchdog::start(&self.serving, Watchdog::period(limits))
             .map(Some)
             .map_err(|error| PcmError::NoThread(error.kind()))
-    }
-
-    pub(crate) fn watchdog_looks(&self) {
-        self.clock.update();
-        self.do_what_is_due();
-    }
-
-    /// Ends what is late, and looks for calls that hang.
-    pub(crate) fn do_what_is_due(&self) {
-        let seats = self.roster.enter().seats.clone();
-        for seat in &seats {
-            seat.do_what_is_due(self.clock.now(), &*self.events);
-        }
     }
 
     /// Waits until no other thread starts or stops the LPMs.

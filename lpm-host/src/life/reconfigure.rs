@@ -2,16 +2,23 @@
 
 use std::sync::Arc;
 
+use libunload::gate::inside_any_pass;
 use lpm_api::DeinitReason;
 
-use super::lifecycle::{Change, LEAVING, Lifecycle, Phase, Running, in_use, lock};
-use crate::builder;
-use crate::life::startup::{Module, Stamp};
-use crate::life::stopping::{ClosedSeat, Down};
+use super::lifecycle::{Change, Lifecycle, Phase, Running, in_use, lock};
+use super::startup::Startup;
+use super::stopping::Stopping;
+use super::teardown::Teardown;
+use crate::config::{self, LpmConfig};
+use crate::error::{PcmError, StartError};
+use crate::event::{Event, EventId};
+use crate::initialized::InitializedLpm;
+
 use crate::roster::Roster;
 use crate::seat::Seat;
-use crate::{Event, EventId, InitializedLpm, LpmConfig, PcmError, StartError, Startup, Teardown};
-use libunload::gate::inside_any_pass;
+use crate::seat::closed::ClosedSeat;
+use crate::serving::LEAVING;
+use crate::source::{Module, Stamp};
 
 /// What a change of the list of LPMs came to.
 #[derive(Debug, Default)]
@@ -31,7 +38,7 @@ impl Lifecycle {
         self: &Arc<Self>,
         configs: Vec<LpmConfig>,
     ) -> Result<Reconfiguration, StartError> {
-        builder::check(&configs)?;
+        config::check(&configs)?;
         if inside_any_pass() {
             return Err(PcmError::CalledFromLpm.into());
         }
@@ -63,7 +70,8 @@ impl Lifecycle {
             done.started.lpms.len(),
             done.stopped.lpms.len()
         );
-        self.events
+        self.serving
+            .events
             .record(&Event::new(EventId::Reconfigured, detail));
         Ok(done)
     }
@@ -79,7 +87,7 @@ impl Lifecycle {
             return Err(PcmError::NotDsbm.into());
         };
         let watchdog = self.watchdog(&configs)?;
-        let before = self.roster.enter().seats.clone();
+        let before = self.serving.seats();
         let kept: Vec<Option<&Arc<Seat>>> = configs
             .iter()
             .map(|config| before.iter().find(|seat| seat.still_serves(config)))
@@ -110,24 +118,24 @@ impl Lifecycle {
             .collect();
         let (all_seats, kept) = (seats.clone(), kept.into_iter().flatten());
         let kept = kept.map(|seat| (*seat.about).clone()).collect();
-        let retired = self.roster.replace(Box::new(Roster {
+        let retired = self.serving.replace(Roster {
             seats: seats.into(),
             in_charge: true,
-        }));
-        let closed: Vec<ClosedSeat> = gone.into_iter().map(Seat::close).collect();
+        });
+        let closed: Vec<ClosedSeat> = gone.into_iter().map(ClosedSeat::new).collect();
         for lpm in &closed {
             lpm.reject_outstanding();
         }
-        let mut down = Down::new(
+        let mut stopping = Stopping::new(
             DeinitReason::Reconfiguration,
             self.drain_limit,
-            &self.events,
+            &self.serving.events,
         );
-        down.deinitialize(closed);
+        stopping.deinitialize(closed);
         let mut modules = std::mem::take(&mut running.modules);
         modules.extend(new_modules);
         let (modules, unused) = in_use(modules, &all_seats);
-        let stopped = down.unload(unused);
+        let stopped = stopping.unload(unused);
         // Calls that hang in LPMs that go on may still be inside the list; it is small.
         let _ = retired.drain(LEAVING);
         *running = Running {

@@ -3,17 +3,23 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 use libunload::Copies;
 use lpm_api::abi::{API_VERSION, AbiInit};
 use lpm_api::{LpmHandle, LpmStatus, PeType};
 
-use crate::life::deadline::{self, Overdue};
-use crate::lpm::{CALLBACKS, Instance, LoadedModule};
+use super::deadline::{self, Overdue};
+use crate::config::LpmConfig;
+use crate::error::{LpmFailure, LpmStartError};
+use crate::event::{Event, EventId, EventLog};
+use crate::initialized::InitializedLpm;
+use crate::lpm::instance::Instance;
+use crate::lpm::module::LoadedModule;
+use crate::lpm::trace::TraceLimit;
+use crate::pin_reason::{PinReason, UnloadOutcome};
+use crate::requests::results::CALLBACKS;
 use crate::seat::Seat;
-use crate::{Event, EventId, EventLog, InitializedLpm, LpmConfig, LpmFailure, LpmStartError};
-use crate::{PinReason, TraceLimit, UnloadOutcome};
+use crate::source::{Module, Stamp};
 
 /// The LPMs that a PCM started with.
 #[derive(Debug, Default)]
@@ -23,24 +29,6 @@ pub struct Startup {
     pub lpms: Vec<InitializedLpm>,
     /// Optional ones that failed.
     pub failed: Vec<LpmFailure>,
-}
-
-/// A loaded library, and the file it was loaded from.
-#[derive(Clone)]
-pub(crate) struct Module {
-    pub(crate) loaded: Arc<LoadedModule>,
-    pub(crate) stamp: Stamp,
-}
-
-/// Tells a file from one that replaced it or was written over it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Stamp(Option<(u64, SystemTime)>);
-
-impl Stamp {
-    pub(crate) fn of(path: &Path) -> Self {
-        let metadata = path.metadata().ok();
-        Self(metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?))))
-    }
 }
 
 /// LPMs and libraries on their way up.

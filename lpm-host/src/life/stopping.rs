@@ -1,51 +1,25 @@
-//! Taking LPMs down: in which order, and what then becomes of their libraries.
+//! Stopping LPMs: in which order, and what then becomes of their libraries.
 
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use libunload::gate::Reason;
 use lpm_api::DeinitReason;
 
+use super::deadline::{self, NoThread};
+use super::teardown::{self, DeinitializedLpm, Teardown};
 use crate::config::After;
-use crate::life::deadline::{self, NoThread};
-use crate::life::startup::Module;
-use crate::life::teardown::{self, DeinitializedLpm, Teardown};
-use crate::lpm::LoadedModule;
-use crate::requests;
+use crate::event::EventLog;
+
+use crate::lpm::module::LoadedModule;
+use crate::pin_reason::PinReason;
+use crate::seat::closed::ClosedSeat;
 use crate::seat::{Seat, Slot};
-use crate::{EventLog, PinReason};
-use libunload::gate::{Reason, Retired};
+use crate::source::Module;
 
-/// An LPM that no new call goes into, and that calls may still be inside.
-pub(crate) struct ClosedSeat {
-    seat: Arc<Seat>,
-    slot: Retired<Slot>,
-}
-
-impl Seat {
-    /// Lets no further call into the LPM.
-    pub(crate) fn close(self: &Arc<Self>) -> ClosedSeat {
-        let slot = self.gate.replace(Box::new(Slot::Closed));
-        ClosedSeat {
-            seat: Arc::clone(self),
-            slot,
-        }
-    }
-}
-
-impl ClosedSeat {
-    /// Rejects what the LPM has not answered. Those who wait for it are woken, on this thread.
-    pub(crate) fn reject_outstanding(&self) {
-        requests::unregister(self.seat.handle);
-        self.seat.requests.close();
-        if let Some(worker) = &self.seat.worker {
-            worker.close();
-        }
-    }
-}
-
-/// LPMs being taken down, and why some of their libraries have to stay.
-pub(crate) struct Down<'a> {
+/// LPMs being stopped, and why some of their libraries have to stay.
+pub(crate) struct Stopping<'a> {
     reason: DeinitReason,
     drain_limit: Duration,
     begun: Instant,
@@ -60,7 +34,7 @@ struct Done {
     holds: Option<PinReason>,
 }
 
-impl<'a> Down<'a> {
+impl<'a> Stopping<'a> {
     /// The limit for calls that are under way counts from now.
     pub(crate) fn new(
         reason: DeinitReason,
@@ -81,7 +55,7 @@ impl<'a> Down<'a> {
     /// that do not depend on each other at the same time.
     pub(crate) fn deinitialize(&mut self, lpms: Vec<ClosedSeat>) {
         let modules: Vec<_> = lpms.iter().map(|lpm| lpm.seat.module.as_ptr()).collect();
-        let mut waiting = Waiting::new(lpms.iter().map(|lpm| &*lpm.seat));
+        let mut order = Order::new(lpms.iter().map(|lpm| &*lpm.seat));
         let mut lpms: Vec<_> = lpms.into_iter().map(Some).collect();
         let (tell, told) = mpsc::channel();
         let this = Step {
@@ -93,7 +67,7 @@ impl<'a> Down<'a> {
         let mut all_done = Vec::new();
         let mut under_way = 0_usize;
         loop {
-            let ready = waiting.take_ready();
+            let ready = order.take_ready();
             let is_only_one = ready.len() == 1 && under_way == 0;
             for index in ready {
                 let Some(lpm) = lpms.get_mut(index).and_then(Option::take) else {
@@ -118,7 +92,7 @@ impl<'a> Down<'a> {
                 break;
             };
             under_way -= 1;
-            waiting.is_gone(index);
+            order.is_gone(index);
             all_done.push((index, done));
         }
         for (index, Done { lpm, holds }) in all_done {
@@ -189,24 +163,24 @@ impl Step {
 }
 
 /// Which LPMs wait for which others to be gone.
-struct Waiting {
-    lpms: Vec<State>,
+struct Order {
+    lpms: Vec<Turn>,
 }
 
-struct State {
+struct Turn {
     is_started: bool,
     is_gone: bool,
     /// Those that must go before it.
     dependents: Vec<usize>,
 }
 
-impl Waiting {
+impl Order {
     fn new<'s>(seats: impl Iterator<Item = &'s Seat>) -> Self {
         let seats: Vec<_> = seats.collect();
         let lpms = seats
             .iter()
             .enumerate()
-            .map(|(index, seat)| State {
+            .map(|(index, seat)| Turn {
                 is_started: false,
                 is_gone: false,
                 dependents: (index + 1..seats.len())
@@ -222,7 +196,7 @@ impl Waiting {
 
     /// Those whose turn it is, the last configured first. They are under way then.
     fn take_ready(&mut self) -> Vec<usize> {
-        let is_ready = |lpm: &State| {
+        let is_ready = |lpm: &Turn| {
             !lpm.is_started && lpm.dependents.iter().all(|index| self.lpms[*index].is_gone)
         };
         let mut ready: Vec<_> = (0..self.lpms.len())

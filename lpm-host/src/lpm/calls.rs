@@ -1,18 +1,13 @@
-//! Where LPMs put off answers, and where the answers come in: the PCM's side of deferring.
+//! The calls in which LPMs may put off their answers: the PCM's side of deferring. The answers come in
+//! through [`requests::results`](crate::requests::results).
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use abi_stable::std_types::RSlice;
-use lpm_api::LpmStatus;
-use lpm_api::abi::{
-    self, AbiAdmit, AbiCallbacks, AbiDecision, AbiInterface, AbiResult, AbiTime,
-    AdmitCallFunctions, Defer,
-};
+use lpm_api::abi::{self, AbiAdmit, AbiInterface, AbiTime, AdmitCallFunctions, Defer, abi_message};
 
-use crate::ReceivedMessage;
-use crate::requests::results;
+use crate::message::ReceivedMessage;
 
 /// A call in which the LPM may put off its answer.
 pub(crate) struct Call<F: Fn() -> u64> {
@@ -90,7 +85,7 @@ impl<'a, F: Fn() -> u64> AdmitCall<'a, F> {
     pub(crate) fn request(&self) -> AbiAdmit<'_> {
         AbiAdmit {
             integrity_verified: self.received.integrity_verified,
-            message: abi::abi_message(self.received.message),
+            message: abi_message(self.received.message),
             // SAFETY: the reference is valid as long as the result's lifetime, and the functions are for
             // references to this type.
             call: unsafe { abi::AdmitCall::new(ptr::from_ref(self).cast(), &Self::FUNCTIONS) },
@@ -149,25 +144,4 @@ unsafe extern "C" fn issue<F: Fn() -> u64>(context: *const ()) -> u64 {
     // SAFETY: the caller's promise.
     let call = unsafe { &*context.cast::<Call<F>>() };
     call.issue_without_unwinding()
-}
-
-/// What every LPM gets.
-pub(crate) const CALLBACKS: AbiCallbacks = AbiCallbacks {
-    admit_result,
-    objects_result,
-};
-
-extern "C" fn admit_result(result: AbiResult, decisions: RSlice<'_, AbiDecision>) -> u32 {
-    status_of(|| results::admit(&result, decisions.as_slice()))
-}
-
-extern "C" fn objects_result(result: AbiResult, objects: RSlice<'_, u8>) -> u32 {
-    status_of(|| results::objects(&result, objects.as_slice()))
-}
-
-fn status_of(take: impl FnOnce() -> LpmStatus) -> u32 {
-    // What is under it calls wakers, which are the embedder's code.
-    catch_unwind(AssertUnwindSafe(take))
-        .unwrap_or(LpmStatus::OK)
-        .0
 }

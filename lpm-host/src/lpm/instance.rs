@@ -11,7 +11,7 @@ use lpm_api::{DeinitReason, LpmHandle, LpmStatus, PeType};
 
 use super::module::LoadedModule;
 use super::{compatibility, panics};
-use crate::InitializedLpm;
+use crate::initialized::InitializedLpm;
 
 /// One initialization of an LPM. Dropping it drops the LPM's object, before it lets go of the
 /// library whose code does that.

@@ -3,17 +3,18 @@
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
+use libunload::gate::Gate;
 use lpm_api::LpmHandle;
 
 use super::Requests;
 use crate::event::EventLog;
-use libunload::gate::Gate;
+use crate::initialized::InitializedLpm;
 
 /// An LPM that may answer.
 #[derive(Clone)]
 pub(crate) struct Registered {
     pub(crate) requests: Arc<Requests>,
-    pub(crate) about: Arc<crate::InitializedLpm>,
+    pub(crate) about: Arc<InitializedLpm>,
     pub(crate) events: Arc<dyn EventLog>,
 }
 

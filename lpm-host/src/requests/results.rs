@@ -1,15 +1,41 @@
 //! Results of deferred requests, as LPMs hand them in (lpmapi `cbAdmitResult`, `cbGetRsvpObjects`).
 
-use lpm_api::abi::{AbiDecision, AbiResult};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use abi_stable::std_types::RSlice;
+use lpm_api::abi::{AbiCallbacks, AbiDecision, AbiResult};
 use lpm_api::{Decision, LpmHandle, LpmStatus, RequestHandle};
 
-use crate::ask::admit::Decisions;
-use crate::requests::{self, Asked, Question, Refused, Registered};
-use crate::seat;
-use crate::{Event, EventId};
+use super::registry::{self, Registered};
+use super::table::Refused;
+use super::{Asked, Question};
+use crate::answers::decisions::Decisions;
+use crate::answers::faults;
+use crate::event::{Event, EventId};
+
+/// What every LPM gets.
+pub(crate) const CALLBACKS: AbiCallbacks = AbiCallbacks {
+    admit_result,
+    objects_result,
+};
+
+extern "C" fn admit_result(result: AbiResult, decisions: RSlice<'_, AbiDecision>) -> u32 {
+    status_of(|| take_decisions(&result, decisions.as_slice()))
+}
+
+extern "C" fn objects_result(result: AbiResult, objects: RSlice<'_, u8>) -> u32 {
+    status_of(|| take_objects(&result, objects.as_slice()))
+}
+
+fn status_of(take: impl FnOnce() -> LpmStatus) -> u32 {
+    // What is under it calls wakers, which are the embedder's code.
+    catch_unwind(AssertUnwindSafe(take))
+        .unwrap_or(LpmStatus::OK)
+        .0
+}
 
 /// Takes decisions.
-pub(crate) fn admit(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus {
+pub(crate) fn take_decisions(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus {
     let (lpm, asked) = match take(result) {
         Ok(taken) => taken,
         Err(status) => return status,
@@ -30,7 +56,7 @@ pub(crate) fn admit(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus 
         .iter()
         .find(|found| Decision::from_abi(**found).is_none());
     if let Some(found) = invalid {
-        record(lpm, |lpm| seat::invalid_decision(&lpm.about, *found));
+        record(lpm, |lpm| faults::invalid_decision(&lpm.about, *found));
     }
     // Whoever waits may stop the LPM at once, so what is to be told is told before.
     pending.answer(|gathered| {
@@ -46,7 +72,7 @@ pub(crate) fn admit(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus 
 }
 
 /// Takes POLICY_DATA objects.
-pub(crate) fn objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
+pub(crate) fn take_objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
     let (lpm, asked) = match take(result) {
         Ok(taken) => taken,
         Err(status) => return status,
@@ -62,11 +88,13 @@ pub(crate) fn objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
         pending.answer(|gathered| gathered.drop_message(lpm, asked.order));
         return LpmStatus::OK;
     }
-    let Some(pe_type) = requests::find(lpm, |lpm| lpm.about.pe_type) else {
+    let Some(pe_type) = registry::find(lpm, |lpm| lpm.about.pe_type) else {
         return reject(lpm, asked, "objects of an LPM that is being stopped");
     };
     if let Err(problem) = pending.look(|gathered| gathered.check(pe_type, objects)) {
-        record(lpm, |lpm| refused(lpm, &problem.to_string()));
+        record(lpm, |lpm| {
+            faults::invalid_result(&lpm.about, &problem.to_string())
+        });
         pending.answer(|_| {});
         return LpmStatus::INVALID_RESULTS;
     }
@@ -78,7 +106,7 @@ pub(crate) fn objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
 fn take(result: &AbiResult) -> Result<(LpmHandle, Asked), LpmStatus> {
     let lpm = LpmHandle::new(result.lpm);
     let request = RequestHandle::new(result.request);
-    let taken = requests::find(lpm, |lpm| lpm.requests.take(request));
+    let taken = registry::find(lpm, |lpm| lpm.requests.take(request));
     match taken.unwrap_or(Err(Refused::Closed)) {
         Ok(asked) => Ok((lpm, asked)),
         Err(why) => {
@@ -91,12 +119,9 @@ fn take(result: &AbiResult) -> Result<(LpmHandle, Asked), LpmStatus> {
                     _ => "answered a request that it was never asked",
                 };
                 record(lpm, |lpm| {
-                    about(
-                        lpm,
-                        EventId::LpmResultRefused,
-                        format!("{what} (handle {request})"),
-                    )
-                    .status(why.into())
+                    let detail = format!("{what} (handle {request})");
+                    let event = lpm.about.about(EventId::LpmResultRefused, detail);
+                    event.status(why.into())
                 });
             }
             Err(why.into())
@@ -106,42 +131,27 @@ fn take(result: &AbiResult) -> Result<(LpmHandle, Asked), LpmStatus> {
 
 /// A result that is none: the LPM has no further chance.
 fn reject(lpm: LpmHandle, asked: Asked, what: &str) -> LpmStatus {
-    record(lpm, |lpm| refused(lpm, what));
+    record(lpm, |lpm| faults::invalid_result(&lpm.about, what));
     asked.fail(lpm);
     LpmStatus::INVALID_RESULTS
 }
 
 /// The LPM says that it cannot answer, which it may.
 fn failed(lpm: LpmHandle, asked: Asked, status: LpmStatus) -> LpmStatus {
-    let consequence = match asked.question {
-        Question::Admit(_) => "its flows are rejected",
-        Question::Objects(_) => "the message goes without objects of this LPM",
-    };
+    let consequence = asked.question.function().without_answer();
     let detail = format!("a deferred request failed ({status}): {consequence}");
     record(lpm, |lpm| {
-        about(lpm, EventId::LpmCallFailed, detail).status(status)
+        let event = lpm.about.about(EventId::LpmCallFailed, detail);
+        event.status(status)
     });
     asked.fail(lpm);
     LpmStatus::OK
 }
 
-fn refused(lpm: &Registered, what: &str) -> Event {
-    about(
-        lpm,
-        EventId::LpmResultRefused,
-        format!("invalid result: {what}"),
-    )
-    .status(LpmStatus::INVALID_RESULTS)
-}
-
-fn about(lpm: &Registered, id: EventId, detail: String) -> Event {
-    lpm.about.about(id, detail)
-}
-
 /// Records an event about an LPM; outside of the registry, since event logs are the embedder's code.
 #[cold]
 fn record(lpm: LpmHandle, event: impl FnOnce(&Registered) -> Event) {
-    if let Some(lpm) = requests::find(lpm, Registered::clone) {
+    if let Some(lpm) = registry::find(lpm, Registered::clone) {
         lpm.events.record(&event(&lpm));
     }
 }

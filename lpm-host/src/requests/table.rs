@@ -74,10 +74,10 @@ struct Chunk<T> {
 struct Slot<T> {
     /// Of the request that is here, or was last; 0 before the first.
     generation: u32,
-    state: State<T>,
+    place: Place<T>,
 }
 
-enum State<T> {
+enum Place<T> {
     Outstanding(T),
     Vacant { next: u32, timed_out: bool },
 }
@@ -136,7 +136,7 @@ impl<T> Table<T> {
                 std::mem::take(&mut shard.chunks)
             };
             for slot in chunks.into_iter().flat_map(|chunk| chunk.slots) {
-                if let State::Outstanding(request) = slot.state {
+                if let Place::Outstanding(request) = slot.place {
                     each(request);
                 }
             }
@@ -175,7 +175,7 @@ impl<T> Shard<T> {
         let is_room = self.used < self.chunks.len() * CHUNK;
         if self.first_vacant != NONE {
             let index = self.first_vacant as usize;
-            let State::Vacant { next, timed_out } = self.slot(index)?.state else {
+            let Place::Vacant { next, timed_out } = self.slot(index)?.place else {
                 return None;
             };
             if timed_out && is_room {
@@ -209,7 +209,7 @@ impl<T> Shard<T> {
         let slot = &mut chunk.slots[index % CHUNK];
         // 0 is no generation, so that 0 is no handle.
         slot.generation = slot.generation.wrapping_add(1).max(1);
-        slot.state = State::Outstanding(request);
+        slot.place = Place::Outstanding(request);
         slot.generation
     }
 
@@ -221,12 +221,12 @@ impl<T> Shard<T> {
         if slot.generation != generation {
             return Err(Refused::Answered);
         }
-        match slot.state {
-            State::Vacant {
+        match slot.place {
+            Place::Vacant {
                 timed_out: true, ..
             } => Err(Refused::TimedOut),
-            State::Vacant { .. } => Err(Refused::Answered),
-            State::Outstanding(_) => self.vacate(index, false).ok_or(Refused::Unknown),
+            Place::Vacant { .. } => Err(Refused::Answered),
+            Place::Outstanding(_) => self.vacate(index, false).ok_or(Refused::Unknown),
         }
     }
 
@@ -237,7 +237,7 @@ impl<T> Shard<T> {
         let to_front = !timed_out;
         let next = if to_front { first } else { NONE };
         let slot = self.slot(index)?;
-        let state = std::mem::replace(&mut slot.state, State::Vacant { next, timed_out });
+        let before = std::mem::replace(&mut slot.place, Place::Vacant { next, timed_out });
         if to_front {
             self.first_vacant = at;
             if last == NONE {
@@ -247,14 +247,14 @@ impl<T> Shard<T> {
             self.last_vacant = at;
             if first == NONE {
                 self.first_vacant = at;
-            } else if let State::Vacant { next, .. } = &mut self.slot(last as usize)?.state {
+            } else if let Place::Vacant { next, .. } = &mut self.slot(last as usize)?.place {
                 *next = at;
             }
         }
         self.outstanding -= 1;
-        match state {
-            State::Outstanding(request) => Some(request),
-            State::Vacant { .. } => None,
+        match before {
+            Place::Outstanding(request) => Some(request),
+            Place::Vacant { .. } => None,
         }
     }
 
@@ -271,7 +271,7 @@ impl<T> Shard<T> {
                 if earliest.is_none_or(|earliest| is_before(deadline, earliest)) {
                     earliest = Some(deadline);
                 }
-            } else if let State::Outstanding(_) = chunk.slots[index % CHUNK].state {
+            } else if let Place::Outstanding(_) = chunk.slots[index % CHUNK].place {
                 expired.extend(self.vacate(index, true));
             }
         }
@@ -286,7 +286,7 @@ impl<T> Chunk<T> {
     fn vacant() -> Self {
         let slot = || Slot {
             generation: 0,
-            state: State::Vacant {
+            place: Place::Vacant {
                 next: NONE,
                 timed_out: false,
             },

@@ -1,16 +1,9 @@
-//! Threads of one LPM's own, so that a call that hangs holds no caller longer than its limit.
+//! The calls that wait for a thread of the LPM's own.
 
 use std::collections::VecDeque;
-use std::io;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use lpm_api::LpmStatus;
-
-use crate::CallMode;
-use crate::lpm::Instance;
-use crate::seat::{Seat, Slot};
+use crate::lpm::instance::Instance;
 
 /// Calls that may wait for a thread; with more, the LPM is too slow for what is asked of it.
 const MOST_WAITING: usize = 4096;
@@ -27,19 +20,29 @@ pub(crate) struct Worker {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    is_closed: bool,
+    closed: Option<NotTaken>,
 }
 
-/// The call was not taken on.
-#[derive(Debug)]
-pub(crate) struct Refused;
+/// Why a call was not taken on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// The LPM was stopped: it has nothing to be asked or told any more.
+    Stopped,
+    /// As many wait as may.
+    Full,
+    /// The system had no thread for the LPM.
+    NoThread,
+}
 
 impl Worker {
     /// Has a thread make the call.
-    pub(crate) fn run(&self, job: Job) -> Result<(), Refused> {
+    pub(crate) fn run(&self, job: Job) -> Result<(), NotTaken> {
         let mut queue = self.lock();
-        if queue.is_closed || queue.jobs.len() >= MOST_WAITING {
-            return Err(Refused);
+        if let Some(why) = queue.closed {
+            return Err(why);
+        }
+        if queue.jobs.len() >= MOST_WAITING {
+            return Err(NotTaken::Full);
         }
         queue.jobs.push_back(job);
         drop(queue);
@@ -48,18 +51,18 @@ impl Worker {
     }
 
     /// Ends the threads, each after the call it is in; calls that wait are not made.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, why: NotTaken) {
         let jobs = {
             let mut queue = self.lock();
-            queue.is_closed = true;
+            queue.closed = Some(why);
             std::mem::take(&mut queue.jobs)
         };
         self.ready.notify_all();
         drop(jobs);
     }
 
-    fn next(&self) -> Option<Job> {
-        let nothing_to_do = |queue: &mut Queue| queue.jobs.is_empty() && !queue.is_closed;
+    pub(crate) fn next(&self) -> Option<Job> {
+        let nothing_to_do = |queue: &mut Queue| queue.jobs.is_empty() && queue.closed.is_none();
         let queue = self.ready.wait_while(self.lock(), nothing_to_do);
         queue
             .unwrap_or_else(PoisonError::into_inner)
@@ -69,54 +72,5 @@ impl Worker {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Seat {
-    /// Starts the LPM's threads, where it is to have some.
-    pub(crate) fn start_workers(self: &Arc<Self>) -> io::Result<()> {
-        let CallMode::Worker { threads } = self.config.call_mode else {
-            return Ok(());
-        };
-        for _ in 0..threads.get() {
-            let seat = Arc::clone(self);
-            thread::Builder::new()
-                .name(String::from("lpm-worker"))
-                .spawn(move || seat.work())?;
-        }
-        Ok(())
-    }
-
-    fn work(&self) {
-        while let Some(job) = self.worker.as_ref().and_then(Worker::next) {
-            match &*self.gate.enter() {
-                Slot::Running(lpm) => job(lpm),
-                Slot::Closed => return,
-            }
-        }
-    }
-
-    /// Makes a call on a thread of the LPM's, and waits for it no longer than the result time limit.
-    pub(crate) fn call_on_worker(
-        &self,
-        call: Box<dyn FnOnce(&Instance) -> LpmStatus + Send>,
-    ) -> LpmStatus {
-        let Some(worker) = &self.worker else {
-            return LpmStatus::OK;
-        };
-        let (tell, told) = mpsc::sync_channel(1);
-        let job = move |lpm: &Instance| {
-            // Nobody listens once the limit is over.
-            let _ = tell.send(call(lpm));
-        };
-        if worker.run(Box::new(job)).is_err() {
-            return LpmStatus::QUARANTINED;
-        }
-        match told.recv_timeout(self.config.result_time_limit) {
-            Ok(status) => status,
-            Err(RecvTimeoutError::Timeout) => LpmStatus::DEADLINE,
-            // Stopped before its turn came.
-            Err(RecvTimeoutError::Disconnected) => LpmStatus::OK,
-        }
     }
 }

@@ -9,7 +9,7 @@ use lpm_api::abi::{AbiAnswer, AbiCallbacks, AbiDecision, AbiResult};
 use lpm_api::{Decision, LpmHandle, LpmStatus, PeType};
 
 use super::{Answered, Supplied};
-use crate::ask::outgoing;
+use crate::answers::objects;
 
 /// How long a test waits for another thread of the LPM, in real time: longer than any machine takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -325,7 +325,7 @@ pub(super) fn supplied(
     if drops {
         return Supplied::Drop;
     }
-    match outgoing::check(objects, pe_type, room as usize) {
+    match objects::check(objects, pe_type, room as usize) {
         Ok(()) => Supplied::Objects(objects.to_vec()),
         Err(_) => Supplied::Failed(LpmStatus::INVALID_RESULTS),
     }

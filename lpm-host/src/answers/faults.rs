@@ -1,0 +1,126 @@
+//! What is wrong with an LPM's answer: one judgement for all ways to ask, and its events.
+//!
+//! An answer is judged here whether it is given on the caller's thread or on one of the LPM's own, and
+//! whether it is about decisions or about objects. What is handed in later goes through
+//! [`requests::results`](crate::requests::results), with the same events.
+
+use lpm_api::abi::{AbiAnswer, AbiDecision};
+use lpm_api::{Decision, LpmStatus};
+
+use crate::event::{Event, EventId, EventLog};
+use crate::initialized::InitializedLpm;
+
+/// A call that asks an LPM, by lpmapi's name for it in Rust style.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Function {
+    /// lpmapi `LPM_AdmitRsvpMsg`.
+    Admit,
+    /// lpmapi `LPM_GetRsvpObjects`.
+    RsvpObjects,
+}
+
+impl Function {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Admit => "admit",
+            Self::RsvpObjects => "rsvp_objects",
+        }
+    }
+
+    /// What follows where the LPM gives no answer.
+    pub(crate) const fn without_answer(self) -> &'static str {
+        match self {
+            Self::Admit => "its flows are rejected",
+            Self::RsvpObjects => "the message goes without objects of this LPM",
+        }
+    }
+}
+
+/// What an LPM's answer comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// It is there, in the buffer of the call.
+    Here,
+    /// It comes later.
+    Deferred,
+    /// There is none.
+    Missing,
+}
+
+/// Judges what a call returned, and records what is wrong with it.
+pub(crate) fn judge(
+    function: Function,
+    lpm: &InitializedLpm,
+    answer: AbiAnswer,
+    is_deferred: bool,
+    events: &dyn EventLog,
+) -> Judged {
+    let status = answer.status();
+    if !status.is_ok() {
+        events.record(&call_failed(lpm, function, status));
+    }
+    if is_deferred {
+        // Also where the call failed, since its token may have outlived it.
+        return Judged::Deferred;
+    }
+    if !status.is_ok() {
+        return Judged::Missing;
+    }
+    if answer.flags() & AbiAnswer::DEFERRED != 0 {
+        events.record(&deferred_nothing(lpm, function));
+        return Judged::Missing;
+    }
+    Judged::Here
+}
+
+/// That a call failed that asks the LPM.
+#[cold]
+pub(crate) fn call_failed(lpm: &InitializedLpm, function: Function, status: LpmStatus) -> Event {
+    let (name, consequence) = (function.name(), function.without_answer());
+    let detail = format!("{name} failed ({status}): {consequence}");
+    lpm.about(EventId::LpmCallFailed, detail).status(status)
+}
+
+/// That a call failed that tells the LPM something.
+#[cold]
+pub(crate) fn telling_failed(lpm: &InitializedLpm, function: &str, status: LpmStatus) -> Event {
+    let detail = format!("{function} failed ({status})");
+    lpm.about(EventId::LpmCallFailed, detail).status(status)
+}
+
+/// That a decision is none.
+#[cold]
+pub(crate) fn invalid_decision(lpm: &InitializedLpm, found: AbiDecision) -> Event {
+    let AbiDecision {
+        lpv,
+        error_code,
+        error_value,
+    } = found;
+    let counts_as = match lpv {
+        Decision::LPV_REJECT => "a rejection",
+        _ => "don't care",
+    };
+    let detail = format!(
+        "invalid decision: LPV {lpv:#x}, error code {error_code}, value {error_value}; \
+         it counts as {counts_as}"
+    );
+    lpm.about(EventId::LpmInvalidDecision, detail)
+        .status(LpmStatus::INVALID_RESULTS)
+}
+
+/// That a result is none.
+#[cold]
+pub(crate) fn invalid_result(lpm: &InitializedLpm, what: &str) -> Event {
+    lpm.about(EventId::LpmResultRefused, format!("invalid result: {what}"))
+        .status(LpmStatus::INVALID_RESULTS)
+}
+
+#[cold]
+fn deferred_nothing(lpm: &InitializedLpm, function: Function) -> Event {
+    let (name, consequence) = (function.name(), function.without_answer());
+    let detail = format!(
+        "{name} says that its answer comes later, but took no handle for it: {consequence}"
+    );
+    lpm.about(EventId::LpmResultRefused, detail)
+        .status(LpmStatus::INVALID_RESULTS)
+}

@@ -1,0 +1,92 @@
+//! What every request needs: the LPMs at this time, the clock that they are measured by, where events go,
+//! and threads for what comes later. It outlives each list of LPMs; who exchanges them is
+//! [`life`](crate::life).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use libunload::gate::{Gate, Pass, Retired};
+
+use crate::clock::Clock;
+use crate::dispatch::Dispatcher;
+use crate::error::PcmError;
+use crate::event::EventLog;
+
+use crate::roster::Roster;
+use crate::seat::{Route, Seat, Slot};
+
+/// How long a list of LPMs that was replaced is waited for.
+pub(crate) const LEAVING: Duration = Duration::from_secs(1);
+
+/// The part of a PCM that answers requests.
+pub(crate) struct Serving {
+    roster: Gate<Roster>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) events: Arc<dyn EventLog>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+}
+
+impl Serving {
+    /// Without LPMs.
+    pub(crate) fn new(events: Arc<dyn EventLog>, clock: Arc<Clock>) -> Self {
+        Self {
+            roster: Gate::new(Box::new(Roster::standby())),
+            clock,
+            events,
+            dispatcher: Arc::default(),
+        }
+    }
+
+    /// The LPMs, while there are some.
+    #[inline]
+    pub(crate) fn in_charge(&self) -> Result<Pass<'_, Roster>, PcmError> {
+        let roster = self.roster.enter();
+        if roster.in_charge {
+            Ok(roster)
+        } else {
+            Err(PcmError::NotDsbm)
+        }
+    }
+
+    /// The LPMs of now, to look at without being inside the list.
+    pub(crate) fn seats(&self) -> Box<[Arc<Seat>]> {
+        self.roster.enter().seats.clone()
+    }
+
+    /// Replaces the list of LPMs; whoever is inside the former one is still there.
+    pub(crate) fn replace(&self, roster: Roster) -> Retired<Roster> {
+        self.roster.replace(Box::new(roster))
+    }
+
+    /// Publishes another list of LPMs.
+    pub(crate) fn publish(&self, roster: Roster) {
+        // A list that somebody is still inside stays: it is small.
+        let _ = self.replace(roster).drain(LEAVING);
+    }
+
+    /// The watchdog's look.
+    pub(crate) fn look(&self) {
+        self.clock.update();
+        self.do_what_is_due();
+    }
+
+    /// Ends what is late, and looks for calls that hang.
+    pub(crate) fn do_what_is_due(&self) {
+        for seat in &self.seats() {
+            seat.do_what_is_due(self.clock.now(), &*self.events);
+        }
+    }
+
+    /// [`Pcm::refresh_trace_filters`](crate::Pcm::refresh_trace_filters).
+    pub(crate) fn refresh_trace_filters(&self) {
+        let seats = self.seats();
+        for seat in seats
+            .iter()
+            .filter(|seat| seat.route() != Route::Quarantine)
+        {
+            if let Slot::Running(lpm) = &*seat.gate.enter() {
+                lpm.module.refresh_level();
+            }
+        }
+    }
+}
