@@ -42,6 +42,7 @@
 
 mod companions;
 mod exits;
+mod fork;
 mod frames;
 mod heap;
 mod imports;
@@ -51,6 +52,7 @@ mod ledger;
 mod maps;
 mod memory;
 mod object;
+mod owners;
 mod routines;
 mod scan;
 mod signals;
@@ -180,6 +182,7 @@ impl Loaded {
         } = prepared;
         // What has to be opened first.
         let companions = companions::find(original, search_path, &facts.needed);
+        fork::prepare_for();
         let loader = lock(&LOADER);
         let before = object::loaded();
         ledger::close_all_but(&before);

@@ -10,7 +10,8 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::ledger::{self, Ledger, Running};
 use super::threads::current_id;
@@ -93,17 +94,27 @@ pub(super) fn delete(ledger: &Ledger) -> usize {
 }
 
 /// The key whose destructor runs those of all libraries; `Err` with what the system says where it has
-/// none to give.
+/// none to give. Nobody waits for another thread here, which a fork may have left behind.
 fn host_key() -> Result<libc::pthread_key_t, c_int> {
-    static KEY: OnceLock<Result<libc::pthread_key_t, c_int>> = OnceLock::new();
-    *KEY.get_or_init(|| {
-        let mut key = 0;
-        // SAFETY: the key is written to a variable of this function.
-        match unsafe { libc::pthread_key_create(&raw mut key, Some(at_end_of_thread)) } {
-            0 => Ok(key),
-            error => Err(error),
+    /// One more than the key.
+    static KEY: AtomicU32 = AtomicU32::new(0);
+    if let Some(key) = KEY.load(Ordering::Acquire).checked_sub(1) {
+        return Ok(key);
+    }
+    let mut key = 0;
+    // SAFETY: the key is written to a variable of this function.
+    match unsafe { libc::pthread_key_create(&raw mut key, Some(at_end_of_thread)) } {
+        0 => {}
+        error => return Err(error),
+    }
+    match KEY.compare_exchange(0, key + 1, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => Ok(key),
+        Err(first) => {
+            // SAFETY: it was made above, and nobody else knows of it.
+            unsafe { libc::pthread_key_delete(key) };
+            Ok(first - 1)
         }
-    })
+    }
 }
 
 /// Runs when a thread ends that has a value under a key of some library, and once more if destructors set

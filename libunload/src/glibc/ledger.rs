@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::exits::Exits;
 use super::keys::Key;
@@ -11,7 +11,7 @@ use super::object::Object;
 use super::routines::Finalizers;
 use super::threads::Started;
 use super::timers::Timer;
-use super::{PinReason, frames, imports, memory};
+use super::{PinReason, frames, imports, memory, owners, signals};
 use crate::lock::lock;
 
 /// The ledger of one object. It is shared by the libraries that need the object.
@@ -207,10 +207,10 @@ pub(super) fn open(
                 entries: Mutex::default(),
                 users: AtomicUsize::new(0),
             });
-            LEDGERS
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(Arc::clone(&ledger));
+            let mut ledgers = LEDGERS.write().unwrap_or_else(PoisonError::into_inner);
+            ledgers.push(Arc::clone(&ledger));
+            owners::add(ledger.object.range.start, ledger.object.range.end);
+            drop(ledgers);
             let failed = imports::redirect(&ledger.object);
             obstacles.extend(
                 failed
@@ -227,8 +227,19 @@ pub(super) fn open(
 
 /// Closes the ledger of an object that is not loaded any more.
 pub(super) fn close(ledger: &Arc<Ledger>) {
+    retain(|other| !Arc::ptr_eq(other, ledger));
+}
+
+fn retain(is_loaded: impl Fn(&Arc<Ledger>) -> bool) {
     let mut ledgers = LEDGERS.write().unwrap_or_else(PoisonError::into_inner);
-    ledgers.retain(|other| !Arc::ptr_eq(other, ledger));
+    ledgers.retain(|ledger| {
+        let is_loaded = is_loaded(ledger);
+        if !is_loaded {
+            owners::remove(ledger.object.range.start);
+            signals::forget(ledger.object.range.start);
+        }
+        is_loaded
+    });
 }
 
 /// Closes the ledgers of objects that are not among these. A dependency that outlived the libraries
@@ -238,8 +249,35 @@ pub(super) fn close_all_but(loaded: &[Object]) {
     // There may be a thousand of each.
     let by_dynamic: BTreeMap<usize, &Object> = by_dynamic.collect();
     let is_loaded = |object: &Object| by_dynamic.get(&object.dynamic) == Some(&object);
-    let mut ledgers = LEDGERS.write().unwrap_or_else(PoisonError::into_inner);
-    ledgers.retain(|ledger| is_loaded(&ledger.object));
+    retain(|ledger| is_loaded(&ledger.object));
+}
+
+/// The list of ledgers, kept from changing and from being read.
+pub(super) struct Locked(RwLockWriteGuard<'static, Vec<Arc<Ledger>>>);
+
+/// The entries of all ledgers in the list, which has to be locked longer.
+pub(super) struct LockedEntries {
+    _entries: Vec<MutexGuard<'static, Entries>>,
+}
+
+/// Locks the list.
+pub(super) fn lock_all() -> Locked {
+    Locked(LEDGERS.write().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Locked {
+    /// Locks the entries of all.
+    pub(super) fn lock_entries(&self) -> LockedEntries {
+        let ledgers = self.0.iter();
+        let entries = ledgers.map(|ledger| {
+            let entries = lock(&ledger.entries);
+            // SAFETY: the ledger is in the list, which is locked longer, as who has the result vouches.
+            unsafe { std::mem::transmute::<MutexGuard<'_, _>, MutexGuard<'static, _>>(entries) }
+        });
+        LockedEntries {
+            _entries: entries.collect(),
+        }
+    }
 }
 
 /// A library and all that it needs of what is loaded, directly or indirectly.

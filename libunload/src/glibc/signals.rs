@@ -4,18 +4,23 @@
 //! what it was when the library was loaded, rather than to the default, which for many signals is to end
 //! the process. What handled a signal then may be gone by now; only then it is the default.
 //!
-//! A library that asks for the handler before its own, in order to call it, is not told of another
-//! library's, which may go first.
+//! A library that asks for the handler before its own, in order to call it, gets a trampoline to another library's,
+//! which may go first ([`trampolines`]). The functions for that may be called in signal handlers and in children of
+//! `fork`, and so take no locks.
+
+mod trampolines;
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::ledger::{self, Ledger};
 use super::maps::Maps;
 use super::object::{self, Object};
+use super::{frames, owners};
 use crate::lock::lock;
 
 /// What each signal did at some moment.
@@ -54,7 +59,11 @@ impl Actions {
     /// Puts back the signals whose handlers are in this range.
     pub(super) fn put_back(&self, range: &Range<usize>) -> PutBack {
         let _changing = lock(&CHANGING);
-        let mut put_back = PutBack(Vec::new());
+        let mut put_back = PutBack {
+            changes: Vec::new(),
+            trampolines: trampolines::withdraw(range, |signal| self.former(signal)),
+            range: range.clone(),
+        };
         for (signal, before) in &self.0 {
             let Some(left) = current(*signal) else {
                 continue;
@@ -84,7 +93,7 @@ impl Actions {
             }
             // SAFETY: this action was in force before, and its handler is still there; or it has none.
             unsafe { libc::sigaction(*signal, &now, ptr::null_mut()) };
-            put_back.0.push(Change {
+            put_back.changes.push(Change {
                 signal: *signal,
                 left,
                 now: now.sa_sigaction,
@@ -93,6 +102,16 @@ impl Actions {
             });
         }
         put_back
+    }
+
+    /// The handler that a signal had, if nobody but the host can take it away.
+    fn former(&self, signal: c_int) -> usize {
+        let known = self.0.iter().find(|(other, _)| *other == signal);
+        known.map_or(libc::SIG_DFL, |(_, before)| match before.owner {
+            Owner::Library(_) => libc::SIG_DFL,
+            _ if before.owner.is_there(before.action.sa_sigaction) => before.action.sa_sigaction,
+            _ => libc::SIG_DFL,
+        })
     }
 }
 
@@ -126,7 +145,12 @@ impl Owner {
 }
 
 /// Signals that were put back.
-pub(super) struct PutBack(Vec<Change>);
+pub(super) struct PutBack {
+    changes: Vec<Change>,
+    /// How many trampolines led there.
+    trampolines: usize,
+    range: Range<usize>,
+}
 
 struct Change {
     signal: c_int,
@@ -141,9 +165,9 @@ struct Change {
 }
 
 impl PutBack {
-    /// Whether there were none.
+    /// Whether there were none, and nothing else led to a handler.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.changes.is_empty() && self.trampolines == 0
     }
 
     /// Puts back what was held off, when no thread is on its way into a handler any more: a thread that has
@@ -160,13 +184,14 @@ impl PutBack {
             }
             change.signal
         };
-        self.0.into_iter().map(settle).collect()
+        self.changes.into_iter().map(settle).collect()
     }
 
     /// Gives the library its handlers again.
     pub(super) fn undo(self) {
         let _changing = lock(&CHANGING);
-        for change in self.0 {
+        trampolines::restore(&self.range);
+        for change in self.changes {
             let unchanged = |action: libc::sigaction| action.sa_sigaction == change.now;
             if current(change.signal).is_some_and(unchanged) {
                 // SAFETY: the library is mapped, and stays.
@@ -218,13 +243,57 @@ fn current(signal: c_int) -> Option<libc::sigaction> {
     }
 }
 
-/// Whether a handler is that of another library than the one that asks, which wants to install `new`.
-fn is_of_another(handler: usize, new: Option<usize>) -> bool {
-    let Some(owner) = ledger::of_address(handler) else {
-        return false;
+/// What a library is told of a handler that was in force: the handler, or a trampoline to it if it is that of another
+/// library than the one that asks, which wants to install `new`. `unmaps` is how many objects were unmapped before it
+/// was in force.
+fn told(signal: c_int, handler: usize, new: Option<usize>, unmaps: usize) -> usize {
+    if handler == libc::SIG_DFL || handler == libc::SIG_IGN || handler == libc::SIG_ERR {
+        return handler;
+    }
+    let Some((owner, start)) = owners::of(handler) else {
+        // The host's; or that of a library which has gone since.
+        let may_be_gone = UNMAPS.load(Ordering::SeqCst) != unmaps && !is_mapped(handler);
+        return if may_be_gone { libc::SIG_DFL } else { handler };
     };
-    let asking = new.and_then(ledger::of_address).or_else(ledger::of_caller);
-    !asking.is_some_and(|asking| Arc::ptr_eq(&asking, &owner))
+    let asks = new.and_then(owners::of).or_else(caller);
+    match asks {
+        Some((_, asking)) if asking == start => handler,
+        asks => {
+            let holder = asks.map(|(_, asking)| asking);
+            trampolines::hand_out(signal, handler, owner, holder)
+        }
+    }
+}
+
+/// The object with a ledger whose code, directly or not, called the host.
+fn caller() -> Option<(&'static owners::Owner, usize)> {
+    let mut caller = None;
+    frames::walk(&mut |address| caller = caller.or_else(|| owners::of(address)));
+    caller
+}
+
+/// Whether there is something at this address, asked of the kernel.
+fn is_mapped(address: usize) -> bool {
+    let mut byte = 0_u8;
+    let local = libc::iovec {
+        iov_base: (&raw mut byte).cast(),
+        iov_len: 1,
+    };
+    let remote = libc::iovec {
+        iov_base: address as *mut _,
+        iov_len: 1,
+    };
+    // SAFETY: `local` is one byte of this function, and the kernel checks `remote`.
+    unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) == 1 }
+}
+
+/// How many objects were unmapped.
+static UNMAPS: AtomicUsize = AtomicUsize::new(0);
+
+/// To be called when an object that began there is not mapped any more.
+pub(super) fn forget(start: usize) {
+    UNMAPS.fetch_add(1, Ordering::SeqCst);
+    trampolines::give_back(start);
 }
 
 /// Stands in for `sigaction`.
@@ -237,14 +306,22 @@ pub(super) unsafe extern "C" fn set_action(
     new: *const libc::sigaction,
     old: *mut libc::sigaction,
 ) -> c_int {
-    // SAFETY: the caller passes an action or null. It is read first: `old` may be the same place.
-    let handler = unsafe { new.as_ref() }.map(|action| action.sa_sigaction);
+    let unmaps = UNMAPS.load(Ordering::SeqCst);
+    // SAFETY: the caller passes an action or null. It is copied first: `old` may be the same place.
+    let mut action = unsafe { new.as_ref() }.copied();
+    if let Some(action) = &mut action {
+        // Who was told of a trampoline may put it back.
+        let handler = trampolines::behind(action.sa_sigaction);
+        action.sa_sigaction = handler.unwrap_or(action.sa_sigaction);
+    }
+    let new = action.as_ref().map_or(ptr::null(), ptr::from_ref);
     // SAFETY: the caller's promise.
     let failed = unsafe { libc::sigaction(signal, new, old) };
     // SAFETY: the caller passes a place for an action or null, and it has just been written to.
     if let (0, Some(old)) = (failed, unsafe { old.as_mut() }) {
-        if is_of_another(old.sa_sigaction, handler) {
-            old.sa_sigaction = libc::SIG_DFL;
+        let handler = action.map(|action| action.sa_sigaction);
+        old.sa_sigaction = told(signal, old.sa_sigaction, handler, unmaps);
+        if old.sa_sigaction == libc::SIG_DFL {
             old.sa_flags = 0;
         }
     }
@@ -260,11 +337,9 @@ pub(super) unsafe extern "C" fn set_handler(
     signal: c_int,
     new: libc::sighandler_t,
 ) -> libc::sighandler_t {
+    let unmaps = UNMAPS.load(Ordering::SeqCst);
+    let new = trampolines::behind(new).unwrap_or(new);
     // SAFETY: the caller's promise.
     let old = unsafe { libc::signal(signal, new) };
-    if old != libc::SIG_ERR && is_of_another(old, Some(new)) {
-        libc::SIG_DFL
-    } else {
-        old
-    }
+    told(signal, old, Some(new), unmaps)
 }

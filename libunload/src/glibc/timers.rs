@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::ledger::{self, Ledger, Running};
 use super::threads::current_id;
@@ -80,6 +80,18 @@ pub(super) fn delete(ledger: &Ledger) -> usize {
         function.map(|number| lock(&FUNCTIONS).remove(&number));
     }
     timers.len()
+}
+
+/// The functions of all timers, kept from changing and from being read.
+pub(super) struct Locked {
+    _functions: MutexGuard<'static, BTreeMap<usize, Call>>,
+}
+
+/// Locks them.
+pub(super) fn lock_all() -> Locked {
+    Locked {
+        _functions: lock(&FUNCTIONS),
+    }
 }
 
 const NEVER: libc::itimerspec = libc::itimerspec {

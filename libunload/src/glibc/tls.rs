@@ -13,7 +13,7 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::ledger::{self, Ledger, Running};
 use super::threads::current_id;
@@ -117,6 +117,27 @@ pub(super) fn forget(ledger: &Arc<Ledger>) -> usize {
         forgotten += before - destructors.len();
     }
     forgotten
+}
+
+/// All lists, kept from changing and from being read.
+pub(super) struct Locked {
+    // In this order they are let go.
+    _lists: Vec<MutexGuard<'static, Vec<Destructor>>>,
+    _all: MutexGuard<'static, Vec<Arc<List>>>,
+}
+
+/// Locks all lists.
+pub(super) fn lock_all() -> Locked {
+    let all = lock(&LISTS);
+    let each = |list: &Arc<List>| {
+        let list = lock(&list.0);
+        // SAFETY: the list is among `all`, which is locked longer.
+        unsafe { std::mem::transmute::<MutexGuard<'_, _>, MutexGuard<'static, _>>(list) }
+    };
+    Locked {
+        _lists: all.iter().map(each).collect(),
+        _all: all,
+    }
 }
 
 fn belongs_to(destructor: &Destructor, ledgers: &[Arc<Ledger>]) -> bool {
