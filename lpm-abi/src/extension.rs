@@ -1,9 +1,12 @@
 //! Abilities beyond version 1: asked for by name, each with frozen types of its own.
+//!
+//! An LPM answers [`AbiLpm::extension`](crate::AbiLpm::extension) with an [`AbiExtension`], and the
+//! PCM compares its layout with that of the type it knows under the name before it calls anything.
+//! An LPM without the ability has none, and a PCM that does not know it never asks.
 // What the derive generates is neither documented nor placed by us.
 #![allow(missing_docs)]
 
 use abi_stable::StableAbi;
-use abi_stable::std_types::{RString, RVec};
 use abi_stable::type_layout::TypeLayout;
 
 /// An ability of an LPM, not yet compared with what the PCM knows under its name.
@@ -68,41 +71,5 @@ impl<'a> AbiExtension<'a> {
         // SAFETY: the caller compared the layouts.
         let functions = unsafe { &*std::ptr::from_ref(self.functions).cast() };
         (self.lpm, functions)
-    }
-}
-
-/// Counters of an LPM, version 1.
-#[repr(C)]
-#[derive(StableAbi, Clone, Copy)]
-pub struct AbiStatistics {
-    /// The counters. The argument is the LPM that came with these functions.
-    pub collect: unsafe extern "C" fn(&Erased) -> RVec<AbiCounter>,
-}
-
-// SAFETY: this version of the crate is the first, and the type is frozen.
-unsafe impl ExtensionFunctions for AbiStatistics {
-    const ID: &'static str = "lpm.statistics.1";
-}
-
-/// A counter.
-#[repr(C)]
-#[derive(StableAbi, Clone, Debug)]
-pub struct AbiCounter {
-    /// Its name in snake_case.
-    pub name: RString,
-    /// Its value.
-    pub value: u64,
-}
-
-impl AbiStatistics {
-    /// The counters of an LPM.
-    ///
-    /// # Safety
-    ///
-    /// `lpm` came with these functions from [`AbiExtension::functions`].
-    #[must_use]
-    pub unsafe fn collect(&self, lpm: &Erased) -> RVec<AbiCounter> {
-        // SAFETY: the caller's promise.
-        unsafe { (self.collect)(lpm) }
     }
 }

@@ -9,37 +9,55 @@
 //!
 //! abi_stable compares layouts when a library is loaded, and the version of the package that each type
 //! comes from, which is this one. So nothing that is here changes in 1.x, and new abilities are
-//! [extensions](extension), asked for by name. `lpm-api` and `lpm-host` are free to change.
+//! [extensions](ExtensionFunctions), asked for by name. `lpm-api` and `lpm-host` are free to change.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What crosses is checked by layout when a library is loaded; each block says what remains to be promised.
 #![allow(unsafe_code)]
 
-mod admit_call;
-mod defer;
-pub mod extension;
+mod admit;
+mod decision;
+mod extension;
+mod failure;
+mod hand_over;
 mod handle;
+mod host;
+mod init;
+mod interface;
+mod lpm;
+mod message;
 mod module;
-mod object;
+mod objects;
+mod reasons;
+mod results;
+mod statistics;
 mod status;
+mod tell;
+mod time;
 mod trace;
-mod types;
 
-pub use self::admit_call::{AdmitCall, AdmitCallFunctions};
-pub use self::defer::Defer;
-pub use self::extension::{AbiCounter, AbiExtension, AbiStatistics, Erased, ExtensionFunctions};
+pub use self::admit::{AbiAdmit, Admit, AdmitCall, AdmitCallFunctions};
+pub use self::decision::{AbiAnswer, AbiDecision};
+pub use self::extension::{AbiExtension, Erased, ExtensionFunctions};
+pub use self::failure::AbiFailure;
+pub use self::hand_over::AbiHandOver;
 pub use self::handle::{LpmHandle, RequestHandle};
-pub use self::module::{AbiLpmModule, AbiLpmModule_Prefix, AbiLpmModuleRef};
-pub use self::object::{AbiLpm, AbiLpm_TO, AbiLpmBox};
+pub use self::host::{AbiHost, AbiPanic};
+pub use self::init::{AbiInit, AbiInitialized};
+pub use self::interface::{AbiAddressRow, AbiInterface};
+pub use self::lpm::{AbiDeinitialize, AbiLpm, AbiLpm_TO, AbiLpmBox};
+pub use self::message::{AbiMessage, AbiObjectEntry};
+pub use self::module::{AbiLpmModule, AbiLpmModule_Prefix, AbiLpmModuleRef, AbiPackage};
+pub use self::objects::{AbiObjectsRequest, Defer};
+pub use self::reasons::AbiReasons;
+pub use self::results::{AbiCallbacks, AbiResult};
+pub use self::statistics::{AbiCounter, AbiStatistics};
 pub use self::status::LpmStatus;
+pub use self::tell::{AbiCommit, AbiDeleteState};
+pub use self::time::AbiTime;
 pub use self::trace::{
     AbiCallsite, AbiCurrentSpan, AbiField, AbiInterest, AbiParent, AbiRegistered, AbiTraceHost,
     AbiValue, NO_SPAN,
-};
-pub use self::types::{
-    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCallbacks, AbiCommit, AbiDecision, AbiDeinitialize,
-    AbiDeleteState, AbiFailure, AbiHost, AbiInit, AbiInitialized, AbiInterface, AbiMessage,
-    AbiObjectEntry, AbiObjectsRequest, AbiPackage, AbiPanic, AbiResult, AbiTime,
 };
 
 /// The version of the LPM API that this crate speaks.

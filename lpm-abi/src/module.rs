@@ -7,9 +7,25 @@ use abi_stable::declare_root_module_statics;
 use abi_stable::library::RootModule;
 use abi_stable::prefix_type::PrefixRef;
 use abi_stable::sabi_types::VersionStrings;
-use abi_stable::std_types::RResult;
+use abi_stable::std_types::{RResult, RStr};
 
-use crate::types::{AbiFailure, AbiHost, AbiInit, AbiInitialized, AbiPackage};
+use crate::failure::AbiFailure;
+use crate::host::AbiHost;
+use crate::init::{AbiInit, AbiInitialized};
+
+/// The package an LPM library was built from.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiPackage {
+    /// Its name.
+    pub name: RStr<'static>,
+    /// Its version.
+    pub version: RStr<'static>,
+    /// Its authors, separated by colons.
+    pub authors: RStr<'static>,
+    /// The version of `lpm-api` it was built with.
+    pub lpm_api: RStr<'static>,
+}
 
 /// The functions of an LPM library.
 #[repr(C)]

@@ -30,11 +30,12 @@ impl LpmStatus {
     pub const BAD_CONFIGURATION: Self = Self(0xFFFF_FF03);
     /// The LPM dropped a deferred request without an answer. Not in lpmapi.h.
     pub const FORGOTTEN: Self = Self(0xFFFF_FF04);
-    /// The LPM answered FALSE, or will not take what it was given. Not in
-    /// lpmapi.h.
+    /// The LPM answered FALSE, or will not take what it was given. Not in lpmapi.h.
     pub const REFUSED: Self = Self(0xFFFF_FF05);
     /// A call into the LPM hangs, so it is not called: quarantine. Not in lpmapi.h.
     pub const QUARANTINED: Self = Self(0xFFFF_FF06);
+    /// The LPM could not do it, for a reason that only its message tells. Not in lpmapi.h.
+    pub const FAILED: Self = Self(0xFFFF_FF07);
 
     /// Whether this is [`OK`](Self::OK).
     #[must_use]
@@ -58,6 +59,7 @@ impl fmt::Display for LpmStatus {
             Self::FORGOTTEN => "dropped without an answer",
             Self::REFUSED => "refused",
             Self::QUARANTINED => "quarantined",
+            Self::FAILED => "failed",
             Self(value) => return write!(f, "status {value}"),
         };
         f.write_str(name)

@@ -8,14 +8,16 @@ mod attach;
 mod caught;
 mod export;
 pub mod extension;
+mod failure;
+mod instance;
 mod message;
 mod panic_report;
 mod root;
 mod trace;
 
-/// What an LPM library exports: abi_stable's header in front of the module.
+// What `export_lpm!` names: abi_stable's header in front of the module, and extensions.
 pub use abi_stable::library::LibHeader;
-pub use lpm_abi::*;
+pub use lpm_abi::AbiExtension;
 
 pub use self::export::{Export, Package};
 pub use self::message::{abi_message, commit_resv, delete_state, message};

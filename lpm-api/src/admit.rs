@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use lpm_abi::{AbiAdmit, AbiAnswer, AbiDecision};
+use lpm_abi::{AbiAdmit, AbiAnswer};
 use lpm_rsvp::{FlowDescriptor, Message, PolicyElement};
 
 use crate::abi;
@@ -21,9 +21,15 @@ use crate::pe_type::PeType;
 pub struct AdmitRequest<'a> {
     /// What crossed the boundary; most LPMs want little of it, so it is converted when asked for.
     pub(crate) abi: &'a AbiAdmit<'a>,
+    pub(crate) terms: &'a Terms,
+}
+
+/// What holds for every request to an LPM. Apart, so that a request is two words, which go into
+/// registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
     pub(crate) pe_type: PeType,
-    pub(crate) decisions: &'a mut [AbiDecision],
-    pub(crate) callbacks: &'a PcmCallbacks,
+    pub(crate) callbacks: PcmCallbacks,
 }
 
 impl<'a> AdmitRequest<'a> {
@@ -54,14 +60,14 @@ impl<'a> AdmitRequest<'a> {
     /// How many decisions the answer takes: one per flow descriptor of the message.
     #[must_use]
     pub const fn flow_count(&self) -> usize {
-        self.decisions.len()
+        self.abi.places.len()
     }
 
     /// The message's policy elements of the type that this LPM serves
     /// ([`Lpm::pe_type`](crate::Lpm::pe_type)); all of them for [`PeType::ALL`]. The others are in
     /// [`message`](Self::message).
     pub fn policy_elements(&self) -> impl Iterator<Item = PolicyElement<'a>> + use<'a> {
-        let pe_type = self.pe_type;
+        let pe_type = self.terms.pe_type;
         self.message()
             .policy_elements()
             .filter_map(Result::ok)
@@ -93,11 +99,9 @@ impl<'a> AdmitRequest<'a> {
     #[inline]
     pub fn decide(self, mut decide: impl FnMut(FlowDescriptor<'a>) -> Decision) -> Answer {
         let mut flows = self.message().flow_descriptors();
-        for slot in self.decisions.iter_mut() {
-            *slot = match flows.next() {
-                Some(flow) => decide(flow).into(),
-                None => Decision::DontCare.into(),
-            };
+        for place in self.abi.places.as_slice() {
+            let decision = flows.next().map_or(Decision::DontCare, &mut decide);
+            place.set(decision.into());
         }
         Answer::READY
     }
@@ -105,7 +109,9 @@ impl<'a> AdmitRequest<'a> {
     /// Answers with the same decision for every flow descriptor.
     #[inline]
     pub fn decide_all(self, decision: Decision) -> Answer {
-        self.decisions.fill(decision.into());
+        for place in self.abi.places.as_slice() {
+            place.set(decision.into());
+        }
         Answer::READY
     }
 
@@ -129,7 +135,7 @@ impl<'a> AdmitRequest<'a> {
     /// ```
     pub fn defer(self) -> (Deferral, Answer) {
         let request = self.abi.call.issue();
-        let deferral = Deferral::new(*self.callbacks, request, self.decisions.len());
+        let deferral = Deferral::new(self.terms.callbacks, request, self.flow_count());
         (deferral, Answer::DEFERRED)
     }
 }

@@ -1,5 +1,6 @@
 //! What an LPM is told when it is initialized, and how it refuses.
 
+use std::io;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
@@ -121,9 +122,23 @@ impl InitError {
         Self::new(BAD_CONFIGURATION, message)
     }
 
+    /// Something that the LPM needs failed: a file, a server; status [`LpmStatus::FAILED`].
+    #[must_use]
+    pub fn failed(message: impl Into<String>) -> Self {
+        const FAILED: NonZeroU32 = NonZeroU32::new(LpmStatus::FAILED.0).unwrap();
+        Self::new(FAILED, message)
+    }
+
     /// The status, never [`LpmStatus::OK`].
     #[must_use]
     pub const fn status(&self) -> LpmStatus {
         LpmStatus(self.status.get())
+    }
+}
+
+/// As [`InitError::failed`] with the error's own message; say which file with `failed`.
+impl From<io::Error> for InitError {
+    fn from(error: io::Error) -> Self {
+        Self::failed(error.to_string())
     }
 }

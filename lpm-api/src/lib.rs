@@ -20,7 +20,9 @@
 //!    resources and closes connections before it returns, since
 //! 8. the PCM then unloads the library.
 //!
-//! Abilities beyond these are [extensions](Statistics) that an LPM may offer.
+//! Where somebody wants to know, [`Lpm::explain`] says why it decided so. An LPM that is replaced may leave
+//! its state to the next one ([`Lpm::hand_over`], [`Lpm::take_over`]). Further abilities are
+//! [extensions](Statistics) that an LPM may offer.
 //!
 //! A complete LPM, which admits flows in office hours only:
 //!
@@ -75,6 +77,7 @@ mod decision;
 mod deferral;
 mod deinit;
 mod flow_key;
+mod hand_over;
 mod init;
 mod interface;
 mod lpm;
@@ -100,6 +103,7 @@ pub use self::decision::{Decision, Priority, RejectReason};
 pub use self::deferral::{Deferral, ObjectsDeferral};
 pub use self::deinit::{DeinitError, DeinitReason};
 pub use self::flow_key::{Direction, FlowKey};
+pub use self::hand_over::{HandOver, TakeOverRefused};
 pub use self::init::{InitError, InitInfo};
 pub use self::interface::Interface;
 pub use self::lpm::Lpm;

@@ -1,9 +1,13 @@
 //! The trait an LPM implements.
 
+use lpm_rsvp::FlowDescriptor;
+
 use crate::address_table::{AddressRow, AddressTableRefused};
 use crate::admit::{AdmitRequest, Answer};
 use crate::commit::CommitResv;
+use crate::decision::Decision;
 use crate::deinit::{DeinitError, DeinitReason};
+use crate::hand_over::{HandOver, TakeOverRefused};
 use crate::init::{InitError, InitInfo};
 use crate::objects::{ObjectsAnswer, ObjectsRequest};
 use crate::pe_type::PeType;
@@ -63,6 +67,42 @@ pub trait Lpm: Sized + Send + Sync + 'static {
     /// for flows the LPM never heard of.
     fn delete_state(&self, request: DeleteState<'_>) {
         let _ = request;
+    }
+
+    /// Says in a sentence why the LPM decided so on a flow: for the operator, beside the error code and
+    /// value, such as `ada: 2 Mbit/s asked, [default] allows 500 kbit/s (policy.toml:7)`.
+    ///
+    /// Asked after [`admit`](Self::admit) answered, with the same request, and only where somebody wants to
+    /// know: when a flow was rejected, or for a report. So nothing has to be kept for it, but what has
+    /// changed since may show. Longer texts are cut at 1024 bytes.
+    fn explain(
+        &self,
+        request: &AdmitRequest<'_>,
+        flow: &FlowDescriptor<'_>,
+        decision: Decision,
+    ) -> Option<String> {
+        let _ = (request, flow, decision);
+        None
+    }
+
+    /// Leaves its state to the LPM that takes its place, when the PCM's configuration changes or the
+    /// library's file was replaced; `None` where there is nothing to leave.
+    ///
+    /// Called once at most, when no other method runs any more, and before
+    /// [`deinitialize`](Self::deinitialize).
+    fn hand_over(&self) -> Option<HandOver> {
+        None
+    }
+
+    /// Takes over what the LPM whose place it takes has left, after [`initialize`](Self::initialize) and
+    /// before any request.
+    ///
+    /// # Errors
+    ///
+    /// The LPM does not read this format, or cannot use the state. The PCM records it, and goes on with the
+    /// LPM, which then starts with nothing.
+    fn take_over(&self, state: HandOver) -> Result<(), TakeOverRefused> {
+        Err(TakeOverRefused::unknown_format(state.format))
     }
 
     /// Ends the LPM (lpmapi `LPM_Deinitialize`): frees resources and closes connections before it

@@ -2,19 +2,19 @@
 //!
 //! [`rounds`] says how it is measured.
 
-// A bare call needs what is otherwise the host's affair.
-#![allow(unsafe_code)]
+// A bare call needs what is otherwise the host's affair, and the macro places items as it likes.
+#![allow(unsafe_code, non_local_definitions)]
 
 use std::hint::black_box;
 use std::ptr;
 
+use abi_stable::sabi_trait;
 use abi_stable::sabi_trait::TD_Opaque;
-use abi_stable::std_types::{ROption, RResult, RSlice, RSliceMut, RStr, RVec};
-use lpm_api::abi::{
-    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiExtension, AbiFailure, AbiInterface, AbiLpm, AbiLpm_TO, AbiLpmBox, AbiObjectsRequest,
-    AbiTime, AdmitCall, AdmitCallFunctions, abi_message,
+use abi_stable::std_types::{RBox, RSlice, RSliceMut};
+use lpm_abi::{
+    AbiAdmit, AbiAnswer, AbiDecision, AbiInterface, AbiTime, AdmitCall, AdmitCallFunctions,
 };
+use lpm_api::abi::abi_message;
 use lpm_host::Pcm;
 use lpm_rsvp::{Message, ObjectIndex};
 
@@ -29,39 +29,22 @@ use asked::{path, pcm, received};
 use rounds::variant;
 use table::Table;
 
+/// What one would write with abi_stable alone.
+#[sabi_trait]
+trait Policy: Send + Sync {
+    #[sabi(last_prefix_field)]
+    fn admit(&self, request: &AbiAdmit<'_>, decisions: RSliceMut<'_, AbiDecision>) -> AbiAnswer;
+}
+
 /// Accepts without looking.
 struct Bare;
 
-impl AbiLpm for Bare {
+impl Policy for Bare {
     fn admit(&self, _: &AbiAdmit<'_>, mut decisions: RSliceMut<'_, AbiDecision>) -> AbiAnswer {
         for decision in decisions.as_mut_slice() {
             decision.lpv = 1;
         }
         AbiAnswer::with_flags(0)
-    }
-
-    fn rsvp_objects(&self, _: &AbiObjectsRequest<'_>, _: &mut RVec<u8>) -> AbiAnswer {
-        unreachable!("not asked")
-    }
-
-    fn commit_resv(&self, _: &AbiCommit<'_>) -> u32 {
-        unreachable!("not asked")
-    }
-
-    fn delete_state(&self, _: &AbiDeleteState<'_>) -> u32 {
-        unreachable!("not asked")
-    }
-
-    fn ip_address_table(&self, _: RSlice<'_, AbiAddressRow>) -> u32 {
-        unreachable!("not asked")
-    }
-
-    fn extension(&self, _: RStr<'_>) -> ROption<AbiExtension<'_>> {
-        ROption::RNone
-    }
-
-    fn deinitialize(&mut self, _: AbiDeinitialize) -> RResult<(), AbiFailure> {
-        RResult::ROk(())
     }
 }
 
@@ -86,8 +69,9 @@ fn main() {
         message: abi_message(received.message),
         // SAFETY: they take any pointer.
         call: unsafe { AdmitCall::new(ptr::null(), &NOTHING) },
+        places: RSlice::EMPTY,
     });
-    let bare: AbiLpmBox = AbiLpm_TO::from_value(Bare, TD_Opaque);
+    let bare: Policy_TO<'_, RBox<()>> = Policy_TO::from_value(Bare, TD_Opaque);
     let [one, four, sixteen] = [1, 4, 16].map(|count| pcm(count, ""));
     let deferred = pcm(1, "deferred");
     let table = Table::new();

@@ -58,17 +58,19 @@ mod desk;
 mod in_process;
 pub mod messages;
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use abi_stable::std_types::{RSliceMut, RVec};
-use lpm_api::abi::{
-    API_VERSION, AbiAddressRow, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiInit, AbiLpmBox, AbiObjectsRequest, abi_message,
+use abi_stable::std_types::RVec;
+use lpm_abi::{
+    API_VERSION, AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize,
+    AbiDeleteState, AbiInit, AbiInitialized, AbiLpmBox, AbiObjectsRequest,
 };
+use lpm_api::abi::abi_message;
 use lpm_api::{
     AddressRow, AddressTableRefused, CommitDecision, Decision, DeinitReason, DeleteReason, Lpm,
     LpmHandle, LpmStatus, PeType,
@@ -224,7 +226,7 @@ pub struct TestPcm<L: Lpm> {
 /// The LPM, as itself and behind the ABI.
 struct Started<L> {
     lpm: Arc<L>,
-    abi: AbiLpmBox,
+    abi: AbiInitialized,
 }
 
 impl<L: Lpm> TestPcm<L> {
@@ -322,9 +324,10 @@ impl<L: Lpm> TestPcm<L> {
         };
         let call = AdmitCall::new(&received, || self.desk.expect_decisions(flow_count));
         let mut decisions = vec![AbiDecision::UNANSWERED; flow_count];
-        let answer = self
-            .abi()
-            .admit(&call.request(), RSliceMut::from_mut_slice(&mut decisions));
+        let answer = self.started().abi.admit(&AbiAdmit {
+            places: Cell::from_mut(&mut *decisions).as_slice_of_cells().into(),
+            ..call.request()
+        });
         match (call.issued(), answer.status()) {
             (Some(request), LpmStatus::OK) => self.desk.pending(request),
             (_, status) => Pending::here(desk::decided(status, answer.flags(), &decisions)),
@@ -415,7 +418,7 @@ impl<L: Lpm> TestPcm<L> {
             DeinitReason::Reconfiguration => AbiDeinitialize::Reconfiguration,
             _ => AbiDeinitialize::Shutdown,
         };
-        let done = abi.deinitialize(reason).into_result();
+        let done = abi.deinitialize(reason);
         done.map_err(|failure| (LpmStatus(failure.status), failure.message.into_string()))
     }
 
@@ -425,7 +428,7 @@ impl<L: Lpm> TestPcm<L> {
     }
 
     fn abi(&self) -> &AbiLpmBox {
-        &self.started().abi
+        self.started().abi.lpm()
     }
 }
 

@@ -282,8 +282,8 @@ fn ours() -> Vec<(String, u32)> {
         named("INV_REQ_HANDLE", LpmStatus::INVALID_REQUEST_HANDLE.0),
         named("DUP_RESULTS", LpmStatus::DUPLICATE_RESULTS.0),
         named("INV_RESULTS", LpmStatus::INVALID_RESULTS.0),
-        named("LPM_API_VERSION_1", lpm_api::abi::API_VERSION),
-        named("PCM_VERSION_1", lpm_api::abi::API_VERSION),
+        named("LPM_API_VERSION_1", lpm_abi::API_VERSION),
+        named("PCM_VERSION_1", lpm_abi::API_VERSION),
         named("LPM_PE_ALL_TYPES", PeType::ALL.p_type().into()),
         named("LPM_PE_USER_IDENTITY", PeType::AUTH_USER.p_type().into()),
         named("LPM_PE_APP_IDENTITY", PeType::AUTH_APP.p_type().into()),
@@ -297,7 +297,7 @@ fn ours() -> Vec<(String, u32)> {
         ),
         named(
             "FORCE_IMMEDIATE_REFRESH",
-            lpm_api::abi::AbiAnswer::FORCE_IMMEDIATE_REFRESH,
+            lpm_abi::AbiAnswer::FORCE_IMMEDIATE_REFRESH,
         ),
         named(
             "RESOURCES_ALLOCATED",

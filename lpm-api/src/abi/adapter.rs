@@ -2,31 +2,29 @@
 
 use std::time::Duration;
 
-use abi_stable::std_types::{ROption, RResult, RSlice, RSliceMut, RStr, RString, RVec};
+use abi_stable::std_types::{ROption, RResult, RSlice, RStr, RVec};
 use lpm_abi::{
-    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiExtension, AbiFailure, AbiInit, AbiInitialized, AbiLpm, AbiLpm_TO, AbiObjectsRequest,
-    LpmHandle, LpmStatus,
+    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDeinitialize, AbiDeleteState, AbiExtension,
+    AbiFailure, AbiHandOver, AbiInit, AbiInitialized, AbiLpm, AbiObjectsRequest, AbiReasons, Admit,
+    ExtensionFunctions, LpmHandle, LpmStatus,
 };
 
 use super::caught::{Panicked, caught};
 use super::export::Export;
+use super::extension;
+use super::failure::{failure, panicked};
+use super::instance::Instance;
 use super::message::{commit_resv, delete_state, message};
 use crate::address_table::{AddressRow, AddressTableRefused};
-use crate::admit::AdmitRequest;
+use crate::admit::{AdmitRequest, Terms};
 use crate::callbacks::PcmCallbacks;
 use crate::deinit::DeinitReason;
 use crate::init::InitInfo;
 use crate::lpm::Lpm;
 use crate::objects::ObjectsRequest;
-use crate::pe_type::PeType;
 
 /// An initialized LPM; empty once it is deinitialized.
-struct Adapter<E: Export> {
-    lpm: Option<E::Lpm>,
-    pe_type: PeType,
-    callbacks: PcmCallbacks,
-}
+struct Adapter<E: Export>(Option<Instance<E::Lpm>>);
 
 /// [`AbiLpmModule::initialize`](super::AbiLpmModule::initialize) for the LPM of `E`.
 pub(super) extern "C" fn initialize<E: Export>(
@@ -36,42 +34,36 @@ pub(super) extern "C" fn initialize<E: Export>(
         let init = init_info(&init);
         let lpm = E::Lpm::initialize(init).map_err(|error| failure(&error, error.status()))?;
         let pe_type = lpm.pe_type();
-        let adapter = Adapter::<E> {
-            lpm: Some(lpm),
-            pe_type,
-            callbacks: init.callbacks(),
-        };
-        Ok(AbiInitialized {
-            lpm: AbiLpm_TO::from_value(adapter, abi_stable::sabi_trait::TD_Opaque),
-            pe_type: u32::from(pe_type.p_type()),
-        })
+        let callbacks = init.callbacks();
+        let terms = Terms { pe_type, callbacks };
+        let adapter = Adapter::<E>(Some(Instance { lpm, terms }));
+        Ok(AbiInitialized::new(adapter, u32::from(pe_type.p_type())))
     });
     initialized
         .unwrap_or_else(|Panicked| Err(panicked("initialize")))
         .into()
 }
 
-impl<E: Export> AbiLpm for Adapter<E> {
-    fn admit(&self, request: &AbiAdmit<'_>, decisions: RSliceMut<'_, AbiDecision>) -> AbiAnswer {
-        let Some(lpm) = &self.lpm else {
+impl<E: Export> Admit for Adapter<E> {
+    #[inline]
+    fn admit(&self, request: &AbiAdmit<'_>) -> AbiAnswer {
+        let Some(Instance { lpm, terms }) = &self.0 else {
             return AbiAnswer::failed(LpmStatus::INVALID_LPM_HANDLE);
         };
-        let answer = caught(|| {
-            lpm.admit(AdmitRequest {
-                abi: request,
-                pe_type: self.pe_type,
-                decisions: decisions.into_mut_slice(),
-                callbacks: &self.callbacks,
-            })
-        });
-        match answer {
+        let request = AdmitRequest {
+            abi: request,
+            terms,
+        };
+        match caught(|| lpm.admit(request)) {
             Ok(answer) => AbiAnswer::with_flags(answer.flags),
             Err(Panicked) => AbiAnswer::failed(LpmStatus::PANICKED),
         }
     }
+}
 
+impl<E: Export> AbiLpm for Adapter<E> {
     fn rsvp_objects(&self, request: &AbiObjectsRequest<'_>, objects: &mut RVec<u8>) -> AbiAnswer {
-        let Some(lpm) = &self.lpm else {
+        let Some(Instance { lpm, terms }) = &self.0 else {
             return AbiAnswer::failed(LpmStatus::INVALID_LPM_HANDLE);
         };
         let answer = caught(|| {
@@ -79,10 +71,10 @@ impl<E: Export> AbiLpm for Adapter<E> {
                 interface: request.interface.into(),
                 message: message(&request.message),
                 max_policy_data_size: request.max_policy_data_size,
-                pe_type: self.pe_type,
+                pe_type: terms.pe_type,
                 objects,
                 defer: request.defer,
-                callbacks: self.callbacks,
+                callbacks: terms.callbacks,
             })
         });
         match answer {
@@ -123,8 +115,12 @@ impl<E: Export> AbiLpm for Adapter<E> {
     }
 
     fn extension(&self, id: RStr<'_>) -> ROption<AbiExtension<'_>> {
-        let lpm = self.lpm.as_ref();
-        lpm.and_then(|lpm| E::extension(lpm, id.as_str())).into()
+        let offered = self.0.as_ref().and_then(|instance| match id.as_str() {
+            AbiReasons::ID => Some(extension::reasons(instance)),
+            AbiHandOver::ID => Some(extension::hand_over(instance)),
+            other => E::extension(&instance.lpm, other),
+        });
+        offered.into()
     }
 
     fn deinitialize(&mut self, reason: AbiDeinitialize) -> RResult<(), AbiFailure> {
@@ -133,7 +129,7 @@ impl<E: Export> AbiLpm for Adapter<E> {
             AbiDeinitialize::Shutdown => DeinitReason::Shutdown,
             AbiDeinitialize::Reconfiguration => DeinitReason::Reconfiguration,
         };
-        let Some(lpm) = self.lpm.take() else {
+        let Some(Instance { lpm, .. }) = self.0.take() else {
             let status = LpmStatus::INVALID_LPM_HANDLE;
             return RResult::RErr(failure(&"the LPM is deinitialized already", status));
         };
@@ -148,8 +144,8 @@ impl<E: Export> AbiLpm for Adapter<E> {
 impl<E: Export> Adapter<E> {
     /// A call whose result is a status.
     fn tell(&self, call: impl FnOnce(&E::Lpm) -> LpmStatus) -> u32 {
-        let status = match &self.lpm {
-            Some(lpm) => caught(|| call(lpm)).unwrap_or(LpmStatus::PANICKED),
+        let status = match &self.0 {
+            Some(Instance { lpm, .. }) => caught(|| call(lpm)).unwrap_or(LpmStatus::PANICKED),
             None => LpmStatus::INVALID_LPM_HANDLE,
         };
         status.0
@@ -160,8 +156,8 @@ impl<E: Export> Drop for Adapter<E> {
     fn drop(&mut self) {
         // An LPM that the PCM never took on, or gave up on, is still here; its destructor must not
         // unwind into the PCM.
-        let lpm = self.lpm.take();
-        let _ = caught(|| drop(lpm));
+        let instance = self.0.take();
+        let _ = caught(|| drop(instance));
     }
 }
 
@@ -181,15 +177,4 @@ fn init_info<'a>(init: &AbiInit<'a>) -> InitInfo<'a> {
 
 fn flag(is_set: bool, bit: u32) -> u32 {
     if is_set { bit } else { 0 }
-}
-
-fn failure(message: &dyn std::fmt::Display, status: LpmStatus) -> AbiFailure {
-    AbiFailure {
-        status: status.0,
-        message: RString::from(message.to_string()),
-    }
-}
-
-fn panicked(function: &str) -> AbiFailure {
-    failure(&format_args!("panicked in {function}"), LpmStatus::PANICKED)
 }

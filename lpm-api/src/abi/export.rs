@@ -25,6 +25,49 @@ pub struct Package {
     pub authors: &'static str,
 }
 
+impl Package {
+    /// What Cargo told the compiler; where it told nothing, what Cargo would say of a crate without a
+    /// manifest.
+    #[must_use]
+    pub const fn of(
+        module: &'static str,
+        name: Option<&'static str>,
+        version: Option<&'static str>,
+        authors: Option<&'static str>,
+    ) -> Self {
+        let name = match name {
+            Some(name) => name,
+            None => crate_of(module),
+        };
+        let version = match version {
+            Some(version) => version,
+            None => "0.0.0",
+        };
+        let authors = match authors {
+            Some(authors) => authors,
+            None => "",
+        };
+        Self {
+            name,
+            version,
+            authors,
+        }
+    }
+}
+
+/// The first name of a module's path.
+const fn crate_of(module: &'static str) -> &'static str {
+    let bytes = module.as_bytes();
+    let mut end = 0;
+    while end < bytes.len() && bytes[end] != b':' {
+        end += 1;
+    }
+    match std::str::from_utf8(bytes.split_at(end).0) {
+        Ok(name) => name,
+        Err(_) => module,
+    }
+}
+
 /// Exports a type that implements [`Lpm`](crate::Lpm) as the LPM of this library.
 ///
 /// Stands once in a crate of type `cdylib`:
@@ -44,11 +87,12 @@ macro_rules! export_lpm {
 
             impl $crate::abi::Export for ExportedLpm {
                 type Lpm = $lpm;
-                const PACKAGE: $crate::abi::Package = $crate::abi::Package {
-                    name: ::core::env!("CARGO_PKG_NAME"),
-                    version: ::core::env!("CARGO_PKG_VERSION"),
-                    authors: ::core::env!("CARGO_PKG_AUTHORS"),
-                };
+                const PACKAGE: $crate::abi::Package = $crate::abi::Package::of(
+                    ::core::module_path!(),
+                    ::core::option_env!("CARGO_PKG_NAME"),
+                    ::core::option_env!("CARGO_PKG_VERSION"),
+                    ::core::option_env!("CARGO_PKG_AUTHORS"),
+                );
 
                 fn extension<'a>(
                     lpm: &'a Self::Lpm,
@@ -65,4 +109,26 @@ macro_rules! export_lpm {
             static LPM_LIBRARY: $crate::abi::LibHeader = $crate::abi::header::<ExportedLpm>();
         };
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_without_cargo_is_named_by_its_crate() {
+        for module in ["my_lpm", "my_lpm::inner::deep"] {
+            let Package {
+                name,
+                version,
+                authors,
+            } = Package::of(module, None, None, None);
+            assert_eq!((name, version, authors), ("my_lpm", "0.0.0", ""));
+        }
+        let told = Package::of("my_lpm", Some("my-lpm"), Some("1.2.3"), Some("Ada"));
+        assert_eq!(
+            (told.name, told.version, told.authors),
+            ("my-lpm", "1.2.3", "Ada")
+        );
+    }
 }

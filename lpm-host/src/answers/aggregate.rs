@@ -11,7 +11,7 @@
 
 use std::cmp::Reverse;
 
-use lpm_api::abi::AbiDecision;
+use lpm_abi::AbiDecision;
 use lpm_api::{Decision, LpmHandle, LpmPolicyError, Priority, RejectReason};
 
 use crate::verdict::FlowVerdict;

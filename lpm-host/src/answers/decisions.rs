@@ -1,6 +1,6 @@
 //! What the LPMs say about the flows of one message.
 
-use lpm_api::abi::AbiDecision;
+use lpm_abi::AbiDecision;
 use lpm_api::{Decision, LpmHandle};
 
 use super::aggregate::{Aggregate, LPM_FAILED};

@@ -4,7 +4,7 @@
 //! whether it is about decisions or about objects. What is handed in later goes through
 //! [`requests::results`](crate::requests::results), with the same events.
 
-use lpm_api::abi::{AbiAnswer, AbiDecision};
+use lpm_abi::{AbiAnswer, AbiDecision};
 use lpm_api::{Decision, LpmStatus};
 
 use crate::event::{Event, EventId, EventLog};

@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::mem;
 use std::sync::Arc;
 
-use lpm_api::abi::{AbiAnswer, AbiDecision, AbiResult};
+use lpm_abi::{AbiAnswer, AbiDecision, AbiResult};
 use lpm_api::{Decision, LpmStatus};
 use lpm_rsvp::{Message, MessageType, class};
 

@@ -4,7 +4,8 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use abi_stable::std_types::RVec;
-use lpm_api::abi::{AbiAnswer, AbiObjectsRequest, AbiResult, Defer, abi_message};
+use lpm_abi::{AbiAnswer, AbiObjectsRequest, AbiResult, Defer};
+use lpm_api::abi::abi_message;
 use lpm_api::{Interface, LpmStatus};
 use lpm_rsvp::Message;
 

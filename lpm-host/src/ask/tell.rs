@@ -1,6 +1,7 @@
 //! Telling LPMs what became of what they decided on: resources were reserved, or state is gone.
 
-use lpm_api::abi::{AbiCommit, AbiDeleteState, abi_message};
+use lpm_abi::{AbiCommit, AbiDeleteState};
+use lpm_api::abi::abi_message;
 use lpm_api::{CommitDecision, DeleteReason, Interface};
 use lpm_rsvp::{Message, MessageType};
 

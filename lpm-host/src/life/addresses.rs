@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lpm_api::abi::AbiAddressRow;
+use lpm_abi::AbiAddressRow;
 use lpm_api::{AddressRow, LpmStatus};
 
 use super::deadline;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use libunload::Copies;
-use lpm_api::abi::{API_VERSION, AbiInit};
+use lpm_abi::{API_VERSION, AbiInit};
 use lpm_api::{LpmHandle, LpmStatus, PeType};
 
 use super::deadline::{self, Overdue};

@@ -5,7 +5,9 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use lpm_api::abi::{self, AbiAdmit, AbiInterface, AbiTime, AdmitCallFunctions, Defer, abi_message};
+use abi_stable::std_types::RSlice;
+use lpm_abi::{AbiAdmit, AbiInterface, AbiTime, AdmitCallFunctions, Defer};
+use lpm_api::abi::abi_message;
 
 use crate::message::ReceivedMessage;
 
@@ -88,7 +90,8 @@ impl<'a, F: Fn() -> u64> AdmitCall<'a, F> {
             message: abi_message(self.received.message),
             // SAFETY: the reference is valid as long as the result's lifetime, and the functions are for
             // references to this type.
-            call: unsafe { abi::AdmitCall::new(ptr::from_ref(self).cast(), &Self::FUNCTIONS) },
+            call: unsafe { lpm_abi::AdmitCall::new(ptr::from_ref(self).cast(), &Self::FUNCTIONS) },
+            places: RSlice::EMPTY,
         }
     }
 

@@ -13,7 +13,7 @@ use abi_stable::globals::{Globals, initialize_globals_with};
 use abi_stable::library::LibHeader;
 use abi_stable::std_types::{RBoxError, RResult};
 use abi_stable::type_layout::TypeLayout;
-use lpm_api::abi::{AbiLpmModuleRef, ExtensionFunctions};
+use lpm_abi::{AbiLpmModuleRef, ExtensionFunctions};
 
 use self::difference::Difference;
 

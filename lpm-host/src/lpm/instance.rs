@@ -1,11 +1,12 @@
 //! An initialized LPM.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use abi_stable::std_types::{RSliceMut, RStr, RVec};
-use lpm_api::abi::{
+use abi_stable::std_types::{RStr, RVec};
+use lpm_abi::{
     AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiInitialized, AbiLpmBox, AbiObjectsRequest, AbiStatistics, ExtensionFunctions,
+    AbiInitialized, AbiObjectsRequest, AbiStatistics, ExtensionFunctions,
 };
 use lpm_api::{DeinitReason, LpmHandle, LpmStatus, PeType};
 
@@ -16,7 +17,7 @@ use crate::initialized::InitializedLpm;
 /// One initialization of an LPM. Dropping it drops the LPM's object, before it lets go of the
 /// library whose code does that.
 pub(crate) struct Instance {
-    lpm: AbiLpmBox,
+    lpm: AbiInitialized,
     pub(crate) name: Arc<str>,
     pub(crate) handle: LpmHandle,
     pub(crate) pe_type: PeType,
@@ -31,10 +32,10 @@ impl Instance {
         initialized: AbiInitialized,
         module: Arc<LoadedModule>,
     ) -> Result<Self, u32> {
-        let AbiInitialized { lpm, pe_type } = initialized;
+        let pe_type = initialized.pe_type();
         match u16::try_from(pe_type) {
             Ok(p_type) => Ok(Self {
-                lpm,
+                lpm: initialized,
                 name,
                 handle,
                 pe_type: PeType::new(p_type),
@@ -48,8 +49,10 @@ impl Instance {
     #[inline]
     pub(crate) fn admit(&self, request: &AbiAdmit<'_>, decisions: &mut [AbiDecision]) -> AbiAnswer {
         panics::during(Some(&self.name), || {
-            self.lpm
-                .admit(request, RSliceMut::from_mut_slice(decisions))
+            self.lpm.admit(&AbiAdmit {
+                places: Cell::from_mut(decisions).as_slice_of_cells().into(),
+                ..*request
+            })
         })
     }
 
@@ -69,20 +72,22 @@ impl Instance {
         request: &AbiObjectsRequest<'_>,
         objects: &mut RVec<u8>,
     ) -> AbiAnswer {
-        panics::during(Some(&self.name), || self.lpm.rsvp_objects(request, objects))
+        panics::during(Some(&self.name), || {
+            self.lpm.lpm().rsvp_objects(request, objects)
+        })
     }
 
     /// Tells that resources were reserved.
     pub(crate) fn commit_resv(&self, commit: &AbiCommit<'_>) -> LpmStatus {
         LpmStatus(panics::during(Some(&self.name), || {
-            self.lpm.commit_resv(commit)
+            self.lpm.lpm().commit_resv(commit)
         }))
     }
 
     /// Tells the addresses of the host.
     pub(crate) fn ip_address_table(&self, table: &[AbiAddressRow]) -> LpmStatus {
         LpmStatus(panics::during(Some(&self.name), || {
-            self.lpm.ip_address_table(table.into())
+            self.lpm.lpm().ip_address_table(table.into())
         }))
     }
 
@@ -92,7 +97,7 @@ impl Instance {
     ) -> Result<Option<Vec<(String, u64)>>, compatibility::Incompatibility> {
         let id = RStr::from_str(AbiStatistics::ID);
         let Some(extension) =
-            panics::during(Some(&self.name), || self.lpm.extension(id)).into_option()
+            panics::during(Some(&self.name), || self.lpm.lpm().extension(id)).into_option()
         else {
             return Ok(None);
         };
@@ -113,7 +118,7 @@ impl Instance {
     /// Tells that state is gone.
     pub(crate) fn delete_state(&self, state: &AbiDeleteState<'_>) -> LpmStatus {
         LpmStatus(panics::during(Some(&self.name), || {
-            self.lpm.delete_state(state)
+            self.lpm.lpm().delete_state(state)
         }))
     }
 
@@ -124,7 +129,7 @@ impl Instance {
             DeinitReason::Reconfiguration => AbiDeinitialize::Reconfiguration,
             _ => AbiDeinitialize::Shutdown,
         };
-        let done = panics::during(Some(&self.name), || self.lpm.deinitialize(reason)).into_result();
+        let done = panics::during(Some(&self.name), || self.lpm.deinitialize(reason));
         done.map_err(|failure| {
             (
                 LpmStatus(failure.status),

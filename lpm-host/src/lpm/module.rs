@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libunload::{Copies, Hazard, LeftBehind, Library, OpenError};
+use lpm_abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
 use lpm_api::LpmStatus;
-use lpm_api::abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
 
 use super::compatibility::{self, Incompatibility};
 use super::panics::{self, Attachment};

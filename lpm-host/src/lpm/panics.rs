@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use lpm_abi::{AbiHost, AbiPanic};
 use lpm_api::LpmStatus;
-use lpm_api::abi::{AbiHost, AbiPanic};
 
 use super::lock;
 use super::trace::{self, TraceLimit};

@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use abi_stable::std_types::{RSlice, RStr};
-use lpm_api::abi::{
+use lpm_abi::{
     AbiCallsite, AbiCurrentSpan, AbiField, AbiInterest, AbiParent, AbiRegistered, AbiTraceHost,
     NO_SPAN,
 };

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use abi_stable::std_types::RSlice;
-use lpm_api::abi::{AbiCallbacks, AbiDecision, AbiResult};
+use lpm_abi::{AbiCallbacks, AbiDecision, AbiResult};
 use lpm_api::{Decision, LpmHandle, LpmStatus, RequestHandle};
 
 use super::registry::{self, Registered};

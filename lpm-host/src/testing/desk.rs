@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use abi_stable::std_types::RSlice;
-use lpm_api::abi::{AbiAnswer, AbiCallbacks, AbiDecision, AbiResult};
+use lpm_abi::{AbiAnswer, AbiCallbacks, AbiDecision, AbiResult};
 use lpm_api::{Decision, LpmHandle, LpmStatus, PeType};
 
 use super::{Answered, Supplied};

@@ -6,11 +6,14 @@ use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use lpm_api::abi::{AbiExtension, AbiInit, AbiLpmBox, Export, Package};
+use lpm_abi::{AbiExtension, AbiInit, AbiInitialized};
+use lpm_api::abi::{Export, Package};
 use lpm_api::{
-    AddressRow, AddressTableRefused, AdmitRequest, Answer, CommitResv, DeinitError, DeinitReason,
-    DeleteState, InitError, InitInfo, Lpm, LpmStatus, ObjectsAnswer, ObjectsRequest, PeType,
+    AddressRow, AddressTableRefused, AdmitRequest, Answer, CommitResv, Decision, DeinitError,
+    DeinitReason, DeleteState, HandOver, InitError, InitInfo, Lpm, LpmStatus, ObjectsAnswer,
+    ObjectsRequest, PeType, TakeOverRefused,
 };
+use lpm_rsvp::FlowDescriptor;
 
 thread_local! {
     /// The LPM that the last call of `initialize` on this thread made.
@@ -18,7 +21,7 @@ thread_local! {
 }
 
 /// The LPM, as itself and behind the ABI; or its status and message.
-pub(super) type Initialized<L> = Result<(Arc<L>, PeType, AbiLpmBox), (LpmStatus, String)>;
+pub(super) type Initialized<L> = Result<(Arc<L>, PeType, AbiInitialized), (LpmStatus, String)>;
 
 /// Initializes an LPM through the functions that a library of it would export.
 pub(super) fn initialize<L: Lpm>(init: AbiInit<'_>) -> Initialized<L> {
@@ -27,8 +30,8 @@ pub(super) fn initialize<L: Lpm>(init: AbiInit<'_>) -> Initialized<L> {
     let made = MADE.take().and_then(|made| made.downcast::<Arc<L>>().ok());
     match (initialized, made) {
         (Ok(initialized), Some(lpm)) => {
-            let p_type = u16::try_from(initialized.pe_type).unwrap_or_default();
-            Ok((*lpm, PeType::new(p_type), initialized.lpm))
+            let p_type = u16::try_from(initialized.pe_type()).unwrap_or_default();
+            Ok((*lpm, PeType::new(p_type), initialized))
         }
         (Err(failure), _) => Err((LpmStatus(failure.status), failure.message.into_string())),
         // `Shared::initialize` has just put it there.
@@ -84,6 +87,23 @@ impl<L: Lpm> Lpm for Shared<L> {
 
     fn delete_state(&self, request: DeleteState<'_>) {
         self.0.delete_state(request);
+    }
+
+    fn explain(
+        &self,
+        request: &AdmitRequest<'_>,
+        flow: &FlowDescriptor<'_>,
+        decision: Decision,
+    ) -> Option<String> {
+        self.0.explain(request, flow, decision)
+    }
+
+    fn hand_over(&self) -> Option<HandOver> {
+        self.0.hand_over()
+    }
+
+    fn take_over(&self, state: HandOver) -> Result<(), TakeOverRefused> {
+        self.0.take_over(state)
     }
 
     fn deinitialize(self, reason: DeinitReason) -> Result<(), DeinitError> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use lpm_api::abi::AbiInterest;
+use lpm_abi::AbiInterest;
 
 use super::super::lock;
 use super::budget::{Budget, Passage, TraceLimit};

@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use lpm_api::abi::AbiCurrentSpan;
+use lpm_abi::AbiCurrentSpan;
 use tracing::Span;
 
 use super::super::{lock, panics};

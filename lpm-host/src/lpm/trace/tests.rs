@@ -4,7 +4,7 @@ use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
 use abi_stable::std_types::{RSlice, RStr};
-use lpm_api::abi::AbiValue;
+use lpm_abi::AbiValue;
 use tracing::Subscriber;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt};

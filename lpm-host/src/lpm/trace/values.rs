@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug, Write};
 
-use lpm_api::abi::{AbiField, AbiValue};
+use lpm_abi::{AbiField, AbiValue};
 use smallvec::SmallVec;
 use tracing_core::field::{DisplayValue, Value, ValueSet, display};
 

@@ -1,10 +1,26 @@
-//! Putting the answer to a request for objects off.
+//! The request for objects of an outgoing message.
 
 use std::marker::PhantomData;
 
 use abi_stable::StableAbi;
 
 use crate::handle::RequestHandle;
+use crate::interface::AbiInterface;
+use crate::message::AbiMessage;
+
+/// A request for objects of an outgoing message.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiObjectsRequest<'a> {
+    /// Where the message goes out.
+    pub interface: AbiInterface,
+    /// Bytes that objects may take.
+    pub max_policy_data_size: u32,
+    /// The message.
+    pub message: AbiMessage<'a>,
+    /// How to put the answer off.
+    pub defer: Defer<'a>,
+}
 
 /// The right to defer the request that is under way, valid until the call returns.
 ///

@@ -2,21 +2,31 @@
 // What the macro generates is neither documented nor placed by us.
 #![allow(missing_docs, non_local_definitions)]
 
-use abi_stable::sabi_trait;
-use abi_stable::std_types::{RBox, ROption, RResult, RSlice, RSliceMut, RStr, RVec};
+use abi_stable::std_types::{RBox, ROption, RResult, RSlice, RStr, RVec};
+use abi_stable::{StableAbi, sabi_trait};
 
+use crate::decision::AbiAnswer;
 use crate::extension::AbiExtension;
-use crate::types::{
-    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiFailure, AbiObjectsRequest,
-};
+use crate::failure::AbiFailure;
+use crate::interface::AbiAddressRow;
+use crate::objects::AbiObjectsRequest;
+use crate::tell::{AbiCommit, AbiDeleteState};
 
-/// The methods of an initialized LPM. None of them unwinds. A `u32` that is returned is 0 or the status of a failure.
+/// Why an LPM is deinitialized.
+#[repr(u8)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub enum AbiDeinitialize {
+    /// The node is no longer DSBM.
+    Demotion = 1,
+    /// The system shuts down.
+    Shutdown = 2,
+    /// The configuration changed.
+    Reconfiguration = 3,
+}
+
+/// The methods of an initialized LPM, but for [`Admit`](crate::Admit). None of them unwinds. A `u32` that is returned is 0 or the status of a failure.
 #[sabi_trait]
 pub trait AbiLpm: Send + Sync {
-    /// Decides on a message; the buffer has one place per flow descriptor.
-    fn admit(&self, request: &AbiAdmit<'_>, decisions: RSliceMut<'_, AbiDecision>) -> AbiAnswer;
-
     /// Supplies POLICY_DATA objects, in network order, for an outgoing message.
     fn rsvp_objects(&self, request: &AbiObjectsRequest<'_>, objects: &mut RVec<u8>) -> AbiAnswer;
 
@@ -37,5 +47,5 @@ pub trait AbiLpm: Send + Sync {
     fn deinitialize(&mut self, reason: AbiDeinitialize) -> RResult<(), AbiFailure>;
 }
 
-/// An initialized LPM, owned by the PCM; its code and memory are the library's.
+/// An LPM, owned by the PCM; its code and memory are the library's.
 pub type AbiLpmBox = AbiLpm_TO<'static, RBox<()>>;

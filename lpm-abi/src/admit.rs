@@ -1,12 +1,40 @@
-//! What an LPM may ask of the PCM while it decides.
+//! The request for a decision: what an LPM is given, where its decisions go, and what it may ask of
+//! the PCM meanwhile.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::time::SystemTime;
 
 use abi_stable::StableAbi;
+use abi_stable::std_types::RSlice;
 
+use crate::decision::{AbiAnswer, AbiDecision};
 use crate::handle::RequestHandle;
-use crate::types::{AbiInterface, AbiTime};
+use crate::interface::AbiInterface;
+use crate::message::AbiMessage;
+use crate::time::AbiTime;
+
+/// Decides on messages; apart from [`AbiLpm`](crate::AbiLpm), so that the PCM calls it without a
+/// detour. Does not unwind.
+pub trait Admit {
+    /// Decides on a message, and writes the decisions into the request's places.
+    fn admit(&self, request: &AbiAdmit<'_>) -> AbiAnswer;
+}
+
+/// A request for a decision.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug)]
+pub struct AbiAdmit<'a> {
+    /// Whether the PCM verified the message's INTEGRITY object.
+    pub integrity_verified: bool,
+    /// The message.
+    pub message: AbiMessage<'a>,
+    /// For what else the LPM asks of the PCM.
+    pub call: AdmitCall<'a>,
+    /// Where the decisions go, one place per flow descriptor. They are the LPM's until the call
+    /// returns.
+    pub places: RSlice<'a, Cell<AbiDecision>>,
+}
 
 /// The call in which an LPM decides, valid until it returns.
 ///
