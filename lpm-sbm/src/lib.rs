@@ -25,10 +25,13 @@
 
 mod answer;
 mod bandwidth;
+mod config;
+mod excerpt;
 mod flow_table;
 mod lifetime;
 mod pcm;
 mod policy;
+mod ranks;
 mod refusal;
 mod reservations;
 mod sbm;
@@ -36,7 +39,8 @@ mod state;
 
 pub use answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resources};
 pub use bandwidth::{InterfaceName, PoolConfig, bits_per_second};
+pub use config::SbmConfig;
 pub use pcm::{TimedPcm, TimedVerdict};
 pub use policy::{Committed, Policy};
 pub use refusal::Refusal;
-pub use sbm::{Sbm, SbmConfig};
+pub use sbm::Sbm;

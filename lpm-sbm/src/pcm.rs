@@ -67,7 +67,7 @@ impl Policy for TimedPcm<'_> {
     fn commit_resv(&self, committed: &Committed<'_>) -> Result<(), PcmError> {
         let mut flows = committed.message.flow_descriptors();
         let own = flows
-            .nth(committed.flow.into())
+            .next()
             .and_then(|flow| flow.flow_spec()?.service().ok());
         let merged = match own {
             Some(own) if own == committed.merged => None,
@@ -76,7 +76,7 @@ impl Policy for TimedPcm<'_> {
         self.pcm.commit_resv(&CommittedResv {
             decision: committed.decision,
             message: committed.message,
-            flow: committed.flow,
+            flow: 0,
             interface: committed.interface,
             merged: merged.as_deref(),
         })

@@ -35,10 +35,9 @@ pub trait Policy {
 /// Resources that were reserved.
 #[derive(Clone, Copy, Debug)]
 pub struct Committed<'a> {
-    /// A Resv that names the flow.
+    /// A Resv whose only flow descriptor is that of the flow. Of the Resv that came in it has only
+    /// what names the flow and its traffic.
     pub message: Message<'a>,
-    /// The flow descriptor of the message that it is about.
-    pub flow: u16,
     /// The interface on which the resources are.
     pub interface: Interface,
     /// What is reserved: the merged requests of all next hops.

@@ -7,7 +7,9 @@ use foldhash::{HashMap, HashMapExt};
 use lpm_api::{CommitDecision, FlowKey, Interface, Priority};
 use lpm_rsvp::{FilterSpec, ServiceRequest, Session};
 
+use crate::answer::Resources;
 use crate::bandwidth::{PoolKey, Pools, rate};
+use crate::ranks::{Ranks, Standing};
 use crate::refusal::Refusal;
 use crate::state::Senders;
 
@@ -39,6 +41,15 @@ pub(crate) enum Change {
 }
 
 impl Change {
+    /// What is said of the resources.
+    pub(crate) fn resources(self) -> Resources {
+        match self {
+            Change::Allocated => Resources::Allocated,
+            Change::Modified => Resources::Modified,
+            Change::Unchanged | Change::Released => Resources::Unchanged,
+        }
+    }
+
     /// What policy is told.
     pub(crate) fn decision(self) -> Option<CommitDecision> {
         match self {
@@ -53,6 +64,7 @@ impl Change {
 pub(crate) struct Reservations {
     pools: Pools,
     reservations: HashMap<ReservationKey, Reservation>,
+    ranks: BTreeMap<PoolKey, Ranks<ReservationKey>>,
 }
 
 struct Reservation {
@@ -68,6 +80,7 @@ impl Reservations {
         Reservations {
             pools,
             reservations: HashMap::new(),
+            ranks: BTreeMap::new(),
         }
     }
 
@@ -109,38 +122,30 @@ impl Reservations {
 
     /// Puts a request in that there is room for, in place of what the flow has asked for there.
     pub(crate) fn put(&mut self, key: ReservationKey, flow: FlowKey, request: Request) -> Change {
-        match self.reservations.get_mut(&key) {
-            Some(reservation) => {
-                let before = rate(&reservation.merged);
-                let change = reservation.put(flow, request);
-                let after = rate(&reservation.merged);
-                self.pools.change(key.pool, before, after);
-                change
-            }
+        let before = self.standing(&key);
+        let change = match self.reservations.get_mut(&key) {
+            Some(reservation) => reservation.put(flow, request),
             None => {
                 let reservation = Reservation::new(flow, request);
-                self.pools.change(key.pool, 0, rate(&reservation.merged));
                 self.reservations.insert(key, reservation);
                 Change::Allocated
             }
-        }
+        };
+        self.count(key, before);
+        change
     }
 
     /// Takes a flow's request out.
     pub(crate) fn remove(&mut self, key: &ReservationKey, flow: &FlowKey) -> Change {
+        let before = self.standing(key);
         let Some(reservation) = self.reservations.get_mut(key) else {
             return Change::Unchanged;
         };
-        let before = rate(&reservation.merged);
         let change = reservation.remove(flow);
-        let after = match change {
-            Change::Released => 0,
-            _ => rate(&reservation.merged),
-        };
-        self.pools.change(key.pool, before, after);
         if change == Change::Released {
             self.reservations.remove(key);
         }
+        self.count(*key, before);
         change
     }
 
@@ -151,10 +156,34 @@ impl Reservations {
         flow: &FlowKey,
         senders: Senders,
     ) -> Change {
+        // It takes as much as before.
         match self.reservations.get_mut(key) {
             Some(reservation) => reservation.narrow(flow, senders),
             None => Change::Unchanged,
         }
+    }
+
+    fn standing(&self, key: &ReservationKey) -> Option<Standing> {
+        let reservation = self.reservations.get(key)?;
+        Some(Standing {
+            priority: reservation.priority()?,
+            rate: rate(&reservation.merged),
+        })
+    }
+
+    /// Counts what a reservation takes of its pool now, instead of what it took before.
+    fn count(&mut self, key: ReservationKey, before: Option<Standing>) {
+        let after = self.standing(&key);
+        let rate = |standing: Option<Standing>| standing.map_or(0, |standing| standing.rate);
+        self.pools.change(key.pool, rate(before), rate(after));
+        if self.may_preempt(key.pool) {
+            let ranks = self.ranks.entry(key.pool).or_default();
+            ranks.change(key, before, after);
+        }
+    }
+
+    fn may_preempt(&self, pool: PoolKey) -> bool {
+        self.pools.config(pool).is_some_and(|pool| pool.preemption)
     }
 
     /// What of the interface's bandwidth is reserved, in bit/s.
@@ -185,30 +214,28 @@ impl Reservations {
         asked: u64,
         free: u64,
     ) -> Result<Vec<FlowKey>, Refusal> {
-        let may_preempt = self
-            .pools
-            .config(key.pool)
-            .is_some_and(|pool| pool.preemption);
-        let mut lower: Vec<_> = self
-            .reservations
-            .iter()
-            .filter(|(other, _)| may_preempt && other.pool == key.pool && *other != key)
-            .map(|(key, reservation)| (reservation.priority(), key, reservation))
-            .filter(|(theirs, _, reservation)| {
-                *theirs < Some(priority) && rate(&reservation.merged) > 0
-            })
-            .collect();
-        lower.sort_unstable_by_key(|(theirs, key, _)| (*theirs, *key));
+        let Some(ranks) = self.ranks.get(&key.pool) else {
+            return Err(Refusal::Bandwidth { asked, free });
+        };
+        let own = self.standing(key).filter(|own| own.priority < priority);
+        let own = own.map_or(0, |own| own.rate);
+        let lower = ranks.taken_below(priority) - u128::from(own);
+        let most = free.saturating_add(u64::try_from(lower).unwrap_or(u64::MAX));
+        if asked > most {
+            return Err(Refusal::Bandwidth { asked, free: most });
+        }
         let mut free = free;
         let mut flows = Vec::new();
-        for (_, _, reservation) in lower {
-            free = free.saturating_add(rate(&reservation.merged));
-            flows.extend(reservation.requests.keys().copied());
+        for lower in ranks.below(priority).filter(|lower| lower != key) {
             if free >= asked {
-                return Ok(flows);
+                break;
+            }
+            if let Some(reservation) = self.reservations.get(&lower) {
+                free = free.saturating_add(rate(&reservation.merged));
+                flows.extend(reservation.requests.keys().copied());
             }
         }
-        Err(Refusal::Bandwidth { asked, free })
+        Ok(flows)
     }
 }
 

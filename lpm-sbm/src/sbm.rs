@@ -1,50 +1,22 @@
 //! The SBM: takes in messages, has a policy decide, and does what follows.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use lpm_api::{Decision, DeleteReason, FlowKey, Interface, Priority};
 use lpm_host::{PcmError, ReceivedMessage, StateGone};
-use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ObjectIndex};
+use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ObjectIndex, ServiceRequest};
 use smallvec::SmallVec;
 
 use crate::answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resources};
-use crate::bandwidth::{InterfaceName, PoolConfig, Pools};
+use crate::bandwidth::Pools;
+use crate::config::SbmConfig;
+use crate::excerpt::Parts;
 use crate::flow_table::{FlowTable, is_path};
 use crate::lifetime::{Time, Timers};
 use crate::policy::{Committed, Policy};
 use crate::refusal::Refusal;
 use crate::reservations::{Change, Request, ReservationKey, Reservations};
 use crate::state::State;
-
-/// What the SBM is told about itself.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct SbmConfig {
-    /// How many refreshes in a row may be missed before state times out: K of RFC 2205 §3.7.
-    pub missed_refreshes: u32,
-    /// How long a flow may last; `None` for as long as it is refreshed.
-    pub max_flow_duration: Option<Duration>,
-    /// How many flows are kept at most.
-    pub max_flows: usize,
-    /// Whether a Resv without Path state is refused (RFC 2205 §3.1.8), or admitted and noted, as suits
-    /// a capture that begins in the middle.
-    pub require_path: bool,
-    /// The bandwidth of interfaces. Others, if none of these is for [`InterfaceName::Any`], have
-    /// as much as anybody asks for.
-    pub interfaces: Vec<(InterfaceName, PoolConfig)>,
-}
-
-impl Default for SbmConfig {
-    fn default() -> SbmConfig {
-        SbmConfig {
-            missed_refreshes: 3,
-            max_flow_duration: None,
-            max_flows: 65_536,
-            require_path: false,
-            interfaces: Vec::new(),
-        }
-    }
-}
 
 /// Keeps the state of flows, and has a policy decide on their messages.
 pub struct Sbm<P> {
@@ -104,9 +76,15 @@ impl<P: Policy> Sbm<P> {
         let message = received.message;
         match message.message_type() {
             MessageType::Path | MessageType::Resv => {
+                let parts = Parts::of(message);
                 for descriptor in message.flow_descriptors() {
+                    let incoming = Incoming {
+                        received,
+                        parts: &parts,
+                        descriptor,
+                    };
                     let decision = P::decision(&verdict, descriptor.index());
-                    flows.push(self.flow(received, &descriptor, decision, &mut after)?);
+                    flows.push(self.flow(&incoming, decision, &mut after)?);
                 }
             }
             MessageType::PathTear | MessageType::ResvTear => {
@@ -137,12 +115,12 @@ impl<P: Policy> Sbm<P> {
 
     fn flow(
         &mut self,
-        received: &ReceivedMessage<'_>,
-        descriptor: &FlowDescriptor<'_>,
+        incoming: &Incoming<'_, '_>,
         decision: Decision,
         after: &mut Vec<Removed>,
     ) -> Result<FlowAnswer, PcmError> {
         let mut answer = FlowAnswer::default();
+        let (received, descriptor) = (incoming.received, &incoming.descriptor);
         let Some(flow) = FlowKey::of(&received.message, descriptor) else {
             return Ok(answer);
         };
@@ -151,30 +129,34 @@ impl<P: Policy> Sbm<P> {
             self.forget(flow, DeleteReason::AdmissionControlFailed, after)?;
             return Ok(answer);
         };
-        if let Some(unchanged) = self.refresh(received, descriptor, &flow, priority) {
+        if let Some(unchanged) = self.refresh(incoming, &flow, priority) {
             return Ok(unchanged);
         }
         let old = self.table.get(&flow);
         let is_kept = old.is_some();
-        let state = State::of(received, descriptor, self.timers, self.clock);
+        let mut state = State::of(
+            received,
+            incoming.parts,
+            descriptor,
+            self.timers,
+            self.clock,
+        );
         let result = if !self.table.has_room(&state, old) {
             Err(Refusal::TableFull)
         } else if is_path(&flow) {
-            self.table.put(flow, state);
             Ok(None)
         } else {
-            answer.path = Some(self.path_state(&flow, descriptor));
-            let accepted = Accepted {
-                received,
-                descriptor,
-                flow,
-                priority,
-            };
-            self.reserve(&accepted, state, answer.path, after)?
+            let path = self.path_state(&flow, descriptor);
+            answer.path = Some(path);
+            state.priority = Some(priority);
+            self.reserve(descriptor, &flow, &state, priority, path, after)?
                 .map(Some)
         };
         match result {
-            Ok(resources) => answer.resources = resources,
+            Ok(change) => {
+                self.keep(flow, state, change)?;
+                answer.resources = change.map(Change::resources);
+            }
             Err(refusal) => {
                 answer.refusal = Some(refusal);
                 answer.resources = match (is_path(&flow), is_kept) {
@@ -182,12 +164,7 @@ impl<P: Policy> Sbm<P> {
                     (false, true) => Some(Resources::RefusedInPlace),
                     (false, false) => Some(Resources::Refused),
                 };
-                self.policy.delete_state(&StateGone {
-                    message: received.message,
-                    flow: Some(descriptor.index()),
-                    interface: Some(received.interface),
-                    reason: DeleteReason::AdmissionControlFailed,
-                })?;
+                self.tell_deleted(&state, DeleteReason::AdmissionControlFailed)?;
             }
         }
         Ok(answer)
@@ -196,18 +173,18 @@ impl<P: Policy> Sbm<P> {
     /// Takes in a refresh that says what is kept already, as most do. `None` for anything else.
     fn refresh(
         &mut self,
-        received: &ReceivedMessage<'_>,
-        descriptor: &FlowDescriptor<'_>,
+        incoming: &Incoming<'_, '_>,
         flow: &FlowKey,
         priority: Priority,
     ) -> Option<FlowAnswer> {
+        let descriptor = &incoming.descriptor;
         let path = (!is_path(flow)).then(|| self.path_state(flow, descriptor));
         if self.require_path && path.is_some_and(|path| path != PathState::Known) {
             return None;
         }
         let is_unchanged = |state: &State| {
             let has_all = path.is_none() || state.priority == Some(priority);
-            has_all && state.is_said_by(received, descriptor.index())
+            has_all && state.is_said_by(incoming.received, incoming.parts, descriptor)
         };
         let is_refresh = self.table.refresh(flow, self.clock, is_unchanged);
         is_refresh.then(|| FlowAnswer {
@@ -233,45 +210,57 @@ impl<P: Policy> Sbm<P> {
         }
     }
 
-    /// Finds resources for a Resv that policy has accepted, and keeps its state.
+    /// Finds resources for a Resv that policy has accepted, and takes them.
     fn reserve(
         &mut self,
-        accepted: &Accepted<'_>,
-        mut state: State,
-        path: Option<PathState>,
+        descriptor: &FlowDescriptor<'_>,
+        flow: &FlowKey,
+        state: &State,
+        priority: Priority,
+        path: PathState,
         after: &mut Vec<Removed>,
-    ) -> Result<Result<Resources, Refusal>, PcmError> {
+    ) -> Result<Result<Change, Refusal>, PcmError> {
         match path {
-            Some(PathState::NoPath) if self.require_path => return Ok(Err(Refusal::NoPath)),
-            Some(PathState::NoSender) if self.require_path => return Ok(Err(Refusal::NoSender)),
+            PathState::NoPath if self.require_path => return Ok(Err(Refusal::NoPath)),
+            PathState::NoSender if self.require_path => return Ok(Err(Refusal::NoSender)),
             _ => {}
         }
-        let flow_spec = accepted.descriptor.flow_spec();
+        let flow_spec = descriptor.flow_spec();
         let Some(Ok(service)) = flow_spec.map(|flow_spec| flow_spec.service()) else {
             return Ok(Err(Refusal::BadFlowSpec));
         };
-        let (flow, interface) = (accepted.flow, accepted.received.interface);
-        let key = self.reservations.key(&interface, &flow);
+        let key = self.reservations.key(&state.interface, flow);
         let request = Request {
             service,
             senders: state.senders.clone(),
-            priority: accepted.priority,
+            priority,
         };
-        let change = if self.reservations.has(&key, &flow, &request) {
-            Change::Unchanged
-        } else {
-            match self.reservations.room_for(&key, &flow, &request) {
-                Ok(preempted) => {
-                    for lower in preempted {
-                        self.remove(lower, self.clock, RemovalReason::Preempted, after)?;
-                    }
+        if self.reservations.has(&key, flow, &request) {
+            return Ok(Ok(Change::Unchanged));
+        }
+        match self.reservations.room_for(&key, flow, &request) {
+            Ok(preempted) => {
+                for lower in preempted {
+                    self.remove(lower, self.clock, RemovalReason::Preempted, after)?;
                 }
-                Err(refusal) => return Ok(Err(refusal)),
             }
-            self.reservations.put(key, flow, request)
-        };
-        state.priority = Some(accepted.priority);
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+        Ok(Ok(self.reservations.put(key, *flow, request)))
+    }
+
+    /// Keeps the state of a flow, and tells policy what changed in the reservations by it.
+    fn keep(
+        &mut self,
+        flow: FlowKey,
+        state: State,
+        change: Option<Change>,
+    ) -> Result<(), PcmError> {
+        let key = self.reservation_of(&flow, &state);
         let replaced = self.table.put(flow, state);
+        let Some((key, change)) = key.zip(change) else {
+            return Ok(());
+        };
         if let Some(old) = replaced.and_then(|state| self.reservation_of(&flow, &state)) {
             // Asked for on another interface until now.
             if old != key {
@@ -279,33 +268,28 @@ impl<P: Policy> Sbm<P> {
                 self.commit_remaining(&old, change)?;
             }
         }
-        let decision = change.decision();
-        let committed = decision.and_then(|made| Some((made, self.reservations.merged(&key)?)));
-        if let Some((decision, merged)) = committed {
-            self.policy.commit_resv(&Committed {
-                message: accepted.received.message,
-                flow: accepted.descriptor.index(),
-                interface,
-                merged,
-                decision,
-            })?;
+        match self.reservations.merged(&key) {
+            Some(merged) => self.commit(&flow, merged, change),
+            None => Ok(()),
         }
-        Ok(Ok(match change {
-            Change::Allocated => Resources::Allocated,
-            Change::Modified => Resources::Modified,
-            Change::Unchanged | Change::Released => Resources::Unchanged,
-        }))
     }
 
     /// Tells policy that a reservation has changed by what left it.
     fn commit_remaining(&mut self, key: &ReservationKey, change: Change) -> Result<(), PcmError> {
-        let Some(decision) = change.decision() else {
-            return Ok(());
-        };
-        let Some((flow, merged)) = self.reservations.first(key) else {
-            return Ok(());
-        };
-        let Some(state) = self.table.get(&flow) else {
+        match self.reservations.first(key) {
+            Some((flow, merged)) => self.commit(&flow, merged, change),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells policy what is reserved now, if that has changed, by the state of a flow with a part in it.
+    fn commit(
+        &mut self,
+        flow: &FlowKey,
+        merged: ServiceRequest,
+        change: Change,
+    ) -> Result<(), PcmError> {
+        let Some((decision, state)) = change.decision().zip(self.table.get(flow)) else {
             return Ok(());
         };
         let Some(message) = state.message(&mut self.index) else {
@@ -313,10 +297,22 @@ impl<P: Policy> Sbm<P> {
         };
         self.policy.commit_resv(&Committed {
             message,
-            flow: 0,
             interface: state.interface,
             merged,
             decision,
+        })
+    }
+
+    /// Tells every LPM that state is gone, or does not come to be.
+    fn tell_deleted(&mut self, state: &State, reason: DeleteReason) -> Result<(), PcmError> {
+        let Some(message) = state.message(&mut self.index) else {
+            return Ok(());
+        };
+        self.policy.delete_state(&StateGone {
+            message,
+            flow: Some(0),
+            interface: Some(state.interface),
+            reason,
         })
     }
 
@@ -368,14 +364,7 @@ impl<P: Policy> Sbm<P> {
         let Some(state) = self.table.remove(&flow) else {
             return Ok(());
         };
-        if let Some(message) = state.message(&mut self.index) {
-            self.policy.delete_state(&StateGone {
-                message,
-                flow: Some(0),
-                interface: Some(state.interface),
-                reason: reason.told(),
-            })?;
-        }
+        self.tell_deleted(&state, reason.told())?;
         self.release(flow, &state)?;
         removed.push(Removed {
             time: time.into(),
@@ -451,10 +440,9 @@ impl<P: Policy> Sbm<P> {
     }
 }
 
-/// A flow that policy has accepted.
-struct Accepted<'a> {
-    received: &'a ReceivedMessage<'a>,
-    descriptor: &'a FlowDescriptor<'a>,
-    flow: FlowKey,
-    priority: Priority,
+/// A flow of a message that came in.
+struct Incoming<'a, 'm> {
+    received: &'a ReceivedMessage<'m>,
+    parts: &'a Parts<'m>,
+    descriptor: FlowDescriptor<'m>,
 }

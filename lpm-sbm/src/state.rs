@@ -1,15 +1,11 @@
 //! What is kept of a Path or Resv.
 
-use std::ops::Range;
-
 use lpm_api::{Interface, Priority};
 use lpm_host::ReceivedMessage;
-use lpm_rsvp::{
-    CommonHeader, FilterSpec, FlowDescriptor, Message, MessageType, Object, ObjectEntry,
-    ObjectIndex, ResvStyle, class,
-};
+use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, ObjectIndex, ResvStyle};
 use smallvec::SmallVec;
 
+use crate::excerpt::Parts;
 use crate::lifetime::{Life, Time, Timers};
 
 /// Senders in ascending order; none for any sender.
@@ -30,9 +26,10 @@ pub(crate) struct State {
 
 impl State {
     /// The state that a flow descriptor of a Path or Resv makes now.
-    pub(crate) fn of(
-        received: &ReceivedMessage<'_>,
-        descriptor: &FlowDescriptor<'_>,
+    pub(crate) fn of<'m>(
+        received: &ReceivedMessage<'m>,
+        parts: &Parts<'m>,
+        descriptor: &FlowDescriptor<'m>,
         timers: Timers,
         now: Time,
     ) -> State {
@@ -44,7 +41,7 @@ impl State {
         senders.sort_unstable();
         senders.dedup();
         State {
-            message: Excerpt::of(&message, descriptor.index(), &senders).to_bytes(),
+            message: parts.excerpt(descriptor, &senders),
             senders,
             interface: received.interface,
             life: timers.start(message.time_values(), now),
@@ -52,18 +49,16 @@ impl State {
         }
     }
 
-    /// Whether a flow descriptor of a message that came in now would make the same state, but for its timers.
-    pub(crate) fn is_said_by(&self, received: &ReceivedMessage<'_>, flow: u16) -> bool {
-        if self.interface != received.interface {
-            return false;
-        }
-        let message = &received.message;
-        let Some(mut comparison) = Comparison::new(&self.message, message.bytes()) else {
-            return false;
-        };
+    /// Whether a flow descriptor of a message that came in now would make the same state, but for its
+    /// timers.
+    pub(crate) fn is_said_by<'m>(
+        &self,
+        received: &ReceivedMessage<'m>,
+        parts: &Parts<'m>,
+        descriptor: &FlowDescriptor<'m>,
+    ) -> bool {
         // A FILTER_SPEC that the state does not have is a sender that it does not have.
-        select(message, flow, |_| true, |object| comparison.add(object));
-        comparison.finish()
+        self.interface == received.interface && parts.are_in(&self.message, descriptor)
     }
 
     /// The message. `None` if it cannot be read, which one that was read before always can.
@@ -73,9 +68,13 @@ impl State {
 
     /// Takes senders away; some of `left`, which is in ascending order, are there.
     pub(crate) fn narrow(&mut self, left: &[FilterSpec], index: &mut ObjectIndex) {
-        let message = Message::parse(&self.message, index);
-        let narrowed = message.map(|message| Excerpt::of(&message, 0, left).to_bytes());
-        if let Ok(narrowed) = narrowed {
+        let narrowed = Message::parse(&self.message, index)
+            .ok()
+            .and_then(|message| {
+                let descriptor = message.flow_descriptors().next()?;
+                Some(Parts::of(message).excerpt(&descriptor, left))
+            });
+        if let Some(narrowed) = narrowed {
             self.message = narrowed;
         }
         self.senders = left.into();
@@ -85,159 +84,6 @@ impl State {
     pub(crate) fn cost(&self) -> usize {
         self.message.len() + size_of_val(self.senders.as_slice())
     }
-}
-
-/// A Path or Resv with only one of its flow descriptors, of which only these senders, and without what
-/// names neither flow nor traffic. (A WF flow has no senders.)
-struct Excerpt<'a> {
-    /// The start of the common header, without a checksum.
-    header: [u8; CommonHeader::LENGTH],
-    objects: SmallVec<[&'a [u8]; 8]>,
-}
-
-impl<'a> Excerpt<'a> {
-    fn of(message: &Message<'a>, flow: u16, senders: &[FilterSpec]) -> Excerpt<'a> {
-        let bytes = message.bytes();
-        let is_sender = |object: &ObjectEntry| {
-            let sender = FilterSpec::parse(object.object(bytes));
-            sender.is_ok_and(|sender| senders.binary_search(&sender).is_ok())
-        };
-        let mut objects = SmallVec::new();
-        select(message, flow, is_sender, |object| {
-            objects.push(bytes.get(place(object)).unwrap_or_default());
-        });
-        Excerpt {
-            header: header(message, &objects),
-            objects,
-        }
-    }
-
-    fn to_bytes(&self) -> Box<[u8]> {
-        let mut bytes = Vec::with_capacity(length(&self.objects));
-        bytes.extend(self.header);
-        for object in &self.objects {
-            bytes.extend_from_slice(object);
-        }
-        bytes.into()
-    }
-}
-
-/// An excerpt's bytes next to the objects of a message, which are compared in as few pieces as can be.
-struct Comparison<'a> {
-    message: &'a [u8],
-    /// What of the excerpt the message does not have yet; `None` once they differ.
-    rest: Option<&'a [u8]>,
-    /// What of the message is to be compared with that next.
-    piece: Range<usize>,
-}
-
-impl<'a> Comparison<'a> {
-    /// `None` if they differ in their headers.
-    fn new(excerpt: &'a [u8], message: &'a [u8]) -> Option<Comparison<'a>> {
-        let [
-            first,
-            message_type,
-            _,
-            _,
-            send_ttl,
-            reserved,
-            _,
-            _,
-            rest @ ..,
-        ] = excerpt
-        else {
-            return None;
-        };
-        let [a, b, _, _, c, d, ..] = message else {
-            return None;
-        };
-        ([first, message_type, send_ttl, reserved] == [a, b, c, d]).then_some(Comparison {
-            message,
-            rest: Some(rest),
-            piece: 0..0,
-        })
-    }
-
-    fn add(&mut self, object: &ObjectEntry) {
-        let place = place(object);
-        if place.start != self.piece.end {
-            self.compare();
-            self.piece.start = place.start;
-        }
-        self.piece.end = place.end;
-    }
-
-    /// Whether they are the same.
-    fn finish(mut self) -> bool {
-        self.compare();
-        self.rest.is_some_and(<[u8]>::is_empty)
-    }
-
-    fn compare(&mut self) {
-        let piece = self.message.get(self.piece.clone());
-        self.rest = self
-            .rest
-            .zip(piece)
-            .and_then(|(rest, piece)| rest.strip_prefix(piece));
-    }
-}
-
-/// Takes, in order, the objects that name a flow and its traffic; of the FILTER_SPECs that senders share,
-/// those which `is_sender`.
-fn select<'a>(
-    message: &Message<'a>,
-    flow: u16,
-    is_sender: impl Fn(&ObjectEntry) -> bool,
-    mut take: impl FnMut(&'a ObjectEntry),
-) {
-    let is_path = message.message_type() == MessageType::Path;
-    let is_distinct = !is_path && message.style() == Some(ResvStyle::FixedFilter);
-    // Of an FF list: the FLOWSPEC that holds for the next filter, and that filter's place.
-    let mut flow_spec = None;
-    let mut filters = 0;
-    for object in message.entries() {
-        match object.class {
-            class::SESSION | class::RSVP_HOP | class::TIME_VALUES | class::STYLE => take(object),
-            class::SENDER_TEMPLATE | class::SENDER_TSPEC if is_path => take(object),
-            class::FLOWSPEC if is_distinct => flow_spec = Some(object),
-            class::FLOWSPEC => take(object),
-            class::FILTER_SPEC if is_distinct => {
-                if filters == flow {
-                    // Some senders put the first one behind its FILTER_SPEC.
-                    let mut entries = message.entries().iter();
-                    let first = || entries.find(|entry| entry.class == class::FLOWSPEC);
-                    flow_spec.or_else(first).into_iter().for_each(&mut take);
-                    take(object);
-                }
-                filters += 1;
-            }
-            class::FILTER_SPEC if is_sender(object) => take(object),
-            _ => {}
-        }
-    }
-}
-
-/// Where in its message an object is.
-fn place(object: &ObjectEntry) -> Range<usize> {
-    let start = usize::from(object.offset);
-    start..start + usize::from(object.length)
-}
-
-fn header(message: &Message<'_>, objects: &[&[u8]]) -> [u8; CommonHeader::LENGTH] {
-    // Less than the message had, whose length has 16 bits.
-    let length = u16::try_from(length(objects)).unwrap_or(u16::MAX);
-    let [high, low] = length.to_be_bytes();
-    match *message.bytes() {
-        [first, message_type, _, _, send_ttl, reserved, ..] => {
-            [first, message_type, 0, 0, send_ttl, reserved, high, low]
-        }
-        // A message has a header.
-        _ => [0; CommonHeader::LENGTH],
-    }
-}
-
-fn length(objects: &[&[u8]]) -> usize {
-    CommonHeader::LENGTH + objects.iter().map(|object| object.len()).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -305,7 +151,10 @@ pub(crate) mod tests {
         }
 
         /// Has `look` look at the message, flow by flow.
-        fn received(&self, mut look: impl FnMut(&ReceivedMessage<'_>, &FlowDescriptor<'_>)) {
+        fn received(
+            &self,
+            mut look: impl for<'m> FnMut(&ReceivedMessage<'m>, &FlowDescriptor<'m>),
+        ) {
             let (bytes, mut index) = (self.message(), ObjectIndex::new());
             let received = ReceivedMessage {
                 message: Message::parse(&bytes, &mut index).unwrap(),
@@ -322,12 +171,13 @@ pub(crate) mod tests {
         }
     }
 
-    fn state(received: &ReceivedMessage<'_>, flow: &FlowDescriptor<'_>) -> State {
+    fn state<'m>(received: &ReceivedMessage<'m>, flow: &FlowDescriptor<'m>) -> State {
         let timers = Timers {
             missed_refreshes: 3,
             max_duration: None,
         };
-        State::of(received, flow, timers, Time::default())
+        let parts = Parts::of(received.message);
+        State::of(received, &parts, flow, timers, Time::default())
     }
 
     /// A flow that a Path announces, and its state.
@@ -375,13 +225,14 @@ pub(crate) mod tests {
             let mut kept = Vec::new();
             said.received(|received, flow| kept.push(state(received, flow)));
             other.received(|received, flow| {
+                let parts = Parts::of(received.message);
                 let new = state(received, flow);
                 for old in &kept {
                     let is_same = old.message == new.message
                         && old.senders == new.senders
                         && old.interface == new.interface
                         && old.life == new.life;
-                    assert_eq!(old.is_said_by(received, flow.index()), is_same);
+                    assert_eq!(old.is_said_by(received, &parts, flow), is_same);
                 }
             });
         }

@@ -175,7 +175,8 @@ impl lpm_sbm::Policy for Policy {
 
     fn commit_resv(&self, committed: &Committed<'_>) -> Result<(), PcmError> {
         let mut flows = committed.message.flow_descriptors();
-        let descriptor = flows.nth(committed.flow.into()).unwrap();
+        let descriptor = flows.next().unwrap();
+        assert!(flows.next().is_none());
         self.told.borrow_mut().push(Told::Committed {
             flow: FlowKey::of(&committed.message, &descriptor).unwrap(),
             interface: committed.interface.index,

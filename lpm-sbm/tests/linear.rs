@@ -1,0 +1,182 @@
+//! What a Resv with many flows costs grows no faster than their number. Measured in instructions, by
+//! running this program under `valgrind --tool=callgrind`; says so and measures nothing where valgrind
+//! is not installed.
+#![forbid(unsafe_code)]
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::time::SystemTime;
+
+use lpm_api::{Decision, Interface, Priority};
+use lpm_host::{PcmError, ReceivedMessage, StateGone};
+use lpm_rsvp::build::{Flows, Resv, ResvTear, Senders};
+use lpm_rsvp::{
+    FilterSpec, Message, ObjectIndex, RsvpHop, ServiceRequest, Session, TimeValues, Tspec,
+};
+use lpm_sbm::{Committed, InterfaceName, Policy, PoolConfig, Sbm, SbmConfig};
+
+/// Set in the runs that are measured: which story, with how many flows.
+const RUN: &str = "LPM_SBM_COST_OF";
+
+/// What happens to so many flows, and how many are left of them.
+type Story = fn(usize) -> usize;
+
+const STORIES: [(&str, Story); 5] = [
+    ("admitted", |flows| told(usize::MAX, &[resv(flows, 1)])),
+    ("refreshed", |flows| {
+        let resv = resv(flows, 1);
+        told(usize::MAX, &[resv.clone(), resv.clone(), resv])
+    }),
+    ("torn down", |flows| {
+        told(usize::MAX, &[resv(flows, 1), tear(flows)])
+    }),
+    ("refused for want of bandwidth", |flows| {
+        told(16_000 * flows, &[resv(flows, 2), resv(flows, 1)])
+    }),
+    ("given way to", |flows| {
+        told(8_000 * flows, &[resv(flows, 1), resv(flows, 2)])
+    }),
+];
+
+#[test]
+fn cost_is_linear() {
+    if let Ok(run) = std::env::var(RUN) {
+        let (story, flows) = run.split_once(',').unwrap();
+        let (_, story) = STORIES[story.parse::<usize>().unwrap()];
+        story(flows.parse().unwrap());
+        return;
+    }
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        eprintln!("not measured: valgrind is not installed");
+        return;
+    }
+    std::thread::scope(|scope| {
+        for (number, (name, _)) in STORIES.iter().enumerate() {
+            scope.spawn(move || {
+                let [small, middle, large] = [1, 2, 4].map(|size| instructions(number, size * 300));
+                let (half, whole) = (middle - small, large - middle);
+                println!("{name}: {half} instructions for 300 flows, {whole} for 600 more");
+                // Twice the flows, twice the cost; a square would be four times.
+                assert!(whole < half * 3, "{name}: {small}, {middle}, {large}");
+            });
+        }
+    });
+}
+
+#[test]
+fn the_stories_happen() {
+    let left = STORIES.map(|(name, story)| (name, story(50)));
+    let expected = [50, 50, 0, 50, 25];
+    assert_eq!(left.map(|(_, left)| left), expected, "{left:?}");
+}
+
+fn instructions(story: usize, flows: usize) -> i64 {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "cost_is_linear", "--test-threads=1"])
+        .env(RUN, format!("{story},{flows}"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{text}\n{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    let (_, count) = text.split_once("Collected : ").unwrap();
+    count.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Accepts everything; the session's port is the priority.
+struct Accepts;
+
+impl Policy for Accepts {
+    type Verdict = Priority;
+
+    fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Priority, PcmError> {
+        let port = received.message.session().unwrap().port().number();
+        Ok(Priority::new(port).unwrap())
+    }
+
+    fn decision(priority: &Priority, _: u16) -> Decision {
+        Decision::Accept(*priority)
+    }
+
+    fn delete_state(&self, _: &StateGone<'_>) -> Result<(), PcmError> {
+        Ok(())
+    }
+
+    fn commit_resv(&self, _: &Committed<'_>) -> Result<(), PcmError> {
+        Ok(())
+    }
+}
+
+/// Tells an SBM these messages, and how many flows it keeps then.
+fn told(bandwidth: usize, messages: &[Vec<u8>]) -> usize {
+    let mut config = SbmConfig::default();
+    let pool = PoolConfig {
+        bandwidth: u64::try_from(bandwidth).unwrap(),
+        max_per_flow: None,
+        preemption: true,
+    };
+    config.interfaces = vec![(InterfaceName::Any, pool)];
+    let mut sbm = Sbm::new(Accepts, &config);
+    let mut index = ObjectIndex::new();
+    for message in messages {
+        let message = Message::parse(message, &mut index).unwrap();
+        sbm.receive(&ReceivedMessage {
+            message,
+            interface: Interface {
+                index: 1,
+                address: Ipv4Addr::UNSPECIFIED.into(),
+            },
+            received: SystemTime::UNIX_EPOCH,
+            integrity_verified: false,
+        })
+        .unwrap();
+    }
+    sbm.flow_count()
+}
+
+fn hop() -> RsvpHop {
+    RsvpHop {
+        address: Ipv4Addr::new(10, 0, 9, 1).into(),
+        logical_interface: 0,
+    }
+}
+
+fn session(port: u16) -> Session {
+    Session::new([10, 0, 1, 1], 17, port).unwrap()
+}
+
+fn senders(count: usize) -> Vec<FilterSpec> {
+    let ports = 1..=u16::try_from(count).unwrap();
+    ports
+        .map(|port| FilterSpec::new([10, 0, 0, 7], port))
+        .collect()
+}
+
+/// An FF Resv of so many flows. Each asks for as many kB/s as the session's port says.
+fn resv(count: usize, port: u16) -> Vec<u8> {
+    let tspec = Tspec {
+        rate: 1_000.0 * f32::from(port),
+        bucket: 1.0,
+        peak_rate: f32::INFINITY,
+        min_policed: 1,
+        max_packet: 1,
+    };
+    let service = ServiceRequest::ControlledLoad(tspec);
+    let flows = senders(count).into_iter().map(|sender| (service, sender));
+    let time_values = TimeValues { refresh_ms: 30_000 };
+    let flows = Flows::FixedFilter(flows.collect());
+    Resv::new(session(port), hop(), time_values, flows)
+        .build()
+        .unwrap()
+}
+
+fn tear(count: usize) -> Vec<u8> {
+    ResvTear::new(session(1), hop(), Senders::FixedFilter(senders(count)))
+        .build()
+        .unwrap()
+}
