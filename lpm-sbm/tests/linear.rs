@@ -53,9 +53,9 @@ fn cost_is_linear() {
     std::thread::scope(|scope| {
         for (number, (name, _)) in STORIES.iter().enumerate() {
             scope.spawn(move || {
-                let [small, middle, large] = [1, 2, 4].map(|size| instructions(number, size * 300));
+                let [small, middle, large] = [1, 2, 4].map(|size| instructions(number, size * 120));
                 let (half, whole) = (middle - small, large - middle);
-                println!("{name}: {half} instructions for 300 flows, {whole} for 600 more");
+                println!("{name}: {half} instructions for 120 flows, {whole} for 240 more");
                 // Twice the flows, twice the cost; a square would be four times.
                 assert!(whole < half * 3, "{name}: {small}, {middle}, {large}");
             });
