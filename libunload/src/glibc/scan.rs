@@ -14,13 +14,18 @@
 //! Where a thread is in doubt, it is looked at again a few times; one that gets no processor meanwhile, and
 //! so cannot leave the library or answer, is given more time.
 //!
-//! 3. Where neither gives an answer, the answer is "perhaps inside": a thread that runs, or on aarch64 any
-//!    thread, and holds the signal back; one in code without unwind tables; any thread that 1 does not
-//!    clear where glibc is older than 2.35, whose unwinder must not be used in a signal handler.
+//! 3. A thread that the tables do not lead out of, as in code that was made at run time, or that may not use them
+//!    (glibc older than 2.35), looks at each word of its stack as in 1 (x86-64).
+//! 4. Where none gives an answer, the answer is "perhaps inside": a thread that runs, or on aarch64 any
+//!    thread, and holds back even the signals that glibc keeps to itself ([`hidden`]); on aarch64, one in code
+//!    without unwind tables.
+//!
+//! Threads that the kernel runs for an io_uring are outside.
 //!
 //! The signal is a real-time signal that nobody uses. It may interrupt a system call, as any signal may;
 //! glibc does the same to every thread when the process changes its user.
 
+mod hidden;
 mod interrupt;
 mod stack;
 
@@ -136,13 +141,13 @@ fn position(thread: libc::pid_t, stacks: &mut Stacks<'_>) -> Position {
         match stacks.waiting(thread) {
             Some(Waiting::Outside) => return Position::Outside,
             Some(Waiting::InTheCode) => return Position::Inside,
-            None => interrupt::walk_stack_of(thread, stacks.text()),
+            None => interrupt::walk_stack_of(thread, stacks.text(), |address| stacks.at(address)),
         }
     };
     match walk {
         Walk::Outside => Position::Outside,
         Walk::Inside => Position::Inside,
-        Walk::Unknown if has_ended(thread) => Position::Outside,
+        Walk::Unknown if has_ended(thread) || is_of_the_kernel(thread) => Position::Outside,
         Walk::Unknown => Position::Unknown,
     }
 }
@@ -171,6 +176,19 @@ fn has_ended(thread: libc::pid_t) -> bool {
         .rposition(|&byte| byte == b')')
         .and_then(|end| status.get(end + 2));
     matches!(state, Some(b'Z' | b'X'))
+}
+
+/// Whether the thread runs in the kernel only, as those of an io_uring do. They belong to no library.
+fn is_of_the_kernel(thread: libc::pid_t) -> bool {
+    /// `PF_IO_WORKER` and `PF_USER_WORKER` of Linux's `sched.h`.
+    const KERNEL_ONLY: u64 = 0x10 | 0x4000;
+    let Ok(status) = fs::read(format!("/proc/self/task/{thread}/stat")) else {
+        return false;
+    };
+    let after_name = status.iter().rposition(|&byte| byte == b')');
+    let after_name = after_name.and_then(|end| std::str::from_utf8(status.get(end + 1..)?).ok());
+    let flags = after_name.and_then(|fields| fields.split_ascii_whitespace().nth(6)?.parse().ok());
+    flags.is_some_and(|flags: u64| flags & KERNEL_ONLY != 0)
 }
 
 fn unreadable(what: &str, error: &io::Error) -> PinReason {

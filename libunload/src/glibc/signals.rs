@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use super::ledger::{self, Ledger};
 use super::maps::Maps;
 use super::object::{self, Object};
-use super::{frames, owners};
+use super::{frames, memory, owners};
 use crate::lock::lock;
 
 /// What each signal did at some moment.
@@ -274,17 +274,8 @@ fn caller() -> Option<(&'static owners::Owner, usize)> {
 
 /// Whether there is something at this address, asked of the kernel.
 fn is_mapped(address: usize) -> bool {
-    let mut byte = 0_u8;
-    let local = libc::iovec {
-        iov_base: (&raw mut byte).cast(),
-        iov_len: 1,
-    };
-    let remote = libc::iovec {
-        iov_base: address as *mut _,
-        iov_len: 1,
-    };
-    // SAFETY: `local` is one byte of this function, and the kernel checks `remote`.
-    unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) == 1 }
+    let word = address & !(size_of::<usize>() - 1);
+    memory::read(word, &mut [0]).is_ok()
 }
 
 /// How many objects were unmapped.

@@ -221,12 +221,33 @@ fn waiting_thread_without_signals() {
     });
 }
 
-/// A thread that is busy and cannot be interrupted may be anywhere.
+/// A thread that holds back all signals that a program can is reached by one of glibc's own, and changing the user,
+/// for which glibc takes that signal, goes on working.
 #[test]
+#[cfg(target_arch = "x86_64")]
 fn busy_thread_without_signals() {
     in_own_process("threads::busy_thread_without_signals", || {
         let library = called_by(1, || {
             hold_all_signals_back();
+            loop {
+                std::hint::spin_loop();
+            }
+        });
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+        // SAFETY: the user stays who it is.
+        assert_eq!(unsafe { libc::setuid(libc::getuid()) }, 0);
+    });
+}
+
+/// A thread that is busy and that no signal reaches may be anywhere.
+#[test]
+fn busy_thread_that_no_signal_reaches() {
+    in_own_process("threads::busy_thread_that_no_signal_reaches", || {
+        let library = called_by(1, || {
+            let all = u64::MAX;
+            let (how, nothing) = (libc::SIG_SETMASK, std::ptr::null_mut::<u64>());
+            // SAFETY: the kernel reads `all`.
+            unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const all, nothing, 8) };
             loop {
                 std::hint::spin_loop();
             }
@@ -236,6 +257,28 @@ fn busy_thread_without_signals() {
             matches!(reasons[..], [PinReason::StackUnknown(_)]),
             "{reasons:?}"
         );
+    });
+}
+
+/// Code that was made at run time has no unwind tables.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn busy_thread_in_code_without_tables() {
+    in_own_process("threads::busy_thread_in_code_without_tables", || {
+        /// `pause; jmp` to itself.
+        const LOOP: [u8; 4] = [0xf3, 0x90, 0xeb, 0xfc];
+        let library = called_by(1, || {
+            let access = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+            let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            // SAFETY: a new mapping, at an address of the kernel's choice.
+            let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, access, kind, -1, 0) };
+            // SAFETY: the page is there, and is written before it is run; it takes and returns nothing.
+            unsafe {
+                page.cast::<[u8; 4]>().write(LOOP);
+                std::mem::transmute::<*mut c_void, extern "C" fn()>(page)();
+            }
+        });
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
     });
 }
 

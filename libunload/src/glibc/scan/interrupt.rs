@@ -5,10 +5,12 @@ use std::fs;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::frames;
+use super::hidden::{self, Interposed};
+use super::stack;
 
 /// What a walk found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,31 +40,72 @@ pub(super) fn walk_own_stack(text: &[Range<usize>]) -> Walk {
     }
 }
 
-/// Has another thread walk its stack. Only one thread may ask at a time.
-pub(super) fn walk_stack_of(thread: libc::pid_t, text: &[Range<usize>]) -> Walk {
+/// Has another thread walk its stack. Only one thread may ask at a time. `stack_at` tells which stack has an address.
+pub(super) fn walk_stack_of(
+    thread: libc::pid_t,
+    text: &[Range<usize>],
+    stack_at: impl Fn(usize) -> Option<Range<usize>>,
+) -> Walk {
+    // The unwinder sets itself up on its first use, which must not happen in a signal handler.
+    walk_own_stack(&[]);
     let Some(signal) = claim_signal() else {
         return Walk::Unknown;
     };
-    if !unwinding_takes_no_locks() || blocks(thread, signal) {
+    let blocked = blocked(thread);
+    let blocks = |signal: c_int| blocked >> (signal - 1) & 1 == 1;
+    let interposed = if !blocks(signal) {
+        None
+    } else if blocks(hidden::SIGNAL) {
         return Walk::Unknown;
-    }
-    // The unwinder sets itself up on its first use, which must not happen in a signal handler.
-    walk_own_stack(&[]);
-    ask(thread, signal, text)
+    } else {
+        match Interposed::new(answer) {
+            Some(interposed) => Some(interposed),
+            None => return Walk::Unknown,
+        }
+    };
+    let send = || match &interposed {
+        Some(_) => Interposed::send(thread),
+        // SAFETY: no memory is involved; the signal has a handler, this module's.
+        None => unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) == 0 },
+    };
+    let mut question = Question {
+        text,
+        walks: unwinding_takes_no_locks(),
+        stack: 0..0,
+        stack_pointer: AtomicUsize::new(0),
+    };
+    let walk = ask(thread, &question, &send);
+    let stack = match (walk, question.stack_pointer.load(Ordering::Relaxed)) {
+        (Walk::Unknown, pointer) if pointer != 0 => stack_at(pointer),
+        _ => None,
+    };
+    // It runs code without tables, made at run time perhaps. Then each word of its stack is looked at instead.
+    let Some(stack) = stack else { return walk };
+    question.stack = stack;
+    ask(thread, &question, &send)
+}
+
+/// Where one thread is asked.
+struct Question<'a> {
+    /// The code to look for.
+    text: &'a [Range<usize>],
+    /// Whether the unwind tables may be used.
+    walks: bool,
+    /// The stack of the thread, if each word of it is to be looked at.
+    stack: Range<usize>,
+    /// Answered where the tables do not lead to the start of the thread.
+    stack_pointer: AtomicUsize,
 }
 
 /// Where one request stands. The upper half names the thread that is asked; the lower half counts the
 /// requests, above the bits that say how far this one is.
 static REQUEST: AtomicU64 = AtomicU64::new(IDLE);
 
-/// The code to look for. Valid from `ASKED` until an answer is there, or the request is taken back.
-static TEXT: AtomicPtr<Text> = AtomicPtr::new(ptr::null_mut());
+/// What is asked. Valid from `ASKED` until an answer is there, or the request is taken back.
+static QUESTION: AtomicPtr<Question<'static>> = AtomicPtr::new(ptr::null_mut());
 
 /// How many answers there were. Who waits for one sleeps on this word (a futex).
 static ANSWERS: AtomicU32 = AtomicU32::new(0);
-
-/// A slice that is lent without the compiler's help.
-struct Text(*const [Range<usize>]);
 
 const STAGE: u64 = 0b111;
 const IDLE: u64 = 0;
@@ -72,18 +115,17 @@ const OUTSIDE: u64 = 3;
 const INSIDE: u64 = 4;
 const UNKNOWN: u64 = 5;
 
-fn ask(thread: libc::pid_t, signal: c_int, text: &[Range<usize>]) -> Walk {
+fn ask(thread: libc::pid_t, question: &Question<'_>, send: &impl Fn() -> bool) -> Walk {
     /// How long a thread that runs may take to notice the signal.
     const PATIENCE: Duration = Duration::from_millis(100);
 
     let count = (REQUEST.load(Ordering::Relaxed) + STAGE + 1) & 0xffff_ffff & !STAGE;
     let request = (u64::from(thread.unsigned_abs()) << 32) | count;
-    let mut text = Text(text);
-    TEXT.store(&raw mut text, Ordering::Relaxed);
+    // Lent without the compiler's help.
+    QUESTION.store(ptr::from_ref(question).cast_mut().cast(), Ordering::Relaxed);
     REQUEST.store(request | ASKED, Ordering::Release);
 
-    // SAFETY: no memory is involved; the signal has a handler, this module's.
-    let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) } == 0;
+    let sent = send();
     let asked = Instant::now();
     loop {
         // Read first: an answer that comes after a look at the request wakes at once.
@@ -100,7 +142,7 @@ fn ask(thread: libc::pid_t, signal: c_int, text: &[Range<usize>]) -> Walk {
                     return Walk::Unknown;
                 }
             }
-            // `WALKING`, too: `text` must stay until the walk is over, which does not wait for
+            // `WALKING`, too: `question` must stay until the walk is over, which does not wait for
             // anybody.
             _ => wait_for_another(answers, PATIENCE.saturating_sub(asked.elapsed())),
         }
@@ -155,21 +197,65 @@ extern "C" fn answer(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let before = unsafe { errno.read() };
-    // SAFETY: the request was taken from `ASKED` to `WALKING`, so that who asked keeps the text.
-    let Text(text) = unsafe { &*TEXT.load(Ordering::Relaxed) };
-    // SAFETY: as above.
-    let text = unsafe { &**text };
+    // SAFETY: the request was taken from `ASKED` to `WALKING`, so that who asked keeps the question.
+    let question = unsafe { &*QUESTION.load(Ordering::Relaxed) };
     // SAFETY: the kernel passes the interrupted registers.
     let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-    let stage = match walk_own_stack(text) {
+    let stage = match position(question, context) {
         Walk::Inside => INSIDE,
-        Walk::Outside if !about_to_call(context, text) => OUTSIDE,
+        Walk::Outside if !about_to_call(context, question.text) => OUTSIDE,
         _ => UNKNOWN,
     };
     REQUEST.store((request & !STAGE) | stage, Ordering::Release);
     wake_who_waits();
     // SAFETY: as above.
     unsafe { errno.write(before) };
+}
+
+/// Where the interrupted thread is, by the unwind tables or by all words of its stack.
+fn position(question: &Question<'_>, context: &libc::ucontext_t) -> Walk {
+    let (program_counter, stack_pointer) = interrupted_at(context);
+    if question.stack.contains(&stack_pointer) {
+        let inside = question
+            .text
+            .iter()
+            .any(|range| range.contains(&program_counter));
+        let rest = stack_pointer..question.stack.end;
+        return match inside {
+            true => Walk::Inside,
+            false if stack::is_clean(rest, question.text, &mut [0; 512]) => Walk::Outside,
+            false => Walk::Unknown,
+        };
+    }
+    let walk = if question.walks {
+        walk_own_stack(question.text)
+    } else {
+        Walk::Unknown
+    };
+    if walk == Walk::Unknown {
+        question
+            .stack_pointer
+            .store(stack_pointer, Ordering::Relaxed);
+    }
+    walk
+}
+
+/// Where the thread was interrupted, and its stack pointer; 0 where an address to return to may be elsewhere than on
+/// the stack.
+fn interrupted_at(context: &libc::ucontext_t) -> (usize, usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let register = |index: c_int| {
+            let value = context.uc_mcontext.gregs[index.unsigned_abs() as usize];
+            usize::try_from(value).unwrap_or(0)
+        };
+        (register(libc::REG_RIP), register(libc::REG_RSP))
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = context;
+        (0, 0)
+    }
 }
 
 /// Whether a register that does not outlive a call holds an address of the code: glibc, at the end of
@@ -203,16 +289,14 @@ fn unwinding_takes_no_locks() -> bool {
     !unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) }.is_null()
 }
 
-/// Whether the thread holds the signal back. It would get it later, to no use.
-fn blocks(thread: libc::pid_t, signal: c_int) -> bool {
+/// The signals that the thread holds back, the first in the lowest bit. It would get them later, to no use.
+fn blocked(thread: libc::pid_t) -> u64 {
     let Ok(status) = fs::read_to_string(format!("/proc/self/task/{thread}/status")) else {
-        return false;
+        return 0;
     };
     let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
-    let mask = mask
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0);
-    mask >> (signal - 1) & 1 == 1
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }
 
 /// A real-time signal that nobody uses, handled by [`answer`] from now on: one that comes late must

@@ -65,33 +65,41 @@ impl<'a> Stacks<'a> {
         })
     }
 
+    /// The stack, or whatever it is, that has this address.
+    pub(super) fn at(&self, address: usize) -> Option<Range<usize>> {
+        Some(self.maps.at(address).ok()??.range)
+    }
+
     /// Whether no word from `start` to the end of the stack looks like an address to return to.
     fn is_clean(&mut self, start: usize) -> bool {
-        /// Longer stacks are left to the unwind tables.
-        const LONGEST: usize = 64 << 20;
-        const WORD: usize = size_of::<usize>();
-        let Ok(Some(stack)) = self.maps.at(start) else {
+        let Some(stack) = self.at(start) else {
             return false;
         };
-        let mut next = start & !(WORD - 1);
-        if stack.range.end - next > LONGEST {
+        is_clean(start..stack.end, self.text, &mut self.words)
+    }
+}
+
+/// Whether no word of this part of a stack, up to its end, looks like an address to return to in this code. Does nothing
+/// that a signal handler may not.
+pub(super) fn is_clean(part: Range<usize>, text: &[Range<usize>], words: &mut [usize]) -> bool {
+    /// Longer stacks are left to the unwind tables.
+    const LONGEST: usize = 64 << 20;
+    const WORD: usize = size_of::<usize>();
+    let mut next = part.start & !(WORD - 1);
+    if part.end - next > LONGEST {
+        return false;
+    }
+    while next < part.end {
+        let wanted = words.len().min((part.end - next) / WORD);
+        let words = &mut words[..wanted];
+        let read = memory::read(next, words).unwrap_or(0);
+        let mut seen = words[..read].iter();
+        if read == 0 || seen.any(|&word| is_return_address(word, text)) {
             return false;
         }
-        while next < stack.range.end {
-            let wanted = self.words.len().min((stack.range.end - next) / WORD);
-            let words = &mut self.words[..wanted];
-            let read = memory::read(next, words).unwrap_or(0);
-            if read == 0
-                || words[..read]
-                    .iter()
-                    .any(|&word| is_return_address(word, self.text))
-            {
-                return false;
-            }
-            next += read * WORD;
-        }
-        true
+        next += read * WORD;
     }
+    true
 }
 
 impl Call {
