@@ -55,6 +55,7 @@ mod object;
 mod owners;
 mod routines;
 mod scan;
+mod search;
 mod signals;
 mod threads;
 mod timers;
@@ -200,7 +201,8 @@ impl Loaded {
             unsafe { handle.close() }?;
             return Err("the loader does not list the library that it just loaded".to_owned());
         };
-        let (ledgers, mut obstacles) = ledger::open(&main, now, &before);
+        let (ledgers, mut obstacles) = ledger::open(&main, now.clone(), &before);
+        ledger::note_baseline(&ledgers, &now);
         if facts.no_delete && !facts.no_delete_cleared {
             obstacles.push(PinReason::NoDelete);
         } else if ledgers.first().is_some_and(|own| own.is_permanent) {

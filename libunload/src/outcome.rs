@@ -114,6 +114,13 @@ pub enum PinReason {
         file: PathBuf,
     },
 
+    /// Something that stays has an address in the library, and may follow it. It was found after the
+    /// library's finalizers had run.
+    AddressKept {
+        /// Who, such as `libc.so.6 (stdout+0x8)`.
+        holder: String,
+    },
+
     /// What has to be checked before unmapping cannot be read.
     CannotVerify {
         /// What could not be read, and why.
@@ -167,6 +174,7 @@ impl fmt::Display for PinReason {
             Self::StillMapped { file } => {
                 write!(f, "{} is still mapped", file.display())
             }
+            Self::AddressKept { holder } => write!(f, "{holder} still leads into the library"),
             Self::CannotVerify { what } => write!(f, "cannot verify that unmapping is safe: {what}"),
             Self::Platform { why } => write!(f, "unmapping is not safe on this platform: {why}"),
         }

@@ -9,6 +9,7 @@ mod cycles;
 mod exits;
 mod files;
 mod fixture;
+mod kept_addresses;
 mod order;
 mod thread_locals;
 mod threads;

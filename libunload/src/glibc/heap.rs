@@ -157,6 +157,13 @@ struct Places(UnsafeCell<[u8; SIZE * COUNT]>);
 unsafe impl Sync for Places {}
 
 static PLACES: Places = Places(UnsafeCell::new([0; SIZE * COUNT]));
+
+/// Where the places are.
+pub(super) fn places() -> Range<usize> {
+    let start = PLACES.0.get() as usize;
+    start..start + SIZE * COUNT
+}
+
 /// A bit for each place that is in use.
 static IN_USE: AtomicU64 = AtomicU64::new(0);
 

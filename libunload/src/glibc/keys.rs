@@ -25,6 +25,13 @@ pub(super) struct Key {
     destructor: Option<Destructor>,
 }
 
+impl Key {
+    /// Whether it has this number.
+    pub(super) fn is(self, number: usize) -> bool {
+        usize::try_from(self.number) == Ok(number)
+    }
+}
+
 /// Does for the current thread what its end would do: runs the destructors of the values that these
 /// objects keep in it.
 pub(super) fn run_on_current_thread(ledgers: &[Arc<Ledger>]) {

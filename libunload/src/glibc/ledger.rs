@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::exits::Exits;
 use super::keys::Key;
 use super::object::Object;
 use super::routines::Finalizers;
+use super::search::Baseline;
 use super::threads::Started;
 use super::timers::Timer;
 use super::{PinReason, frames, imports, memory, owners, signals};
@@ -21,6 +22,8 @@ pub(super) struct Ledger {
     library: bool,
     /// Whether the loader never unmaps it.
     pub(super) is_permanent: bool,
+    /// What looked like addresses of it before any of it ran.
+    baseline: OnceLock<Arc<Baseline>>,
     entries: Mutex<Entries>,
     /// How many opened libraries this object belongs to.
     users: AtomicUsize,
@@ -127,6 +130,11 @@ impl Ledger {
         self.users.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// What looked like addresses of it before any of it ran.
+    pub(super) fn baseline(&self) -> Option<&Baseline> {
+        self.baseline.get().map(Arc::as_ref)
+    }
+
     /// Whether exactly one opened library uses the object.
     pub(super) fn has_one_user(&self) -> bool {
         self.users.load(Ordering::Acquire) == 1
@@ -202,6 +210,7 @@ pub(super) fn open(
         let ledger = known.unwrap_or_else(|| {
             let ledger = Arc::new(Ledger {
                 library: object.dynamic == main.dynamic,
+                baseline: OnceLock::new(),
                 is_permanent: object.is_permanent(),
                 object,
                 entries: Mutex::default(),
@@ -223,6 +232,18 @@ pub(super) fn open(
         ledgers.push(ledger);
     }
     (ledgers, obstacles)
+}
+
+/// Takes the baselines of those of these objects that are new; `loaded` is all that is loaded.
+pub(super) fn note_baseline(ledgers: &[Arc<Ledger>], loaded: &[Object]) {
+    let is_new = |ledger: &&Arc<Ledger>| ledger.baseline.get().is_none() && !ledger.is_permanent;
+    let new: Vec<_> = ledgers.iter().filter(is_new).collect();
+    let objects: Vec<_> = new.iter().map(|ledger| &ledger.object).collect();
+    let baseline = Arc::new(Baseline::of(&objects, loaded));
+    for ledger in new {
+        // Only this function does so, and nobody else loads meanwhile.
+        let _ = ledger.baseline.set(Arc::clone(&baseline));
+    }
 }
 
 /// Closes the ledger of an object that is not loaded any more.

@@ -35,6 +35,17 @@ pub(super) struct Object {
     pub(super) read_only_after_relocation: Range<usize>,
     /// The dynamic section.
     pub(super) dynamic: usize,
+    /// Its thread-locals, if it has any.
+    pub(super) thread_locals: Option<ThreadLocals>,
+}
+
+/// The thread-locals of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ThreadLocals {
+    /// The object's place in each thread's table (`dtv`).
+    pub(super) module: usize,
+    /// In bytes.
+    pub(super) size: usize,
 }
 
 impl Object {
@@ -225,11 +236,16 @@ unsafe extern "C" fn collect(
         unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
     // SAFETY: as above.
     let path = unsafe { CStr::from_ptr(info.dlpi_name) }.to_owned();
-    objects.push(from_headers(path, to_usize(info.dlpi_addr), headers));
+    objects.push(from_headers(
+        path,
+        to_usize(info.dlpi_addr),
+        info.dlpi_tls_modid,
+        headers,
+    ));
     0
 }
 
-fn from_headers(path: CString, base: usize, headers: &[ProgramHeader]) -> Object {
+fn from_headers(path: CString, base: usize, module: usize, headers: &[ProgramHeader]) -> Object {
     let page = page_size();
     let place = |header: &ProgramHeader| {
         let start = base + to_usize(header.p_vaddr);
@@ -268,6 +284,12 @@ fn from_headers(path: CString, base: usize, headers: &[ProgramHeader]) -> Object
         writable: with(libc::PF_W).collect(),
         read_only_after_relocation: relro.start & !(page - 1)..relro.end & !(page - 1),
         dynamic: find(libc::PT_DYNAMIC).map_or(0, |dynamic| dynamic.start),
+        thread_locals: find(libc::PT_TLS)
+            .filter(|_| module != 0)
+            .map(|place| ThreadLocals {
+                module,
+                size: place.len(),
+            }),
     }
 }
 
@@ -286,4 +308,33 @@ pub(super) fn to_usize(address: u64) -> usize {
     {
         address as usize
     }
+}
+
+/// Whether something that is loaded has code at this address.
+pub(super) fn has_code(address: usize) -> bool {
+    let mut question = (address, false);
+    // SAFETY: the callback is called before this returns, and gets this question.
+    unsafe { libc::dl_iterate_phdr(Some(has_code_at), (&raw mut question).cast()) };
+    question.1
+}
+
+unsafe extern "C" fn has_code_at(
+    info: *mut libc::dl_phdr_info,
+    _size: usize,
+    question: *mut c_void,
+) -> c_int {
+    // SAFETY: `has_code` passes this.
+    let (address, answer) = unsafe { &mut *question.cast::<(usize, bool)>() };
+    // SAFETY: the loader passes a record that is valid during the call.
+    let info = unsafe { &*info };
+    // SAFETY: so are its headers.
+    let headers =
+        unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+    *answer = headers.iter().any(|header| {
+        let start = to_usize(info.dlpi_addr).wrapping_add(to_usize(header.p_vaddr));
+        header.p_type == libc::PT_LOAD
+            && header.p_flags & libc::PF_X != 0
+            && address.wrapping_sub(start) < to_usize(header.p_memsz)
+    });
+    c_int::from(*answer)
 }

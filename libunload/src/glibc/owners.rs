@@ -6,6 +6,7 @@
 //! was emptied and filled meanwhile with a range that begins there, too, the end is that of one of both, which each was
 //! true at some moment of the question.
 
+use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -87,6 +88,12 @@ fn blocks() -> impl Iterator<Item = &'static Block> {
 
 fn owners() -> impl Iterator<Item = &'static Owner> {
     blocks().flat_map(|block| &block.owners)
+}
+
+/// Where the first objects are entered.
+pub(super) fn place() -> Range<usize> {
+    let start = &raw const FIRST as usize;
+    start..start + size_of::<Block>()
 }
 
 /// The object that has this address, and where it begins.

@@ -8,7 +8,7 @@
 //! which may go first ([`trampolines`]). The functions for that may be called in signal handlers and in children of
 //! `fork`, and so take no locks.
 
-mod trampolines;
+pub(super) mod trampolines;
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;

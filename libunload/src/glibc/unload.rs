@@ -18,7 +18,7 @@ use super::object::{self, Object};
 use super::scan::Outside;
 use super::signals::{Actions, PutBack};
 use super::threads::Progress;
-use super::{Loaded, exits, keys, leaving, scan, threads, timers, tls};
+use super::{Loaded, exits, keys, leaving, scan, search, threads, timers, tls};
 use crate::lock::lock;
 use crate::os::Handle;
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
@@ -75,7 +75,8 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
     run_destructors(own);
 
     let _loader = lock(&super::LOADER);
-    let leaving = leaving::of(&ledgers, &object::loaded());
+    let loaded = object::loaded();
+    let leaving = leaving::of(&ledgers, &loaded);
     run_destructors(&leaving);
     let suspended = match clear(&leaving, &expected, outside, &text, &actions) {
         Ok(suspended) => suspended,
@@ -86,6 +87,22 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
             return pinned(reasons);
         }
     };
+    let objects: Vec<_> = leaving.iter().map(|ledger| &ledger.object).collect();
+    let baselines: Vec<_> = leaving
+        .iter()
+        .filter_map(|ledger| ledger.baseline())
+        .collect();
+    let holders = search::search(&objects, &loaded, &baselines);
+    if !holders.is_empty() {
+        for one in suspended {
+            if own.iter().any(|ledger| Arc::ptr_eq(ledger, one.ledger)) {
+                one.take_back(left);
+            } else {
+                one.resume();
+            }
+        }
+        return pinned(holders);
+    }
     let mapped = leaving
         .first()
         .and_then(|library| Mapped::of(&library.object));

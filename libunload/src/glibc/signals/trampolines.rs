@@ -113,6 +113,15 @@ fn first() -> usize {
     0
 }
 
+/// Where it stands to whom the trampolines lead.
+pub(in super::super) fn places() -> [Range<usize>; 2] {
+    let place = |start: usize, size| start..start + size;
+    [
+        place(&raw const LIVE as usize, size_of_val(&LIVE)),
+        place(&raw const HANDED as usize, size_of_val(&HANDED)),
+    ]
+}
+
 /// An address for `holder` (`None`: it is not known who that is) to keep, which leads to the handler of this signal as long as that is there: the trampoline,
 /// or the default action when all are taken. `owner` is whose handler it is.
 pub(super) fn hand_out(

@@ -1,0 +1,167 @@
+//! The data of the objects that stay.
+//!
+//! What the loader made read-only once it had written it holds nothing of others. Of the C library's
+//! data, some slots are left out that it has given up and not cleared, or that its finalizers will:
+//!
+//! - a function for the exit whose slot is free, or that belongs to an object that leaves;
+//! - functions around `fork` that belong to an object that leaves;
+//! - the destructor of a key that was deleted.
+//!
+//! Left out as well is where the host itself lends memory to libraries, and notes where they are.
+
+use std::ffi::CStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::super::heap;
+use super::super::memory::{self, Reader};
+use super::super::object::Object;
+use super::super::owners;
+use super::super::signals::trampolines;
+use super::{Find, Wanted, symbol};
+
+const WORD: usize = size_of::<usize>();
+
+pub(super) fn search<'o>(
+    wanted: &Wanted,
+    staying: impl Iterator<Item = &'o Object>,
+    reader: &mut Reader,
+    finds: &mut Vec<Find>,
+) -> io::Result<()> {
+    let ranges: Vec<_> = staying.flat_map(data).collect();
+    let mut places = Vec::new();
+    reader.read(&ranges, |start, words| {
+        wanted.find_in(words, |index| {
+            places.push((start + index * WORD, words[index]))
+        });
+    })?;
+    for (place, word) in places {
+        if !is_given_up(wanted, place) {
+            let (of, holder) = holder(place);
+            finds.push(Find {
+                place,
+                word,
+                of,
+                holder,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What is written to in an object's life.
+pub(super) fn data(object: &Object) -> impl Iterator<Item = Range<usize>> {
+    let mut parts: Vec<_> = object.writable.to_vec();
+    let [live, handed] = trampolines::places();
+    for other in [
+        object.read_only_after_relocation.clone(),
+        heap::places(),
+        owners::place(),
+        live,
+        handed,
+    ] {
+        let rest = parts.iter().flat_map(|part| without(part, &other));
+        parts = rest.filter(|part| !part.is_empty()).collect();
+    }
+    parts.into_iter()
+}
+
+/// A range without another.
+fn without(range: &Range<usize>, other: &Range<usize>) -> [Range<usize>; 2] {
+    [
+        range.start..other.start.clamp(range.start, range.end),
+        other.end.clamp(range.start, range.end)..range.end,
+    ]
+}
+
+/// Whether the C library will not use what it has there.
+fn is_given_up(wanted: &Wanted, place: usize) -> bool {
+    let libc = symbol(c"_IO_list_all").and_then(|list| Some(object_of(list)?.dli_fbase));
+    libc.is_some()
+        && object_of(place).map(|info| info.dli_fbase) == libc
+        && (is_destructor_of_no_key(place)
+            || (0..3).any(|index| is_exit_function(wanted, place, index))
+            || (0..4).any(|index| is_fork_function(wanted, place, index)))
+}
+
+/// Whether the place is the one of a destructor (`__pthread_keys`) whose key was deleted.
+fn is_destructor_of_no_key(place: usize) -> bool {
+    /// `PTHREAD_KEYS_MAX`
+    const KEYS: usize = 1024;
+    let Some(keys) = symbol(c"__pthread_keys") else {
+        return false;
+    };
+    // Each is a number, which is odd while the key exists, and a destructor.
+    let offset = place.wrapping_sub(keys);
+    let is_one = offset < KEYS * 2 * WORD;
+    is_one && memory::word(place & !(2 * WORD - 1)).is_some_and(|number| number % 2 == 0)
+}
+
+/// Whether the place, as the one of this index after the kind, belongs to a function for the exit (kind,
+/// encoded function, argument, handle) that is free or goes with an object that leaves.
+fn is_exit_function(wanted: &Wanted, place: usize, index: usize) -> bool {
+    const FREE: usize = 0;
+    const OF_AN_OBJECT: usize = 4;
+    let mut words = [0; 4];
+    let start = place - (index + 1) * WORD;
+    if !memory::read(start, &mut words).is_ok_and(|read| read == words.len()) {
+        return false;
+    }
+    let [kind, function, _, handle] = words;
+    let goes = kind == FREE || kind == OF_AN_OBJECT && wanted.has(handle);
+    goes && is_code(wanted.decode(function))
+}
+
+/// Whether the place, as the one of this index, belongs to functions around `fork` (before, after in the
+/// parent and in the child, handle) of an object that leaves: they are taken back with it.
+fn is_fork_function(wanted: &Wanted, place: usize, index: usize) -> bool {
+    let mut words = [0; 4];
+    let start = place - index * WORD;
+    if !memory::read(start, &mut words).is_ok_and(|read| read == words.len()) {
+        return false;
+    }
+    let [functions @ .., handle] = words;
+    let is_function =
+        |&function: &usize| function == 0 || wanted.has(function) && is_code(function);
+    wanted.has(handle)
+        && !is_code(handle)
+        && functions.iter().all(is_function)
+        && functions.iter().any(|&function| function != 0)
+}
+
+/// Whether an object has code at this address.
+fn is_code(address: usize) -> bool {
+    super::super::object::has_code(address)
+}
+
+/// What the loader knows of an address in something that is loaded.
+pub(super) fn object_of(address: usize) -> Option<libc::Dl_info> {
+    let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: the loader looks the address up, and writes what it finds.
+    let found = unsafe { libc::dladdr(address as *const _, info.as_mut_ptr()) } != 0;
+    // SAFETY: it was written, or is all zeros, a value of this plain structure.
+    found.then(|| unsafe { info.assume_init() })
+}
+
+/// Who has data at this place, `libc.so.6 (stdout+0x8)`, and where that begins.
+pub(super) fn holder(place: usize) -> (usize, String) {
+    let Some(info) = object_of(place) else {
+        return (place, format!("memory at {place:#x}"));
+    };
+    // SAFETY: the names are the loader's, and the objects stay.
+    let text = |name: *const libc::c_char| unsafe {
+        (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
+    };
+    let path = text(info.dli_fname).unwrap_or_default();
+    let file = path.rsplit('/').next().unwrap_or(&path);
+    let Some(name) = text(info.dli_sname) else {
+        let offset = place.wrapping_sub(info.dli_fbase as usize);
+        return (place, format!("{file} (+{offset:#x})"));
+    };
+    let start = info.dli_saddr as usize;
+    match place.wrapping_sub(start) {
+        0 => (start, format!("{file} ({name})")),
+        offset => (start, format!("{file} ({name}+{offset:#x})")),
+    }
+}
