@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::BuildError;
-use crate::lpm::trust::LpmLibrary;
+use crate::source::LpmSource;
 
 /// One configured LPM. The same library may be configured several times: it is loaded once and
 /// initialized as often.
@@ -17,7 +17,7 @@ use crate::lpm::trust::LpmLibrary;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LpmConfig {
     pub(crate) name: Arc<str>,
-    pub(crate) library: LpmLibrary,
+    pub(crate) source: LpmSource,
     pub(crate) config: String,
     pub(crate) config_source: String,
     pub(crate) config_dir: Option<PathBuf>,
@@ -65,12 +65,12 @@ pub(crate) enum After {
 }
 
 impl LpmConfig {
-    /// An LPM under this name, which events and verdicts show, from this library.
+    /// An LPM under this name, which events and verdicts show, from this library or this program.
     #[must_use]
-    pub fn new(name: impl Into<Arc<str>>, library: LpmLibrary) -> Self {
+    pub fn new(name: impl Into<Arc<str>>, source: impl Into<LpmSource>) -> Self {
         Self {
             name: name.into(),
-            library,
+            source: source.into(),
             config: String::new(),
             config_source: String::from("configuration"),
             config_dir: None,
@@ -161,10 +161,10 @@ impl LpmConfig {
         &self.name
     }
 
-    /// The configured library.
+    /// What the LPM comes from.
     #[must_use]
-    pub const fn library(&self) -> &LpmLibrary {
-        &self.library
+    pub const fn source(&self) -> &LpmSource {
+        &self.source
     }
 }
 

@@ -7,7 +7,9 @@ use std::{fmt, io};
 
 use lpm_api::LpmStatus;
 
+use crate::lpm::error::LpmError;
 use crate::lpm::module::LoadError;
+use crate::source::LpmSource;
 
 /// A PCM cannot be built from this configuration: the embedder's mistake.
 #[derive(Debug, thiserror::Error)]
@@ -87,16 +89,33 @@ pub enum StartError {
 }
 
 /// An LPM that did not load or initialize.
-#[derive(Debug, thiserror::Error)]
-#[error("LPM `{name}`: {error}")]
+#[derive(Debug)]
+#[non_exhaustive]
 pub struct LpmFailure {
     /// Its configured name.
     pub name: Arc<str>,
-    /// Its library.
-    pub library: PathBuf,
+    /// What it was to come from.
+    pub source: LpmSource,
     /// Why.
-    #[source]
     pub error: LpmStartError,
+}
+
+impl fmt::Display for LpmFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LPM `{}`: {}", self.name, self.error)
+    }
+}
+
+impl std::error::Error for LpmFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<LpmError> for LpmStartError {
+    fn from(LpmError { status, message }: LpmError) -> Self {
+        Self::Initialize { status, message }
+    }
 }
 
 /// Why an LPM did not start.

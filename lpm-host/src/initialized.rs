@@ -1,11 +1,11 @@
 //! An LPM that was initialized, as it is known outside: in results, and in events about it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use lpm_api::{LpmHandle, PeType};
 
 use crate::event::{Event, EventId};
+use crate::source::LpmSource;
 
 /// An LPM that was initialized.
 #[derive(Clone, Debug)]
@@ -17,16 +17,17 @@ pub struct InitializedLpm {
     pub handle: LpmHandle,
     /// The policy element type it serves.
     pub pe_type: PeType,
-    /// Its library, as configured where it was first named: one file is loaded once.
-    pub library: PathBuf,
+    /// What it comes from: its library, as configured where it was first named, since one file is loaded
+    /// once.
+    pub source: LpmSource,
 }
 
 impl InitializedLpm {
     /// An event about this LPM.
     pub(crate) fn about(&self, id: EventId, detail: impl Into<String>) -> Event {
-        Event::new(id, detail)
+        let event = Event::new(id, detail)
             .lpm(Arc::clone(&self.name))
-            .handle(self.handle)
-            .library(&self.library)
+            .handle(self.handle);
+        self.source.put_on(event)
     }
 }

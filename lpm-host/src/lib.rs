@@ -110,6 +110,7 @@ pub use self::manual_clock::ManualClock;
 pub use self::message::{OutgoingMessage, ReceivedMessage};
 pub use self::pcm::Pcm;
 pub use self::pin_reason::{PinReason, UnloadOutcome};
+pub use self::source::LpmSource;
 pub use self::verdict::{FlowVerdict, Outcome, Verdict};
 
 #[cfg(doctest)]

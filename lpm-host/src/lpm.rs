@@ -7,14 +7,19 @@
 //! | `trust` | what the embedder vouches for |
 //! | `module`, `compatibility` | the library's module, and whether it fits |
 //! | `instance` | one initialization of the LPM |
+//! | `built_in` | an LPM that is no library but a type of this program |
+//! | `loaded` | a loaded library, and its file |
 //! | `calls` | answers that LPMs put off |
 //! | `panics`, `trace` | what it reports |
 //! | `describe` | what it says about itself |
 
+pub(crate) mod built_in;
 pub(crate) mod calls;
 pub(crate) mod compatibility;
 pub(crate) mod describe;
+pub(crate) mod error;
 pub(crate) mod instance;
+pub(crate) mod loaded;
 pub(crate) mod module;
 pub(crate) mod panics;
 pub(crate) mod trace;

@@ -33,6 +33,12 @@ pub struct Pcm {
 }
 
 impl Pcm {
+    /// The part of it that answers requests.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn serving(&self) -> &Arc<Serving> {
+        &self.serving
+    }
+
     pub(crate) const fn new(serving: Arc<Serving>, lifecycle: Arc<Lifecycle>) -> Self {
         Self { serving, lifecycle }
     }
@@ -208,7 +214,7 @@ impl Pcm {
         self.stop(DeinitReason::Shutdown)
     }
 
-    fn stop(&self, reason: DeinitReason) -> Result<Teardown, PcmError> {
+    pub(crate) fn stop(&self, reason: DeinitReason) -> Result<Teardown, PcmError> {
         if inside_any_pass() {
             return Err(PcmError::CalledFromLpm);
         }

@@ -47,13 +47,15 @@ impl Question {
 
 impl Asked {
     /// Ends it without an answer of the LPM.
-    pub(crate) fn fail(self, lpm: LpmHandle) {
+    pub(crate) fn fail(self, lpm: LpmHandle, why: LpmStatus) {
         let order = self.order;
         match self.question {
             Question::Admit(pending) => {
-                pending.answer(|decisions| decisions.add_failure(lpm, order));
+                pending.answer(|decisions| decisions.add_failure(lpm, order, why));
             }
-            Question::Objects(pending) => pending.answer(|objects| objects.add_late(lpm, order)),
+            Question::Objects(pending) => {
+                pending.answer(|objects| objects.add_late(lpm, order, why))
+            }
         }
     }
 }
@@ -85,14 +87,15 @@ impl Requests {
         let expired = self.table.expire(now);
         let count = expired.len();
         for asked in expired {
-            asked.fail(self.lpm);
+            asked.fail(self.lpm, LpmStatus::TIME_OUT);
         }
         count
     }
 
     /// Fails all requests, and takes no more.
     pub(crate) fn close(&self) {
-        self.table.close(|asked| asked.fail(self.lpm));
+        let why = LpmStatus::INVALID_LPM_HANDLE;
+        self.table.close(|asked| asked.fail(self.lpm, why));
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use libunload::gate::Gate;
-use lpm_api::{LpmHandle, RequestHandle};
+use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
 
 use self::watched::Watched;
 use self::worker::Worker;
@@ -19,9 +19,9 @@ use crate::config::{CallMode, LpmConfig};
 use crate::initialized::InitializedLpm;
 
 use crate::lpm::instance::Instance;
+use crate::lpm::loaded::{Module, Stamp};
 use crate::lpm::module::LoadedModule;
 use crate::requests::{Asked, Requests};
-use crate::source::{Module, Stamp};
 
 /// What stands behind an LPM's gate.
 pub(crate) enum Slot {
@@ -41,7 +41,7 @@ pub(crate) struct Seat {
     pub(crate) requests: Arc<Requests>,
     pub(crate) about: Arc<InitializedLpm>,
     pub(crate) config: LpmConfig,
-    /// Its library, and the file that was loaded.
+    /// Its library, and the file that was loaded; that of no LPM where it is built in.
     pub(crate) module: Weak<LoadedModule>,
     pub(crate) stamp: Stamp,
     /// There for LPMs that are called on threads of their own.
@@ -64,7 +64,7 @@ pub(crate) enum Route {
 }
 
 impl Seat {
-    pub(crate) fn new(instance: Instance, config: LpmConfig, module: &Module) -> Self {
+    pub(crate) fn new(instance: Instance, config: LpmConfig, module: Option<&Module>) -> Self {
         let about = Arc::new(instance.about());
         let worker = match config.call_mode {
             CallMode::Inline => None,
@@ -78,8 +78,8 @@ impl Seat {
             requests: Arc::new(Requests::new(about.handle, limit)),
             about,
             config,
-            module: Arc::downgrade(&module.loaded),
-            stamp: module.stamp,
+            module: module.map_or_else(Weak::new, |module| Arc::downgrade(&module.loaded)),
+            stamp: module.map_or_else(Stamp::default, |module| module.stamp),
             worker,
             skipped: AtomicU64::new(0),
             watched: Mutex::default(),
@@ -118,16 +118,16 @@ impl Seat {
         match self.requests.issue(asked, now) {
             Ok(handle) => handle.number(),
             Err(asked) => {
-                asked.fail(self.handle);
+                asked.fail(self.handle, LpmStatus::INVALID_LPM_HANDLE);
                 0
             }
         }
     }
 
     /// Ends a request without an answer of the LPM.
-    pub(crate) fn fail(&self, request: u64) {
+    pub(crate) fn fail(&self, request: u64, why: LpmStatus) {
         if let Ok(asked) = self.requests.take(RequestHandle::new(request)) {
-            asked.fail(self.handle);
+            asked.fail(self.handle, why);
         }
     }
 

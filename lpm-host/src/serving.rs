@@ -85,7 +85,7 @@ impl Serving {
             .filter(|seat| seat.route() != Route::Quarantine)
         {
             if let Slot::Running(lpm) = &*seat.gate.enter() {
-                lpm.module.refresh_level();
+                lpm.refresh_level();
             }
         }
     }

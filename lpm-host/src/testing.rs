@@ -1,8 +1,9 @@
-//! Run an LPM inside a unit test: no shared library, no threads, a clock that stands still.
+//! Run an LPM inside a unit test: no shared library, a clock that stands still.
 //!
-//! [`TestPcm`] plays the PCM. It calls the LPM through the same adapter that a loaded library is called
-//! through, so what a test sees is what a PCM would see, and it does exactly what the test says, in that
-//! order, on the test's thread. Messages come from [`messages`].
+//! [`TestPcm`] is a [`Pcm`] with one LPM that is [built in](crate::LpmSource::built_in), and a
+//! [`ManualClock`]. So what a test sees is what any PCM does: a flow that is refused is one that the LPM is
+//! told to forget, and answers that come late are not taken. Requests are made on the test's thread. Messages
+//! come from [`messages`].
 //!
 //! Feature `testing`; an LPM has the crate among its `[dev-dependencies]`:
 //!
@@ -47,71 +48,44 @@
 //! # test();
 //! ```
 //!
-//! Nothing here loads a library, starts a thread or calls the system but for memory, so that such tests
-//! suit interpreters and checkers as well. Under valgrind this module's own tests pass; under Miri
-//! (`cargo +nightly miri test`) nobody has run them yet.
+//! Besides [`TestPcm`], which is about one LPM, a test may use a [`Pcm`] with any number of LPMs that are
+//! [built in](crate::LpmSource::built_in), and a [`ManualClock`]. Neither needs a library.
 //!
 //! What this does not show is what becomes of the library: whether it loads, holds its own under many
 //! threads, and can be unloaded. `pcm check` does.
 
-mod desk;
-mod in_process;
+mod answer;
+mod looked_into;
 pub mod messages;
 
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use abi_stable::std_types::RVec;
-use lpm_abi::{
-    API_VERSION, AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize,
-    AbiDeleteState, AbiInit, AbiInitialized, AbiLpmBox, AbiObjectsRequest,
-};
+use lpm_abi::{AbiAddressRow, AbiCommit, AbiDeleteState};
 use lpm_api::abi::abi_message;
 use lpm_api::{
     AddressRow, AddressTableRefused, CommitDecision, Decision, DeinitReason, DeleteReason, Lpm,
     LpmHandle, LpmStatus, PeType,
 };
 
-use self::desk::Desk;
-pub use self::desk::Pending;
+pub use self::answer::{Answer, Answered, Pending, Supplied};
+use self::looked_into::Slot;
 pub use self::messages::{MessageBuilder, TestMessage};
-use crate::error::LpmStartError;
-use crate::lpm::calls::{AdmitCall, Call};
-use crate::message::ReceivedMessage;
+use crate::ask::outgoing;
+use crate::config::LpmConfig;
+use crate::error::{LpmStartError, StartError};
+use crate::initialized::InitializedLpm;
+pub use crate::lpm::error::LpmError;
+use crate::lpm::instance::Instance;
+use crate::manual_clock::ManualClock;
+use crate::message::{OutgoingMessage, ReceivedMessage};
+use crate::pcm::Pcm;
+use crate::seat;
 
-/// What an LPM answers to a request for decisions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Answered {
-    /// One decision per flow descriptor of the message.
-    Decided {
-        /// The decisions, in the message's order.
-        decisions: Vec<Decision>,
-        /// Whether the LPM asks for a refresh at once.
-        immediate_refresh: bool,
-    },
-    /// None, so that a PCM rejects the flows: the LPM panicked ([`LpmStatus::PANICKED`]), dropped the
-    /// token ([`LpmStatus::FORGOTTEN`]), let the time pass ([`LpmStatus::TIME_OUT`]), gave an answer that
-    /// is none ([`LpmStatus::INVALID_RESULTS`]), or was deinitialized first
-    /// ([`LpmStatus::INVALID_LPM_HANDLE`]).
-    Failed(LpmStatus),
-}
-
-/// What an LPM supplies for an outgoing message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Supplied {
-    /// POLICY_DATA objects in network byte order, one after the other; empty: none.
-    Objects(Vec<u8>),
-    /// The message is not to go out.
-    Drop,
-    /// Nothing, with the statuses of [`Answered::Failed`]; the message goes out without.
-    Failed(LpmStatus),
-}
+/// How long lifecycle calls may take, in real time: longer than any machine takes.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// How a [`TestPcm`] initializes its LPM.
 #[derive(Clone, Debug)]
@@ -173,41 +147,37 @@ impl<L: Lpm> TestPcmBuilder<L> {
     ///
     /// When the configuration's directory is not UTF-8.
     pub fn start(self) -> Result<TestPcm<L>, LpmStartError> {
-        let handle = next_handle();
-        let limit = self.result_time_limit;
-        let dir = self.config_dir.as_ref().map(|dir| {
-            dir.to_str()
-                .expect("the configuration's directory is UTF-8")
-        });
-        let desk = Desk::open(handle, limit);
-        let started = in_process::initialize::<L>(AbiInit {
-            handle: handle.number(),
-            result_time_limit: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-            lpm_count: 1,
-            pcm_version: API_VERSION,
-            name: self.name.as_str().into(),
-            config: self.config.as_str().into(),
-            config_source: self.config_source.as_str().into(),
-            config_dir: dir.map(Into::into).into(),
-            callbacks: desk::CALLBACKS,
-        });
-        let (lpm, pe_type, abi) = match started {
-            Ok(started) => started,
-            Err((status, message)) => {
-                desk.close();
-                return Err(LpmStartError::Initialize { status, message });
-            }
+        let slot = Slot::<L>::default();
+        let config = LpmConfig::new(self.name, looked_into::source(&slot))
+            .config(self.config)
+            .config_source(self.config_source)
+            .result_time_limit(self.result_time_limit)
+            .initialize_limit(PATIENCE)
+            .deinitialize_limit(PATIENCE);
+        let config = match self.config_dir {
+            Some(dir) => config.config_dir(dir),
+            None => config,
         };
-        let pcm = TestPcm {
-            started: Some(Started { lpm, abi }),
-            handle,
-            pe_type,
-            desk,
+        let clock = ManualClock::new();
+        let pcm = Pcm::builder().lpm(config).clock(&clock).build();
+        let pcm = pcm.unwrap_or_else(|error| panic!("{error}"));
+        let started = match pcm.become_dsbm() {
+            Ok(startup) => startup.lpms.into_iter().next(),
+            Err(StartError::Lpms { failures }) => match failures.into_iter().next() {
+                Some(failure) => return Err(failure.error),
+                None => None,
+            },
+            Err(error) => panic!("{error}"),
+        };
+        let lpm = lock(&slot).take();
+        Ok(TestPcm {
+            about: started.expect("an LPM started, or failed"),
+            lpm: Some(lpm.expect("whoever is initialized leaves the LPM there")),
+            pcm,
+            clock,
             begun: self.now,
-        };
-        // As a PCM does before any request. A refusal is the LPM's right.
-        let _ = pcm.ip_address_table(&[]);
-        Ok(pcm)
+            elapsed: Mutex::default(),
+        })
     }
 }
 
@@ -216,17 +186,12 @@ impl<L: Lpm> TestPcmBuilder<L> {
 /// A call in which the LPM panics fails the test. Several threads may make calls at once.
 pub struct TestPcm<L: Lpm> {
     /// Until it is deinitialized.
-    started: Option<Started<L>>,
-    handle: LpmHandle,
-    pe_type: PeType,
-    desk: Arc<Desk>,
+    lpm: Option<Arc<L>>,
+    about: InitializedLpm,
+    pcm: Pcm,
+    clock: ManualClock,
     begun: SystemTime,
-}
-
-/// The LPM, as itself and behind the ABI.
-struct Started<L> {
-    lpm: Arc<L>,
-    abi: AbiInitialized,
+    elapsed: Mutex<Duration>,
 }
 
 impl<L: Lpm> TestPcm<L> {
@@ -255,30 +220,38 @@ impl<L: Lpm> TestPcm<L> {
     /// The LPM itself, to look into.
     #[must_use]
     pub fn lpm(&self) -> &L {
-        &self.started().lpm
+        let lpm = self.lpm.as_ref();
+        lpm.expect("only `deinitialize` and `drop` take it")
     }
 
     /// The LPM's handle.
     #[must_use]
     pub const fn handle(&self) -> LpmHandle {
-        self.handle
+        self.about.handle
     }
 
     /// The policy element type that the LPM serves.
     #[must_use]
     pub const fn pe_type(&self) -> PeType {
-        self.pe_type
+        self.about.pe_type
     }
 
     /// What the clock shows: when the next message is received.
     #[must_use]
     pub fn now(&self) -> SystemTime {
-        self.begun + self.desk.elapsed()
+        self.begun + *lock(&self.elapsed)
     }
 
     /// Lets time pass. Requests whose answers are late then have [failed](LpmStatus::TIME_OUT).
     pub fn advance(&self, by: Duration) {
-        self.desk.advance(by);
+        let passed = {
+            let mut elapsed = lock(&self.elapsed);
+            let before = elapsed.as_millis();
+            *elapsed += by;
+            // What passes in whole milliseconds.
+            u64::try_from(elapsed.as_millis() - before).unwrap_or(u64::MAX)
+        };
+        self.clock.advance(Duration::from_millis(passed));
     }
 
     /// Tells the LPM the addresses of the host.
@@ -286,10 +259,13 @@ impl<L: Lpm> TestPcm<L> {
     /// # Errors
     ///
     /// The LPM cannot use them.
+    ///
+    /// # Panics
+    ///
+    /// When the LPM panics.
     pub fn ip_address_table(&self, table: &[AddressRow]) -> Result<(), AddressTableRefused> {
         let rows: Vec<_> = table.iter().copied().map(AbiAddressRow::from).collect();
-        let status = self.abi().ip_address_table(rows.as_slice().into());
-        match LpmStatus(status) {
+        match self.tell(|lpm| lpm.ip_address_table(&rows)) {
             LpmStatus::REFUSED => Err(AddressTableRefused),
             status => {
                 succeeded("ip_address_table", status);
@@ -314,24 +290,18 @@ impl<L: Lpm> TestPcm<L> {
 
     /// Has the LPM decide on a message that is received now, and does not wait for an answer that is put
     /// off.
+    ///
+    /// # Panics
+    ///
+    /// Never: only [`deinitialize`](Self::deinitialize) ends the PCM.
     pub fn admit_later(&self, message: &TestMessage) -> Pending<Answered> {
-        let flow_count = message.view().flow_descriptors().count();
-        let received = ReceivedMessage {
+        let admission = self.pcm.admit_later(&ReceivedMessage {
             message: message.view(),
             interface: message.interface(),
             received: self.now(),
             integrity_verified: message.integrity_verified(),
-        };
-        let call = AdmitCall::new(&received, || self.desk.expect_decisions(flow_count));
-        let mut decisions = vec![AbiDecision::UNANSWERED; flow_count];
-        let answer = self.started().abi.admit(&AbiAdmit {
-            places: Cell::from_mut(&mut *decisions).as_slice_of_cells().into(),
-            ..call.request()
         });
-        match (call.issued(), answer.status()) {
-            (Some(request), LpmStatus::OK) => self.desk.pending(request),
-            (_, status) => Pending::here(desk::decided(status, answer.flags(), &decisions)),
-        }
+        Pending::new(admission.unwrap_or_else(|error| panic!("{error}")))
     }
 
     /// Asks the LPM for the objects of a message that is to go out, with room for so many bytes of them.
@@ -347,23 +317,21 @@ impl<L: Lpm> TestPcm<L> {
 
     /// Asks the LPM for the objects of a message that is to go out, and does not wait for an answer that
     /// is put off.
+    ///
+    /// # Panics
+    ///
+    /// Never: only [`deinitialize`](Self::deinitialize) ends the PCM.
     pub fn rsvp_objects_later(&self, message: &TestMessage, room: u32) -> Pending<Supplied> {
-        let call = Call::new(|| self.desk.expect_objects(self.pe_type, room));
-        let mut objects = RVec::new();
-        let request = AbiObjectsRequest {
-            interface: message.interface().into(),
+        let outgoing = OutgoingMessage {
+            message: message.view(),
+            interface: message.interface(),
             max_policy_data_size: room,
-            message: abi_message(message.view()),
-            defer: call.defer(),
         };
-        let answer = self.abi().rsvp_objects(&request, &mut objects);
-        let drops = answer.flags() & AbiAnswer::DROP_MESSAGE != 0;
-        match (call.issued(), answer.status()) {
-            (Some(request), LpmStatus::OK) => self.desk.pending(request),
-            (_, status) => {
-                Pending::here(desk::supplied(status, drops, &objects, self.pe_type, room))
-            }
-        }
+        let serving = self.pcm.serving();
+        let roster = serving
+            .in_charge()
+            .unwrap_or_else(|error| panic!("{error}"));
+        Pending::new(outgoing::rsvp_objects(&roster, &outgoing, serving))
     }
 
     /// Tells the LPM that resources were reserved, or changed, for the flow descriptor with this index.
@@ -372,14 +340,16 @@ impl<L: Lpm> TestPcm<L> {
     ///
     /// When the LPM panics.
     pub fn commit_resv(&self, message: &TestMessage, flow: u16, decision: CommitDecision) {
-        let status = self.abi().commit_resv(&AbiCommit {
-            decision: decision as u32,
-            flow,
-            interface: message.interface().into(),
-            message: abi_message(message.view()),
-            merged: [][..].into(),
+        let status = self.tell(|lpm| {
+            lpm.commit_resv(&AbiCommit {
+                decision: decision as u32,
+                flow,
+                interface: message.interface().into(),
+                message: abi_message(message.view()),
+                merged: [][..].into(),
+            })
         });
-        succeeded("commit_resv", LpmStatus(status));
+        succeeded("commit_resv", status);
     }
 
     /// Tells the LPM that the state of all flows of the message is gone.
@@ -388,13 +358,25 @@ impl<L: Lpm> TestPcm<L> {
     ///
     /// When the LPM panics.
     pub fn delete_state(&self, message: &TestMessage, reason: DeleteReason) {
-        let status = self.abi().delete_state(&AbiDeleteState {
-            reason: reason as u32,
-            flow: None.into(),
-            interface: Some(message.interface().into()).into(),
-            message: abi_message(message.view()),
+        let status = self.tell(|lpm| {
+            lpm.delete_state(&AbiDeleteState {
+                reason: reason as u32,
+                flow: None.into(),
+                interface: Some(message.interface().into()).into(),
+                message: abi_message(message.view()),
+            })
         });
-        succeeded("delete_state", LpmStatus(status));
+        succeeded("delete_state", status);
+    }
+
+    /// Makes a call whose status a PCM puts on record, and a test is to see.
+    fn tell(&self, call: impl FnOnce(&Instance) -> LpmStatus) -> LpmStatus {
+        let seats = self.pcm.serving().seats();
+        let told = seats.first().map(|seat| match &*seat.gate.enter() {
+            seat::Slot::Running(lpm) => call(lpm),
+            seat::Slot::Closed => LpmStatus::INVALID_LPM_HANDLE,
+        });
+        told.unwrap_or(LpmStatus::INVALID_LPM_HANDLE)
     }
 
     /// Deinitializes the LPM: what it has not answered has failed, and it is gone afterwards.
@@ -402,33 +384,24 @@ impl<L: Lpm> TestPcm<L> {
     /// # Errors
     ///
     /// The status and the message of the LPM.
-    pub fn deinitialize(mut self, reason: DeinitReason) -> Result<(), (LpmStatus, String)> {
+    pub fn deinitialize(mut self, reason: DeinitReason) -> Result<(), LpmError> {
         self.stop(reason)
     }
 
-    fn stop(&mut self, reason: DeinitReason) -> Result<(), (LpmStatus, String)> {
-        let Some(Started { lpm, mut abi }) = self.started.take() else {
+    fn stop(&mut self, reason: DeinitReason) -> Result<(), LpmError> {
+        // Then the LPM is the adapter's alone, and goes by value.
+        self.lpm = None;
+        let Ok(teardown) = self.pcm.stop(reason) else {
             return Ok(());
         };
-        self.desk.close();
-        // Then the LPM is the adapter's alone, and goes by value.
-        drop(lpm);
-        let reason = match reason {
-            DeinitReason::Demotion => AbiDeinitialize::Demotion,
-            DeinitReason::Reconfiguration => AbiDeinitialize::Reconfiguration,
-            _ => AbiDeinitialize::Shutdown,
-        };
-        let done = abi.deinitialize(reason);
-        done.map_err(|failure| (LpmStatus(failure.status), failure.message.into_string()))
-    }
-
-    fn started(&self) -> &Started<L> {
-        let started = self.started.as_ref();
-        started.expect("only `deinitialize` and `drop` take it")
-    }
-
-    fn abi(&self) -> &AbiLpmBox {
-        self.started().abi.lpm()
+        let stopped = teardown.lpms.into_iter().next();
+        match stopped.filter(|lpm| !lpm.status.is_ok()) {
+            Some(lpm) => Err(LpmError {
+                status: lpm.status,
+                message: lpm.detail.unwrap_or_default(),
+            }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -442,8 +415,8 @@ impl<L: Lpm> Drop for TestPcm<L> {
 impl<L: Lpm> std::fmt::Debug for TestPcm<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TestPcm")
-            .field("handle", &self.handle)
-            .field("pe_type", &self.pe_type)
+            .field("handle", &self.about.handle)
+            .field("pe_type", &self.about.pe_type)
             .finish_non_exhaustive()
     }
 }
@@ -452,7 +425,6 @@ fn succeeded(function: &str, status: LpmStatus) {
     assert!(status.is_ok(), "{function} failed: {status}");
 }
 
-fn next_handle() -> LpmHandle {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    LpmHandle::new(NEXT.fetch_add(1, Ordering::Relaxed))
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

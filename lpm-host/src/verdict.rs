@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lpm_api::{Decision, LpmHandle, LpmPolicyError};
+use lpm_api::{Decision, LpmHandle, LpmPolicyError, LpmStatus};
 use smallvec::SmallVec;
 
 /// Something for each flow descriptor of a message, kept without an allocation for a few: a Path has one, and so
@@ -14,6 +14,8 @@ pub(crate) type PerFlow<T> = SmallVec<[T; 2]>;
 pub struct Verdict {
     pub(crate) flows: PerFlow<FlowVerdict>,
     pub(crate) immediate_refresh: bool,
+    /// `OK` where all LPMs answered.
+    pub(crate) failure: LpmStatus,
 }
 
 impl Verdict {
@@ -23,17 +25,19 @@ impl Verdict {
         Self {
             flows: SmallVec::new(),
             immediate_refresh: false,
+            failure: LpmStatus::OK,
         }
     }
 
     /// The verdict on a message about one flow.
     #[inline]
-    pub(crate) fn of_one(flow: FlowVerdict, immediate_refresh: bool) -> Self {
+    pub(crate) fn of_one(flow: FlowVerdict, immediate_refresh: bool, failure: LpmStatus) -> Self {
         let mut flows = PerFlow::new();
         flows.push(flow);
         Self {
             flows,
             immediate_refresh,
+            failure,
         }
     }
 
@@ -49,6 +53,16 @@ impl Verdict {
     #[must_use]
     pub const fn immediate_refresh(&self) -> bool {
         self.immediate_refresh
+    }
+
+    /// Why an LPM gave no answer, so that the flows are rejected: the first that was noticed, where there are
+    /// several. It panicked ([`LpmStatus::PANICKED`]), dropped the request ([`LpmStatus::FORGOTTEN`]), let
+    /// the time pass ([`LpmStatus::TIME_OUT`]), gave an answer that is none
+    /// ([`LpmStatus::INVALID_RESULTS`]), is in quarantine ([`LpmStatus::QUARANTINED`]), or was stopped first
+    /// ([`LpmStatus::INVALID_LPM_HANDLE`]). `None` where every LPM answered.
+    #[must_use]
+    pub fn failure(&self) -> Option<LpmStatus> {
+        (!self.failure.is_ok()).then_some(self.failure)
     }
 
     /// What becomes of the message as a whole.

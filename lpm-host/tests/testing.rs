@@ -275,7 +275,8 @@ fn the_lpm_is_gone_after_its_end() {
     let pcm = TestPcm::<Guest>::start("errs").unwrap();
     let alive = Arc::downgrade(&pcm.lpm().alive);
     let ended = pcm.deinitialize(DeinitReason::Demotion);
-    assert_eq!(ended, Err((LpmStatus(1), "demotion".to_owned())));
+    let error = ended.expect_err("it errs");
+    assert_eq!((error.status, &*error.message), (LpmStatus(1), "demotion"));
     assert!(alive.upgrade().is_none());
 
     let pcm = TestPcm::<Guest>::start("").unwrap();

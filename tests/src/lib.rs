@@ -59,7 +59,7 @@ pub fn fixture(name: &str) -> LpmConfig {
 /// When the copy cannot be made.
 #[must_use]
 pub fn fixture_copied(name: &str, copy: &Path) -> LpmConfig {
-    std::fs::copy(fixture(name).library().path(), copy).expect("a copy");
+    std::fs::copy(fixture(name).source().path().expect("a library"), copy).expect("a copy");
     LpmConfig::new(name, trusted(copy))
 }
 
@@ -76,7 +76,7 @@ pub fn fixture_stripped(name: &str, directory: &Path) -> LpmConfig {
         .arg("--strip-debug")
         .arg("-o")
         .arg(&copy)
-        .arg(fixture(name).library().path())
+        .arg(fixture(name).source().path().expect("a library"))
         .status();
     assert!(
         status

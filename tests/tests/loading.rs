@@ -10,7 +10,7 @@ use lpm_tests::{RecordedEvents, fixture, trusted};
 /// Starts a PCM with this LPM, and returns the one line that says why it does not start.
 fn refusal(lpm: LpmConfig) -> String {
     let events = RecordedEvents::default();
-    let path = lpm.library().path().to_path_buf();
+    let path = lpm.source().path().expect("a library").to_path_buf();
     let pcm = Pcm::builder()
         .lpm(lpm)
         .event_log(events.clone())

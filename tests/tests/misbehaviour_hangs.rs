@@ -207,7 +207,7 @@ fn a_library_that_hangs_for_one_of_its_lpms_stays() {
     let healthy = Hang::in_method("nothing");
     let events = RecordedEvents::default();
     let limit = Duration::from_millis(100);
-    let library = hang.lpm.library().clone();
+    let library = hang.lpm.source().clone();
     let second = LpmConfig::new("second", library)
         .config(format!(
             "initialize\n{}\n{}",
@@ -238,7 +238,7 @@ fn a_library_that_hangs_for_one_of_its_lpms_stays() {
 fn two_that_wait_for_each_other_are_deinitialized() {
     let folder = tempfile::tempdir().expect("a folder");
     let [a, b] = ["a", "b"].map(|file| folder.path().join(file).display().to_string());
-    let library = || fixture("hangs").library().clone();
+    let library = || fixture("hangs").source().clone();
     let lpm = |name: &str, inside: &str, other: &str| {
         LpmConfig::new(name, library())
             .config(format!("deinitialize\n{inside}\n{other}"))
@@ -246,7 +246,7 @@ fn two_that_wait_for_each_other_are_deinitialized() {
     };
     let pcm = Pcm::builder()
         .lpm(fixture("counts").after::<&str>([]))
-        .lpm(LpmConfig::new("base", fixture("counts").library().clone()))
+        .lpm(LpmConfig::new("base", fixture("counts").source().clone()))
         .lpm(lpm("a", &a, &b))
         .lpm(lpm("b", &b, &a));
     let pcm = pcm.build().expect("builds");

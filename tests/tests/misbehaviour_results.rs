@@ -139,7 +139,7 @@ fn for_another_lpm_and_after_its_end() {
         let wrongly = Wrongly::in_this_way(way);
         let keeps = Wrongly::in_this_way("keeps");
         let file = keeps.file.display();
-        let keeps = LpmConfig::new("keeps", wrongly.lpm.library().clone())
+        let keeps = LpmConfig::new("keeps", wrongly.lpm.source().clone())
             .config(format!("keeps\n{file}"))
             .result_time_limit(LIMIT);
         let watched = Watched::start(keeps.clone());

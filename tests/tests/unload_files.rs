@@ -149,7 +149,7 @@ fn one_library_at_several_paths() {
             .lpm(
                 LpmConfig::new(
                     "copy",
-                    fixture_copied("office-hours", &copy).library().clone(),
+                    fixture_copied("office-hours", &copy).source().clone(),
                 )
                 .config("0-24"),
             )

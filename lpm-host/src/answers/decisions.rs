@@ -1,16 +1,23 @@
 //! What the LPMs say about the flows of one message.
 
 use lpm_abi::AbiDecision;
-use lpm_api::{Decision, LpmHandle};
+use lpm_api::{Decision, LpmHandle, LpmStatus};
 
 use super::aggregate::{Aggregate, LPM_FAILED};
 use crate::verdict::{PerFlow, Verdict};
 
 /// The decisions of LPMs that answer in whatever order, combined flow by flow.
-#[derive(Default)]
 pub(crate) struct Decisions {
     flows: PerFlow<Aggregate>,
     immediate_refresh: bool,
+    /// Why the first that gave no answer did not.
+    failure: LpmStatus,
+}
+
+impl Default for Decisions {
+    fn default() -> Self {
+        Self::new(0)
+    }
 }
 
 impl Decisions {
@@ -19,6 +26,7 @@ impl Decisions {
         Self {
             flows: PerFlow::from_elem(Aggregate::EMPTY, flow_count),
             immediate_refresh: false,
+            failure: LpmStatus::OK,
         }
     }
 
@@ -34,9 +42,16 @@ impl Decisions {
     }
 
     /// Adds that an LPM gave no answer: its flows are rejected.
-    pub(crate) fn add_failure(&mut self, lpm: LpmHandle, order: u32) {
+    pub(crate) fn add_failure(&mut self, lpm: LpmHandle, order: u32, why: LpmStatus) {
         for flow in &mut self.flows {
             flow.merge(Aggregate::of(FAILED, lpm, order));
+        }
+        self.note_failure(why);
+    }
+
+    fn note_failure(&mut self, why: LpmStatus) {
+        if self.failure.is_ok() {
+            self.failure = why;
         }
     }
 
@@ -46,24 +61,26 @@ impl Decisions {
     }
 
     /// Adds what LPMs said at once.
-    pub(crate) fn merge(&mut self, flows: &[Aggregate], immediate_refresh: bool) {
+    pub(crate) fn merge(&mut self, flows: &[Aggregate], immediate_refresh: bool, why: LpmStatus) {
         for (flow, other) in self.flows.iter_mut().zip(flows) {
             flow.merge(*other);
         }
         self.immediate_refresh |= immediate_refresh;
+        self.note_failure(why);
     }
 
     /// The verdict, once every LPM answered.
     pub(crate) fn verdict(&self) -> Verdict {
-        verdict(&self.flows, self.immediate_refresh)
+        verdict(&self.flows, self.immediate_refresh, self.failure)
     }
 }
 
 /// The verdict on these flows.
-pub(crate) fn verdict(flows: &[Aggregate], immediate_refresh: bool) -> Verdict {
+pub(crate) fn verdict(flows: &[Aggregate], immediate_refresh: bool, failure: LpmStatus) -> Verdict {
     Verdict {
         flows: flows.iter().map(|flow| flow.verdict()).collect(),
         immediate_refresh,
+        failure,
     }
 }
 

@@ -43,8 +43,8 @@ pub(crate) enum Judged {
     Here,
     /// It comes later.
     Deferred,
-    /// There is none.
-    Missing,
+    /// There is none, for this reason.
+    Missing(LpmStatus),
 }
 
 /// Judges what a call returned, and records what is wrong with it.
@@ -64,11 +64,11 @@ pub(crate) fn judge(
         return Judged::Deferred;
     }
     if !status.is_ok() {
-        return Judged::Missing;
+        return Judged::Missing(status);
     }
     if answer.flags() & AbiAnswer::DEFERRED != 0 {
         events.record(&deferred_nothing(lpm, function));
-        return Judged::Missing;
+        return Judged::Missing(LpmStatus::INVALID_RESULTS);
     }
     Judged::Here
 }

@@ -1,6 +1,6 @@
 //! The objects that LPMs supply for an outgoing message, and what may be taken from them.
 
-use lpm_api::{LpmHandle, PeType};
+use lpm_api::{LpmHandle, LpmStatus, PeType};
 use lpm_rsvp::{ObjectWalk, PolicyData, class};
 
 /// What the LPMs say about an outgoing message.
@@ -35,6 +35,8 @@ pub(crate) struct Objects {
     supplied: Vec<(u32, LpmHandle, Vec<u8>)>,
     dropped_by: Option<(u32, LpmHandle)>,
     late: Vec<(u32, LpmHandle)>,
+    /// Why the first that supplied nothing did not.
+    failure: Option<LpmStatus>,
 }
 
 /// Why objects are not taken from an LPM.
@@ -88,8 +90,20 @@ impl Objects {
         }
     }
 
-    pub(crate) fn add_late(&mut self, lpm: LpmHandle, order: u32) {
+    pub(crate) fn add_late(&mut self, lpm: LpmHandle, order: u32, why: LpmStatus) {
         self.late.push((order, lpm));
+        self.failure.get_or_insert(why);
+    }
+
+    /// Notes that what an LPM supplied is not taken.
+    pub(crate) fn refuse(&mut self) {
+        self.failure.get_or_insert(LpmStatus::INVALID_RESULTS);
+    }
+
+    /// Why an LPM supplied nothing that could be taken.
+    #[cfg(feature = "testing")]
+    pub(crate) fn failure(&self) -> Option<LpmStatus> {
+        self.failure
     }
 
     pub(crate) fn drop_message(&mut self, lpm: LpmHandle, order: u32) {
@@ -101,6 +115,7 @@ impl Objects {
     pub(crate) fn merge(&mut self, mut others: Self) {
         self.supplied.append(&mut others.supplied);
         self.late.append(&mut others.late);
+        self.failure = self.failure.or(others.failure);
         if let Some((order, lpm)) = others.dropped_by {
             self.drop_message(lpm, order);
         }
@@ -126,7 +141,7 @@ impl Objects {
 }
 
 /// Whether an LPM that serves this type may supply these objects for a message with so much room.
-pub(crate) fn check(policy_data: &[u8], pe_type: PeType, room: usize) -> Result<(), BadObjects> {
+fn check(policy_data: &[u8], pe_type: PeType, room: usize) -> Result<(), BadObjects> {
     let found = policy_data.len();
     if found > room {
         return Err(BadObjects::Size { found, room });

@@ -91,6 +91,19 @@ impl<G: Default + Send + 'static> Pending<G> {
         mem::take(&mut gathering.unwrap_or_else(PoisonError::into_inner).gathered)
     }
 
+    /// Waits for the last answer, no longer than `limit` in real time; whether it came.
+    #[cfg(feature = "testing")]
+    pub(crate) fn wait_for(&self, limit: std::time::Duration) -> bool {
+        let mut gathering = self.lock();
+        if gathering.open > 0 {
+            gathering.then = Then::Waiting;
+        }
+        let is_open = |gathering: &mut Gathering<G>| gathering.open > 0;
+        let waited = self.complete.wait_timeout_while(gathering, limit, is_open);
+        let (gathering, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        gathering.open == 0
+    }
+
     /// Whether the last answer came.
     pub(crate) fn is_complete(&self) -> bool {
         self.lock().open == 0

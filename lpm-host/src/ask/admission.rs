@@ -60,6 +60,15 @@ impl Admission {
         }
     }
 
+    /// Waits until every LPM has answered, no longer than `limit` in real time; whether they have.
+    #[cfg(feature = "testing")]
+    pub(crate) fn wait_for(&self, limit: std::time::Duration) -> bool {
+        match &self.0 {
+            Some(Progress::Open(open)) => open.pending.wait_for(limit),
+            _ => true,
+        }
+    }
+
     /// Blocks until every LPM has answered, or its time is over.
     #[must_use]
     pub fn wait(mut self) -> Verdict {

@@ -41,6 +41,8 @@ pub(crate) struct Asking<'a> {
     /// Whether one was stopped before it could be asked.
     closed: Cell<bool>,
     immediate_refresh: Cell<bool>,
+    /// Why the first LPM that gave no answer did not.
+    failure: Cell<LpmStatus>,
     /// Made for the first LPM that puts off its answer.
     later: OnceCell<Later>,
 }
@@ -67,6 +69,7 @@ impl<'a> Asking<'a> {
             now: Cell::new(0),
             closed: Cell::new(false),
             immediate_refresh: Cell::new(false),
+            failure: Cell::new(LpmStatus::OK),
             later: OnceCell::new(),
         }
     }
@@ -83,10 +86,10 @@ impl<'a> Asking<'a> {
             .then(|| flow[0].verdict())
     }
 
-    /// Whether an LPM asks for a refresh at once.
+    /// The verdict on a message about one flow.
     #[inline]
-    pub(crate) fn immediate_refresh(&self) -> bool {
-        self.immediate_refresh.get()
+    pub(crate) fn verdict_of_one(&self, flow: FlowVerdict) -> Verdict {
+        Verdict::of_one(flow, self.immediate_refresh.get(), self.failure.get())
     }
 
     /// What [`ask_about_one_flow`](Self::ask_about_one_flow) could not do. `None` if an LPM was stopped
@@ -96,7 +99,7 @@ impl<'a> Asking<'a> {
             let mut flows = PerFlow::from_elem(Aggregate::EMPTY, self.flow_count);
             let mut buffer = PerFlow::from_elem(AbiDecision::UNANSWERED, self.flow_count);
             if self.ask_about(&mut flows, &mut buffer) {
-                let verdict = verdict(&flows, self.immediate_refresh.get());
+                let verdict = verdict(&flows, self.immediate_refresh.get(), self.failure.get());
                 return Some(Progress::Answered(verdict));
             }
         }
@@ -129,7 +132,7 @@ impl<'a> Asking<'a> {
                 Route::Worker => self.send_to_worker(seat),
                 Route::Quarantine => {
                     seat.skip();
-                    self.add_failure(seat, flows);
+                    self.add_failure(seat, flows, LpmStatus::QUARANTINED);
                 }
             }
         }
@@ -166,7 +169,10 @@ impl<'a> Asking<'a> {
 
     /// Adds that the LPM that is asked now gave no answer: its flows are rejected.
     #[cold]
-    fn add_failure(&self, seat: &Seat, flows: &mut [Aggregate]) {
+    fn add_failure(&self, seat: &Seat, flows: &mut [Aggregate], why: LpmStatus) {
+        if self.failure.get().is_ok() {
+            self.failure.set(why);
+        }
         for flow in flows {
             flow.add_next(Aggregate::of(FAILED, seat.handle, self.now.get()));
         }
@@ -197,8 +203,8 @@ impl<'a> Asking<'a> {
             return;
         }
         buffer.fill(AbiDecision::UNANSWERED);
-        if judged == Judged::Missing {
-            self.add_failure(seat, flows);
+        if let Judged::Missing(why) = judged {
+            self.add_failure(seat, flows, why);
         }
     }
 
@@ -211,7 +217,7 @@ impl<'a> Asking<'a> {
         // Where one could not be asked, what the others still say is of no use.
         pending.answer(|others| {
             if !self.closed.get() {
-                others.merge(flows, self.immediate_refresh.get());
+                others.merge(flows, self.immediate_refresh.get(), self.failure.get());
             }
         });
     }
@@ -290,7 +296,7 @@ fn answer_on_worker(
     let is_deferred = call.is_deferred();
     match judge(Function::Admit, &seat.about, answer, is_deferred, events) {
         Judged::Deferred => {}
-        Judged::Missing => seat.fail(request),
+        Judged::Missing(why) => seat.fail(request, why),
         Judged::Here => {
             let result = AbiResult {
                 lpm: seat.handle.number(),

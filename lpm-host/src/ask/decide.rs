@@ -61,8 +61,7 @@ fn ask<R>(
     if !flow.is_accepted() {
         forget(&roster, received, &[flow], &*serving.events);
     }
-    let immediate_refresh = asking.immediate_refresh();
-    Ok(answered(Verdict::of_one(flow, immediate_refresh)))
+    Ok(answered(asking.verdict_of_one(flow)))
 }
 
 /// Whatever is not a message about one flow that all LPMs decide on at once. `None`: an LPM was stopped

@@ -43,7 +43,7 @@ pub(crate) fn rsvp_objects(
             Route::Worker => asking.send_to_worker(seat, order),
             Route::Quarantine => {
                 seat.skip();
-                gathered.add_late(seat.handle, order);
+                gathered.add_late(seat.handle, order, LpmStatus::QUARANTINED);
             }
         }
     }
@@ -63,6 +63,16 @@ pub(crate) enum PendingObjects {
 }
 
 impl PendingObjects {
+    /// What was supplied, if all of it is there after this time.
+    #[cfg(feature = "testing")]
+    pub(crate) fn within(self, limit: std::time::Duration) -> Result<Objects, Self> {
+        match self {
+            Self::Here(objects) => Ok(objects),
+            Self::Open(pending) if pending.wait_for(limit) => Ok(pending.wait()),
+            open @ Self::Open(_) => Err(open),
+        }
+    }
+
     pub(crate) fn wait(self) -> OutgoingVerdict {
         match self {
             Self::Here(objects) => objects.verdict(),
@@ -98,7 +108,7 @@ impl Asking<'_> {
             events,
         ) {
             Judged::Deferred => {}
-            Judged::Missing => gathered.add_late(seat.handle, order),
+            Judged::Missing(why) => gathered.add_late(seat.handle, order, why),
             Judged::Here if answer.flags() & AbiAnswer::DROP_MESSAGE != 0 => {
                 gathered.drop_message(seat.handle, order);
             }
@@ -106,6 +116,7 @@ impl Asking<'_> {
                 let added = gathered.add(seat.handle, order, seat.about.pe_type, &objects);
                 if let Err(problem) = added {
                     events.record(&faults::invalid_result(&seat.about, &problem.to_string()));
+                    gathered.refuse();
                 }
             }
         }
@@ -161,7 +172,7 @@ fn answer_on_worker(
         events,
     ) {
         Judged::Deferred => {}
-        Judged::Missing => seat.fail(request),
+        Judged::Missing(why) => seat.fail(request, why),
         Judged::Here => {
             let result = AbiResult {
                 lpm: seat.handle.number(),

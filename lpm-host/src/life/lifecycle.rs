@@ -17,13 +17,13 @@ use crate::config::LpmConfig;
 use crate::error::{LpmFailure, PcmError, StartError};
 use crate::event::{Event, EventId, EventLog};
 
+use crate::lpm::loaded::Module;
 use crate::lpm::trace::TraceLimit;
 use crate::requests::registry::{self, Registered};
 use crate::roster::Roster;
 use crate::seat::Seat;
 use crate::seat::closed::ClosedSeat;
 use crate::serving::{LEAVING, Serving};
-use crate::source::Module;
 
 /// The life of a PCM.
 pub(crate) struct Lifecycle {

@@ -14,11 +14,11 @@ use crate::error::{PcmError, StartError};
 use crate::event::{Event, EventId};
 use crate::initialized::InitializedLpm;
 
+use crate::lpm::loaded::{Module, Stamp};
 use crate::roster::Roster;
 use crate::seat::Seat;
 use crate::seat::closed::ClosedSeat;
 use crate::serving::LEAVING;
-use crate::source::{Module, Stamp};
 
 /// What a change of the list of LPMs came to.
 #[derive(Debug, Default)]
@@ -155,6 +155,7 @@ impl Lifecycle {
 impl Seat {
     /// Whether it is what this configuration asks for: the same in all parts, from the same file.
     fn still_serves(&self, config: &LpmConfig) -> bool {
-        self.config == *config && self.stamp == Stamp::of(config.library.path())
+        let stamp = config.source.path().map_or_else(Stamp::default, Stamp::of);
+        self.config == *config && self.stamp == stamp
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use libunload::Copies;
-use lpm_abi::{API_VERSION, AbiInit};
+use lpm_abi::{API_VERSION, AbiInit, AbiInitialized};
 use lpm_api::{LpmHandle, LpmStatus, PeType};
 
 use super::deadline::{self, Overdue};
@@ -13,13 +13,17 @@ use crate::config::LpmConfig;
 use crate::error::{LpmFailure, LpmStartError};
 use crate::event::{Event, EventId, EventLog};
 use crate::initialized::InitializedLpm;
+use crate::lpm::built_in::BuiltIn;
+use crate::lpm::error::LpmError;
 use crate::lpm::instance::Instance;
-use crate::lpm::module::LoadedModule;
+use crate::lpm::loaded::{Module, Stamp};
+use crate::lpm::module::{LoadError, LoadedModule};
 use crate::lpm::trace::TraceLimit;
+use crate::lpm::trust::LpmLibrary;
 use crate::pin_reason::{PinReason, UnloadOutcome};
 use crate::requests::results::CALLBACKS;
 use crate::seat::Seat;
-use crate::source::{Module, Stamp};
+use crate::source::{Kind, LpmSource};
 
 /// The LPMs that a PCM started with.
 #[derive(Debug, Default)]
@@ -48,59 +52,80 @@ pub(crate) struct Starting<'a> {
 impl Starting<'_> {
     /// Initializes one more LPM, loading its library unless an earlier one did.
     pub(crate) fn start(&mut self, config: &LpmConfig) -> Result<InitializedLpm, LpmStartError> {
-        let loaded = self.loaded(config);
-        let is_new = loaded.is_none();
         let limit = config.initialize_limit;
-        let call = {
-            let (config, staging, trace_limit, events, lpm_count) = (
-                config.clone(),
-                self.staging.clone(),
-                self.trace_limit,
-                Arc::clone(self.events),
-                self.lpm_count,
-            );
-            move || {
-                let module = match loaded {
-                    Some(module) => module,
-                    None => Module {
-                        stamp: Stamp::of(config.library.path()),
-                        loaded: LoadedModule::load(
-                            &config.library,
-                            &staging,
-                            trace_limit,
-                            &events,
-                        )?,
-                    },
+        let asked = Asked {
+            config: config.clone(),
+            lpm_count: self.lpm_count,
+        };
+        let (instance, module) = match &config.source.0 {
+            Kind::Library(library) => {
+                let loaded = self.loaded(library);
+                let is_new = loaded.is_none();
+                let load = self.load(library);
+                let call = move || {
+                    let module = loaded.map_or_else(load, Ok)?;
+                    let instance = asked.initialize_in(&module.loaded);
+                    Ok::<_, LoadError>((module, instance))
                 };
-                let instance = initialize(&config, lpm_count, &module.loaded);
-                Ok((module, instance))
+                let started = deadline::call("lpm-initialize", limit, call);
+                let (module, instance) = match started {
+                    Ok(started) => started?,
+                    Err(Overdue) => {
+                        let stays = UnloadOutcome::pinned(PinReason::InitializeOverdue { limit });
+                        self.events.record(&stays.event(library.path()));
+                        return Err(LpmStartError::Deadline { limit });
+                    }
+                };
+                if is_new {
+                    self.is_loaded(&module);
+                }
+                (instance?, Some(module))
+            }
+            Kind::BuiltIn(lpm) => {
+                let lpm = lpm.clone();
+                let call = move || asked.initialize_built_in(&lpm);
+                let started = deadline::call("lpm-initialize", limit, call);
+                let overdue = |Overdue| Err(LpmStartError::Deadline { limit });
+                (started.unwrap_or_else(overdue)?, None)
             }
         };
-        let (module, instance) = match deadline::call("lpm-initialize", limit, call) {
-            Ok(started) => started.map_err(LpmStartError::Load)?,
-            Err(Overdue) => {
-                let stays = UnloadOutcome::pinned(PinReason::InitializeOverdue { limit });
-                self.events.record(&stays.event(config.library.path()));
-                return Err(LpmStartError::Deadline { limit });
-            }
-        };
-        if is_new {
-            for hazard in module.loaded.hazards() {
-                self.events.record(
-                    &Event::new(EventId::LibraryHindersUnloading, hazard.to_string())
-                        .library(module.loaded.path()),
-                );
-            }
-            self.modules.push(module.clone());
-        }
-        let seat = Seat::new(instance?, config.clone(), &module);
+        let seat = Seat::new(instance, config.clone(), module.as_ref());
         let initialized = (*seat.about).clone();
         self.seats.push(Arc::new(seat));
         Ok(initialized)
     }
 
-    fn loaded(&self, config: &LpmConfig) -> Option<Module> {
-        let is_same = |module: &&Module| same_file(module.loaded.path(), config.library.path());
+    /// What loads the library.
+    fn load(
+        &self,
+        library: &LpmLibrary,
+    ) -> impl FnOnce() -> Result<Module, LoadError> + Send + use<> {
+        let (library, copies, trace_limit, events) = (
+            library.clone(),
+            self.staging.clone(),
+            self.trace_limit,
+            Arc::clone(self.events),
+        );
+        move || {
+            Ok(Module {
+                stamp: Stamp::of(library.path()),
+                loaded: LoadedModule::load(&library, &copies, trace_limit, &events)?,
+            })
+        }
+    }
+
+    fn is_loaded(&mut self, module: &Module) {
+        for hazard in module.loaded.hazards() {
+            self.events.record(
+                &Event::new(EventId::LibraryHindersUnloading, hazard.to_string())
+                    .library(module.loaded.path()),
+            );
+        }
+        self.modules.push(module.clone());
+    }
+
+    fn loaded(&self, library: &LpmLibrary) -> Option<Module> {
+        let is_same = |module: &&Module| same_file(module.loaded.path(), library.path());
         let mut modules = self.present.iter().chain(&self.modules);
         modules.find(is_same).cloned()
     }
@@ -123,9 +148,9 @@ impl InitializedLpm {
             .iter()
             .map(|seat| &seat.about)
             .find(|other| other.pe_type == self.pe_type && other.handle != self.handle)?;
-        let detail = if other.library == self.library {
+        let detail = if other.source == self.source {
             format!(
-                "serves {} as `{}` from the same library does; a library that is initialized \
+                "serves {} as `{}` from the same source does; an LPM that is initialized \
                  several times is to serve another type each time",
                 self.pe_type, other.name
             )
@@ -138,10 +163,9 @@ impl InitializedLpm {
 
 impl LpmFailure {
     pub(crate) fn new(config: &LpmConfig, error: LpmStartError) -> Self {
-        let library = config.library.path().to_path_buf();
         Self {
             name: Arc::clone(&config.name),
-            library,
+            source: config.source.clone(),
             error,
         }
     }
@@ -151,9 +175,8 @@ impl LpmFailure {
             LpmStartError::Load(_) => EventId::LpmLoadFailed,
             _ => EventId::LpmInitializeFailed,
         };
-        let event = Event::new(id, self.error.to_string())
-            .lpm(Arc::clone(&self.name))
-            .library(&self.library);
+        let event = Event::new(id, self.error.to_string()).lpm(Arc::clone(&self.name));
+        let event = self.source.put_on(event);
         match self.error.status() {
             Some(status) => event.status(status),
             None => event,
@@ -161,37 +184,57 @@ impl LpmFailure {
     }
 }
 
-fn initialize(
-    config: &LpmConfig,
+/// An LPM that is to be initialized.
+struct Asked {
+    config: LpmConfig,
     lpm_count: usize,
-    module: &Arc<LoadedModule>,
-) -> Result<Instance, LpmStartError> {
-    let handle = next_handle();
-    let config_dir = config.config_dir.as_deref().and_then(|dir| dir.to_str());
-    let time_limit = config.result_time_limit.as_millis();
-    let initialized = module
-        .initialize(
-            &config.name,
-            AbiInit {
-                handle: handle.number(),
-                result_time_limit: u64::try_from(time_limit).unwrap_or(u64::MAX),
-                lpm_count: u32::try_from(lpm_count).unwrap_or(u32::MAX),
-                pcm_version: API_VERSION,
-                name: (*config.name).into(),
-                config: config.config.as_str().into(),
-                config_source: config.config_source.as_str().into(),
-                config_dir: config_dir.map(Into::into).into(),
-                callbacks: CALLBACKS,
-            },
+}
+
+impl Asked {
+    /// The LPM of a library.
+    fn initialize_in(&self, library: &Arc<LoadedModule>) -> Result<Instance, LpmStartError> {
+        let source = LpmSource::from(library.trusted().clone());
+        let initialize = |init: AbiInit<'_>| library.initialize(&self.config.name, init);
+        self.initialize(initialize, source, Some(Arc::clone(library)))
+    }
+
+    /// An LPM of this program.
+    fn initialize_built_in(&self, lpm: &BuiltIn) -> Result<Instance, LpmStartError> {
+        let source = self.config.source.clone();
+        let initialize = |init: AbiInit<'_>| lpm.initialize(&self.config.name, init);
+        self.initialize(initialize, source, None)
+    }
+
+    fn initialize(
+        &self,
+        initialize: impl FnOnce(AbiInit<'_>) -> Result<AbiInitialized, LpmError>,
+        source: LpmSource,
+        library: Option<Arc<LoadedModule>>,
+    ) -> Result<Instance, LpmStartError> {
+        let config = &self.config;
+        let handle = next_handle();
+        let config_dir = config.config_dir.as_deref().and_then(|dir| dir.to_str());
+        let time_limit = config.result_time_limit.as_millis();
+        let initialized = initialize(AbiInit {
+            handle: handle.number(),
+            result_time_limit: u64::try_from(time_limit).unwrap_or(u64::MAX),
+            lpm_count: u32::try_from(self.lpm_count).unwrap_or(u32::MAX),
+            pcm_version: API_VERSION,
+            name: (*config.name).into(),
+            config: config.config.as_str().into(),
+            config_source: config.config_source.as_str().into(),
+            config_dir: config_dir.map(Into::into).into(),
+            callbacks: CALLBACKS,
+        })?;
+        Instance::new(
+            Arc::clone(&config.name),
+            handle,
+            initialized,
+            source,
+            library,
         )
-        .map_err(|(status, message)| LpmStartError::Initialize { status, message })?;
-    Instance::new(
-        Arc::clone(&config.name),
-        handle,
-        initialized,
-        Arc::clone(module),
-    )
-    .map_err(|found| LpmStartError::InvalidPeType { found })
+        .map_err(|found| LpmStartError::InvalidPeType { found })
+    }
 }
 
 /// A handle that no LPM of this process had before.

@@ -12,11 +12,11 @@ use super::teardown::{self, DeinitializedLpm, Teardown};
 use crate::config::After;
 use crate::event::EventLog;
 
+use crate::lpm::loaded::Module;
 use crate::lpm::module::LoadedModule;
 use crate::pin_reason::PinReason;
 use crate::seat::closed::ClosedSeat;
 use crate::seat::{Seat, Slot};
-use crate::source::Module;
 
 /// LPMs being stopped, and why some of their libraries have to stay.
 pub(crate) struct Stopping<'a> {

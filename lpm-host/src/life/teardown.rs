@@ -10,9 +10,11 @@ use lpm_api::{DeinitReason, LpmHandle, LpmStatus};
 use super::deadline::{self, Begun, Overdue};
 use crate::event::{Event, EventId, EventLog};
 use crate::initialized::InitializedLpm;
+use crate::lpm::error::LpmError;
 use crate::lpm::instance::Instance;
 use crate::lpm::module::LoadedModule;
 use crate::pin_reason::{PinReason, UnloadOutcome};
+use crate::source::LpmSource;
 
 /// What became of the LPMs and their libraries.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +34,8 @@ pub struct DeinitializedLpm {
     pub name: Arc<str>,
     /// Its handle, which names nothing any more.
     pub handle: LpmHandle,
-    /// Its library, as configured.
-    pub library: PathBuf,
+    /// What it came from.
+    pub source: LpmSource,
     /// Why it was deinitialized.
     pub reason: DeinitReason,
     /// What `deinitialize` returned; [`LpmStatus::DEADLINE`] where it did not return in time.
@@ -103,7 +105,7 @@ pub(crate) fn deinitialize(
     let InitializedLpm {
         name,
         handle,
-        library,
+        source,
         ..
     } = instance.about();
     let started = Instant::now();
@@ -113,7 +115,7 @@ pub(crate) fn deinitialize(
     let elapsed = started.elapsed();
     let (status, detail, holds) = match called {
         Ok(Ok(())) => (LpmStatus::OK, None, None),
-        Ok(Err((status, message))) => (status, Some(message), None),
+        Ok(Err(LpmError { status, message })) => (status, Some(message), None),
         Err(Overdue) => {
             let overdue = PinReason::DeinitializeOverdue { limit };
             (
@@ -126,7 +128,7 @@ pub(crate) fn deinitialize(
     let lpm = DeinitializedLpm {
         name,
         handle,
-        library,
+        source,
         reason,
         status,
         detail,
@@ -181,7 +183,7 @@ pub(crate) fn abandon(
     let abandoned = DeinitializedLpm {
         name: lpm.name,
         handle: lpm.handle,
-        library: lpm.library,
+        source: lpm.source,
         reason,
         status: LpmStatus::DEADLINE,
         detail: Some(format!("not deinitialized: {why}")),
@@ -200,10 +202,10 @@ impl DeinitializedLpm {
             ),
             Some(detail) => Event::new(EventId::LpmDeinitializeFailed, detail),
         };
-        event
+        let event = event
             .lpm(Arc::clone(&self.name))
             .handle(self.handle)
-            .library(&self.library)
-            .status(self.status)
+            .status(self.status);
+        self.source.put_on(event)
     }
 }

@@ -41,12 +41,6 @@ impl<F: Fn() -> u64> Call<F> {
         self.issued.get().is_some()
     }
 
-    /// The handle under which the LPM puts off its answer, if it does.
-    #[cfg(feature = "testing")]
-    pub(crate) fn issued(&self) -> Option<u64> {
-        self.issued.get()
-    }
-
     /// Unwinding into the library would end the process; 0 is never a valid handle.
     fn issue_without_unwinding(&self) -> u64 {
         let issue = || {
@@ -93,12 +87,6 @@ impl<'a, F: Fn() -> u64> AdmitCall<'a, F> {
             call: unsafe { lpm_abi::AdmitCall::new(ptr::from_ref(self).cast(), &Self::FUNCTIONS) },
             places: RSlice::EMPTY,
         }
-    }
-
-    /// The handle under which the LPM puts off its answer, if it does.
-    #[cfg(feature = "testing")]
-    pub(crate) fn issued(&self) -> Option<u64> {
-        self.deferral.issued()
     }
 
     /// Whether the LPM put off its answer.

@@ -10,27 +10,32 @@ use lpm_abi::{
 };
 use lpm_api::{DeinitReason, LpmHandle, LpmStatus, PeType};
 
+use super::error::LpmError;
 use super::module::LoadedModule;
 use super::{compatibility, panics};
 use crate::initialized::InitializedLpm;
+use crate::source::LpmSource;
 
 /// One initialization of an LPM. Dropping it drops the LPM's object, before it lets go of the
 /// library whose code does that.
 pub(crate) struct Instance {
     lpm: AbiInitialized,
-    pub(crate) name: Arc<str>,
-    pub(crate) handle: LpmHandle,
-    pub(crate) pe_type: PeType,
-    pub(crate) module: Arc<LoadedModule>,
+    name: Arc<str>,
+    handle: LpmHandle,
+    pe_type: PeType,
+    source: LpmSource,
+    /// What its code is in; `None`: this program.
+    library: Option<Arc<LoadedModule>>,
 }
 
 impl Instance {
-    /// The LPM that `module` initialized; `Err` with the PE type where that is none.
+    /// An LPM whose code is in `library`, or in this program; `Err` with the PE type where that is none.
     pub(crate) fn new(
         name: Arc<str>,
         handle: LpmHandle,
         initialized: AbiInitialized,
-        module: Arc<LoadedModule>,
+        source: LpmSource,
+        library: Option<Arc<LoadedModule>>,
     ) -> Result<Self, u32> {
         let pe_type = initialized.pe_type();
         match u16::try_from(pe_type) {
@@ -39,7 +44,8 @@ impl Instance {
                 name,
                 handle,
                 pe_type: PeType::new(p_type),
-                module,
+                source,
+                library,
             }),
             Err(_) => Err(pe_type),
         }
@@ -62,7 +68,14 @@ impl Instance {
             name: Arc::clone(&self.name),
             handle: self.handle,
             pe_type: self.pe_type,
-            library: self.module.path().to_path_buf(),
+            source: self.source.clone(),
+        }
+    }
+
+    /// Tells its library if the host's `tracing` filters have changed; cheap where they have not.
+    pub(crate) fn refresh_level(&self) {
+        if let Some(library) = &self.library {
+            library.refresh_level();
         }
     }
 
@@ -123,18 +136,13 @@ impl Instance {
     }
 
     /// Deinitializes the LPM and drops its object.
-    pub(crate) fn deinitialize(mut self, reason: DeinitReason) -> Result<(), (LpmStatus, String)> {
+    pub(crate) fn deinitialize(mut self, reason: DeinitReason) -> Result<(), LpmError> {
         let reason = match reason {
             DeinitReason::Demotion => AbiDeinitialize::Demotion,
             DeinitReason::Reconfiguration => AbiDeinitialize::Reconfiguration,
             _ => AbiDeinitialize::Shutdown,
         };
         let done = panics::during(Some(&self.name), || self.lpm.deinitialize(reason));
-        done.map_err(|failure| {
-            (
-                LpmStatus(failure.status),
-                String::from(failure.message.as_str()),
-            )
-        })
+        done.map_err(LpmError::from)
     }
 }

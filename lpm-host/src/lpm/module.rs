@@ -8,9 +8,9 @@ use std::sync::Arc;
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libunload::{Copies, Hazard, LeftBehind, Library, OpenError};
 use lpm_abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
-use lpm_api::LpmStatus;
 
 use super::compatibility::{self, Incompatibility};
+use super::error::LpmError;
 use super::panics::{self, Attachment};
 use super::trace::{self, TraceLimit};
 use super::trust::LpmLibrary;
@@ -107,6 +107,8 @@ pub(crate) struct LoadedModule {
     lpm_api: String,
     attachment: Attachment,
     library: Library,
+    /// What was vouched for.
+    trusted: LpmLibrary,
 }
 
 impl LoadedModule {
@@ -140,7 +142,13 @@ impl LoadedModule {
             lpm_api,
             attachment,
             library: opened,
+            trusted: library.clone(),
         }))
+    }
+
+    /// The library, as configured where it was first named.
+    pub(crate) const fn trusted(&self) -> &LpmLibrary {
+        &self.trusted
     }
 
     /// The library's path, as configured.
@@ -158,15 +166,9 @@ impl LoadedModule {
         &self,
         name: &Arc<str>,
         init: AbiInit<'_>,
-    ) -> Result<AbiInitialized, (LpmStatus, String)> {
+    ) -> Result<AbiInitialized, LpmError> {
         let initialized = panics::during(Some(name), || self.module.initialize()(init));
-        initialized.into_result().map_err(|failure| {
-            // Copied, since the text is the library's memory.
-            (
-                LpmStatus(failure.status),
-                String::from(failure.message.as_str()),
-            )
-        })
+        initialized.into_result().map_err(LpmError::from)
     }
 
     /// Tells the library if the host's `tracing` filters have changed; cheap where they have not.

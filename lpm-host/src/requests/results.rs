@@ -11,6 +11,7 @@ use super::table::Refused;
 use super::{Asked, Question};
 use crate::answers::decisions::Decisions;
 use crate::answers::faults;
+use crate::answers::objects::Objects;
 use crate::event::{Event, EventId};
 
 /// What every LPM gets.
@@ -95,7 +96,7 @@ pub(crate) fn take_objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
         record(lpm, |lpm| {
             faults::invalid_result(&lpm.about, &problem.to_string())
         });
-        pending.answer(|_| {});
+        pending.answer(Objects::refuse);
         return LpmStatus::INVALID_RESULTS;
     }
     pending.answer(|gathered| gathered.add_checked(lpm, asked.order, objects));
@@ -132,7 +133,7 @@ fn take(result: &AbiResult) -> Result<(LpmHandle, Asked), LpmStatus> {
 /// A result that is none: the LPM has no further chance.
 fn reject(lpm: LpmHandle, asked: Asked, what: &str) -> LpmStatus {
     record(lpm, |lpm| faults::invalid_result(&lpm.about, what));
-    asked.fail(lpm);
+    asked.fail(lpm, LpmStatus::INVALID_RESULTS);
     LpmStatus::INVALID_RESULTS
 }
 
@@ -144,7 +145,7 @@ fn failed(lpm: LpmHandle, asked: Asked, status: LpmStatus) -> LpmStatus {
         let event = lpm.about.about(EventId::LpmCallFailed, detail);
         event.status(status)
     });
-    asked.fail(lpm);
+    asked.fail(lpm, status);
     LpmStatus::OK
 }
 

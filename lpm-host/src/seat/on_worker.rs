@@ -64,7 +64,7 @@ impl Seat {
             let detail = format!("{name} failed ({}): {consequence}", explain(why));
             events.record(&self.about.about(EventId::LpmCallFailed, detail));
         }
-        self.fail(request);
+        self.fail(request, LpmStatus::DEADLINE);
         why != NotTaken::Stopped
     }
 

@@ -217,7 +217,7 @@ fn report_startup(startup: &Startup, reporter: &Reporter) {
             lpm: &lpm.name,
             handle: lpm.handle.number(),
             pe_type: lpm.pe_type.p_type(),
-            library: lpm.library.to_string_lossy(),
+            library: lpm.source.to_string().into(),
         });
     }
 }

@@ -1,45 +1,45 @@
-//! An LPM that is part of the test's own program.
+//! An LPM that is built in, and that its test may look into while the PCM has it.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use lpm_abi::{AbiExtension, AbiInit, AbiInitialized};
+use lpm_abi::{AbiExtension, AbiInit};
 use lpm_api::abi::{Export, Package};
 use lpm_api::{
     AddressRow, AddressTableRefused, AdmitRequest, Answer, CommitResv, Decision, DeinitError,
-    DeinitReason, DeleteState, HandOver, InitError, InitInfo, Lpm, LpmStatus, ObjectsAnswer,
-    ObjectsRequest, PeType, TakeOverRefused,
+    DeinitReason, DeleteState, HandOver, InitError, InitInfo, Lpm, ObjectsAnswer, ObjectsRequest,
+    PeType, TakeOverRefused,
 };
 use lpm_rsvp::FlowDescriptor;
+
+use crate::lpm::built_in::{self, BuiltIn};
+use crate::source::{Kind, LpmSource};
 
 thread_local! {
     /// The LPM that the last call of `initialize` on this thread made.
     static MADE: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
 }
 
-/// The LPM, as itself and behind the ABI; or its status and message.
-pub(super) type Initialized<L> = Result<(Arc<L>, PeType, AbiInitialized), (LpmStatus, String)>;
+/// Where the LPM is found that was initialized last.
+pub(super) type Slot<L> = Arc<Mutex<Option<Arc<L>>>>;
 
-/// Initializes an LPM through the functions that a library of it would export.
-pub(super) fn initialize<L: Lpm>(init: AbiInit<'_>) -> Initialized<L> {
-    let module = lpm_api::abi::module::<InProcess<L>>();
-    let initialized = module.initialize()(init).into_result();
-    let made = MADE.take().and_then(|made| made.downcast::<Arc<L>>().ok());
-    match (initialized, made) {
-        (Ok(initialized), Some(lpm)) => {
-            let p_type = u16::try_from(initialized.pe_type()).unwrap_or_default();
-            Ok((*lpm, PeType::new(p_type), initialized))
-        }
-        (Err(failure), _) => Err((LpmStatus(failure.status), failure.message.into_string())),
-        // `Shared::initialize` has just put it there.
-        (Ok(_), None) => Err((LpmStatus::INVALID_LPM_HANDLE, String::new())),
-    }
+/// This LPM as a source; whatever is initialized from it is put into the slot.
+pub(super) fn source<L: Lpm>(slot: &Slot<L>) -> LpmSource {
+    let slot = Arc::clone(slot);
+    let initialize = move |init: AbiInit<'_>| {
+        let initialized = built_in::initialize::<InProcess<L>>(init)?;
+        let made = MADE.take().and_then(|made| made.downcast().ok());
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = made.map(|made| *made);
+        Ok(initialized)
+    };
+    let lpm = BuiltIn::initialized_by::<InProcess<L>>(Arc::new(initialize));
+    LpmSource(Kind::BuiltIn(lpm))
 }
 
-struct InProcess<L>(PhantomData<L>);
+struct InProcess<L>(PhantomData<fn() -> L>);
 
 impl<L: Lpm> Export for InProcess<L> {
     type Lpm = Shared<L>;
@@ -55,7 +55,6 @@ impl<L: Lpm> Export for InProcess<L> {
     }
 }
 
-/// An LPM that the test may look into while the adapter has it.
 struct Shared<L>(Arc<L>);
 
 impl<L: Lpm> Lpm for Shared<L> {
