@@ -13,12 +13,12 @@ use libunload::gate::Gate;
 use lpm_bench::walk::walk;
 use lpm_bench::{capture, messages, policy};
 use lpm_host::{Interface, LpmConfig, Pcm, ReceivedMessage};
+use lpm_identity::IdentityLpm;
+use lpm_identity::consider::{Facts, Verdict};
+use lpm_identity::policy::Policy;
 use lpm_pcm::commands::replay;
 use lpm_pcm::log::LogLevel;
 use lpm_rsvp::{Message, ObjectIndex};
-use lpm_sample::IdentityLpm;
-use lpm_sample::consider::{Facts, Verdict};
-use lpm_sample::policy::Policy;
 
 use crate::host_table::Table;
 
@@ -178,7 +178,7 @@ fn replay_refreshes(count: u64) -> Result {
     capture::write(&mut pcap, count)?;
     fs::write(path("capture.pcap"), pcap)?;
     fs::write(path("policy.toml"), policy::identity_policy(capture::FLOWS))?;
-    let library = beside("lpm_sample");
+    let library = beside("lpm_identity");
     let config = format!(
         "[[lpm]]\nname = 'identity'\nlibrary = '{}'\n[lpm.config]\npolicy_file = 'policy.toml'\n",
         library.display()

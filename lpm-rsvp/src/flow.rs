@@ -2,7 +2,7 @@
 
 use crate::class;
 use crate::header::MessageType;
-use crate::intserv::{FlowSpec, Tspec, token_bucket};
+use crate::intserv::{FlowSpec, ServiceRequest, Tspec, token_bucket};
 use crate::message::Message;
 use crate::object::ObjectEntry;
 use crate::objects::{FilterSpec, ResvStyle};
@@ -68,6 +68,19 @@ impl<'a> FlowDescriptor<'a> {
                 Tspec::usual(entry.body(bytes)).or_else(|| token_bucket(entry.object(bytes)).ok())
             }
             _ => None,
+        }
+    }
+
+    /// The rate that the flow asks for, in bytes/s: the rate R that is to be reserved where the
+    /// service is guaranteed (RFC 2212), else the token rate r of its [`tspec`](Self::tspec). The
+    /// null service (RFC 2997) asks for none: 0.
+    ///
+    /// `None` where [`tspec`](Self::tspec) is for other reasons than that.
+    pub fn rate(&self) -> Option<f32> {
+        match self.flow_spec().map(|flow_spec| flow_spec.service()) {
+            Some(Ok(ServiceRequest::Guaranteed(_, rspec))) => Some(rspec.rate),
+            Some(Ok(ServiceRequest::Null { .. })) => Some(0.0),
+            _ => self.tspec().map(|tspec| tspec.rate),
         }
     }
 }

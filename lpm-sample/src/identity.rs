@@ -11,7 +11,8 @@
 //! 3. else the first user who is not listed, or application where there is no such user,
 //! 4. else the request is unauthenticated.
 //!
-//! Where there is a [`directory`](crate::directory), a user of the third kind is looked up there.
+//! An LPM that looks users up elsewhere, as `lpm-identity` does in a directory, has the name of a user
+//! of the third kind in [`Identified::unlisted_user`].
 //!
 //! A user comes before an application since anybody can claim to be one. For the same reason an
 //! application does not count beside a user who cannot be verified (RFC 2872 section 3).
@@ -22,10 +23,9 @@
 //!
 //! # Who is believed
 //!
-//! The policy says which credential types are accepted, of any message and of one whose INTEGRITY
-//! was verified ([`Authentication`](crate::policy::Authentication)). By default `ASCII_ID` and
-//! `UNICODE_ID` are taken at their word, so is a DN in clear text without a credential: RFC 3182
-//! section 4.1 calls this simple authentication, good for networks whose hosts are trusted.
+//! The caller says which credentials are accepted. This LPM takes `ASCII_ID` and `UNICODE_ID` at
+//! their word, and a DN in clear text without a credential ([`simple`]): RFC 3182 section 4.1 calls
+//! this simple authentication, good for networks whose hosts are trusted.
 //!
 //! An element with a credential that is not accepted names nobody, whatever else is in it; so does
 //! one with an encrypted DN or an attribute that is newer than RFC 3182, and one without any name.
@@ -42,8 +42,7 @@
 //! about is rejected as [`LpmPolicyError::UnknownUser`](lpm_api::LpmPolicyError::UnknownUser),
 //! even where another element is sound.
 
-use std::sync::Arc;
-
+use lpm_api::Name;
 use lpm_api::lpm_rsvp::policy::p_type::{AUTH_APP, AUTH_USER, PREEMPTION_PRI};
 use lpm_api::lpm_rsvp::policy::{RawElement, TextEncoding};
 use lpm_api::lpm_rsvp::{
@@ -51,24 +50,29 @@ use lpm_api::lpm_rsvp::{
 };
 use smallvec::SmallVec;
 
-use crate::directory::{Profile, UserName};
-use crate::name::Name;
-use crate::policy::{CredentialTypes, Listed, Policy};
+use crate::listed::Listed;
 
 /// Whom a request is decided for, and whose flow it becomes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject<N = Box<Name>> {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
     /// A listed user: its place in the policy.
     User(usize),
     /// A listed application: its place in the policy.
     Application(usize),
-    /// A user whom the policy does not list, but the directory knows.
-    Directory(Arc<Profile>),
     /// Somebody with a name that is not listed. Users and applications are not told apart, nor
     /// DNs and IDs: the same name is the same subject.
-    Unlisted(N),
+    Unlisted(Box<Name>),
     /// Nobody in particular.
     Unauthenticated,
+}
+
+/// The name of a user, by which it can be looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum UserName {
+    /// A DN, canonical.
+    Dn(Name),
+    /// An ID, canonical.
+    Id(Name),
 }
 
 /// An identity that cannot be read.
@@ -84,11 +88,18 @@ pub struct Identities<'a> {
 }
 
 impl<'a> Identities<'a> {
-    /// Reads the identities of a message, whose INTEGRITY was verified or not.
-    pub fn of(message: &Message<'a>, integrity_verified: bool, policy: &Policy) -> Identities<'a> {
+    /// Reads the identities of a message. `believes` is asked about each credential; without one,
+    /// about an element that has a DN alone.
+    pub fn of(
+        message: &Message<'a>,
+        believes: impl Fn(Option<&Credential<'_>>) -> bool,
+        users: &Listed,
+        applications: &Listed,
+    ) -> Identities<'a> {
         let reader = Reader {
-            policy,
-            accepted: policy.authentication().accepted(integrity_verified),
+            believes,
+            users,
+            applications,
         };
         let mut identities = Identities {
             objects: SmallVec::new(),
@@ -117,14 +128,21 @@ impl<'a> Identities<'a> {
             ..Claims::default()
         };
         for (data, claims) in &self.objects {
-            match concerns(data, senders.clone()) {
+            match data.is_about(senders.clone()) {
                 Ok(true) => all.add_all(claims),
                 Ok(false) => {}
-                Err(malformed) => return Err(malformed),
+                Err(_) => return Err(Malformed),
             }
         }
         all.identified()
     }
+}
+
+/// Whether this is simple authentication: a name that is taken at its word.
+#[must_use]
+pub fn simple(credential: Option<&Credential<'_>>) -> bool {
+    use Credential::{AsciiId, UnicodeId};
+    matches!(credential, None | Some(AsciiId(_) | UnicodeId(_)))
 }
 
 /// Who asks for a flow, and with what priority.
@@ -132,8 +150,8 @@ impl<'a> Identities<'a> {
 pub struct Identified {
     /// Who asks.
     pub subject: Subject,
-    /// The name to look up in a directory: that of a user who is not listed, where no listed
-    /// application counts instead.
+    /// The name to look up elsewhere: that of a user who is not listed, where no listed application
+    /// counts instead.
     pub unlisted_user: Option<Box<UserName>>,
     /// The preemption priority of the first PREEMPTION_PRI element about the flow (RFC 3181).
     pub preemption_priority: Option<u16>,
@@ -151,13 +169,14 @@ struct Claims {
     preemption_priority: Option<u16>,
 }
 
-/// Reads elements by the rules of a policy.
-struct Reader<'a> {
-    policy: &'a Policy,
-    accepted: CredentialTypes,
+/// Reads elements, and finds out whose they are.
+struct Reader<'a, B> {
+    believes: B,
+    users: &'a Listed,
+    applications: &'a Listed,
 }
 
-impl Reader<'_> {
+impl<B: Fn(Option<&Credential<'_>>) -> bool> Reader<'_, B> {
     fn claims(&self, data: &PolicyData<'_>) -> Claims {
         let mut claims = Claims::default();
         for element in data.raw_elements() {
@@ -172,9 +191,10 @@ impl Reader<'_> {
     fn add_element(&self, claims: &mut Claims, element: RawElement<'_>) -> Result<(), Malformed> {
         if element.p_type == PREEMPTION_PRI {
             if let Ok(PolicyElement::PreemptionPriority(asked)) = element.read() {
-                claims
-                    .preemption_priority
-                    .get_or_insert(asked.preemption_priority);
+                set_first(
+                    &mut claims.preemption_priority,
+                    Some(asked.preemption_priority),
+                );
             }
         }
         if !matches!(element.p_type, AUTH_USER | AUTH_APP) {
@@ -190,10 +210,10 @@ impl Reader<'_> {
     }
 
     fn add_user(&self, claims: &mut Claims, identity: &Identity<'_>) -> Result<(), Malformed> {
-        let names = Names::of(identity)?;
-        if !names.believed(self.accepted) {
+        let names = Names::of(identity, &self.believes)?;
+        if !names.believed {
             claims.unverified_user = true;
-        } else if let Some(user) = names.find(self.policy.users(), Listed::with_dn) {
+        } else if let Some(user) = names.find(self.users, Listed::with_dn) {
             claims.user.get_or_insert(user);
         } else {
             set_first(&mut claims.unlisted_user, names.user().map(Box::new));
@@ -206,16 +226,13 @@ impl Reader<'_> {
         claims: &mut Claims,
         identity: &Identity<'_>,
     ) -> Result<(), Malformed> {
-        let names = Names::of(identity)?;
-        if names.believed(self.accepted) {
-            let applications = self.policy.applications();
-            if let Some(application) = names.find(applications, Listed::covering_dn) {
+        let names = Names::of(identity, &self.believes)?;
+        if names.believed {
+            if let Some(application) = names.find(self.applications, Listed::covering_dn) {
                 claims.application.get_or_insert(application);
             } else {
-                set_first(
-                    &mut claims.unlisted_application,
-                    names.first().map(Box::new),
-                );
+                let name = names.dn.or(names.id);
+                set_first(&mut claims.unlisted_application, name.map(Box::new));
             }
         }
         Ok(())
@@ -226,13 +243,9 @@ impl Claims {
     fn add_all(&mut self, later: &Claims) {
         self.user = self.user.or(later.user);
         self.application = self.application.or(later.application);
-        let Claims {
-            unlisted_user,
-            unlisted_application,
-            ..
-        } = later;
-        set_first(&mut self.unlisted_user, unlisted_user.clone());
-        set_first(&mut self.unlisted_application, unlisted_application.clone());
+        set_first(&mut self.unlisted_user, later.unlisted_user.clone());
+        let application = later.unlisted_application.clone();
+        set_first(&mut self.unlisted_application, application);
         self.preemption_priority = self.preemption_priority.or(later.preemption_priority);
         self.unverified_user |= later.unverified_user;
         self.malformed |= later.malformed;
@@ -271,17 +284,20 @@ impl Claims {
 struct Names {
     dn: Option<Name>,
     id: Option<Name>,
-    /// What would have to be accepted for these names to be believed; `None` if nobody can.
-    needed: Option<CredentialTypes>,
+    believed: bool,
 }
 
 impl Names {
-    fn of(identity: &Identity<'_>) -> Result<Names, Malformed> {
+    fn of(
+        identity: &Identity<'_>,
+        believes: impl Fn(Option<&Credential<'_>>) -> bool,
+    ) -> Result<Names, Malformed> {
         let mut names = Names {
             dn: None,
             id: None,
-            needed: Some(CredentialTypes::default()),
+            believed: true,
         };
+        let mut has_credential = false;
         let mut decoded = Decoded::new();
         for attribute in identity.attributes() {
             match attribute.map_err(|_| Malformed)? {
@@ -289,9 +305,10 @@ impl Names {
                     let name = Name::dn(utf8(&dn, &mut decoded)?).map_err(|_| Malformed)?;
                     set_first(&mut names.dn, Some(name).filter(|name| !name.is_empty()));
                 }
-                Attribute::PolicyLocator(_) => names.needed = None,
+                Attribute::PolicyLocator(_) => names.believed = false,
                 Attribute::Credential(credential) => {
-                    names.need(CredentialTypes::of(&credential));
+                    has_credential = true;
+                    names.believed &= believes(Some(&credential));
                     if let Credential::AsciiId(id) | Credential::UnicodeId(id) = credential {
                         let name = Name::id(utf8(&id, &mut decoded)?);
                         set_first(&mut names.id, Some(name).filter(|name| !name.is_empty()));
@@ -300,19 +317,8 @@ impl Names {
                 _ => {}
             }
         }
-        if names.needed == Some(CredentialTypes::default()) {
-            names.need(Some(CredentialTypes::DN_ALONE));
-        }
+        names.believed &= has_credential || believes(None);
         Ok(names)
-    }
-
-    fn need(&mut self, types: Option<CredentialTypes>) {
-        let needed = self.needed.zip(types);
-        self.needed = needed.map(|(needed, types)| needed.and(types));
-    }
-
-    fn believed(&self, accepted: CredentialTypes) -> bool {
-        self.needed.is_some_and(|needed| accepted.include(needed))
     }
 
     fn find(
@@ -328,31 +334,6 @@ impl Names {
         let id = self.id.map(UserName::Id);
         self.dn.map(UserName::Dn).or(id)
     }
-
-    fn first(self) -> Option<Name> {
-        self.dn.or(self.id)
-    }
-}
-
-/// Whether a POLICY_DATA object is about a flow with these senders.
-fn concerns(
-    data: &PolicyData<'_>,
-    mut senders: impl Iterator<Item = FilterSpec> + Clone,
-) -> Result<bool, Malformed> {
-    let mut filters = data.filter_specs().peekable();
-    let scope = data.scope().transpose().map_err(|_| Malformed)?;
-    if (filters.peek().is_none() && scope.is_none()) || senders.clone().next().is_none() {
-        return Ok(true);
-    }
-    for filter in filters {
-        let filter = filter.map_err(|_| Malformed)?;
-        if senders.clone().any(|sender| sender == filter) {
-            return Ok(true);
-        }
-    }
-    Ok(scope.is_some_and(|scope| {
-        senders.any(|sender| scope.addresses().any(|address| address == sender.address()))
-    }))
 }
 
 /// Room for a name decoded from UTF-16; a longer one is put on the heap.

@@ -1,76 +1,48 @@
-//! The identity LPM: decides by who asks, and by how much they have already.
+//! The sample LPM: decides by who asks, with a policy from a file. Meant to be read, in this order:
 //!
-//! It is both a policy module to run and the one to copy from. A request takes this road, one
-//! module a step:
-//!
-//! 1. [`identity`] reads the AUTH_USER and AUTH_APP elements of the message and finds the
+//! 1. [`SampleLpm`] (`lpm.rs`) is what the PCM calls: it reads its configuration, decides on each
+//!    flow of a message, and hears when a flow has ended.
+//! 2. [`identity`] reads the AUTH_USER and AUTH_APP elements of a message and finds the
 //!    [`Subject`](identity::Subject): a listed user or application, somebody unlisted, or nobody.
-//!    Names are compared in the canonical form of [`name`] and [`dn`]. What a message asks for is put together in
-//!    `request`, and remembered for its refreshes.
-//! 2. [`policy`] has the subject's [`Rule`](policy::Rule) here and now: a priority or a rejection
-//!    and six limits, each of the subject's own or inherited. The format of the policy file is
-//!    described there; [`units`] and [`duration`] read its values.
-//! 3. [`FlowKey`](lpm_api::FlowKey) tells which flow the request is about, so that a refresh is not taken for a new one.
-//! 4. [`ledger`] counts the subject's flows and their rates.
-//! 5. [`consider`] puts these together to the decision: admitted with the rule's priority, or with
-//!    the lower one that the message asks for (PREEMPTION_PRI), or rejected with the reason that
-//!    the rule gives, or with `8 · metric + scope` for a limit (lpmapi `POLICY_ERRV_*`; the scope
-//!    is that of the section in which the limit was set). The limits on a flow alone are looked at
-//!    first (rate, peak rate, duration), then those on all flows (their number, the sums).
+//!    Names are compared in their canonical form ([`Name`](lpm_api::Name)).
+//! 3. [`policy`] has the subject's [`Rule`](policy::Rule): a priority or a rejection, how many flows,
+//!    of which rate. The format of the policy file is described there.
+//! 4. `ledger.rs` counts the subject's flows.
 //!
-//! [`explain`] tells in words how that came about.
+//! It decides on Path (the sender's TSpec) and Resv messages (the FLOWSPEC of each flow), and lets
+//! the errors that travel back, PathErr and ResvErr, pass: with no opinion of any LPM, the PCM would
+//! refuse them.
 //!
-//! [`IdentityLpm`] is the thin layer on top that the PCM calls. It decides on Path (the sender's
-//! TSpec) and Resv messages (the FLOWSPEC of each flow), and lets the errors that travel back,
-//! PathErr and ResvErr, pass. Path and Resv messages that go out get the flow's priority, errors of
-//! policy a reason. A flow counts from its admission on until
-//! [`delete_state`](lpm_api::Lpm::delete_state) says that it is gone, which the PCM also says of
-//! every flow that any LPM rejects.
-//!
-//! Users whom the policy does not list may be looked up in a [`directory`]; the request
-//! [waits](waiting) for that without holding anybody up.
-//!
-//! Limits may hold for several PCMs together, which count on a Redis server ([`usage`]).
+//! `lpm-identity` goes on from here: sums of rates and durations, subnets and hours, files that are
+//! read again, users from an LDAP directory, limits for several PCMs together. It takes from this
+//! crate what it says about identities.
 //!
 //! # Configuration
 //!
-//! The LPM's configuration is the policy itself, or one key that names a file with it:
+//! The policy itself, or one key that names a file with it:
 //!
 //! ```toml
 //! policy_file = "office.toml"
-//! reread_every = "2 s"        # how often it is looked at; 0 for never, this is the default
 //! ```
 //!
-//! A file that has changed is read again and put in force as a whole; one with a fault leaves the
-//! policy in force, and a warning says where the fault is. At the start, a policy with a fault keeps the LPM from being initialized; the message names file, line and
-//! key and says what would be accepted. [`DEMO_POLICY`] is a policy to begin with.
+//! A policy with a fault keeps the LPM from being initialized; the message names file, line and key
+//! and says what would be accepted. [`DEMO_POLICY`] is a policy to begin with.
 
 #![forbid(unsafe_code)]
 
-pub mod config;
-pub mod consider;
-mod desk;
-pub mod directory;
-pub mod dn;
-pub mod duration;
-pub mod explain;
 pub mod identity;
-pub mod ledger;
+mod ledger;
+pub mod listed;
 mod lpm;
-pub mod name;
-mod objects;
 pub mod policy;
-mod request;
-mod reread;
-mod statistics;
+mod read;
+pub mod rule;
+mod section;
 pub mod units;
-pub mod usage;
-pub mod waiting;
 
-pub use lpm::IdentityLpm;
+pub use lpm::SampleLpm;
+pub use read::PolicyError;
 
 /// The policy of a small office: a handful of users, a group, applications such as a telephone
 /// system, default and unauthenticated rules. Its comments explain every rule.
 pub const DEMO_POLICY: &str = include_str!("../demo-policy.toml");
-
-lpm_api::export_lpm!(IdentityLpm; Statistics);

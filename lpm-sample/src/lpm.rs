@@ -1,45 +1,35 @@
 //! The layer that the PCM calls.
 
-use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lpm_api::lpm_rsvp::{FlowDescriptor, Message, MessageType, ResvStyle};
+use lpm_api::lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle};
 use lpm_api::{
-    AdmitRequest, Answer, CommitResv, Decision, DeinitError, DeinitReason, DeleteReason,
-    DeleteState, InitError, InitInfo, Lpm, ObjectsAnswer, ObjectsRequest, PeType, Statistics,
+    AdmitRequest, Answer, CommitResv, Decision, DeleteReason, DeleteState, FlowKey, InitError,
+    InitInfo, Lpm, LpmPolicyError, Metric, PeType, Priority, Statistics,
 };
+use smallvec::SmallVec;
 
-use crate::config::Config;
-use crate::consider::{Consideration, Facts, Verdict};
-use crate::desk::{Desk, Shared};
-use crate::directory::Directory;
-use crate::objects;
-use crate::policy::{self, Policy};
-use crate::reread::Rereading;
-use crate::usage::SharedUsage;
-use crate::waiting::{self, Verdicts};
-use lpm_api::FlowKey;
+use crate::identity::{self, Identities, Malformed};
+use crate::ledger::Ledger;
+use crate::policy::Policy;
+use crate::rule::{Outcome, asked};
 
-/// The identity LPM.
+/// The sample LPM.
 #[derive(Debug)]
-pub struct IdentityLpm {
-    /// The thread that rereads the policy file, if there is one.
-    rereading: Option<Rereading>,
-    directory: Option<Directory>,
-    /// The thread that counts together with other PCMs, if it does.
-    usage: Option<SharedUsage>,
-    desk: Arc<Desk>,
+pub struct SampleLpm {
+    policy: Policy,
+    /// `admit` is called from several threads at a time.
+    ledger: Mutex<Ledger>,
+    admitted: AtomicU64,
+    rejected: AtomicU64,
 }
 
-impl Lpm for IdentityLpm {
-    fn initialize(init: InitInfo<'_>) -> Result<IdentityLpm, InitError> {
-        let fault = |error: &dyn std::error::Error| InitError::config(error.to_string());
-        let mut config = Config::read(init.config(), init.config_source(), init.config_dir())
-            .map_err(|error| fault(&error))?;
-        config.directory = config
-            .directory
-            .map(|directory| directory.within(init.result_time_limit()));
-        IdentityLpm::start(config).map_err(|error| fault(&error))
+impl Lpm for SampleLpm {
+    fn initialize(init: InitInfo<'_>) -> Result<Self, InitError> {
+        Policy::configured(init.config(), init.config_source(), init.config_dir())
+            .map(Self::new)
+            .map_err(|error| InitError::config(error.to_string()))
     }
 
     /// All types: two of them, AUTH_USER and AUTH_APP, say who asks, and a message with neither
@@ -49,140 +39,64 @@ impl Lpm for IdentityLpm {
     }
 
     fn admit(&self, request: AdmitRequest<'_>) -> Answer {
-        let facts = Facts {
-            interface: request.interface(),
-            received: request.received(),
-            integrity_verified: request.integrity_verified(),
-        };
-        let message = request.message();
-        let consideration = self.consider(message, facts);
-        let mut verdicts = Verdicts::new();
-        for flow in message.flow_descriptors() {
-            verdicts.push(consideration.decide(&flow));
-        }
-        drop(consideration);
-        if let ([Verdict::Decided(decision)], 1) = (&verdicts[..], request.flow_count()) {
-            return request.decide_all(*decision);
-        }
-        if verdicts.iter().all(Verdict::is_decided) {
-            let mut decided = verdicts.iter().filter_map(Verdict::decision);
-            return request.decide(|_| decided.next().unwrap_or(Decision::DontCare));
-        }
-        let (deferral, answer) = request.defer();
-        self.decide_later(verdicts, move |decisions| {
-            // Past the time limit nobody wants the answer: the PCM has rejected the flows, and told
-            // so with `delete_state`.
-            let _ = deferral.complete(decisions);
-        });
-        answer
+        let mut decisions = self.decide(&request.message()).into_iter();
+        request.decide(|_| decisions.next().unwrap_or(Decision::DontCare))
     }
 
     fn commit_resv(&self, commit: CommitResv<'_>) {
         if let Some(flow) = commit.flow_key() {
-            // Of a merged reservation the subject has what it asked for, not what others add.
-            self.desk.ledger(|ledger| ledger.commit(&flow, None));
+            self.ledger().commit(&flow);
         }
     }
 
-    fn rsvp_objects(&self, request: ObjectsRequest<'_>) -> ObjectsAnswer {
-        let objects = objects::policy_data(&self.desk, &request.message());
-        if objects.len() > request.max_policy_data_size() {
-            return request.none();
+    fn delete_state(&self, gone: DeleteState<'_>) {
+        for flow in gone.flows() {
+            self.release(gone.reason(), &gone.message(), &flow);
         }
-        request.supply(&objects)
-    }
-
-    fn delete_state(&self, request: DeleteState<'_>) {
-        for flow in request.flows() {
-            self.release(request.reason(), &request.message(), &flow);
-        }
-    }
-
-    /// Threads have ended, and connections are closed, when it returns.
-    fn deinitialize(self, _: DeinitReason) -> Result<(), DeinitError> {
-        drop(self.rereading);
-        drop(self.directory);
-        drop(self.usage);
-        policy::forget_list();
-        Ok(())
     }
 }
 
-impl Statistics for IdentityLpm {
+impl Statistics for SampleLpm {
     fn statistics(&self, report: &mut dyn FnMut(&str, u64)) {
-        self.desk.counters.report(report);
-        if let Some(directory) = &self.directory {
-            let (lookups, unreachable) = directory.lookups();
-            report("directory_lookups", lookups);
-            report("directory_unreachable", unreachable);
-        }
+        report("admitted", self.admitted.load(Ordering::Relaxed));
+        report("rejected", self.rejected.load(Ordering::Relaxed));
     }
 }
 
-impl IdentityLpm {
-    /// The POLICY_DATA objects for a message on its way out, one after the other, in network byte
-    /// order.
-    pub fn policy_data(&self, message: &Message<'_>) -> Vec<u8> {
-        objects::policy_data(&self.desk, message)
-    }
-
+impl SampleLpm {
     /// An LPM with this policy, in which nobody has a flow yet.
-    pub fn new(policy: Policy) -> IdentityLpm {
-        IdentityLpm {
-            rereading: None,
-            directory: None,
-            usage: None,
-            desk: Desk::new(policy, None),
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            ledger: Mutex::default(),
+            admitted: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
         }
     }
 
-    /// An LPM with this configuration, and the threads that it takes.
-    ///
-    /// # Errors
-    /// The system has no thread to spare.
-    pub fn start(config: Config) -> io::Result<IdentityLpm> {
-        let mut usage = None;
-        let mut shared = None;
-        if let Some(config) = config.shared_usage {
-            let when_unreachable = config.when_unreachable;
-            let started = usage.insert(SharedUsage::start(config)?);
-            shared = Some(Shared {
-                queue: started.queue(),
-                when_unreachable,
-            });
+    /// Decides on each flow of a message, and counts those that are admitted.
+    pub fn decide(&self, message: &Message<'_>) -> SmallVec<[Decision; 8]> {
+        let flows = message.flow_descriptors();
+        if !matches!(
+            message.message_type(),
+            MessageType::Path | MessageType::Resv
+        ) {
+            return flows.map(|_| Decision::accept(Priority::MIN)).collect();
         }
-        let desk = Desk::new(config.policy, shared);
-        let reread = |file| {
-            let desk = Arc::clone(&desk);
-            Rereading::start(file, move |policy| desk.set_policy(policy))
+        let (users, applications) = (self.policy.users(), self.policy.applications());
+        let identities = Identities::of(message, identity::simple, users, applications);
+        let decide = |flow| {
+            let decided = self.considered(message, &identities, &flow);
+            let counter = if decided.is_ok() {
+                &self.admitted
+            } else {
+                &self.rejected
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+            decided.unwrap_or_else(Decision::reject)
         };
-        Ok(IdentityLpm {
-            rereading: config.file.map(reread).transpose()?,
-            directory: config.directory.map(Directory::start).transpose()?,
-            usage,
-            desk,
-        })
-    }
-
-    /// Does what these verdicts wait for, and hands over all decisions when they are made, on a
-    /// thread of the LPM. `complete` is dropped if the LPM is deinitialized first.
-    pub fn decide_later(
-        &self,
-        verdicts: Verdicts,
-        complete: impl FnOnce(&[Decision]) + Send + 'static,
-    ) {
-        waiting::settle(self.directory.as_ref(), &self.desk, verdicts, complete);
-    }
-
-    /// Puts another policy in force, for all messages that are considered from now on. Flows stay
-    /// with their subjects, who are known by name.
-    pub fn set_policy(&self, policy: Policy) {
-        self.desk.set_policy(policy);
-    }
-
-    /// Finds out who asks with a message, and where and when, to decide on its flows.
-    pub fn consider<'a>(&'a self, message: Message<'a>, facts: Facts) -> Consideration<'a> {
-        Consideration::new(&self.desk, self.directory.as_ref(), message, facts)
+        flows.map(decide).collect()
     }
 
     /// Releases what the end of a flow releases; a flow that is not counted is passed over.
@@ -190,19 +104,60 @@ impl IdentityLpm {
         let Some(key) = FlowKey::of(message, flow) else {
             return;
         };
-        self.desk.ledger(
-            |ledger| match (reason, message.message_type(), message.style()) {
-                // Only what was asked for with this message is not to be.
-                (DeleteReason::AdmissionControlFailed, ..) => ledger.refuse(&key),
-                (DeleteReason::FlowDuration, ..) => ledger.expire(&key),
-                // A Path that ends takes its reservations with it.
-                (_, MessageType::Path | MessageType::PathTear, _) => ledger.release_path(&key),
-                // A tear may name some of the senders.
-                (_, _, Some(ResvStyle::SharedExplicit)) => {
-                    ledger.release_senders(&key, flow.filters());
-                }
-                _ => ledger.release(&key),
-            },
-        );
+        let mut ledger = self.ledger();
+        match (reason, message.message_type(), message.style()) {
+            // Only what was asked for with this message is not to be.
+            (DeleteReason::AdmissionControlFailed, ..) => ledger.refuse(&key),
+            // A Path that ends takes its reservations with it.
+            (_, MessageType::Path | MessageType::PathTear, _) => ledger.release_path(&key),
+            // A tear may name some of the senders.
+            (_, _, Some(ResvStyle::SharedExplicit)) => {
+                ledger.release_senders(&key, &flow.filters().collect::<Vec<_>>());
+            }
+            _ => ledger.release(&key),
+        }
     }
+
+    /// First what the flow is by itself, then what it is together with the subject's others.
+    fn considered(
+        &self,
+        message: &Message<'_>,
+        identities: &Identities<'_>,
+        flow: &FlowDescriptor<'_>,
+    ) -> Result<Decision, LpmPolicyError> {
+        let who = identities
+            .subject(flow.filters())
+            .map_err(|Malformed| LpmPolicyError::UnknownUser)?;
+        let rule = self.policy.rule(&who.subject);
+        let highest = match rule.outcome {
+            Outcome::Admit(priority) => priority,
+            Outcome::Reject(reason) => return Err(reason),
+        };
+        let rate = flow.rate().ok_or(LpmPolicyError::CrazyFlowSpec)?;
+        let key = FlowKey::of(message, flow).ok_or(LpmPolicyError::CrazyFlowSpec)?;
+        if let Some(scope) = rule
+            .flow_rate
+            .map(|it| it.bytes_per_second())
+            .exceeded_by(rate)
+        {
+            return Err(LpmPolicyError::Limit(Metric::FlowRate, scope));
+        }
+        self.ledger()
+            .admit(key, &who.subject, senders(message, flow), rule.flows)
+            .map_err(|scope| LpmPolicyError::Limit(Metric::FlowCount, scope))?;
+        Ok(Decision::accept(asked(who.preemption_priority, highest)))
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // Also after a panic elsewhere: one failed request must not fail all others.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The senders that share the reservation of a flow: those of the shared explicit style.
+fn senders(message: &Message<'_>, flow: &FlowDescriptor<'_>) -> Vec<FilterSpec> {
+    let is_resv = message.message_type() == MessageType::Resv;
+    let is_shared = is_resv && message.style() == Some(ResvStyle::SharedExplicit);
+    let senders = is_shared.then(|| flow.filters());
+    senders.into_iter().flatten().collect()
 }

@@ -27,9 +27,9 @@ use lpm_host::{
 ///
 /// When the test runs elsewhere than from Cargo's `deps` folder.
 #[must_use]
-pub fn sample_library() -> PathBuf {
+pub fn identity_library() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    test.with_file_name(file_name("lpm-sample"))
+    test.with_file_name(file_name("lpm-identity"))
 }
 
 /// The shared library of a fixture, trusted.

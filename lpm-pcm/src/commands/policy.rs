@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use lpm_sample::policy::{Policy, Section, Settings};
+use lpm_identity::policy::{Policy, Section};
+use lpm_identity::settings::Settings;
 
 use super::counted;
 

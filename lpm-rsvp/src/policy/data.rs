@@ -55,6 +55,32 @@ impl<'a> PolicyData<'a> {
         self.options_of(class::FILTER_SPEC).map(RawObject::read)
     }
 
+    /// Whether the policy is about a flow with these senders: it names one of them by a
+    /// [`filter`](Self::filter_specs) or its [`scope`](Self::scope), or is about all flows of the
+    /// session. So it is for a flow without senders, as in the wildcard style.
+    ///
+    /// # Errors
+    /// One of the options cannot be read.
+    pub fn is_about(
+        &self,
+        mut senders: impl Iterator<Item = FilterSpec> + Clone,
+    ) -> Result<bool, ParseError> {
+        let mut filters = self.filter_specs().peekable();
+        let scope = self.scope().transpose()?;
+        if (filters.peek().is_none() && scope.is_none()) || senders.clone().next().is_none() {
+            return Ok(true);
+        }
+        for filter in filters {
+            let filter = filter?;
+            if senders.clone().any(|sender| sender == filter) {
+                return Ok(true);
+            }
+        }
+        Ok(scope.is_some_and(|scope| {
+            senders.any(|sender| scope.addresses().any(|address| address == sender.address()))
+        }))
+    }
+
     /// The senders this policy is about, by address.
     pub fn scope(&self) -> Option<Result<Scope<'a>, ParseError>> {
         self.options_of(class::SCOPE).next().map(RawObject::read)

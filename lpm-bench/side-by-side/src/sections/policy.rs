@@ -15,9 +15,9 @@ use lpm_api::{Decision, Interface};
 use lpm_bench::messages::{TSPEC, distinguished_name, path_with_identity};
 use lpm_bench::policy::{MAX_FLOW_RATE, identity_policy};
 use lpm_rsvp::{Message, ObjectIndex};
-use lpm_sample::IdentityLpm;
-use lpm_sample::consider::{Facts, Verdict};
-use lpm_sample::policy::Policy;
+use lpm_identity::IdentityLpm;
+use lpm_identity::consider::{Facts, Verdict};
+use lpm_identity::policy::Policy;
 
 use super::Context;
 use crate::measure::{Contender, Effort, calls, compare};

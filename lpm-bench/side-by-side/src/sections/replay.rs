@@ -148,7 +148,7 @@ impl<'a> Bench<'a> {
         let config = folder.path().join("pcm.toml");
         let policy = folder.path().join("policy.toml");
         std::fs::write(&policy, policy::identity_policy(capture::FLOWS))?;
-        let library = built("lpm_sample");
+        let library = built("lpm_identity");
         let text = format!(
             "[[lpm]]\nname = 'identity'\nlibrary = '{}'\n[lpm.config]\npolicy_file = '{}'\n",
             library.display(),

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use lpm_api::Interface;
-use lpm_sample::duration::FlowDuration;
-use lpm_sample::explain::{Holdings, Request};
-use lpm_sample::ledger::Traffic;
-use lpm_sample::policy::Policy;
+use lpm_identity::duration::FlowDuration;
+use lpm_identity::explain::{Holdings, Request};
+use lpm_identity::ledger::Traffic;
+use lpm_identity::policy::Policy;
 use lpm_sample::units::Rate;
 
 /// A request, and where it comes in.

@@ -1,0 +1,211 @@
+//! Users, groups and limits from an LDAP directory.
+//!
+//! A user whom the policy does not list is looked up, on a thread of its own that keeps a
+//! connection open; the request waits for that, and nobody else does. What was found is
+//! remembered for a while ([`DirectoryConfig::cache_for`]), that nobody was found for a shorter
+//! one. A user whom the directory does not know either is unauthenticated.
+//!
+//! # What is looked up
+//!
+//! 1. The user: an entry below [`user_base`](DirectoryConfig::user_base), by its DN, or by its ID
+//!    with [`user_filter`](DirectoryConfig::user_filter).
+//! 2. Its groups: the values of `memberOf`, and where there is a
+//!    [`group_base`](DirectoryConfig::group_base) the entries below it that
+//!    [`group_filter`](DirectoryConfig::group_filter) finds.
+//! 3. Its limits: entries of class `aCSPolicy` below
+//!    [`policy_base`](DirectoryConfig::policy_base) whose `aCSIdentityName` is the user's DN or ID,
+//!    or a group's DN or common name. An entry below one that has the name of a subnet of the
+//!    policy is for that subnet.
+//!
+//! [`profile`](crate::profile) tells which attribute is which limit. A group of the directory also has the values of
+//! the policy's `[[group]]` of its common name; the user has those of `[default]`, like everybody.
+//!
+//! # When servers fail
+//!
+//! Servers are asked in the order of the configuration. One that cannot be reached, or does not
+//! answer in time, is left alone for [`retry_after`](DirectoryConfig::retry_after), and the next
+//! one is asked. When none is left, a request is rejected for want of resources, or decided with
+//! what is remembered, however old ([`when_unreachable`](DirectoryConfig::when_unreachable)).
+
+mod cache;
+mod config;
+mod lookup;
+mod servers;
+mod tls;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+use lpm_sample::identity::UserName;
+
+use crate::profile::Found;
+use cache::Cache;
+use servers::Servers;
+
+pub(crate) use config::KEYS;
+pub use config::{DirectoryConfig, Password, WhenUnreachable};
+
+/// How many different users may be looked up at the same time. Beyond, a request is decided as if
+/// no server could be reached.
+const MOST_LOOKUPS: usize = 10_000;
+
+/// Is told what was found. Dropped unused when the directory is closed first.
+type Then = Box<dyn FnOnce(Found) + Send>;
+
+/// A directory that users are looked up in. Its connections are closed, and its thread has ended,
+/// when it is dropped.
+#[derive(Debug)]
+pub struct Directory {
+    shared: Arc<Shared>,
+    /// Dropped to end the thread.
+    questions: Option<UnboundedSender<UserName>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread shares with those who ask.
+struct Shared {
+    cache: Cache,
+    waiting: Mutex<HashMap<UserName, Vec<Then>>>,
+    lookups: AtomicU64,
+    unreachable: AtomicU64,
+}
+
+impl Directory {
+    /// Starts the thread, which connects to the first server that answers.
+    ///
+    /// # Errors
+    /// The system has no thread or no event queue for it.
+    pub fn start(config: DirectoryConfig) -> io::Result<Directory> {
+        let shared = Arc::new(Shared {
+            cache: Cache::new(&config),
+            waiting: Mutex::default(),
+            lookups: AtomicU64::new(0),
+            unreachable: AtomicU64::new(0),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()?;
+        let (questions, asked) = unbounded_channel();
+        let for_thread = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("lpm-directory".to_owned())
+            .spawn(move || runtime.block_on(answer(asked, for_thread, config)))?;
+        Ok(Directory {
+            shared,
+            questions: Some(questions),
+            thread: Some(thread),
+        })
+    }
+
+    /// What is remembered of a user, if it is not too old.
+    pub fn remembered(&self, name: &UserName) -> Option<Found> {
+        self.shared.cache.fresh(name)
+    }
+
+    /// Looks a user up, and tells `then` on the directory's thread what was found. Several who ask
+    /// for the same user at the same time get the same answer.
+    ///
+    /// `then` is dropped when the directory is closed before there is an answer.
+    pub fn look_up(&self, name: UserName, then: impl FnOnce(Found) + Send + 'static) {
+        let mut waiting = self.shared.waiting();
+        if let Some(others) = waiting.get_mut(&name) {
+            others.push(Box::new(then));
+            return;
+        }
+        let full = waiting.len() >= MOST_LOOKUPS;
+        let Some(questions) = self.questions.as_ref().filter(|_| !full) else {
+            drop(waiting);
+            return then(self.shared.when_unreachable(&name));
+        };
+        waiting.insert(name.clone(), vec![Box::new(then)]);
+        drop(waiting);
+        // The thread ends, if ever, by a panic; who waits is then told when this is dropped.
+        let _ = questions.send(name);
+    }
+
+    /// How often the servers were asked for a user, and how often none answered.
+    pub fn lookups(&self) -> (u64, u64) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (count(&self.shared.lookups), count(&self.shared.unreachable))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        self.questions = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was reported where it happened.
+            let _ = thread.join();
+        }
+        // They may ask again, or lock the map, as they are dropped.
+        let waiting = std::mem::take(&mut *self.shared.waiting());
+        drop(waiting);
+    }
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<UserName, Vec<Then>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn when_unreachable(&self, name: &UserName) -> Found {
+        self.unreachable.fetch_add(1, Ordering::Relaxed);
+        self.cache.stale(name).unwrap_or(Found::Unreachable)
+    }
+
+    fn tell(&self, name: &UserName, found: &Found) {
+        let waiting = self.waiting().remove(name);
+        for then in waiting.into_iter().flatten() {
+            then(found.clone());
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The thread: every question is a task, until there is nobody left to ask any.
+async fn answer(
+    mut asked: UnboundedReceiver<UserName>,
+    shared: Arc<Shared>,
+    config: DirectoryConfig,
+) {
+    let servers = Arc::new(Servers::new(config));
+    let mut tasks = JoinSet::new();
+    let first = Arc::clone(&servers);
+    tasks.spawn(async move { first.connect().await });
+    loop {
+        tokio::select! {
+            question = asked.recv() => {
+                let Some(name) = question else { break };
+                let (shared, servers) = (Arc::clone(&shared), Arc::clone(&servers));
+                tasks.spawn(async move {
+                    shared.lookups.fetch_add(1, Ordering::Relaxed);
+                    let found = match servers.find(&name).await {
+                        Some(found) => {
+                            shared.cache.remember(&name, &found);
+                            found
+                        }
+                        None => shared.when_unreachable(&name),
+                    };
+                    shared.tell(&name, &found);
+                });
+            }
+            Some(_) = tasks.join_next() => {}
+        }
+    }
+    tasks.shutdown().await;
+    servers.close().await;
+}

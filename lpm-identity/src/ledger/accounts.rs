@@ -1,0 +1,301 @@
+//! How much everybody has: an account per subject, found by name.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use lpm_api::Direction;
+
+use super::amount::Amounts;
+use crate::policy::Policy;
+use crate::subject::Subject;
+
+/// The place of an account, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AccountId(NonZeroU32);
+
+/// A subnet, by the place of its name in the ledger's list: the same in every policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubnetId(pub(super) u16);
+
+/// What is held in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// How many flows.
+    pub flows: u32,
+    /// Their token rates together, in bytes per second.
+    pub rate: u64,
+    /// Their peak rates together, in bytes per second.
+    pub peak_rate: u64,
+}
+
+/// What is held in both directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Both {
+    sends: Held,
+    receives: Held,
+}
+
+/// One subject's account.
+#[derive(Debug)]
+struct Account {
+    name: Arc<[u8]>,
+    kind: Kind,
+    /// Kept when nothing is held: a policy remembers the place.
+    kept: bool,
+    /// How many requests wait that it may be for.
+    holds: u32,
+    everywhere: Both,
+    /// On the subnets that anything is held on.
+    subnets: Vec<(SubnetId, Both)>,
+}
+
+/// Users, applications and the unlisted have names of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    User,
+    Application,
+    Unlisted,
+    Unauthenticated,
+}
+
+/// Everybody's accounts.
+#[derive(Debug)]
+pub(super) struct Accounts {
+    accounts: Vec<Account>,
+    /// Places of accounts that are closed.
+    free: Vec<AccountId>,
+    by_name: [HashMap<Arc<[u8]>, AccountId>; 3],
+}
+
+/// The account that all the unauthenticated share.
+const UNAUTHENTICATED: AccountId = AccountId(NonZeroU32::MIN);
+
+impl Accounts {
+    pub(super) fn new() -> Accounts {
+        let unauthenticated = Account {
+            name: Arc::from([]),
+            kind: Kind::Unauthenticated,
+            kept: true,
+            holds: 0,
+            everywhere: Both::default(),
+            subnets: Vec::new(),
+        };
+        Accounts {
+            accounts: vec![unauthenticated],
+            free: Vec::new(),
+            by_name: Default::default(),
+        }
+    }
+
+    /// The account of a subject of this policy, opened if need be. One that nothing was added to
+    /// is to be given back with [`close_if_unused`](Self::close_if_unused).
+    pub(super) fn open(&mut self, subject: &Subject, policy: &Policy) -> AccountId {
+        let (member, kind) = match subject {
+            Subject::User(place) => (policy.users().member(*place), Kind::User),
+            Subject::Application(place) => {
+                (policy.applications().member(*place), Kind::Application)
+            }
+            Subject::Directory(profile) => {
+                return match self.by_name[Kind::User as usize].get(&profile.name) {
+                    Some(id) => *id,
+                    None => self.insert(Arc::clone(&profile.name), Kind::User, false),
+                };
+            }
+            Subject::Unlisted(name) => {
+                return match self.by_name[Kind::Unlisted as usize].get(name.as_bytes()) {
+                    Some(id) => *id,
+                    None => self.insert(name.as_bytes().into(), Kind::Unlisted, false),
+                };
+            }
+            Subject::Unauthenticated => return UNAUTHENTICATED,
+        };
+        // The ledger's lock orders these: only its holder reads and writes them.
+        if let Some(id) = NonZeroU32::new(member.account.load(Ordering::Relaxed)) {
+            return AccountId(id);
+        }
+        let id = match self.by_name[kind as usize].get(&member.name) {
+            Some(id) => *id,
+            None => self.insert(Arc::clone(&member.name), kind, true),
+        };
+        self.accounts[id.place()].kept = true;
+        member.account.store(id.0.get(), Ordering::Relaxed);
+        id
+    }
+
+    pub(super) fn close_if_unused(&mut self, id: AccountId) {
+        let account = &self.accounts[id.place()];
+        if account.kept || account.holds > 0 || account.everywhere != Both::default() {
+            return;
+        }
+        let names = &mut self.by_name[account.kind as usize];
+        // It may have been closed before: then the name is another account's, or nobody's.
+        if names.get(&account.name) == Some(&id) {
+            names.remove(&account.name);
+            self.free.push(id);
+        }
+    }
+
+    /// Keeps an account open until it is let go as often.
+    pub(super) fn hold(&mut self, id: AccountId) {
+        self.accounts[id.place()].holds += 1;
+    }
+
+    pub(super) fn let_go(&mut self, id: AccountId) {
+        let account = &mut self.accounts[id.place()];
+        account.holds = account.holds.saturating_sub(1);
+    }
+
+    /// The account's name in one direction, the same in every process.
+    pub(super) fn label(&self, id: AccountId, direction: Direction) -> String {
+        let account = &self.accounts[id.place()];
+        let kind = match account.kind {
+            Kind::User => "user",
+            Kind::Application => "application",
+            Kind::Unlisted => "unlisted",
+            Kind::Unauthenticated => "unauthenticated",
+        };
+        let direction = match direction {
+            Direction::Sends => "sends",
+            Direction::Receives => "receives",
+        };
+        format!(
+            "{kind}:{direction}:{}",
+            String::from_utf8_lossy(&account.name)
+        )
+    }
+
+    /// What an account holds on a subnet, or everywhere.
+    pub(super) fn held(
+        &self,
+        id: AccountId,
+        subnet: Option<SubnetId>,
+        direction: Direction,
+    ) -> Held {
+        let account = &self.accounts[id.place()];
+        let both = match subnet {
+            None => account.everywhere,
+            Some(subnet) => account
+                .subnets
+                .iter()
+                .find(|(it, _)| *it == subnet)
+                .map(|(_, both)| *both)
+                .unwrap_or_default(),
+        };
+        both.in_direction(direction)
+    }
+
+    pub(super) fn add(
+        &mut self,
+        id: AccountId,
+        subnet: Option<SubnetId>,
+        direction: Direction,
+        amounts: Amounts,
+    ) {
+        let account = &mut self.accounts[id.place()];
+        account.everywhere.of(direction).add(amounts);
+        let Some(subnet) = subnet else { return };
+        match account.subnets.iter_mut().find(|(it, _)| *it == subnet) {
+            Some((_, both)) => both.of(direction).add(amounts),
+            None => {
+                let mut both = Both::default();
+                both.of(direction).add(amounts);
+                account.subnets.push((subnet, both));
+            }
+        }
+    }
+
+    pub(super) fn subtract(
+        &mut self,
+        id: AccountId,
+        subnet: Option<SubnetId>,
+        direction: Direction,
+        amounts: Amounts,
+    ) {
+        let account = &mut self.accounts[id.place()];
+        account.everywhere.of(direction).subtract(amounts);
+        let Some(subnet) = subnet else { return };
+        if let Some(at) = account.subnets.iter().position(|(it, _)| *it == subnet) {
+            let both = &mut account.subnets[at].1;
+            both.of(direction).subtract(amounts);
+            if *both == Both::default() && !account.kept {
+                account.subnets.swap_remove(at);
+            }
+        }
+    }
+
+    fn insert(&mut self, name: Arc<[u8]>, kind: Kind, kept: bool) -> AccountId {
+        let account = Account {
+            name: Arc::clone(&name),
+            kind,
+            kept,
+            holds: 0,
+            everywhere: Both::default(),
+            subnets: Vec::new(),
+        };
+        let id = if let Some(id) = self.free.pop() {
+            self.accounts[id.place()] = account;
+            id
+        } else {
+            if self.accounts.len() == self.accounts.capacity() {
+                // Doubling would leave nearly half of many accounts unused.
+                self.accounts.reserve_exact(self.accounts.len() / 8 + 16);
+            }
+            self.accounts.push(account);
+            AccountId::at(self.accounts.len())
+        };
+        self.by_name[kind as usize].insert(name, id);
+        id
+    }
+
+    /// How many accounts are open, that of the unauthenticated included.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.accounts.len() - self.free.len()
+    }
+}
+
+impl AccountId {
+    /// The account that is the `count`th.
+    fn at(count: usize) -> AccountId {
+        let number = u32::try_from(count).ok().and_then(NonZeroU32::new);
+        AccountId(number.expect("an account takes more than 16 bytes: memory ends before u32"))
+    }
+
+    fn place(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+impl Both {
+    fn in_direction(self, direction: Direction) -> Held {
+        match direction {
+            Direction::Sends => self.sends,
+            Direction::Receives => self.receives,
+        }
+    }
+
+    fn of(&mut self, direction: Direction) -> &mut Held {
+        match direction {
+            Direction::Sends => &mut self.sends,
+            Direction::Receives => &mut self.receives,
+        }
+    }
+}
+
+/// The sums wrap around: whatever is taken away was added before, so they are right again as soon
+/// as they fit. They do not fit only above 400 000 flows of the highest rate there is.
+impl Held {
+    fn add(&mut self, amounts: Amounts) {
+        self.flows = self.flows.wrapping_add(1);
+        self.rate = self.rate.wrapping_add(amounts.rate);
+        self.peak_rate = self.peak_rate.wrapping_add(amounts.peak_rate);
+    }
+
+    fn subtract(&mut self, amounts: Amounts) {
+        self.flows = self.flows.wrapping_sub(1);
+        self.rate = self.rate.wrapping_sub(amounts.rate);
+        self.peak_rate = self.peak_rate.wrapping_sub(amounts.peak_rate);
+    }
+}

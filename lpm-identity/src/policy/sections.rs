@@ -1,0 +1,94 @@
+//! Everybody's sections, and what else a policy says.
+
+use jiff::tz::TimeZone;
+use lpm_api::Name;
+
+use super::authentication::Authentication;
+use super::listed::Listed;
+use super::section::Section;
+use super::subnet::Subnet;
+use super::zone::Zone;
+
+/// Everybody's sections.
+#[derive(Debug)]
+pub struct Policy {
+    pub(super) users: Listed,
+    pub(super) applications: Listed,
+    pub(super) groups: Vec<Group>,
+    /// Which groups a user or an application is in, each list once: most are the same.
+    pub(super) group_lists: Vec<Box<[usize]>>,
+    pub(super) default: Section,
+    pub(super) unauthenticated: Section,
+    pub(super) subnets: Vec<Subnet>,
+    pub(super) authentication: Authentication,
+    pub(super) time_zone: Zone,
+    /// Whether anything holds only somewhere or at times.
+    pub(super) has_conditions: bool,
+}
+
+/// A group, by its place in the policy.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) name: String,
+    /// As groups of the directory are compared with it.
+    pub(super) canonical_name: String,
+    pub(super) section: Section,
+}
+
+impl Policy {
+    /// Everybody's.
+    pub(super) fn sections(&self) -> impl Iterator<Item = &Section> {
+        let members = self.users.members.iter().chain(&self.applications.members);
+        let members = members.filter_map(|member| member.section.as_deref());
+        let groups = self.groups.iter().map(|group| &group.section);
+        let standing = [&self.default, &self.unauthenticated];
+        members.chain(groups).chain(standing)
+    }
+
+    /// The place of the subnet with this name.
+    pub(super) fn subnet_named(&self, name: &Name) -> Option<usize> {
+        let named = |subnet: &Subnet| subnet.canonical_name == *name;
+        self.subnets.iter().position(named)
+    }
+
+    /// The users that are listed.
+    pub fn users(&self) -> &Listed {
+        &self.users
+    }
+
+    /// The applications that are listed.
+    pub fn applications(&self) -> &Listed {
+        &self.applications
+    }
+
+    /// What holds for those who are not listed, `[default]`; without any value if it is missing.
+    pub fn default(&self) -> &Section {
+        &self.default
+    }
+
+    /// What holds for nobody in particular, `[unauthenticated]`; without any value if it is
+    /// missing.
+    pub fn unauthenticated(&self) -> &Section {
+        &self.unauthenticated
+    }
+
+    /// The names of the groups.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().map(|group| group.name.as_str())
+    }
+
+    /// The subnets, those without a name of their own included.
+    pub fn subnets(&self) -> &[Subnet] {
+        &self.subnets
+    }
+
+    /// Which credentials are believed.
+    pub fn authentication(&self) -> &Authentication {
+        &self.authentication
+    }
+
+    /// The clock of the schedules.
+    pub fn time_zone(&self) -> &TimeZone {
+        self.time_zone.get()
+    }
+}

@@ -1,0 +1,70 @@
+//! Limits that hold for several PCMs together.
+//!
+//! Without this, a limit holds in one process. With it, all PCMs that name the same Redis server and
+//! [`prefix`](UsageConfig::prefix) count together: a flow under a limit on the number of flows or
+//! on a sum that holds everywhere is reserved there before it is admitted, in one step that checks
+//! and counts (a script on the server). Limits of a subnet stay those of the PCM that serves it.
+//!
+//! What a PCM counts stands under its lease, which a thread of its own renews. When the PCM dies,
+//! the lease ends, and what it counted with it. A PCM that is deinitialized gives the lease back.
+//!
+//! When the server cannot be reached, flows that are admitted stay so. New ones under such a limit
+//! are rejected for want of resources, or counted by this PCM alone
+//! ([`when_unreachable`](UsageConfig::when_unreachable)). Once the server is back, everything is
+//! counted there again. Should the lease have ended in the meantime, others may have had the room,
+//! and the limit is exceeded until enough flows end.
+
+mod config;
+mod queue;
+mod server;
+mod worker;
+
+use std::io;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use worker::Worker;
+
+pub(crate) use config::KEYS;
+pub use config::{ServerUrl, UsageConfig, WhenUnreachable};
+pub(crate) use queue::{Request, Reserved, UsageQueue};
+
+/// The thread that counts on the server. It has given back what it counted, closed its connection
+/// and ended when this is dropped.
+#[derive(Debug)]
+pub(crate) struct SharedUsage {
+    queue: UsageQueue,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SharedUsage {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system has no thread for it.
+    pub(crate) fn start(config: UsageConfig) -> io::Result<SharedUsage> {
+        let (sender, orders) = mpsc::channel();
+        let mut worker = Worker::new(config, orders);
+        let thread = thread::Builder::new()
+            .name("lpm-shared-usage".to_owned())
+            .spawn(move || worker.run())?;
+        Ok(SharedUsage {
+            queue: UsageQueue::new(sender),
+            thread: Some(thread),
+        })
+    }
+
+    pub(crate) fn queue(&self) -> UsageQueue {
+        self.queue.clone()
+    }
+}
+
+impl Drop for SharedUsage {
+    fn drop(&mut self) {
+        self.queue.stop();
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The thread that counts on the server.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+use lpm_api::FlowKey;
+use redis::RedisResult;
+use smallvec::SmallVec;
+
+use super::config::UsageConfig;
+use super::queue::{Order, Request, Reserved};
+use super::server::{Server, Step};
+use crate::ledger::{Amounts, Counted};
+
+/// How many orders are carried out in one go.
+const MOST_AT_ONCE: usize = 256;
+
+/// How long to wait before the server is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The server's answer when the lease has ended.
+const NO_LEASE: i64 = -1;
+
+pub(super) struct Worker {
+    config: UsageConfig,
+    orders: Receiver<Order>,
+    /// Who this PCM is on the server, for as long as this LPM is initialized.
+    pcm: String,
+    server: Option<Server>,
+    /// Whether it was told that the server cannot be reached.
+    told: bool,
+    /// When to renew the lease, or to try the server again.
+    next: Instant,
+    /// What is counted, or to be counted, on the server.
+    book: BTreeMap<FlowKey, SmallVec<[Line; 1]>>,
+    next_id: u64,
+}
+
+/// What one flow counts on one account.
+struct Line {
+    id: u64,
+    account: String,
+    amounts: Amounts,
+}
+
+impl Worker {
+    pub(super) fn new(config: UsageConfig, orders: Receiver<Order>) -> Worker {
+        // Unlike that of any PCM there was.
+        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let random = RandomState::new().hash_one(time.unwrap_or_default());
+        Worker {
+            config,
+            orders,
+            pcm: format!("{}-{random:016x}", std::process::id()),
+            server: None,
+            told: false,
+            next: Instant::now(),
+            book: BTreeMap::new(),
+            next_id: 0,
+        }
+    }
+
+    pub(super) fn run(&mut self) {
+        loop {
+            if Instant::now() >= self.next {
+                self.keep_up();
+            }
+            let wait = self.next.saturating_duration_since(Instant::now());
+            let first = match self.orders.recv_timeout(wait) {
+                Ok(order) => order,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let more = self.orders.try_iter().take(MOST_AT_ONCE);
+            let orders: Vec<Order> = std::iter::once(first).chain(more).collect();
+            if !self.carry_out(orders) {
+                break;
+            }
+        }
+        if let Some(server) = &mut self.server {
+            // Without an answer the lease ends by itself.
+            let _ = server.leave();
+        }
+        self.server = None;
+    }
+
+    /// Connects or renews the lease, and has everything counted if it was not any more.
+    fn keep_up(&mut self) {
+        let kept = if self.server.is_some() {
+            self.renew().map_err(|error| error.to_string())
+        } else {
+            self.connect()
+        };
+        match kept {
+            Ok(()) => self.next = Instant::now() + self.config.lease / 3,
+            Err(why) => self.lost(&why),
+        }
+    }
+
+    fn connect(&mut self) -> Result<(), String> {
+        let mut server = Server::connect(&self.config, &self.pcm)?;
+        let connected = server.renew().and_then(|_| self.count_all(&mut server));
+        connected.map_err(|error| error.to_string())?;
+        self.server = Some(server);
+        let flows = self.book.len();
+        tracing::info!(flows, "usage is counted together with other PCMs");
+        self.told = false;
+        Ok(())
+    }
+
+    fn renew(&mut self) -> RedisResult<()> {
+        let Some(mut server) = self.server.take() else {
+            return Ok(());
+        };
+        if !server.renew()? {
+            let flows = self.book.len();
+            tracing::warn!(
+                flows,
+                "the lease on the shared usage had ended; what this PCM has is counted again"
+            );
+            self.count_all(&mut server)?;
+        }
+        self.server = Some(server);
+        Ok(())
+    }
+
+    fn lost(&mut self, why: &str) {
+        self.server = None;
+        self.next = Instant::now() + RETRY_AFTER;
+        if !self.told {
+            self.told = true;
+            tracing::warn!(
+                why,
+                otherwise = ?self.config.when_unreachable,
+                "the server of the shared usage cannot be reached"
+            );
+        }
+    }
+
+    /// Has the server count what is in the book, and nothing else.
+    fn count_all(&mut self, server: &mut Server) -> RedisResult<()> {
+        let mut counted: HashMap<u64, String> = server.counted()?;
+        let mut steps = Vec::new();
+        for line in self.book.values().flatten() {
+            let before = counted.remove(&line.id);
+            if before != Some(server.written(&line.account, line.amounts)) {
+                steps.push(line.step());
+            }
+        }
+        steps.extend(counted.into_keys().map(|id| Step::Release { id }));
+        for steps in steps.chunks(MOST_AT_ONCE) {
+            server.take(steps)?;
+        }
+        Ok(())
+    }
+
+    /// Carries out orders; whether to go on.
+    fn carry_out(&mut self, orders: Vec<Order>) -> bool {
+        let mut batch = Batch::default();
+        for order in orders {
+            match order {
+                Order::Stop => return false,
+                Order::Count(flow, counted) => {
+                    if batch.reserves(&flow) {
+                        self.finish(std::mem::take(&mut batch));
+                    }
+                    batch.steps.extend(self.note(flow, counted));
+                }
+                Order::Reserve(request) => {
+                    if batch.reserves(&request.flow) {
+                        self.finish(std::mem::take(&mut batch));
+                    }
+                    let id = self.id_of(&request);
+                    batch.reserve(id, request);
+                }
+            }
+        }
+        self.finish(batch);
+        true
+    }
+
+    /// Notes what a flow counts now; the steps that make the server count the same.
+    fn note(&mut self, flow: FlowKey, counted: Counted) -> Vec<Step> {
+        let lines = self.book.entry(flow).or_default();
+        let mut steps = Vec::new();
+        lines.retain(|line| {
+            let stays = counted.iter().any(|(account, _)| *account == line.account);
+            if !stays {
+                steps.push(Step::Release { id: line.id });
+            }
+            stays
+        });
+        // A flow that moves to another subnet has two shares on one account; here it is one flow.
+        let mut sums: Vec<(String, Amounts)> = Vec::new();
+        for (account, amounts) in counted {
+            match sums.iter_mut().find(|(it, _)| *it == account) {
+                Some((_, sum)) => *sum = sum.larger(amounts),
+                None => sums.push((account, amounts)),
+            }
+        }
+        for (account, amounts) in sums {
+            match lines.iter_mut().find(|line| line.account == account) {
+                Some(line) if line.amounts == amounts => {}
+                Some(line) => {
+                    line.amounts = amounts;
+                    steps.push(line.step());
+                }
+                None => {
+                    let id = self.next_id;
+                    self.next_id += 1;
+                    let line = Line {
+                        id,
+                        account,
+                        amounts,
+                    };
+                    steps.push(line.step());
+                    lines.push(line);
+                }
+            }
+        }
+        if lines.is_empty() {
+            self.book.remove(&flow);
+        }
+        steps
+    }
+
+    /// The id of a flow on an account: that of before, or a new one.
+    fn id_of(&mut self, request: &Request) -> u64 {
+        let lines = self.book.get(&request.flow);
+        let line = lines.and_then(|lines| lines.iter().find(|it| it.account == request.account));
+        line.map_or_else(
+            || {
+                self.next_id += 1;
+                self.next_id - 1
+            },
+            |line| line.id,
+        )
+    }
+
+    /// Takes the steps of a batch, and tells who waits for them.
+    fn finish(&mut self, batch: Batch) {
+        let answers = self.take(&batch.steps);
+        for (place, id, request) in batch.requests {
+            let reserved = match answers.as_ref().and_then(|answers| answers.get(place)) {
+                Some(0) => {
+                    self.enter(id, &request);
+                    Reserved::Granted
+                }
+                Some(&limit) => match usize::try_from(limit) {
+                    Ok(limit) => Reserved::Exceeds(limit - 1),
+                    Err(_) => Reserved::Unreachable,
+                },
+                None => Reserved::Unreachable,
+            };
+            (request.then)(reserved);
+        }
+    }
+
+    fn enter(&mut self, id: u64, request: &Request) {
+        let lines = self.book.entry(request.flow).or_default();
+        match lines.iter_mut().find(|line| line.id == id) {
+            Some(line) => line.amounts = request.amounts,
+            None => lines.push(Line {
+                id,
+                account: request.account.clone(),
+                amounts: request.amounts,
+            }),
+        }
+    }
+
+    /// The server's answers; `None` if it cannot be reached.
+    fn take(&mut self, steps: &[Step]) -> Option<Vec<i64>> {
+        if steps.is_empty() {
+            return Some(Vec::new());
+        }
+        let taken = self.server.as_mut()?.take(steps);
+        let answers = match taken {
+            // The server may have forgotten scripts and leases: it began anew.
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                self.connect().and_then(|()| self.take_again(steps))
+            }
+            Ok(answers) if answers.contains(&NO_LEASE) => {
+                let renewed = self.renew().map_err(|error| error.to_string());
+                renewed.and_then(|()| self.take_again(steps))
+            }
+            other => other.map_err(|error| error.to_string()),
+        };
+        answers.map_err(|why| self.lost(&why)).ok()
+    }
+
+    /// Steps can be taken twice: the second time changes nothing.
+    fn take_again(&mut self, steps: &[Step]) -> Result<Vec<i64>, String> {
+        let server = self.server.as_mut().ok_or("no connection")?;
+        server.take(steps).map_err(|error| error.to_string())
+    }
+}
+
+impl Line {
+    /// Counts it, whatever the limits.
+    fn step(&self) -> Step {
+        Step::Reserve {
+            id: self.id,
+            account: self.account.clone(),
+            amounts: self.amounts,
+            limits: [None; 3],
+        }
+    }
+}
+
+/// Steps that are taken in one go, and who waits for which.
+#[derive(Default)]
+struct Batch {
+    steps: Vec<Step>,
+    requests: Vec<(usize, u64, Request)>,
+    reserved: Vec<FlowKey>,
+}
+
+impl Batch {
+    /// Whether something is reserved for a flow: what comes after that needs its outcome.
+    fn reserves(&self, flow: &FlowKey) -> bool {
+        self.reserved.contains(flow)
+    }
+
+    fn reserve(&mut self, id: u64, request: Request) {
+        self.reserved.push(request.flow);
+        let step = Step::Reserve {
+            id,
+            account: request.account.clone(),
+            amounts: request.amounts,
+            limits: request.limits,
+        };
+        self.requests.push((self.steps.len(), id, request));
+        self.steps.push(step);
+    }
+}

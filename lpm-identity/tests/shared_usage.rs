@@ -1,0 +1,435 @@
+//! Limits that hold for several PCMs together, with a real Redis server and several processes.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::env;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lpm_api::lpm_rsvp::{Message, ObjectIndex};
+use lpm_api::{Decision, DeinitReason, DeleteReason, Lpm, LpmPolicyError, Metric, Priority, Scope};
+use lpm_identity::IdentityLpm;
+use lpm_identity::config::Config;
+use lpm_identity::consider::Verdict;
+use redis::Commands;
+use support::{anywhere, auth_user, path, path_tear, policy_data};
+
+/// Longer than anything here takes, however slow the machine is.
+const LONG: Duration = Duration::from_secs(120);
+
+/// Tell a child process which server its PCM shares usage on, and how long its lease lasts.
+const PORT: &str = "SHARED_USAGE_TEST_PORT";
+const LEASE: &str = "SHARED_USAGE_TEST_LEASE";
+const NO_ROOM: Decision = Decision::reject(LpmPolicyError::NoResources);
+
+struct Redis {
+    port: u16,
+    server: Child,
+}
+
+impl Redis {
+    /// A server on a free port, without any file; `None` if it is not installed.
+    fn start() -> Option<Redis> {
+        for _ in 0..20 {
+            let port = free_port();
+            match Redis::start_on(port) {
+                Ok(server) => return Some(server),
+                Err(Some(_)) => {}
+                Err(None) => {
+                    println!(
+                        "SKIPPED: redis-server is not installed (Debian: apt-get install redis-server)"
+                    );
+                    return None;
+                }
+            }
+        }
+        panic!("redis-server does not start");
+    }
+
+    /// `Err` is how it ended, or nothing if there is no such program.
+    fn start_on(port: u16) -> Result<Redis, Option<std::process::ExitStatus>> {
+        let server = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no"])
+            .stdout(Stdio::null())
+            .spawn();
+        let mut server = server.map_err(|_| None)?;
+        let start = Instant::now();
+        loop {
+            if let Some(status) = server.try_wait().unwrap() {
+                return Err(Some(status));
+            }
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                return Ok(Redis { port, server });
+            }
+            assert!(start.elapsed() < LONG, "redis-server hangs");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn connection(&self) -> redis::Connection {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
+        client.get_connection().unwrap()
+    }
+
+    /// How many flows are counted, whoever counts them.
+    fn counted(&self) -> i64 {
+        let mut connection = self.connection();
+        let accounts: Vec<String> = connection.keys("{lpm}:account:*").unwrap();
+        let mut flows = 0;
+        for account in accounts {
+            let fields: Vec<(String, i64)> = connection.hgetall(account).unwrap();
+            let counts = fields.iter().filter(|(field, _)| field.ends_with(":n"));
+            flows += counts.map(|(_, count)| count).sum::<i64>();
+        }
+        flows
+    }
+
+    /// Ends the lease of a process as time would.
+    fn end_lease(&self, process: u32) {
+        let mut connection = self.connection();
+        let pcms: Vec<String> = connection.zrange("{lpm}:leases", 0, -1).unwrap();
+        let start = format!("{process}-");
+        let pcm = pcms
+            .into_iter()
+            .find(|pcm| pcm.starts_with(&start))
+            .unwrap();
+        let _: () = connection.zadd("{lpm}:leases", pcm, 1).unwrap();
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.connection().keys("*").unwrap()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn lpm(port: u16, policy: &str, more: &str) -> IdentityLpm {
+    let config = format!(
+        "{policy}\n[shared_usage]\nserver = 'redis://127.0.0.1:{port}'\ntime_limit = 100\n{more}"
+    );
+    IdentityLpm::start(Config::read(&config, "test", None).unwrap()).unwrap()
+}
+
+fn of_ada(session: u8, sender: u8, rate: f32) -> Vec<u8> {
+    path(
+        session,
+        sender,
+        rate,
+        &[policy_data(&[auth_user("", "ada")])],
+    )
+}
+
+/// Sends the decision on a Path when there is one.
+fn ask(lpm: &IdentityLpm, path: &[u8], decided: mpsc::Sender<Decision>) {
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(path, &mut index).unwrap();
+    let consideration = lpm.consider(message, anywhere());
+    let verdict = consideration.decide(&message.flow_descriptors().next().unwrap());
+    drop(consideration);
+    match verdict {
+        Verdict::Decided(decision) => decided.send(decision).unwrap(),
+        later @ Verdict::Later(_) => {
+            lpm.decide_later([later].into_iter().collect(), move |decisions| {
+                let _ = decided.send(decisions[0]);
+            });
+        }
+    }
+}
+
+fn decision(lpm: &IdentityLpm, session: u8, sender: u8, rate: f32) -> Decision {
+    let (sender_of, decided) = mpsc::channel();
+    ask(lpm, &of_ada(session, sender, rate), sender_of);
+    decided.recv_timeout(LONG).expect("a decision")
+}
+
+fn release(lpm: &IdentityLpm, session: u8, sender: u8) {
+    let tear = path_tear(session, sender);
+    let mut index = ObjectIndex::new();
+    let message = Message::parse(&tear, &mut index).unwrap();
+    let flow = message.flow_descriptors().next().unwrap();
+    lpm.release(DeleteReason::ReceivedPathTear, &message, &flow);
+}
+
+fn accept(priority: u16) -> Decision {
+    Decision::accept(Priority::new(priority).unwrap())
+}
+
+fn until(what: &str, is: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is() {
+        assert!(start.elapsed() < LONG, "never {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+const TEN_MBYTES: &str = "
+[default]
+priority = 5
+max_flows = 4
+max_sum_flow_rate = '10 MB/s'
+";
+
+#[test]
+fn two_pcms_count_together() {
+    let Some(redis) = Redis::start() else { return };
+    let (one, two) = (
+        lpm(redis.port, TEN_MBYTES, ""),
+        lpm(redis.port, TEN_MBYTES, ""),
+    );
+    let over = |metric| Decision::reject(LpmPolicyError::Limit(metric, Scope::GlobalDefault));
+    // Until both have a lease.
+    until("connected", || decision(&one, 1, 1, 6e6) == accept(5));
+    until("connected", || decision(&two, 2, 1, 4e6) == accept(5));
+    assert_eq!(decision(&two, 2, 2, 1.0), over(Metric::SumFlowRate));
+    assert_eq!(decision(&one, 1, 1, 6e6), accept(5), "a refresh");
+    assert_eq!(decision(&one, 1, 1, 2e6), accept(5), "less");
+    until("counted", || decision(&two, 2, 2, 3e6) == accept(5));
+    assert_eq!(decision(&one, 1, 2, 1e6), accept(5));
+    assert_eq!(decision(&one, 1, 3, 0.0), over(Metric::FlowCount));
+    assert_eq!(redis.counted(), 4);
+    release(&two, 2, 1);
+    until("released", || decision(&one, 1, 3, 4e6) == accept(5));
+    assert_eq!(redis.counted(), 4);
+    one.deinitialize(DeinitReason::Shutdown).unwrap();
+    assert_eq!(redis.counted(), 1, "what is deinitialized counts nothing");
+    two.deinitialize(DeinitReason::Shutdown).unwrap();
+    assert_eq!(redis.keys(), [""; 0]);
+}
+
+/// A server whose PCM is gone in mid-run: what is admitted stays, new flows are refused or counted
+/// alone, and all is counted again when it is back, also by a server that knows nothing.
+#[test]
+fn a_server_that_goes_away_loses_nothing() {
+    let Some(redis) = Redis::start() else { return };
+    let port = redis.port;
+    let careful = lpm(port, TEN_MBYTES, "");
+    let easy = lpm(
+        port,
+        TEN_MBYTES,
+        "when_unreachable = 'count_alone'\nprefix = 'easy'\n",
+    );
+    until("connected", || decision(&careful, 1, 1, 1.0) == accept(5));
+    until("connected", || decision(&easy, 1, 1, 1.0) == accept(5));
+    drop(redis);
+    until("noticed", || decision(&careful, 1, 2, 1.0) == NO_ROOM);
+    assert_eq!(
+        decision(&careful, 1, 1, 1.0),
+        accept(5),
+        "what was admitted"
+    );
+    for sender in 2..=4 {
+        assert_eq!(decision(&easy, 1, sender, 1.0), accept(5));
+    }
+    let over = Decision::reject(LpmPolicyError::Limit(
+        Metric::FlowCount,
+        Scope::GlobalDefault,
+    ));
+    assert_eq!(decision(&easy, 1, 5, 1.0), over, "its own limit holds");
+
+    let Ok(redis) = Redis::start_on(port) else {
+        // Somebody else has the port now; the rest cannot be seen.
+        return;
+    };
+    until("back", || redis.counted() == 1);
+    until("back", || decision(&careful, 1, 2, 1.0) == accept(5));
+    careful.deinitialize(DeinitReason::Shutdown).unwrap();
+    until("counted alone, then there", || {
+        let flows: Vec<String> = redis.connection().keys("{easy}:flows:*").unwrap();
+        flows
+            .iter()
+            .any(|key| redis.connection().hlen::<_, i64>(key).unwrap() == 4)
+    });
+    easy.deinitialize(DeinitReason::Shutdown).unwrap();
+    assert_eq!(redis.keys(), [""; 0]);
+}
+
+#[test]
+fn a_flow_that_is_torn_down_while_it_waits_is_not_counted() {
+    let Some(redis) = Redis::start() else { return };
+    let lpm = lpm(redis.port, TEN_MBYTES, "");
+    until("connected", || decision(&lpm, 1, 1, 1.0) == accept(5));
+    let mut index = ObjectIndex::new();
+    let path = of_ada(1, 2, 1.0);
+    let message = Message::parse(&path, &mut index).unwrap();
+    let consideration = lpm.consider(message, anywhere());
+    let verdict = consideration.decide(&message.flow_descriptors().next().unwrap());
+    drop(consideration);
+    assert!(matches!(verdict, Verdict::Later(_)));
+    release(&lpm, 1, 2);
+    let (sender, decided) = mpsc::channel();
+    lpm.decide_later([verdict].into_iter().collect(), move |decisions| {
+        let _ = sender.send(decisions[0]);
+    });
+    assert_eq!(decided.recv_timeout(LONG), Ok(NO_ROOM));
+    until("given back", || redis.counted() == 1);
+    lpm.deinitialize(DeinitReason::Shutdown).unwrap();
+}
+
+const LIMIT: usize = 3_000;
+const EACH: usize = 5_000;
+const THOUSANDS: &str = "[[user]]\nid = 'ada'\npriority = 5\nmax_flows = 3000\n";
+
+/// A PCM in a process of its own.
+struct Pcm {
+    process: Child,
+    orders: Option<ChildStdin>,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Pcm {
+    /// A PCM whose lease lasts so many seconds unless it is renewed.
+    fn start(redis: &Redis, lease: u32) -> Pcm {
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "pcm_process", "--nocapture"])
+            .env(PORT, redis.port.to_string())
+            .env(LEASE, lease.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let orders = process.stdin.take();
+        let answers = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut pcm = Pcm {
+            process,
+            orders,
+            answers,
+        };
+        assert_eq!(pcm.answer(), "ready");
+        pcm
+    }
+
+    fn order(&mut self, order: &str) {
+        writeln!(self.orders.as_ref().unwrap(), "{order}").unwrap();
+    }
+
+    fn answer(&mut self) -> String {
+        // The test runner of the process writes lines of its own.
+        let line = self.answers.find_map(|line| {
+            let line = line.unwrap();
+            line.split_once("PCM ").map(|(_, answer)| answer.to_owned())
+        });
+        line.expect("an answer")
+    }
+
+    fn admitted(&mut self) -> usize {
+        self.answer().parse().unwrap()
+    }
+
+    fn end(mut self) {
+        drop(self.orders.take());
+        assert!(self.process.wait().unwrap().success());
+    }
+
+    fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_limit_holds_across_processes_and_the_dead_count_nothing() {
+    let Some(redis) = Redis::start() else { return };
+    let (mut one, mut two) = (Pcm::start(&redis, 3_600), Pcm::start(&redis, 3_600));
+    one.order("ask 1");
+    two.order("ask 101");
+    let (of_one, of_two) = (one.admitted(), two.admitted());
+    assert_eq!(of_one + of_two, LIMIT, "{of_one} and {of_two}");
+    assert_eq!(redis.counted(), i64::try_from(LIMIT).unwrap());
+
+    // One ends without a word. When its lease has ended, its share is free again, and never more
+    // than that.
+    one.order("ask 1");
+    assert_eq!(one.admitted(), of_one, "refreshes");
+    let id = one.process.id();
+    one.kill();
+    assert_eq!(redis.counted(), i64::try_from(LIMIT).unwrap());
+    redis.end_lease(id);
+    let mut three = Pcm::start(&redis, 3_600);
+    let mut again = 0;
+    let start = Instant::now();
+    while again < of_one {
+        assert!(start.elapsed() < LONG, "{again} of {of_one}");
+        three.order("ask 1");
+        again = three.admitted();
+    }
+    assert_eq!(again + of_two, LIMIT);
+    assert_eq!(redis.counted(), i64::try_from(LIMIT).unwrap());
+    two.end();
+    three.end();
+    assert_eq!(redis.keys(), [""; 0]);
+}
+
+#[test]
+fn the_lease_of_a_process_that_was_killed_ends_by_itself() {
+    let Some(redis) = Redis::start() else { return };
+    let mut killed = Pcm::start(&redis, 1);
+    killed.order("ask 1");
+    killed.admitted();
+    killed.kill();
+    // Whoever comes next clears away what the dead one has left.
+    until("cleared away", || {
+        let lpm = lpm(redis.port, THOUSANDS, "");
+        let _ = decision(&lpm, 250, 1, 1.0);
+        lpm.deinitialize(DeinitReason::Shutdown).unwrap();
+        redis.keys().is_empty()
+    });
+}
+
+/// The process of [`Pcm`]: asks for thousands of flows at a time, from several threads.
+#[test]
+fn pcm_process() {
+    let Ok(port) = env::var(PORT) else { return };
+    let lease = env::var(LEASE).unwrap();
+    let lpm = lpm(
+        port.parse().unwrap(),
+        THOUSANDS,
+        &format!("lease = {lease}\n"),
+    );
+    // A flow that is asked for until the server is connected, and given back.
+    until("connected", || {
+        let admitted = decision(&lpm, 250, 1, 1.0) != NO_ROOM;
+        release(&lpm, 250, 1);
+        admitted
+    });
+    println!("PCM ready");
+    for order in std::io::stdin().lines() {
+        let order = order.unwrap();
+        let first: u8 = order.strip_prefix("ask ").unwrap().parse().unwrap();
+        let (sender, decided) = mpsc::channel();
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let (lpm, sender) = (&lpm, sender.clone());
+                scope.spawn(move || {
+                    for flow in (thread..EACH).step_by(4) {
+                        let session = first + u8::try_from(flow / 250).unwrap();
+                        let from = u8::try_from(1 + flow % 250).unwrap();
+                        ask(lpm, &of_ada(session, from, 1.0), sender.clone());
+                    }
+                });
+            }
+        });
+        drop(sender);
+        let admitted = decided
+            .iter()
+            .filter(|it| matches!(it, Decision::Accept(_)))
+            .count();
+        println!("PCM {admitted}");
+    }
+    lpm.deinitialize(DeinitReason::Shutdown).unwrap();
+}

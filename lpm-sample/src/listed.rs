@@ -1,0 +1,59 @@
+//! Who is listed: users or applications, found by their names.
+//!
+//! A place is the number of a section in the policy file, from 0. What is set there is kept by
+//! whoever reads the file.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lpm_api::Name;
+
+/// Names of users or of applications, and whose they are.
+#[derive(Debug, Default)]
+pub struct Listed {
+    by_dn: HashMap<Arc<[u8]>, u32>,
+    by_id: HashMap<Arc<[u8]>, u32>,
+}
+
+impl Listed {
+    /// Enters a DN; `None` if it is somebody's already.
+    pub fn enter_dn(&mut self, dn: &Name, place: u32) -> Option<Arc<[u8]>> {
+        enter(&mut self.by_dn, dn, place)
+    }
+
+    /// Enters an ID; `None` if it is somebody's already.
+    pub fn enter_id(&mut self, id: &Name, place: u32) -> Option<Arc<[u8]>> {
+        enter(&mut self.by_id, id, place)
+    }
+
+    /// Gives back the memory that only entering takes.
+    pub fn shrink_to_fit(&mut self) {
+        self.by_dn.shrink_to_fit();
+        self.by_id.shrink_to_fit();
+    }
+
+    /// Who has this DN.
+    pub fn with_dn(&self, dn: &Name) -> Option<usize> {
+        place(&self.by_dn, dn.as_bytes())
+    }
+
+    /// Who has this DN, or else the longest part of it, from its beginning on.
+    pub fn covering_dn(&self, dn: &Name) -> Option<usize> {
+        dn.leading_rdns().find_map(|dn| place(&self.by_dn, dn))
+    }
+
+    /// Who has this ID.
+    pub fn with_id(&self, id: &Name) -> Option<usize> {
+        place(&self.by_id, id.as_bytes())
+    }
+}
+
+fn enter(names: &mut HashMap<Arc<[u8]>, u32>, name: &Name, place: u32) -> Option<Arc<[u8]>> {
+    let name: Arc<[u8]> = name.as_bytes().into();
+    let before = names.insert(Arc::clone(&name), place);
+    before.is_none().then_some(name)
+}
+
+fn place(names: &HashMap<Arc<[u8]>, u32>, name: &[u8]) -> Option<usize> {
+    names.get(name).map(|place| *place as usize)
+}
