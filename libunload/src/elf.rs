@@ -18,11 +18,12 @@ use std::os::unix::fs::FileExt;
 use object::elf;
 use object::read::StringTable;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionTable, Sym};
-use object::{Endianness, ReadCache, ReadRef};
+use object::{Endianness, ReadRef};
 
 pub(super) use self::sections::debugging_information;
 
-use self::sections::whole_strings;
+use self::sections::strings;
+use crate::bounds::{self, Reading};
 use crate::error::FormatProblem;
 use crate::facts::HinderingFacts;
 
@@ -113,12 +114,15 @@ impl Image {
     fn read_and_list(file: &File, exports: bool) -> Result<Self, FormatProblem> {
         let length = file.metadata().map_err(damaged)?.len();
         check_identification(file, length)?;
+        let reading = Reading::of(file);
+        reading.check(Self::read_from(&reading, length, exports))
+    }
 
-        let cache = ReadCache::new(file);
-        let data = &cache;
+    fn read_from(data: &Reading<'_>, length: u64, exports: bool) -> Result<Self, FormatProblem> {
         let header = Header::parse(data).map_err(damaged)?;
         let endian = header.endian().map_err(damaged)?;
         let segments = header.program_headers(endian, data).map_err(damaged)?;
+        bounds::SEGMENTS.check(segments.len())?;
         check_whole(header, segments, endian, length)?;
 
         let dynamic_segment = segments
@@ -155,6 +159,7 @@ impl Image {
         };
         image.check_kind(header, segments)?;
         let sections = header.sections(endian, data).map_err(damaged)?;
+        bounds::SECTIONS.check(sections.len())?;
         let names = sections::names(header, endian, data, &sections);
         image.collect(data, &sections, names, exports)?;
         image.debugging = sections::debugging(header, endian, &sections, names);
@@ -287,14 +292,17 @@ impl Image {
         &mut self,
         data: R,
         sections: &SectionTable<'data, Header, R>,
-        names: StringTable<'data>,
+        names: &[u8],
         exports: bool,
     ) -> Result<(), FormatProblem> {
         let endian = self.endian;
         let symbols = sections
             .symbols(endian, data, elf::SHT_DYNSYM)
             .map_err(damaged)?;
-        let strings = whole_strings(data, sections, symbols.string_section(), endian)?;
+        let strings = strings(data, sections, symbols.string_section(), endian)?;
+        let strings = StringTable::new(strings, 0, strings.len() as u64);
+        bounds::SYMBOLS.check(symbols.len())?;
+        let mut names_of_symbols = bounds::NAMES_OF_SYMBOLS.room();
         let (mut unique_symbols, mut unwinds, mut raises) = (0, false, false);
         for symbol in symbols.iter() {
             let defined = symbol.st_shndx(endian) != elf::SHN_UNDEF;
@@ -302,6 +310,7 @@ impl Image {
                 unique_symbols += 1;
             }
             let name = symbol.name(endian, strings).map_err(damaged)?;
+            names_of_symbols.take(name.len())?;
             match name {
                 b"_Unwind_Backtrace" if !defined => unwinds = true,
                 b"_Unwind_RaiseException" => raises = true,
@@ -313,13 +322,15 @@ impl Image {
             }
         }
         self.exports.sort_unstable();
-        let texts = |tag| -> Result<Vec<String>, FormatProblem> {
+        let mut names_of_libraries = bounds::NAMES_OF_LIBRARIES.room();
+        let mut texts = |tag| -> Result<Vec<String>, FormatProblem> {
             let entries = self.dynamic.iter();
             let entries = entries.filter(|entry| entry.tag(endian) == tag);
             let text = |entry: &Entry| {
                 let offset = u32::try_from(entry.val(endian)).map_err(damaged)?;
                 let text = strings.get(offset);
                 let text = text.map_err(|()| damaged("a string of the dynamic section"))?;
+                names_of_libraries.take(text.len() + 1)?;
                 Ok(String::from_utf8_lossy(text).into_owned())
             };
             entries.map(text).collect()
@@ -329,7 +340,7 @@ impl Image {
             paths = texts(elf::DT_RPATH)?;
         }
         let search_path = paths.iter().flat_map(|path| path.split(':'));
-        let search_path = search_path.map(str::to_owned).collect();
+        let search_path: Vec<_> = search_path.map(str::to_owned).collect();
         self.makers = sections::makers(data, sections, names, endian);
         let made_by_rust = self.makers.iter().any(|maker| maker.contains("rustc "));
         self.facts = HinderingFacts {
@@ -341,6 +352,8 @@ impl Image {
             panic_aborts: unwinds && !raises && made_by_rust,
             needed: texts(elf::DT_NEEDED)?,
         };
+        bounds::LIBRARIES.check(self.facts.needed.len())?;
+        bounds::FOLDERS.check(search_path.len())?;
         self.search_path = search_path;
         Ok(())
     }

@@ -138,6 +138,15 @@ pub enum FormatProblem {
         detail: String,
     },
 
+    /// The file says more than is looked at.
+    #[error("it has more than {limit} {what}, which no library needs")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// How much is looked at.
+        limit: u64,
+    },
+
     /// The library was linked against another C library, of which a process must have only one.
     #[error("it needs {found}, but this host runs on {expected}; build it for the host's target")]
     ForeignLibc {

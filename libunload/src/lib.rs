@@ -1,6 +1,8 @@
 //! Load a native library from a private copy, know what it does to the process, and unload it for
 //! real, verified.
 
+#[cfg(not(target_vendor = "apple"))]
+mod bounds;
 mod error;
 mod facts;
 mod file;

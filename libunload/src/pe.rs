@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use object::read::ReadCache;
 use object::read::pe::{
     DataDirectories, ImageNtHeaders, ImageOptionalHeader, Import, ImportTable, SectionTable,
 };
 use object::{LittleEndian as LE, ReadRef, pe};
 
+use crate::bounds::{self, Reading};
 use crate::error::FormatProblem;
 use crate::facts::HinderingFacts;
 
@@ -37,9 +37,11 @@ impl Image {
     pub(super) fn read(file: &File) -> Result<Self, FormatProblem> {
         let length = file.metadata().map_err(damaged)?.len();
         check_start(file, length)?;
+        let reading = Reading::of(file);
+        reading.check(Self::read_from(&reading, length))
+    }
 
-        let cache = ReadCache::new(file);
-        let data = &cache;
+    fn read_from(data: &Reading<'_>, length: u64) -> Result<Self, FormatProblem> {
         let dos = pe::ImageDosHeader::parse(data).map_err(damaged)?;
         let mut offset = dos.nt_headers_offset().into();
         let expected = offset + size_of::<Headers>() as u64;
@@ -171,9 +173,15 @@ fn read_imports(
     needed: &mut Vec<String>,
     slots: &mut Slots,
 ) -> Result<(), FormatProblem> {
+    let mut libraries = bounds::LIBRARIES.room();
+    let mut names_of_libraries = bounds::NAMES_OF_LIBRARIES.room();
+    let mut symbols = bounds::SYMBOLS.room();
+    let mut names_of_symbols = bounds::NAMES_OF_SYMBOLS.room();
     for descriptor in imports.descriptors().map_err(damaged)? {
         let descriptor = descriptor.map_err(damaged)?;
         let library = imports.name(descriptor.name.get(LE)).map_err(damaged)?;
+        libraries.take(1)?;
+        names_of_libraries.take(library.len() + 1)?;
         needed.push(String::from_utf8_lossy(library).into_owned());
 
         let addresses = descriptor.first_thunk.get(LE);
@@ -185,10 +193,12 @@ fn read_imports(
         let mut slot = usize::try_from(addresses).map_err(damaged)?;
         let mut thunks = imports.thunks(names).map_err(damaged)?;
         while let Some(thunk) = thunks.next::<Headers>().map_err(damaged)? {
+            symbols.take(1)?;
             match imports.import::<Headers>(thunk).map_err(damaged)? {
                 Import::Name(_, b"TlsAlloc") => slots.tls_alloc.push(slot),
                 Import::Name(_, b"TlsFree") => slots.tls_free.push(slot),
-                _ => {}
+                Import::Name(_, name) => names_of_symbols.take(name.len())?,
+                Import::Ordinal(_) => {}
             }
             slot += size_of::<usize>();
         }

@@ -4,11 +4,14 @@ use std::fs::File;
 use std::ops::Range;
 
 use object::elf;
+use object::read::SectionIndex;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
-use object::read::{SectionIndex, StringTable};
-use object::{Endianness, ReadCache, ReadRef};
+use object::{Endianness, ReadRef};
 
-use super::{FormatProblem, Header, Section, Segment, damaged};
+use crate::bounds::{self, Reading};
+use crate::error::FormatProblem;
+
+use super::{Header, Section, Segment, damaged};
 
 /// Where the file has its debugging information, in order; nothing where it cannot be told.
 pub(crate) fn debugging_information(file: &File) -> Vec<Range<u64>> {
@@ -19,7 +22,7 @@ pub(crate) fn debugging_information(file: &File) -> Vec<Range<u64>> {
         let names = names(header, endian, data, &sections);
         Ok(debugging(header, endian, &sections, names))
     }
-    let found = find(&ReadCache::new(file)).unwrap_or_default();
+    let found = find(&Reading::of(file)).unwrap_or_default();
     let place = |(header, _): (Section, u64)| header.file_range(endian_of_host());
     let ranges = found.into_iter().filter_map(place);
     let mut ranges: Vec<_> = ranges
@@ -34,12 +37,12 @@ pub(super) fn debugging<'data, R: ReadRef<'data>>(
     header: &Header,
     endian: Endianness,
     sections: &SectionTable<'data, Header, R>,
-    names: StringTable<'data>,
+    names: &[u8],
 ) -> Vec<(Section, u64)> {
     let debugging = |(_, section): &(SectionIndex, &Section)| {
         section.sh_type(endian) == elf::SHT_PROGBITS
             && !section.sh_flags(endian).contains(elf::SHF_ALLOC)
-            && name(section, names, endian).starts_with(b".debug_")
+            && begins(section, names, endian, b".debug_")
     };
     #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
     let start: u64 = header.e_shoff(endian).into();
@@ -86,55 +89,64 @@ pub(super) fn names_for_debuggers<'data, R: ReadRef<'data>>(
         .collect()
 }
 
-/// The names of the sections, read at once; none where there are none, or they cannot be read.
+/// The names of the sections; none where there are none, or they cannot be read.
 pub(super) fn names<'data, R: ReadRef<'data>>(
     header: &Header,
     endian: Endianness,
     data: R,
     sections: &SectionTable<'data, Header, R>,
-) -> StringTable<'data> {
+) -> &'data [u8] {
     let index = header.section_strings_index(endian, data);
-    let names = index.map(|index| whole_strings(data, sections, index, endian));
-    names.map_or_else(|_| StringTable::default(), Result::unwrap_or_default)
+    let names = index.map(|index| strings(data, sections, index, endian));
+    names
+        .map_or_else(|_| Ok(&[][..]), |names| names)
+        .unwrap_or_default()
 }
 
-fn name<'data>(section: &Section, names: StringTable<'data>, endian: Endianness) -> &'data [u8] {
-    names.get(section.sh_name(endian)).unwrap_or_default()
+/// Whether a section's name begins so. It may be as long as the file, and many sections may have it.
+fn begins(section: &Section, names: &[u8], endian: Endianness, start: &[u8]) -> bool {
+    let offset = usize::try_from(section.sh_name(endian)).ok();
+    let name = offset.and_then(|offset| names.get(offset..));
+    name.is_some_and(|name| name.starts_with(start))
 }
 
-/// The names that compilers and linkers left in the file.
+/// The names that compilers and linkers left in the file, each once: as many as one cares to read.
 pub(super) fn makers<'data, R: ReadRef<'data>>(
     data: R,
     sections: &SectionTable<'data, Header, R>,
-    names: StringTable<'data>,
+    names: &[u8],
     endian: Endianness,
 ) -> Vec<String> {
+    let (most, longest) = bounds::MAKERS;
     let mut sections = sections.iter();
-    let comment = sections.find(|section| name(section, names, endian) == b".comment");
+    let comment = sections.find(|section| begins(section, names, endian, b".comment\0"));
     let comment = comment.and_then(|section| section.data(endian, data).ok());
     let mut makers: Vec<String> = Vec::new();
     for maker in comment.unwrap_or_default().split(|&byte| byte == 0) {
-        let maker = String::from_utf8_lossy(maker.trim_ascii()).into_owned();
-        if !maker.is_empty() && !makers.contains(&maker) {
-            makers.push(maker);
+        let maker = maker.trim_ascii();
+        let maker = String::from_utf8_lossy(&maker[..maker.len().min(longest)]);
+        if !maker.is_empty() && makers.iter().all(|known| *known != maker) {
+            makers.push(maker.into_owned());
+        }
+        if makers.len() == most {
+            break;
         }
     }
     makers
 }
 
-/// A string table that is read at once, instead of string by string.
-pub(super) fn whole_strings<'data, R: ReadRef<'data>>(
+/// The bytes of a string table, which are read at once, instead of string by string.
+pub(super) fn strings<'data, R: ReadRef<'data>>(
     data: R,
     sections: &SectionTable<'data, Header, R>,
     index: SectionIndex,
     endian: Endianness,
-) -> Result<StringTable<'data>, FormatProblem> {
+) -> Result<&'data [u8], FormatProblem> {
     if index.0 == 0 {
-        return Ok(StringTable::default());
+        return Ok(&[]);
     }
     let section = sections.section(index).map_err(damaged)?;
-    let bytes = section.data(endian, data).map_err(damaged)?;
-    Ok(StringTable::new(bytes, 0, bytes.len() as u64))
+    section.data(endian, data).map_err(damaged)
 }
 
 /// Files of another byte order are refused, whatever is found in them.

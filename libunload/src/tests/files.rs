@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::fixture::{Fixture, call, in_own_process, is_mapped, reasons_to_pin, unload};
 use crate::elf::Image;
 use crate::error::{FormatProblem, OpenError};
+use crate::file::LibraryFile;
 use crate::library::Library;
 use crate::outcome::{PinReason, UnloadOutcome};
 use crate::stage::{Copies, NoDelete};
@@ -544,4 +545,177 @@ fn copy_without_debugging_information() {
         assert_eq!(call(&library, "run"), 7);
         assert_eq!(unload(library), UnloadOutcome::Unmapped);
     });
+}
+
+/// A library of 64 bits without code, in which a few bytes may say a lot.
+#[cfg(target_endian = "little")]
+#[derive(Default)]
+struct Forged {
+    /// How often the one name is that of a library that it needs, and of a symbol.
+    needed: usize,
+    symbols: usize,
+    /// The length of that name, and how much longer the table of names claims to be.
+    name: usize,
+    claimed: u64,
+    comment: Vec<u8>,
+    /// How many sections there are besides.
+    sections: usize,
+    segments: u16,
+}
+
+#[cfg(target_endian = "little")]
+impl Forged {
+    fn file(&self) -> tempfile::NamedTempFile {
+        let mut bytes = vec![0; 64];
+        let mut put = |part: &[u8]| {
+            let start = bytes.len() as u64;
+            bytes.extend_from_slice(part);
+            bytes.resize(bytes.len().next_multiple_of(8), 0);
+            (start, part.len() as u64)
+        };
+        let words = |words: &[u64]| -> Vec<u8> {
+            words.iter().flat_map(|word| word.to_le_bytes()).collect()
+        };
+        let names = put(&[&[0], "n".repeat(self.name).as_bytes(), &[0]].concat());
+        let symbol = words(&[1 | 1 << 32 | 1 << 48, 0, 0]);
+        let symbols = put(&[words(&[0; 3]), symbol.repeat(self.symbols)].concat());
+        let needed = words(&[1, 1]).repeat(self.needed);
+        let dynamic = put(&[needed, words(&[0, 0])].concat());
+        let comment = put(&self.comment);
+        let section_names = put(b"\0.comment\0");
+        let kind = |kind: u64, flags: u64, (start, size): (u64, u64)| {
+            words(&[7 | kind << 32, flags, 0, start, size, 0, 1, 8])
+        };
+        let segment = |(start, size)| words(&[2 | 6 << 32, start, start, start, size, size, 8]);
+        let program = put(&segment(dynamic).repeat(self.segments.max(1).into()));
+        let section = |name: u64, kind: u64, (start, size): (u64, u64), link: u64, entry: u64| {
+            words(&[name | kind << 32, 0, 0, start, size, link, 1, entry])
+        };
+        let mut headers = [
+            section(0, 0, (0, 0), 0, 0),
+            section(0, 11, symbols, 2, 24),
+            section(0, 3, (names.0, names.1 + self.claimed), 0, 0),
+            section(1, 1, comment, 0, 0),
+            section(0, 3, section_names, 0, 0),
+        ]
+        .concat();
+        headers.extend(kind(1, 0, comment).repeat(self.sections));
+        let sections = put(&headers);
+        let machine: u16 = if cfg!(target_arch = "x86_64") {
+            62
+        } else {
+            183
+        };
+        let header = [
+            &b"\x7fELF\x02\x01\x01"[..],
+            &[0; 9],
+            &[3, 0],
+            &machine.to_le_bytes(),
+            &[1, 0, 0, 0],
+            &words(&[0, program.0, sections.0]),
+            &[0; 4],
+            &[64, 0, 56, 0],
+            &self.segments.max(1).to_le_bytes(),
+            &[64, 0],
+            &u16::try_from(5 + self.sections).unwrap().to_le_bytes(),
+            &[4, 0],
+        ]
+        .concat();
+        bytes[..64].copy_from_slice(&header);
+        let file = file_with(&bytes);
+        let length = bytes.len() as u64 + self.claimed;
+        file.as_file().set_len(length).expect("a hole at the end");
+        file
+    }
+
+    /// What is too much of it.
+    fn too_much(&self) -> &'static str {
+        let file = self.file();
+        match LibraryFile::read(file.path()) {
+            Err(OpenError::Format {
+                problem: FormatProblem::TooMuch { what, .. },
+                ..
+            }) => what,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// What a file says takes no more time and memory than its bytes are worth.
+#[test]
+#[cfg(target_endian = "little")]
+fn files_that_say_a_lot() {
+    let usual = Forged {
+        needed: 3,
+        symbols: 3,
+        name: 5,
+        comment: b"GCC\0rustc version 1.85.0\0GCC\0\0 ld \0".to_vec(),
+        ..Forged::default()
+    };
+    let file = LibraryFile::read(usual.file().path()).expect("a library");
+    assert_eq!(file.needed(), ["nnnnn"; 3]);
+    assert_eq!(file.exports("nnnnn"), Some(true));
+    assert_eq!(file.makers(), ["GCC", "rustc version 1.85.0", "ld"]);
+
+    let forged = Forged::default;
+    let one_name = Forged {
+        needed: 20_000,
+        name: 1 << 20,
+        ..forged()
+    };
+    assert_eq!(
+        one_name.too_much(),
+        "bytes of names of libraries and folders"
+    );
+    let many = Forged {
+        needed: 5_000,
+        name: 1,
+        ..forged()
+    };
+    assert_eq!(many.too_much(), "libraries that it needs");
+    let one_symbol = Forged {
+        symbols: 1_000,
+        name: 1 << 20,
+        ..forged()
+    };
+    assert_eq!(one_symbol.too_much(), "bytes of names of symbols");
+    // A hole takes no room on the disk.
+    let a_hole = Forged {
+        symbols: 1,
+        name: 1,
+        claimed: 1 << 40,
+        ..forged()
+    };
+    assert_eq!(a_hole.too_much(), "bytes to read");
+    assert_eq!(
+        Forged {
+            segments: 2_000,
+            ..forged()
+        }
+        .too_much(),
+        "segments"
+    );
+
+    let makers: Vec<_> = (0..200_000)
+        .map(|number| format!("maker {number}\0"))
+        .collect();
+    let many = Forged {
+        comment: makers.concat().into_bytes(),
+        ..forged()
+    };
+    let file = LibraryFile::read(many.file().path()).expect("a library");
+    assert_eq!(file.makers().len(), 64);
+    let long = Forged {
+        comment: vec![b'x'; 1 << 20],
+        ..forged()
+    };
+    let file = LibraryFile::read(long.file().path()).expect("a library");
+    assert_eq!(file.makers(), ["x".repeat(256)]);
+    // Each name begins in a long text that does not end.
+    let sections = Forged {
+        sections: 60_000,
+        comment: vec![b'y'; 1 << 20],
+        ..forged()
+    };
+    LibraryFile::read(sections.file().path()).expect("a library");
 }
