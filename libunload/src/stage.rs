@@ -44,6 +44,9 @@ use crate::platform::Prepared;
 /// How the names of the directories with copies begin; the process number follows.
 const PREFIX: &str = "libunload.";
 
+/// How much of a library is copied, in bytes: a file that is mostly a hole is as long as it likes.
+const MOST_COPIED: u64 = 4 << 30;
+
 /// How the private copies are made.
 #[derive(Clone, Debug, Default)]
 pub struct Copies {
@@ -343,6 +346,10 @@ fn copy(source: &File, copy: &File) -> io::Result<Option<Vec<Range<u64>>>> {
     for _ in 0..ATTEMPTS {
         let before = source.metadata()?;
         let parts = parts(source, before.len());
+        let length: u64 = parts.iter().map(|part| part.end - part.start).sum();
+        if length > MOST_COPIED {
+            return Err(io::Error::other("it has more than 4 GiB to copy"));
+        }
         copy.set_len(0)?;
         copy.set_len(before.len())?;
         let complete = parts.iter().try_fold(true, |complete, part| {

@@ -4,10 +4,9 @@
 //! JSON a finding, so that nothing is lost when it comes to a bad end, and nothing that a library prints gets
 //! in between. What the child does is in `in_child`.
 
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -15,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use thiserror::Error;
 
 /// How much is kept of what a child prints, in bytes.
 const MOST_PRINTED: usize = 64 << 10;
@@ -43,6 +43,32 @@ pub enum End {
     TookTooLong(Duration),
 }
 
+/// A child process could not be run.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ChildError {
+    /// There is no file for what it finds, or it cannot be read.
+    #[error("a file for what the child process finds: {0}")]
+    Findings(#[source] io::Error),
+    /// The program is not where it was.
+    #[error("where this program is cannot be told: {0}")]
+    Program(#[source] io::Error),
+    /// It cannot be started.
+    #[error("{}: cannot be started as a child process: {source}", program.display())]
+    Start {
+        /// This program.
+        program: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// It cannot be waited for.
+    #[error("the child process cannot be waited for: {0}")]
+    Wait(#[source] io::Error),
+    /// Its task cannot be written down.
+    #[error("the child process's task: {0}")]
+    Task(#[source] serde_json::Error),
+}
+
 /// Has a child do a task of a command with the library, and waits for its end, no longer than the
 /// limit.
 ///
@@ -53,11 +79,10 @@ pub fn run<R: DeserializeOwned>(
     task: &impl Serialize,
     library: &Path,
     limit: Duration,
-) -> Result<Finished<R>, Box<dyn Error>> {
-    let findings = tempfile::NamedTempFile::new()
-        .map_err(|error| format!("no file for what the child process finds: {error}"))?;
-    let program = std::env::current_exe()
-        .map_err(|error| format!("where this program is cannot be told: {error}"))?;
+) -> Result<Finished<R>, ChildError> {
+    let task = serde_json::to_vec(task).map_err(ChildError::Task)?;
+    let findings = tempfile::NamedTempFile::new().map_err(ChildError::Findings)?;
+    let program = std::env::current_exe().map_err(ChildError::Program)?;
     let mut child = Command::new(&program)
         .args(["in-child", command])
         .arg("--into")
@@ -68,29 +93,31 @@ pub fn run<R: DeserializeOwned>(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("{}: cannot be started: {error}", program.display()))?;
+        .map_err(|source| ChildError::Start { program, source })?;
     let printed = Printed::read(child.stdout.take());
     let complained = Printed::read(child.stderr.take());
     if let Some(mut stdin) = child.stdin.take() {
         // A child that does not read ended early, which is seen below.
-        let _ = stdin.write_all(&serde_json::to_vec(task)?);
+        let _ = stdin.write_all(&task);
     }
     let begun = Instant::now();
     let mut pause = Duration::from_millis(1);
     let status = loop {
-        if let Some(status) = child.try_wait()? {
+        if let Some(status) = child.try_wait().map_err(ChildError::Wait)? {
             break Some(status);
         }
         if begun.elapsed() >= limit {
             let _ = child.kill();
-            child.wait()?;
+            child.wait().map_err(ChildError::Wait)?;
             break None;
         }
         thread::sleep(pause);
         pause = (2 * pause).min(Duration::from_millis(20));
     };
     let mut text = String::new();
-    File::open(findings.path())?.read_to_string(&mut text)?;
+    File::open(findings.path())
+        .and_then(|mut file| file.read_to_string(&mut text))
+        .map_err(ChildError::Findings)?;
     // The last line of one that was ended may be half a line.
     let records = text
         .lines()

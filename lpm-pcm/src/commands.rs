@@ -3,6 +3,7 @@
 pub mod check;
 pub mod generate;
 pub mod inspect;
+pub(crate) mod library_facts;
 pub mod lpm_text;
 pub mod new;
 pub mod policy;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::child::Journal;
-use crate::commands::{check, inspect};
+use crate::commands::{check, inspect, library_facts};
 
 /// How much address space a child gets, so that a library that takes all there is does no harm.
 const MOST_MEMORY: u64 = 16 << 30;
@@ -28,6 +28,8 @@ pub struct Args {
 /// The commands that have tasks for a child.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum Command {
+    /// Read the library's file
+    Read,
     /// See what the library says about itself
     Inspect,
     /// Run a check
@@ -45,6 +47,9 @@ pub fn serve(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     limit_memory();
     let library = args.library.as_path();
     match args.command {
+        Command::Read => {
+            library_facts::in_child(serde_json::from_slice(&task)?, library, &journal);
+        }
         Command::Inspect => inspect::in_child(&serde_json::from_slice(&task)?, library, &journal),
         Command::Check => check::in_child(&serde_json::from_slice(&task)?, library, &journal),
     }

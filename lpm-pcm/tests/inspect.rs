@@ -184,3 +184,24 @@ fn what_is_no_lpm_is_refused() {
         );
     }
 }
+
+#[test]
+fn reading_a_file_has_a_time_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("endless.so");
+    fs::copy(library("accepts"), &path).unwrap();
+    // A hole behind its end, which takes no room, and hours to read.
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(1 << 42).unwrap();
+    let path = path.to_str().unwrap();
+    let run = pcm(&["inspect", path, "--no-load", "--time-limit", "500 ms"]);
+    assert_eq!((run.status, run.stdout.as_str()), (1, ""), "{}", run.stderr);
+    let expected =
+        format!("pcm: {path}: reading it was ended after 500ms; give more with --time-limit\n");
+    assert_eq!(run.stderr, expected);
+
+    // Nor is it copied to be loaded.
+    let run = pcm(&["check", path, "--only", "lifecycle"]);
+    assert_eq!(run.status, 1, "{}", run.stderr);
+    assert!(run.stdout.contains("more than 4 GiB"), "{}", run.stdout);
+}

@@ -22,12 +22,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lpm_host::LibraryFile;
-
 use self::checked::CheckedLpm;
 use self::finding::Finding;
 use self::report::{CheckReport, Report, Standing};
 use self::task::Record;
+use super::library_facts;
 use super::lpm_text::{LpmText, LpmTextArgs};
 use crate::child::{self, End, Journal};
 use crate::config::parse_duration_argument;
@@ -94,17 +93,21 @@ pub enum Format {
     Json,
 }
 
+/// How long reading the library's file may always take: it is none of the LPM's calls.
+const SHORTEST_READING: Duration = Duration::from_secs(30);
+
 /// Runs the command.
 ///
 /// # Errors
 /// The file is no library that can be loaded here, or a report cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    let file = LibraryFile::read(&args.library)?;
+    let patience = args.time_limit.max(SHORTEST_READING);
+    library_facts::read(library_facts::Task::Headers, &args.library, patience)?;
     let mut configs = args.config.read()?;
     if configs.is_empty() {
         configs.push(LpmText::default());
     }
-    let report = check(args, &file, &configs)?;
+    let report = check(args, &configs)?;
     if let Some(path) = &args.junit {
         std::fs::write(path, junit::xml(&report)?)
             .map_err(|error| format!("{}: cannot be written: {error}", path.display()))?;
@@ -127,8 +130,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Runs the checks, one child each.
-fn check(args: &Args, file: &LibraryFile, configs: &[LpmText]) -> Result<Report, Box<dyn Error>> {
-    let mut report = Report::new(file);
+fn check(args: &Args, configs: &[LpmText]) -> Result<Report, Box<dyn Error>> {
+    let mut report = Report::new(&args.library);
     let wanted = |check: &Check| args.only.is_empty() || args.only.contains(check);
     for check in Check::ALL.into_iter().filter(wanted) {
         let done = match report.makes_pointless(check) {

@@ -4,18 +4,16 @@ mod loaded;
 mod report;
 
 use std::error::Error;
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lpm_host::LibraryFile;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use self::loaded::Record;
 use self::report::Report;
+use super::library_facts;
 use super::lpm_text::{LpmText, LpmTextArgs};
 use crate::child::{self, Journal};
 use crate::config::parse_duration_argument;
@@ -43,7 +41,7 @@ pub struct Args {
     #[arg(long)]
     pub full: bool,
 
-    /// How long the library may take to load, start and stop
+    /// How long reading the file may take; and how long the library may take to load, start and stop
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration_argument)]
     pub time_limit: Duration,
 }
@@ -52,9 +50,10 @@ pub struct Args {
 pub(crate) const LONG_ABOUT: &str = "\
 Say what a library is, and whether it is an LPM that this host can load.
 
-Reads the library's file. Then, in a child process with a time limit, loads it and initializes the LPM \
+Reads the library's file. Then loads it and initializes the LPM \
 with the configuration given, to learn its name, its policy element type and its extensions, and \
-deinitializes and unloads it. With --no-load, no code of the library runs.";
+deinitializes and unloads it. Each of these is done in a child process with a time limit. With --no-load, no \
+code of the library runs.";
 
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
@@ -88,18 +87,17 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if !configs.is_empty() {
         return Err("the LPM is initialized once: give one configuration".into());
     }
-    let report = match LibraryFile::read(&args.library) {
-        Ok(file) => {
-            let sha256 = sha256(&args.library)
-                .map_err(|error| format!("{}: cannot be read: {error}", args.library.display()))?;
-            let mut report = Report::of(&file, sha256);
-            if !args.no_load && report.may_be_lpm() {
-                load(&mut report, config, args)?;
+    let report =
+        match library_facts::read(library_facts::Task::Whole, &args.library, args.time_limit) {
+            Ok(facts) => {
+                let mut report = Report::of(&args.library, facts);
+                if !args.no_load && report.may_be_lpm() {
+                    load(&mut report, config, args)?;
+                }
+                report
             }
-            report
-        }
-        Err(error) => Report::unreadable(&args.library, &error.to_string()),
-    };
+            Err(error) => Report::unreadable(&args.library, &error.to_string()),
+        };
     let text = match args.format {
         Format::Table => report.table(args.full),
         Format::Json => report.json(args.full)?,
@@ -134,24 +132,4 @@ fn load(report: &mut Report, config: LpmText, args: &Args) -> Result<(), Box<dyn
 /// The child's part.
 pub(crate) fn in_child(task: &Task, library: &Path, journal: &Journal) {
     loaded::look(&task.config, task.time_limit, library, journal);
-}
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut hasher = Hashing(Sha256::new());
-    io::copy(&mut File::open(path)?, &mut hasher)?;
-    let digest = hasher.0.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-struct Hashing(Sha256);
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

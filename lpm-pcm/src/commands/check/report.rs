@@ -1,10 +1,10 @@
 //! All that the checks found.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use lpm_host::LibraryFile;
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Kind, Severity};
@@ -76,9 +76,9 @@ struct Merged<'a> {
 }
 
 impl Report {
-    pub(super) fn new(file: &LibraryFile) -> Self {
+    pub(super) fn new(library: &Path) -> Self {
         Self {
-            library: file.path().display().to_string(),
+            library: library.display().to_string(),
             checks: Vec::new(),
         }
     }

@@ -4,11 +4,11 @@ use std::fmt::{Display, Write};
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
-use lpm_host::LibraryFile;
 use serde::Serialize;
 
 use super::loaded::{Incompatible, Initialized, Lpm, Record, Unloaded};
 use crate::child::End;
+use crate::commands::library_facts::{HazardFact, LibraryFacts};
 use crate::output::Plain;
 
 const CAUTION: Style = AnsiColor::Yellow.on_default();
@@ -24,7 +24,7 @@ pub(super) struct Report {
     target: Option<String>,
     makers: Vec<String>,
     needed: Vec<String>,
-    hazards: Vec<HazardRecord>,
+    hazards: Vec<HazardFact>,
     exports_lpm: Option<bool>,
     lpm: Option<Lpm>,
     incompatible: Option<Incompatible>,
@@ -35,28 +35,18 @@ pub(super) struct Report {
     problem: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct HazardRecord {
-    hazard: &'static str,
-    text: String,
-}
-
 impl Report {
     /// What its file tells.
-    pub(super) fn of(file: &LibraryFile, sha256: String) -> Self {
-        let hazards = file.hazards().into_iter().map(|hazard| HazardRecord {
-            hazard: hazard.name(),
-            text: hazard.to_string(),
-        });
+    pub(super) fn of(library: &Path, facts: LibraryFacts) -> Self {
         let mut report = Self {
-            library: file.path().display().to_string(),
-            size: Some(file.size()),
-            sha256: Some(sha256),
-            target: Some(file.target()),
-            makers: file.makers().to_vec(),
-            needed: file.needed().to_vec(),
-            hazards: hazards.collect(),
-            exports_lpm: file.exports(lpm_host::LpmLibrary::SYMBOL),
+            library: library.display().to_string(),
+            size: Some(facts.size),
+            sha256: facts.sha256,
+            target: Some(facts.target),
+            makers: facts.makers,
+            needed: facts.needed,
+            hazards: facts.hazards,
+            exports_lpm: facts.exports_lpm,
             ..Self::default()
         };
         if !report.may_be_lpm() {

@@ -1,0 +1,130 @@
+//! What a library's file tells, read in a child process: so reading has a limit in time and memory,
+//! whatever is in the file.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lpm_host::LibraryFile;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::child::{self, ChildError, End, Journal};
+
+/// What a library's file tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LibraryFacts {
+    pub(crate) size: u64,
+    /// If it was asked for.
+    pub(crate) sha256: Option<String>,
+    pub(crate) target: String,
+    pub(crate) makers: Vec<String>,
+    pub(crate) needed: Vec<String>,
+    pub(crate) hazards: Vec<HazardFact>,
+    pub(crate) exports_lpm: Option<bool>,
+}
+
+/// What could hinder unloading it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HazardFact {
+    hazard: String,
+    pub(crate) text: String,
+}
+
+/// Why a library's file tells nothing.
+#[derive(Debug, Error)]
+pub(crate) enum FactsError {
+    /// It cannot be read, or is no library for this machine. The text names it.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Reading took too long.
+    #[error("{}: reading it was ended after {limit:?}; give more with --time-limit", library.display())]
+    TookTooLong { library: PathBuf, limit: Duration },
+    /// The process that read it came to a bad end.
+    #[error("{}: the process that read it {how}", library.display())]
+    Ended { library: PathBuf, how: String },
+    /// There was no such process.
+    #[error(transparent)]
+    Child(#[from] ChildError),
+}
+
+/// What a child is to do.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    /// Read what says what the library is.
+    Headers,
+    /// Read all of it, for its SHA-256, too.
+    Whole,
+}
+
+/// Has a child process read the file.
+pub(crate) fn read(
+    task: Task,
+    library: &Path,
+    limit: Duration,
+) -> Result<LibraryFacts, FactsError> {
+    let finished = child::run::<Result<LibraryFacts, String>>("read", &task, library, limit)?;
+    let library = library.to_owned();
+    match (finished.records.into_iter().next(), finished.end) {
+        (Some(found), End::Well) => found.map_err(FactsError::Unreadable),
+        (None, End::Well) => Err(FactsError::Ended {
+            library,
+            how: "said nothing".to_owned(),
+        }),
+        (_, End::TookTooLong(limit)) => Err(FactsError::TookTooLong { library, limit }),
+        (_, End::Early(how)) => Err(FactsError::Ended { library, how }),
+    }
+}
+
+/// The child's part.
+pub(crate) fn in_child(task: Task, library: &Path, journal: &Journal) {
+    journal.write(&facts(task, library));
+}
+
+fn facts(task: Task, library: &Path) -> Result<LibraryFacts, String> {
+    let file = LibraryFile::read(library).map_err(|error| error.to_string())?;
+    let sha256 = match task {
+        Task::Headers => None,
+        Task::Whole => {
+            let sum = sha256(library);
+            let unreadable = |error| format!("{}: cannot be read: {error}", library.display());
+            Some(sum.map_err(unreadable)?)
+        }
+    };
+    let hazards = file.hazards().into_iter().map(|hazard| HazardFact {
+        hazard: hazard.name().to_owned(),
+        text: hazard.to_string(),
+    });
+    Ok(LibraryFacts {
+        size: file.size(),
+        sha256,
+        target: file.target(),
+        makers: file.makers().to_vec(),
+        needed: file.needed().to_vec(),
+        hazards: hazards.collect(),
+        exports_lpm: file.exports(lpm_host::LpmLibrary::SYMBOL),
+    })
+}
+
+/// The SHA-256 of a file, in hexadecimal.
+pub(crate) fn sha256(path: &Path) -> io::Result<String> {
+    let mut hasher = Hashing(Sha256::new());
+    io::copy(&mut File::open(path)?, &mut hasher)?;
+    let digest = hasher.0.finalize();
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+struct Hashing(Sha256);
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
