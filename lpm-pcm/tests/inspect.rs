@@ -138,7 +138,7 @@ fn an_incompatible_library_is_explained() {
         run.stderr
     );
     let difference = json(&run)["incompatible"].clone();
-    assert_eq!(difference["what"], "version of lpm-api");
+    assert_eq!(difference["what"], "version of lpm-abi");
     for part in ["expected", "found", "advice"] {
         assert!(
             !difference[part].as_str().unwrap().is_empty(),
