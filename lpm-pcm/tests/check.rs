@@ -1,5 +1,5 @@
 //! `pcm check` finds what each fixture does wrong, and nothing wrong with LPMs that do nothing wrong.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 #![forbid(unsafe_code)]
 
 mod support;

@@ -48,7 +48,7 @@ fn an_lpm_is_described() {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[test]
 fn the_file_tells_who_made_it_and_what_it_needs() {
     use std::process::Command;
@@ -70,7 +70,7 @@ fn the_file_tells_who_made_it_and_what_it_needs() {
     assert!(sum.contains(report["sha256"].as_str().unwrap()), "{sum}");
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 #[test]
 fn what_hinders_unloading_is_told() {
     for (fixture, hazard) in [

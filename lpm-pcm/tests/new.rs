@@ -52,7 +52,7 @@ fn a_new_crate_does_all_that_is_promised() {
     );
     assert!(checked.contains("nothing found"), "{checked}");
     let replayed = shell(&project, replay);
-    for word in ["rate-limit", "accept", "reject", "unmapped"] {
+    for word in ["rate-limit", "accept", "reject", support::GONE] {
         assert!(replayed.contains(word), "{word}: {replayed}");
     }
 }

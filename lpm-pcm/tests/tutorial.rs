@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![forbid(unsafe_code)]
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,7 +47,7 @@ fn the_first_lpm_builds_and_decides() {
     }
     assert!(output.contains("office hours"), "{output}");
     assert!(output.contains("accept"), "{output}");
-    assert!(output.contains("unmapped"), "{output}");
+    assert!(output.contains(support::GONE), "{output}");
 }
 
 fn steps() -> Vec<Step> {

@@ -6,10 +6,11 @@ pub mod capture;
 #[cfg(target_os = "linux")]
 pub mod compat;
 pub mod messages;
+pub mod platform;
 pub mod process;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 pub mod stress;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 pub mod unloading;
 pub mod watched;
 

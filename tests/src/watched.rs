@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lpm_host::{
-    Event, EventId, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm, PinReason, Teardown,
-    UnloadOutcome, Verdict,
+    Event, EventId, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm, PinReason, Teardown, Verdict,
 };
 
 use crate::messages::{admit, path};
+use crate::platform::{assert_gone, reasons_of_its_own};
 use crate::{RecordedEvents, fixture};
 
 /// The PCM with the two.
@@ -121,11 +121,7 @@ impl Watched {
         );
         assert_eq!(lpms[1].handle, self.lpm);
         assert_eq!(libraries.len(), 2);
-        assert_eq!(libraries[0].outcome, UnloadOutcome::Unmapped);
-        let reasons = match libraries[1].outcome.clone() {
-            UnloadOutcome::Unmapped => Vec::new(),
-            UnloadOutcome::Pinned { reasons } => reasons,
-        };
-        (lpms[1].status, reasons)
+        assert_gone(&libraries[0].outcome);
+        (lpms[1].status, reasons_of_its_own(&libraries[1].outcome))
     }
 }

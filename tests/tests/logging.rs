@@ -10,6 +10,7 @@ use lpm_fixtures::file_name;
 use lpm_host::{LpmConfig, Outcome, Pcm, PendingTeardown, TraceLimit, UnloadOutcome};
 use lpm_tests::capture::{Capture, Captured, Value, What};
 use lpm_tests::messages::{admit, path};
+use lpm_tests::platform::assert_gone;
 use lpm_tests::process::{in_child, in_own_process, is_own_process, told};
 use lpm_tests::{RecordedEvents, fixture};
 use tracing::level_filters::LevelFilter;
@@ -39,20 +40,7 @@ fn ask(pcm: &Pcm) {
 
 fn stop(pcm: &Pcm) {
     let teardown = pcm.demote().expect("in charge");
-    check(&teardown.libraries[0].outcome);
-}
-
-/// Where libraries are unmapped at all, one that logged is.
-fn check(outcome: &UnloadOutcome) {
-    let unmaps = cfg!(any(
-        windows,
-        all(
-            target_os = "linux",
-            target_env = "gnu",
-            target_pointer_width = "64"
-        )
-    ));
-    assert_eq!(*outcome == UnloadOutcome::Unmapped, unmaps, "{outcome}");
+    assert_gone(&teardown.libraries[0].outcome);
 }
 
 /// Runs the LPM once under a subscriber of everything.
@@ -472,7 +460,7 @@ fn a_subscriber_that_calls_the_pcm() {
         assert_eq!(capture.events("with a target").len(), 2);
         let pending = calls_back.pending.lock().expect("no panic").take();
         let teardown = pending.expect("it was demoted").wait();
-        check(&teardown.libraries[0].outcome);
+        assert_gone(&teardown.libraries[0].outcome);
     });
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use lpm_host::lpm_api::{Decision, Priority};
 use lpm_host::{
     EventId, LpmConfig, LpmStatus, ManualClock, Outcome, OutgoingVerdict, Pcm, PeType, StartError,
-    SuppliedObjects, UnloadOutcome,
+    SuppliedObjects,
 };
 use lpm_tests::messages::{admit, path, rsvp_objects};
+use lpm_tests::platform::{GONE, assert_gone};
 use lpm_tests::watched::Watched;
 use lpm_tests::{RecordedEvents, fixture, library};
 
@@ -67,7 +68,7 @@ fn a_pe_type_that_is_none() {
     assert_eq!(failed.len(), 1);
     assert!(failed[0].detail.contains("70000"), "{failed:?}");
     assert_eq!(failed[0].lpm.as_deref(), Some("speaks-nonsense"));
-    assert_eq!(events.of(EventId::LibraryUnmapped).len(), 2);
+    assert_eq!(events.of(GONE).len(), 2);
 }
 
 #[test]
@@ -95,7 +96,7 @@ fn an_error_from_initialize() {
         assert_eq!(failed.len(), 1);
         assert_eq!(failed[0].status, Some(LpmStatus(77)));
         assert_eq!(failed[0].lpm.as_deref(), Some("errs"));
-        assert_eq!(events.of(EventId::LibraryUnmapped).len(), 2);
+        assert_eq!(events.of(GONE).len(), 2);
     }
 }
 
@@ -184,7 +185,7 @@ fn objects_that_do_not_fit_beside_others_or_come_late() {
     assert_eq!(objects.left_out, [lpms[1].handle]);
     assert_eq!(objects.late, [lpms[2].handle]);
     for library in pcm.demote().expect("in charge").libraries {
-        assert_eq!(library.outcome, UnloadOutcome::Unmapped);
+        assert_gone(&library.outcome);
     }
 }
 

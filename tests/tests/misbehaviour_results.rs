@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority, RejectReason};
 use lpm_host::{
-    Admission, EventId, LpmConfig, LpmStatus, Outcome, OutgoingVerdict, PinReason, UnloadOutcome,
-    Verdict,
+    Admission, EventId, LpmConfig, LpmStatus, Outcome, OutgoingVerdict, PinReason, Verdict,
 };
 use lpm_tests::fixture;
 use lpm_tests::messages::{path, rsvp_objects, with_received};
+use lpm_tests::platform::assert_gone;
 use lpm_tests::process::in_own_process;
 use lpm_tests::watched::Watched;
 use tempfile::TempDir;
@@ -168,7 +168,7 @@ fn for_another_lpm_and_after_its_end() {
         watched.advance(LIMIT);
         let _ = later.wait();
         for library in watched.pcm.demote().expect("in charge").libraries {
-            assert_eq!(library.outcome, UnloadOutcome::Unmapped);
+            assert_gone(&library.outcome);
         }
     }
 }

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use lpm_host::{
     Event, EventId, EventLog, LpmConfig, LpmStatus, Outcome, Pcm, PcmError, PendingTeardown,
-    UnloadOutcome,
 };
 use lpm_tests::messages::{admit, path};
+use lpm_tests::platform::{GONE, assert_gone};
 use lpm_tests::{RecordedEvents, fixture};
 
 /// Calls the PCM whenever an LPM panics, and keeps what came of it.
@@ -67,7 +67,7 @@ fn an_lpm_has_its_own_pcm_demoted_from_inside_admit() {
     let pending: PendingTeardown = only(&results).expect("demotion is under way");
     let teardown = pending.wait();
     assert_eq!(teardown.lpms[0].status, LpmStatus::OK);
-    assert_eq!(teardown.libraries[0].outcome, UnloadOutcome::Unmapped);
+    assert_gone(&teardown.libraries[0].outcome);
     assert_eq!(admit(&pcm, &path(4000)), Err(PcmError::NotDsbm));
     pcm.become_dsbm().expect("starts again");
 }
@@ -109,7 +109,7 @@ fn an_lpm_calls_back_from_deinitialize() {
     let (pcm, results) = start(fixture("panics-in-deinitialize"), call);
     let teardown = pcm.demote().expect("in charge");
     assert_eq!(teardown.lpms[0].status, LpmStatus::PANICKED);
-    assert_eq!(teardown.libraries[0].outcome, UnloadOutcome::Unmapped);
+    assert_gone(&teardown.libraries[0].outcome);
     let (admitted, demoted, refused) = only(&results);
     assert_eq!(admitted, Err(PcmError::NotDsbm));
     assert_eq!(demoted, Some(PcmError::Busy));
@@ -127,7 +127,7 @@ fn dropping_the_pcm_waits_for_a_demotion_under_way() {
     pcm.become_dsbm().expect("starts");
     let _pending = pcm.demote_later().expect("in charge");
     drop(pcm);
-    assert_eq!(events.of(EventId::LibraryUnmapped).len(), 1);
+    assert_eq!(events.of(GONE).len(), 1);
 }
 
 /// Holds the last reference to the PCM while the LPM's end is put on record, on a thread that stops it.
@@ -158,8 +158,8 @@ fn the_pcm_is_dropped_by_the_thread_that_stops_it() {
     *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&pcm));
     let pending = pcm.demote_later().expect("in charge");
     drop(pcm);
-    assert_eq!(pending.wait().libraries[0].outcome, UnloadOutcome::Unmapped);
-    assert_eq!(events.of(EventId::LibraryUnmapped).len(), 1);
+    assert_gone(&pending.wait().libraries[0].outcome);
+    assert_eq!(events.of(GONE).len(), 1);
 }
 
 #[test]
@@ -179,5 +179,5 @@ fn an_event_log_that_panics_keeps_no_lpm_from_being_deinitialized() {
     pcm.become_dsbm().expect("starts");
     let teardown = pcm.demote().expect("in charge");
     assert_eq!(teardown.lpms[0].status, LpmStatus::OK);
-    assert_eq!(teardown.libraries[0].outcome, UnloadOutcome::Unmapped);
+    assert_gone(&teardown.libraries[0].outcome);
 }

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p lpm-tests --example stress` runs as many as one likes.
 #![forbid(unsafe_code)]
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
 use std::io;
 

@@ -1,7 +1,7 @@
 //! The file on disk may change at any moment: what runs is a private copy, and reloading gets what is
 //! there then.
 #![forbid(unsafe_code)]
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;

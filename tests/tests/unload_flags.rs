@@ -1,7 +1,7 @@
 //! What a library's file tells before anything of it runs: seen, on record, and dealt with as the policy
 //! says.
 #![forbid(unsafe_code)]
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -4,7 +4,7 @@
 //! Each test runs in a process of its own, loads the fixture of its name, has long-lived threads ask it,
 //! unloads it, and ends the threads.
 #![forbid(unsafe_code)]
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
 use std::fs::File;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Unloading while others call.
 #![forbid(unsafe_code)]
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
 use lpm_tests::fixture_stripped;
 use lpm_tests::process::in_own_process;

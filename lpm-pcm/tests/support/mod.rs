@@ -25,6 +25,20 @@ pub const DESTINATION: [u8; 4] = [10, 0, 0, 1];
 pub const SOURCE6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
 pub const DESTINATION6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
+/// What `pcm` says of a library that nothing of its own keeps: some platforms unmap none.
+pub const GONE: &str = if cfg!(any(
+    windows,
+    all(
+        target_os = "linux",
+        target_env = "gnu",
+        target_pointer_width = "64"
+    )
+)) {
+    "unmapped"
+} else {
+    "pinned"
+};
+
 pub const RSVP: u8 = 46;
 pub const UDP: u8 = 17;
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority, RejectReason};
 use lpm_host::{
     Admission, CallMode, EventId, FlowVerdict, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm,
-    PcmError, StartError, Teardown, UnloadOutcome, Verdict,
+    PcmError, StartError, Teardown, Verdict,
 };
 use lpm_tests::messages::{admit, orders, with_received};
+use lpm_tests::platform::{GONE, assert_gone};
 use lpm_tests::{RecordedEvents, library};
 use proptest::prelude::prop;
 use tempfile::TempDir;
@@ -180,8 +181,8 @@ impl World {
         let teardown = teardown.expect("in charge");
         self.are_stopped(&running, &teardown);
         assert_eq!(teardown.libraries.len(), 1);
-        assert_eq!(teardown.libraries[0].outcome, UnloadOutcome::Unmapped);
-        self.expect(EventId::LibraryUnmapped);
+        assert_gone(&teardown.libraries[0].outcome);
+        self.expect(GONE);
         self.expect(EventId::Demoted);
     }
 
