@@ -42,6 +42,7 @@
 
 mod companions;
 mod exits;
+mod files;
 mod fork;
 mod frames;
 mod heap;
@@ -61,12 +62,14 @@ mod threads;
 mod timers;
 mod tls;
 mod unload;
+mod visits;
 
 use std::ffi::{CStr, c_void};
 use std::ops::Range;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use self::companions::Companions;
 use self::heap::Place;
@@ -86,6 +89,7 @@ use crate::stage::{InPlace, Staged};
 static LOADER: Mutex<()> = Mutex::new(());
 
 pub(super) use self::heap::last_call;
+pub(super) use self::visits::visit_thread;
 
 /// A private copy that is ready to be loaded.
 #[derive(Clone)]
@@ -260,6 +264,16 @@ impl Loaded {
     /// Makes the first call into the library.
     pub(super) fn first_call<R>(&self, call: impl FnOnce() -> R) -> R {
         heap::first_call(self.place.as_ref(), call)
+    }
+
+    /// Asks the threads that keep values of the library, and of what goes with it, to come by and destroy them.
+    /// Returns how many are left.
+    pub(super) fn await_threads(&self, limit: Duration, idle: Duration) -> usize {
+        if tls::count_elsewhere(&self.ledgers) == 0 {
+            return 0;
+        }
+        let leaving = leaving::of(&self.ledgers, &object::loaded());
+        visits::wait(&leaving, limit, idle)
     }
 
     /// Unmaps the library if that is safe.

@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_void};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use crate::error::OpenError;
 use crate::facts::{Hazard, HinderingFacts};
@@ -185,6 +186,18 @@ impl Library {
         platform::last_call(call)
     }
 
+    /// Asks the threads in which the library keeps values (`thread_local!` in Rust, `thread_local` in C++) to destroy
+    /// them, and waits until they have: at most for `limit`, and not longer than `idle` in which no thread comes by.
+    /// A thread does so when it calls [`visit_thread`](crate::visit_thread) or ends; to be called when nobody calls the
+    /// library any more, and before [`unload`](Self::unload), which forgets the rest and says how many they were
+    /// ([`LeftBehind::thread_locals`]).
+    ///
+    /// Returns how many are left. Where threads keep nothing that the library could take with it (see the
+    /// platforms in the crate's documentation), that is 0 at once.
+    pub fn await_threads(&self, limit: Duration, idle: Duration) -> usize {
+        self.loaded.await_threads(limit, idle)
+    }
+
     /// Unmaps the library, if that is safe, and notes what it left behind. Takes less than a millisecond, up to
     /// about a second if threads of the library are slow to end, and some seconds if threads get no processor.
     ///
@@ -220,6 +233,14 @@ impl Library {
             }
         }
     }
+}
+
+/// Destroys what leaving libraries keep in the current thread, as the thread's end would, if any waits for that
+/// ([`Library::await_threads`]). For threads that call libraries, whenever they are not inside one; costs
+/// a load where nobody waits.
+#[inline]
+pub fn visit_thread() {
+    platform::visit_thread();
 }
 
 /// The reason behind the loader's refusal, where the file tells it.

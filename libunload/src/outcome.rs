@@ -43,6 +43,9 @@ pub struct LeftBehind {
     pub signals: Vec<i32>,
     /// How many timers it had set up and not deleted (`timer_create`).
     pub timers: usize,
+    /// How many values of its thread-locals were forgotten in threads that go on, and with them what they owned. See
+    /// [`Library::await_threads`](crate::Library::await_threads).
+    pub thread_locals: usize,
 }
 
 impl LeftBehind {

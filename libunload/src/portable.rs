@@ -12,6 +12,7 @@
 use std::ffi::{CStr, c_void};
 use std::path::Path;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use crate::error::OpenError;
 use crate::facts::HinderingFacts;
@@ -27,6 +28,9 @@ const WHY: &str = if cfg!(target_vendor = "apple") {
 } else {
     "what the library left behind in threads cannot be told"
 };
+
+/// Threads keep nothing that could be destroyed before they end.
+pub(super) fn visit_thread() {}
 
 /// Makes the last call into a library.
 pub(super) fn last_call<R>(call: impl FnOnce() -> R) -> R {
@@ -122,6 +126,12 @@ impl Loaded {
     #[expect(clippy::unused_self, reason = "as on other platforms")]
     pub(super) fn in_place(&self, _: &Prepared) -> Vec<super::stage::InPlace> {
         Vec::new()
+    }
+
+    /// No thread is waited for.
+    #[expect(clippy::unused_self, reason = "as on other platforms")]
+    pub(super) fn await_threads(&self, _limit: Duration, _idle: Duration) -> usize {
+        0
     }
 
     /// Makes the first call into the library.

@@ -40,6 +40,9 @@ use crate::stage::Staged;
 /// How long threads that are about to end are waited for.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// Threads keep nothing that could be destroyed before they end.
+pub(super) fn visit_thread() {}
+
 /// Makes the last call into a library.
 pub(super) fn last_call<R>(call: impl FnOnce() -> R) -> R {
     call()
@@ -120,6 +123,12 @@ impl Loaded {
     /// As on other platforms; nothing depends on it here.
     #[expect(clippy::unused_self, reason = "as on other platforms")]
     pub(super) unsafe fn start(&mut self, _: &Prepared) {}
+
+    /// No thread is waited for.
+    #[expect(clippy::unused_self, reason = "as on other platforms")]
+    pub(super) fn await_threads(&self, _limit: Duration, _idle: Duration) -> usize {
+        0
+    }
 
     /// Makes the first call into the library.
     #[expect(clippy::unused_self, reason = "as on other platforms")]

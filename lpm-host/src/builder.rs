@@ -14,6 +14,7 @@ use crate::event::limited::Limited;
 use crate::event::{EventLog, PanicsCaught, TracingEventLog};
 use crate::life::lifecycle::Lifecycle;
 use crate::lpm::trace::TraceLimit;
+use crate::lpm::visits::VisitLimit;
 use crate::manual_clock::ManualClock;
 use crate::pcm::Pcm;
 use crate::serving::Serving;
@@ -26,6 +27,7 @@ pub struct PcmBuilder {
     staging_dir: Option<PathBuf>,
     no_delete: NoDelete,
     trace_limit: TraceLimit,
+    visit_limit: VisitLimit,
     drain_limit: Duration,
     clock: Option<ManualClock>,
 }
@@ -38,6 +40,7 @@ impl PcmBuilder {
             staging_dir: None,
             no_delete: NoDelete::default(),
             trace_limit: TraceLimit::default(),
+            visit_limit: VisitLimit::default(),
             drain_limit: Duration::from_secs(10),
             clock: None,
         }
@@ -72,6 +75,16 @@ impl PcmBuilder {
     /// [`TraceLimit::default`].
     pub const fn trace_limit(mut self, limit: TraceLimit) -> Self {
         self.trace_limit = limit;
+        self
+    }
+
+    /// How long a library that goes waits for the threads that called its LPMs. Each destroys what the library keeps
+    /// in it (`thread_local!`) when it next asks a PCM, calls [`visit_thread`](crate::visit_thread), or ends. What threads
+    /// keep that do not come in time is lost, and counted in [`LeftBehind::thread_locals`](crate::LeftBehind).
+    ///
+    /// By default threads that are asking are waited for, up to 10 ms, and others are not.
+    pub const fn visit_limit(mut self, limit: Duration) -> Self {
+        self.visit_limit = VisitLimit::for_all(limit);
         self
     }
 
@@ -113,6 +126,7 @@ impl PcmBuilder {
             self.configs,
             staging.no_delete(self.no_delete),
             self.trace_limit,
+            self.visit_limit,
             self.drain_limit,
         );
         Ok(Pcm::new(serving, Arc::new(lifecycle)))

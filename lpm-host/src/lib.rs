@@ -81,7 +81,7 @@ mod verdict;
 mod lpm;
 
 pub use libunload::{
-    FormatProblem, Hazard, LeftBehind, LibraryFile, NoDelete, OpenError, ThreadLabel,
+    FormatProblem, Hazard, LeftBehind, LibraryFile, NoDelete, OpenError, ThreadLabel, visit_thread,
 };
 pub use lpm_api::{
     AddressRow, CommitDecision, Decision, DeinitReason, DeleteReason, Interface, LpmHandle,

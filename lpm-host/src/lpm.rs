@@ -24,6 +24,7 @@ pub(crate) mod module;
 pub(crate) mod panics;
 pub(crate) mod trace;
 pub(crate) mod trust;
+pub(crate) mod visits;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -40,6 +40,8 @@ impl Serving {
     /// The LPMs, while there are some.
     #[inline]
     pub(crate) fn in_charge(&self) -> Result<Pass<'_, Roster>, PcmError> {
+        // Between two calls of this thread: what libraries that go keep in it can be destroyed here.
+        libunload::visit_thread();
         let roster = self.roster.enter();
         if roster.in_charge {
             Ok(roster)

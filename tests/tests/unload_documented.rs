@@ -64,7 +64,7 @@ fn every_fixture_has_a_row_and_every_row_a_fixture() {
 /// The outcomes of the flags depend on the policy, and are in one file together.
 #[test]
 fn the_outcomes_are_those_that_the_tests_check() {
-    let flags = source("unload_flags.rs");
+    let flags = source("unload_flags.rs") + &source("unload_visits.rs");
     for Row { here, fixture } in rows() {
         let test = match &here {
             here if here.starts_with("**unmapped**") => source("unload_unmaps.rs"),

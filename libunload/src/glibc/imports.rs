@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use super::object::{Object, page_size, to_usize};
-use super::{exits, heap, keys, signals, threads, timers, tls};
+use super::{exits, files, heap, keys, signals, threads, timers, tls};
 use crate::lock::lock;
 
 /// The kinds of relocation with which a slot gets a function's plain address (absolute, global
@@ -24,7 +24,7 @@ const ADDRESS_KINDS: &[u32] = if cfg!(target_arch = "x86_64") {
 };
 
 /// The functions that are stood in for.
-fn stand_ins() -> [(&'static [u8], *const ()); 20] {
+fn stand_ins() -> [(&'static [u8], *const ()); 23] {
     [
         (b"__cxa_thread_atexit_impl", tls::register as *const ()),
         (b"__cxa_thread_atexit", tls::register as *const ()),
@@ -46,6 +46,9 @@ fn stand_ins() -> [(&'static [u8], *const ()); 20] {
             exits::register_at_quick_exit as *const (),
         ),
         (b"on_exit", exits::register_on_exit as *const ()),
+        (b"mmap", files::map as *const ()),
+        (b"mmap64", files::map as *const ()),
+        (b"munmap", files::unmap_one as *const ()),
         (b"malloc", heap::malloc as *const ()),
         (b"realloc", heap::realloc as *const ()),
         (b"free", heap::free as *const ()),

@@ -44,6 +44,11 @@ pub(super) fn run_on_current_thread(ledgers: &[Arc<Ledger>]) {
     }
 }
 
+/// The same for those whose ledgers let them begin.
+pub(super) fn run_where_allowed(ledgers: &[Arc<Ledger>]) {
+    run_once(ledgers, Ledger::begin);
+}
+
 /// Calls each destructor that has a value on this thread, if the ledger lets it begin; whether there was
 /// one.
 fn run_once(ledgers: &[Arc<Ledger>], begin: fn(&Ledger, libc::pid_t, Running) -> bool) -> bool {

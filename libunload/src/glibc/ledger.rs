@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::exits::Exits;
+use super::files::Mapped;
 use super::keys::Key;
 use super::object::Object;
 use super::routines::Finalizers;
@@ -44,6 +45,8 @@ pub(super) struct Entries {
     held_back: bool,
     /// Functions to be called at exit.
     pub(super) exits: Exits,
+    /// Files that it has mapped to read.
+    pub(super) files: Vec<Mapped>,
     /// What is left to be called before it is unmapped, or when the process exits.
     pub(super) finalizers: Finalizers,
 }

@@ -95,6 +95,33 @@ fn run(list: &List, begin: impl Fn(&Destructor, libc::pid_t) -> bool) {
     }
 }
 
+/// The same for those whose ledgers let them begin; whether the thread has a list.
+pub(super) fn run_where_allowed(ledgers: &[Arc<Ledger>]) -> bool {
+    // SAFETY: the list is this thread's own and lives until the thread ends.
+    let list = unsafe { LIST.get().as_ref() };
+    if let Some(list) = list {
+        run(list, |destructor, thread| {
+            belongs_to(destructor, ledgers) && destructor.ledger.begin(thread, Running::Destructor)
+        });
+    }
+    list.is_some()
+}
+
+/// How many destructors of these objects wait in other threads.
+pub(super) fn count_elsewhere(ledgers: &[Arc<Ledger>]) -> usize {
+    let own = LIST.get();
+    let lists: Vec<_> = lock(&LISTS).clone();
+    let elsewhere = lists.iter().filter(|list| Arc::as_ptr(list) != own);
+    let count = |list: &Arc<List>| {
+        let destructors = lock(&list.0);
+        let theirs = destructors
+            .iter()
+            .filter(|destructor| belongs_to(destructor, ledgers));
+        theirs.count()
+    };
+    elsewhere.map(count).sum()
+}
+
 /// Runs, on the current thread, the destructors of these objects.
 pub(super) fn run_on_current_thread(ledgers: &[Arc<Ledger>]) {
     // SAFETY: the list is this thread's own and lives until the thread ends.

@@ -18,7 +18,7 @@ use super::object::{self, Object};
 use super::scan::Outside;
 use super::signals::{Actions, PutBack};
 use super::threads::Progress;
-use super::{Loaded, exits, keys, leaving, scan, search, threads, timers, tls};
+use super::{Loaded, exits, files, keys, leaving, scan, search, threads, timers, tls};
 use crate::lock::lock;
 use crate::os::Handle;
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
@@ -209,6 +209,7 @@ impl<'a> Suspended<'a> {
         );
         left.signals.extend(signals);
         left.timers += timers;
+        left.thread_locals += destructors;
     }
 }
 
@@ -333,6 +334,7 @@ fn verify(ledgers: &[Arc<Ledger>], mapped: Option<Mapped>) -> UnloadOutcome {
         // One may stay for reasons of its own, and goes on being watched.
         if !ledger.object.is_loaded() {
             ledger::close(ledger);
+            files::unmap(ledger);
         }
     }
     match mapped.and_then(|mapped| mapped.left()) {

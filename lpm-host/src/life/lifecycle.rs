@@ -19,6 +19,7 @@ use crate::event::{Event, EventId, EventLog};
 
 use crate::lpm::loaded::Module;
 use crate::lpm::trace::TraceLimit;
+use crate::lpm::visits::VisitLimit;
 use crate::requests::registry::{self, Registered};
 use crate::roster::Roster;
 use crate::seat::Seat;
@@ -35,6 +36,7 @@ pub(crate) struct Lifecycle {
     pub(super) addresses: Mutex<Arc<[AddressRow]>>,
     pub(super) staging: Copies,
     pub(super) trace_limit: TraceLimit,
+    pub(super) visit_limit: VisitLimit,
     pub(super) drain_limit: Duration,
 }
 
@@ -68,6 +70,7 @@ impl Lifecycle {
         configs: Vec<LpmConfig>,
         staging: Copies,
         trace_limit: TraceLimit,
+        visit_limit: VisitLimit,
         drain_limit: Duration,
     ) -> Self {
         Self {
@@ -78,6 +81,7 @@ impl Lifecycle {
             addresses: Mutex::new(Arc::default()),
             staging,
             trace_limit,
+            visit_limit,
             drain_limit,
         }
     }
@@ -135,6 +139,7 @@ impl Lifecycle {
         Starting {
             staging: &self.staging,
             trace_limit: self.trace_limit,
+            visit_limit: self.visit_limit,
             events: &self.serving.events,
             lpm_count,
             present: Vec::new(),

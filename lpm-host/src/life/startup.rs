@@ -20,6 +20,7 @@ use crate::lpm::loaded::{Module, Stamp};
 use crate::lpm::module::{LoadError, LoadedModule};
 use crate::lpm::trace::TraceLimit;
 use crate::lpm::trust::LpmLibrary;
+use crate::lpm::visits::VisitLimit;
 use crate::pin_reason::{PinReason, UnloadOutcome};
 use crate::requests::results::CALLBACKS;
 use crate::seat::Seat;
@@ -39,6 +40,7 @@ pub struct Startup {
 pub(crate) struct Starting<'a> {
     pub(crate) staging: &'a Copies,
     pub(crate) trace_limit: TraceLimit,
+    pub(crate) visit_limit: VisitLimit,
     pub(crate) events: &'a Arc<dyn EventLog>,
     pub(crate) lpm_count: usize,
     /// Libraries that are there already.
@@ -106,10 +108,11 @@ impl Starting<'_> {
             self.trace_limit,
             Arc::clone(self.events),
         );
+        let visit_limit = self.visit_limit;
         move || {
             Ok(Module {
                 stamp: Stamp::of(library.path()),
-                loaded: LoadedModule::load(&library, &copies, trace_limit, &events)?,
+                loaded: LoadedModule::load(&library, &copies, trace_limit, visit_limit, &events)?,
             })
         }
     }

@@ -7,6 +7,7 @@ use libunload::{Copies, LeftBehind};
 use super::module::{LoadError, LoadedModule};
 use super::trace::TraceLimit;
 use super::trust::LpmLibrary;
+use super::visits::VisitLimit;
 use crate::event::EventLog;
 use crate::pin_reason::UnloadOutcome;
 
@@ -38,7 +39,13 @@ impl LpmDescription {
     /// The library cannot serve as an LPM; [`LoadError`] says why.
     pub fn of(library: &LpmLibrary, events: impl EventLog + 'static) -> Result<Self, LoadError> {
         let events: Arc<dyn EventLog> = Arc::new(events);
-        let loaded = LoadedModule::load(library, &Copies::new(), TraceLimit::default(), &events)?;
+        let loaded = LoadedModule::load(
+            library,
+            &Copies::new(),
+            TraceLimit::default(),
+            VisitLimit::default(),
+            &events,
+        )?;
         let module = loaded.module();
         let package = module.package();
         // Copied, since the texts are the library's memory.

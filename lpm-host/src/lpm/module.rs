@@ -14,6 +14,7 @@ use super::error::LpmError;
 use super::panics::{self, Attachment};
 use super::trace::{self, TraceLimit};
 use super::trust::LpmLibrary;
+use super::visits::VisitLimit;
 use crate::event::EventLog;
 use crate::pin_reason::{PinReason, UnloadOutcome};
 
@@ -106,6 +107,7 @@ pub(crate) struct LoadedModule {
     module: AbiLpmModuleRef,
     lpm_api: String,
     attachment: Attachment,
+    visit_limit: VisitLimit,
     library: Library,
     /// What was vouched for.
     trusted: LpmLibrary,
@@ -117,6 +119,7 @@ impl LoadedModule {
         library: &LpmLibrary,
         copies: &Copies,
         trace_limit: TraceLimit,
+        visit_limit: VisitLimit,
         events: &Arc<dyn EventLog>,
     ) -> Result<Arc<Self>, LoadError> {
         compatibility::keep_no_state();
@@ -141,6 +144,7 @@ impl LoadedModule {
             module,
             lpm_api,
             attachment,
+            visit_limit,
             library: opened,
             trusted: library.clone(),
         }))
@@ -193,6 +197,8 @@ impl LoadedModule {
         let holders = Arc::strong_count(&self) - 1;
         match Arc::into_inner(self) {
             Some(last) => {
+                let VisitLimit { longest, idle } = last.visit_limit;
+                last.library.await_threads(longest, idle);
                 last.library
                     .last_call(|| panics::during(None, || last.module.detach()()));
                 drop(last.attachment);

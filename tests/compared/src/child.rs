@@ -3,8 +3,9 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use libunload::{Copies, LeftBehind, Library, UnloadOutcome};
 
@@ -171,6 +172,8 @@ impl Opened {
             }
             Self::Ours(library) => {
                 let name = library.path().file_name().unwrap_or_default().to_owned();
+                let long = Duration::from_secs(60);
+                library.await_threads(long, long);
                 // SAFETY: nobody calls it.
                 let outcome = unsafe { library.unload(&mut LeftBehind::default()) };
                 if outcome == UnloadOutcome::Unmapped {
@@ -202,10 +205,16 @@ impl Caller {
     fn start() -> Self {
         let (orders, ordered) = mpsc::channel::<Order>();
         let work = move || {
-            for Order { function, done } in ordered {
-                // SAFETY: functions of this name have this type.
-                unsafe { std::mem::transmute::<usize, Function>(function)() };
-                let _ = done.send(());
+            loop {
+                match ordered.recv_timeout(Duration::from_millis(1)) {
+                    Ok(Order { function, done }) => {
+                        // SAFETY: functions of this name have this type.
+                        unsafe { std::mem::transmute::<usize, Function>(function)() };
+                        let _ = done.send(());
+                    }
+                    Err(RecvTimeoutError::Timeout) => libunload::visit_thread(),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
             }
         };
         let thread = thread::Builder::new().name("caller".to_owned()).spawn(work);
