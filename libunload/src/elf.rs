@@ -1,4 +1,4 @@
-//! A look into a library's file before anything of it runs, and the changes made to its copy.
+//! A look into a library's file before anything of it runs, and what is changed in its copy.
 
 #![cfg_attr(
     not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")),
@@ -12,7 +12,6 @@ mod sections;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use object::elf;
@@ -51,39 +50,6 @@ pub(super) struct Image {
     exports: Vec<String>,
     /// The headers of the sections with debugging information, and where they stand in the file.
     debugging: Vec<(Section, u64)>,
-    /// Where the file has symbols and names that nobody but debuggers looks at.
-    names_for_debuggers: Vec<Range<u64>>,
-    /// What is mapped and not to be written to: where it stands in the file, and its virtual address.
-    read_only: Vec<(Range<u64>, usize)>,
-    changes: Changes,
-}
-
-/// What was changed in a file: where, and what was there before.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Changes(Vec<(u64, Vec<u8>)>);
-
-impl Changes {
-    /// Writes to the file, and notes what was there.
-    fn write(&mut self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut before = vec![0; bytes.len()];
-        file.read_exact_at(&mut before, offset)?;
-        file.write_all_at(bytes, offset)?;
-        self.0.push((offset, before));
-        Ok(())
-    }
-
-    /// Undoes them in the part of the file that begins at `offset`.
-    pub(super) fn undo(&self, part: &mut [u8], offset: u64) {
-        for (place, before) in self.0.iter().rev() {
-            for (index, &byte) in before.iter().enumerate() {
-                let place = (place + index as u64).checked_sub(offset);
-                let place = place.and_then(|place| usize::try_from(place).ok());
-                if let Some(changed) = place.and_then(|place| part.get_mut(place)) {
-                    *changed = byte;
-                }
-            }
-        }
-    }
 }
 
 /// The functions of a library that the loader calls of its own accord, as virtual addresses in the
@@ -153,9 +119,6 @@ impl Image {
             makers: Vec::new(),
             exports: Vec::new(),
             debugging: Vec::new(),
-            names_for_debuggers: Vec::new(),
-            read_only: read_only(segments, endian),
-            changes: Changes::default(),
         };
         image.check_kind(header, segments)?;
         let sections = header.sections(endian, data).map_err(damaged)?;
@@ -163,8 +126,6 @@ impl Image {
         let names = sections::names(header, endian, data, &sections);
         image.collect(data, &sections, names, exports)?;
         image.debugging = sections::debugging(header, endian, &sections, names);
-        image.names_for_debuggers =
-            sections::names_for_debuggers(header, endian, data, segments, &sections);
         image.check_libc()?;
         Ok(image)
     }
@@ -187,16 +148,6 @@ impl Image {
     /// The names of what it exports, sorted.
     pub(super) fn exports(&self) -> &[String] {
         &self.exports
-    }
-
-    /// Where the file has symbols and names that nobody but debuggers looks at.
-    pub(super) fn names_for_debuggers(&self) -> &[Range<u64>] {
-        &self.names_for_debuggers
-    }
-
-    /// What is mapped and not to be written to: where it stands in the file, and its virtual address.
-    pub(super) fn read_only(&self) -> &[(Range<u64>, usize)] {
-        &self.read_only
     }
 
     /// Clears `DF_1_NODELETE` in this file, which must be the one that was read.
@@ -231,7 +182,7 @@ impl Image {
             }
             // The first tag of the range that systems may use as they like; the loader knows no
             // meaning of it and passes over the entry.
-            entry.d_tag.set(self.endian, elf::DynamicTag(elf::DT_LOOS));
+            set_tag(&mut entry, self.endian, elf::DynamicTag(elf::DT_LOOS))?;
             self.replace(file, index, entry)?;
         }
         Ok(routines)
@@ -240,7 +191,7 @@ impl Image {
     fn replace(&mut self, file: &File, index: usize, entry: Entry) -> io::Result<()> {
         let bytes = object::pod::bytes_of(&entry);
         let offset = self.dynamic_offset + (index * bytes.len()) as u64;
-        self.changes.write(file, bytes, offset)?;
+        file.write_all_at(bytes, offset)?;
         self.dynamic[index] = entry;
         Ok(())
     }
@@ -250,15 +201,9 @@ impl Image {
     pub(super) fn hide_debugging_information(&mut self, file: &File) -> io::Result<()> {
         for &(mut header, place) in &self.debugging {
             header.sh_type.set(self.endian, elf::SHT_NOBITS);
-            self.changes
-                .write(file, object::pod::bytes_of(&header), place)?;
+            file.write_all_at(object::pod::bytes_of(&header), place)?;
         }
         Ok(())
-    }
-
-    /// What was changed so far.
-    pub(super) fn changes(&self) -> &Changes {
-        &self.changes
     }
 
     fn value(&self, tag: elf::DynamicTag) -> u64 {
@@ -379,29 +324,28 @@ impl Image {
     }
 }
 
+#[cfg(target_pointer_width = "64")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "there is room in every other width"
+)]
+fn set_tag(entry: &mut Entry, endian: Endianness, tag: elf::DynamicTag) -> io::Result<()> {
+    entry.d_tag.set(endian, tag);
+    Ok(())
+}
+
+#[cfg(target_pointer_width = "32")]
+fn set_tag(entry: &mut Entry, endian: Endianness, tag: elf::DynamicTag) -> io::Result<()> {
+    entry.d_tag = object::I32::new_i64(endian, tag).map_err(io::Error::other)?;
+    Ok(())
+}
+
 #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
 fn set_value(entry: &mut Entry, endian: Endianness, value: u64) -> io::Result<()> {
     entry
         .d_val
         .set(endian, value.try_into().map_err(io::Error::other)?);
     Ok(())
-}
-
-/// The segments that are mapped, to be read and not to be written to.
-fn read_only(segments: &[Segment], endian: Endianness) -> Vec<(Range<u64>, usize)> {
-    let is_it = |segment: &&Segment| {
-        let flags = segment.p_flags(endian);
-        segment.p_type(endian) == elf::PT_LOAD
-            && flags.contains(elf::PF_R)
-            && !flags.contains(elf::PF_W)
-    };
-    #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
-    let place = |segment: &Segment| {
-        let (start, size) = segment.file_range(endian);
-        let address = usize::try_from(segment.p_vaddr(endian)).ok()?;
-        Some((start..start.checked_add(size)?, address))
-    };
-    segments.iter().filter(is_it).filter_map(place).collect()
 }
 
 /// Checks that this is an ELF file of the machine this host was built for.

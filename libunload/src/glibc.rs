@@ -16,8 +16,7 @@
 //!    ([`elf`](super::elf)), so that nothing of the library runs when the loader maps it.
 //! 2. The library's imports of the few functions with which it leaves traces are redirected to the
 //!    host's ([`imports`]), which write them into the library's [`ledger`].
-//! 3. A copy that was made before is compared with the file.
-//! 4. The initializers run.
+//! 3. The initializers run.
 //!
 //! Unloading ([`unload`]) works through the ledger: thread-local destructors ([`tls`]), [`threads`],
 //! [`keys`], [`timers`], [`signals`], [`exits`]. It looks at the stack of every thread ([`scan`]): the
@@ -65,7 +64,6 @@ mod unload;
 mod visits;
 
 use std::ffi::{CStr, c_void};
-use std::ops::Range;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
@@ -76,14 +74,14 @@ use self::heap::Place;
 use self::ledger::Ledger;
 use self::object::Object;
 use self::signals::Actions;
-use crate::elf::{Changes, Image, Routines};
+use crate::elf::{Image, Routines};
 use crate::error::OpenError;
 use crate::facts::HinderingFacts;
 use crate::lock::lock;
 use crate::os::Handle;
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
 use crate::stage::NoDelete;
-use crate::stage::{InPlace, Staged};
+use crate::stage::Staged;
 
 /// Held while libraries and their dependencies come and go.
 static LOADER: Mutex<()> = Mutex::new(());
@@ -97,23 +95,6 @@ pub(super) struct Prepared {
     pub(super) facts: HinderingFacts,
     routines: Routines,
     search_path: Vec<String>,
-    /// What was changed in the copy.
-    changes: Changes,
-    names_for_debuggers: Vec<Range<u64>>,
-    /// What is mapped and not to be written to: where it stands in the copy, and its virtual address.
-    read_only: Vec<(Range<u64>, usize)>,
-}
-
-impl Prepared {
-    /// Where the copy has symbols and names that nobody but debuggers looks at.
-    pub(super) fn names_for_debuggers(&self) -> &[Range<u64>] {
-        &self.names_for_debuggers
-    }
-
-    /// Undoes what was changed in the copy, in a part of it that begins at `offset`.
-    pub(super) fn undo_changes(&self, part: &mut [u8], offset: u64) {
-        self.changes.undo(part, offset);
-    }
 }
 
 /// Checks a private copy, takes its initializers and finalizers from the loader, and clears flags as
@@ -142,9 +123,6 @@ pub(super) fn prepare(
             facts: image.facts().clone(),
             routines,
             search_path: image.search_path().to_vec(),
-            changes: image.changes().clone(),
-            names_for_debuggers: image.names_for_debuggers().to_vec(),
-            read_only: image.read_only().to_vec(),
         })
     };
     change().map_err(|source| OpenError::Staging {
@@ -237,18 +215,6 @@ impl Loaded {
         self.place = Place::take();
         // SAFETY: the imports are redirected; the caller vouches for the code and the routines.
         unsafe { routines::initialize(&self.object, prepared.routines) };
-    }
-
-    /// What of the copy is mapped as it is in the file.
-    pub(super) fn in_place(&self, prepared: &Prepared) -> Vec<InPlace> {
-        let read_only = prepared.read_only.iter();
-        let in_place = read_only.map(|(part, address)| {
-            let start = self.object.base.wrapping_add(*address) as *const c_void;
-            // SAFETY: the loader has mapped this segment there, all of it, and so it stays while the library
-            // is loaded; `prepared` is about its file.
-            unsafe { InPlace::new(part.clone(), start) }
-        });
-        in_place.collect()
     }
 
     /// Whether nothing else was mapped for its sake.

@@ -12,6 +12,7 @@ mod lock;
 mod os;
 mod outcome;
 mod stage;
+mod stamp;
 
 #[cfg(all(unix, not(target_vendor = "apple")))]
 mod elf;
@@ -51,3 +52,4 @@ pub use self::file::LibraryFile;
 pub use self::library::{Library, visit_thread};
 pub use self::outcome::{LeftBehind, PinReason, ThreadLabel, UnloadOutcome};
 pub use self::stage::{Copies, NoDelete};
+pub use self::stamp::FileStamp;

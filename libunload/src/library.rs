@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_void};
+#[cfg(target_os = "linux")]
+use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -12,6 +14,8 @@ use crate::facts::{Hazard, HinderingFacts};
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
 use crate::platform::{self, Loaded, Prepared};
 use crate::stage::{self, Copies, Staged};
+#[cfg(target_os = "linux")]
+use crate::stamp::FileStamp;
 
 /// A private copy of a library, loaded and watched.
 ///
@@ -49,10 +53,10 @@ impl Library {
             });
         };
         let source = stage::open_source(path)?;
-        // SAFETY: the caller's promise.
         #[cfg(target_os = "linux")]
-        if let Some(library) = unsafe { Self::open_again(path, &source, copies) } {
-            return Ok(library);
+        if let Some((staged, known)) = Self::kept(path, &source, copies) {
+            // SAFETY: the caller vouches for the code; what is known came with the copy.
+            return unsafe { Self::map_and_start(path, staged, known, copies) };
         }
         let mut staged = copies.copy(path, &source)?;
         let known = Known {
@@ -60,56 +64,34 @@ impl Library {
             note: None,
         };
         // SAFETY: the caller vouches for the code; `known` is about this very copy.
-        let library = unsafe { Self::map(path, staged, known, copies) };
-        let mut library = library.map_err(|message| OpenError::Loader {
-            path: path.to_path_buf(),
-            message,
-        })?;
-        // SAFETY: the caller vouches for the code.
-        unsafe { library.loaded.start(&library.known.prepared) };
-        Ok(library)
+        unsafe { Self::map_and_start(path, staged, known, copies) }
     }
 
-    /// Loads the copy of the file that is kept; `None` if there is none, or the file has other contents by
-    /// now. That is seen once the copy is mapped, most of it in its place, and before any of it runs.
-    ///
-    /// # Safety
-    ///
-    /// As for [`open`](Self::open).
+    /// The copy of the file that is kept, if the file is still the same.
     #[cfg(target_os = "linux")]
-    unsafe fn open_again(path: &Path, source: &std::fs::File, copies: &Copies) -> Option<Self> {
-        let (staged, known) = copies.take(path)?;
-        // SAFETY: the caller vouches for the code; what is known came with the copy.
-        let mut library = unsafe { Self::map(path, staged, known, copies) }.ok()?;
-        if library.is_copy_of(source) {
-            // SAFETY: the file has these contents, and the caller vouches for them.
-            unsafe { library.loaded.start(&library.known.prepared) };
-            return Some(library);
-        }
-        let Self { loaded, staged, .. } = library;
-        // SAFETY: nobody knows of the library.
-        match unsafe { loaded.unload(&mut LeftBehind::default()) } {
-            UnloadOutcome::Unmapped => drop(ManuallyDrop::into_inner(staged)),
-            pinned @ UnloadOutcome::Pinned { .. } => {
-                tracing::warn!(library = %path.display(), "a former version {pinned}");
-            }
-        }
-        None
+    fn kept(path: &Path, source: &File, copies: &Copies) -> Option<(Staged, Known)> {
+        copies.take(path, FileStamp::from(&source.metadata().ok()?))
     }
 
-    /// Maps a private copy; nothing of it runs yet where the platform allows that.
+    /// Maps a private copy, and has its initializers run.
     ///
     /// # Safety
     ///
     /// The caller vouches for the code, and `known` is about this very copy.
-    unsafe fn map(
+    unsafe fn map_and_start(
         path: &Path,
         staged: Staged,
         known: Known,
         copies: &Copies,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise.
-        let loaded = unsafe { Loaded::load(&staged.path(), path, &known.prepared) }?;
+        let loaded = unsafe { Loaded::load(&staged.path(), path, &known.prepared) };
+        let mut loaded = loaded.map_err(|message| OpenError::Loader {
+            path: path.to_path_buf(),
+            message,
+        })?;
+        // SAFETY: the caller vouches for the code.
+        unsafe { loaded.start(&known.prepared) };
         Ok(Self {
             path: path.to_path_buf(),
             known,
@@ -117,15 +99,6 @@ impl Library {
             staged: ManuallyDrop::new(staged.after_loading()),
             copies: copies.clone(),
         })
-    }
-
-    /// Whether the file has the contents that were copied, as far as they matter.
-    #[cfg(target_os = "linux")]
-    fn is_copy_of(&self, source: &std::fs::File) -> bool {
-        let prepared = &self.known.prepared;
-        let in_place = self.loaded.in_place(prepared);
-        let staged = self.staged.as_ref();
-        staged.is_some_and(|staged| staged.is_copy_of(source, prepared, &in_place))
     }
 
     /// The original's path.

@@ -42,20 +42,6 @@ pub(super) struct Prepared {
     pub(super) facts: HinderingFacts,
 }
 
-impl Prepared {
-    /// None are looked for, since no copy is kept.
-    #[cfg(target_os = "linux")]
-    #[expect(clippy::unused_self, reason = "as on other platforms")]
-    pub(super) fn names_for_debuggers(&self) -> &[std::ops::Range<u64>] {
-        &[]
-    }
-
-    /// Nothing is changed in a copy, and none is kept.
-    #[cfg(target_os = "linux")]
-    #[expect(clippy::unused_self, reason = "as on other platforms")]
-    pub(super) fn undo_changes(&self, _part: &mut [u8], _offset: u64) {}
-}
-
 /// Checks a private copy. Its flags stay as they are, since it will not be unmapped anyway. `original` is
 /// for error messages.
 pub(super) fn prepare(
@@ -120,13 +106,6 @@ impl Loaded {
     /// As on other platforms; nothing depends on it here.
     #[expect(clippy::unused_self, reason = "as on other platforms")]
     pub(super) unsafe fn start(&mut self, _: &Prepared) {}
-
-    /// None, since no copy is kept.
-    #[cfg(target_os = "linux")]
-    #[expect(clippy::unused_self, reason = "as on other platforms")]
-    pub(super) fn in_place(&self, _: &Prepared) -> Vec<super::stage::InPlace> {
-        Vec::new()
-    }
 
     /// No thread is waited for.
     #[expect(clippy::unused_self, reason = "as on other platforms")]

@@ -10,8 +10,7 @@
 //! the other where it fails.
 //!
 //! Debugging information, most of a library's file, is not copied. A copy in memory is kept when its
-//! library is unloaded, and serves again if the file still has the same contents then: those are compared,
-//! since a file with the same name, size and times need not be the same.
+//! library is unloaded, and serves again if the file still has the same [stamp](FileStamp) then.
 //!
 //! A copy on disk is removed as soon as it is mapped; the kernel keeps its contents. Windows does not
 //! remove a mapped file, so the copy lies there until the library is unloaded. A host that crashes may
@@ -19,13 +18,11 @@
 //! nobody locks is removed when the next host starts.
 
 #[cfg(target_os = "linux")]
-mod compare;
-#[cfg(target_os = "linux")]
 mod kept;
 #[cfg(target_os = "linux")]
 mod memory;
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -33,13 +30,10 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 
-#[cfg(target_os = "linux")]
-pub(super) use self::compare::InPlace;
 use crate::error::OpenError;
 use crate::library::Known;
 use crate::lock::lock;
-#[cfg(target_os = "linux")]
-use crate::platform::Prepared;
+use crate::stamp::FileStamp;
 
 /// How the names of the directories with copies begin; the process number follows.
 const PREFIX: &str = "libunload.";
@@ -96,11 +90,10 @@ impl Copies {
         self.no_delete
     }
 
-    /// Takes the copy that is kept of the file at `path`, with what is known of it. Whether it is still right
-    /// is for [`Staged::is_copy_of`] to say.
+    /// Takes the copy that is kept of the file at `path`, if it has this stamp, with what is known of it.
     #[cfg(target_os = "linux")]
-    pub(super) fn take(&self, path: &Path) -> Option<(Staged, Known)> {
-        self.kept.take(path)
+    pub(super) fn take(&self, path: &Path, stamp: FileStamp) -> Option<(Staged, Known)> {
+        self.kept.take(path, stamp)
     }
 
     /// Keeps the copy of a library that is not loaded any more.
@@ -160,8 +153,8 @@ pub(super) enum Staged {
     #[cfg(target_os = "linux")]
     Memory {
         file: File,
-        /// What of the original was copied.
-        parts: Vec<Range<u64>>,
+        /// That of the original, if it tells that from what it may become.
+        stamp: Option<FileStamp>,
     },
 }
 
@@ -181,16 +174,20 @@ impl Staged {
         let copied = copy(source, &staged.file)?;
         #[cfg(target_os = "linux")]
         memory::check_executable(&staged.file)?;
-        Ok(copied.map(|_| Self::File(staged)))
+        Ok(copied.then_some(Self::File(staged)))
     }
 
     /// Fails without an error where there is no such thing.
     #[cfg(target_os = "linux")]
     fn in_memory(source: &File, original: &Path) -> Result<Option<Self>, Option<io::Error>> {
         let file = memory::create(original)?;
+        let stamp = FileStamp::settled(source)?;
         let copied = copy(source, &file)?;
         memory::check_executable(&file)?;
-        Ok(copied.map(|parts| Self::Memory { file, parts }))
+        // Then it was changed meanwhile.
+        let stamp =
+            stamp.filter(|stamp| source.metadata().is_ok_and(|now| *stamp == (&now).into()));
+        Ok(copied.then_some(Self::Memory { file, stamp }))
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -204,24 +201,6 @@ impl Staged {
             Self::File(staged) => &staged.file,
             #[cfg(target_os = "linux")]
             Self::Memory { file, .. } => file,
-        }
-    }
-
-    /// Whether a copy of this file would be the same, apart from names for debuggers. What the loader has
-    /// mapped of this one is looked at in its place.
-    #[cfg(target_os = "linux")]
-    pub(super) fn is_copy_of(
-        &self,
-        source: &File,
-        prepared: &Prepared,
-        in_place: &[InPlace],
-    ) -> bool {
-        match self {
-            Self::File(_) => false,
-            Self::Memory { file, parts } => {
-                let compared = compare::same(source, file, parts, prepared, in_place);
-                compared.unwrap_or(false)
-            }
         }
     }
 
@@ -339,9 +318,9 @@ pub(super) fn open_source(path: &Path) -> Result<File, OpenError> {
     })
 }
 
-/// Copies the file, with holes for its debugging information; returns what was copied, or `None` when the
-/// file was changed meanwhile, time and again.
-fn copy(source: &File, copy: &File) -> io::Result<Option<Vec<Range<u64>>>> {
+/// Copies the file, with holes for its debugging information; `false` when the file was changed meanwhile,
+/// time and again.
+fn copy(source: &File, copy: &File) -> io::Result<bool> {
     const ATTEMPTS: usize = 3;
     for _ in 0..ATTEMPTS {
         let before = source.metadata()?;
@@ -355,11 +334,11 @@ fn copy(source: &File, copy: &File) -> io::Result<Option<Vec<Range<u64>>>> {
         let complete = parts.iter().try_fold(true, |complete, part| {
             Ok::<_, io::Error>(complete && copy_part(source, copy, part)?)
         })?;
-        if complete && same_contents(&before, &source.metadata()?) {
-            return Ok(Some(parts));
+        if complete && FileStamp::from(&before) == (&source.metadata()?).into() {
+            return Ok(true);
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
 /// Copies a part of a file to the same place; `false` if it is not all there.
@@ -417,10 +396,6 @@ fn around(holes: Vec<Range<u64>>, length: u64) -> Vec<Range<u64>> {
 #[cfg(not(all(unix, not(target_vendor = "apple"))))]
 fn parts(_source: &File, length: u64) -> Vec<Range<u64>> {
     vec![0..length]
-}
-
-fn same_contents(before: &Metadata, after: &Metadata) -> bool {
-    before.len() == after.len() && before.modified().ok() == after.modified().ok()
 }
 
 /// Removes the directories of hosts that ended without doing so; once per process and place.

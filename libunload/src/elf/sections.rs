@@ -5,13 +5,13 @@ use std::ops::Range;
 
 use object::elf;
 use object::read::SectionIndex;
-use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
+use object::read::elf::{FileHeader, SectionHeader, SectionTable};
 use object::{Endianness, ReadRef};
 
 use crate::bounds::{self, Reading};
 use crate::error::FormatProblem;
 
-use super::{Header, Section, Segment, damaged};
+use super::{Header, Section, damaged};
 
 /// Where the file has its debugging information, in order; nothing where it cannot be told.
 pub(crate) fn debugging_information(file: &File) -> Vec<Range<u64>> {
@@ -50,42 +50,6 @@ pub(super) fn debugging<'data, R: ReadRef<'data>>(
     let found = sections.enumerate().filter(debugging);
     found
         .map(|(index, section)| (*section, place(index)))
-        .collect()
-}
-
-/// The symbols and names that are not loaded; the names of sections are not meant.
-pub(super) fn names_for_debuggers<'data, R: ReadRef<'data>>(
-    header: &Header,
-    endian: Endianness,
-    data: R,
-    segments: &[Segment],
-    sections: &SectionTable<'data, Header, R>,
-) -> Vec<Range<u64>> {
-    let names_of_sections = header.section_strings_index(endian, data).ok();
-    let symbols = sections
-        .iter()
-        .filter(|section| section.sh_type(endian) == elf::SHT_SYMTAB);
-    let names = symbols.clone().filter_map(|symbols| {
-        let index = SectionIndex(usize::try_from(symbols.sh_link(endian)).ok()?);
-        let names = sections.section(index).ok()?;
-        let is_text = names.sh_type(endian) == elf::SHT_STRTAB;
-        (is_text && Some(index) != names_of_sections).then_some(names)
-    });
-    let places = symbols.chain(names);
-    let places = places.filter(|section| !section.sh_flags(endian).contains(elf::SHF_ALLOC));
-    // Whatever the sections say, what is loaded matters.
-    let is_loaded = |names: &Range<u64>| {
-        let segments = segments.iter();
-        let mut loaded = segments.filter(|segment| segment.p_type(endian) == elf::PT_LOAD);
-        loaded.any(|segment| {
-            let (start, size) = segment.file_range(endian);
-            start < names.end && names.start < start.saturating_add(size)
-        })
-    };
-    places
-        .filter_map(|section| section.file_range(endian))
-        .filter_map(|(start, size)| Some(start..start.checked_add(size)?))
-        .filter(|names| !is_loaded(names))
         .collect()
 }
 

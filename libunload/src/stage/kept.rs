@@ -1,13 +1,13 @@
 //! Private copies in memory of libraries that were unloaded, in case they are loaded again.
 
 use std::fs::File;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::Staged;
 use crate::library::Known;
 use crate::lock::lock;
+use crate::stamp::FileStamp;
 
 /// The copies that are kept, at most one of each file.
 #[derive(Clone, Default)]
@@ -17,8 +17,8 @@ pub(super) struct Kept(Arc<Mutex<Vec<Copy>>>);
 struct Copy {
     original: PathBuf,
     file: File,
-    /// What of the original was copied.
-    parts: Vec<Range<u64>>,
+    /// That of the original.
+    stamp: FileStamp,
     known: Known,
 }
 
@@ -33,7 +33,11 @@ impl std::fmt::Debug for Kept {
 impl Kept {
     /// Keeps a copy, instead of an older one of the same file.
     pub(super) fn add(&self, original: &Path, staged: Staged, known: Known) {
-        let Staged::Memory { file, parts } = staged else {
+        let Staged::Memory {
+            file,
+            stamp: Some(stamp),
+        } = staged
+        else {
             return;
         };
         let mut copies = lock(&self.0);
@@ -41,18 +45,20 @@ impl Kept {
         copies.push(Copy {
             original: original.to_path_buf(),
             file,
-            parts,
+            stamp,
             known,
         });
     }
 
-    /// Takes the copy of this file, if there is one.
-    pub(super) fn take(&self, original: &Path) -> Option<(Staged, Known)> {
+    /// Takes the copy of this file, if there is one and the file still has this stamp.
+    pub(super) fn take(&self, original: &Path, stamp: FileStamp) -> Option<(Staged, Known)> {
         let mut copies = lock(&self.0);
         let index = copies.iter().position(|copy| copy.original == original)?;
-        let Copy {
-            file, parts, known, ..
-        } = copies.swap_remove(index);
-        Some((Staged::Memory { file, parts }, known))
+        let copy = copies.swap_remove(index);
+        let staged = Staged::Memory {
+            file: copy.file,
+            stamp: Some(copy.stamp),
+        };
+        (copy.stamp == stamp).then_some((staged, copy.known))
     }
 }
