@@ -84,7 +84,7 @@ impl Hazard {
 impl fmt::Display for Hazard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoDelete => f.write_str("it bears DF_1_NODELETE: it will stay mapped"),
+            Self::NoDelete => f.write_str("it bears DF_1_NODELETE: it will stay mapped unless the flag is cleared in the copy"),
             Self::NoDeleteIgnored => f.write_str("its flag DF_1_NODELETE is ignored"),
             Self::UniqueSymbols { count } => write!(
                 f,

@@ -111,6 +111,39 @@ impl Library {
         self.loaded.symbol(name)
     }
 
+    /// An exported function, as a function pointer of type `F`.
+    ///
+    /// ```no_run
+    /// # use libunload::{Copies, Library};
+    /// # let path = std::path::Path::new("plugin.so");
+    /// // SAFETY: the plugin is ours.
+    /// let library = unsafe { Library::open(path, &Copies::new()) }?;
+    /// // SAFETY: it declares `extern "C" fn answer() -> i32`, and is not unloaded before the call ends.
+    /// let answer = unsafe { library.function::<extern "C" fn() -> i32>(c"answer") };
+    /// println!("{:?}", answer.map(|answer| answer()));
+    /// # Ok::<(), libunload::OpenError>(())
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// The function has this type, and is not called once the library is unloaded.
+    ///
+    /// # Panics
+    ///
+    /// `F` is not of the size of a pointer; that is found when the program is compiled.
+    #[must_use]
+    pub unsafe fn function<F: Copy>(&self, name: &CStr) -> Option<F> {
+        const {
+            assert!(
+                size_of::<F>() == size_of::<*const c_void>(),
+                "F has to be a type of functions"
+            );
+        }
+        let address = self.symbol(name)?.as_ptr();
+        // SAFETY: both have the same size, and the caller promises that this is an address of an `F`.
+        Some(unsafe { std::mem::transmute_copy::<*mut c_void, F>(&address) })
+    }
+
     /// What about the library could hinder unloading it.
     #[must_use]
     pub fn hazards(&self) -> Vec<Hazard> {

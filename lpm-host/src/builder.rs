@@ -65,7 +65,7 @@ impl PcmBuilder {
         self
     }
 
-    /// What to do with libraries that are linked as not to be unloaded; default [`NoDelete::Keep`].
+    /// What to do with libraries that are linked as not to be unloaded; default [`NoDelete::Clear`].
     pub const fn no_delete(mut self, policy: NoDelete) -> Self {
         self.no_delete = policy;
         self

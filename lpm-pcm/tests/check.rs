@@ -164,7 +164,7 @@ const LEAVE: &[Case] = &[
     ("cpp-static", &[""], &["prints"]),
     ("exit-handler-for-good", &[""], STAYS),
     ("exit-handler-left", &[""], &["prints"]),
-    ("no-delete", &[""], &["hinders_unloading", "stays_mapped"]),
+    ("no-delete", &[""], &["hinders_unloading"]),
     ("own-allocator", &[""], &["hinders_unloading"]),
     ("rayon-global-pool", &[""], STAYS),
     ("signal-handler-left", &[""], LEFT),

@@ -122,7 +122,12 @@ mod linux {
     }
 
     fn open_and_close(lpm: &LpmConfig) -> Duration {
-        let path = lpm.source().path().expect("a library").as_os_str().as_bytes();
+        let path = lpm
+            .source()
+            .path()
+            .expect("a library")
+            .as_os_str()
+            .as_bytes();
         let path = CString::new(path).expect("a plain path");
         let begun = Instant::now();
         // SAFETY: the fixtures are this project's own; nothing of them is called.

@@ -278,7 +278,7 @@ fn opened_twice() {
 fn no_delete_flag_kept() {
     in_own_process("files::no_delete_flag_kept", || {
         let fixture = Fixture::c("int run(void) { return 7; }", &["-Wl,-z,nodelete"]);
-        let library = fixture.open();
+        let library = fixture.open_with(&Copies::new().no_delete(NoDelete::Keep));
         assert!(library.facts().no_delete);
         assert_eq!(library.facts().hazards().len(), 1);
         assert_eq!(reasons_to_pin(library), [PinReason::NoDelete]);
@@ -288,7 +288,7 @@ fn no_delete_flag_kept() {
 #[test]
 fn no_delete_flag_cleared() {
     let fixture = Fixture::c("int run(void) { return 7; }", &["-Wl,-z,nodelete"]);
-    let library = fixture.open_with(&Copies::new().no_delete(NoDelete::Clear));
+    let library = fixture.open();
     assert_eq!(call(&library, "run"), 7);
     assert!(library.facts().no_delete_cleared);
     assert_eq!(unload(library), UnloadOutcome::Unmapped);

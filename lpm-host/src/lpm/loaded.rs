@@ -1,9 +1,9 @@
 //! A loaded library, and the file it was loaded from.
 
-use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+
+use libunload::FileStamp;
 
 use super::module::LoadedModule;
 
@@ -16,57 +16,19 @@ pub(crate) struct Module {
 
 /// Tells a file from one that replaced it or was written over it. Two that cannot be looked at are equal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Stamp(Option<File>);
-
-/// Length and time do not tell builds that can be reproduced from each other, since they are the same by
-/// intent; where the file is, and when that was changed, does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct File {
-    length: u64,
-    modified: Option<SystemTime>,
-    place: Place,
-}
+pub(crate) struct Stamp(Option<FileStamp>);
 
 impl Stamp {
     /// Of the file at this path, as it is now.
     pub(crate) fn of(path: &Path) -> Self {
-        let metadata = path.metadata().ok();
-        Self(metadata.map(|metadata| File {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-            place: place(&metadata),
-        }))
+        Self(FileStamp::of(path).ok())
     }
-}
-
-/// Device, inode, and when the inode was changed, in seconds and nanoseconds.
-#[cfg(unix)]
-type Place = (u64, u64, i64, i64);
-
-#[cfg(unix)]
-fn place(metadata: &Metadata) -> Place {
-    use std::os::unix::fs::MetadataExt;
-
-    (
-        metadata.dev(),
-        metadata.ino(),
-        metadata.ctime(),
-        metadata.ctime_nsec(),
-    )
-}
-
-/// When the file was made: the standard library tells no more of where it is.
-#[cfg(not(unix))]
-type Place = Option<SystemTime>;
-
-#[cfg(not(unix))]
-fn place(metadata: &Metadata) -> Place {
-    metadata.created().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::time::SystemTime;
 
     use super::*;
 
