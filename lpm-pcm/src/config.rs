@@ -25,7 +25,7 @@ use sbm::{InterfaceTables, SbmTable};
 pub(crate) use duration::parse_argument as parse_duration_argument;
 pub use error::ConfigError;
 pub use events::{EventTarget, EventsEntry, Format, SyslogAddress};
-pub use lpm::LpmEntry;
+pub use lpm::{LpmEntry, LpmLocation};
 
 /// What `pcm.toml` says.
 #[derive(Clone, Debug)]
@@ -53,16 +53,15 @@ impl Config {
         Config::parse(path, &text)
     }
 
-    /// The embedded default: the sample LPM with its demo policy.
-    ///
-    /// # Errors
-    /// The sample LPM's library is not found.
-    pub fn embedded() -> Result<Config, ConfigError> {
-        Ok(Config {
-            lpms: vec![sample::entry()?],
+    /// The embedded default: the sample LPM with its demo policy. It comes from its library, or is the
+    /// one that is built into this program where that is not found beside the program.
+    #[must_use]
+    pub fn embedded() -> Config {
+        Config {
+            lpms: vec![sample::entry()],
             events: Vec::new(),
             sbm: SbmConfig::default(),
-        })
+        }
     }
 
     /// Reads a configuration from `text`; `path` stands for it in errors, and relative paths in it
@@ -121,6 +120,10 @@ mod tests {
         Config::parse(Path::new("/etc/lpm/pcm.toml"), text).map_err(|error| error.to_string())
     }
 
+    fn library(path: &str) -> LpmLocation {
+        LpmLocation::Library(path.into())
+    }
+
     #[test]
     fn paths_are_relative_to_the_file() {
         let config = parse(
@@ -128,9 +131,9 @@ mod tests {
              [[lpm]]\nname = 'two'\nlibrary = '/opt/libtwo.so'\noptional = true\n",
         )
         .unwrap();
-        assert_eq!(config.lpms[0].library, Path::new("/etc/lpm/libone.so"));
+        assert_eq!(config.lpms[0].library, library("/etc/lpm/libone.so"));
         assert!(!config.lpms[0].optional);
-        assert_eq!(config.lpms[1].library, Path::new("/opt/libtwo.so"));
+        assert_eq!(config.lpms[1].library, library("/opt/libtwo.so"));
         assert!(config.lpms[1].optional);
         assert_eq!(config.lpms[0].config_dir, Some(PathBuf::from("/etc/lpm")));
     }

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use anstream::AutoStream;
-use lpm_host::{Event, EventLog, LpmConfig, Pcm};
+use lpm_host::{Event, EventLog, LpmConfig, LpmSource, Pcm};
+use lpm_sample::SampleLpm;
 
-use crate::config::{Config, EventsEntry, LpmEntry};
+use crate::config::{Config, EventsEntry, LpmEntry, LpmLocation};
 use crate::events::{Events, Tell};
 use crate::output::{Progress, Reporter};
 
@@ -57,8 +58,13 @@ fn lpm(entry: &LpmEntry) -> LpmConfig {
     // Native code can do whatever this process can. That the operator names a library in the
     // configuration (or has not replaced the sample LPM next to this program) is the word that it
     // may: the one place where this program vouches for code.
-    let library = lpm_host::trust_library!(unsafe entry.library.clone());
-    let mut lpm = LpmConfig::new(entry.name.as_str(), library)
+    let source = match &entry.library {
+        LpmLocation::Library(path) => {
+            LpmSource::from(lpm_host::trust_library!(unsafe path.clone()))
+        }
+        LpmLocation::BuiltInSample => LpmSource::built_in::<SampleLpm>(),
+    };
+    let mut lpm = LpmConfig::new(entry.name.as_str(), source)
         .config(entry.config.as_str())
         .config_source(entry.config_source.as_str())
         .optional(entry.optional)

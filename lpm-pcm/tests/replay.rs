@@ -548,3 +548,40 @@ fn a_signal_takes_the_same_road_out() {
         assert_eq!(run.json().last().unwrap()["type"], "summary");
     }
 }
+
+/// As `cargo install` puts it: the program alone.
+#[test]
+fn without_its_library_the_sample_that_is_built_in_decides_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("pcm");
+    fs::copy(env!("CARGO_BIN_EXE_pcm"), &program).unwrap();
+    let alone = |format: &str| {
+        let mut command = std::process::Command::new(&program);
+        let output = command
+            .args(["replay", "--format", format, &demo_path()])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = alone("table");
+    let first = first.lines().next().unwrap();
+    assert!(
+        first.ends_with("built in (lpm_sample::lpm::SampleLpm)"),
+        "{first}"
+    );
+    let outcomes = |out: &str| -> Vec<Value> {
+        let records = out
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let decisions = records.filter(|record| record["type"] == "decision");
+        decisions
+            .map(|decision| decision["outcome"].clone())
+            .collect()
+    };
+    let run = pcm(&["replay", "--format", "json", &demo_path()]);
+    let expected = outcomes(&run.stdout);
+    assert!(expected.len() > 10);
+    assert_eq!(outcomes(&alone("json")), expected);
+}

@@ -153,6 +153,19 @@ fn bandwidth_runs_out() {
 }
 
 #[test]
+fn a_table_for_an_interface_without_messages_is_told() {
+    let tables = "[interface.1]\nbandwidth = '1 Mbit/s'\n[interface.7]\nbandwidth = '1 Mbit/s'\n\
+                  [interface.'192.0.2.77']\nbandwidth = '1 Mbit/s'\n[interface.'*']\nbandwidth = '1 bit/s'\n";
+    let run = replay(1, &[path(1)], ANYBODY, tables);
+    let lines: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (line, name) in lines.iter().zip(["192.0.2.77", "7"]) {
+        let expected = format!("pcm: [interface.\"{name}\"] was not used: no message came in on");
+        assert!(line.starts_with(&expected), "{line}");
+    }
+}
+
+#[test]
 fn lpms_hear_that_resources_are_refused() {
     // A flow of each kind: the Path counts as sent, the Resv as received.
     let none = "[interface.1]\nbandwidth = '0 bit/s'\n";

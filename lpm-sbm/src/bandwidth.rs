@@ -1,6 +1,7 @@
 //! The bandwidth of interfaces.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use lpm_api::Interface;
@@ -13,10 +14,21 @@ use crate::refusal::Refusal;
 pub enum InterfaceName {
     /// By its address.
     Address(IpAddr),
-    /// By its number: the SNMP ifIndex, or the place in the capture.
+    /// By its number, from 1: the SNMP ifIndex, or the place in the capture.
     Index(u32),
     /// Each one that is not named otherwise.
     Any,
+}
+
+/// As it is written in the configuration.
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Index(index) => index.fmt(f),
+            Self::Any => f.write_str("*"),
+        }
+    }
 }
 
 /// What there is of an interface.
@@ -42,6 +54,8 @@ pub(crate) enum PoolKey {
 /// All pools, and what is allocated in each.
 pub(crate) struct Pools {
     interfaces: Vec<(InterfaceName, PoolConfig)>,
+    /// Those of them that are named, and that no message came in on yet.
+    unused: Vec<InterfaceName>,
     allocated: BTreeMap<PoolKey, u128>,
 }
 
@@ -49,18 +63,32 @@ impl Pools {
     pub(crate) fn new(interfaces: &[(InterfaceName, PoolConfig)]) -> Pools {
         Pools {
             interfaces: interfaces.to_vec(),
+            unused: interfaces
+                .iter()
+                .map(|(name, _)| *name)
+                .filter(|name| *name != InterfaceName::Any)
+                .collect(),
             allocated: BTreeMap::new(),
         }
     }
 
+    /// Notes that a message came in.
+    pub(crate) fn is_used(&mut self, interface: &Interface) {
+        if !self.unused.is_empty() {
+            let names = names(interface);
+            self.unused.retain(|name| !names.contains(name));
+        }
+    }
+
+    /// The interfaces that are named, and that no message came in on.
+    pub(crate) fn unused(&self) -> &[InterfaceName] {
+        &self.unused
+    }
+
     /// The pool of an interface: by its address, else by its index.
     pub(crate) fn key(&self, interface: &Interface) -> PoolKey {
-        let names = [
-            InterfaceName::Address(interface.address),
-            InterfaceName::Index(interface.index),
-        ];
         let position = |wanted| self.interfaces.iter().position(|(name, _)| *name == wanted);
-        let configured = names.into_iter().find_map(position);
+        let configured = names(interface).into_iter().find_map(position);
         configured.map_or(PoolKey::Other(interface.index), PoolKey::Configured)
     }
 
@@ -106,6 +134,14 @@ impl Pools {
             _ => Ok(()),
         }
     }
+}
+
+/// What an interface may be called, the first first.
+fn names(interface: &Interface) -> [InterfaceName; 2] {
+    [
+        InterfaceName::Address(interface.address),
+        InterfaceName::Index(interface.index),
+    ]
 }
 
 /// What a request takes: the token rate of controlled load, the reserved rate of guaranteed service,

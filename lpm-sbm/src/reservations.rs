@@ -186,9 +186,14 @@ impl Reservations {
         self.pools.config(pool).is_some_and(|pool| pool.preemption)
     }
 
-    /// What of the interface's bandwidth is reserved, in bit/s.
-    pub(crate) fn allocated(&self, interface: &Interface) -> u128 {
-        self.pools.taken(self.pools.key(interface))
+    /// The pools.
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// Notes that a message came in on an interface.
+    pub(crate) fn is_used(&mut self, interface: &Interface) {
+        self.pools.is_used(interface);
     }
 
     /// What is reserved.

@@ -8,7 +8,7 @@ use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ObjectIndex, Se
 use smallvec::SmallVec;
 
 use crate::answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resources};
-use crate::bandwidth::Pools;
+use crate::bandwidth::{InterfaceName, Pools};
 use crate::config::SbmConfig;
 use crate::excerpt::Parts;
 use crate::flow_table::{FlowTable, is_path};
@@ -58,7 +58,13 @@ impl<P: Policy> Sbm<P> {
 
     /// How much of an interface's bandwidth is reserved, in bit/s.
     pub fn allocated(&self, interface: &Interface) -> u128 {
-        self.reservations.allocated(interface)
+        let pools = self.reservations.pools();
+        pools.taken(pools.key(interface))
+    }
+
+    /// The interfaces that the configuration names, and that no message came in on.
+    pub fn unused_interfaces(&self) -> &[InterfaceName] {
+        self.reservations.pools().unused()
     }
 
     /// Takes in a message. The clock is that of the messages, and never goes back.
@@ -69,6 +75,7 @@ impl<P: Policy> Sbm<P> {
         &mut self,
         received: &ReceivedMessage<'_>,
     ) -> Result<Answer<P::Verdict>, PcmError> {
+        self.reservations.is_used(&received.interface);
         let before = self.advance(received.received)?;
         let verdict = self.policy.admit(received)?;
         let mut flows = SmallVec::new();

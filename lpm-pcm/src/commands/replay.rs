@@ -73,7 +73,7 @@ pub enum Format {
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let config = match &args.config {
         Some(path) => Config::read(path)?,
-        None => Config::embedded()?,
+        None => Config::embedded(),
     };
     source::check(&args.captures)?;
     let progress = Progress::of(source::total_size(&args.captures));
@@ -121,6 +121,13 @@ fn replay(
         pcm.demote()
     };
     report_teardown(&teardown?, reporter);
+    for interface in decider.unused_interfaces() {
+        reporter.flush();
+        anstream::eprintln!(
+            "pcm: [interface.\"{interface}\"] was not used: no message came in on this interface; \
+             numbers are places in the capture, from 1"
+        );
+    }
     let summary = decider.summary();
     // The PCM puts its end on record, and nothing comes after the summary.
     drop(pcm);

@@ -39,18 +39,6 @@ pub enum ConfigError {
         /// The configuration file.
         path: PathBuf,
     },
-    /// The sample LPM, used when no configuration is given, is not where it should be.
-    #[error(
-        "the sample LPM {file} is not found; looked for it in {}; build it with \
-         `cargo build -p lpm-sample`, or name the LPMs to run with --config",
-        list(looked_in)
-    )]
-    NoSample {
-        /// The library's file name on this system.
-        file: String,
-        /// The folders looked in.
-        looked_in: Vec<PathBuf>,
-    },
 }
 
 /// What is wrong, and where it starts in the text, in bytes.
@@ -84,12 +72,4 @@ impl Fault {
             message: self.message.trim_end().replace('\n', ", "),
         }
     }
-}
-
-fn list(folders: &[PathBuf]) -> String {
-    let folders: Vec<_> = folders
-        .iter()
-        .map(|folder| folder.display().to_string())
-        .collect();
-    folders.join(", ")
 }

@@ -17,8 +17,8 @@ use super::{duration, text};
 pub struct LpmEntry {
     /// `name`: unique, shown in everything that is printed.
     pub name: String,
-    /// `library`: the shared library; absolute, or relative to the working directory.
-    pub library: PathBuf,
+    /// `library`: what the LPM comes from.
+    pub library: LpmLocation,
     /// `optional`: whether the PCM also becomes ready without this LPM.
     pub optional: bool,
     /// `after`: the LPMs that it is deinitialized before; `None`: all that stand before it.
@@ -54,6 +54,16 @@ pub(super) struct LpmTable {
     initialize_limit: Option<Spanned<String>>,
     deinitialize_limit: Option<Spanned<String>>,
     config: Option<Spanned<toml::Value>>,
+}
+
+/// Where an LPM is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LpmLocation {
+    /// In a shared library; absolute, or relative to the working directory.
+    Library(PathBuf),
+    /// In this program: the sample LPM, where its library is not found.
+    BuiltInSample,
 }
 
 /// `calls` as written.
@@ -117,7 +127,7 @@ impl LpmTable {
         }
         let mut entry = LpmEntry {
             name: self.name.into_inner(),
-            library: folder.join(self.library.into_inner()),
+            library: LpmLocation::Library(folder.join(self.library.into_inner())),
             optional: self.optional,
             after: self
                 .after

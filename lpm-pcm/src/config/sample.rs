@@ -6,14 +6,13 @@ use std::path::PathBuf;
 
 use lpm_host::CallMode;
 
-use super::error::ConfigError;
-use super::lpm::LpmEntry;
+use super::lpm::{LpmEntry, LpmLocation};
 
 /// The sample LPM with the policy embedded in it.
-pub(super) fn entry() -> Result<LpmEntry, ConfigError> {
-    Ok(LpmEntry {
+pub(super) fn entry() -> LpmEntry {
+    LpmEntry {
         name: "sample".to_owned(),
-        library: library()?,
+        library: library().map_or(LpmLocation::BuiltInSample, LpmLocation::Library),
         optional: false,
         after: None,
         call_mode: CallMode::Inline,
@@ -23,21 +22,18 @@ pub(super) fn entry() -> Result<LpmEntry, ConfigError> {
         config: lpm_sample::DEMO_POLICY.to_owned(),
         config_source: "embedded demo policy".to_owned(),
         config_dir: None,
-    })
+    }
 }
 
 /// The sample LPM's library: in the folder `deps` next to this program, where cargo builds it
 /// together with the program, or next to this program, where it is installed.
 ///
 /// `deps` comes first: a copy that cargo has put next to the program may be older.
-fn library() -> Result<PathBuf, ConfigError> {
+fn library() -> Option<PathBuf> {
     let file = format!("{DLL_PREFIX}lpm_sample{DLL_SUFFIX}");
-    let program = env::current_exe().unwrap_or_default();
-    let folder = program.parent().map(PathBuf::from).unwrap_or_default();
-    let looked_in = vec![folder.join("deps"), folder];
-    looked_in
-        .iter()
-        .map(|folder| folder.join(&file))
-        .find(|library| library.is_file())
-        .ok_or(ConfigError::NoSample { file, looked_in })
+    let program = env::current_exe().ok()?;
+    let folder = program.parent()?;
+    let folders = [folder.join("deps"), folder.to_owned()];
+    let mut libraries = folders.into_iter().map(|folder| folder.join(&file));
+    libraries.find(|library| library.is_file())
 }

@@ -49,7 +49,16 @@ impl SbmTable {
             .transpose()?;
         config.require_path = self.require_path;
         for (name, table) in interfaces {
-            config.interfaces.push((self::name(&name)?, table.pool()?));
+            let interface = self::name(&name)?;
+            if config
+                .interfaces
+                .iter()
+                .any(|(other, _)| *other == interface)
+            {
+                let message = format!("a second table for the interface {interface}");
+                return Err(Fault::of(&name, message));
+            }
+            config.interfaces.push((interface, table.pool()?));
         }
         Ok(config)
     }
@@ -57,12 +66,22 @@ impl SbmTable {
 
 impl InterfaceTable {
     fn pool(self) -> Result<PoolConfig, Fault> {
+        let bandwidth = rate(&self.bandwidth, "bandwidth")?;
+        let max_per_flow = match &self.max_per_flow {
+            None => None,
+            Some(text) => Some((text, rate(text, "max_per_flow")?)),
+        };
+        if let Some((text, _)) = max_per_flow.filter(|(_, rate)| *rate > bandwidth) {
+            let message = format!(
+                "`max_per_flow` is {}, more than the `bandwidth` {}",
+                text.get_ref(),
+                self.bandwidth.get_ref()
+            );
+            return Err(Fault::of(text, message));
+        }
         Ok(PoolConfig {
-            bandwidth: rate(&self.bandwidth, "bandwidth")?,
-            max_per_flow: self
-                .max_per_flow
-                .map(|text| rate(&text, "max_per_flow"))
-                .transpose()?,
+            bandwidth,
+            max_per_flow: max_per_flow.map(|(_, rate)| rate),
             preemption: self.preemption,
         })
     }
@@ -73,15 +92,18 @@ fn name(name: &Spanned<String>) -> Result<InterfaceName, Fault> {
     if text == "*" {
         return Ok(InterfaceName::Any);
     }
-    let index = text.parse().map(InterfaceName::Index);
-    index
-        .or_else(|_| text.parse().map(InterfaceName::Address))
-        .map_err(|_| {
-            let message = format!(
-                "the interface {text:?} is none; expected its number, its address, or \"*\""
-            );
-            Fault::of(name, message)
-        })
+    let expected = "expected its number, which counts from 1, its address, or \"*\"";
+    match text.parse() {
+        Ok(0) => Err(Fault::of(
+            name,
+            format!("there is no interface 0; {expected}"),
+        )),
+        Ok(index) => Ok(InterfaceName::Index(index)),
+        Err(_) => text
+            .parse()
+            .map(InterfaceName::Address)
+            .map_err(|_| Fault::of(name, format!("the interface {text:?} is none; {expected}"))),
+    }
 }
 
 fn positive<T: Default + PartialEq>(
@@ -169,6 +191,18 @@ mod tests {
             ),
             ("[interface.eth0]\nbandwidth = '1 B/s'", 4, "\"eth0\""),
             ("[interface.1]\n", 4, "`bandwidth`"),
+            ("[interface.0]\nbandwidth = '1 B/s'", 4, "counts from 1"),
+            (
+                "[interface.1]\nbandwidth = '1 B/s'\n[interface.01]\nbandwidth = '2 B/s'",
+                4,
+                "a second table for the interface 1",
+            ),
+            ("[interface.00]\nbandwidth = '1 B/s'", 4, "counts from 1"),
+            (
+                "[interface.1]\nbandwidth = '1 Mbit/s'\nmax_per_flow = '2 Mbit/s'",
+                6,
+                "`max_per_flow` is 2 Mbit/s, more than the `bandwidth` 1 Mbit/s",
+            ),
         ] {
             let error = parse(tables).unwrap_err();
             assert!(

@@ -8,7 +8,8 @@ use lpm_api::{Decision, Direction, Interface, LpmHandle, LpmPolicyError};
 use lpm_host::{FlowVerdict, Outcome, PcmError, ReceivedMessage, Startup};
 use lpm_rsvp::{FlowDescriptor, Message, MessageType, ObjectIndex};
 use lpm_sbm::{
-    Answer, FlowAnswer, PathState, Refusal, Removed, Sbm, SbmConfig, TimedPcm, TimedVerdict,
+    Answer, FlowAnswer, InterfaceName, PathState, Refusal, Removed, Sbm, SbmConfig, TimedPcm,
+    TimedVerdict,
 };
 use smallvec::SmallVec;
 
@@ -104,6 +105,11 @@ impl<'a> Decider<'a> {
         });
         report_removed(self.reporter, &answer.after);
         Ok(())
+    }
+
+    /// The interfaces that the configuration names, and that no message came in on.
+    pub(super) fn unused_interfaces(&self) -> &[InterfaceName] {
+        self.sbm.unused_interfaces()
     }
 
     /// The last record of the run.
