@@ -125,6 +125,13 @@ impl Image {
         bounds::SECTIONS.check(sections.len())?;
         let names = sections::names(header, endian, data, &sections);
         image.collect(data, &sections, names, exports)?;
+        image.facts.thread_locals = segments.iter().any(|s| s.p_type(endian) == elf::PT_TLS);
+        let stack = segments
+            .iter()
+            .find(|s| s.p_type(endian) == elf::PT_GNU_STACK);
+        image.facts.executable_stack =
+            stack.is_none_or(|stack| stack.p_flags(endian).contains(elf::PF_X));
+        image.facts.static_tls |= sections::has_static_tls(endian, data, &sections);
         image.debugging = sections::debugging(header, endian, &sections, names);
         image.check_libc()?;
         Ok(image)
@@ -291,6 +298,8 @@ impl Image {
         self.facts = HinderingFacts {
             no_delete: self.value(elf::DT_FLAGS_1) & elf::DF_1_NODELETE.0 != 0,
             no_delete_cleared: false,
+            thread_locals: false,
+            executable_stack: false,
             static_tls: self.value(elf::DT_FLAGS) & elf::DF_STATIC_TLS.0 != 0,
             unique_symbols,
             // Rust's standard library can always print backtraces, but throws only if it may unwind.

@@ -10,7 +10,12 @@ pub(crate) struct HinderingFacts {
     pub(crate) no_delete: bool,
     /// That flag was cleared in the copy that is loaded.
     pub(crate) no_delete_cleared: bool,
-    /// The flag `DF_STATIC_TLS`: the library's thread-locals take room that each process has little
+    /// It has thread-locals.
+    pub(crate) thread_locals: bool,
+    /// It needs an executable stack, or does not say that it does not: loading it makes every stack of the process
+    /// executable, for good.
+    pub(crate) executable_stack: bool,
+    /// The flag `DF_STATIC_TLS`, or relocations of that kind: the library's thread-locals take room that each process has little
     /// of and that is not always given back, so that loading may fail after some cycles.
     pub(crate) static_tls: bool,
     /// The number of symbols it defines with the binding `STB_GNU_UNIQUE`: the loader never unmaps a
@@ -39,6 +44,9 @@ impl HinderingFacts {
         if self.static_tls {
             hazards.push(Hazard::StaticTls);
         }
+        if self.executable_stack {
+            hazards.push(Hazard::ExecutableStack);
+        }
         if self.panic_aborts {
             hazards.push(Hazard::PanicAborts);
         }
@@ -61,7 +69,9 @@ pub enum Hazard {
         /// How many.
         count: usize,
     },
-    /// The flag `DF_STATIC_TLS`: thread-locals in room that each process has little of.
+    /// It asks for an executable stack: loading it makes every stack of the process executable, for good.
+    ExecutableStack,
+    /// The flag `DF_STATIC_TLS`, or relocations of that kind: thread-locals in room that each process has little of.
     StaticTls,
     /// Rust built with `panic=abort`.
     PanicAborts,
@@ -75,6 +85,7 @@ impl Hazard {
             Self::NoDelete => "no_delete",
             Self::NoDeleteIgnored => "no_delete_ignored",
             Self::UniqueSymbols { .. } => "unique_symbols",
+            Self::ExecutableStack => "executable_stack",
             Self::StaticTls => "static_tls",
             Self::PanicAborts => "panic_aborts",
         }
@@ -93,6 +104,10 @@ impl fmt::Display for Hazard {
             Self::StaticTls => f.write_str(
                 "it uses static TLS: loading it again and again may fail; build it with -fPIC and \
                  without -ftls-model=initial-exec",
+            ),
+            Self::ExecutableStack => f.write_str(
+                "it asks for an executable stack: loading it makes every stack of the process executable, \
+                 for good; link it with -z noexecstack",
             ),
             Self::PanicAborts => {
                 f.write_str("it is built with panic=abort: a panic in it ends the process")

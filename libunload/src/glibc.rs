@@ -185,6 +185,9 @@ impl Loaded {
         };
         let (ledgers, mut obstacles) = ledger::open(&main, now.clone(), &before);
         ledger::note_baseline(&ledgers, &now);
+        if let Some(glibc) = hands_thread_locals_on().filter(|_| facts.thread_locals) {
+            obstacles.push(PinReason::ThreadLocalsInherited { glibc });
+        }
         if facts.no_delete && !facts.no_delete_cleared {
             obstacles.push(PinReason::NoDelete);
         } else if ledgers.first().is_some_and(|own| own.is_permanent) {
@@ -261,5 +264,39 @@ impl Loaded {
             UnloadOutcome::Pinned { .. } => heap::keep(),
         }
         outcome
+    }
+}
+
+/// The version of glibc, if that may hand the values of one library's thread-locals to the next (bug 29039). It depends
+/// on how the two were laid out, so that nothing short of the version tells for sure; a distribution may have mended an
+/// older one, which costs that libraries stay mapped.
+fn hands_thread_locals_on() -> Option<String> {
+    if !cfg!(target_arch = "aarch64") {
+        return None;
+    }
+    // SAFETY: no preconditions; the text is glibc's own and stays.
+    let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
+    let version = version.to_string_lossy().into_owned();
+    is_before_2_39(&version).then_some(version)
+}
+
+fn is_before_2_39(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (2, 39)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn versions_of_glibc_are_numbers() {
+        for (version, is_before) in [
+            ("2.36", true),
+            ("2.4", true),
+            ("2.39", false),
+            ("2.40", false),
+            ("3.0", false),
+        ] {
+            assert_eq!(super::is_before_2_39(version), is_before, "{version}");
+        }
     }
 }

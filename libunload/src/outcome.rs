@@ -117,6 +117,12 @@ pub enum PinReason {
         file: PathBuf,
     },
 
+    /// The loader may hand the values of the library's thread-locals to the next library: glibc's bug 29039, on aarch64.
+    ThreadLocalsInherited {
+        /// The version of glibc.
+        glibc: String,
+    },
+
     /// Something that stays has an address in the library, and may follow it. It was found after the
     /// library's finalizers had run.
     AddressKept {
@@ -177,6 +183,11 @@ impl fmt::Display for PinReason {
             Self::StillMapped { file } => {
                 write!(f, "{} is still mapped", file.display())
             }
+            Self::ThreadLocalsInherited { glibc } => write!(
+                f,
+                "the library has thread-locals, whose values glibc {glibc} may hand to the next library \
+                 (its bug 29039, mended in 2.39)"
+            ),
             Self::AddressKept { holder } => write!(f, "{holder} still leads into the library"),
             Self::CannotVerify { what } => write!(f, "cannot verify that unmapping is safe: {what}"),
             Self::Platform { why } => write!(f, "unmapping is not safe on this platform: {why}"),

@@ -182,6 +182,7 @@ impl Staged {
     #[cfg(target_os = "linux")]
     fn in_memory(source: &File, original: &Path) -> Result<Option<Self>, Option<io::Error>> {
         let file = memory::create(original)?;
+        memory::check_named(&file)?;
         let stamp = FileStamp::settled(source)?;
         let copied = copy(source, &file)?;
         memory::check_executable(&file)?;
@@ -335,7 +336,14 @@ fn copy(source: &File, copy: &File) -> io::Result<bool> {
         let complete = parts.iter().try_fold(true, |complete, part| {
             Ok::<_, io::Error>(complete && copy_part(source, copy, part)?)
         })?;
-        if complete && FileStamp::from(&before) == (&source.metadata()?).into() {
+        // Times are coarse: a file may be written to again without them telling. What is read twice with the same
+        // result, all of it the second time after all of it the first, was so at the moment between.
+        if complete
+            && parts.iter().try_fold(true, |same, part| {
+                Ok::<_, io::Error>(same && is_same_part(source, copy, part)?)
+            })?
+            && FileStamp::from(&before) == (&source.metadata()?).into()
+        {
             return Ok(true);
         }
     }
@@ -365,6 +373,30 @@ fn copy_part(mut source: &File, mut copy: &File, part: &Range<u64>) -> io::Resul
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+    Ok(true)
+}
+
+/// Whether a part of a file is the same in both, by hand as above.
+fn is_same_part(mut source: &File, mut copy: &File, part: &Range<u64>) -> io::Result<bool> {
+    const AT_ONCE: usize = 256 << 10;
+    source.seek(SeekFrom::Start(part.start))?;
+    copy.seek(SeekFrom::Start(part.start))?;
+    let mut left = part.end.saturating_sub(part.start);
+    let size = AT_ONCE.min(usize::try_from(left).unwrap_or(AT_ONCE));
+    let (mut theirs, mut ours) = (vec![0; size], vec![0; size]);
+    while left > 0 {
+        let count = size.min(usize::try_from(left).unwrap_or(size));
+        match source.read_exact(&mut theirs[..count]) {
+            // It has become shorter.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            read => read?,
+        }
+        copy.read_exact(&mut ours[..count])?;
+        if theirs[..count] != ours[..count] {
+            return Ok(false);
+        }
+        left -= count as u64;
     }
     Ok(true)
 }
@@ -471,7 +503,27 @@ impl Claim {
 
 #[cfg(all(test, unix, not(target_vendor = "apple")))]
 mod tests {
-    use super::around;
+    use std::fs::File;
+    use std::io::Write;
+
+    use super::{around, is_same_part};
+
+    #[test]
+    fn a_file_that_was_written_to_meanwhile_is_not_the_same() {
+        let file = |contents: &[u8]| {
+            let mut file = tempfile::tempfile().expect("a file");
+            file.write_all(contents).expect("written");
+            file
+        };
+        let same = |source: &File, copy: &File| is_same_part(source, copy, &(1..600_000));
+        let (source, mut changed) = (vec![1; 600_000], vec![1; 600_000]);
+        let (source, copy) = (file(&source), file(&changed));
+        assert!(same(&source, &copy).expect("read"));
+        changed[599_999] = 2;
+        assert!(!same(&file(&changed), &copy).expect("read"));
+        source.set_len(599_999).expect("cut");
+        assert!(!same(&source, &copy).expect("read"));
+    }
 
     #[test]
     fn nothing_of_a_hole_is_left() {

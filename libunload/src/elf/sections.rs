@@ -113,6 +113,31 @@ pub(super) fn strings<'data, R: ReadRef<'data>>(
     section.data(endian, data).map_err(damaged)
 }
 
+/// Whether a relocation puts a thread-local at a fixed distance from each thread's pointer. Not every linker says so
+/// in a flag.
+pub(super) fn has_static_tls<'data, R: ReadRef<'data>>(
+    endian: Endianness,
+    data: R,
+    sections: &SectionTable<'data, Header, R>,
+) -> bool {
+    /// `R_X86_64_TPOFF64`, `R_AARCH64_TLS_TPREL64`.
+    const FIXED: u32 = if cfg!(target_arch = "aarch64") {
+        1030
+    } else {
+        18
+    };
+    if !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        return false;
+    }
+    sections.iter().any(|section| {
+        let relocations = section.rela(endian, data).ok().flatten();
+        let is_loaded = section.sh_flags(endian).contains(elf::SHF_ALLOC);
+        let is_fixed =
+            |relocation: &<Header as FileHeader>::Rela| relocation.r_type(endian, false).0 == FIXED;
+        is_loaded && relocations.is_some_and(|(relocations, _)| relocations.iter().any(is_fixed))
+    })
+}
+
 /// Files of another byte order are refused, whatever is found in them.
 fn endian_of_host() -> Endianness {
     if cfg!(target_endian = "big") {

@@ -47,6 +47,11 @@ pub(super) fn seal(file: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Fails where the file has no name that it could be loaded by: without `/proc`.
+pub(super) fn check_named(file: &File) -> io::Result<()> {
+    std::fs::metadata(format!("/proc/self/fd/{}", file.as_raw_fd())).map(drop)
+}
+
 /// Maps a page of the file as code: fails on file systems that are mounted `noexec`, and where a
 /// security policy forbids it.
 pub(super) fn check_executable(file: &File) -> io::Result<()> {

@@ -335,6 +335,63 @@ fn static_tls_is_seen() {
     assert_eq!(unload(library), UnloadOutcome::Unmapped);
 }
 
+/// Not every linker sets the flag.
+#[test]
+fn static_tls_is_seen_by_its_relocations() {
+    let fixture = Fixture::c(
+        "extern __thread int n; __thread int n = 1; int run(void) { return ++n; }",
+        &["-ftls-model=initial-exec"],
+    );
+    let mut bytes = fs::read(&fixture.path).expect("the library");
+    // `DT_FLAGS` and `DF_STATIC_TLS` in the dynamic section.
+    let flags = [30_u64.to_le_bytes(), 0x10_u64.to_le_bytes()].concat();
+    let place = bytes.windows(16).position(|window| window == flags);
+    let place = place.expect("the linker sets the flag");
+    bytes[place + 8] = 0;
+    fs::write(&fixture.path, bytes).expect("written");
+    assert!(fixture.open().facts().static_tls);
+}
+
+#[test]
+fn executable_stack_is_seen() {
+    let source = "int run(void) { return 7; }";
+    for (option, expected) in [("-Wl,-z,execstack", true), ("-Wl,-z,noexecstack", false)] {
+        let fixture = Fixture::c(source, &[option]);
+        let file = crate::LibraryFile::read(&fixture.path).expect("a library");
+        let seen = file.hazards().contains(&crate::Hazard::ExecutableStack);
+        assert_eq!(seen, expected, "{option}");
+    }
+}
+
+/// Where /proc is missing, the copy is on disk, and nobody can tell that unmapping is safe.
+#[test]
+fn without_proc_libraries_are_loaded() {
+    in_own_process("files::without_proc_libraries_are_loaded", || {
+        let fixture = Fixture::c("int run(void) { return 7; }", &[]);
+        // SAFETY: this thread alone gets a view of the file systems of its own.
+        if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+            // Only root may.
+            return;
+        }
+        let (nothing, flags) = (std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE);
+        let root = c"/".as_ptr();
+        // SAFETY: the paths are C strings; what changes is this thread's view.
+        unsafe { libc::mount(c"none".as_ptr(), root, nothing, flags, nothing.cast()) };
+        // SAFETY: as above.
+        let hidden = unsafe { libc::umount2(c"/proc".as_ptr(), libc::MNT_DETACH) };
+        if hidden != 0 || fs::exists("/proc/self").expect("an answer") {
+            return;
+        }
+        let library = fixture.open();
+        assert_eq!(call(&library, "run"), 7);
+        let reasons = reasons_to_pin(library);
+        assert!(
+            matches!(reasons[..], [PinReason::CannotVerify { .. }]),
+            "{reasons:?}"
+        );
+    });
+}
+
 #[test]
 fn panic_abort_is_seen() {
     let source = r#"#[unsafe(no_mangle)] pub extern "C" fn run() -> i32 { 7 }"#;

@@ -41,10 +41,8 @@ pub unsafe fn run(scenario: &Scenario, way: Way) {
         let wrong = unsafe { std::mem::transmute::<*mut c_void, Judge>(judge)() };
         if !wrong.is_null() {
             // SAFETY: it returns a string, or null.
-            say(&format!(
-                "later: {}",
-                unsafe { CStr::from_ptr(wrong) }.to_string_lossy()
-            ));
+            let wrong = unsafe { CStr::from_ptr(wrong) };
+            say(&format!("later: {}", wrong.to_string_lossy()));
         }
     };
     let call = |function: Option<*mut c_void>| {
@@ -126,6 +124,7 @@ fn plain(path: &Path) -> Plain {
     Plain(handle)
 }
 
+#[expect(clippy::large_enum_variant, reason = "there are two at most")]
 enum Opened {
     Plain(Plain, PathBuf),
     Ours(Library),
