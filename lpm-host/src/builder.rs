@@ -13,6 +13,7 @@ use crate::error::BuildError;
 use crate::event::limited::Limited;
 use crate::event::{EventLog, PanicsCaught, TracingEventLog};
 use crate::life::lifecycle::Lifecycle;
+use crate::life::renew;
 use crate::lpm::trace::TraceLimit;
 use crate::lpm::visits::VisitLimit;
 use crate::manual_clock::ManualClock;
@@ -129,7 +130,9 @@ impl PcmBuilder {
             self.visit_limit,
             self.drain_limit,
         );
-        Ok(Pcm::new(serving, Arc::new(lifecycle)))
+        let lifecycle = Arc::new(lifecycle);
+        renew::arrange(&lifecycle);
+        Ok(Pcm::new(serving, lifecycle))
     }
 }
 

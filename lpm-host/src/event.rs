@@ -147,12 +147,15 @@ pub enum EventId {
     /// An LPM gave a result that was not taken: late, a second time, for a request it was never
     /// asked, or one that is none.
     LpmResultRefused = 43,
-    /// An LPM did not answer deferred requests in time: they were rejected.
+    /// An LPM did not answer deferred requests in time, or a call that asks it returned too late: the flows
+    /// were rejected.
     LpmTimedOut = 44,
     /// A call does not return from an LPM: it is in quarantine, and is not asked.
     LpmQuarantined = 45,
     /// The call returned: the LPM is out of quarantine.
     LpmReleased = 46,
+    /// An LPM missed too much in quarantine to be told of it: it is initialized anew.
+    LpmReinitialized = 47,
     /// Events of one kind about one LPM came too fast: some were not recorded.
     EventsSuppressed = 50,
 }
@@ -181,6 +184,7 @@ impl EventId {
         Self::LpmTimedOut,
         Self::LpmQuarantined,
         Self::LpmReleased,
+        Self::LpmReinitialized,
         Self::EventsSuppressed,
     ];
 
@@ -215,6 +219,7 @@ impl EventId {
             Self::LpmTimedOut => "lpm_timed_out",
             Self::LpmQuarantined => "lpm_quarantined",
             Self::LpmReleased => "lpm_released",
+            Self::LpmReinitialized => "lpm_reinitialized",
             Self::EventsSuppressed => "events_suppressed",
         }
     }
@@ -238,6 +243,7 @@ impl EventId {
             | Self::LpmInvalidDecision
             | Self::LpmResultRefused
             | Self::LpmTimedOut
+            | Self::LpmReinitialized
             | Self::EventsSuppressed => Severity::Warning,
             Self::LpmLoadFailed
             | Self::LpmInitializeFailed

@@ -4,6 +4,7 @@ pub(crate) mod addresses;
 pub(crate) mod deadline;
 pub(crate) mod lifecycle;
 pub(crate) mod reconfigure;
+pub(crate) mod renew;
 pub(crate) mod startup;
 pub(crate) mod stopping;
 pub(crate) mod teardown;

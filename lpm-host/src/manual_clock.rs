@@ -10,9 +10,8 @@ use crate::serving::Serving;
 /// A clock that stands still until it is told to go on: for tests, and for PCMs that live in the time of
 /// a recording. See [`PcmBuilder::clock`](crate::PcmBuilder::clock).
 ///
-/// It counts the limits of deferred answers and watches for hangs. The limits of lifecycle calls, of
-/// `ip_address_table`, and of calls other than `admit` and `rsvp_objects` that wait for an LPM's own
-/// threads are real time.
+/// It counts the result time limits, and watches for hangs. The limits of lifecycle calls (loading,
+/// `initialize`, `deinitialize`, unloading) and the drain limit are real time.
 #[derive(Clone)]
 pub struct ManualClock(Arc<Shared>);
 

@@ -146,7 +146,7 @@ impl Pcm {
     ///
     /// [`PcmError::NotDsbm`].
     pub fn commit_resv(&self, commit: &CommittedResv<'_>) -> Result<(), PcmError> {
-        commit.tell(&*self.serving.in_charge()?, &*self.serving.events);
+        commit.tell(&*self.serving.in_charge()?, &self.serving);
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl Pcm {
     ///
     /// [`PcmError::NotDsbm`].
     pub fn delete_state(&self, gone: &StateGone<'_>) -> Result<(), PcmError> {
-        gone.tell(&*self.serving.in_charge()?, &*self.serving.events);
+        gone.tell(&*self.serving.in_charge()?, &self.serving);
         Ok(())
     }
 
@@ -169,8 +169,9 @@ impl Pcm {
     pub fn statistics(&self) -> Result<Vec<LpmStatistics>, PcmError> {
         let roster = self.serving.in_charge()?;
         let seats = roster.seats.iter();
-        let events = &*self.serving.events;
-        Ok(seats.map(|seat| LpmStatistics::of(seat, events)).collect())
+        Ok(seats
+            .map(|seat| LpmStatistics::of(seat, &self.serving))
+            .collect())
     }
 
     /// Tells the LPMs that run what the program's `tracing` subscriber now wants of their events and

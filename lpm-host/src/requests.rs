@@ -5,14 +5,15 @@ pub(crate) mod results;
 pub(crate) mod table;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
 
 use self::table::{Refused, Table};
 use crate::answers::decisions::Decisions;
-use crate::answers::faults::Function;
 use crate::answers::objects::Objects;
 use crate::answers::pending::Pending;
+use crate::clock::Clock;
 
 /// The requests that one LPM deferred.
 pub(crate) struct Requests {
@@ -33,16 +34,6 @@ pub(crate) struct Asked {
 pub(crate) enum Question {
     Admit(Arc<Pending<Decisions>>),
     Objects(Arc<Pending<Objects>>),
-}
-
-impl Question {
-    /// The call in which the LPM is asked.
-    pub(crate) const fn function(&self) -> Function {
-        match self {
-            Self::Admit(_) => Function::Admit,
-            Self::Objects(_) => Function::RsvpObjects,
-        }
-    }
 }
 
 impl Asked {
@@ -77,19 +68,31 @@ impl Requests {
         issued.map(RequestHandle::new)
     }
 
-    /// Takes a request off the table, for whoever has its result.
+    /// Takes a request off the table, for whoever has its result; whether its time is over by this clock
+    /// is told besides.
+    pub(crate) fn take_in_time(
+        &self,
+        request: RequestHandle,
+        clock: &Clock,
+    ) -> Result<(Asked, bool), Refused> {
+        self.table.take_in_time(request.number(), |deadline| {
+            clock.has_passed(self.limit, deadline.wrapping_sub(self.limit))
+        })
+    }
+
+    /// Takes a request off the table, for whoever knows that there is no result.
     pub(crate) fn take(&self, request: RequestHandle) -> Result<Asked, Refused> {
         self.table.take(request.number())
     }
 
-    /// Fails the requests whose time is over at `now`, and says how many.
-    pub(crate) fn expire(&self, now: u32) -> usize {
-        let expired = self.table.expire(now);
-        let count = expired.len();
-        for asked in expired {
-            asked.fail(self.lpm, LpmStatus::TIME_OUT);
-        }
-        count
+    /// How long an answer may take.
+    pub(crate) const fn limit(&self) -> Duration {
+        Duration::from_millis(self.limit as u64)
+    }
+
+    /// Takes the requests off the table whose time is over at `now`: they are to be failed.
+    pub(crate) fn expire(&self, now: u32) -> Vec<Asked> {
+        self.table.expire(now)
     }
 
     /// Fails all requests, and takes no more.

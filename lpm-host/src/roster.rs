@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use lpm_api::LpmStatus;
 
-use crate::answers::faults;
+use crate::answers::faults::Telling;
 use crate::event::EventLog;
 use crate::lpm::instance::Instance;
+use crate::seat::backlog::Kept;
 use crate::seat::{Route, Seat, Slot};
 
 /// The LPMs of a PCM at one time; replaced as a whole.
@@ -27,16 +28,22 @@ impl Roster {
     }
 
     /// Makes a call into each LPM whose result is a status, in configured order. On an LPM with
-    /// threads of its own `job` makes the call, and is waited for within the LPM's limit.
+    /// threads of its own `job` makes the call, and is waited for within the LPM's limit from `now` on. One in
+    /// quarantine is told by `job` when it is back.
     ///
     /// An LPM that was stopped has nothing to be told any more, nor has one that is stopped soon.
     pub(crate) fn tell(
         &self,
-        function: &'static str,
+        telling: Telling,
+        now: u32,
         events: &dyn EventLog,
         call: impl Fn(&Instance) -> LpmStatus,
         job: impl Fn() -> Box<dyn FnOnce(&Instance) -> LpmStatus + Send>,
     ) {
+        let kept = || Kept {
+            telling,
+            call: job(),
+        };
         for seat in &self.seats {
             match seat.route() {
                 Route::Inline => {
@@ -45,13 +52,11 @@ impl Roster {
                         Slot::Closed => LpmStatus::OK,
                     };
                     if !status.is_ok() {
-                        events.record(&faults::telling_failed(&seat.about, function, status));
+                        events.record(&telling.failed(&seat.about, status));
                     }
                 }
-                Route::Worker => {
-                    seat.tell_on_worker(function, job(), events);
-                }
-                Route::Quarantine => seat.skip(),
+                Route::Worker => seat.tell_on_worker(kept(), now, events),
+                Route::Quarantine => seat.tell_or_keep(kept(), events),
             }
         }
     }

@@ -1,21 +1,28 @@
 //! An LPM's place in the PCM: the gate that calls pass, and what is known about it outside.
 
+pub(crate) mod backlog;
+pub(crate) mod catch_up;
 pub(crate) mod closed;
 pub(crate) mod due;
 pub(crate) mod on_worker;
+pub(crate) mod told;
 pub(crate) mod watched;
 pub(crate) mod worker;
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use libunload::gate::Gate;
 use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
 
+use self::backlog::Backlog;
+use self::told::Tellings;
 use self::watched::Watched;
 use self::worker::Worker;
-use crate::clock::milliseconds;
+use crate::clock::{Clock, milliseconds};
 use crate::config::{CallMode, LpmConfig};
+use crate::event::EventLog;
 use crate::initialized::InitializedLpm;
 
 use crate::lpm::instance::Instance;
@@ -41,11 +48,18 @@ pub(crate) struct Seat {
     pub(crate) requests: Arc<Requests>,
     pub(crate) about: Arc<InitializedLpm>,
     pub(crate) config: LpmConfig,
+    /// Milliseconds that an answer may take.
+    pub(crate) limit: u32,
+    pub(crate) events: Arc<dyn EventLog>,
     /// Its library, and the file that was loaded; that of no LPM where it is built in.
     pub(crate) module: Weak<LoadedModule>,
     pub(crate) stamp: Stamp,
     /// There for LPMs that are called on threads of their own.
     pub(crate) worker: Option<Worker>,
+    /// What it is told at this moment.
+    pub(crate) tellings: Arc<Tellings>,
+    /// What it is still to be told.
+    pub(crate) backlog: Backlog,
     /// Calls that were not made in quarantine.
     skipped: AtomicU64,
     pub(crate) watched: Mutex<Watched>,
@@ -64,7 +78,12 @@ pub(crate) enum Route {
 }
 
 impl Seat {
-    pub(crate) fn new(instance: Instance, config: LpmConfig, module: Option<&Module>) -> Self {
+    pub(crate) fn new(
+        instance: Instance,
+        config: LpmConfig,
+        module: Option<&Module>,
+        events: Arc<dyn EventLog>,
+    ) -> Self {
         let about = Arc::new(instance.about());
         let worker = match config.call_mode {
             CallMode::Inline => None,
@@ -78,9 +97,13 @@ impl Seat {
             requests: Arc::new(Requests::new(about.handle, limit)),
             about,
             config,
+            limit,
+            events,
             module: module.map_or_else(Weak::new, |module| Arc::downgrade(&module.loaded)),
             stamp: module.map_or_else(Stamp::default, |module| module.stamp),
             worker,
+            tellings: Arc::default(),
+            backlog: Backlog::default(),
             skipped: AtomicU64::new(0),
             watched: Mutex::default(),
         };
@@ -129,6 +152,12 @@ impl Seat {
         if let Ok(asked) = self.requests.take(RequestHandle::new(request)) {
             asked.fail(self.handle, why);
         }
+    }
+
+    /// The limit, if it was over since `began` when a call returned.
+    pub(crate) fn limit_if_over(&self, began: u32, clock: &Clock) -> Option<Duration> {
+        let is_over = clock.has_passed(self.limit, began);
+        is_over.then_some(self.config.result_time_limit)
     }
 
     /// Counts a call that is not made.

@@ -2,7 +2,7 @@
 //! and threads for what comes later. It outlives each list of LPMs; who exchanges them is
 //! [`life`](crate::life).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use libunload::gate::{Gate, Pass, Retired};
@@ -24,7 +24,13 @@ pub(crate) struct Serving {
     pub(crate) clock: Arc<Clock>,
     pub(crate) events: Arc<dyn EventLog>,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    /// LPMs that are not in the list yet.
+    opening: Mutex<Vec<Arc<Seat>>>,
+    renew: OnceLock<Renew>,
 }
+
+/// Initializes an LPM anew.
+type Renew = Box<dyn Fn(&Arc<Seat>) + Send + Sync>;
 
 impl Serving {
     /// Without LPMs.
@@ -34,6 +40,8 @@ impl Serving {
             clock,
             events,
             dispatcher: Arc::default(),
+            opening: Mutex::default(),
+            renew: OnceLock::new(),
         }
     }
 
@@ -74,9 +82,34 @@ impl Serving {
 
     /// Ends what is late, and looks for calls that hang.
     pub(crate) fn do_what_is_due(&self) {
-        for seat in &self.seats() {
-            seat.do_what_is_due(self.clock.now(), &*self.events);
+        let opening = {
+            let opening = self.opening.lock();
+            opening.unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        for seat in self.seats().iter().chain(&opening) {
+            let is_to_be_renewed =
+                seat.do_what_is_due(self.clock.now(), self.clock.is_manual(), &self.events);
+            if let (true, Some(renew)) = (is_to_be_renewed, self.renew.get()) {
+                renew(seat);
+            }
         }
+    }
+
+    /// Looks after LPMs that are not in the list yet, while `open` makes them ready to be asked.
+    pub(crate) fn while_opening<R>(&self, seats: &[Arc<Seat>], open: impl FnOnce() -> R) -> R {
+        let set = |seats: Vec<Arc<Seat>>| {
+            *self.opening.lock().unwrap_or_else(PoisonError::into_inner) = seats;
+        };
+        set(seats.to_vec());
+        let opened = open();
+        set(Vec::new());
+        opened
+    }
+
+    /// Says who initializes an LPM anew that has missed too much.
+    pub(crate) fn renewed_by(&self, renew: impl Fn(&Arc<Seat>) + Send + Sync + 'static) {
+        // There is one lifecycle.
+        let _ = self.renew.set(Box::new(renew));
     }
 
     /// [`Pcm::refresh_trace_filters`](crate::Pcm::refresh_trace_filters).

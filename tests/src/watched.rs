@@ -1,6 +1,7 @@
 //! An LPM beside one that behaves well and counts its calls, in time that the test lets pass.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use lpm_host::{
@@ -34,6 +35,16 @@ impl Watched {
     /// When they do not start.
     #[must_use]
     pub fn start(lpm: LpmConfig) -> Self {
+        Self::start_while(lpm, |_| {})
+    }
+
+    /// Like [`start`](Self::start), while the test does something on another thread.
+    ///
+    /// # Panics
+    ///
+    /// When they do not start.
+    #[must_use]
+    pub fn start_while(lpm: LpmConfig, meanwhile: impl FnOnce(&ManualClock)) -> Self {
         let (clock, events) = (ManualClock::new(), RecordedEvents::default());
         let name = lpm.name().to_owned();
         let pcm = Pcm::builder()
@@ -43,7 +54,12 @@ impl Watched {
             .event_log(events.clone())
             .build()
             .expect("builds");
-        let lpms = pcm.become_dsbm().expect("starts").lpms;
+        let startup = thread::scope(|scope| {
+            let starting = scope.spawn(|| pcm.become_dsbm());
+            meanwhile(&clock);
+            starting.join().expect("no panic")
+        });
+        let lpms = startup.expect("starts").lpms;
         Self {
             pcm: Arc::new(pcm),
             clock,

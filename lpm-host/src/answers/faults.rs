@@ -4,6 +4,8 @@
 //! whether it is about decisions or about objects. What is handed in later goes through
 //! [`requests::results`](crate::requests::results), with the same events.
 
+use std::time::Duration;
+
 use lpm_abi::{AbiAnswer, AbiDecision};
 use lpm_api::{Decision, LpmStatus};
 
@@ -36,6 +38,51 @@ impl Function {
     }
 }
 
+/// A call that tells an LPM something, by lpmapi's name for it in Rust style.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// lpmapi `LPM_CommitResv`.
+    CommitResv,
+    /// lpmapi `LPM_DeleteState`.
+    DeleteState,
+    /// lpmapi `LPM_IpAddressTable`.
+    IpAddressTable,
+    /// To count: extension `Statistics`.
+    Statistics,
+}
+
+impl Telling {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::CommitResv => "commit_resv",
+            Self::DeleteState => "delete_state",
+            Self::IpAddressTable => "ip_address_table",
+            Self::Statistics => "statistics",
+        }
+    }
+
+    /// That the call failed.
+    #[cold]
+    pub(crate) fn failed(self, lpm: &InitializedLpm, status: LpmStatus) -> Event {
+        let name = self.name();
+        let event = match self {
+            Self::IpAddressTable => {
+                let detail = format!("{name}: {status}; the LPM goes on without the table");
+                lpm.about(EventId::LpmAddressTableRefused, detail)
+            }
+            _ => lpm.about(EventId::LpmCallFailed, format!("{name} failed ({status})")),
+        };
+        event.status(status)
+    }
+
+    /// That the call was not made.
+    #[cold]
+    pub(crate) fn not_made(self, lpm: &InitializedLpm, why: &str) -> Event {
+        let detail = format!("{} failed ({why})", self.name());
+        lpm.about(EventId::LpmCallFailed, detail)
+    }
+}
+
 /// What an LPM's answer comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Judged {
@@ -45,21 +92,36 @@ pub(crate) enum Judged {
     Deferred,
     /// There is none, for this reason.
     Missing(LpmStatus),
+    /// There is none, since the call returned too late; nor is there one later.
+    Late,
+}
+
+/// A call that returned.
+pub(crate) struct Returned {
+    pub(crate) answer: AbiAnswer,
+    /// Whether the LPM took a handle for its answer.
+    pub(crate) is_deferred: bool,
+    /// The limit, if it returned after that.
+    pub(crate) after: Option<Duration>,
 }
 
 /// Judges what a call returned, and records what is wrong with it.
 pub(crate) fn judge(
     function: Function,
     lpm: &InitializedLpm,
-    answer: AbiAnswer,
-    is_deferred: bool,
+    returned: &Returned,
     events: &dyn EventLog,
 ) -> Judged {
+    if let Some(limit) = returned.after {
+        events.record(&returned_late(lpm, function, limit));
+        return Judged::Late;
+    }
+    let answer = returned.answer;
     let status = answer.status();
     if !status.is_ok() {
         events.record(&call_failed(lpm, function, status));
     }
-    if is_deferred {
+    if returned.is_deferred {
         // Also where the call failed, since its token may have outlived it.
         return Judged::Deferred;
     }
@@ -81,11 +143,26 @@ pub(crate) fn call_failed(lpm: &InitializedLpm, function: Function, status: LpmS
     lpm.about(EventId::LpmCallFailed, detail).status(status)
 }
 
-/// That a call failed that tells the LPM something.
+/// That so many deferred requests were not answered in time.
 #[cold]
-pub(crate) fn telling_failed(lpm: &InitializedLpm, function: &str, status: LpmStatus) -> Event {
-    let detail = format!("{function} failed ({status})");
-    lpm.about(EventId::LpmCallFailed, detail).status(status)
+pub(crate) fn not_answered(lpm: &InitializedLpm, late: usize, limit: Duration) -> Event {
+    let requests = match late {
+        1 => "request was",
+        _ => "requests were",
+    };
+    let detail =
+        format!("{late} deferred {requests} not answered within {limit:?}: the flows are rejected");
+    lpm.about(EventId::LpmTimedOut, detail)
+        .status(LpmStatus::TIME_OUT)
+}
+
+/// That a call returned too late for its answer to count.
+#[cold]
+fn returned_late(lpm: &InitializedLpm, function: Function, limit: Duration) -> Event {
+    let (name, consequence) = (function.name(), function.without_answer());
+    let detail = format!("{name} did not return within {limit:?}: {consequence}");
+    lpm.about(EventId::LpmTimedOut, detail)
+        .status(LpmStatus::TIME_OUT)
 }
 
 /// That a decision is none.

@@ -149,7 +149,7 @@ impl Drop for Admission {
                 };
                 // Stopped LPMs have nothing to forget.
                 if let Ok(roster) = open.serving.in_charge() {
-                    gone.tell(&roster, &*open.serving.events);
+                    gone.tell(&roster, &open.serving);
                 }
             }),
         );

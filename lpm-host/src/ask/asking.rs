@@ -4,13 +4,14 @@ use std::cell::{Cell, OnceCell};
 use std::mem;
 use std::sync::Arc;
 
-use lpm_abi::{AbiAnswer, AbiDecision, AbiResult};
-use lpm_api::{Decision, LpmStatus};
+use lpm_abi::{AbiAnswer, AbiDecision, AbiDeleteState, AbiResult};
+use lpm_api::abi::abi_message;
+use lpm_api::{Decision, DeleteReason, LpmStatus};
 use lpm_rsvp::{Message, MessageType, class};
 
 use crate::answers::aggregate::Aggregate;
 use crate::answers::decisions::{Decisions, FAILED, counts_as, verdict};
-use crate::answers::faults::{self, Function, Judged, judge};
+use crate::answers::faults::{self, Function, Judged, Returned, judge};
 use crate::answers::pending::Pending;
 use crate::event::EventLog;
 use crate::lpm::calls::AdmitCall;
@@ -114,18 +115,22 @@ impl<'a> Asking<'a> {
     fn ask_about(&self, flows: &mut [Aggregate], buffer: &mut [AbiDecision]) -> bool {
         let call = AdmitCall::new(self.received, || self.issue());
         let request = call.request();
+        let clock = &*self.serving.clock;
+        let mut began = clock.now();
         for (order, seat) in (0..).zip(&self.roster.seats) {
             self.now.set(order);
             match seat.route() {
                 Route::Inline => match &*seat.gate.enter() {
                     Slot::Running(lpm) => {
                         let answer = lpm.admit(&request, buffer);
-                        if answer.is_plain() && !call.is_deferred() {
+                        let ended = clock.now();
+                        if answer.is_plain() && call.issued().is_none() && ended == began {
                             self.add(seat, flows, buffer);
                         } else {
-                            self.not_plain(seat, answer, call.is_deferred(), flows, buffer);
+                            self.not_plain(seat, answer, call.issued(), began, flows, buffer);
                             call.renew();
                         }
+                        began = ended;
                     }
                     Slot::Closed => self.closed.set(true),
                 },
@@ -178,23 +183,23 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// Any other answer but decisions and nothing besides.
+    /// Any other answer but decisions and nothing besides, without time having passed.
     #[cold]
     fn not_plain(
         &self,
         seat: &Seat,
         answer: AbiAnswer,
-        is_deferred: bool,
+        issued: Option<u64>,
+        began: u32,
         flows: &mut [Aggregate],
         buffer: &mut [AbiDecision],
     ) {
-        let judged = judge(
-            Function::Admit,
-            &seat.about,
+        let returned = Returned {
             answer,
-            is_deferred,
-            &**self.events(),
-        );
+            is_deferred: issued.is_some(),
+            after: seat.limit_if_over(began, &self.serving.clock),
+        };
+        let judged = judge(Function::Admit, &seat.about, &returned, &**self.events());
         if judged == Judged::Here {
             self.add(seat, flows, buffer);
             if answer.flags() & AbiAnswer::FORCE_IMMEDIATE_REFRESH != 0 {
@@ -203,8 +208,15 @@ impl<'a> Asking<'a> {
             return;
         }
         buffer.fill(AbiDecision::UNANSWERED);
-        if let Judged::Missing(why) = judged {
-            self.add_failure(seat, flows, why);
+        match judged {
+            Judged::Missing(why) => self.add_failure(seat, flows, why),
+            Judged::Late => {
+                if let Some(request) = issued {
+                    seat.fail(request, LpmStatus::TIME_OUT);
+                }
+                self.add_failure(seat, flows, LpmStatus::TIME_OUT);
+            }
+            Judged::Here | Judged::Deferred => {}
         }
     }
 
@@ -293,18 +305,44 @@ fn answer_on_worker(
     let call = AdmitCall::new(received, || request);
     let mut buffer = PerFlow::from_elem(AbiDecision::UNANSWERED, flow_count);
     let answer = lpm.admit(&call.request(), &mut buffer);
-    let is_deferred = call.is_deferred();
-    match judge(Function::Admit, &seat.about, answer, is_deferred, events) {
+    let returned = Returned {
+        answer,
+        is_deferred: call.issued().is_some(),
+        // Its request says so.
+        after: None,
+    };
+    match judge(Function::Admit, &seat.about, &returned, events) {
         Judged::Deferred => {}
         Judged::Missing(why) => seat.fail(request, why),
-        Judged::Here => {
+        Judged::Here | Judged::Late => {
             let result = AbiResult {
                 lpm: seat.handle.number(),
                 request,
                 status: LpmStatus::OK.0,
                 flags: answer.flags(),
             };
-            results::take_decisions(&result, &buffer);
+            let taken = results::take_decisions(&result, &buffer);
+            if taken == LpmStatus::TIME_OUT {
+                forget_late(lpm, received);
+            }
         }
+    }
+}
+
+/// Lets an LPM forget what it accepted too late: it was told that the flows are rejected when it was not yet
+/// asked, or while it was being asked by another thread.
+#[cold]
+fn forget_late(lpm: &Instance, received: &ReceivedMessage<'_>) {
+    let has_state = matches!(
+        received.message.message_type(),
+        MessageType::Path | MessageType::Resv
+    );
+    if has_state {
+        let _ = lpm.delete_state(&AbiDeleteState {
+            reason: DeleteReason::AdmissionControlFailed as u32,
+            flow: None.into(),
+            interface: Some(received.interface.into()).into(),
+            message: abi_message(received.message),
+        });
     }
 }

@@ -59,7 +59,7 @@ fn ask<R>(
         };
     };
     if !flow.is_accepted() {
-        forget(&roster, received, &[flow], &*serving.events);
+        forget(&roster, received, &[flow], serving);
     }
     Ok(answered(asking.verdict_of_one(flow)))
 }
@@ -77,7 +77,7 @@ fn go_on(
         MessageType::Path | MessageType::Resv | MessageType::PathErr | MessageType::ResvErr => {
             let progress = asking.go_on()?;
             if let Progress::Answered(verdict) = &progress {
-                forget(roster, received, verdict.flows(), &*serving.events);
+                forget(roster, received, verdict.flows(), serving);
             }
             return Some(progress);
         }
@@ -92,6 +92,6 @@ fn go_on(
         flow: None,
         interface: Some(received.interface),
     };
-    gone.tell(roster, &*serving.events);
+    gone.tell(roster, serving);
     Some(Progress::Answered(Verdict::undecided()))
 }

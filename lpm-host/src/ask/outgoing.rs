@@ -9,7 +9,7 @@ use lpm_api::abi::abi_message;
 use lpm_api::{Interface, LpmStatus};
 use lpm_rsvp::Message;
 
-use crate::answers::faults::{self, Function, Judged, judge};
+use crate::answers::faults::{self, Function, Judged, Returned, judge};
 use crate::answers::objects::{Objects, OutgoingVerdict};
 use crate::answers::pending::Pending;
 use crate::event::EventLog;
@@ -90,6 +90,8 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn call(&self, seat: &Seat, order: u32, lpm: &Instance, gathered: &mut Objects) {
         let call = Call::new(|| self.issue(seat, order));
+        let clock = &self.serving.clock;
+        let began = clock.now();
         let mut objects = RVec::new();
         let request = abi_request(
             self.outgoing.message,
@@ -99,15 +101,17 @@ impl Asking<'_> {
         );
         let answer = lpm.rsvp_objects(&request, &mut objects);
         let events = &*self.serving.events;
-        let is_deferred = call.is_deferred();
-        match judge(
-            Function::RsvpObjects,
-            &seat.about,
+        let returned = Returned {
             answer,
-            is_deferred,
-            events,
-        ) {
+            is_deferred: call.issued().is_some(),
+            after: seat.limit_if_over(began, clock),
+        };
+        match judge(Function::RsvpObjects, &seat.about, &returned, events) {
             Judged::Deferred => {}
+            Judged::Late => match call.issued() {
+                Some(request) => seat.fail(request, LpmStatus::TIME_OUT),
+                None => gathered.add_late(seat.handle, order, LpmStatus::TIME_OUT),
+            },
             Judged::Missing(why) => gathered.add_late(seat.handle, order, why),
             Judged::Here if answer.flags() & AbiAnswer::DROP_MESSAGE != 0 => {
                 gathered.drop_message(seat.handle, order);
@@ -144,7 +148,14 @@ impl Asking<'_> {
             move |lpm: &Instance| {
                 let call = Call::new(|| request);
                 let abi = abi_request(message.view(), interface, room, call.defer());
-                answer_on_worker(lpm, &seat, request, &abi, || call.is_deferred(), &*events);
+                answer_on_worker(
+                    lpm,
+                    &seat,
+                    request,
+                    &abi,
+                    || call.issued().is_some(),
+                    &*events,
+                );
             }
         };
         let events = &*self.serving.events;
@@ -163,17 +174,16 @@ fn answer_on_worker(
 ) {
     let mut objects = RVec::new();
     let answer = lpm.rsvp_objects(asked, &mut objects);
-    let is_deferred = is_deferred();
-    match judge(
-        Function::RsvpObjects,
-        &seat.about,
+    let returned = Returned {
         answer,
-        is_deferred,
-        events,
-    ) {
+        is_deferred: is_deferred(),
+        // Its request says so.
+        after: None,
+    };
+    match judge(Function::RsvpObjects, &seat.about, &returned, events) {
         Judged::Deferred => {}
         Judged::Missing(why) => seat.fail(request, why),
-        Judged::Here => {
+        Judged::Here | Judged::Late => {
             let result = AbiResult {
                 lpm: seat.handle.number(),
                 request,

@@ -4,10 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use lpm_api::{LpmHandle, LpmStatus};
 
-use crate::event::{EventId, EventLog};
+use crate::answers::faults::Telling;
+use crate::event::EventId;
 use crate::lpm::compatibility::Incompatibility;
 use crate::lpm::instance::Instance;
+use crate::seat::backlog::Kept;
 use crate::seat::{Route, Seat, Slot};
+use crate::serving::Serving;
 
 /// The counters of one LPM (extension [`Statistics`](lpm_api::Statistics)).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +26,13 @@ pub struct LpmStatistics {
 }
 
 impl LpmStatistics {
-    pub(crate) fn of(seat: &Seat, events: &dyn EventLog) -> Self {
+    pub(crate) fn of(seat: &Seat, serving: &Serving) -> Self {
         let counters = match seat.route() {
             Route::Inline => match &*seat.gate.enter() {
                 Slot::Running(lpm) => Some(lpm.statistics()),
                 Slot::Closed => None,
             },
-            Route::Worker => on_worker(seat, events),
+            Route::Worker => on_worker(seat, serving),
             Route::Quarantine => {
                 seat.skip();
                 None
@@ -38,7 +41,9 @@ impl LpmStatistics {
         let counters = counters.and_then(|counters| {
             counters.unwrap_or_else(|difference| {
                 let detail = format!("its statistics are not those this host knows: {difference}");
-                events.record(&seat.about.about(EventId::LpmCallFailed, detail));
+                serving
+                    .events
+                    .record(&seat.about.about(EventId::LpmCallFailed, detail));
                 None
             })
         });
@@ -53,7 +58,7 @@ impl LpmStatistics {
 type Collected = Result<Option<Vec<(String, u64)>>, Incompatibility>;
 
 /// Asks on a thread of the LPM's own, within its limit.
-fn on_worker(seat: &Seat, events: &dyn EventLog) -> Option<Collected> {
+fn on_worker(seat: &Seat, serving: &Serving) -> Option<Collected> {
     let collected = Arc::new(OnceLock::new());
     let theirs = Arc::clone(&collected);
     let call = move |lpm: &Instance| {
@@ -61,6 +66,10 @@ fn on_worker(seat: &Seat, events: &dyn EventLog) -> Option<Collected> {
         let _ = theirs.set(lpm.statistics());
         LpmStatus::OK
     };
-    seat.tell_on_worker("statistics", Box::new(call), events);
+    let kept = Kept {
+        telling: Telling::Statistics,
+        call: Box::new(call),
+    };
+    seat.tell_on_worker(kept, serving.clock.now(), &*serving.events);
     collected.get().cloned()
 }

@@ -5,7 +5,7 @@ use lpm_api::abi::abi_message;
 use lpm_api::{CommitDecision, DeleteReason, Interface};
 use lpm_rsvp::{Message, MessageType};
 
-use crate::event::EventLog;
+use crate::answers::faults::Telling;
 use crate::lpm::instance::Instance;
 use crate::message::{OwnedMessage, ReceivedMessage};
 use crate::roster::Roster;
@@ -43,7 +43,7 @@ pub struct CommittedResv<'a> {
 
 impl StateGone<'_> {
     /// Tells every LPM.
-    pub(crate) fn tell(&self, roster: &Roster, events: &dyn EventLog) {
+    pub(crate) fn tell(&self, roster: &Roster, serving: &Serving) {
         let (reason, flow, interface) = (self.reason, self.flow, self.interface);
         let call = move |lpm: &Instance, message: Message<'_>| {
             lpm.delete_state(&AbiDeleteState {
@@ -54,8 +54,9 @@ impl StateGone<'_> {
             })
         };
         roster.tell(
-            "delete_state",
-            events,
+            Telling::DeleteState,
+            serving.clock.now(),
+            &*serving.events,
             |lpm| call(lpm, self.message),
             || {
                 let message = OwnedMessage::from(self.message);
@@ -67,7 +68,7 @@ impl StateGone<'_> {
 
 impl CommittedResv<'_> {
     /// Tells every LPM.
-    pub(crate) fn tell(&self, roster: &Roster, events: &dyn EventLog) {
+    pub(crate) fn tell(&self, roster: &Roster, serving: &Serving) {
         let (decision, flow, interface) = (self.decision, self.flow, self.interface);
         let call = move |lpm: &Instance, message: Message<'_>, merged: &[u8]| {
             lpm.commit_resv(&AbiCommit {
@@ -80,8 +81,9 @@ impl CommittedResv<'_> {
         };
         let merged = self.merged.unwrap_or_default();
         roster.tell(
-            "commit_resv",
-            events,
+            Telling::CommitResv,
+            serving.clock.now(),
+            &*serving.events,
             |lpm| call(lpm, self.message, merged),
             || {
                 let (message, merged) = (OwnedMessage::from(self.message), merged.to_vec());
@@ -98,7 +100,7 @@ pub(crate) fn forget(
     roster: &Roster,
     received: &ReceivedMessage<'_>,
     flows: &[FlowVerdict],
-    events: &dyn EventLog,
+    serving: &Serving,
 ) {
     if !matches!(
         received.message.message_type(),
@@ -114,7 +116,7 @@ pub(crate) fn forget(
                 flow: Some(index),
                 interface: Some(received.interface),
             };
-            gone.tell(roster, events);
+            gone.tell(roster, serving);
         }
     }
 }
@@ -122,6 +124,6 @@ pub(crate) fn forget(
 /// Lets the LPMs forget what is refused, once the last of them answered.
 pub(crate) fn forget_refused(serving: &Serving, received: &ReceivedMessage<'_>, verdict: &Verdict) {
     if let Ok(roster) = serving.in_charge() {
-        forget(&roster, received, verdict.flows(), &*serving.events);
+        forget(&roster, received, verdict.flows(), serving);
     }
 }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use lpm_abi::AbiAddressRow;
 use lpm_api::{AddressRow, LpmStatus};
 
-use super::deadline;
+use super::deadline::{self, NoThread};
 use super::lifecycle::{Lifecycle, lock};
-use crate::event::EventId;
-use crate::seat::{Seat, Slot};
+use crate::answers::faults::Telling;
+use crate::lpm::instance::Instance;
+use crate::seat::backlog::Kept;
+use crate::seat::told::Told;
+use crate::seat::{Route, Seat, Slot};
 
 impl Lifecycle {
     /// [`Pcm::set_ip_address_table`](crate::Pcm::set_ip_address_table).
@@ -23,29 +26,59 @@ impl Lifecycle {
 
     pub(super) fn tell_addresses(&self, seats: &[Arc<Seat>], table: &Arc<[AddressRow]>) {
         for seat in seats {
-            let limit = seat.config.result_time_limit;
-            let call = {
-                let (seat, table) = (Arc::clone(seat), Arc::clone(table));
-                move || {
-                    let rows: Vec<_> = table.iter().copied().map(AbiAddressRow::from).collect();
-                    match &*seat.gate.enter() {
-                        Slot::Running(lpm) => lpm.ip_address_table(&rows),
-                        Slot::Closed => LpmStatus::OK,
-                    }
-                }
+            let table = Arc::clone(table);
+            let tell = move |lpm: &Instance| {
+                let rows: Vec<_> = table.iter().copied().map(AbiAddressRow::from).collect();
+                lpm.ip_address_table(&rows)
             };
-            let told = deadline::call("lpm-addresses", limit, call);
-            let status = told.unwrap_or(LpmStatus::DEADLINE);
+            if seat.route() == Route::Quarantine {
+                let kept = Kept {
+                    telling: Telling::IpAddressTable,
+                    call: Box::new(tell),
+                };
+                seat.tell_or_keep(kept, &*self.serving.events);
+                continue;
+            }
+            let status = tell_in_time(seat, self.serving.clock.now(), tell);
             if !status.is_ok() {
-                let detail =
-                    format!("ip_address_table: {status}; the LPM goes on without the table");
-                self.serving.events.record(
-                    &seat
-                        .about
-                        .about(EventId::LpmAddressTableRefused, detail)
-                        .status(status),
-                );
+                let event = Telling::IpAddressTable.failed(&seat.about, status);
+                self.serving.events.record(&event);
             }
         }
+    }
+}
+
+/// Makes the call on a thread of its own, and waits for it no longer than the LPM's limit from `now` on.
+fn tell_in_time(
+    seat: &Arc<Seat>,
+    now: u32,
+    tell: impl FnOnce(&Instance) -> LpmStatus + Send + 'static,
+) -> LpmStatus {
+    let mut begun = None;
+    let told = seat.wait_for_told(now, |wait| {
+        let (seat, wait) = (Arc::clone(seat), Arc::clone(wait));
+        let call = move || {
+            let status = match &*seat.gate.enter() {
+                Slot::Running(lpm) => tell(lpm),
+                Slot::Closed => LpmStatus::OK,
+            };
+            seat.tellings.end(&wait, Told(Some(status)));
+        };
+        match deadline::begin_call("lpm-addresses", call) {
+            Ok(call) => begun = Some(call),
+            Err(NoThread { call, .. }) => call(),
+        }
+        Ok::<_, std::convert::Infallible>(())
+    });
+    match (told, begun) {
+        (Ok(Some(LpmStatus::DEADLINE)), _) => LpmStatus::DEADLINE,
+        (Ok(Some(status)), begun) => {
+            // What it left in the thread ends with that.
+            if let Some(call) = begun {
+                call.wait();
+            }
+            status
+        }
+        (Ok(None) | Err(_), _) => LpmStatus::OK,
     }
 }

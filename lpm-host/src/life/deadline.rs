@@ -43,10 +43,18 @@ pub(crate) fn call<R: Send + 'static>(
     limit: Duration,
     call: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, Overdue> {
-    match begin_on(name, Vec::pop, call) {
+    match begin_call(name, call) {
         Ok(begun) => begun.wait_for(limit),
         Err(NoThread { call, .. }) => Ok(call()),
     }
+}
+
+/// Runs the call on another thread, for somebody who knows of a limit.
+pub(crate) fn begin_call<R: Send + 'static, F: FnOnce() -> R + Send + 'static>(
+    name: &str,
+    call: F,
+) -> Result<Begun<R>, NoThread<F>> {
+    begin_on(name, Vec::pop, call)
 }
 
 /// Runs the call, which makes others in its turn, on another thread.

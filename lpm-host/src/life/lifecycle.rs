@@ -8,7 +8,7 @@ use libunload::Copies;
 use libunload::gate::{Retired, inside_any_pass};
 use lpm_api::{AddressRow, DeinitReason};
 
-use super::deadline::{self, NoThread};
+use super::deadline::{self, NoThread, on_lifecycle_thread};
 use super::startup::{Starting, Startup};
 use super::stopping::Stopping;
 use super::teardown::{PendingTeardown, Progress, Teardown};
@@ -45,6 +45,8 @@ pub(super) enum Phase {
     Standby,
     /// A thread starts or stops LPMs.
     Changing,
+    /// The PCM itself initializes an LPM anew, which whoever wants to change something waits for.
+    Renewing,
     InCharge(Running),
     ShutDown,
 }
@@ -96,9 +98,9 @@ impl Lifecycle {
 
     /// [`Pcm::become_dsbm`](crate::Pcm::become_dsbm).
     pub(crate) fn start(self: &Arc<Self>) -> Result<Startup, StartError> {
-        match &mut *self.lock_phase() {
+        match &mut *self.settled()? {
             phase @ Phase::Standby => *phase = Phase::Changing,
-            Phase::Changing => return Err(PcmError::Busy.into()),
+            Phase::Changing | Phase::Renewing => return Err(PcmError::Busy.into()),
             Phase::InCharge(_) => return Err(PcmError::AlreadyDsbm.into()),
             Phase::ShutDown => return Err(PcmError::ShutDown.into()),
         }
@@ -109,7 +111,7 @@ impl Lifecycle {
         let configs = lock(&self.configs).clone();
         let watchdog = self.watchdog(&configs)?;
         let mut starting = self.starting(configs.len());
-        let failed = self.start_each(&mut starting, configs.iter())?;
+        let failed = self.start_each(&mut starting, configs.iter(), false)?;
         let (seats, modules) = (starting.seats, starting.modules);
         let (modules, unused) = in_use(modules, &seats);
         Stopping::new(
@@ -154,6 +156,7 @@ impl Lifecycle {
         &self,
         starting: &mut Starting<'_>,
         configs: impl Iterator<Item = &'c LpmConfig>,
+        must_all_start: bool,
     ) -> Result<Vec<LpmFailure>, StartError> {
         let mut failures = Vec::new();
         let mut is_required = false;
@@ -169,7 +172,7 @@ impl Lifecycle {
                     let failure = LpmFailure::new(config, error);
                     self.serving.events.record(&failure.event());
                     failures.push(failure);
-                    is_required |= !config.optional;
+                    is_required |= must_all_start || !config.optional;
                 }
             }
         }
@@ -194,6 +197,7 @@ impl Lifecycle {
                 requests: Arc::clone(&seat.requests),
                 about: Arc::clone(&seat.about),
                 events: Arc::clone(&self.serving.events),
+                clock: Arc::clone(&self.serving.clock),
             });
             if let Err(error) = seat.start_workers() {
                 let detail = format!(
@@ -205,7 +209,8 @@ impl Lifecycle {
             }
         }
         let addresses = Arc::clone(&lock(&self.addresses));
-        self.tell_addresses(seats, &addresses);
+        self.serving
+            .while_opening(seats, || self.tell_addresses(seats, &addresses));
     }
 
     /// Closes the gate to the LPMs, and does the rest on this thread, which must not be inside a call into
@@ -258,7 +263,7 @@ impl Lifecycle {
         &self,
         reason: DeinitReason,
     ) -> Result<Option<(MutexGuard<'_, Phase>, Running)>, PcmError> {
-        let mut phase = self.lock_phase();
+        let mut phase = self.settled()?;
         match std::mem::replace(&mut *phase, Phase::Changing) {
             Phase::InCharge(running) => Ok(Some((phase, running))),
             Phase::Standby if reason == DeinitReason::Shutdown => {
@@ -269,7 +274,7 @@ impl Lifecycle {
             }
             other => {
                 let error = match other {
-                    Phase::Changing => PcmError::Busy,
+                    Phase::Changing | Phase::Renewing => PcmError::Busy,
                     Phase::ShutDown => PcmError::ShutDown,
                     _ => PcmError::NotDsbm,
                 };
@@ -345,8 +350,23 @@ impl Lifecycle {
     /// Waits until no other thread starts or stops the LPMs.
     pub(crate) fn wait_while_changing(&self) {
         let phase = self.lock_phase();
-        let is_changing = |phase: &mut Phase| matches!(phase, Phase::Changing);
+        let is_changing = |phase: &mut Phase| matches!(phase, Phase::Changing | Phase::Renewing);
         drop(self.changed.wait_while(phase, is_changing));
+    }
+
+    /// The phase, once the PCM does not change it by itself any more. Not to be waited for where that waits
+    /// for this very call.
+    pub(super) fn settled(&self) -> Result<MutexGuard<'_, Phase>, PcmError> {
+        let phase = self.lock_phase();
+        if !matches!(*phase, Phase::Renewing) {
+            return Ok(phase);
+        }
+        if inside_any_pass() || on_lifecycle_thread() {
+            return Err(PcmError::Busy);
+        }
+        let is_renewing = |phase: &mut Phase| matches!(phase, Phase::Renewing);
+        let settled = self.changed.wait_while(phase, is_renewing);
+        Ok(settled.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Held for moments only; no foreign code runs meanwhile.

@@ -43,10 +43,10 @@ impl Lifecycle {
             return Err(PcmError::CalledFromLpm.into());
         }
         let running = {
-            let mut phase = self.lock_phase();
+            let mut phase = self.settled()?;
             match std::mem::replace(&mut *phase, Phase::Changing) {
                 Phase::InCharge(running) => running,
-                Phase::Changing => return Err(PcmError::Busy.into()),
+                Phase::Changing | Phase::Renewing => return Err(PcmError::Busy.into()),
                 Phase::ShutDown => {
                     *phase = Phase::ShutDown;
                     return Err(PcmError::ShutDown.into());
@@ -62,7 +62,14 @@ impl Lifecycle {
             lifecycle: self,
             to: Phase::InCharge(running),
         };
-        let done = self.change_lpms(&mut change.to, configs)?;
+        let is_current = |module: &Module| module.stamp == Stamp::of(module.loaded.path());
+        let done = self.change_lpms(
+            &mut change.to,
+            configs,
+            Seat::still_serves,
+            is_current,
+            false,
+        )?;
         drop(change);
         let detail = format!(
             "{} LPMs go on, {} were initialized, {} deinitialized",
@@ -77,11 +84,15 @@ impl Lifecycle {
     }
 
     /// Starts what is new, then stops what is no longer wanted: when the new does not start, nothing
-    /// has changed.
-    fn change_lpms(
+    /// has changed. An LPM that `is_kept` goes on; a library that `is_current` is used again. `must_all_start`: also those that are
+    /// optional.
+    pub(super) fn change_lpms(
         self: &Arc<Self>,
         phase: &mut Phase,
         configs: Vec<LpmConfig>,
+        is_kept: impl Fn(&Seat, &LpmConfig) -> bool,
+        is_current: impl Fn(&Module) -> bool,
+        must_all_start: bool,
     ) -> Result<Reconfiguration, StartError> {
         let Phase::InCharge(running) = phase else {
             return Err(PcmError::NotDsbm.into());
@@ -90,15 +101,15 @@ impl Lifecycle {
         let before = self.serving.seats();
         let kept: Vec<Option<&Arc<Seat>>> = configs
             .iter()
-            .map(|config| before.iter().find(|seat| seat.still_serves(config)))
+            .map(|config| before.iter().find(|seat| is_kept(seat, config)))
             .collect();
 
         let mut starting = self.starting(configs.len());
-        let is_current = |module: &&Module| module.stamp == Stamp::of(module.loaded.path());
-        starting.present = running.modules.iter().filter(is_current).cloned().collect();
+        let present = running.modules.iter().filter(|module| is_current(module));
+        starting.present = present.cloned().collect();
         let new = configs.iter().zip(&kept);
         let new = new.filter_map(|(config, kept)| kept.is_none().then_some(config));
-        let failed = self.start_each(&mut starting, new)?;
+        let failed = self.start_each(&mut starting, new, must_all_start)?;
         let (new_seats, new_modules) = (starting.seats, starting.modules);
         drop(starting.present);
         self.open(&new_seats);

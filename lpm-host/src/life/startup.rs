@@ -91,7 +91,12 @@ impl Starting<'_> {
                 (started.unwrap_or_else(overdue)?, None)
             }
         };
-        let seat = Seat::new(instance, config.clone(), module.as_ref());
+        let seat = Seat::new(
+            instance,
+            config.clone(),
+            module.as_ref(),
+            Arc::clone(self.events),
+        );
         let initialized = (*seat.about).clone();
         self.seats.push(Arc::new(seat));
         Ok(initialized)

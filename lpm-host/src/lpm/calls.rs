@@ -35,10 +35,10 @@ impl<F: Fn() -> u64> Call<F> {
         unsafe { Defer::new(ptr::from_ref(self).cast(), issue::<F>) }
     }
 
-    /// Whether the LPM did.
+    /// The handle under which the LPM puts off its answer, if it does.
     #[inline]
-    pub(crate) fn is_deferred(&self) -> bool {
-        self.issued.get().is_some()
+    pub(crate) fn issued(&self) -> Option<u64> {
+        self.issued.get()
     }
 
     /// Unwinding into the library would end the process; 0 is never a valid handle.
@@ -89,10 +89,10 @@ impl<'a, F: Fn() -> u64> AdmitCall<'a, F> {
         }
     }
 
-    /// Whether the LPM put off its answer.
+    /// The handle under which the LPM puts off its answer, if it does.
     #[inline]
-    pub(crate) fn is_deferred(&self) -> bool {
-        self.deferral.is_deferred()
+    pub(crate) fn issued(&self) -> Option<u64> {
+        self.deferral.issued()
     }
 
     /// Makes it another LPM's call.

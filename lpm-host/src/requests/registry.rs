@@ -7,6 +7,7 @@ use libunload::gate::Gate;
 use lpm_api::LpmHandle;
 
 use super::Requests;
+use crate::clock::Clock;
 use crate::event::EventLog;
 use crate::initialized::InitializedLpm;
 
@@ -16,6 +17,7 @@ pub(crate) struct Registered {
     pub(crate) requests: Arc<Requests>,
     pub(crate) about: Arc<InitializedLpm>,
     pub(crate) events: Arc<dyn EventLog>,
+    pub(crate) clock: Arc<Clock>,
 }
 
 /// Sorted by handle: handles grow, and the list is short.

@@ -10,7 +10,7 @@ use super::registry::{self, Registered};
 use super::table::Refused;
 use super::{Asked, Question};
 use crate::answers::decisions::Decisions;
-use crate::answers::faults;
+use crate::answers::faults::{self, Function};
 use crate::answers::objects::Objects;
 use crate::event::{Event, EventId};
 
@@ -46,7 +46,7 @@ pub(crate) fn take_decisions(result: &AbiResult, decisions: &[AbiDecision]) -> L
     };
     let status = LpmStatus(result.status);
     if !status.is_ok() {
-        return failed(lpm, asked, status);
+        return failed(lpm, asked, status, Function::Admit);
     }
     let (found, expected) = (decisions.len(), pending.look(Decisions::flow_count));
     if found != expected {
@@ -83,7 +83,7 @@ pub(crate) fn take_objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
     };
     let status = LpmStatus(result.status);
     if !status.is_ok() {
-        return failed(lpm, asked, status);
+        return failed(lpm, asked, status, Function::RsvpObjects);
     }
     if result.flags & AbiResult::DROP_MESSAGE != 0 {
         pending.answer(|gathered| gathered.drop_message(lpm, asked.order));
@@ -107,9 +107,21 @@ pub(crate) fn take_objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
 fn take(result: &AbiResult) -> Result<(LpmHandle, Asked), LpmStatus> {
     let lpm = LpmHandle::new(result.lpm);
     let request = RequestHandle::new(result.request);
-    let taken = registry::find(lpm, |lpm| lpm.requests.take(request));
-    match taken.unwrap_or(Err(Refused::Closed)) {
-        Ok(asked) => Ok((lpm, asked)),
+    let taken = registry::find(lpm, |lpm| lpm.requests.take_in_time(request, &lpm.clock));
+    let taken = match taken.unwrap_or(Err(Refused::Closed)) {
+        Ok((asked, false)) => Ok((lpm, asked)),
+        Ok((asked, true)) => {
+            // Nobody has looked since its time was over.
+            record(lpm, |lpm| {
+                faults::not_answered(&lpm.about, 1, lpm.requests.limit())
+            });
+            asked.fail(lpm, LpmStatus::TIME_OUT);
+            Err(Refused::TimedOut)
+        }
+        Err(why) => Err(why),
+    };
+    match taken {
+        Ok(taken) => Ok(taken),
         Err(why) => {
             // Tokens that are dropped after the end of their request are no news.
             let is_news = LpmStatus(result.status) != LpmStatus::FORGOTTEN;
@@ -138,8 +150,8 @@ fn reject(lpm: LpmHandle, asked: Asked, what: &str) -> LpmStatus {
 }
 
 /// The LPM says that it cannot answer, which it may.
-fn failed(lpm: LpmHandle, asked: Asked, status: LpmStatus) -> LpmStatus {
-    let consequence = asked.question.function().without_answer();
+fn failed(lpm: LpmHandle, asked: Asked, status: LpmStatus, function: Function) -> LpmStatus {
+    let consequence = function.without_answer();
     let detail = format!("a deferred request failed ({status}): {consequence}");
     record(lpm, |lpm| {
         let event = lpm.about.about(EventId::LpmCallFailed, detail);

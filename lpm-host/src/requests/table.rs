@@ -114,7 +114,24 @@ impl<T> Table<T> {
         if shard.is_closed {
             return Err(Refused::Closed);
         }
-        shard.take(index, generation)
+        let taken = shard.take(index, generation, |_| false);
+        taken.map(|(request, _)| request)
+    }
+
+    /// Like [`take`](Self::take), but as a request that timed out if `is_over` says so of its deadline; whether
+    /// it does is told besides.
+    pub(crate) fn take_in_time(
+        &self,
+        handle: u64,
+        is_over: impl FnOnce(u32) -> bool,
+    ) -> Result<(T, bool), Refused> {
+        let (generation, number, index) = parts(handle);
+        let shard = self.shards.get(number).ok_or(Refused::Unknown)?;
+        let mut shard = lock(shard);
+        if shard.is_closed {
+            return Err(Refused::Closed);
+        }
+        shard.take(index, generation, is_over)
     }
 
     /// Takes the requests off the table whose deadline is `now` or before.
@@ -213,7 +230,12 @@ impl<T> Shard<T> {
         slot.generation
     }
 
-    fn take(&mut self, index: usize, generation: u32) -> Result<T, Refused> {
+    fn take(
+        &mut self,
+        index: usize,
+        generation: u32,
+        is_over: impl FnOnce(u32) -> bool,
+    ) -> Result<(T, bool), Refused> {
         let slot = self.slot(index).ok_or(Refused::Unknown)?;
         if generation == 0 || is_before(slot.generation, generation) {
             return Err(Refused::Unknown);
@@ -226,7 +248,12 @@ impl<T> Shard<T> {
                 timed_out: true, ..
             } => Err(Refused::TimedOut),
             Place::Vacant { .. } => Err(Refused::Answered),
-            Place::Outstanding(_) => self.vacate(index, false).ok_or(Refused::Unknown),
+            Place::Outstanding(_) => {
+                let chunk = self.chunks.get(index / CHUNK).ok_or(Refused::Unknown)?;
+                let is_late = is_over(chunk.deadlines[index % CHUNK]);
+                let request = self.vacate(index, is_late).ok_or(Refused::Unknown)?;
+                Ok((request, is_late))
+            }
         }
     }
 

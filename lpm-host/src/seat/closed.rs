@@ -28,6 +28,7 @@ impl ClosedSeat {
     pub(crate) fn reject_outstanding(&self) {
         registry::unregister(self.seat.handle);
         self.seat.requests.close();
+        self.seat.tellings.close();
         if let Some(worker) = &self.seat.worker {
             worker.close(NotTaken::Stopped);
         }

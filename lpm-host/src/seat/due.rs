@@ -1,55 +1,50 @@
 //! What is due at an LPM's seat: requests whose time is over, and calls that do not return.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use lpm_api::LpmStatus;
 
-use super::Seat;
-use super::watched::{Found, Hanging};
-use crate::clock::milliseconds;
+use super::watched::Hanging;
+use super::{Route, Seat};
+use crate::answers::faults;
 use crate::event::{Event, EventId, EventLog};
 
 impl Seat {
     /// Does what is due at `now`: ends requests that were not answered in time, and puts the LPM in
-    /// quarantine while a call hangs in it.
-    pub(crate) fn do_what_is_due(&self, now: u32, events: &dyn EventLog) {
+    /// quarantine while a call hangs in it. Returns whether the LPM has missed so much that it is to be
+    /// initialized anew, now that no call hangs in it.
+    #[must_use]
+    pub(crate) fn do_what_is_due(
+        self: &Arc<Self>,
+        now: u32,
+        on_this_thread: bool,
+        events: &Arc<dyn EventLog>,
+    ) -> bool {
+        self.tellings.expire(now);
         let late = self.requests.expire(now);
-        if late > 0 {
-            events.record(&self.not_answered(late));
+        if !late.is_empty() {
+            // Whoever waits may stop the LPM at once, so what is to be told is told before.
+            let limit = self.config.result_time_limit;
+            events.record(&faults::not_answered(&self.about, late.len(), limit));
         }
-        let limit = milliseconds(self.config.result_time_limit);
-        let found = {
+        for asked in late {
+            asked.fail(self.handle, LpmStatus::TIME_OUT);
+        }
+        let hanging = {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-            watched.look(self.gate.passes(), now, limit)
+            watched.look(self.gate.passes(), now, self.limit)
         };
-        match found {
-            Found::AsBefore => {}
-            Found::Hangs(hanging) => {
+        match (self.route(), hanging) {
+            (Route::Quarantine, Some(_)) => return false,
+            (_, Some(hanging)) => {
                 self.quarantine();
                 events.record(&self.quarantined(&hanging));
+                return false;
             }
-            Found::Returned => {
-                let missed = self.release();
-                let detail = format!(
-                    "the call returned: the LPM is asked again; calls it missed meanwhile: {missed}"
-                );
-                events.record(&self.about.about(EventId::LpmReleased, detail));
-            }
+            (Route::Quarantine, None) => self.come_back(on_this_thread, events),
+            (_, None) => {}
         }
-    }
-
-    fn not_answered(&self, late: usize) -> Event {
-        let limit = self.config.result_time_limit;
-        let requests = match late {
-            1 => "request was",
-            _ => "requests were",
-        };
-        let detail = format!(
-            "{late} deferred {requests} not answered within {limit:?}: the flows are rejected"
-        );
-        self.about
-            .about(EventId::LpmTimedOut, detail)
-            .status(LpmStatus::TIME_OUT)
+        self.backlog.is_to_be_renewed(now)
     }
 
     fn quarantined(&self, hanging: &Hanging) -> Event {

@@ -2,14 +2,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
 use lpm_api::LpmStatus;
 
+use super::backlog::Kept;
+use super::told::{Told, Wait};
 use super::worker::{NotTaken, Worker};
 use super::{Seat, Slot};
-use crate::answers::faults::{self, Function};
+use crate::answers::faults::Function;
 use crate::config::CallMode;
 use crate::event::{EventId, EventLog};
 use crate::lpm::instance::Instance;
@@ -56,7 +57,7 @@ impl Seat {
         let Some(worker) = &self.worker else {
             return false;
         };
-        let Err(why) = worker.run(Box::new(call)) else {
+        let Err(why) = worker.ask(Box::new(call)) else {
             return true;
         };
         if why != NotTaken::Stopped {
@@ -68,39 +69,52 @@ impl Seat {
         why != NotTaken::Stopped
     }
 
-    /// Makes a call on a thread of the LPM's, and waits for it no longer than the result time limit.
-    pub(crate) fn tell_on_worker(
-        &self,
-        function: &str,
-        call: Box<dyn FnOnce(&Instance) -> LpmStatus + Send>,
-        events: &dyn EventLog,
-    ) -> LpmStatus {
-        let Some(worker) = &self.worker else {
-            return LpmStatus::OK;
-        };
-        let (tell, told) = mpsc::sync_channel(1);
-        let job = move |lpm: &Instance| {
-            // Nobody listens once the limit is over.
-            let _ = tell.send(call(lpm));
-        };
-        let status = match worker.run(Box::new(job)) {
-            Ok(()) => match told.recv_timeout(self.config.result_time_limit) {
-                Ok(status) => status,
-                Err(RecvTimeoutError::Timeout) => LpmStatus::DEADLINE,
-                // Stopped before its turn came.
-                Err(RecvTimeoutError::Disconnected) => LpmStatus::OK,
-            },
-            Err(NotTaken::Stopped) => LpmStatus::OK,
-            Err(why) => {
-                let detail = format!("{function} failed ({})", explain(why));
-                events.record(&self.about.about(EventId::LpmCallFailed, detail));
-                return LpmStatus::OK;
+    /// Makes a call on a thread of the LPM's, and waits for it no longer than the result time limit from
+    /// `now` on. It is made all the same if it has to wait for longer.
+    pub(crate) fn tell_on_worker(&self, kept: Kept, now: u32, events: &dyn EventLog) {
+        let Some(worker) = &self.worker else { return };
+        let telling = kept.telling;
+        let told = self.wait_for_told(now, |wait| {
+            let (tellings, wait) = (Arc::clone(&self.tellings), Arc::clone(wait));
+            let job = move |lpm: &Instance| tellings.end(&wait, Told(Some((kept.call)(lpm))));
+            worker.tell(Box::new(job))
+        });
+        match told {
+            Ok(Some(status)) if !status.is_ok() => {
+                events.record(&telling.failed(&self.about, status));
             }
-        };
-        if !status.is_ok() {
-            events.record(&faults::telling_failed(&self.about, function, status));
+            Ok(_) | Err(NotTaken::Stopped) => {}
+            Err(NotTaken::Full) => self.backlog.lock().lose(),
+            Err(why) => events.record(&telling.not_made(&self.about, explain(why))),
         }
-        status
+    }
+
+    /// Has `begin` begin a call that tells the LPM something, and waits for its end as for an answer.
+    /// [`LpmStatus::DEADLINE`] where it takes too long; `None` where the LPM is stopped meanwhile.
+    pub(crate) fn wait_for_told<E>(
+        &self,
+        now: u32,
+        begin: impl FnOnce(&Wait) -> Result<(), E>,
+    ) -> Result<Option<LpmStatus>, E> {
+        let wait = self.tellings.begin(now.wrapping_add(self.limit));
+        let begun = begin(&wait);
+        if begun.is_err() {
+            self.tellings.end(&wait, Told::default());
+        }
+        wait.answer(|_| {});
+        let Told(status) = wait.wait();
+        begun.map(|()| status)
+    }
+
+    /// Gives the LPM's threads a call that nobody waits for.
+    pub(super) fn give_to(&self, worker: &Worker, kept: Kept) -> Result<(), NotTaken> {
+        let (about, events) = (Arc::clone(&self.about), Arc::clone(&self.events));
+        let job = move |lpm: &Instance| kept.tell(lpm, &about, &*events);
+        match worker.tell(Box::new(job)) {
+            // It has nothing to be told any more, or cannot be told anything anyway.
+            Err(NotTaken::Stopped | NotTaken::NoThread) => Ok(()),
+            given => given,
+        }
     }
 }
 

@@ -8,22 +8,12 @@ use std::fmt;
 #[derive(Default)]
 pub(crate) struct Watched {
     calls: Vec<(PassSeen, u32)>,
-    is_quarantined: bool,
-}
-
-/// What a look found.
-pub(crate) enum Found {
-    /// Nothing new.
-    AsBefore,
-    /// These calls hang, where none did before.
-    Hangs(Hanging),
-    /// No call hangs any more.
-    Returned,
 }
 
 impl Watched {
-    /// Looks at the calls that are under way at `now`. One that is seen for as long as `limit` hangs.
-    pub(crate) fn look(&mut self, passes: Vec<PassSeen>, now: u32, limit: u32) -> Found {
+    /// Looks at the calls that are under way at `now`, and returns those that hang: that are seen for as long
+    /// as `limit`.
+    pub(crate) fn look(&mut self, passes: Vec<PassSeen>, now: u32, limit: u32) -> Option<Hanging> {
         let seen: Vec<_> = passes
             .into_iter()
             .map(|pass| {
@@ -37,12 +27,7 @@ impl Watched {
             .map(|(pass, _)| *pass)
             .collect();
         self.calls = seen;
-        let was_quarantined = std::mem::replace(&mut self.is_quarantined, !hanging.is_empty());
-        match (was_quarantined, hanging.is_empty()) {
-            (false, false) => Found::Hangs(Hanging(hanging)),
-            (true, true) => Found::Returned,
-            _ => Found::AsBefore,
-        }
+        (!hanging.is_empty()).then_some(Hanging(hanging))
     }
 }
 

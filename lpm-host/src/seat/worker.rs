@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::backlog::MOST_KEPT;
 use crate::lpm::instance::Instance;
 
-/// Calls that may wait for a thread; with more, the LPM is too slow for what is asked of it.
+/// Requests that may wait for a thread; with more, the LPM is too slow for what is asked of it.
 const MOST_WAITING: usize = 4096;
 
 type Job = Box<dyn FnOnce(&Instance) + Send>;
@@ -35,13 +36,23 @@ pub(crate) enum NotTaken {
 }
 
 impl Worker {
-    /// Has a thread make the call.
-    pub(crate) fn run(&self, job: Job) -> Result<(), NotTaken> {
+    /// Has a thread make a call that asks the LPM.
+    pub(crate) fn ask(&self, job: Job) -> Result<(), NotTaken> {
+        self.run(job, MOST_WAITING)
+    }
+
+    /// Has a thread make a call that tells the LPM something. There is room for those after there is none for
+    /// requests any more: a request that is not made is rejected, and no more.
+    pub(crate) fn tell(&self, job: Job) -> Result<(), NotTaken> {
+        self.run(job, MOST_WAITING + MOST_KEPT)
+    }
+
+    fn run(&self, job: Job, most_waiting: usize) -> Result<(), NotTaken> {
         let mut queue = self.lock();
         if let Some(why) = queue.closed {
             return Err(why);
         }
-        if queue.jobs.len() >= MOST_WAITING {
+        if queue.jobs.len() >= most_waiting {
             return Err(NotTaken::Full);
         }
         queue.jobs.push_back(job);
