@@ -17,5 +17,5 @@ void act(void) {
 #else
 static int ends[2];
 void before(void) { pipe(ends); dup2(ends[0], 199); }
-const char *after(void) { write(ends[1], "x", 1); usleep(100000); return 0; }
+const char *after(void) { write(ends[1], "x", 1); usleep(2000000); return 0; }
 #endif

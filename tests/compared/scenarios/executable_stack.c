@@ -1,4 +1,5 @@
 // 13 · linked as needing an executable stack
+// accepts: every stack is executable
 // link: -Wl,-z,execstack
 #include <stdio.h>
 #include <string.h>

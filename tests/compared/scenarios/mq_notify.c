@@ -20,11 +20,12 @@ static mqd_t queue;
 void before(void) {
     snprintf(name, sizeof name, "/compared-%d", getpid());
     queue = mq_open(name, O_CREAT | O_RDWR, 0600, 0);
+    if (queue == -1) perror("mq_open");
 }
+void between(void) { mq_unlink(name); }
 const char *after(void) {
     mq_send(queue, "x", 1, 0);
-    usleep(100000);
-    mq_unlink(name);
+    usleep(2000000);
     return 0;
 }
 #endif

@@ -136,7 +136,12 @@ impl Opened {
             Way::Plain => Self::Plain(plain(path), path.to_path_buf()),
             // SAFETY: the caller of `run` vouches for the code.
             Way::Ours => match unsafe { Library::open(path, copies) } {
-                Ok(library) => Self::Ours(library),
+                Ok(library) => {
+                    for hazard in library.hazards() {
+                        say(&format!("warned: it is warned of: {}", hazard.name()));
+                    }
+                    Self::Ours(library)
+                }
                 Err(error) => {
                     say(&format!("refused: {error}"));
                     std::process::exit(0);

@@ -44,6 +44,8 @@ pub struct Scenario {
     pub second: Option<String>,
     /// `close-first: yes`: the first library is closed before the second.
     pub closes_first: bool,
+    /// `accepts`: what the host's part may find that is neither way's fault.
+    pub accepts: Option<String>,
     /// `closes: no`: the process exits while the library is open.
     pub closes: bool,
     source: String,
@@ -105,6 +107,7 @@ impl Scenario {
             with: text("with"),
             second: text("second"),
             closes_first: value("close-first") == Some("yes"),
+            accepts: text("accepts"),
             closes: value("closes") != Some("no"),
             file,
             source,

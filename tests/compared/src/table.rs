@@ -27,6 +27,8 @@ pub struct Row {
 pub struct Outcome {
     /// What was said of the library, if it got as far.
     pub closed: Option<String>,
+    /// What else there is to know: what `libunload` warned of, and what the scenario accepts.
+    pub notes: Vec<String>,
     /// What was wrong, in this order: refused, lost, killed, hung.
     pub wrong: Vec<String>,
 }
@@ -50,7 +52,8 @@ impl Outcome {
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let wrong = self.wrong.iter().map(|wrong| format!("**{wrong}**"));
-        let parts: Vec<_> = self.closed.clone().into_iter().chain(wrong).collect();
+        let said = self.closed.clone().into_iter().chain(self.notes.clone());
+        let parts: Vec<_> = said.chain(wrong).collect();
         f.write_str(&parts.join("; "))
     }
 }
@@ -133,7 +136,11 @@ fn outcome(program: &Path, scenario: &Scenario, way: Way) -> Outcome {
     };
     let mut wrong = Vec::new();
     wrong.extend(told("refused: ").map(|why| format!("refused: {why}")));
-    wrong.extend(told("later: "));
+    let mut notes = Vec::from_iter(told("warned: "));
+    match told("later: ") {
+        Some(found) if Some(&found) == scenario.accepts.as_ref() => notes.push(found),
+        found => wrong.extend(found),
+    }
     let when = match said.iter().rev().find(|line| !line.starts_with("later")) {
         Some(&"loading") => " while it is loaded",
         Some(&"using") => " while it is used",
@@ -154,6 +161,7 @@ fn outcome(program: &Path, scenario: &Scenario, way: Way) -> Outcome {
     }
     Outcome {
         closed: told("closed: "),
+        notes,
         wrong,
     }
 }
@@ -175,11 +183,18 @@ fn signal_name(signal: i32) -> String {
 fn without_numbers(text: &str) -> String {
     let words = text.split(' ').map(|word| {
         let number = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-        if number.len() > 2 && number.bytes().all(|byte| byte.is_ascii_digit()) {
+        let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_address = number.strip_prefix("0x").is_some_and(is_hex);
+        let is_number = number.len() > 2 && number.bytes().all(|byte| byte.is_ascii_digit());
+        if is_address || is_number {
             word.replace(number, "…")
         } else {
             word.to_owned()
         }
     });
-    words.collect::<Vec<_>>().join(" ")
+    let text = words.collect::<Vec<_>>().join(" ");
+    // There may be more or fewer threads of which the same is said.
+    let mut parts: Vec<_> = text.split("; ").collect();
+    parts.dedup();
+    parts.join("; ")
 }

@@ -1,0 +1,86 @@
+//! The book's table of both ways, and what must be so in every row of it.
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+
+use std::path::Path;
+use std::{env, fs};
+
+use lpm_compared::table::{self, Row};
+
+const BEGIN: &str = "<!-- compared: `cargo run -p lpm-compared` -->\n";
+const END: &str = "<!-- compared: end -->\n";
+
+/// Where nothing of ours sees yet what leads into the library. Each has to be here for a reason: one that works is an
+/// error.
+const OPEN: &[&str] = &[
+    "locale_facet",
+    "mq_notify",
+    "openssl_callback",
+    "printf_specifier",
+    "sigaltstack",
+    "signal_not_ignored",
+];
+
+/// One test, since making the libraries takes most of the time.
+#[test]
+fn both_ways() {
+    let rows = table::results(Path::new(env!("CARGO_BIN_EXE_compared")));
+    let told = table::of(&rows);
+    let wrong: Vec<_> = rows.iter().flat_map(broken_promises).collect();
+    assert!(wrong.is_empty(), "{}\n{told}", wrong.join("\n"));
+    is_in_the_book(&told);
+}
+
+/// What is promised at the head of `libunload`.
+fn broken_promises(row: &Row) -> Vec<String> {
+    let Row {
+        scenario,
+        plain,
+        ours,
+    } = row;
+    let mut broken = Vec::new();
+    let mut check = |kept: bool, promise: &str| {
+        if !kept {
+            broken.push(format!("{}: {promise}: {plain} | {ours}", scenario.name));
+        }
+    };
+    let is_clean = plain.works() && plain.is_unmapped();
+    check(ours.works() || !plain.works(), "never worse than dlopen");
+    check(
+        ours.is_unmapped() || !is_clean,
+        "a clean library is unmapped",
+    );
+    if OPEN.contains(&scenario.name.as_str()) {
+        check(
+            !ours.works(),
+            "works, and can be taken from the list of those that do not",
+        );
+    } else {
+        check(
+            ours.works(),
+            "what is unmapped is gone, and the process goes on",
+        );
+    }
+    broken
+}
+
+/// Where a compiler is missing, the rows that are there are compared. Set `UPDATE_BOOK` to write them instead.
+fn is_in_the_book(told: &str) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/unloading-compared.md");
+    let book = fs::read_to_string(&page).expect("the page");
+    let (before, rest) = book.split_once(BEGIN).expect("where the table begins");
+    let (table, after) = rest.split_once(END).expect("where the table ends");
+    if env::var_os("UPDATE_BOOK").is_some() {
+        return fs::write(page, format!("{before}{BEGIN}{told}{END}{after}")).expect("written");
+    }
+    for row in told.lines() {
+        assert!(
+            table.lines().any(|known| known == row),
+            "the book lacks this row; `UPDATE_BOOK=1 cargo test -p lpm-compared` writes it:\n{row}"
+        );
+    }
+    let scenarios = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"));
+    assert_eq!(
+        scenarios.expect("the scenarios").count() + 2,
+        table.lines().count()
+    );
+}
