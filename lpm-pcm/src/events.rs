@@ -77,9 +77,17 @@ impl Events {
                     advice: advice(&entry.target),
                     source,
                 })?;
-            events.writers.push(writer);
+            events.writers.push(writer.required(entry.required));
         }
         Ok(events)
+    }
+
+    /// Whether everything that happened so far is on record in all places that are required. Waits for
+    /// what is on its way, [`FINISH_LIMIT`] at most.
+    #[must_use]
+    pub fn are_kept(&self) -> bool {
+        let mut writers = self.writers.iter();
+        writers.all(|writer| writer.is_kept(FINISH_LIMIT))
     }
 
     /// Waits until everything is written, [`FINISH_LIMIT`] at most, and tells what is not. To be called

@@ -18,4 +18,5 @@ pub mod in_child;
 pub mod log;
 pub mod node;
 pub mod output;
+pub mod secrets;
 pub mod signals;

@@ -15,6 +15,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::output::{Record, Reporter};
+use crate::secrets;
 
 /// Of how much that LPMs log there are records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -94,6 +95,10 @@ struct Fields {
 
 impl Fields {
     fn add(&mut self, field: &Field, value: Value) {
+        let value = match value {
+            Value::String(text) => Value::String(secrets::hide(&text).into_owned()),
+            value => value,
+        };
         match (field.name(), value) {
             ("message", Value::String(text)) => self.message = text,
             ("lpm", Value::String(name)) => self.lpm = Some(name),

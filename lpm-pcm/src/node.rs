@@ -1,5 +1,6 @@
 //! A PCM as configured, for every command that runs one: its LPMs, and where its events go.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use lpm_sample::SampleLpm;
 use crate::config::{Config, EventsEntry, LpmEntry, LpmLocation};
 use crate::events::{Events, Tell};
 use crate::output::{Progress, Reporter};
+use crate::secrets;
 
 /// The output, and the sinks that the configuration names.
 pub struct Logs {
@@ -22,8 +24,12 @@ pub struct Logs {
 
 impl EventLog for Logs {
     fn record(&self, event: &Event) {
-        self.events.record(event);
-        self.reporter.record(event);
+        let mut event = Cow::Borrowed(event);
+        if let Cow::Owned(detail) = secrets::hide(&event.detail) {
+            event.to_mut().detail = detail;
+        }
+        self.events.record(&event);
+        self.reporter.record(&event);
     }
 }
 

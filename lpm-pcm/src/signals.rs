@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: leave by the same road as always, only earlier. SIGHUP: open log files anew.
+//! Ctrl-C and SIGTERM: leave by the same road as always, only earlier. SIGHUP: open files of events
+//! anew; where there are none, nothing.
 
 use std::io;
 use std::process::ExitCode;
@@ -19,12 +20,14 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Takes over SIGINT (Ctrl-C) and SIGTERM.
+    /// Takes over SIGINT (Ctrl-C) and SIGTERM. SIGHUP no longer ends the process, which would leave
+    /// LPMs behind that are not deinitialized.
     ///
     /// # Errors
     /// The operating system refuses.
     pub fn on_signals() -> io::Result<Stop> {
         let stop = Stop::default();
+        reopen_requests()?;
         for signal in [SIGINT, SIGTERM] {
             let again = Arc::new(AtomicBool::new(false));
             // In this order: the first signal finds `again` unset and sets it.

@@ -157,3 +157,169 @@ fn after_sighup_a_file_that_was_moved_away_is_made_anew() {
     assert!(!read(&moved).contains("demoted"));
     assert!(read(&file).contains("demoted") && !read(&file).contains("became_dsbm"));
 }
+
+#[cfg(unix)]
+fn rights(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+#[cfg(unix)]
+fn nobody_else_reads_a_file_of_events() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = configured("[[events]]\nto = 'file'\npath = 'pcm.log'\n");
+    let file = folder.path().join("pcm.log");
+    assert_eq!(replay(&folder).status, 0);
+    assert_eq!(rights(&file) & !0o640, 0, "{:o}", rights(&file));
+    // Nor one that was there.
+    for (before, after) in [(0o666, 0o640), (0o644, 0o640), (0o600, 0o600)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(before)).unwrap();
+        assert_eq!(replay(&folder).status, 0);
+        assert_eq!(rights(&file), after);
+    }
+}
+
+#[test]
+fn half_a_line_is_ended_before_the_next_event() {
+    let folder = configured("[[events]]\nto = 'file'\npath = 'pcm.log'\nformat = 'json'\n");
+    let file = folder.path().join("pcm.log");
+    fs::write(&file, "{\"type\":\"eve").unwrap();
+    let count = replay(&folder).events().len();
+    let lines = fs::read_to_string(&file).unwrap();
+    let lines: Vec<_> = lines.lines().collect();
+    assert_eq!(lines.len(), 1 + count, "{lines:?}");
+    assert_eq!(lines[0], "{\"type\":\"eve");
+    for line in &lines[1..] {
+        serde_json::from_str::<Value>(line).unwrap();
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_fifo_without_a_reader_does_not_hold_the_start_and_loses_nothing() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::Command;
+
+    let folder = configured("[[events]]\nto = 'file'\npath = 'fifo'\n");
+    let (fifo, config) = (folder.path().join("fifo"), folder.path().join("pcm.toml"));
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    // Nobody ever reads.
+    let run = replay(&folder);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("nobody reads from this FIFO"),
+        "{}",
+        run.stderr
+    );
+    let count = run.events().len();
+    assert!(
+        run.stderr
+            .contains(&format!("{count} of {count} events were not written")),
+        "{}",
+        run.stderr
+    );
+    // Somebody reads after the start.
+    let mut child = support::spawn(&["replay", "--config", config.to_str().unwrap(), "-"]);
+    let mut lines = BufReader::new(fs::File::open(&fifo).unwrap()).lines();
+    let mut seen = vec![lines.next().unwrap().unwrap()];
+    let mut capture = child.stdin.take().unwrap();
+    capture.write_all(&fs::read(office()).unwrap()).unwrap();
+    drop(capture);
+    seen.extend(lines.map(Result::unwrap));
+    let run = support::finish(child);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert_eq!(seen.len(), count, "{seen:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nothing_is_granted_while_a_required_file_cannot_be_written() {
+    let outcomes = |required: bool, path: &str| {
+        let folder = configured(&format!(
+            "[[events]]\nto = 'file'\npath = '{path}'\nrequired = {required}\n"
+        ));
+        let run = replay(&folder);
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        // Others grant nothing.
+        let grants =
+            |decision: &Value| decision["message"] == "Path" || decision["message"] == "Resv";
+        let decisions: Vec<_> = run.records("decision").filter(grants).collect();
+        let accepted = decisions
+            .iter()
+            .filter(|decision| decision["outcome"] == "accept")
+            .count();
+        (accepted, decisions)
+    };
+    let (granted, _) = outcomes(false, "/dev/full");
+    assert!(granted > 0);
+    let (kept, _) = outcomes(true, "pcm.log");
+    assert_eq!(kept, granted);
+    let (none, decisions) = outcomes(true, "/dev/full");
+    assert_eq!(none, 0);
+    let flows = decisions
+        .iter()
+        .flat_map(|decision| decision["flows"].as_array().unwrap());
+    let refused: Vec<_> = flows.filter(|flow| flow["refused_by"] == "sbm").collect();
+    assert!(!refused.is_empty());
+    for flow in refused {
+        assert_eq!(
+            (&flow["error_code"], &flow["error_value"]),
+            (&23.into(), &0.into())
+        );
+    }
+    let folder = configured("[[events]]\nto = 'file'\npath = '/dev/full'\nrequired = true\n");
+    let (config, office) = (folder.path().join("pcm.toml"), office());
+    let [config, office] = [&config, &office].map(|path| path.to_str().unwrap());
+    let table = pcm(&["replay", "--config", config, office]).stdout;
+    assert!(
+        table.contains("required events cannot be written"),
+        "{table}"
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn sighup_does_not_end_the_program_where_no_file_is_configured() {
+    use std::io::Write;
+    use std::process::Command;
+
+    let mut child = support::spawn(&["replay", "--format", "json", "-"]);
+    let mut capture = child.stdin.take().unwrap();
+    let office = fs::read(office()).unwrap();
+    let (head, tail) = office.split_at(1_000);
+    capture.write_all(head).unwrap();
+    // What it waits for now comes after the signal.
+    let id = child.id().to_string();
+    support::eventually("the signal is taken over", || {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).ok();
+        let Some(status) = status else {
+            return Some(());
+        };
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+        (caught & 1 != 0).then_some(())
+    });
+    for _ in 0..2 {
+        assert!(
+            Command::new("kill")
+                .args(["-s", "HUP", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    capture.write_all(tail).unwrap();
+    drop(capture);
+    let run = support::finish(child);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert_eq!(run.records("lpm_deinitialized").count(), 1);
+}

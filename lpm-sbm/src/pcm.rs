@@ -12,6 +12,7 @@ use crate::policy::{Committed, Policy};
 pub struct TimedPcm<'a> {
     pcm: &'a Pcm,
     is_timed: bool,
+    may_grant: Option<&'a dyn Fn() -> bool>,
 }
 
 /// A verdict, and how long it took.
@@ -30,6 +31,16 @@ impl<'a> TimedPcm<'a> {
         TimedPcm {
             pcm,
             is_timed: true,
+            may_grant: None,
+        }
+    }
+
+    /// Grants only while this says so.
+    #[must_use]
+    pub fn granting_while(self, may_grant: &'a dyn Fn() -> bool) -> TimedPcm<'a> {
+        TimedPcm {
+            may_grant: Some(may_grant),
+            ..self
         }
     }
 
@@ -58,6 +69,10 @@ impl Policy for TimedPcm<'_> {
     fn decision(TimedVerdict { verdict, .. }: &TimedVerdict, flow: u16) -> Decision {
         let verdict = verdict.flows().get(usize::from(flow));
         verdict.map_or(Decision::DontCare, |verdict| verdict.decision)
+    }
+
+    fn may_grant(&self) -> bool {
+        self.may_grant.is_none_or(|may_grant| may_grant())
     }
 
     fn delete_state(&self, gone: &StateGone<'_>) -> Result<(), PcmError> {

@@ -19,6 +19,12 @@ pub trait Policy {
     /// The decision on the flow descriptor with this index.
     fn decision(verdict: &Self::Verdict, flow: u16) -> Decision;
 
+    /// Whether anything may be granted at all. If not, what the policy accepts is refused; what was
+    /// granted before goes on.
+    fn may_grant(&self) -> bool {
+        true
+    }
+
     /// Tells that state is gone.
     ///
     /// # Errors

@@ -30,6 +30,9 @@ pub enum Refusal {
     NoSender,
     /// As many flows are kept as may be.
     TableFull,
+    /// Nothing is granted now ([`Policy::may_grant`](crate::Policy::may_grant)): what is granted could
+    /// not be put on record.
+    NotOnRecord,
 }
 
 impl Refusal {
@@ -41,7 +44,7 @@ impl Refusal {
             Refusal::NoPath => 3,
             Refusal::NoSender => 4,
             Refusal::ServiceConflict | Refusal::BadFlowSpec => 21,
-            Refusal::TableFull => 23,
+            Refusal::TableFull | Refusal::NotOnRecord => 23,
         }
     }
 
@@ -53,7 +56,7 @@ impl Refusal {
             Refusal::Bandwidth { .. } | Refusal::TooMuchPerFlow { .. } => 2,
             Refusal::ServiceConflict => 1,
             Refusal::BadFlowSpec => 3,
-            Refusal::NoPath | Refusal::NoSender => 0,
+            Refusal::NoPath | Refusal::NoSender | Refusal::NotOnRecord => 0,
             // RSVP system error, as lpmapi numbers them: out of memory.
             Refusal::TableFull => 1,
         }
@@ -83,6 +86,7 @@ impl fmt::Display for Refusal {
             Refusal::BadFlowSpec => f.write_str("unreadable FLOWSPEC"),
             Refusal::NoPath => f.write_str("no Path state for the session"),
             Refusal::NoSender => f.write_str("no Path state by the sender"),
+            Refusal::NotOnRecord => f.write_str("required events cannot be written"),
             Refusal::TableFull => f.write_str("as many flows as `max_flows` allows"),
         }
     }
@@ -166,6 +170,7 @@ mod tests {
             };
             assert!(matches!(found, ErrorValue::Global { sub_code, .. } if sub_code == error));
         }
+        assert_eq!(reason(Refusal::NotOnRecord), ErrorReason::RsvpSystem(0));
         assert_eq!(reason(Refusal::TableFull), ErrorReason::RsvpSystem(1));
     }
 }

@@ -148,7 +148,9 @@ impl<P: Policy> Sbm<P> {
             self.timers,
             self.clock,
         );
-        let result = if !self.table.has_room(&state, old) {
+        let result = if !self.policy.may_grant() {
+            Err(Refusal::NotOnRecord)
+        } else if !self.table.has_room(&state, old) {
             Err(Refusal::TableFull)
         } else if is_path(&flow) {
             Ok(None)

@@ -110,6 +110,11 @@ fn replay(
         Format::Json => TimedPcm::new(&pcm),
         Format::Table => TimedPcm::new(&pcm).untimed(),
     };
+    let are_kept = || logs.events.are_kept();
+    let timed = match config.events.iter().any(|entry| entry.required) {
+        true => timed.granting_while(&are_kept),
+        false => timed,
+    };
     let mut decider = Decider::new(timed, &config.sbm, &startup, reporter);
     let captures = decide_all(args, &mut decider, reporter, progress, stop);
     progress.finish();

@@ -18,6 +18,8 @@ pub struct EventsEntry {
     pub target: EventTarget,
     /// `min_severity`: what is less severe is left out.
     pub min_severity: Severity,
+    /// `required`: whether nothing is granted while events cannot be written there.
+    pub required: bool,
 }
 
 /// Where events go.
@@ -107,6 +109,8 @@ pub(super) struct EventsTable {
     facility: Option<Spanned<String>>,
     address: Option<Spanned<String>>,
     min_severity: Option<Level>,
+    #[serde(default)]
+    required: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -164,6 +168,7 @@ impl EventsTable {
         Ok(EventsEntry {
             target,
             min_severity,
+            required: self.required,
         })
     }
 }

@@ -24,6 +24,10 @@ struct State {
     deadline: Option<Instant>,
     /// The thread of the sink has ended.
     is_left: bool,
+    /// The sink did not take what came last, or not in time.
+    is_failing: bool,
+    /// An entry was taken and is not written yet.
+    is_under_way: bool,
 }
 
 /// How many events there were.
@@ -72,7 +76,10 @@ impl Queue {
                 Some(deadline) if Instant::now() >= deadline => return None,
                 closed => match state.entries.pop_front() {
                     None if closed.is_none() => state = self.wait(state),
-                    entry => return entry,
+                    entry => {
+                        state.is_under_way = entry.is_some();
+                        return entry;
+                    }
                 },
             }
         }
@@ -80,7 +87,39 @@ impl Queue {
 
     /// Counts an entry that [`take`](Self::take) gave as written.
     pub(super) fn written(&self, entry: &Entry) {
-        self.lock().counts.written += u64::from(entry.event().is_some());
+        let mut state = self.lock();
+        state.counts.written += u64::from(entry.event().is_some());
+        state.is_under_way = false;
+        state.is_failing = false;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Notes that the sink does not take an entry.
+    pub(super) fn fails(&self) {
+        self.lock().is_failing = true;
+        self.changed.notify_all();
+    }
+
+    /// Whether everything that came is written. Waits for what is on its way, so long at most; a sink
+    /// that takes longer is one that fails.
+    pub(super) fn is_written(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        let mut state = self.lock();
+        loop {
+            if state.is_failing || state.is_left {
+                return false;
+            }
+            if state.entries.is_empty() && !state.is_under_way {
+                return true;
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                state.is_failing = true;
+                return false;
+            }
+            state = self.wait_until(state, deadline - now);
+        }
     }
 
     /// Waits before another try; `false` when there is no time for one.

@@ -21,6 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub(super) struct Writer {
     place: String,
     min_severity: Severity,
+    is_required: bool,
     queue: Arc<Queue>,
     tell: Tell,
 }
@@ -48,6 +49,7 @@ impl Writer {
         Ok(Writer {
             place,
             min_severity,
+            is_required: false,
             queue,
             tell: Arc::clone(tell),
         })
@@ -55,6 +57,17 @@ impl Writer {
 
     pub(super) fn min_severity(&self) -> Severity {
         self.min_severity
+    }
+
+    /// Nothing is to be granted while it does not work.
+    pub(super) fn required(mut self, is_required: bool) -> Writer {
+        self.is_required = is_required;
+        self
+    }
+
+    /// Whether it has written everything, or need not have. Waits for it, no longer than the limit.
+    pub(super) fn is_kept(&self, limit: Duration) -> bool {
+        !self.is_required || self.queue.is_written(limit)
     }
 
     pub(super) fn put(&self, entry: &Arc<Entry>) {
@@ -105,6 +118,7 @@ impl AtWork {
         while let Err(error) = self.sink.write(entry) {
             if !is_told {
                 is_told = true;
+                self.queue.fails();
                 (self.tell)(&format_args!(
                     "events to {}: {error}; {}; up to {CAPACITY} events wait for it",
                     self.place, self.advice
