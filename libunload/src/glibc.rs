@@ -39,6 +39,7 @@
 //!   `aio_read`, `getaddrinfo_a` with `SIGEV_THREAD`.
 //! - Initializers of private dependencies, which run before their imports are redirected.
 
+mod calls;
 mod companions;
 mod exits;
 mod files;
@@ -49,10 +50,12 @@ mod imports;
 mod keys;
 mod leaving;
 mod ledger;
+mod lent;
 mod maps;
 mod memory;
 mod object;
 mod owners;
+mod requests;
 mod routines;
 mod scan;
 mod search;

@@ -39,13 +39,17 @@ impl fmt::Display for UnloadOutcome {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeftBehind {
-    /// The numbers of the signals whose handlers were functions of the library.
+    /// The numbers of the signals whose handlers were functions of the library, or that it had set to be
+    /// ignored or to do what they do by default, and had not put back.
     pub signals: Vec<i32>,
     /// How many timers it had set up and not deleted (`timer_create`).
     pub timers: usize,
     /// How many values of its thread-locals were forgotten in threads that go on, and with them what they owned. See
     /// [`Library::await_threads`](crate::Library::await_threads).
     pub thread_locals: usize,
+    /// The names of the variables of the environment whose texts were in the library (`putenv`). They have
+    /// copies now.
+    pub variables: Vec<String>,
 }
 
 impl LeftBehind {
@@ -80,6 +84,12 @@ pub enum PinReason {
 
     /// A thread is running the function of one of the library's timers.
     TimerFunctionRunning(ThreadLabel),
+
+    /// The library has asked for input or output that is not done (`aio_read` and its relatives).
+    RequestsUnderWay {
+        /// How many.
+        count: usize,
+    },
 
     /// The library registered functions that run at exit and that cannot be unregistered.
     ExitHandlers {
@@ -161,6 +171,9 @@ impl fmt::Display for PinReason {
             }
             Self::TimerFunctionRunning(thread) => {
                 write!(f, "{thread} is running a timer's function of the library")
+            }
+            Self::RequestsUnderWay { count } => {
+                write!(f, "{count} requests of the library for input or output are not done")
             }
             Self::ExitHandlers { count } => {
                 write!(f, "{count} exit handlers of the library cannot be unregistered")

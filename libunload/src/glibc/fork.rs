@@ -8,12 +8,12 @@
 use std::cell::UnsafeCell;
 use std::sync::Once;
 
-use super::{ledger, timers, tls};
+use super::{calls, ledger, tls};
 
 /// What is held from before a fork until after it.
 struct Locks {
     // In the order of letting go, the opposite of that of taking.
-    _timers: timers::Locked,
+    _calls: calls::Locked,
     _entries: ledger::LockedEntries,
     _lists: tls::Locked,
     _ledgers: ledger::Locked,
@@ -43,7 +43,7 @@ unsafe extern "C" fn before() {
     let lists = tls::lock_all();
     let entries = ledgers.lock_entries();
     let locks = Locks {
-        _timers: timers::lock_all(),
+        _calls: calls::lock_all(),
         _entries: entries,
         _lists: lists,
         _ledgers: ledgers,

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use super::object::{Object, page_size, to_usize};
-use super::{exits, files, heap, keys, signals, threads, timers, tls};
+use super::{exits, files, heap, keys, lent, requests, signals, threads, timers, tls};
 use crate::lock::lock;
 
 /// The kinds of relocation with which a slot gets a function's plain address (absolute, global
@@ -24,7 +24,7 @@ const ADDRESS_KINDS: &[u32] = if cfg!(target_arch = "x86_64") {
 };
 
 /// The functions that are stood in for.
-fn stand_ins() -> [(&'static [u8], *const ()); 23] {
+fn stand_ins() -> [(&'static [u8], *const ()); 33] {
     [
         (b"__cxa_thread_atexit_impl", tls::register as *const ()),
         (b"__cxa_thread_atexit", tls::register as *const ()),
@@ -46,6 +46,16 @@ fn stand_ins() -> [(&'static [u8], *const ()); 23] {
             exits::register_at_quick_exit as *const (),
         ),
         (b"on_exit", exits::register_on_exit as *const ()),
+        (b"openlog", lent::open_log as *const ()),
+        (b"sigaltstack", lent::set_signal_stack as *const ()),
+        (b"aio_read", requests::read as *const ()),
+        (b"aio_read64", requests::read as *const ()),
+        (b"aio_write", requests::write as *const ()),
+        (b"aio_write64", requests::write as *const ()),
+        (b"aio_return", requests::take_result as *const ()),
+        (b"aio_return64", requests::take_result as *const ()),
+        (b"lio_listio", requests::list as *const ()),
+        (b"mq_notify", requests::notify as *const ()),
         (b"mmap", files::map as *const ()),
         (b"mmap64", files::map as *const ()),
         (b"munmap", files::unmap_one as *const ()),

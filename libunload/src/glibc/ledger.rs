@@ -9,6 +9,7 @@ use super::exits::Exits;
 use super::files::Mapped;
 use super::keys::Key;
 use super::object::Object;
+use super::requests::Request;
 use super::routines::Finalizers;
 use super::search::Baseline;
 use super::threads::Started;
@@ -45,6 +46,10 @@ pub(super) struct Entries {
     held_back: bool,
     /// Functions to be called at exit.
     pub(super) exits: Exits,
+    /// Requests that it made.
+    pub(super) requests: Vec<Request>,
+    /// Queues whose messages it is told of.
+    pub(super) queues: Vec<libc::mqd_t>,
     /// Files that it has mapped to read.
     pub(super) files: Vec<Mapped>,
     /// What is left to be called before it is unmapped, or when the process exits.

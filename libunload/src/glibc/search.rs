@@ -25,12 +25,15 @@ mod lists;
 mod objects;
 mod threads;
 
+pub(super) use self::lists::variables;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::lent;
 use super::memory::Reader;
 use super::object::Object;
 use crate::outcome::PinReason;
@@ -85,7 +88,9 @@ pub(super) fn search(
         let mut baselines = baselines.iter();
         baselines.any(|baseline| baseline.0.get(&find.place) == Some(&find.word))
     };
-    let new = finds.into_iter().filter(|find| !was_there(find));
+    let new = finds
+        .into_iter()
+        .filter(|find| !was_there(find) && !lent::was_token(find.place));
     let mut holders = BTreeMap::new();
     for Find { of, holder, .. } in new {
         holders.entry(of).or_insert(holder);
@@ -110,6 +115,11 @@ fn all_places(wanted: &Wanted, leaving: &[&Object], loaded: &[Object]) -> io::Re
     threads::search_system_calls(wanted, &mut finds);
     chains::search(wanted, leaving, loaded, &mut finds)?;
     Ok(finds)
+}
+
+/// Who has this address: `libc.so.6 (stdout+0x8)`.
+pub(super) fn holder(address: usize) -> String {
+    objects::holder(address).1
 }
 
 fn is_among(object: &Object, leaving: &[&Object]) -> bool {

@@ -8,6 +8,7 @@
 //! which may go first ([`trampolines`]). The functions for that may be called in signal handlers and in children of
 //! `fork`, and so take no locks.
 
+pub(super) mod in_force;
 pub(super) mod trampolines;
 
 use std::ffi::c_int;
@@ -68,7 +69,10 @@ impl Actions {
             let Some(left) = current(*signal) else {
                 continue;
             };
-            if !range.contains(&left.sa_sigaction) {
+            let found = left.sa_sigaction;
+            let is_set_without = in_force::is_without_handler(*signal, found, range)
+                && before.action.sa_sigaction != found;
+            if !range.contains(&found) && !is_set_without {
                 continue;
             }
             let mut now = before.action;
@@ -93,6 +97,7 @@ impl Actions {
             }
             // SAFETY: this action was in force before, and its handler is still there; or it has none.
             unsafe { libc::sigaction(*signal, &now, ptr::null_mut()) };
+            in_force::put_back(*signal, now.sa_sigaction);
             put_back.changes.push(Change {
                 signal: *signal,
                 left,
@@ -180,6 +185,7 @@ impl PutBack {
                 if current(change.signal).is_some_and(is_ignored) {
                     // SAFETY: by default a signal has no handler.
                     unsafe { libc::sigaction(change.signal, &afterwards, ptr::null_mut()) };
+                    in_force::put_back(change.signal, afterwards.sa_sigaction);
                 }
             }
             change.signal
@@ -196,6 +202,7 @@ impl PutBack {
             if current(change.signal).is_some_and(unchanged) {
                 // SAFETY: the library is mapped, and stays.
                 unsafe { libc::sigaction(change.signal, &change.left, ptr::null_mut()) };
+                in_force::put_back(change.signal, change.left.sa_sigaction);
             }
             if let Some((which, before)) = change.alarm {
                 // SAFETY: this reads a variable of this function.
@@ -232,6 +239,16 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
+/// Signals of which somebody remembers a handler in this range, who found it out by himself, with what is in
+/// force now.
+pub(super) fn remembered(range: &Range<usize>) -> Vec<(c_int, usize)> {
+    let found = (1..=libc::SIGRTMAX()).filter_map(|signal| Some((signal, current(signal)?)));
+    let found = found.map(|(signal, action)| (signal, action.sa_sigaction));
+    found
+        .filter(|&(signal, handler)| in_force::is_remembered(signal, handler, range))
+        .collect()
+}
+
 fn current(signal: c_int) -> Option<libc::sigaction> {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: this only asks, and writes the answer into `action`.
@@ -265,6 +282,17 @@ fn told(signal: c_int, handler: usize, new: Option<usize>, unmaps: usize) -> usi
     }
 }
 
+/// Notes what a library has set a signal to, where `found` was in force.
+fn note(signal: c_int, handler: usize, flags: c_int, found: usize) {
+    let setter = owners::of(handler).or_else(caller);
+    let handler = if flags & libc::SA_RESETHAND == 0 {
+        handler
+    } else {
+        0
+    };
+    in_force::note(signal, handler, found, setter.map_or(0, |(_, start)| start));
+}
+
 /// The object with a ledger whose code, directly or not, called the host.
 fn caller() -> Option<(&'static owners::Owner, usize)> {
     let mut caller = None;
@@ -285,6 +313,7 @@ static UNMAPS: AtomicUsize = AtomicUsize::new(0);
 pub(super) fn forget(start: usize) {
     UNMAPS.fetch_add(1, Ordering::SeqCst);
     trampolines::give_back(start);
+    in_force::forget(start);
 }
 
 /// Stands in for `sigaction`.
@@ -306,8 +335,22 @@ pub(super) unsafe extern "C" fn set_action(
         action.sa_sigaction = handler.unwrap_or(action.sa_sigaction);
     }
     let new = action.as_ref().map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: the caller's promise.
-    let failed = unsafe { libc::sigaction(signal, new, old) };
+    // SAFETY: all zeros is a value of this plain structure.
+    let mut found = unsafe { MaybeUninit::<libc::sigaction>::zeroed().assume_init() };
+    // SAFETY: the caller's promise; the answer is written to a variable of this function.
+    let failed = unsafe { libc::sigaction(signal, new, &raw mut found) };
+    if let (0, Some(action)) = (failed, &action) {
+        note(
+            signal,
+            action.sa_sigaction,
+            action.sa_flags,
+            found.sa_sigaction,
+        );
+    }
+    if failed == 0 && !old.is_null() {
+        // SAFETY: the caller passes a place for an action.
+        unsafe { old.write(found) };
+    }
     // SAFETY: the caller passes a place for an action or null, and it has just been written to.
     if let (0, Some(old)) = (failed, unsafe { old.as_mut() }) {
         let handler = action.map(|action| action.sa_sigaction);
@@ -332,5 +375,8 @@ pub(super) unsafe extern "C" fn set_handler(
     let new = trampolines::behind(new).unwrap_or(new);
     // SAFETY: the caller's promise.
     let old = unsafe { libc::signal(signal, new) };
+    if old != libc::SIG_ERR {
+        note(signal, new, 0, old);
+    }
     told(signal, old, Some(new), unmaps)
 }

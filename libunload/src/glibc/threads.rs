@@ -130,7 +130,7 @@ fn time_if_ready(id: libc::pid_t) -> Option<u64> {
     matches!(state, b'R' | b'D').then_some(time)
 }
 
-fn exists(id: libc::pid_t) -> bool {
+pub(super) fn exists(id: libc::pid_t) -> bool {
     // SAFETY: signal 0 is not sent; it only asks whether it could be.
     unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), id, 0) == 0 }
 }

@@ -18,7 +18,10 @@ use super::object::{self, Object};
 use super::scan::Outside;
 use super::signals::{Actions, PutBack};
 use super::threads::Progress;
-use super::{Loaded, exits, files, keys, leaving, scan, search, threads, timers, tls};
+use super::{
+    Loaded, calls, exits, files, keys, leaving, lent, requests, scan, search, signals, threads,
+    timers, tls,
+};
 use crate::lock::lock;
 use crate::os::Handle;
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
@@ -51,6 +54,7 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
     }
     let expected = leaving::of(&ledgers, &object::loaded());
     run_destructors(own);
+    own.iter().for_each(|ledger| requests::cancel(ledger));
     let reasons = wait_until_quiet(&expected);
     if !reasons.is_empty() {
         return pinned(reasons);
@@ -88,11 +92,15 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
         }
     };
     let objects: Vec<_> = leaving.iter().map(|ledger| &ledger.object).collect();
+    let ranges: Vec<_> = objects.iter().map(|object| object.range.clone()).collect();
+    left.variables.extend(lent::take_back_variables(&ranges));
     let baselines: Vec<_> = leaving
         .iter()
         .filter_map(|ledger| ledger.baseline())
         .collect();
-    let holders = search::search(&objects, &loaded, &baselines);
+    let mut holders = search::search(&objects, &loaded, &baselines);
+    holders.extend(lent::take_back_signal_stacks(&objects));
+    holders.extend(ranges.iter().flat_map(remembered_handlers));
     if !holders.is_empty() {
         for one in suspended {
             if own.iter().any(|ledger| Arc::ptr_eq(ledger, one.ledger)) {
@@ -121,6 +129,22 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
         }
     }
     verify(&ledgers, mapped)
+}
+
+/// Who may call handlers of signals in this range, because he found them in force when he set his own.
+fn remembered_handlers(range: &Range<usize>) -> impl Iterator<Item = PinReason> {
+    let remembered = signals::remembered(range).into_iter();
+    remembered.map(|(signal, handler)| PinReason::AddressKept {
+        holder: match handler {
+            libc::SIG_DFL | libc::SIG_IGN => {
+                format!("whoever replaced its handler of signal {signal}")
+            }
+            handler => format!(
+                "the handler of signal {signal}, {}",
+                search::holder(handler)
+            ),
+        },
+    })
 }
 
 /// Once more, after the finalizers: makes sure that no thread is inside what leaves, and that none gets
@@ -200,6 +224,7 @@ impl<'a> Suspended<'a> {
         let signals = self.signals.settle();
         let destructors = tls::forget(self.ledger);
         let keys = keys::delete(self.ledger);
+        calls::forget_all(self.ledger);
         tracing::debug!(
             ?signals,
             timers,
@@ -265,8 +290,12 @@ fn thread_of(reason: &PinReason) -> Option<libc::pid_t> {
 }
 
 fn unrest(ledger: &Ledger) -> Vec<PinReason> {
+    let mut reasons = Vec::new();
+    let under_way = requests::under_way(ledger);
+    if under_way > 0 {
+        reasons.push(PinReason::RequestsUnderWay { count: under_way });
+    }
     ledger.with(|entries| {
-        let mut reasons = Vec::new();
         for thread in entries.threads.alive() {
             reasons.push(PinReason::ThreadRunning(thread.label()));
         }

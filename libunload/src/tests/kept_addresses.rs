@@ -68,6 +68,229 @@ kept! {
     "#;
 }
 
+/// A test that a library of this C code is unmapped: what it lent is taken back, and the process goes on.
+macro_rules! taken_back {
+    ($($name:ident: $source:literal, $afterwards:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            in_own_process(concat!("kept_addresses::", stringify!($name)), || {
+                let fixture = Fixture::c($source, &["-D_GNU_SOURCE", "-w"]);
+                for _ in 0..3 {
+                    let library = fixture.open();
+                    assert_eq!(call(&library, "run"), 0);
+                    assert_eq!(unload(library), UnloadOutcome::Unmapped);
+                    $afterwards
+                }
+            });
+        }
+    )*};
+}
+
+taken_back! {
+    variable_of_the_environment: r#"
+        #include <stdlib.h>
+        static char variable[] = "LIBUNLOAD_TEST_LENT=kept";
+        int run(void) { return putenv(variable); }
+    "#, assert_eq!(std::env::var("LIBUNLOAD_TEST_LENT").as_deref(), Ok("kept"));
+    name_in_the_log: r#"
+        #include <syslog.h>
+        int run(void) { openlog("lent", LOG_NDELAY, LOG_USER); return 0; }
+    "#, {
+        // SAFETY: the texts are C strings.
+        unsafe { libc::syslog(libc::LOG_DEBUG, c"after the library".as_ptr()) };
+    };
+    place_in_a_text: r#"
+        #include <string.h>
+        static char text[] = "one two three";
+        int run(void) { return strtok(text, " ") != text; }
+    "#, {};
+    stack_for_signal_handlers: r#"
+        #include <signal.h>
+        static char stack[65536];
+        int run(void) {
+            stack_t all = { .ss_sp = stack, .ss_size = sizeof stack };
+            return sigaltstack(&all, 0);
+        }
+    "#, {};
+    request_that_is_cancelled_or_done: r#"
+        #include <aio.h>
+        #include <fcntl.h>
+        #include <signal.h>
+        #include <stdlib.h>
+        #include <unistd.h>
+        static struct aiocb request;
+        static char buffer[16];
+        static void done(union sigval value) { (void)value; }
+        int run(void) {
+            int file = open("/dev/zero", O_RDONLY);
+            request.aio_fildes = file;
+            request.aio_buf = buffer;
+            request.aio_nbytes = sizeof buffer;
+            request.aio_sigevent.sigev_notify = SIGEV_THREAD;
+            request.aio_sigevent.sigev_notify_function = done;
+            return aio_read(&request);
+        }
+    "#, {};
+    message_that_is_waited_for: r#"
+        #include <fcntl.h>
+        #include <mqueue.h>
+        #include <signal.h>
+        #include <stdio.h>
+        #include <unistd.h>
+        static void come(union sigval value) { (void)value; }
+        int run(void) {
+            char name[64];
+            snprintf(name, sizeof name, "/libunload-test-%d", getpid());
+            mqd_t queue = mq_open(name, O_CREAT | O_RDWR, 0600, 0);
+            if (queue < 0) return 0;
+            mq_unlink(name);
+            struct sigevent event = { .sigev_notify = SIGEV_THREAD };
+            event.sigev_notify_function = come;
+            mq_notify(queue, &event);
+            return 0;
+        }
+    "#, {};
+}
+
+/// What reads from a pipe that nobody writes to cannot be cancelled once it has begun.
+#[test]
+fn request_that_does_not_end() {
+    in_own_process("kept_addresses::request_that_does_not_end", || {
+        let fixture = Fixture::c(
+            r#"
+            #include <aio.h>
+            #include <unistd.h>
+            static struct aiocb request;
+            static char buffer[16];
+            static int ends[2];
+            int run(void) {
+                if (pipe(ends)) return 1;
+                request.aio_fildes = ends[0];
+                request.aio_buf = buffer;
+                request.aio_nbytes = sizeof buffer;
+                if (aio_read(&request)) return 2;
+                usleep(50000);
+                return 0;
+            }
+            "#,
+            &["-D_GNU_SOURCE"],
+        );
+        let library = fixture.open();
+        assert_eq!(call(&library, "run"), 0);
+        let reasons = reasons_to_pin(library);
+        assert_eq!(reasons, [PinReason::RequestsUnderWay { count: 1 }]);
+    });
+}
+
+/// Another thread's stack for signal handlers cannot be taken back from here.
+#[test]
+fn stack_for_signal_handlers_of_another_thread() {
+    let name = "kept_addresses::stack_for_signal_handlers_of_another_thread";
+    in_own_process(name, || {
+        let fixture = Fixture::c(
+            "#include <signal.h>
+             static char stack[65536];
+             int run(void) {
+                 stack_t all = { .ss_sp = stack, .ss_size = sizeof stack };
+                 return sigaltstack(&all, 0);
+             }",
+            &["-D_GNU_SOURCE"],
+        );
+        let library = fixture.open();
+        let (done, is_done) = std::sync::mpsc::channel::<()>();
+        let (went, has_gone) = std::sync::mpsc::channel();
+        let run = super::fixture::function(&library, "run");
+        let thread = std::thread::spawn(move || {
+            went.send(run()).expect("the test waits");
+            is_done.recv().expect_err("until the test is done");
+        });
+        assert_eq!(has_gone.recv(), Ok(0));
+        let reasons = reasons_to_pin(library);
+        let [PinReason::AddressKept { holder }] = &reasons[..] else {
+            panic!("{reasons:?}");
+        };
+        assert!(holder.contains("stack for signal handlers"), "{holder}");
+        drop(done);
+        thread.join().expect("it ends");
+    });
+}
+
+/// The host replaces a library's handler, and means to call it.
+#[test]
+fn handler_that_the_host_remembers() {
+    static REMEMBERED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    extern "C" fn chain(_: libc::c_int) {}
+
+    in_own_process("kept_addresses::handler_that_the_host_remembers", || {
+        let fixture = Fixture::c(
+            "#include <signal.h>
+             static void handle(int number) { (void)number; }
+             int run(void) { return signal(SIGUSR2, handle) == SIG_ERR; }
+             int stop(void) { return signal(SIGUSR2, SIG_DFL) == SIG_ERR; }",
+            &[],
+        );
+        let set = |handler: usize| {
+            // SAFETY: `chain` is a handler, and so is what was in force before it.
+            let before = unsafe { libc::signal(libc::SIGUSR2, handler) };
+            // Not as it is: the process's data would be found to have it.
+            REMEMBERED.store(!before, std::sync::atomic::Ordering::Relaxed);
+        };
+        let chain = chain as *const () as usize;
+
+        // Put back in order, nobody remembers it.
+        let library = fixture.open();
+        assert_eq!(call(&library, "run"), 0);
+        set(chain);
+        set(!REMEMBERED.load(std::sync::atomic::Ordering::Relaxed));
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+
+        for stop in [false, true] {
+            let library = fixture.open();
+            assert_eq!(call(&library, "run"), 0);
+            set(chain);
+            if stop {
+                assert_eq!(call(&library, "stop"), 0);
+            }
+            let reasons = reasons_to_pin(library);
+            let [PinReason::AddressKept { holder }] = &reasons[..] else {
+                panic!("{stop}: {reasons:?}");
+            };
+            assert!(holder.contains("handler of signal 12"), "{holder}");
+        }
+    });
+}
+
+/// What a signal does is put back also if it has no handler.
+#[test]
+fn signal_that_was_ignored() {
+    in_own_process("kept_addresses::signal_that_was_ignored", || {
+        let fixture = Fixture::c(
+            "#include <signal.h>
+             int run(void) { return signal(SIGPIPE, SIG_DFL) == SIG_ERR; }
+             int ignore(void) { return signal(SIGUSR2, SIG_IGN) == SIG_ERR; }",
+            &[],
+        );
+        // SAFETY: no handler is involved.
+        let set = |signal, action| unsafe { libc::signal(signal, action) };
+        set(libc::SIGPIPE, libc::SIG_IGN);
+        let library = fixture.open();
+        assert_eq!(call(&library, "run") + call(&library, "ignore"), 0);
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+        assert_eq!(set(libc::SIGPIPE, libc::SIG_IGN), libc::SIG_IGN);
+        assert_eq!(set(libc::SIGUSR2, libc::SIG_DFL), libc::SIG_DFL);
+
+        // What the host has set since is not touched.
+        let library = fixture.open();
+        assert_eq!(call(&library, "run"), 0);
+        set(libc::SIGPIPE, libc::SIG_IGN);
+        assert_eq!(call(&library, "ignore"), 0);
+        set(libc::SIGUSR2, libc::SIG_DFL);
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+        assert_eq!(set(libc::SIGPIPE, libc::SIG_IGN), libc::SIG_IGN);
+        assert_eq!(set(libc::SIGUSR2, libc::SIG_DFL), libc::SIG_DFL);
+    });
+}
+
 #[test]
 fn callback_in_a_library_that_stays() {
     in_own_process("kept_addresses::callback_in_a_library_that_stays", || {

@@ -8,48 +8,51 @@ use super::{Find, Wanted, objects, symbol};
 const WORD: usize = size_of::<usize>();
 
 pub(super) fn search(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
-    search_environment(wanted, finds)?;
+    search_environment(wanted, finds);
     search_streams(wanted, finds)
 }
 
-/// The array of variables, and where each stands. One that a library put there (`putenv`) was replaced
-/// before (`environment`), so what is found here is an array of its own.
-fn search_environment(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
+/// The array of variables, if it is the library's. The variables that are were replaced before ([`lent`]).
+fn search_environment(wanted: &Wanted, finds: &mut Vec<Find>) {
+    let array = symbol(c"environ").and_then(memory::word).unwrap_or(0);
+    for word in std::iter::once(array).chain(variables()) {
+        if wanted.has(word) {
+            finds.push(Find {
+                place: 0,
+                word,
+                of: array,
+                holder: "the environment".to_owned(),
+            });
+        }
+    }
+}
+
+/// Where the variables of the environment stand.
+pub(in super::super) fn variables() -> Vec<usize> {
     /// More are not looked at.
     const MOST: usize = 1 << 16;
-    let Some(environ) = symbol(c"environ") else {
-        return Ok(());
-    };
-    let array = memory::word(environ).unwrap_or(0);
+    let mut all = Vec::new();
+    let mut place = symbol(c"environ").and_then(memory::word).unwrap_or(0);
     let mut words = [0; 128];
-    let mut place = array;
-    while array != 0 && place < array + MOST * WORD {
-        let read = memory::read(place, &mut words)?;
-        for (index, &word) in words[..read].iter().enumerate() {
-            if word == 0 {
-                return Ok(());
-            }
-            if wanted.has(word) {
-                finds.push(Find {
-                    place: place + index * WORD,
-                    word,
-                    of: array,
-                    holder: "a variable of the environment".to_owned(),
-                });
-            }
-        }
-        if read == 0 {
+    while place != 0 && all.len() < MOST {
+        let read = memory::read(place, &mut words).unwrap_or(0);
+        let variables = words[..read].iter().take_while(|&&word| word != 0);
+        let count = all.len();
+        all.extend(variables);
+        if read == 0 || all.len() - count < read {
             break;
         }
         place += read * WORD;
     }
-    Ok(())
+    all
 }
 
 /// Each open stream: its buffers, and the functions of those that call some (`fopencookie`).
 fn search_streams(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
     /// The index of the next stream in the list (`_chain`).
     const NEXT: usize = 13;
+    /// The index of what is handed to them.
+    const COOKIE: usize = 0xe0 / WORD;
     /// A stream with four functions of its own, `struct _IO_cookie_file`.
     const LENGTH: usize = 0x108 / WORD;
     /// More are not looked at.
@@ -76,6 +79,18 @@ fn search_streams(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
                 holder: format!("an open stream (FILE at {stream:#x})"),
             });
         });
+        // What the functions get: glibc's own for `fmemopen`, with the buffer.
+        let cookie = words[COOKIE];
+        let mut kept = [0; 8];
+        let read = memory::read(cookie, &mut kept).unwrap_or(0);
+        if !wanted.has(cookie) && kept[..read].iter().any(|&word| wanted.has(word)) {
+            finds.push(Find {
+                place: cookie,
+                word: kept[0],
+                of: stream,
+                holder: format!("an open stream (FILE at {stream:#x})"),
+            });
+        }
         stream = words[NEXT];
     }
     Ok(())

@@ -15,10 +15,11 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::super::heap;
+use super::super::lent;
 use super::super::memory::{self, Reader};
 use super::super::object::Object;
 use super::super::owners;
-use super::super::signals::trampolines;
+use super::super::signals::{in_force, trampolines};
 use super::{Find, Wanted, symbol};
 
 const WORD: usize = size_of::<usize>();
@@ -58,6 +59,8 @@ pub(super) fn data(object: &Object) -> impl Iterator<Item = Range<usize>> {
         object.read_only_after_relocation.clone(),
         heap::places(),
         owners::place(),
+        in_force::place(),
+        lent::places(),
         live,
         handed,
     ] {
