@@ -300,6 +300,7 @@ impl Image {
             no_delete_cleared: false,
             thread_locals: false,
             executable_stack: false,
+            needed_that_stay: 0,
             static_tls: self.value(elf::DT_FLAGS) & elf::DF_STATIC_TLS.0 != 0,
             unique_symbols,
             // Rust's standard library can always print backtraces, but throws only if it may unwind.

@@ -23,6 +23,8 @@ pub(crate) struct HinderingFacts {
     pub(crate) unique_symbols: usize,
     /// It is Rust built with `panic=abort`: a panic in it ends the process.
     pub(crate) panic_aborts: bool,
+    /// How many of the libraries it needs are never unmapped, as far as they were looked for.
+    pub(crate) needed_that_stay: usize,
     /// The libraries it needs (`DT_NEEDED`), by name.
     pub(crate) needed: Vec<String>,
 }
@@ -44,6 +46,14 @@ impl HinderingFacts {
         if self.static_tls {
             hazards.push(Hazard::StaticTls);
         }
+        if self.needed.iter().any(|name| is_standard_library(name)) {
+            hazards.push(Hazard::SharedStandardLibrary);
+        }
+        if self.needed_that_stay > 0 {
+            hazards.push(Hazard::NeededStay {
+                count: self.needed_that_stay,
+            });
+        }
         if self.executable_stack {
             hazards.push(Hazard::ExecutableStack);
         }
@@ -52,6 +62,11 @@ impl HinderingFacts {
         }
         hazards
     }
+}
+
+/// Whether this is Rust's standard library as a library of its own.
+fn is_standard_library(name: &str) -> bool {
+    name.starts_with("libstd-") && name.contains(".so")
 }
 
 /// Something that is seen in a library's file and hinders unloading it, or endangers its host.
@@ -66,6 +81,14 @@ pub enum Hazard {
     /// Symbols with the binding `STB_GNU_UNIQUE`: the loader never unmaps a library once such a symbol is
     /// in use.
     UniqueSymbols {
+        /// How many.
+        count: usize,
+    },
+    /// It needs Rust's standard library as a library of its own (`-C prefer-dynamic`), which all that need it share.
+    SharedStandardLibrary,
+    /// It needs libraries that bear `DF_1_NODELETE`, as OpenSSL's and GLib do: these stay mapped with what was registered
+    /// with them. Seen in [`LibraryFile`](crate::LibraryFile) only.
+    NeededStay {
         /// How many.
         count: usize,
     },
@@ -85,6 +108,8 @@ impl Hazard {
             Self::NoDelete => "no_delete",
             Self::NoDeleteIgnored => "no_delete_ignored",
             Self::UniqueSymbols { .. } => "unique_symbols",
+            Self::SharedStandardLibrary => "shared_standard_library",
+            Self::NeededStay { .. } => "needed_stay",
             Self::ExecutableStack => "executable_stack",
             Self::StaticTls => "static_tls",
             Self::PanicAborts => "panic_aborts",
@@ -104,6 +129,15 @@ impl fmt::Display for Hazard {
             Self::StaticTls => f.write_str(
                 "it uses static TLS: loading it again and again may fail; build it with -fPIC and \
                  without -ftls-model=initial-exec",
+            ),
+            Self::SharedStandardLibrary => f.write_str(
+                "it needs Rust's standard library as a library of its own, and shares its panic hook with all that \
+                 need it; build it without -C prefer-dynamic",
+            ),
+            Self::NeededStay { count } => write!(
+                f,
+                "{count} of the libraries it needs stay mapped once they are loaded; a callback that is left in one \
+                 keeps it mapped, too: take it back before it is unloaded"
             ),
             Self::ExecutableStack => f.write_str(
                 "it asks for an executable stack: loading it makes every stack of the process executable, \

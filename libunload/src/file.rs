@@ -109,12 +109,31 @@ impl LibraryFile {
 impl Contents {
     fn read(file: &std::fs::File) -> Result<Self, FormatProblem> {
         let image = crate::elf::Image::read_with_exports(file)?;
+        let mut facts = image.facts().clone();
+        let stay = facts.needed.iter().filter(|name| stays(name));
+        facts.needed_that_stay = stay.count();
         Ok(Self {
-            facts: image.facts().clone(),
+            facts,
             makers: image.makers().to_vec(),
             exports: Some(image.exports().to_vec()),
         })
     }
+}
+
+/// Whether a library of the system that is needed under this name is never unmapped once it is loaded; `false` where it
+/// is not found, and for the C library, which is there anyway.
+#[cfg(all(unix, not(target_vendor = "apple")))]
+fn stays(name: &str) -> bool {
+    let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
+    let folders = ["/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib"];
+    let below = folders.map(|folder| Path::new(folder).join(&triplet));
+    let mut folders = below.into_iter().chain(folders.map(PathBuf::from));
+    let file = folders.find_map(|folder| stage::open_source(&folder.join(name)).ok());
+    let image = file.and_then(|file| crate::elf::Image::read(&file).ok());
+    let is_c_library = ["libc.", "libpthread.", "ld-"]
+        .iter()
+        .any(|start| name.starts_with(start));
+    !is_c_library && !name.contains('/') && image.is_some_and(|image| image.facts().no_delete)
 }
 
 #[cfg(windows)]

@@ -363,6 +363,25 @@ fn executable_stack_is_seen() {
     }
 }
 
+#[test]
+fn what_it_needs_is_looked_at() {
+    let hazards = |fixture: Fixture| {
+        let file = crate::LibraryFile::read(&fixture.path).expect("a library");
+        file.hazards()
+    };
+    let openssl = "extern int RAND_status(void); int run(void) { return RAND_status(); }";
+    let stays = crate::Hazard::NeededStay { count: 1 };
+    assert_eq!(
+        hazards(Fixture::c(openssl, &["-l:libcrypto.so.3"])),
+        [stays]
+    );
+    let source = r#"#[unsafe(no_mangle)] pub extern "C" fn run() { std::thread::yield_now() }"#;
+    let options = ["--edition=2024", "--crate-type=cdylib", "-Cprefer-dynamic"];
+    let shared = Fixture::build("rustc", "fixture.rs", source, &options);
+    assert_eq!(hazards(shared), [crate::Hazard::SharedStandardLibrary]);
+    assert_eq!(hazards(Fixture::c("int run(void) { return 7; }", &[])), []);
+}
+
 /// Where /proc is missing, the copy is on disk, and nobody can tell that unmapping is safe.
 #[test]
 fn without_proc_libraries_are_loaded() {

@@ -235,15 +235,18 @@ impl Kind {
                 "return an error from `deinitialize` only for what an operator can mend"
             }
             Self::StaysMapped => {
-                "end and join every thread in `deinitialize`, and shut runtimes and pools down; \
-                 the reasons are above"
+                "take back in `deinitialize` what the reasons above name: end and join threads, shut runtimes and \
+                 pools down, and unregister callbacks, buffers and names that other libraries, OpenSSL \
+                 say, or the C library were given"
             }
             Self::HindersUnloading => "see the flag's own advice above",
             Self::LeftBehind => {
                 "give signals back what they did before, and delete timers, in `deinitialize`"
             }
             Self::LeaksMemory => {
-                "free in `deinitialize` what `initialize` allocates, also what is in statics"
+                "free in `deinitialize` what `initialize` allocates, also what is in statics; keep nothing large in \
+                 thread-locals, which are lost in threads that do not come by; print no backtraces \
+                 with names (RUST_LIB_BACKTRACE=0), whose tables the standard library keeps"
             }
             Self::LeaksThreads => {
                 "start no thread per call, and join in `deinitialize` every thread that was started"
