@@ -288,7 +288,7 @@ fn subject(found: Found) -> Result<Subject, LpmPolicyError> {
     match found {
         Found::User(profile) => Ok(Subject::Directory(profile)),
         Found::Nobody => Ok(Subject::Unauthenticated),
-        Found::Unreachable => Err(LpmPolicyError::NoResources),
+        Found::Unusable | Found::Unreachable => Err(LpmPolicyError::NoResources),
     }
 }
 

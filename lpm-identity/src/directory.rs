@@ -22,38 +22,46 @@
 //!
 //! # When servers fail
 //!
-//! Servers are asked in the order of the configuration. One that cannot be reached, or does not
-//! answer in time, is left alone for [`retry_after`](DirectoryConfig::retry_after), and the next
-//! one is asked. When none is left, a request is rejected for want of resources, or decided with
-//! what is remembered, however old ([`when_unreachable`](DirectoryConfig::when_unreachable)).
+//! Servers are asked in the order of the configuration. One that cannot be reached, or answers nobody
+//! in time, is left alone for [`retry_after`](DirectoryConfig::retry_after), and the next one is asked.
+//! One that is merely busy is not: it gets only so many searches at a time, and the rest wait in their
+//! order, within their time limit. When no server is left, a request is rejected for want of resources,
+//! or decided with what is remembered, however old
+//! ([`when_unreachable`](DirectoryConfig::when_unreachable)).
+//!
+//! What is not whole, or cannot be read, refuses the user, whatever is remembered.
 
 mod cache;
 mod config;
+mod frames;
+mod guard;
 mod lookup;
 mod servers;
-mod tls;
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use lpm_sample::identity::UserName;
 
+use crate::no_thread::NoThread;
 use crate::profile::Found;
 use cache::Cache;
 use servers::Servers;
 
 pub(crate) use config::KEYS;
-pub use config::{DirectoryConfig, Password, WhenUnreachable};
+pub use config::{DirectoryConfig, WhenUnreachable};
 
 /// How many different users may be looked up at the same time. Beyond, a request is decided as if
 /// no server could be reached.
 const MOST_LOOKUPS: usize = 10_000;
+
+/// How many of them may be for names of which there was no user before.
+const MOST_STRANGERS: usize = MOST_LOOKUPS * 3 / 4;
 
 /// Is told what was found. Dropped unused when the directory is closed first.
 type Then = Box<dyn FnOnce(Found) + Send>;
@@ -81,7 +89,8 @@ impl Directory {
     ///
     /// # Errors
     /// The system has no thread or no event queue for it.
-    pub fn start(config: DirectoryConfig) -> io::Result<Directory> {
+    pub fn start(config: DirectoryConfig) -> Result<Directory, NoThread> {
+        config.warn_of_clear_text();
         let shared = Arc::new(Shared {
             cache: Cache::new(&config),
             waiting: Mutex::default(),
@@ -91,12 +100,14 @@ impl Directory {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .build()?;
+            .build()
+            .map_err(NoThread::for_the("directory"))?;
         let (questions, asked) = unbounded_channel();
         let for_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("lpm-directory".to_owned())
-            .spawn(move || runtime.block_on(answer(asked, for_thread, config)))?;
+            .spawn(move || runtime.block_on(answer(asked, for_thread, config)))
+            .map_err(NoThread::for_the("directory"))?;
         Ok(Directory {
             shared,
             questions: Some(questions),
@@ -119,15 +130,22 @@ impl Directory {
             others.push(Box::new(then));
             return;
         }
-        let full = waiting.len() >= MOST_LOOKUPS;
+        let most = match self.shared.cache.knows(&name) {
+            true => MOST_LOOKUPS,
+            false => MOST_STRANGERS,
+        };
+        let full = waiting.len() >= most;
         let Some(questions) = self.questions.as_ref().filter(|_| !full) else {
             drop(waiting);
             return then(self.shared.when_unreachable(&name));
         };
         waiting.insert(name.clone(), vec![Box::new(then)]);
         drop(waiting);
-        // The thread ends, if ever, by a panic; who waits is then told when this is dropped.
-        let _ = questions.send(name);
+        if questions.send(name.clone()).is_err() {
+            // The thread has ended, by a panic.
+            self.shared
+                .tell(&name, &self.shared.when_unreachable(&name));
+        }
     }
 
     /// How often the servers were asked for a user, and how often none answered.
@@ -160,6 +178,19 @@ impl Shared {
         self.cache.stale(name).unwrap_or(Found::Unreachable)
     }
 
+    /// Looks a user up, and tells who waits for that.
+    async fn find_out(&self, servers: &Servers, name: &UserName) {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
+        let found = match servers.find(name, self.cache.knows(name)).await {
+            Some(found) => {
+                self.cache.remember(name, &found);
+                found
+            }
+            None => self.when_unreachable(name),
+        };
+        self.tell(name, &found);
+    }
+
     fn tell(&self, name: &UserName, found: &Found) {
         let waiting = self.waiting().remove(name);
         for then in waiting.into_iter().flatten() {
@@ -184,6 +215,7 @@ async fn answer(
 ) {
     let servers = Arc::new(Servers::new(config));
     let mut tasks = JoinSet::new();
+    let mut names: HashMap<Id, UserName> = HashMap::new();
     let first = Arc::clone(&servers);
     tasks.spawn(async move { first.connect().await });
     loop {
@@ -191,19 +223,20 @@ async fn answer(
             question = asked.recv() => {
                 let Some(name) = question else { break };
                 let (shared, servers) = (Arc::clone(&shared), Arc::clone(&servers));
-                tasks.spawn(async move {
-                    shared.lookups.fetch_add(1, Ordering::Relaxed);
-                    let found = match servers.find(&name).await {
-                        Some(found) => {
-                            shared.cache.remember(&name, &found);
-                            found
-                        }
-                        None => shared.when_unreachable(&name),
-                    };
-                    shared.tell(&name, &found);
-                });
+                let of_task = name.clone();
+                let task = tasks.spawn(async move { shared.find_out(&servers, &name).await });
+                names.insert(task.id(), of_task);
             }
-            Some(_) = tasks.join_next() => {}
+            Some(ended) = tasks.join_next_with_id() => {
+                let id = match &ended {
+                    Ok((id, ())) => *id,
+                    Err(error) => error.id(),
+                };
+                // Whatever became of the task, whoever waits is answered.
+                if let (Some(name), Err(_)) = (names.remove(&id), ended) {
+                    shared.tell(&name, &Found::Unusable);
+                }
+            }
         }
     }
     tasks.shutdown().await;

@@ -23,6 +23,7 @@ mod flows;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
@@ -52,8 +53,8 @@ pub struct Ledger {
     accounts: Accounts,
     /// Flows whose time is up.
     expired: Expired,
-    /// The names of the subnets of every policy there was, each at the place of its id.
-    subnets: Vec<String>,
+    /// The subnets of every policy there was, by name.
+    subnets: HashMap<String, SubnetId>,
     /// Flows that were asked for and are not decided on yet.
     expected: Expected,
     /// Flows that may be counted otherwise than before, where that is wanted.
@@ -102,7 +103,7 @@ impl Ledger {
             flows: Flows::new(),
             accounts: Accounts::new(),
             expired: Expired::default(),
-            subnets: Vec::new(),
+            subnets: HashMap::new(),
             expected: Expected::default(),
             changes: None,
         }
@@ -214,16 +215,12 @@ impl Ledger {
     /// The ids of a policy's subnets, in its order. A subnet is the same as one of an earlier
     /// policy that had its name.
     pub fn subnet_ids(&mut self, policy: &Policy) -> Vec<SubnetId> {
-        let id = |name: &String| {
-            let known = self.subnets.iter().position(|it| it == name);
-            let place = known.unwrap_or_else(|| {
-                self.subnets.push(name.clone());
-                self.subnets.len() - 1
-            });
+        let mut id = |name: &String| {
             // Beyond 65 536 different names the last ones share an account.
-            SubnetId(u16::try_from(place).unwrap_or(u16::MAX))
+            let next = SubnetId(u16::try_from(self.subnets.len()).unwrap_or(u16::MAX));
+            *self.subnets.entry(name.clone()).or_insert(next)
         };
-        policy.subnets().iter().map(|it| &it.name).map(id).collect()
+        policy.subnets().iter().map(|it| id(&it.name)).collect()
     }
 
     /// Counts a flow for a subject, as it is asked for now. One that is counted so already stays

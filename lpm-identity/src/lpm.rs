@@ -1,6 +1,5 @@
 //! The layer that the PCM calls.
 
-use std::io;
 use std::sync::Arc;
 
 use lpm_api::lpm_rsvp::{FlowDescriptor, Message, MessageType, ResvStyle};
@@ -13,6 +12,7 @@ use crate::config::Config;
 use crate::consider::{Consideration, Facts, Verdict};
 use crate::desk::{Desk, Shared};
 use crate::directory::Directory;
+use crate::no_thread::NoThread;
 use crate::objects;
 use crate::policy::{self, Policy};
 use crate::reread::Rereading;
@@ -140,7 +140,7 @@ impl IdentityLpm {
     ///
     /// # Errors
     /// The system has no thread to spare.
-    pub fn start(config: Config) -> io::Result<IdentityLpm> {
+    pub fn start(config: Config) -> Result<IdentityLpm, NoThread> {
         let mut usage = None;
         let mut shared = None;
         if let Some(config) = config.shared_usage {

@@ -95,7 +95,7 @@ pub use authentication::{Authentication, CredentialTypes};
 pub use listed::Listed;
 pub use load::LoadError;
 pub(crate) use load::read_text;
-pub(crate) use parse::{File, POLICY, Table, policy_in};
+pub(crate) use parse::{File, POLICY, Table, excerpt, policy_in};
 pub use parse::{PolicyError, PolicyProblem};
 pub use rule::{Here, Limits, Origin, Rule};
 pub(crate) use rule::{Layer, is_of_subnet, scope_of};

@@ -44,6 +44,8 @@ pub enum Found {
     User(Arc<Profile>),
     /// There is no such user.
     Nobody,
+    /// What the directory says of the user cannot be used, or is not all there is: nothing is granted.
+    Unusable,
     /// No server answered, and nothing is remembered that may be used.
     Unreachable,
 }
@@ -158,8 +160,10 @@ impl Reader<'_> {
     }
 
     fn number(&self, attribute: &'static str) -> Result<Option<i64>, BadValue> {
-        let Some(value) = values(self.attributes, attribute).first() else {
-            return Ok(None);
+        let value = match values(self.attributes, attribute) {
+            [] => return Ok(None),
+            [value] => value,
+            several => return Err(self.bad(attribute, several.join(", "), "one value")),
         };
         let number = value.trim().parse().map(Some);
         number.map_err(|_| self.bad(attribute, value.clone(), "a number"))
@@ -169,7 +173,7 @@ impl Reader<'_> {
         BadValue {
             dn: self.dn.to_owned(),
             attribute,
-            value,
+            value: value.chars().take(100).collect(),
             expected,
         }
     }

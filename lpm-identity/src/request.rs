@@ -49,10 +49,6 @@ pub(crate) struct Ask {
 
 /// The requests of a message, one for each flow descriptor.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "what is not remembered would take an allocation each time"
-)]
 pub(crate) enum Requests {
     New(SmallVec<[Request; 1]>),
     Remembered(Arc<[Request]>),

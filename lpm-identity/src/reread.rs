@@ -2,12 +2,12 @@
 
 use std::fs::Metadata;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
+use crate::no_thread::NoThread;
 use crate::policy::{Policy, read_text};
 
 /// How long after its last change a file may still change without its time being another: file
@@ -145,7 +145,7 @@ impl Rereading {
     pub(crate) fn start(
         mut file: PolicyFile,
         put_in_force: impl Fn(Policy) + Send + 'static,
-    ) -> io::Result<Rereading> {
+    ) -> Result<Rereading, NoThread> {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::Builder::new()
             .name("lpm-policy-file".to_owned())
@@ -158,7 +158,8 @@ impl Rereading {
                         tracing::info!(%file, users, "another policy is in force");
                     }
                 }
-            })?;
+            })
+            .map_err(NoThread::for_the("policy file"))?;
         Ok(Rereading {
             stop: Some(stop),
             thread: Some(thread),

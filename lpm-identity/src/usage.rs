@@ -8,21 +8,28 @@
 //! What a PCM counts stands under its lease, which a thread of its own renews. When the PCM dies,
 //! the lease ends, and what it counted with it. A PCM that is deinitialized gives the lease back.
 //!
+//! A server that begins anew, with an empty memory or an old one, grants nothing new for as long as a
+//! lease lasts: until every PCM that is alive has put back what it counts, and the leases of the others
+//! are over.
+//!
 //! When the server cannot be reached, flows that are admitted stay so. New ones under such a limit
 //! are rejected for want of resources, or counted by this PCM alone
 //! ([`when_unreachable`](UsageConfig::when_unreachable)). Once the server is back, everything is
 //! counted there again. Should the lease have ended in the meantime, others may have had the room,
 //! and the limit is exceeded until enough flows end.
 
+mod bounded;
 mod config;
 mod queue;
 mod server;
 mod worker;
 
-use std::io;
-use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::oneshot;
+
+use crate::no_thread::NoThread;
 use worker::Worker;
 
 pub(crate) use config::KEYS;
@@ -34,6 +41,8 @@ pub(crate) use queue::{Request, Reserved, UsageQueue};
 #[derive(Debug)]
 pub(crate) struct SharedUsage {
     queue: UsageQueue,
+    /// Dropped to end the thread.
+    stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -41,15 +50,24 @@ impl SharedUsage {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The system has no thread for it.
-    pub(crate) fn start(config: UsageConfig) -> io::Result<SharedUsage> {
-        let (sender, orders) = mpsc::channel();
-        let mut worker = Worker::new(config, orders);
+    /// The system has no thread, or no event queue for it.
+    pub(crate) fn start(config: UsageConfig) -> Result<SharedUsage, NoThread> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(NoThread::for_the("shared usage"))?;
+        let (sender, orders) = unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new()
             .name("lpm-shared-usage".to_owned())
-            .spawn(move || worker.run())?;
+            .spawn(move || {
+                runtime.block_on(async { Worker::new(config, orders).run(stopped).await })
+            })
+            .map_err(NoThread::for_the("shared usage"))?;
         Ok(SharedUsage {
             queue: UsageQueue::new(sender),
+            stop: Some(stop),
             thread: Some(thread),
         })
     }
@@ -61,7 +79,7 @@ impl SharedUsage {
 
 impl Drop for SharedUsage {
     fn drop(&mut self) {
-        self.queue.stop();
+        self.stop = None;
         if let Some(thread) = self.thread.take() {
             // A panic in it was reported where it happened.
             let _ = thread.join();

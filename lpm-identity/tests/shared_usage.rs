@@ -4,7 +4,7 @@
 mod support;
 
 use std::env;
-use std::io::{BufRead, BufReader, Lines, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
@@ -38,7 +38,10 @@ impl Redis {
         for _ in 0..20 {
             let port = free_port();
             match Redis::start_on(port) {
-                Ok(server) => return Some(server),
+                Ok(server) => {
+                    server.has_been_in_use();
+                    return Some(server);
+                }
                 Err(Some(_)) => {}
                 Err(None) => {
                     println!(
@@ -72,6 +75,25 @@ impl Redis {
         }
     }
 
+    /// As if a PCM had counted here before: what is not there was never counted.
+    fn has_been_in_use(&self) {
+        let mut connection = self.connection();
+        let info: String = redis::cmd("INFO")
+            .arg("server")
+            .query(&mut connection)
+            .unwrap();
+        let run = info
+            .lines()
+            .find_map(|line| line.strip_prefix("run_id:"))
+            .unwrap();
+        for prefix in ["lpm", "easy"] {
+            let fields = [("run", run.trim()), ("id", "of before"), ("settles", "0")];
+            let _: () = connection
+                .hset_multiple(format!("{{{prefix}}}:epoch"), &fields)
+                .unwrap();
+        }
+    }
+
     fn connection(&self) -> redis::Connection {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
         client.get_connection().unwrap()
@@ -102,8 +124,11 @@ impl Redis {
         let _: () = connection.zadd("{lpm}:leases", pcm, 1).unwrap();
     }
 
+    /// All that is left of what was counted; the epoch is the server's.
     fn keys(&self) -> Vec<String> {
-        self.connection().keys("*").unwrap()
+        let mut keys: Vec<String> = self.connection().keys("*").unwrap();
+        keys.retain(|key| !key.ends_with(":epoch"));
+        keys
     }
 }
 
@@ -120,9 +145,12 @@ fn free_port() -> u16 {
 }
 
 fn lpm(port: u16, policy: &str, more: &str) -> IdentityLpm {
-    let config = format!(
-        "{policy}\n[shared_usage]\nserver = 'redis://127.0.0.1:{port}'\ntime_limit = 100\n{more}"
-    );
+    let limit = match more.contains("time_limit") {
+        true => "",
+        false => "time_limit = 100\n",
+    };
+    let config =
+        format!("{policy}\n[shared_usage]\nserver = 'redis://127.0.0.1:{port}'\n{limit}{more}");
     IdentityLpm::start(Config::read(&config, "test", None).unwrap()).unwrap()
 }
 
@@ -432,4 +460,269 @@ fn pcm_process() {
         println!("PCM {admitted}");
     }
     lpm.deinitialize(DeinitReason::Shutdown).unwrap();
+}
+
+/// What was counted, and what is not to be granted beside it.
+fn is_full(lpm: &IdentityLpm, session: u8, sender: u8) -> bool {
+    let over = Decision::reject(LpmPolicyError::Limit(
+        Metric::FlowCount,
+        Scope::GlobalDefault,
+    ));
+    let decision = decision(lpm, session, sender, 1.0);
+    assert!(decision == over || decision == NO_ROOM, "{decision:?}");
+    decision == over
+}
+
+#[test]
+fn a_server_that_was_emptied_grants_nothing_until_all_is_put_back() {
+    let Some(redis) = Redis::start() else { return };
+    let one = lpm(redis.port, TEN_MBYTES, "lease = 3\n");
+    until("connected", || decision(&one, 1, 1, 1.0) == accept(5));
+    for sender in 2..=4 {
+        assert_eq!(decision(&one, 1, sender, 1.0), accept(5));
+    }
+    let _: () = redis::cmd("FLUSHALL")
+        .query(&mut redis.connection())
+        .unwrap();
+    // Somebody new, who knows nothing of the first one.
+    let two = lpm(redis.port, TEN_MBYTES, "lease = 3\n");
+    until("counted again", || is_full(&two, 2, 1));
+    assert_eq!(redis.counted(), 4);
+    assert_eq!(
+        decision(&one, 1, 1, 1.0),
+        accept(5),
+        "what was admitted stays"
+    );
+    one.deinitialize(DeinitReason::Shutdown).unwrap();
+    until("free", || decision(&two, 2, 1, 1.0) == accept(5));
+    two.deinitialize(DeinitReason::Shutdown).unwrap();
+}
+
+#[test]
+fn a_server_that_comes_back_empty_grants_nothing_until_all_is_put_back() {
+    let Some(redis) = Redis::start() else { return };
+    let port = redis.port;
+    let (one, two) = (
+        lpm(port, TEN_MBYTES, "lease = 3\n"),
+        lpm(port, TEN_MBYTES, "lease = 3\n"),
+    );
+    until("connected", || decision(&one, 1, 1, 1.0) == accept(5));
+    until("connected", || decision(&two, 1, 2, 1.0) == accept(5));
+    for sender in 3..=4 {
+        assert_eq!(decision(&one, 1, sender, 1.0), accept(5));
+    }
+    drop(redis);
+    let Ok(redis) = Redis::start_on(port) else {
+        return;
+    };
+    until("counted again", || is_full(&two, 2, 1));
+    assert_eq!(redis.counted(), 4);
+    one.deinitialize(DeinitReason::Shutdown).unwrap();
+    two.deinitialize(DeinitReason::Shutdown).unwrap();
+}
+
+/// A server that takes what it is sent, and answers so.
+fn fake_redis(answer: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answer = std::sync::Arc::new(answer);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = std::sync::Arc::clone(&answer);
+            thread::spawn(move || answer(stream));
+        }
+    });
+    port
+}
+
+/// Ends the LPM, which must not be held up.
+fn ends(lpm: IdentityLpm) {
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || {
+        lpm.deinitialize(DeinitReason::Shutdown).unwrap();
+        ended.send(()).unwrap();
+    });
+    end.recv_timeout(LONG).expect("it ends");
+}
+
+#[test]
+fn a_server_that_trickles_holds_nobody() {
+    let port = fake_redis(|mut stream| {
+        // The beginning of an answer that never ends, in time for every single read.
+        let _ = stream.write_all(b"+");
+        while stream.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let lpm = lpm(port, TEN_MBYTES, "time_limit = 1\n");
+    for sender in 1..=3 {
+        assert_eq!(decision(&lpm, 1, sender, 1.0), NO_ROOM);
+    }
+    ends(lpm);
+}
+
+#[test]
+fn an_answer_has_a_limit() {
+    let sent = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let counter = std::sync::Arc::clone(&sent);
+    let (closed, was_closed) = mpsc::channel();
+    let closed = std::sync::Mutex::new(closed);
+    let port = fake_redis(move |mut stream| {
+        let mut buffer = [0; 4096];
+        let _ = stream.read(&mut buffer);
+        let _ = stream.write_all(b"$500000000\r\n");
+        let block = vec![b'x'; 1 << 16];
+        while stream.write_all(&block).is_ok() {
+            counter.fetch_add(1 << 16, std::sync::atomic::Ordering::Relaxed);
+        }
+        let _ = closed.lock().unwrap().send(());
+    });
+    let lpm = lpm(port, TEN_MBYTES, "time_limit = 3600\n");
+    was_closed
+        .recv_timeout(LONG)
+        .expect("the connection is closed");
+    assert_eq!(decision(&lpm, 1, 1, 1.0), NO_ROOM);
+    let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(sent < 64 << 20, "{sent} bytes");
+    ends(lpm);
+}
+
+#[test]
+fn answers_that_make_no_sense_end_nothing() {
+    for answer in [
+        &b"garbage"[..],
+        b"*1\r\n*1\r\n*1\r\n",
+        b"-ERR no\r\n",
+        b":99999999999999999999\r\n",
+        b"*-1\r\n$-1\r\n",
+        b"",
+    ] {
+        let answer = answer.repeat(1_000);
+        let port = fake_redis(move |mut stream| {
+            let mut buffer = [0; 4096];
+            while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                if stream.write_all(&answer).is_err() || answer.is_empty() {
+                    return;
+                }
+            }
+        });
+        let lpm = lpm(port, TEN_MBYTES, "");
+        assert_eq!(decision(&lpm, 1, 1, 1.0), NO_ROOM);
+        ends(lpm);
+    }
+}
+
+#[test]
+fn tls_takes_a_server_that_is_trusted_only() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, subject) in [("server", "/CN=localhost"), ("other", "/CN=other")] {
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ])
+            .args(["-nodes", "-days", "2", "-subj", subject])
+            .args(["-addext", "subjectAltName=DNS:localhost"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .args([
+                "-keyout",
+                &format!("{name}.key"),
+                "-out",
+                &format!("{name}.pem"),
+            ])
+            .current_dir(folder.path())
+            .output();
+        let Ok(made) = made else {
+            println!("SKIPPED: openssl is not installed");
+            return;
+        };
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+    }
+    let port = free_port();
+    let server = Command::new("redis-server")
+        .args([
+            "--port",
+            "0",
+            "--tls-port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+        ])
+        .args([
+            "--tls-cert-file",
+            "server.pem",
+            "--tls-key-file",
+            "server.key",
+        ])
+        .args([
+            "--tls-ca-cert-file",
+            "server.pem",
+            "--tls-auth-clients",
+            "no",
+        ])
+        .args(["--save", "", "--appendonly", "no"])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .spawn();
+    let Ok(server) = server else {
+        println!("SKIPPED: redis-server is not installed");
+        return;
+    };
+    let mut server = Redis { port, server };
+    let start = Instant::now();
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        if server.server.try_wait().unwrap().is_some() {
+            println!("SKIPPED: this redis-server has no TLS");
+            return;
+        }
+        assert!(start.elapsed() < LONG, "redis-server hangs");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let with = |scheme: &str, ca: &str| {
+        let config = format!(
+            "{TEN_MBYTES}\n[shared_usage]\nserver = '{scheme}://localhost:{port}'\n\
+             time_limit = 100\nlease = 1\nca_file = '{ca}'\n"
+        );
+        let config = Config::read(&config, "test", Some(folder.path())).unwrap();
+        IdentityLpm::start(config).unwrap()
+    };
+    let trusting = with("rediss", "server.pem");
+    until("connected", || decision(&trusting, 1, 1, 1.0) == accept(5));
+    ends(trusting);
+    for (scheme, ca) in [("rediss", "other.pem"), ("redis", "server.pem")] {
+        let lpm = with(scheme, ca);
+        for sender in 1..=3 {
+            assert_eq!(decision(&lpm, 1, sender, 1.0), NO_ROOM, "{scheme} {ca}");
+        }
+        ends(lpm);
+    }
+}
+
+#[test]
+fn the_password_of_a_url_is_not_printed() {
+    let read = |server: &str| {
+        let text = format!("{TEN_MBYTES}\n[shared_usage]\nserver = '{server}'\n");
+        Config::read(&text, "test", None)
+    };
+    let config = read("rediss://counter:open-sesame@localhost:6380/3").unwrap();
+    assert!(!format!("{config:?}").contains("sesame"), "{config:?}");
+    for wrong in [
+        "http://counter:open-sesame@localhost",
+        "redis://counter:open-sesame@localhost:port",
+        "rediss://:open-sesame@localhost/#insecure",
+    ] {
+        let error = read(wrong).unwrap_err();
+        assert!(
+            !format!("{error} {error:?}").contains("sesame"),
+            "{error:?}"
+        );
+    }
 }

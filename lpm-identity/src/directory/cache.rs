@@ -9,93 +9,113 @@ use lpm_sample::identity::UserName;
 use super::config::{DirectoryConfig, WhenUnreachable};
 use crate::profile::{Found, Profile};
 
-/// Users, and names that are nobody's, by the name they were looked up with.
+/// Users, and names that are nobody's, by the name they were looked up with. Each has its own room:
+/// whoever makes up names takes nobody else's place.
 #[derive(Debug)]
 pub(super) struct Cache {
-    users: Mutex<HashMap<UserName, Remembered>>,
-    most: usize,
-    users_for: Duration,
-    nobody_for: Duration,
+    users: Recent<Arc<Profile>>,
+    nobody: Recent<()>,
     use_stale: bool,
 }
 
-#[derive(Clone, Debug)]
-struct Remembered {
-    profile: Option<Arc<Profile>>,
-    since: Instant,
+/// What was found out lately.
+#[derive(Debug)]
+struct Recent<T> {
+    names: Mutex<HashMap<UserName, (T, Instant)>>,
+    most: usize,
+    lasts: Duration,
 }
 
 impl Cache {
     pub(super) fn new(config: &DirectoryConfig) -> Cache {
         Cache {
-            users: Mutex::default(),
-            most: config.cache_size.max(1),
-            users_for: config.cache_for,
-            nobody_for: config.cache_nobody_for,
+            users: Recent::new(config.cache_size, config.cache_for),
+            nobody: Recent::new(config.cache_size, config.cache_nobody_for),
             use_stale: config.when_unreachable == WhenUnreachable::UseCache,
         }
     }
 
     pub(super) fn fresh(&self, name: &UserName) -> Option<Found> {
-        let users = self.users();
-        let remembered = users.get(name)?;
-        self.is_fresh(remembered).then(|| remembered.found())
+        let user = self.users.fresh(name).map(Found::User);
+        user.or_else(|| self.nobody.fresh(name).map(|()| Found::Nobody))
     }
 
     /// What is remembered, however old, if that may be used.
     pub(super) fn stale(&self, name: &UserName) -> Option<Found> {
-        let users = self.users();
-        users
+        if !self.use_stale {
+            return None;
+        }
+        let user = self
+            .users
             .get(name)
-            .filter(|_| self.use_stale)
-            .map(Remembered::found)
+            .map(|(profile, _)| Found::User(profile));
+        user.or_else(|| self.nobody.get(name).map(|_| Found::Nobody))
+    }
+
+    /// Whether there was a user of this name, however long ago.
+    pub(super) fn knows(&self, name: &UserName) -> bool {
+        self.users.get(name).is_some()
     }
 
     pub(super) fn remember(&self, name: &UserName, found: &Found) {
-        let profile = match found {
-            Found::User(profile) => Some(Arc::clone(profile)),
-            Found::Nobody => None,
-            Found::Unreachable => return,
-        };
-        let mut users = self.users();
-        if users.len() >= self.most && !users.contains_key(name) {
-            self.make_room(&mut users);
+        match found {
+            Found::User(profile) => {
+                self.nobody.forget(name);
+                self.users.remember(name, Arc::clone(profile));
+            }
+            Found::Nobody => {
+                self.users.forget(name);
+                self.nobody.remember(name, ());
+            }
+            Found::Unusable | Found::Unreachable => {}
         }
-        let since = Instant::now();
-        users.insert(name.clone(), Remembered { profile, since });
-    }
-
-    /// Forgets what is too old, or else the older half: that is rare, and cheap for each.
-    fn make_room(&self, users: &mut HashMap<UserName, Remembered>) {
-        users.retain(|_, it| self.is_fresh(it));
-        if users.len() >= self.most {
-            let mut times: Vec<_> = users.values().map(|it| it.since).collect();
-            let middle = times.len() / 2;
-            let (_, median, _) = times.select_nth_unstable(middle);
-            let median = *median;
-            users.retain(|_, it| it.since > median);
-        }
-    }
-
-    fn is_fresh(&self, remembered: &Remembered) -> bool {
-        let lasts = match remembered.profile {
-            Some(_) => self.users_for,
-            None => self.nobody_for,
-        };
-        remembered.since.elapsed() < lasts
-    }
-
-    fn users(&self) -> MutexGuard<'_, HashMap<UserName, Remembered>> {
-        self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Remembered {
-    fn found(&self) -> Found {
-        match &self.profile {
-            Some(profile) => Found::User(Arc::clone(profile)),
-            None => Found::Nobody,
+impl<T: Clone> Recent<T> {
+    fn new(most: usize, lasts: Duration) -> Self {
+        Self {
+            names: Mutex::default(),
+            most: most.max(1),
+            lasts,
         }
+    }
+
+    fn get(&self, name: &UserName) -> Option<(T, Instant)> {
+        self.names().get(name).cloned()
+    }
+
+    fn fresh(&self, name: &UserName) -> Option<T> {
+        let (found, since) = self.get(name)?;
+        (since.elapsed() < self.lasts).then_some(found)
+    }
+
+    fn remember(&self, name: &UserName, found: T) {
+        let mut names = self.names();
+        if names.len() >= self.most && !names.contains_key(name) {
+            self.make_room(&mut names);
+        }
+        names.insert(name.clone(), (found, Instant::now()));
+    }
+
+    fn forget(&self, name: &UserName) {
+        self.names().remove(name);
+    }
+
+    /// Forgets what is too old, or else the older half: that is rare, and cheap for each.
+    fn make_room(&self, names: &mut HashMap<UserName, (T, Instant)>) {
+        names.retain(|_, (_, since)| since.elapsed() < self.lasts);
+        if names.len() >= self.most {
+            let mut times: Vec<_> = names.values().map(|(_, since)| *since).collect();
+            let middle = times.len() / 2;
+            let (_, median, _) = times.select_nth_unstable(middle);
+            let median = *median;
+            names.retain(|_, (_, since)| *since > median);
+        }
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashMap<UserName, (T, Instant)>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,11 +167,27 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_nobodys_take_no_room_of_users() {
+        let config = DirectoryConfig {
+            cache_size: 8,
+            ..DirectoryConfig::new(["ldap://localhost".to_owned()], "o=office", "o=office")
+        };
+        let cache = Cache::new(&config);
+        cache.remember(&name(1), &user());
+        for made_up in 2..1_000 {
+            cache.remember(&name(made_up), &Found::Nobody);
+        }
+        assert_eq!(cache.fresh(&name(1)), Some(user()));
+        assert!(cache.knows(&name(1)) && !cache.knows(&name(999)));
+        assert!(cache.nobody.names().len() <= 8);
+    }
+
+    #[test]
     fn a_full_cache_keeps_the_younger_ones() {
         let cache = cache(8, Duration::MAX, WhenUnreachable::Reject);
         for number in 0..1_000 {
             cache.remember(&name(number), &user());
-            assert!(cache.users().len() <= 8);
+            assert!(cache.users.names().len() <= 8);
             assert_eq!(cache.fresh(&name(number)), Some(user()));
         }
     }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::policy::{PolicyError, PolicyProblem, Table};
+use crate::policy::{PolicyError, PolicyProblem, Table, excerpt};
+use crate::secret::Place;
 use lpm_api::Name;
 
 /// The keys of `[directory]`.
@@ -24,6 +25,7 @@ pub(crate) const KEYS: &[&str] = &[
     "cache_for",
     "cache_nobody_for",
     "cache_size",
+    "ignore_referrals",
     "when_unreachable",
 ];
 
@@ -38,8 +40,9 @@ pub struct DirectoryConfig {
     pub start_tls: bool,
     /// Certificates in PEM that servers are trusted for; default: those of the system.
     pub ca_file: Option<PathBuf>,
-    /// Who the LPM is to the directory; default: anonymous.
-    pub bind: Option<(String, Password)>,
+    /// Who the LPM is to the directory, and where its password is (`bind_password_env`,
+    /// `bind_password_file`), which is read for every connection. Default: anonymous.
+    pub bind: Option<(String, Place)>,
     /// Below this DN are the users.
     pub user_base: String,
     /// Finds a user by ID, which is put in the place of `{id}`. Default: `(uid={id})`.
@@ -62,17 +65,11 @@ pub struct DirectoryConfig {
     pub cache_nobody_for: Duration,
     /// How many names are remembered. Default: 100 000.
     pub cache_size: usize,
+    /// Whether what a server refers to other servers for is left out. Default: no, users about whom
+    /// the server refers elsewhere are refused.
+    pub ignore_referrals: bool,
     /// What to do when no server answers. Default: reject.
     pub when_unreachable: WhenUnreachable,
-}
-
-/// Where the LPM's password for the directory is. It is read for every connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Password {
-    /// `bind_password_env`: in this variable of the environment.
-    Environment(String),
-    /// `bind_password_file`: on the first line of this file.
-    File(PathBuf),
 }
 
 /// What to do when no server answers.
@@ -106,6 +103,7 @@ impl DirectoryConfig {
             cache_for: Duration::from_secs(300),
             cache_nobody_for: Duration::from_secs(30),
             cache_size: 100_000,
+            ignore_referrals: false,
             when_unreachable: WhenUnreachable::Reject,
         }
     }
@@ -127,6 +125,18 @@ impl DirectoryConfig {
         self.time_limit.unwrap_or(Duration::from_secs(2))
     }
 
+    /// Says so where a password would go over the network in clear text.
+    pub(super) fn warn_of_clear_text(&self) {
+        let clear = |url: &&String| !self.start_tls && url.starts_with("ldap:");
+        if let (Some((dn, _)), Some(server)) = (&self.bind, self.servers.iter().find(clear)) {
+            tracing::warn!(
+                server,
+                dn,
+                "the password for the directory is sent in clear text: use ldaps:// or start_tls"
+            );
+        }
+    }
+
     /// Reads the section; `path` says where a relative path is.
     pub(crate) fn read(
         table: &Table<'_>,
@@ -136,7 +146,7 @@ impl DirectoryConfig {
         let mut servers = Vec::new();
         for (server, at) in table.texts("servers")?.unwrap_or_default() {
             if !is_url(server) {
-                return Err(at.fail(PolicyProblem::BadServer(server.to_owned())));
+                return Err(at.fail(PolicyProblem::BadServer(excerpt(server))));
             }
             servers.push(server.to_owned());
         }
@@ -155,6 +165,7 @@ impl DirectoryConfig {
 
         let mut config = DirectoryConfig::new(servers, &user_base, &policy_base);
         config.start_tls = table.flag("start_tls")?.unwrap_or(false);
+        config.ignore_referrals = table.flag("ignore_referrals")?.unwrap_or(false);
         config.ca_file = table.text("ca_file")?.map(|(file, _)| path(file));
         config.bind = bind(table, path)?;
         config.group_base = base("group_base")?;
@@ -181,7 +192,7 @@ impl DirectoryConfig {
                 "use_cache" => WhenUnreachable::UseCache,
                 _ => {
                     return Err(at.fail(PolicyProblem::UnknownWord {
-                        found: word.to_owned(),
+                        found: excerpt(word),
                         what: "way to go on",
                         accepted: vec!["reject", "use_cache"],
                     }));
@@ -195,15 +206,18 @@ impl DirectoryConfig {
 fn bind(
     table: &Table<'_>,
     path: impl Fn(&str) -> PathBuf,
-) -> Result<Option<(String, Password)>, PolicyError> {
+) -> Result<Option<(String, Place)>, PolicyError> {
     let Some((dn, at)) = table.text("bind_dn")? else {
         return Ok(None);
     };
+    if dn.trim().is_empty() {
+        return Err(at.fail(PolicyProblem::EmptyName));
+    }
     let variable = table.text("bind_password_env")?;
     let file = table.text("bind_password_file")?;
     let password = match (variable, file) {
-        (Some((variable, _)), None) => Password::Environment(variable.to_owned()),
-        (None, Some((file, _))) => Password::File(path(file)),
+        (Some((variable, _)), None) => Place::Environment(variable.to_owned()),
+        (None, Some((file, _))) => Place::File(path(file)),
         _ => return Err(at.fail(PolicyProblem::OnePassword)),
     };
     Ok(Some((dn.to_owned(), password)))
@@ -222,7 +236,7 @@ fn filter(
         Ok(Some(filter.to_owned()))
     } else {
         Err(at.fail(PolicyProblem::BadFilter {
-            found: filter.to_owned(),
+            found: excerpt(filter),
             place,
         }))
     }
@@ -234,18 +248,4 @@ fn is_url(text: &str) -> bool {
         .iter()
         .find_map(|scheme| text.strip_prefix(scheme));
     host.is_some_and(|host| !host.is_empty() && !host.starts_with(['/', ':']))
-}
-
-impl Password {
-    /// The password, or why there is none.
-    pub(super) fn read(&self) -> Result<String, String> {
-        match self {
-            Password::Environment(variable) => std::env::var(variable).map_err(|error| {
-                format!("the password in the environment variable {variable}: {error}")
-            }),
-            Password::File(path) => std::fs::read_to_string(path)
-                .map(|text| text.lines().next().unwrap_or_default().to_owned())
-                .map_err(|error| format!("the password file {}: {error}", path.display())),
-        }
-    }
 }

@@ -1,19 +1,30 @@
 //! One user, found on one connection.
+//!
+//! What is found must be whole: a search that the server did not finish, an entry or an attribute
+//! that cannot be read, or several entries for one name refuse the user. Less than all might be just
+//! what says yes.
 
-use ldap3::{Ldap, LdapError, Scope, SearchEntry, SearchOptions, ldap_escape};
-
+use ldap3::{Ldap, LdapError, ResultEntry, Scope, SearchEntry, SearchOptions, ldap_escape};
 use lpm_api::Name;
 use lpm_sample::identity::UserName;
 
 use super::config::DirectoryConfig;
 use crate::profile::{ATTRIBUTES, BadValue, Entry, Found, Group, Profile, rdn_value, values};
 
-/// Result codes (RFC 4511 section 4.1.9) that say that there is nothing of this name.
-const NO_SUCH_OBJECT: u32 = 32;
-const INVALID_DN_SYNTAX: u32 = 34;
-/// Only part of the entries was sent.
-const SIZE_LIMIT_EXCEEDED: u32 = 4;
-const SUCCESS: u32 = 0;
+/// Result codes (RFC 4511 section 4.1.9).
+mod code {
+    pub(super) const SUCCESS: u32 = 0;
+    /// There is nothing of this name.
+    pub(super) const NO_SUCH_OBJECT: u32 = 32;
+    pub(super) const INVALID_DN_SYNTAX: u32 = 34;
+    /// Another server may do better.
+    pub(super) const BUSY: u32 = 51;
+    pub(super) const UNAVAILABLE: u32 = 52;
+}
+
+/// How many entries a search may find.
+const MOST_ENTRIES: usize = 10_000;
+const SIZE_LIMIT: i32 = 10_000;
 
 /// Why a user cannot be told about.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +32,34 @@ pub(super) enum Fault {
     /// The server, or the way there, fails.
     #[error("{0}")]
     Server(#[from] LdapError),
-    /// An entry has a value that cannot be used.
+    /// What the directory says cannot be used.
     #[error("{0}")]
-    Entry(#[from] BadValue),
+    Unusable(#[from] Unusable),
+}
+
+/// Why what the directory says of a user cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error("{0}")]
+    Value(#[from] BadValue),
+    #[error("the search below {base:?} ended with result {code}: {text}")]
+    Incomplete {
+        base: String,
+        code: u32,
+        text: String,
+    },
+    #[error(
+        "the search below {0:?} is referred to other servers for a part; set ignore_referrals = true if nothing is to be had there"
+    )]
+    Referred(String),
+    #[error("the search below {0:?} finds more than {MOST_ENTRIES} entries")]
+    TooMany(String),
+    #[error("{0} entries are of this name")]
+    Several(usize),
+    #[error("{0:?} is no DN of a user or a group")]
+    Dn(String),
+    #[error("{attribute} of {dn} cannot be read as text")]
+    NoText { dn: String, attribute: &'static str },
 }
 
 /// The user of this name, with groups and limits.
@@ -35,14 +71,7 @@ pub(super) async fn find(
     let Some(user) = user(ldap, config, name).await? else {
         return Ok(Found::Nobody);
     };
-    let Ok(canonical) = Name::dn(&user.dn) else {
-        tracing::warn!(
-            dn = user.dn,
-            "the directory has a user whose DN cannot be read"
-        );
-        return Ok(Found::Nobody);
-    };
-
+    let canonical = canonical(&user.dn)?;
     let groups = groups(ldap, config, &user).await?;
     let mut identities = vec![Identity {
         dn: user.dn.clone(),
@@ -52,11 +81,13 @@ pub(super) async fn find(
             UserName::Dn(_) => Name::default(),
         },
     }];
-    identities.extend(groups.iter().filter_map(|dn| Identity::of_group(dn)));
+    for dn in &groups {
+        identities.push(Identity::of_group(dn)?);
+    }
 
     let mut entries = vec![Vec::new(); identities.len()];
     for found in policies(ldap, config, &identities).await? {
-        let entry = Entry::read(&found.dn, &found.attrs)?;
+        let entry = Entry::read(&found.dn, &found.attrs).map_err(Unusable::from)?;
         for name in values(&found.attrs, "aCSIdentityName") {
             if let Some(whose) = identities.iter().position(|it| it.is_named(name)) {
                 entries[whose].push(entry.clone());
@@ -79,6 +110,12 @@ pub(super) async fn find(
     ))
 }
 
+/// The canonical form of the DN of an entry.
+fn canonical(dn: &str) -> Result<Name, Unusable> {
+    let name = Name::dn(dn).ok().filter(|name| !name.is_empty());
+    name.ok_or_else(|| Unusable::Dn(dn.to_owned()))
+}
+
 /// A user or a group, as policies name it.
 struct Identity {
     dn: String,
@@ -88,9 +125,9 @@ struct Identity {
 }
 
 impl Identity {
-    fn of_group(dn: &str) -> Option<Identity> {
-        Some(Identity {
-            canonical: Name::dn(dn).ok()?,
+    fn of_group(dn: &str) -> Result<Identity, Unusable> {
+        Ok(Identity {
+            canonical: canonical(dn)?,
             name: rdn_value(dn, 0),
             dn: dn.to_owned(),
         })
@@ -106,31 +143,36 @@ async fn user(
     ldap: &mut Ldap,
     config: &DirectoryConfig,
     name: &UserName,
-) -> Result<Option<SearchEntry>, LdapError> {
+) -> Result<Option<SearchEntry>, Fault> {
     let attributes = &["memberOf"];
-    let mut found = match name {
+    let found = match name {
         UserName::Dn(dn) if is_below(dn, &config.user_base) => {
-            let dn = dn.to_string();
-            search(ldap, &dn, Scope::Base, "(objectClass=*)", attributes).await?
+            let search = Search {
+                base: &dn.to_string(),
+                scope: Scope::Base,
+                filter: "(objectClass=*)",
+                attributes,
+                may_be_absent: true,
+            };
+            search.run(ldap, config).await?
         }
         UserName::Dn(_) => return Ok(None),
         UserName::Id(id) => {
-            let id = id.to_string();
-            let filter = config
-                .user_filter
-                .replace("{id}", &ldap_escape(id.as_str()));
-            let base = &config.user_base;
-            search(ldap, base, Scope::Subtree, &filter, attributes).await?
+            let id = ldap_escape(id.to_string()).into_owned();
+            let search = Search {
+                base: &config.user_base,
+                scope: Scope::Subtree,
+                filter: &config.user_filter.replace("{id}", &id),
+                attributes,
+                may_be_absent: false,
+            };
+            search.run(ldap, config).await?
         }
     };
-    if found.len() > 1 {
-        tracing::warn!(
-            ?name,
-            "the directory has several users of this name: it is nobody's"
-        );
-        return Ok(None);
+    match found.len() {
+        0 | 1 => Ok(found.into_iter().next()),
+        several => Err(Unusable::Several(several).into()),
     }
-    Ok(found.pop())
 }
 
 /// Whether a DN ends with another one.
@@ -148,12 +190,19 @@ async fn groups(
     ldap: &mut Ldap,
     config: &DirectoryConfig,
     user: &SearchEntry,
-) -> Result<Vec<String>, LdapError> {
+) -> Result<Vec<String>, Fault> {
     let mut groups = values(&user.attrs, "memberOf").to_vec();
     if let Some(base) = &config.group_base {
         let dn = ldap_escape(user.dn.as_str());
         let filter = config.group_filter.replace("{dn}", &dn);
-        let found = search(ldap, base, Scope::Subtree, &filter, &["1.1"]).await?;
+        let search = Search {
+            base,
+            scope: Scope::Subtree,
+            filter: &filter,
+            attributes: &["1.1"],
+            may_be_absent: false,
+        };
+        let found = search.run(ldap, config).await?;
         for group in found {
             if !groups.contains(&group.dn) {
                 groups.push(group.dn);
@@ -168,7 +217,7 @@ async fn policies(
     ldap: &mut Ldap,
     config: &DirectoryConfig,
     identities: &[Identity],
-) -> Result<Vec<SearchEntry>, LdapError> {
+) -> Result<Vec<SearchEntry>, Fault> {
     let mut filter = "(&(objectClass=aCSPolicy)(|".to_owned();
     for identity in identities {
         for name in [identity.dn.clone(), identity.name.to_string()] {
@@ -178,36 +227,82 @@ async fn policies(
         }
     }
     filter.push_str("))");
-    search(
-        ldap,
-        &config.policy_base,
-        Scope::Subtree,
-        &filter,
-        &ATTRIBUTES,
-    )
-    .await
+    let search = Search {
+        base: &config.policy_base,
+        scope: Scope::Subtree,
+        filter: &filter,
+        attributes: &ATTRIBUTES,
+        may_be_absent: false,
+    };
+    search.run(ldap, config).await
 }
 
-async fn search(
-    ldap: &mut Ldap,
-    base: &str,
+/// What is searched for, and where.
+struct Search<'a> {
+    base: &'a str,
     scope: Scope,
-    filter: &str,
-    attributes: &[&str],
-) -> Result<Vec<SearchEntry>, LdapError> {
-    ldap.with_search_options(SearchOptions::new().sizelimit(10_000));
-    let found = ldap
-        .search(base, scope, filter, attributes.to_vec())
-        .await?;
-    let (entries, result) = (found.0, found.1);
-    match result.rc {
-        SUCCESS | SIZE_LIMIT_EXCEEDED => Ok(entries
-            .into_iter()
-            .filter(|entry| !entry.is_ref() && !entry.is_intermediate())
-            .map(SearchEntry::construct)
-            .collect()),
-        NO_SUCH_OBJECT | INVALID_DN_SYNTAX => Ok(Vec::new()),
-        _ => Err(LdapError::from(result)),
+    filter: &'a str,
+    attributes: &'a [&'static str],
+    /// Whether the base is the name of somebody who need not exist.
+    may_be_absent: bool,
+}
+
+impl Search<'_> {
+    /// All that there is to be found.
+    async fn run(
+        &self,
+        ldap: &mut Ldap,
+        config: &DirectoryConfig,
+    ) -> Result<Vec<SearchEntry>, Fault> {
+        ldap.with_search_options(SearchOptions::new().sizelimit(SIZE_LIMIT));
+        let attributes = self.attributes.to_vec();
+        let mut stream = ldap
+            .streaming_search(self.base, self.scope, self.filter, attributes)
+            .await?;
+        let mut found = Vec::new();
+        let mut is_referred = false;
+        while let Some(entry) = stream.next().await? {
+            if entry.is_ref() {
+                is_referred = true;
+            } else if !entry.is_intermediate() {
+                found.push(self.entry(entry)?);
+            }
+            if found.len() > MOST_ENTRIES {
+                return Err(Unusable::TooMany(self.base.to_owned()).into());
+            }
+        }
+        let result = stream.finish().await;
+        match result.rc {
+            code::SUCCESS if is_referred && !config.ignore_referrals => {
+                Err(Unusable::Referred(self.base.to_owned()).into())
+            }
+            code::SUCCESS => Ok(found),
+            code::NO_SUCH_OBJECT | code::INVALID_DN_SYNTAX if self.may_be_absent => Ok(Vec::new()),
+            code::BUSY | code::UNAVAILABLE => Err(LdapError::from(result).into()),
+            code => Err(Unusable::Incomplete {
+                base: self.base.to_owned(),
+                code,
+                text: result.text.chars().take(200).collect(),
+            }
+            .into()),
+        }
+    }
+
+    fn entry(&self, entry: ResultEntry) -> Result<SearchEntry, Unusable> {
+        let entry = SearchEntry::construct(entry);
+        for attribute in self.attributes {
+            if entry
+                .bin_attrs
+                .keys()
+                .any(|name| name.eq_ignore_ascii_case(attribute))
+            {
+                return Err(Unusable::NoText {
+                    dn: entry.dn,
+                    attribute,
+                });
+            }
+        }
+        Ok(entry)
     }
 }
 

@@ -17,11 +17,13 @@ use toml::de::DeTable;
 use super::authentication::{Authentication, CredentialTypes};
 use super::section::Section;
 use super::sections::{Group, Policy};
+use super::subnet;
 use super::zone::Zone;
 use keys::{AUTHENTICATION, GROUP, RULES, SETUP, VALUES, WHEN};
 use listed::GroupLists;
 use subnets::Subnets;
 
+pub(crate) use error::excerpt;
 pub use error::{PolicyError, PolicyProblem};
 pub(crate) use keys::POLICY;
 pub(crate) use table::{File, Table};
@@ -65,7 +67,7 @@ pub(crate) fn policy_in<'a>(
         groups,
         default,
         unauthenticated,
-        subnets: subnets.into_list(),
+        subnets: subnet::Subnets::new(subnets.into_list()),
         authentication: authentication(&top)?,
         time_zone: time_zone(&top)?,
     };
@@ -98,7 +100,7 @@ fn groups(top: &Table<'_>, subnets: &mut Subnets) -> Result<Vec<Group>, PolicyEr
             .text("name")?
             .ok_or_else(|| table.fail(PolicyProblem::Missing("name")))?;
         if places.insert(name, groups.len()).is_some() {
-            return Err(at.fail(PolicyProblem::Duplicate(name.to_owned())));
+            return Err(at.fail(PolicyProblem::Duplicate(excerpt(name))));
         }
         groups.push(Group {
             name: name.to_owned(),
@@ -121,7 +123,7 @@ fn authentication(top: &Table<'_>) -> Result<Authentication, PolicyError> {
         let mut types = CredentialTypes::default();
         for (name, at) in names {
             let unknown = || PolicyProblem::UnknownWord {
-                found: name.to_owned(),
+                found: excerpt(name),
                 what: "credential type",
                 accepted: CredentialTypes::names().collect(),
             };
@@ -142,7 +144,8 @@ fn authentication(top: &Table<'_>) -> Result<Authentication, PolicyError> {
 fn time_zone(top: &Table<'_>) -> Result<Zone, PolicyError> {
     match top.text("time_zone")? {
         None => Ok(Zone::default()),
-        Some((name, at)) => Zone::named(name)
-            .ok_or_else(|| at.fail(PolicyProblem::UnknownTimeZone(name.to_owned()))),
+        Some((name, at)) => {
+            Zone::named(name).ok_or_else(|| at.fail(PolicyProblem::UnknownTimeZone(excerpt(name))))
+        }
     }
 }

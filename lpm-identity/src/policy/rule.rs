@@ -23,7 +23,6 @@ use super::listed::Member;
 use super::schedule::WeekTime;
 use super::section::{Held, Section};
 use super::sections::{Group, Policy};
-use super::subnet;
 use crate::duration::FlowDuration;
 use crate::profile::Entry;
 use crate::settings::Settings;
@@ -248,7 +247,7 @@ impl<'a> Layer<'a> {
 impl Policy {
     /// Where and when a request is decided that came in on an interface at a time.
     pub fn here(&self, interface: Interface, received: SystemTime) -> Here {
-        let subnet = subnet::of(&self.subnets, interface);
+        let subnet = self.subnets.of(interface);
         Here::new(subnet, received)
     }
 
@@ -307,7 +306,7 @@ fn layers<'a, N>(
         });
     };
     if let Some(subnet) = here.subnet {
-        let name = policy.subnets[subnet].canonical_name.as_bytes();
+        let name = policy.subnets.list[subnet].canonical_name.as_bytes();
         sources(policy, subject, |origin, source| match source {
             Source::Section(section) => section
                 .on_subnet(subnet, time)
@@ -322,7 +321,7 @@ fn layers<'a, N>(
         Source::Section(section) => section
             .everywhere(time)
             .for_each(|held| show(origin, held, false)),
-        Source::Directory(entry) if policy.subnet_named(&entry.above).is_none() => {
+        Source::Directory(entry) if policy.subnets.named(&entry.above).is_none() => {
             show(origin, Held::always(&entry.settings), false);
         }
         Source::Directory(_) => {}

@@ -1,12 +1,11 @@
 //! Everybody's sections, and what else a policy says.
 
 use jiff::tz::TimeZone;
-use lpm_api::Name;
 
 use super::authentication::Authentication;
 use super::listed::Listed;
 use super::section::Section;
-use super::subnet::Subnet;
+use super::subnet::{Subnet, Subnets};
 use super::zone::Zone;
 
 /// Everybody's sections.
@@ -19,7 +18,7 @@ pub struct Policy {
     pub(super) group_lists: Vec<Box<[usize]>>,
     pub(super) default: Section,
     pub(super) unauthenticated: Section,
-    pub(super) subnets: Vec<Subnet>,
+    pub(super) subnets: Subnets,
     pub(super) authentication: Authentication,
     pub(super) time_zone: Zone,
     /// Whether anything holds only somewhere or at times.
@@ -43,12 +42,6 @@ impl Policy {
         let groups = self.groups.iter().map(|group| &group.section);
         let standing = [&self.default, &self.unauthenticated];
         members.chain(groups).chain(standing)
-    }
-
-    /// The place of the subnet with this name.
-    pub(super) fn subnet_named(&self, name: &Name) -> Option<usize> {
-        let named = |subnet: &Subnet| subnet.canonical_name == *name;
-        self.subnets.iter().position(named)
     }
 
     /// The users that are listed.
@@ -79,7 +72,7 @@ impl Policy {
 
     /// The subnets, those without a name of their own included.
     pub fn subnets(&self) -> &[Subnet] {
-        &self.subnets
+        &self.subnets.list
     }
 
     /// Which credentials are believed.

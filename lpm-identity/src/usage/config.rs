@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use redis::{Client, RedisResult};
+use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
 
-use crate::policy::{PolicyError, PolicyProblem, Table};
+use crate::policy::{PolicyError, PolicyProblem, Table, excerpt};
+use crate::secret::{NoSecret, Place, Secret};
 
 /// The keys of `[shared_usage]`.
 pub(crate) const KEYS: &[&str] = &[
     "server",
     "server_env",
     "server_file",
+    "ca_file",
     "prefix",
     "lease",
     "time_limit",
@@ -26,28 +28,51 @@ pub struct UsageConfig {
     /// The server. One server, or several behind one address that are one: a cluster is not
     /// supported.
     pub server: ServerUrl,
+    /// Certificates in PEM that the server is trusted for; default: those of the system.
+    pub ca_file: Option<PathBuf>,
     /// What the names of all keys begin with; PCMs that count together have the same. Default:
     /// `lpm`.
     pub prefix: String,
     /// How long what a PCM counted stays after it died, and how long the server may be away without
-    /// anything being lost. Default: 10 s.
+    /// anything being lost; the same for all PCMs that count together. After a server began anew,
+    /// nothing new is granted for as long. Default: 10 s.
     pub lease: Duration,
-    /// How long the server may take for an answer. Default: 1 s.
+    /// How long the server may take for an answer as a whole. Default: 1 s.
     pub time_limit: Duration,
     /// What to do with new flows under a shared limit when the server cannot be reached. Default:
     /// reject.
     pub when_unreachable: WhenUnreachable,
 }
 
-/// Where the URL of the server is: `redis://[user:password@]host[:port][/database]`.
+/// Where the URL of the server is: `redis://[user:password@]host[:port][/database]`, or `rediss://`
+/// for TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerUrl {
-    /// `server`: here.
-    Here(String),
-    /// `server_env`: in this variable of the environment.
-    Environment(String),
-    /// `server_file`: on the first line of this file.
-    File(PathBuf),
+    /// `server`: here. There may be a password in it.
+    Here(Secret),
+    /// `server_env`, `server_file`: somewhere else.
+    Elsewhere(Place),
+}
+
+/// A server, as its URL has it.
+#[derive(Clone)]
+pub(super) struct Address {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) is_tls: bool,
+    /// Who this is to the server, and which of its databases.
+    pub(super) settings: RedisConnectionInfo,
+}
+
+/// Why there is no address of a server. The URL is not repeated: there may be a password in it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoAddress {
+    #[error("{0}")]
+    Unreadable(#[from] NoSecret),
+    #[error(
+        "it is not the URL of a server: expected redis:// or rediss://, a host and perhaps a port"
+    )]
+    NoUrl,
 }
 
 /// What to do with new flows under a shared limit when the server cannot be reached.
@@ -64,6 +89,7 @@ impl UsageConfig {
     pub fn new(server: ServerUrl) -> UsageConfig {
         UsageConfig {
             server,
+            ca_file: None,
             prefix: "lpm".to_owned(),
             lease: Duration::from_secs(10),
             time_limit: Duration::from_secs(1),
@@ -78,20 +104,23 @@ impl UsageConfig {
     ) -> Result<UsageConfig, PolicyError> {
         let here = table
             .text("server")?
-            .map(|(url, _)| ServerUrl::Here(url.to_owned()));
+            .map(|(url, _)| ServerUrl::Here(Secret::new(url)));
         let variable = table.text("server_env")?;
-        let variable = variable.map(|(name, _)| ServerUrl::Environment(name.to_owned()));
+        let variable = variable.map(|(name, _)| Place::Environment(name.to_owned()));
+        let variable = variable.map(ServerUrl::Elsewhere);
         let file = table
             .text("server_file")?
-            .map(|(file, _)| ServerUrl::File(path(file)));
+            .map(|(file, _)| ServerUrl::Elsewhere(Place::File(path(file))));
         let mut servers = [here, variable, file].into_iter().flatten();
         let (Some(server), None) = (servers.next(), servers.next()) else {
             return Err(table.fail(PolicyProblem::OneServer));
         };
         let mut config = UsageConfig::new(server);
         if let ServerUrl::Here(url) = &config.server {
-            client(url).map_err(|_| table.fail(PolicyProblem::BadRedis(url.clone())))?;
+            let no_url = |_| table.fail(PolicyProblem::BadRedis(without_password(url.reveal())));
+            Address::parse(url).map_err(no_url)?;
         }
+        config.ca_file = table.text("ca_file")?.map(|(file, _)| path(file));
         if let Some((prefix, _)) = table.text("prefix")? {
             config.prefix = prefix.to_owned();
         }
@@ -110,7 +139,7 @@ impl UsageConfig {
                 "count_alone" => WhenUnreachable::CountAlone,
                 _ => {
                     return Err(at.fail(PolicyProblem::UnknownWord {
-                        found: word.to_owned(),
+                        found: excerpt(word),
                         what: "way to go on",
                         accepted: vec!["reject", "count_alone"],
                     }));
@@ -121,20 +150,44 @@ impl UsageConfig {
     }
 }
 
-pub(super) fn client(url: &str) -> RedisResult<Client> {
-    Client::open(url)
+impl ServerUrl {
+    /// The address, or why there is none.
+    pub(super) fn address(&self) -> Result<Address, NoAddress> {
+        match self {
+            Self::Here(url) => Address::parse(url),
+            Self::Elsewhere(place) => Address::parse(&place.read()?),
+        }
+    }
 }
 
-impl ServerUrl {
-    /// The URL, or why there is none.
-    pub(super) fn read(&self) -> Result<String, String> {
-        match self {
-            ServerUrl::Here(url) => Ok(url.clone()),
-            ServerUrl::Environment(variable) => std::env::var(variable)
-                .map_err(|error| format!("the environment variable {variable}: {error}")),
-            ServerUrl::File(path) => std::fs::read_to_string(path)
-                .map(|text| text.lines().next().unwrap_or_default().trim().to_owned())
-                .map_err(|error| format!("{}: {error}", path.display())),
+impl Address {
+    fn parse(url: &Secret) -> Result<Self, NoAddress> {
+        let url = url.reveal().trim();
+        let (is_tls, plain) = match url.strip_prefix("rediss://") {
+            Some(rest) => (true, Some(format!("redis://{rest}"))),
+            None => (false, url.starts_with("redis://").then(|| url.to_owned())),
+        };
+        // A fragment would be a word about TLS, such as "insecure".
+        let plain = plain
+            .filter(|url| !url.contains('#'))
+            .ok_or(NoAddress::NoUrl)?;
+        let info = plain.into_connection_info().map_err(|_| NoAddress::NoUrl)?;
+        match info.addr() {
+            ConnectionAddr::Tcp(host, port) => Ok(Self {
+                host: host.clone(),
+                port: *port,
+                is_tls,
+                settings: info.redis_settings().clone(),
+            }),
+            _ => Err(NoAddress::NoUrl),
         }
+    }
+}
+
+/// What may be shown of a text that was meant to be a URL.
+fn without_password(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, host)) => format!("(secret)@{}", excerpt(host)),
+        None => excerpt(url),
     }
 }

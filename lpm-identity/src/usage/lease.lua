@@ -1,11 +1,14 @@
 -- Takes or renews the lease of a PCM, and clears away what PCMs without one counted.
--- KEYS: leases
--- ARGV: PCM, milliseconds that the lease lasts (0 gives it back), what the keys of flows begin with
--- Returns 1 if the PCM had a lease already, so that what it counted still counts.
+-- KEYS: leases, the epoch
+-- ARGV: PCM, milliseconds that the lease lasts (0 gives it back), what the keys of flows begin with, the
+-- epoch
+-- Returns 1 if the PCM had a lease already, so that what it counted still counts, -2 if this is another
+-- epoch.
 local leases, pcm, lasts, prefix = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+if redis.call('HGET', KEYS[2], 'id') ~= ARGV[4] then return -2 end
 local lease = redis.call('ZSCORE', leases, pcm)
 local lived = lease and tonumber(lease) >= now
 

@@ -1,20 +1,18 @@
 //! What the thread that counts is asked to do.
 
-use std::sync::mpsc::Sender;
-
 use lpm_api::FlowKey;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::ledger::{Amounts, Counted};
 
 /// Where that thread takes its orders from.
 #[derive(Clone, Debug)]
-pub(crate) struct UsageQueue(Sender<Order>);
+pub(crate) struct UsageQueue(UnboundedSender<Order>);
 
 pub(super) enum Order {
     /// This is what a flow counts now.
     Count(FlowKey, Counted),
     Reserve(Request),
-    Stop,
 }
 
 /// A flow to be counted, if no limit is exceeded.
@@ -41,12 +39,8 @@ pub(crate) enum Reserved {
 
 /// Orders are carried out one after the other. When the thread has ended, they are dropped.
 impl UsageQueue {
-    pub(super) fn new(orders: Sender<Order>) -> Self {
+    pub(super) fn new(orders: UnboundedSender<Order>) -> Self {
         Self(orders)
-    }
-
-    pub(super) fn stop(&self) {
-        let _ = self.0.send(Order::Stop);
     }
 
     /// A flow counts this now, whatever the limits.

@@ -1,13 +1,17 @@
 -- Counts a flow, or changes what is counted for it, if no limit is exceeded.
--- KEYS: leases, this PCM's flows, the account
--- ARGV: PCM, flow, rate, peak rate; the most flows, rate, peak rate, each empty for no limit
+-- KEYS: leases, this PCM's flows, the account, the epoch
+-- ARGV: PCM, flow, rate, peak rate; the most flows, rate, peak rate, each empty for no limit; the epoch
 -- Returns 0, or the number of the limit exceeded (1 flows, 2 rate, 3 peak rate), or -1 if the PCM has
--- no lease.
+-- no lease, -2 if this is another epoch, -3 if nothing new is granted yet.
 local leases, flows, account = KEYS[1], KEYS[2], KEYS[3]
 local pcm, flow = ARGV[1], ARGV[2]
 local wanted = {1, tonumber(ARGV[3]), tonumber(ARGV[4])}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local epoch = redis.call('HMGET', KEYS[4], 'id', 'settles')
+if epoch[1] ~= ARGV[8] then return -2 end
+local settles = now < tonumber(epoch[2])
 
 local living = {}
 local function lives(it)
@@ -42,7 +46,10 @@ end
 for i = 1, 3 do
   local most = tonumber(ARGV[4 + i])
   local after = held[i] - before[i] + wanted[i]
-  if most and after > most and after > held[i] then return i end
+  if most and after > held[i] then
+    if after > most then return i end
+    if settles then return -3 end
+  end
 end
 
 -- Integers of 64 bits are exact in HINCRBY, unlike in Lua.

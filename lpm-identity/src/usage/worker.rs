@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use lpm_api::FlowKey;
-use redis::RedisResult;
 use smallvec::SmallVec;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
 
 use super::config::UsageConfig;
 use super::queue::{Order, Request, Reserved};
-use super::server::{Server, Step};
+use super::server::{Lease, Server, Step, Trouble};
 use crate::ledger::{Amounts, Counted};
 
 /// How many orders are carried out in one go.
@@ -20,12 +21,16 @@ const MOST_AT_ONCE: usize = 256;
 /// How long to wait before the server is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The server's answer when the lease has ended.
+/// How often a server may begin anew while it is connected to.
+const ATTEMPTS: usize = 3;
+
+/// The server's answers when the lease has ended, and when it has begun anew.
 const NO_LEASE: i64 = -1;
+const OTHER_EPOCH: i64 = -2;
 
 pub(super) struct Worker {
     config: UsageConfig,
-    orders: Receiver<Order>,
+    orders: UnboundedReceiver<Order>,
     /// Who this PCM is on the server, for as long as this LPM is initialized.
     pcm: String,
     server: Option<Server>,
@@ -46,7 +51,7 @@ struct Line {
 }
 
 impl Worker {
-    pub(super) fn new(config: UsageConfig, orders: Receiver<Order>) -> Worker {
+    pub(super) fn new(config: UsageConfig, orders: UnboundedReceiver<Order>) -> Worker {
         // Unlike that of any PCM there was.
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let random = RandomState::new().hash_one(time.unwrap_or_default());
@@ -62,36 +67,42 @@ impl Worker {
         }
     }
 
-    pub(super) fn run(&mut self) {
-        loop {
-            if Instant::now() >= self.next {
-                self.keep_up();
-            }
-            let wait = self.next.saturating_duration_since(Instant::now());
-            let first = match self.orders.recv_timeout(wait) {
-                Ok(order) => order,
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            let more = self.orders.try_iter().take(MOST_AT_ONCE);
-            let orders: Vec<Order> = std::iter::once(first).chain(more).collect();
-            if !self.carry_out(orders) {
-                break;
-            }
+    /// Counts until it is told to stop; then gives back what it counted, in the time of one answer.
+    pub(super) async fn run(mut self, stop: oneshot::Receiver<()>) {
+        tokio::select! {
+            _ = stop => {}
+            () = self.work() => {}
         }
         if let Some(server) = &mut self.server {
             // Without an answer the lease ends by itself.
-            let _ = server.leave();
+            let _ = server.leave().await;
         }
-        self.server = None;
+    }
+
+    async fn work(&mut self) {
+        loop {
+            tokio::select! {
+                biased;
+                () = sleep_until(self.next) => self.keep_up().await,
+                first = self.orders.recv() => {
+                    let Some(first) = first else { return };
+                    let mut orders = vec![first];
+                    while orders.len() < MOST_AT_ONCE {
+                        let Ok(order) = self.orders.try_recv() else { break };
+                        orders.push(order);
+                    }
+                    self.carry_out(orders).await;
+                }
+            }
+        }
     }
 
     /// Connects or renews the lease, and has everything counted if it was not any more.
-    fn keep_up(&mut self) {
+    async fn keep_up(&mut self) {
         let kept = if self.server.is_some() {
-            self.renew().map_err(|error| error.to_string())
+            self.renew().await
         } else {
-            self.connect()
+            self.connect().await
         };
         match kept {
             Ok(()) => self.next = Instant::now() + self.config.lease / 3,
@@ -99,49 +110,71 @@ impl Worker {
         }
     }
 
-    fn connect(&mut self) -> Result<(), String> {
-        let mut server = Server::connect(&self.config, &self.pcm)?;
-        let connected = server.renew().and_then(|_| self.count_all(&mut server));
-        connected.map_err(|error| error.to_string())?;
-        self.server = Some(server);
-        let flows = self.book.len();
-        tracing::info!(flows, "usage is counted together with other PCMs");
-        self.told = false;
-        Ok(())
+    async fn connect(&mut self) -> Result<(), Trouble> {
+        self.server = None;
+        for _ in 0..ATTEMPTS {
+            let fresh = format!("{}-{}", self.pcm, self.next_id);
+            self.next_id += 1;
+            let mut server = Server::connect(&self.config, &self.pcm, &fresh).await?;
+            let began_anew = server.renew().await? == Lease::OfAnotherEpoch
+                || !self.count_all(&mut server).await?;
+            if began_anew {
+                continue;
+            }
+            let flows = self.book.len();
+            tracing::info!(flows, "usage is counted together with other PCMs");
+            if !server.settles.is_zero() {
+                tracing::warn!(
+                    lasts = ?server.settles,
+                    "the server of the shared usage began anew: it grants nothing new until every PCM has put back what it counts"
+                );
+            }
+            self.server = Some(server);
+            self.told = false;
+            return Ok(());
+        }
+        Err(Trouble::Restless)
     }
 
-    fn renew(&mut self) -> RedisResult<()> {
+    async fn renew(&mut self) -> Result<(), Trouble> {
         let Some(mut server) = self.server.take() else {
             return Ok(());
         };
-        if !server.renew()? {
-            let flows = self.book.len();
-            tracing::warn!(
-                flows,
-                "the lease on the shared usage had ended; what this PCM has is counted again"
-            );
-            self.count_all(&mut server)?;
+        let counts = match server.renew().await? {
+            Lease::Kept => true,
+            Lease::OfAnotherEpoch => false,
+            Lease::New => {
+                let flows = self.book.len();
+                tracing::warn!(
+                    flows,
+                    "the lease on the shared usage had ended; what this PCM has is counted again"
+                );
+                self.count_all(&mut server).await?
+            }
+        };
+        if !counts {
+            return self.connect().await;
         }
         self.server = Some(server);
         Ok(())
     }
 
-    fn lost(&mut self, why: &str) {
+    fn lost(&mut self, why: &Trouble) {
         self.server = None;
         self.next = Instant::now() + RETRY_AFTER;
         if !self.told {
             self.told = true;
             tracing::warn!(
-                why,
+                %why,
                 otherwise = ?self.config.when_unreachable,
                 "the server of the shared usage cannot be reached"
             );
         }
     }
 
-    /// Has the server count what is in the book, and nothing else.
-    fn count_all(&mut self, server: &mut Server) -> RedisResult<()> {
-        let mut counted: HashMap<u64, String> = server.counted()?;
+    /// Has the server count what is in the book, and nothing else; `false` if it began anew meanwhile.
+    async fn count_all(&mut self, server: &mut Server) -> Result<bool, Trouble> {
+        let mut counted: HashMap<u64, String> = server.counted().await?;
         let mut steps = Vec::new();
         for line in self.book.values().flatten() {
             let before = counted.remove(&line.id);
@@ -151,34 +184,33 @@ impl Worker {
         }
         steps.extend(counted.into_keys().map(|id| Step::Release { id }));
         for steps in steps.chunks(MOST_AT_ONCE) {
-            server.take(steps)?;
+            if server.take(steps).await?.contains(&OTHER_EPOCH) {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Carries out orders; whether to go on.
-    fn carry_out(&mut self, orders: Vec<Order>) -> bool {
+    async fn carry_out(&mut self, orders: Vec<Order>) {
         let mut batch = Batch::default();
         for order in orders {
             match order {
-                Order::Stop => return false,
                 Order::Count(flow, counted) => {
                     if batch.reserves(&flow) {
-                        self.finish(std::mem::take(&mut batch));
+                        self.finish(std::mem::take(&mut batch)).await;
                     }
                     batch.steps.extend(self.note(flow, counted));
                 }
                 Order::Reserve(request) => {
                     if batch.reserves(&request.flow) {
-                        self.finish(std::mem::take(&mut batch));
+                        self.finish(std::mem::take(&mut batch)).await;
                     }
                     let id = self.id_of(&request);
                     batch.reserve(id, request);
                 }
             }
         }
-        self.finish(batch);
-        true
+        self.finish(batch).await;
     }
 
     /// Notes what a flow counts now; the steps that make the server count the same.
@@ -240,8 +272,8 @@ impl Worker {
     }
 
     /// Takes the steps of a batch, and tells who waits for them.
-    fn finish(&mut self, batch: Batch) {
-        let answers = self.take(&batch.steps);
+    async fn finish(&mut self, batch: Batch) {
+        let answers = self.take(&batch.steps).await;
         for (place, id, request) in batch.requests {
             let reserved = match answers.as_ref().and_then(|answers| answers.get(place)) {
                 Some(0) => {
@@ -271,29 +303,35 @@ impl Worker {
     }
 
     /// The server's answers; `None` if it cannot be reached.
-    fn take(&mut self, steps: &[Step]) -> Option<Vec<i64>> {
+    async fn take(&mut self, steps: &[Step]) -> Option<Vec<i64>> {
         if steps.is_empty() {
             return Some(Vec::new());
         }
-        let taken = self.server.as_mut()?.take(steps);
+        let taken = self.server.as_mut()?.take(steps).await;
         let answers = match taken {
-            // The server may have forgotten scripts and leases: it began anew.
-            Err(error) if error.code() == Some("NOSCRIPT") => {
-                self.connect().and_then(|()| self.take_again(steps))
-            }
-            Ok(answers) if answers.contains(&NO_LEASE) => {
-                let renewed = self.renew().map_err(|error| error.to_string());
-                renewed.and_then(|()| self.take_again(steps))
-            }
-            other => other.map_err(|error| error.to_string()),
+            Err(trouble) if trouble.is_forgetful() => self.connect_and_take(steps).await,
+            Ok(answers) if answers.contains(&OTHER_EPOCH) => self.connect_and_take(steps).await,
+            Ok(answers) if answers.contains(&NO_LEASE) => match self.renew().await {
+                Ok(()) => self.take_again(steps).await,
+                Err(trouble) => Err(trouble),
+            },
+            other => other,
         };
         answers.map_err(|why| self.lost(&why)).ok()
     }
 
+    async fn connect_and_take(&mut self, steps: &[Step]) -> Result<Vec<i64>, Trouble> {
+        self.connect().await?;
+        self.next = Instant::now() + self.config.lease / 3;
+        self.take_again(steps).await
+    }
+
     /// Steps can be taken twice: the second time changes nothing.
-    fn take_again(&mut self, steps: &[Step]) -> Result<Vec<i64>, String> {
-        let server = self.server.as_mut().ok_or("no connection")?;
-        server.take(steps).map_err(|error| error.to_string())
+    async fn take_again(&mut self, steps: &[Step]) -> Result<Vec<i64>, Trouble> {
+        match &mut self.server {
+            Some(server) => server.take(steps).await,
+            None => Err(Trouble::Restless),
+        }
     }
 }
 

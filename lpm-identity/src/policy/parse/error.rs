@@ -6,6 +6,10 @@ use lpm_sample::units::RateError;
 use crate::duration::DurationError;
 use crate::policy::schedule::ScheduleError;
 
+/// How much of a value an error repeats, in characters, and how many names it lists.
+const LONGEST: usize = 100;
+const MOST_NAMES: usize = 20;
+
 /// A fault in the text of a policy: `office.toml:12: max_flows in [[user]]: …`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{source_name}:{line}: {place}{problem}")]
@@ -159,10 +163,26 @@ pub enum PolicyProblem {
     Duplicate(String),
 }
 
-fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
+/// A value of the file, as an error repeats it: not all of one that is long.
+pub(crate) fn excerpt(value: &str) -> String {
+    let mut chars = value.chars();
+    let mut excerpt: String = chars.by_ref().take(LONGEST).collect();
+    if chars.next().is_some() {
+        excerpt.push('…');
     }
+    excerpt
+}
+
+fn list(names: &[String]) -> String {
+    let mut list: Vec<_> = names
+        .iter()
+        .take(MOST_NAMES)
+        .map(|name| excerpt(name))
+        .collect();
+    match names.len().checked_sub(MOST_NAMES) {
+        Some(more @ 1..) => list.push(format!("and {more} more")),
+        _ if list.is_empty() => list.push("none".to_owned()),
+        _ => {}
+    }
+    list.join(", ")
 }

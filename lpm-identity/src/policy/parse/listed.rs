@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 
 use lpm_api::Name;
 
-use super::error::{PolicyError, PolicyProblem};
+use super::error::{PolicyError, PolicyProblem, excerpt};
 use super::keys::{SUBJECT, VALUES, WHEN};
 use super::subnets::Subnets;
 use super::table::{Place, Table};
@@ -70,7 +70,7 @@ fn entered(
     if name.is_empty() {
         return Err(at.fail(PolicyProblem::EmptyName));
     }
-    enter(name).ok_or_else(|| at.fail(PolicyProblem::Duplicate(written.to_owned())))
+    enter(name).ok_or_else(|| at.fail(PolicyProblem::Duplicate(excerpt(written))))
 }
 
 /// The lists of groups that users and applications are in, each once.
@@ -99,7 +99,7 @@ impl<'a> GroupLists<'a> {
                 let mut known: Vec<_> = self.by_name.keys().map(|&it| it.to_owned()).collect();
                 known.sort_unstable();
                 return Err(at.fail(PolicyProblem::UnknownGroup {
-                    found: name.to_owned(),
+                    found: excerpt(name),
                     known,
                 }));
             };

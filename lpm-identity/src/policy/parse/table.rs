@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{PolicyError, PolicyProblem};
+use super::error::{PolicyError, PolicyProblem, excerpt};
 
 /// The text of a policy and its name.
 pub(crate) struct File<'a> {
@@ -200,7 +200,7 @@ impl<'a> Table<'a> {
         Place {
             file: self.file,
             at,
-            text: format!("{key}{of}: "),
+            text: format!("{}{of}: ", excerpt(key)),
         }
     }
 }

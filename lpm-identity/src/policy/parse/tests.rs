@@ -300,3 +300,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_error_repeats_a_long_value() {
+    let long = "x".repeat(1 << 20);
+    for text in [
+        format!("[default]\nreject = '{long}'"),
+        format!("[default]\npriority = 1\nmax_flow_rate = '{long}'"),
+        format!("[default]\npriority = 1\nmax_flow_duration = '1 {long}'"),
+        format!("[default]\npriority = 1\nmax_flows = '{long}'"),
+        format!("[default]\npriority = {}", "9".repeat(1 << 20)),
+        format!("[default]\npriority = 1\n{long} = 1"),
+        format!("[default]\npriority = 1\n[[default.when]]\ndays = '{long}'"),
+        format!("[default]\npriority = 1\n[[default.when]]\nsubnet = '{long}'"),
+        format!("[default]\npriority = 1\n[[user]]\ngroup = '{long}'\nid = 'a'"),
+        format!("[default]\npriority = 1\n[[user]]\nid = '{long}'\n[[user]]\nid = '{long}'"),
+        format!("time_zone = '{long}'\n[default]\npriority = 1"),
+        format!("[default]\npriority = 1\n[authentication]\naccept = '{long}'"),
+    ] {
+        let error = Policy::parse("", &text).unwrap_err().to_string();
+        assert!(error.len() < 1_000, "{} bytes: {error:.300}", error.len());
+    }
+}
+
+#[test]
+fn a_policy_may_have_many_subnets() {
+    use std::fmt::Write as _;
+    let mut text = "[default]\npriority = 1\n".to_owned();
+    for number in 0..60_000_u32 {
+        let [_, a, b, c] = (number * 16).to_be_bytes();
+        write!(
+            text,
+            "[[subnet]]\nname = 's{number}'\nprefixes = ['10.{a}.{b}.{c}/28']\n"
+        )
+        .unwrap();
+    }
+    let policy = Policy::parse("", &text).unwrap();
+    let address = "10.1.2.3".parse().unwrap();
+    let here = policy.here(
+        lpm_api::Interface { index: 1, address },
+        std::time::SystemTime::now(),
+    );
+    let subnet = &policy.subnets()[here.subnet().unwrap()];
+    assert_eq!(subnet.name, format!("s{}", 0x01_02_00 / 16));
+    let unknown = format!("{text}[[default.when]]\nsubnet = 'nowhere'\n");
+    let error = Policy::parse("", &unknown).unwrap_err().to_string();
+    assert!(error.contains("and 59980 more"), "{error}");
+}

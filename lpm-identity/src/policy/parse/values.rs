@@ -8,7 +8,7 @@ use lpm_sample::rule::{Outcome, Setting};
 use toml::Spanned;
 use toml::de::{DeInteger, DeValue};
 
-use super::error::{PolicyError, PolicyProblem};
+use super::error::{PolicyError, PolicyProblem, excerpt};
 use super::keys::{CONDITIONS, VALUES};
 use super::subnets::Subnets;
 use super::table::Table;
@@ -62,7 +62,7 @@ impl<'a> Table<'a> {
                 .and_then(|number| u32::try_from(number).ok())
                 .ok_or_else(|| {
                     self.place("interfaces", item.span().start)
-                        .out_of_range(number.to_string(), INTERFACES)
+                        .out_of_range(excerpt(number.as_str()), INTERFACES)
                 }),
             _ => Err(place.wrong_type(INTERFACES, item)),
         };
@@ -73,11 +73,13 @@ impl<'a> Table<'a> {
         let subnet = subnets.named(self)?;
         let mut schedule = None;
         if let Some((days, at)) = self.text("days")? {
-            let days = Schedule::ALWAYS.on_days(days);
+            let days = Schedule::ALWAYS.on_days(&excerpt(days));
             schedule = Some(days.map_err(|error| at.fail(error.into()))?);
         }
         if let Some((hours, at)) = self.text("hours")? {
-            let hours = schedule.unwrap_or(Schedule::ALWAYS).in_hours(hours);
+            let hours = schedule
+                .unwrap_or(Schedule::ALWAYS)
+                .in_hours(&excerpt(hours));
             schedule = Some(hours.map_err(|error| at.fail(error.into()))?);
         }
         if subnet.is_none() && schedule.is_none() {
@@ -117,12 +119,12 @@ impl<'a> Table<'a> {
                 integer(number)
                     .and_then(|number| Priority::new(number.try_into().ok()?))
                     .map(|priority| Some(Outcome::Admit(priority)))
-                    .ok_or_else(|| place.out_of_range(number.to_string(), PRIORITY))
+                    .ok_or_else(|| place.out_of_range(excerpt(number.as_str()), PRIORITY))
             }
             (None, Some((name, place))) => {
                 let reason = REASONS.iter().find(|(known, _)| *known == name);
                 let unknown = || PolicyProblem::UnknownWord {
-                    found: name.to_owned(),
+                    found: excerpt(name),
                     what: "reason",
                     accepted: REASONS.iter().map(|(known, _)| *known).collect(),
                 };
@@ -139,11 +141,11 @@ impl<'a> Table<'a> {
         };
         match value.get_ref() {
             DeValue::String(text) if text == "unlimited" => Ok(Some(Setting::Unlimited)),
-            DeValue::String(text) => Err(place.out_of_range(format!("{text:?}"), FLOWS)),
+            DeValue::String(text) => Err(place.out_of_range(format!("{:?}", excerpt(text)), FLOWS)),
             DeValue::Integer(number) => integer(number)
                 .and_then(|number| u32::try_from(number).ok())
                 .map(|most| Some(Setting::AtMost(most)))
-                .ok_or_else(|| place.out_of_range(number.to_string(), FLOWS)),
+                .ok_or_else(|| place.out_of_range(excerpt(number.as_str()), FLOWS)),
             _ => Err(place.wrong_type(FLOWS, value)),
         }
     }
@@ -170,7 +172,7 @@ impl<'a> Table<'a> {
         integer(number)
             .and_then(|number| u32::try_from(number).ok())
             .map(Some)
-            .ok_or_else(|| place.out_of_range(number.to_string(), COUNT))
+            .ok_or_else(|| place.out_of_range(excerpt(number.as_str()), COUNT))
     }
 
     /// A yes or no under `key`.
@@ -202,7 +204,8 @@ impl<'a> Table<'a> {
             DeValue::Float(number) => number.as_str(),
             _ => return Err(place.wrong_type(expected, value)),
         };
-        let limit = text.parse();
+        // None that is right is so long that this would shorten it.
+        let limit = excerpt(text).parse();
         limit
             .map(|limit| Some(Setting::AtMost(limit)))
             .map_err(|error| place.fail(problem(error)))
