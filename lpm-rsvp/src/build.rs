@@ -45,17 +45,19 @@
 //! leaves out. A node that must pass these on unchanged forwards the bytes it received.
 
 mod adspec;
+pub(crate) mod error;
 mod extras;
 mod frame;
 mod intserv;
 mod path;
-mod policy;
+pub(crate) mod policy;
 mod refresh;
 mod resv;
 mod sbm;
-mod writer;
+pub(crate) mod writer;
 
 pub use adspec::{AdSpecNode, GuaranteedTerms, Overrides};
+pub use error::BuildError;
 pub use extras::Layer2;
 pub use frame::UnknownObject;
 pub use intserv::{AdSpec, flow_spec_object};
@@ -64,56 +66,3 @@ pub use policy::{Element, Identity, PolicyData, policy_data_object};
 pub use refresh::{Ack, Bundle, Srefresh, Targets};
 pub use resv::{Flows, Resv, ResvConf, ResvErr, ResvTear, Senders};
 pub use sbm::{DsbmWilling, IAmDsbm};
-
-use crate::error::ParseError;
-
-/// A SESSION object with its header.
-#[cfg(feature = "integrity")]
-pub(crate) fn session_object(session: &crate::Session) -> alloc::vec::Vec<u8> {
-    let mut writer = writer::Writer::default();
-    writer.session(session);
-    writer.as_slice().to_vec()
-}
-
-/// Why a message cannot be built. Always the caller's to correct.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// The message, or an object or element in it, would be longer than its length field can
-    /// say.
-    #[error("{part} of {found} bytes; {limit} is the most there can be")]
-    TooLong {
-        /// What is too long.
-        part: &'static str,
-        /// Its length in bytes.
-        found: usize,
-        /// The greatest length.
-        limit: usize,
-    },
-    /// A SCOPE with IPv4 and IPv6 addresses.
-    #[error("a SCOPE of IPv4 and IPv6 addresses; it holds one family")]
-    MixedScope,
-    /// Addresses of both families in one list of a Srefresh.
-    #[error("a list of IPv4 and IPv6 addresses; it holds one family")]
-    MixedFamilies,
-    /// A value that its field cannot hold.
-    #[error("{field} is {found}; {limit} is the most there can be")]
-    OutOfRange {
-        /// The field's name in its RFC.
-        field: &'static str,
-        /// The value.
-        found: u32,
-        /// The greatest value.
-        limit: u32,
-    },
-    /// A Bundle with nothing in it.
-    #[error("a Bundle without a message")]
-    EmptyBundle,
-    /// A Bundle in a Bundle, which RFC 2961 §3.1 forbids.
-    #[error("a Bundle in a Bundle")]
-    NestedBundle,
-    /// The values do not make a legal message; the offsets are those in the message that
-    /// would have been built.
-    #[error("the message would be refused: {0}")]
-    Illegal(#[from] ParseError),
-}

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::class;
-use crate::header::MessageType;
+use crate::message_type::MessageType;
 
 /// A fault in a message: where it is, which object has it, and which rule it breaks.
 ///

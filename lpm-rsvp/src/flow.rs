@@ -1,9 +1,9 @@
 //! Flow descriptors: which senders, with what traffic (RFC 2205 §3.1.3, §3.1.4).
 
 use crate::class;
-use crate::header::MessageType;
 use crate::intserv::{FlowSpec, ServiceRequest, Tspec, token_bucket};
 use crate::message::Message;
+use crate::message_type::MessageType;
 use crate::object::ObjectEntry;
 use crate::objects::{FilterSpec, ResvStyle};
 
@@ -108,6 +108,17 @@ impl Iterator for Filters<'_> {
 }
 
 impl core::iter::FusedIterator for Filters<'_> {}
+
+impl<'a> Message<'a> {
+    /// The flows the message is about.
+    ///
+    /// Resv, ResvErr, ResvTear, ResvConf: one flow for WF and SE, one per FILTER_SPEC for FF,
+    /// none for a style that is not known. Path, PathErr, PathTear: the sender, if named.
+    #[inline]
+    pub fn flow_descriptors(&self) -> FlowDescriptors<'a> {
+        FlowDescriptors::new(*self)
+    }
+}
 
 /// Iterator over the flow descriptors of a message, see [`Message::flow_descriptors`].
 #[derive(Clone, Debug)]

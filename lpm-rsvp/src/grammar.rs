@@ -3,20 +3,18 @@
 //!
 //! A message is checked in one pass, object by object. What may come next is a set of classes;
 //! an object outside of it is refused, and only then is found out which rule it breaks. Most
-//! messages need not come so far: see [`index_usual`].
+//! messages need not come so far: see [`usual`].
 
 mod object;
 mod sender;
-mod usual;
-
-pub(crate) use self::usual::index_usual;
+pub(crate) mod usual;
 
 use self::object::check_object;
 use self::sender::SenderRule;
 use crate::class;
 use crate::error::{ErrorKind, ParseError};
-use crate::header::MessageType;
 use crate::message::Message;
+use crate::message_type::MessageType;
 use crate::object::RawObject;
 use crate::objects::ResvStyle;
 use crate::wire;

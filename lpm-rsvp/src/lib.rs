@@ -72,8 +72,10 @@ mod grammar;
 mod header;
 mod index;
 mod message;
+mod message_type;
 mod object;
 mod objects;
+mod parse;
 mod router_alert;
 mod tree;
 mod wire;
@@ -83,10 +85,11 @@ pub use error::{ErrorKind, ObjectId, ParseError};
 pub use error_reason::{AdmissionError, ErrorReason, ErrorValue, PolicyError, TrafficControlError};
 pub use flow::{Filters, FlowDescriptor, FlowDescriptors};
 pub use grammar::Strictness;
-pub use header::{CommonHeader, MessageType};
+pub use header::CommonHeader;
 pub use index::ObjectIndex;
 pub use intserv::{AdSpec, FlowSpec, Rspec, ServiceRequest, Tspec};
 pub use message::{Bundled, Message};
+pub use message_type::MessageType;
 pub use object::{Object, ObjectEntry, ObjectWalk, Objects, RawObject};
 pub use objects::{
     Challenge, DClass, DsbmTimerIntervals, ErrorSpec, FilterSpec, Integrity, L2Address, MessageId,

@@ -8,13 +8,15 @@ mod element;
 mod identity;
 mod merge;
 mod preemption;
+mod raw_element;
 mod text;
 
 pub use data::{PolicyData, PolicyDataObjects, PolicyElements};
-pub use element::{Elements, PolicyElement, RawElement, RawElements, p_type};
+pub use element::{Elements, PolicyElement, p_type};
 pub use identity::{
     Attribute, Attributes, Credential, Identity, Locator, PolicyErrorObject, PolicyErrorValue,
 };
 pub use merge::{MergedPriority, MergingFlow};
 pub use preemption::{MergeStrategy, PreemptionError, PreemptionPriority};
+pub use raw_element::{RawElement, RawElements};
 pub use text::{Chars, Text, TextEncoding};

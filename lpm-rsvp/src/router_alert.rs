@@ -3,7 +3,7 @@
 
 use crate::error::{ErrorKind, ParseError};
 use crate::grammar::Strictness;
-use crate::header::MessageType;
+use crate::message_type::MessageType;
 
 /// Option type of Router Alert, with its "copied" flag.
 const ROUTER_ALERT: u8 = 148;

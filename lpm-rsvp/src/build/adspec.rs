@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::BuildError;
+use super::error::BuildError;
 use super::writer::Writer;
 use crate::class;
 use crate::error::ParseError;
@@ -121,7 +121,11 @@ impl AdSpecNode {
         self
     }
 
-    fn write(&self, writer: &mut Writer, adspec: &crate::AdSpec<'_>) -> Result<(), ParseError> {
+    fn write(
+        &self,
+        writer: &mut Writer,
+        adspec: &crate::intserv::AdSpec<'_>,
+    ) -> Result<(), ParseError> {
         let arrived = adspec.general()?;
         let mut blocks = Writer::default();
         for block in adspec.blocks() {

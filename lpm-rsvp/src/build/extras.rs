@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::BuildError;
+use super::error::BuildError;
 use super::writer::Writer;
 use crate::class;
 use crate::message::Message;

@@ -2,16 +2,16 @@
 
 use alloc::vec::Vec;
 
-use super::BuildError;
+use super::error::BuildError;
 use super::extras::Extras;
 use super::policy::PolicyData;
 use super::writer::Writer;
 use crate::class;
 use crate::error::{ErrorKind, ParseError};
 use crate::grammar::Strictness;
-use crate::header::MessageType;
 use crate::index::ObjectIndex;
 use crate::message::Message;
+use crate::message_type::MessageType;
 use crate::object::{Object, RawObject};
 use crate::wire;
 

@@ -26,7 +26,7 @@ impl AdSpec {
     ///
     /// # Errors
     /// Those of [`crate::AdSpec`]'s methods.
-    pub fn from_view(adspec: &crate::AdSpec<'_>) -> Result<AdSpec, ParseError> {
+    pub fn from_view(adspec: &crate::intserv::AdSpec<'_>) -> Result<AdSpec, ParseError> {
         Ok(AdSpec {
             general: adspec.general()?,
             guaranteed: adspec.guaranteed()?,

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::BuildError;
+use super::error::BuildError;
 use super::extras::Layer2;
 use super::frame::{Frame, UnknownObject, optional, policy_data, required};
 use super::intserv::AdSpec;
@@ -10,9 +10,9 @@ use super::policy::PolicyData;
 use super::writer::Writer;
 use crate::class;
 use crate::error::ParseError;
-use crate::header::MessageType;
 use crate::intserv::Tspec;
 use crate::message::Message;
+use crate::message_type::MessageType;
 use crate::objects::{
     ErrorSpec, FilterSpec, MessageId, MessageIdAck, RsvpHop, Session, TimeValues, TrafficClass,
 };

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::BuildError;
+use super::error::BuildError;
 use super::writer::Writer;
 use crate::class;
 use crate::error::ParseError;
@@ -45,7 +45,7 @@ impl PolicyData {
     ///
     /// # Errors
     /// A fault in the framing of options or elements.
-    pub fn from_view(data: &crate::PolicyData<'_>) -> Result<PolicyData, ParseError> {
+    pub fn from_view(data: &crate::policy::PolicyData<'_>) -> Result<PolicyData, ParseError> {
         let mut built = PolicyData::new();
         for option in data.options() {
             let option = option?;
@@ -98,7 +98,7 @@ impl PolicyData {
 
     #[cfg(feature = "integrity")]
     pub(crate) fn has_option(&self, class: u8) -> bool {
-        crate::ObjectWalk::new(&self.options, 0)
+        crate::object::ObjectWalk::new(&self.options, 0)
             .map_while(Result::ok)
             .any(|option| option.class == class)
     }

@@ -3,15 +3,15 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::BuildError;
+use super::error::BuildError;
 use super::extras::epoch_fault;
 use super::frame::{Frame, UnknownObject, required};
 use super::path::frame_methods;
 use super::writer::Writer;
 use crate::class;
 use crate::error::ParseError;
-use crate::header::MessageType;
 use crate::message::Message;
+use crate::message_type::MessageType;
 use crate::objects::{MessageId, MessageIdAck, MessageIdList};
 
 /// An Ack message (RFC 2961 §4.4). Its acknowledgements are those of [`Ack::acknowledge`]; at
@@ -189,7 +189,7 @@ impl Bundle {
     /// # Errors
     /// Not a legal message; a Bundle.
     pub fn message(mut self, message: &[u8]) -> Result<Bundle, BuildError> {
-        let mut index = crate::ObjectIndex::new();
+        let mut index = crate::index::ObjectIndex::new();
         let parsed = Message::parse(message, &mut index)?;
         if parsed.message_type() == MessageType::Bundle {
             return Err(BuildError::NestedBundle);

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::BuildError;
+use super::error::BuildError;
 use super::frame::{Frame, UnknownObject, optional, policy_data, required};
 use super::path::{frame_methods, policy_methods, write_policy_data};
 use super::policy::PolicyData;
@@ -11,9 +11,9 @@ use super::writer::Writer;
 use crate::class;
 use crate::error::{ErrorKind, ParseError};
 use crate::flow::FlowDescriptor;
-use crate::header::MessageType;
 use crate::intserv::ServiceRequest;
 use crate::message::Message;
+use crate::message_type::MessageType;
 use crate::objects::{
     ErrorSpec, FilterSpec, MessageId, MessageIdAck, ResvConfirm, ResvStyle, RsvpHop, Scope,
     Session, TimeValues, TrafficClass,

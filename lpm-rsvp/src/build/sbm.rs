@@ -3,14 +3,14 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::BuildError;
+use super::error::BuildError;
 use super::frame::{Frame, UnknownObject, optional, required};
 use super::path::frame_methods;
 use super::writer::Writer;
 use crate::class;
 use crate::error::ParseError;
-use crate::header::MessageType;
 use crate::message::Message;
+use crate::message_type::MessageType;
 use crate::objects::{
     DsbmTimerIntervals, L2Address, MessageId, MessageIdAck, NonResvSendLimit, SbmAddress,
     SbmPriority,

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::BuildError;
+use super::error::BuildError;
 use crate::checksum::{self, checksum};
 use crate::class;
 use crate::header::CommonHeader;
@@ -208,4 +208,12 @@ impl Writer {
 /// The C-Type of an address, where 1 is IPv4 and 2 is IPv6.
 fn family(address: IpAddr) -> u8 {
     if address.is_ipv4() { 1 } else { 2 }
+}
+
+/// A SESSION object with its header.
+#[cfg(feature = "integrity")]
+pub(crate) fn session_object(session: &Session) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.session(session);
+    writer.as_slice().to_vec()
 }

@@ -6,8 +6,9 @@
 //! is not recognized is checked in full.
 
 use crate::class;
-use crate::header::{CommonHeader, MessageType};
+use crate::header::CommonHeader;
 use crate::index::INLINE;
+use crate::message_type::MessageType;
 use crate::object::{HEADER, ObjectEntry};
 use crate::objects::ResvStyle;
 use crate::wire;

@@ -3,8 +3,10 @@
 
 use alloc::vec::Vec;
 
-use super::{Algorithm, BEFORE_DIGEST, IntegrityError, Key, put};
-use crate::build::{self, BuildError};
+use super::message::{Algorithm, BEFORE_DIGEST, IntegrityError, Key, put};
+use crate::build::error::BuildError;
+use crate::build::policy::{self, policy_data_object};
+use crate::build::writer::session_object;
 use crate::class;
 use crate::message::Message;
 use crate::object::{HEADER, RawObject};
@@ -18,22 +20,22 @@ use crate::policy::PolicyData;
 /// # Errors
 /// The object is signed already, or cannot be built.
 pub fn sign_policy_data(
-    data: build::PolicyData,
+    data: policy::PolicyData,
     session: &Session,
     key: &Key,
     sequence: u64,
-) -> Result<build::PolicyData, PolicyDataError> {
+) -> Result<policy::PolicyData, PolicyDataError> {
     if data.has_option(class::INTEGRITY) {
         return Err(IntegrityError::AlreadySigned.into());
     }
     let mut body = Vec::with_capacity(BEFORE_DIGEST);
-    body.extend_from_slice(&key.id.to_be_bytes());
+    body.extend_from_slice(&key.id().to_be_bytes());
     body.extend_from_slice(&sequence.to_be_bytes());
     let content = body.len();
-    body.resize(content.saturating_add(key.algorithm.digest_length()), 0);
+    body.resize(content.saturating_add(key.algorithm().digest_length()), 0);
     let unsigned = data.clone().first_option(class::INTEGRITY, 1, &body);
-    let mut bytes = build::policy_data_object(&unsigned)?;
-    bytes.extend_from_slice(&build::session_object(&session.with_flags(0)));
+    let mut bytes = policy_data_object(&unsigned)?;
+    bytes.extend_from_slice(&session_object(&session.with_flags(0)));
     let digest = key.digest(&[&bytes]);
     put(&mut body, content, &digest);
     Ok(data.first_option(class::INTEGRITY, 1, &body))

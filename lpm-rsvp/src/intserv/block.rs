@@ -1,12 +1,16 @@
 //! The framing of IntServ data (RFC 2210 §3): message header, service blocks, parameters.
 //! Lengths count 32-bit words and leave out the word of the header itself.
 
-use super::tspec::PARTS;
 use crate::error::{ErrorKind, ParseError};
 use crate::object::{HEADER, RawObject};
 use crate::wire;
 
 const WORD: usize = 4;
+
+/// In how many blocks, and how many parameters of each, a Tspec or RSpec is looked for. RFC 2210
+/// and 2997 have two at most. All flows of a message may share one FLOWSPEC, so that without
+/// this bound a hostile one could be searched in full for each of thousands.
+pub(super) const PARTS: usize = 8;
 
 /// Iterator over the service blocks of an object's body. Ends after the first error.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::block::{Parameter, ServiceBlocks};
+use super::block::{PARTS, Parameter, ServiceBlocks};
 use super::number;
 use crate::class;
 use crate::error::ParseError;
@@ -108,11 +108,6 @@ pub(crate) fn token_bucket(object: RawObject<'_>) -> Result<Tspec, ParseError> {
         None => search(object),
     }
 }
-
-/// In how many blocks, and how many parameters of each, a Tspec or RSpec is looked for. RFC 2210
-/// and 2997 have two at most. All flows of a message may share one FLOWSPEC, so that without
-/// this bound a hostile one could be searched in full for each of thousands.
-pub(super) const PARTS: usize = 8;
 
 #[cold]
 fn search(object: RawObject<'_>) -> Result<Tspec, ParseError> {

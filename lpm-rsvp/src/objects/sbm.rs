@@ -153,7 +153,9 @@ impl<'a> Object<'a> for NonResvSendLimit {
         let nested = wire::array::<HEADER>(object.body, 0);
         let inner = match nested {
             Some([0, 36, class::SENDER_TSPEC, 2]) => RawObject {
-                offset: object.fault(HEADER, crate::ErrorKind::Duplicate).offset,
+                offset: object
+                    .fault(HEADER, crate::error::ErrorKind::Duplicate)
+                    .offset,
                 body: object.body.get(HEADER..).unwrap_or_default(),
                 ..object
             },

@@ -2,7 +2,8 @@
 
 use core::net::IpAddr;
 
-use super::element::{Elements, PolicyElement, RawElements};
+use super::element::{Elements, PolicyElement};
+use super::raw_element::RawElements;
 use crate::class;
 use crate::error::ParseError;
 use crate::object::{HEADER, Object, ObjectWalk, Objects, RawObject};

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::element::{RawElement, fault, padded};
+use super::raw_element::{RawElement, fault, padded};
 use super::text::{Text, TextEncoding};
 use crate::error::{ErrorKind, ParseError};
 use crate::wire;

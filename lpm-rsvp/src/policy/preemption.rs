@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::element::RawElement;
+use super::raw_element::RawElement;
 use crate::error::{ErrorKind, ParseError};
 use crate::wire;
 
