@@ -1,8 +1,9 @@
 //! Imports run down only: no file of a crate imports from a file above it, directly or in a circle.
 //!
-//! A file imports what its paths name that begin with `crate`, `self` or `super`, in macros, too. A file is above the
-//! files whose modules it declares, so the crate's face, `lib.rs`, is above them all: inside the crate a name comes from the file where it
-//! lives. Tests are left out.
+//! A file imports what its paths name that begin with `crate`, `self` or `super`, in macros, too. The crate's face,
+//! `lib.rs`, is above all other files: inside the crate a name comes from the file where it lives. To declare a module
+//! is not to import from it, so a file may be below its folder: `seat/due.rs` adds to the type of `seat.rs`, which then
+//! takes nothing from there. Tests are left out.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,6 +15,9 @@ use petgraph::graphmap::DiGraphMap;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ItemMod, ItemUse, Lit, Meta, UseTree};
+
+/// Crates whose circles are still to be untied. One that has none has to go from here.
+const NOT_YET: &[&str] = &["libunload", "lpm-api", "lpm-host", "lpm-pcm"];
 
 /// Checks each library of the repository that is published, and says which of its files are in circles.
 pub(crate) fn check(root: &Path) -> Result<bool, Box<dyn Error>> {
@@ -27,7 +31,17 @@ pub(crate) fn check(root: &Path) -> Result<bool, Box<dyn Error>> {
     folders.sort();
     let mut is_layered = true;
     for folder in folders {
-        is_layered &= check_crate(&folder)?;
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let expected = !NOT_YET.contains(&&*name);
+        if check_crate(&folder)? != expected {
+            let (is, list) = if expected {
+                ("is not", "")
+            } else {
+                ("is", ": take it off the list")
+            };
+            println!("{name} {is} layered{list}");
+            is_layered = false;
+        }
     }
     Ok(is_layered)
 }
@@ -48,8 +62,9 @@ fn check_crate(folder: &Path) -> Result<bool, Box<dyn Error>> {
                 imports.entry((from, to)).or_default().push(path);
             }
         }
-        if let Some(parent) = file.parent {
-            graph.add_edge(parent, from, ());
+        // To be the face is to be above them all.
+        if from != FACE {
+            graph.add_edge(FACE, from, ());
         }
     }
     let circles = tarjan_scc(&graph);
@@ -77,14 +92,15 @@ fn check_crate(folder: &Path) -> Result<bool, Box<dyn Error>> {
     Ok(circles.is_empty())
 }
 
+/// The crate's face, which is read first.
+const FACE: usize = 0;
+
 /// The files of a crate.
 #[derive(Default)]
 struct Files(Vec<File>);
 
 struct File {
     path: PathBuf,
-    /// The file that declares it.
-    parent: Option<usize>,
     /// The names of the modules in it: its own first.
     modules: Vec<Vec<String>>,
     /// What it imports, from the crate's root on.
@@ -109,10 +125,14 @@ impl Files {
             ..Reader::default()
         };
         reader.visit_file(&syntax);
-        let here = self.0.len();
+        let declared = |path: &Vec<String>| {
+            let mut declared = reader.declared.iter();
+            declared.any(|declared| path.starts_with(&declared.module))
+        };
+        let (bare, paths) = (&reader.bare, &mut reader.paths);
+        paths.extend(bare.iter().filter(|path| declared(path)).cloned());
         self.0.push(File {
             path: path.to_path_buf(),
-            parent: None,
             modules: reader.modules,
             paths: reader.paths,
         });
@@ -132,9 +152,7 @@ impl Files {
             };
             let file = candidates.iter().find(|file| file.is_file());
             let file = file.ok_or_else(|| format!("{}: no file for {name}", path.display()))?;
-            let child = self.0.len();
             self.read(file, &below.join(name), module)?;
-            self.0[child].parent = Some(here);
         }
         Ok(())
     }
@@ -169,6 +187,8 @@ struct Reader {
     modules: Vec<Vec<String>>,
     declared: Vec<Declared>,
     paths: Vec<Vec<String>>,
+    /// Paths that begin with neither, as if with `self`.
+    bare: Vec<Vec<String>>,
 }
 
 impl Reader {
@@ -178,7 +198,8 @@ impl Reader {
         let mut from = match path.first().map(String::as_str) {
             Some("crate") => vec![],
             Some("self" | "super") => self.module.clone(),
-            _ => return,
+            // It may begin with a module that this file declares, perhaps further down.
+            _ => return self.bare.push([&*self.module, path].concat()),
         };
         while let Some((first @ ("crate" | "self" | "super"), rest)) = path
             .split_first()
@@ -379,19 +400,26 @@ mod tests {
     }
 
     #[test]
-    fn imports_from_the_face_and_from_the_file_that_declares_a_module() {
+    fn imports_from_the_face() {
         assert!(!with_below("use crate::Above;"));
         assert!(!with_below("use crate::*;"));
+        assert!(!with_below("use super::Above;"));
+    }
+
+    #[test]
+    fn a_file_below_its_folder() {
         let inside = ("below/inside.rs", "use super::Below;");
-        assert!(!is_layered(&[
+        let takes = "mod inside; use inside::Inside;";
+        assert!(is_layered(&[
             FACE,
             ABOVE,
             ("below.rs", "mod inside;"),
             inside
         ]));
+        assert!(!is_layered(&[FACE, ABOVE, ("below.rs", takes), inside]));
         let inside = ("elsewhere.rs", "use super::Below;");
-        let below = ("below.rs", "#[path = \"elsewhere.rs\"] mod inside;");
-        assert!(!is_layered(&[FACE, ABOVE, below, inside]));
+        let takes = "#[path = \"elsewhere.rs\"] mod inside; fn below() { inside::inside() }";
+        assert!(!is_layered(&[FACE, ABOVE, ("below.rs", takes), inside]));
     }
 
     #[test]
