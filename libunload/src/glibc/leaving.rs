@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use super::ledger::{Ledger, answers_to};
+use super::ledger::Ledger;
 use super::object::Object;
 
 /// The ledgers of the objects that go when the library goes, its own first; `loaded` is what is loaded.
@@ -41,7 +41,7 @@ fn needed_by_others(leaving: &[Arc<Ledger>], loaded: &[Object]) -> Option<usize>
     let names = staying.flat_map(|object| object.needed());
     let mut kept = names.filter_map(|name| {
         let mut leaving = leaving.iter();
-        leaving.position(|ledger| answers_to(&ledger.object, name))
+        leaving.position(|ledger| ledger.object.answers_to(name))
     });
     kept.find(|&index| index > 0)
 }

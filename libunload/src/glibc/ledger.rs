@@ -1,14 +1,13 @@
 //! What each library did that outlasts a call: one ledger per mapped object.
 
 use std::collections::BTreeMap;
-use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::exits::Exits;
 use super::files::Mapped;
 use super::keys::Key;
-use super::object::Object;
+use super::object::{self, Object};
 use super::requests::Request;
 use super::routines::Finalizers;
 use super::search::Baseline;
@@ -207,7 +206,7 @@ pub(super) fn open(
 ) -> (Vec<Arc<Ledger>>, Vec<PinReason>) {
     let mut ledgers = Vec::new();
     let mut obstacles = Vec::new();
-    for object in closure(main, now) {
+    for object in object::closure(main, now) {
         let known = of_address(object.dynamic);
         if known.is_none() && before.contains(&object) {
             // It was here before any library was: it belongs to the host, and stays.
@@ -307,37 +306,4 @@ impl Locked {
             _entries: entries.collect(),
         }
     }
-}
-
-/// A library and all that it needs of what is loaded, directly or indirectly.
-fn closure(main: &Object, mut others: Vec<Object>) -> Vec<Object> {
-    others.retain(|object| object.dynamic != main.dynamic);
-    let mut found = vec![main.clone()];
-    let mut next = 0;
-    while let Some(object) = found.get(next).cloned() {
-        for name in object.needed() {
-            // Else each of perhaps a thousand libraries would be asked for what several need.
-            let mut known = found.iter().skip(1);
-            if known.any(|other| answers_to(other, name)) {
-                continue;
-            }
-            if let Some(index) = others.iter().position(|other| answers_to(other, name)) {
-                found.push(others.swap_remove(index));
-            }
-        }
-        next += 1;
-    }
-    found
-}
-
-/// Whether the loader takes this object for the one that is needed under this name.
-pub(super) fn answers_to(object: &Object, name: &CStr) -> bool {
-    const DT_SONAME: i64 = 14;
-    let soname = object
-        .dynamic_value(DT_SONAME)
-        .and_then(|name| object.dynamic_string(name));
-    let path = object.path.to_bytes();
-    soname == Some(name)
-        || path == name.to_bytes()
-        || path.rsplit(|&byte| byte == b'/').next() == Some(name.to_bytes())
 }

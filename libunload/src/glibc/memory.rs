@@ -37,8 +37,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// How many bytes are read at once.
+    pub(super) const ROOM: usize = 64 << 10;
+    /// Of how many ranges, as the kernel takes them.
+    pub(super) const MOST: usize = 512;
+
     pub(super) fn new() -> Self {
-        let words = vec![0; (64 << 10) / WORD];
+        let words = vec![0; Self::ROOM / WORD];
         Self { words }
     }
 
@@ -53,13 +58,11 @@ impl Reader {
         ranges: &[Range<usize>],
         mut visit: impl FnMut(usize, &[usize]),
     ) -> io::Result<()> {
-        /// As many as the kernel takes at a time.
-        const MOST: usize = 512;
         let mut pieces: Vec<Range<usize>> = ranges.iter().map(whole_words).rev().collect();
         while !pieces.is_empty() {
             let mut asked = Vec::new();
             let mut room = self.words.len() * WORD;
-            while room > 0 && asked.len() < MOST {
+            while room > 0 && asked.len() < Self::MOST {
                 let Some(piece) = pieces.pop() else { break };
                 let end = piece.end.min(piece.start + room);
                 room -= end - piece.start;

@@ -113,6 +113,18 @@ impl Object {
         needed.filter_map(|entry| self.dynamic_string(to_usize(entry.value)))
     }
 
+    /// Whether the loader takes this object for the one that is needed under this name.
+    pub(super) fn answers_to(&self, name: &CStr) -> bool {
+        const DT_SONAME: i64 = 14;
+        let soname = self
+            .dynamic_value(DT_SONAME)
+            .and_then(|name| self.dynamic_string(name));
+        let path = self.path.to_bytes();
+        soname == Some(name)
+            || path == name.to_bytes()
+            || path.rsplit(|&byte| byte == b'/').next() == Some(name.to_bytes())
+    }
+
     /// The dynamic symbol of this number, which one of the object's relocations names; number 0 is none.
     pub(super) fn symbol(&self, number: usize) -> Option<libc::Elf64_Sym> {
         const DT_SYMTAB: i64 = 6;
@@ -204,6 +216,27 @@ unsafe extern "C" fn is_it(
     // SAFETY: so is its path.
     let path = unsafe { CStr::from_ptr(info.dlpi_name) };
     c_int::from(to_usize(info.dlpi_addr) == object.base && path == object.path.as_c_str())
+}
+
+/// A library and all that it needs of what is loaded, directly or indirectly.
+pub(super) fn closure(main: &Object, mut others: Vec<Object>) -> Vec<Object> {
+    others.retain(|object| object.dynamic != main.dynamic);
+    let mut found = vec![main.clone()];
+    let mut next = 0;
+    while let Some(object) = found.get(next).cloned() {
+        for name in object.needed() {
+            // Else each of perhaps a thousand libraries would be asked for what several need.
+            let mut known = found.iter().skip(1);
+            if known.any(|other| other.answers_to(name)) {
+                continue;
+            }
+            if let Some(index) = others.iter().position(|other| other.answers_to(name)) {
+                found.push(others.swap_remove(index));
+            }
+        }
+        next += 1;
+    }
+    found
 }
 
 /// Everything that is loaded, the program itself first.

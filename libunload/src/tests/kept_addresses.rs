@@ -323,6 +323,66 @@ fn helper(source: &str) -> (Fixture, Vec<String>) {
     (helper, options)
 }
 
+/// As OpenSSL keeps callbacks: in a structure on the heap.
+#[test]
+fn callback_on_the_heap_of_a_library_that_stays() {
+    let name = "kept_addresses::callback_on_the_heap_of_a_library_that_stays";
+    in_own_process(name, || {
+        let (helper, options) = helper(
+            "#include <stdlib.h>
+             struct entry { struct entry *next; void (*function)(void); void *data[4]; };
+             struct table { long count; struct entry *first; } *table;
+             void keep(void (*function)(void)) {
+                 struct entry *entry = calloc(1, sizeof *entry);
+                 if (!table) table = calloc(1, sizeof *table);
+                 entry->function = function; entry->next = table->first; table->first = entry;
+             }
+             void drop(void) {
+                 struct entry *entry = table->first;
+                 table->first = entry->next;
+                 free(entry);
+             }",
+        );
+        let options: Vec<_> = options.iter().map(String::as_str).collect();
+        let fixture = Fixture::c(
+            "void keep(void (*)(void)); void drop(void); static void mine(void) {}
+             int run(void) { keep(mine); return 0; } int nothing(void) { keep(mine); drop(); return 0; }",
+            &options,
+        );
+        is_kept_by(
+            "callback",
+            &fixture,
+            "libhelper.so (table), by way of the heap",
+        );
+        drop(helper);
+    });
+}
+
+/// What C++ code has in the locale of the process.
+#[test]
+fn facet_of_the_global_locale() {
+    in_own_process("kept_addresses::facet_of_the_global_locale", || {
+        // SAFETY: the system's own library; it stays for the other copy.
+        let cpp = unsafe { libc::dlopen(c"libstdc++.so.6".as_ptr(), libc::RTLD_NOW) };
+        assert!(!cpp.is_null());
+        let fixture = Fixture::cpp(
+            "#include <locale>
+             struct Mine : std::numpunct<char> { char do_decimal_point() const override { return ','; } };
+             extern \"C\" int run() { std::locale::global(std::locale(std::locale(), new Mine)); return 0; }
+             extern \"C\" int nothing() { return 0; }",
+            &["-fno-gnu-unique"],
+        );
+        let library = fixture.open();
+        assert_eq!(call(&library, "nothing"), 0);
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+        let library = fixture.open();
+        assert_eq!(call(&library, "run"), 0);
+        let reasons = reasons_to_pin(library);
+        let is_it = |reason: &PinReason| reason.to_string().contains("libstdc++.so.6");
+        assert!(reasons.iter().any(is_it), "{reasons:?}");
+    });
+}
+
 /// Functions that C++'s standard library keeps for the whole process.
 #[test]
 fn handler_in_the_cpp_library() {

@@ -1,15 +1,246 @@
 //! What the data of libraries that stay leads to on the heap.
+//!
+//! A library may have callbacks in structures on the heap: OpenSSL does, and C++'s standard library. Each word of
+//! its data that looks like what `malloc` returned is followed, and so on from there. This is done where the
+//! leaving library needs another one than the C library and its parts, which then stays; the program's data and that of
+//! other plugins are no beginnings, since they lead everywhere.
+//!
+//! What looks like memory in use: glibc writes the size in front of it, and in front of what comes next that this is
+//! in use. Memory that a thread keeps for its next `malloc` is known by a mark. What is free otherwise is not followed,
+//! so glibc's own lists of it are no beginnings either.
 
+use std::collections::HashSet;
 use std::io;
+use std::ops::Range;
 
-use super::super::object::Object;
-use super::{Find, Wanted};
+use super::super::memory::{self, Reader};
+use super::super::object::{self, Object};
+use super::{Find, Wanted, is_among, objects};
+
+const WORD: usize = size_of::<usize>();
+
+/// Memory of `malloc` that is reached.
+#[derive(Clone, Copy)]
+struct Chunk {
+    start: usize,
+    /// In bytes, with the size in front.
+    size: usize,
+    /// The word in a library's data that leads there.
+    root: usize,
+}
 
 pub(super) fn search(
-    _wanted: &Wanted,
-    _leaving: &[&Object],
-    _loaded: &[Object],
-    _finds: &mut Vec<Find>,
+    wanted: &Wanted,
+    leaving: &[&Object],
+    loaded: &[Object],
+    finds: &mut Vec<Find>,
 ) -> io::Result<()> {
+    /// More are not followed.
+    const MOST: usize = 20_000;
+    let roots = beginnings(leaving, loaded);
+    if roots.iter().all(|object| is_of_the_c_library(object)) {
+        return Ok(());
+    }
+    let mut walk = Walk {
+        wanted,
+        leaving,
+        kept_mark: mark_of_kept(),
+        seen: HashSet::new(),
+        next: Vec::new(),
+        finds,
+    };
+    let mut reader = Reader::new();
+    for object in roots {
+        walk.begin_at(object, &mut reader)?;
+    }
+    while !walk.next.is_empty() && walk.seen.len() < MOST {
+        let chunks = chunks(&mut reader, &std::mem::take(&mut walk.next))?;
+        // So many that they are read at once, and none in parts.
+        let mut batch = Vec::new();
+        let mut room = Reader::ROOM;
+        for chunk in chunks {
+            if chunk.size > room || batch.len() == Reader::MOST {
+                walk.follow(&batch, &mut reader)?;
+                batch.clear();
+                room = Reader::ROOM;
+            }
+            room -= chunk.size;
+            batch.push(chunk);
+        }
+        walk.follow(&batch, &mut reader)?;
+    }
     Ok(())
+}
+
+/// On the way along the chains.
+struct Walk<'a> {
+    wanted: &'a Wanted,
+    leaving: &'a [&'a Object],
+    kept_mark: Option<usize>,
+    /// What was reached.
+    seen: HashSet<usize>,
+    /// What was reached and not looked at, with the word in a library's data that it was reached from.
+    next: Vec<(usize, usize)>,
+    finds: &'a mut Vec<Find>,
+}
+
+impl Walk<'_> {
+    /// Notes where an object's data leads to.
+    fn begin_at(&mut self, object: &Object, reader: &mut Reader) -> io::Result<()> {
+        let mut words = Vec::new();
+        let data: Vec<_> = objects::data(object).collect();
+        reader.read(&data, |start, part| {
+            let places = part.iter().enumerate();
+            words.extend(places.map(|(index, &word)| (start + index * WORD, word)));
+        })?;
+        let lists = lists_of_free(&words);
+        for (place, word) in words {
+            if !lists.contains(&place) && may_be_of_malloc(word) && self.seen.insert(word) {
+                self.next.push((word, place));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks into chunks, and notes where they lead to.
+    fn follow(&mut self, batch: &[Chunk], reader: &mut Reader) -> io::Result<()> {
+        const IN_USE: usize = 1;
+        let range = |chunk: &Chunk| chunk.start..chunk.start + chunk.size;
+        let ranges: Vec<_> = batch.iter().map(range).collect();
+        let mut places = Vec::new();
+        reader.read(&ranges, |start, words| {
+            let is_whole =
+                |chunk: &&Chunk| chunk.start == start && chunk.size == words.len() * WORD;
+            let (Some(chunk), Some((after, content))) =
+                (batch.iter().find(is_whole), words.split_last())
+            else {
+                return;
+            };
+            let is_kept = self.kept_mark.is_some() && content.get(1).copied() == self.kept_mark;
+            if after & IN_USE == 0 || is_kept || is_record_of(content, self.leaving) {
+                return;
+            }
+            self.wanted.find_in(content, |index| {
+                places.push((start + index * WORD, content[index], chunk.root));
+            });
+            for &word in content {
+                if may_be_of_malloc(word) && self.seen.insert(word) {
+                    self.next.push((word, chunk.root));
+                }
+            }
+        })?;
+        for (place, word, root) in places {
+            if objects::is_registration_given_up(self.wanted, place) {
+                continue;
+            }
+            let (of, holder) = objects::holder(root);
+            self.finds.push(Find {
+                place,
+                word,
+                of,
+                holder: format!("{holder}, by way of the heap,"),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The libraries that stay and that the leaving ones need.
+fn beginnings<'o>(leaving: &[&Object], loaded: &'o [Object]) -> Vec<&'o Object> {
+    let needed: HashSet<usize> = leaving
+        .iter()
+        .flat_map(|library| object::closure(library, loaded.to_vec()))
+        .map(|object| object.dynamic)
+        .collect();
+    let stays = |object: &&Object| !is_among(object, leaving) && needed.contains(&object.dynamic);
+    let is_loader = |object: &Object| file_name(object).starts_with(b"ld-linux");
+    let staying = loaded.iter().filter(stays);
+    staying.filter(|object| !is_loader(object)).collect()
+}
+
+fn file_name(object: &Object) -> &[u8] {
+    let path = object.path.to_bytes();
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+}
+
+fn is_of_the_c_library(object: &Object) -> bool {
+    const PARTS: [&[u8]; 8] = [
+        b"libc.so",
+        b"libm.so",
+        b"libgcc_s.so",
+        b"libpthread.so",
+        b"libdl.so",
+        b"librt.so",
+        b"libutil.so",
+        b"libanl.so",
+    ];
+    PARTS.iter().any(|part| file_name(object).starts_with(part))
+}
+
+/// Whether `malloc` may have returned this.
+fn may_be_of_malloc(word: usize) -> bool {
+    const LOWEST: usize = 1 << 16;
+    const HIGHEST: usize = 1 << 47;
+    word % 16 == 0 && (LOWEST..HIGHEST).contains(&word)
+}
+
+/// Which of these addresses have a size in front of them.
+fn chunks(reader: &mut Reader, addresses: &[(usize, usize)]) -> io::Result<Vec<Chunk>> {
+    const FLAGS: usize = 7;
+    const SIZES: Range<usize> = 32..Reader::ROOM;
+    let sizes: Vec<_> = addresses
+        .iter()
+        .map(|&(word, _)| word - WORD..word)
+        .collect();
+    let mut found = std::collections::HashMap::new();
+    reader.read(&sizes, |place, words| {
+        if let [size] = words {
+            found.insert(place + WORD, size & !FLAGS);
+        }
+    })?;
+    let chunk = |&(start, root): &(usize, usize)| {
+        let size = *found.get(&start)?;
+        (SIZES.contains(&size) && size % 16 == 0).then_some(Chunk { start, size, root })
+    };
+    Ok(addresses.iter().filter_map(chunk).collect())
+}
+
+/// Whether this is what the loader knows of an object that leaves (`struct link_map`).
+fn is_record_of(content: &[usize], leaving: &[&Object]) -> bool {
+    let [base, _, dynamic, ..] = content else {
+        return false;
+    };
+    leaving
+        .iter()
+        .any(|object| object.base == *base && object.dynamic == *dynamic)
+}
+
+/// Where glibc's `malloc` has its lists of what is free, if these words are the C library's data: 127 pairs of
+/// words, of which empty ones lead to themselves.
+fn lists_of_free(words: &[(usize, usize)]) -> Range<usize> {
+    /// From the state before the lists to their end.
+    const LENGTH: usize = 0x70 + 254 * WORD;
+    let is_empty = |pair: &&[(usize, usize)]| {
+        let [(place, first), (_, second)] = pair else {
+            return false;
+        };
+        *first == place.wrapping_sub(2 * WORD) && first == second
+    };
+    let last = words.windows(2).filter(is_empty).last();
+    last.map_or(0..0, |last| {
+        let end = last[0].0 + 2 * WORD;
+        end.saturating_sub(LENGTH)..end
+    })
+}
+
+/// What glibc writes into memory that a thread keeps for its next `malloc`.
+fn mark_of_kept() -> Option<usize> {
+    // SAFETY: no preconditions.
+    let block = unsafe { libc::malloc(24) };
+    if block.is_null() {
+        return None;
+    }
+    // SAFETY: allocated above, and not used.
+    unsafe { libc::free(block) };
+    memory::word(block as usize + WORD).filter(|&mark| mark != 0)
 }

@@ -83,9 +83,14 @@ fn is_given_up(wanted: &Wanted, place: usize) -> bool {
     let libc = symbol(c"_IO_list_all").and_then(|list| Some(object_of(list)?.dli_fbase));
     libc.is_some()
         && object_of(place).map(|info| info.dli_fbase) == libc
-        && (is_destructor_of_no_key(place)
-            || (0..3).any(|index| is_exit_function(wanted, place, index))
-            || (0..4).any(|index| is_fork_function(wanted, place, index)))
+        && (is_destructor_of_no_key(place) || is_registration_given_up(wanted, place))
+}
+
+/// Whether the place is part of what the C library knows of a function for the exit or around `fork`, and
+/// will not use any more.
+pub(super) fn is_registration_given_up(wanted: &Wanted, place: usize) -> bool {
+    (0..3).any(|index| is_exit_function(wanted, place, index))
+        || (0..4).any(|index| is_fork_function(wanted, place, index))
 }
 
 /// Whether the place is the one of a destructor (`__pthread_keys`) whose key was deleted.
