@@ -20,8 +20,9 @@ pub(super) struct Mapped {
 /// How many there are in all ledgers, so that memory is given back without a look at them where there are none.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Unmaps what this object forgot, which is gone.
-pub(super) fn unmap(ledger: &Ledger) {
+/// Unmaps what this object forgot, which is gone; returns how many bytes that were.
+pub(super) fn unmap(ledger: &Ledger) -> usize {
+    let mut bytes = 0;
     for Mapped { range, file } in ledger.with(|entries| std::mem::take(&mut entries.files)) {
         COUNT.fetch_sub(1, Ordering::Relaxed);
         // What was put in its place unseen is somebody else's.
@@ -30,8 +31,10 @@ pub(super) fn unmap(ledger: &Ledger) {
         if is_there.is_ok_and(|found| found.is_some_and(|mapping| covers(mapping.range))) {
             // SAFETY: the library mapped it, to read, and is gone; it is still this mapping.
             unsafe { libc::munmap(range.start as *mut c_void, range.len()) };
+            bytes += range.len();
         }
     }
+    bytes
 }
 
 /// Stands in for `mmap`, which is `mmap64`.

@@ -128,7 +128,7 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
             one.resume();
         }
     }
-    verify(&ledgers, mapped)
+    verify(&ledgers, mapped, left)
 }
 
 /// Who may call handlers of signals in this range, because he found them in force when he set his own.
@@ -346,7 +346,7 @@ impl Mapped {
 }
 
 /// Makes sure that the library is gone, whose ledger is the first, and closes the ledgers of what is.
-fn verify(ledgers: &[Arc<Ledger>], mapped: Option<Mapped>) -> UnloadOutcome {
+fn verify(ledgers: &[Arc<Ledger>], mapped: Option<Mapped>, left: &mut LeftBehind) -> UnloadOutcome {
     let Some((library, _)) = ledgers.split_first() else {
         // Never so: the library itself has a ledger.
         return still_loaded();
@@ -363,7 +363,7 @@ fn verify(ledgers: &[Arc<Ledger>], mapped: Option<Mapped>) -> UnloadOutcome {
         // One may stay for reasons of its own, and goes on being watched.
         if !ledger.object.is_loaded() {
             ledger::close(ledger);
-            files::unmap(ledger);
+            left.files += files::unmap(ledger);
         }
     }
     match mapped.and_then(|mapped| mapped.left()) {

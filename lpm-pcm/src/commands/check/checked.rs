@@ -189,6 +189,10 @@ impl CheckedLpm {
             if left.timers > 0 {
                 self.found(Kind::LeftBehind, format!("left {} timers", left.timers));
             }
+            if left.files > 0 {
+                let what = "left files mapped, as backtraces with names do, whose tables are lost with each load";
+                self.found(Kind::LeftBehind, what.to_owned());
+            }
         }
         self.goes_on()
     }

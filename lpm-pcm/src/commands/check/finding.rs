@@ -241,7 +241,8 @@ impl Kind {
             }
             Self::HindersUnloading => "see the flag's own advice above",
             Self::LeftBehind => {
-                "give signals back what they did before, and delete timers, in `deinitialize`"
+                "give signals back what they did before, and delete timers, in `deinitialize`; take no backtraces \
+                 with names (RUST_LIB_BACKTRACE=0)"
             }
             Self::LeaksMemory => {
                 "free in `deinitialize` what `initialize` allocates, also what is in statics; keep nothing large in \
