@@ -1,7 +1,5 @@
 //! What the PCM puts on record: the Event Log.
 
-pub(crate) mod limited;
-
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;

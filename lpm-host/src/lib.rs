@@ -61,6 +61,7 @@ mod config;
 mod dispatch;
 mod error;
 mod event;
+mod event_limit;
 mod initialized;
 mod life;
 mod manual_clock;

@@ -11,6 +11,7 @@
 //! | `loaded` | a loaded library, and its file |
 //! | `calls` | answers that LPMs put off |
 //! | `panics`, `trace` | what it reports |
+//! | `under_way` | the calls on a thread that are under way |
 //! | `describe` | what it says about itself |
 
 pub(crate) mod built_in;
@@ -20,16 +21,10 @@ pub(crate) mod describe;
 pub(crate) mod error;
 pub(crate) mod instance;
 pub(crate) mod loaded;
+mod lock;
 pub(crate) mod module;
 pub(crate) mod panics;
 pub(crate) mod trace;
 pub(crate) mod trust;
+mod under_way;
 pub(crate) mod visits;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Locks; what another thread did before it panicked is taken as it is, since no lock here is held
-/// across a call of foreign code.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -8,7 +8,7 @@ use crate::answers::faults::Telling;
 use crate::event::EventLog;
 use crate::lpm::instance::Instance;
 use crate::seat::backlog::Kept;
-use crate::seat::{Route, Seat, Slot};
+use crate::seat::seated::{Route, Seat, Slot};
 
 /// The LPMs of a PCM at one time; replaced as a whole.
 #[derive(Clone)]

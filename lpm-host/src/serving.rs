@@ -13,7 +13,7 @@ use crate::error::PcmError;
 use crate::event::EventLog;
 
 use crate::roster::Roster;
-use crate::seat::{Route, Seat, Slot};
+use crate::seat::seated::{Route, Seat, Slot};
 
 /// How long a list of LPMs that was replaced is waited for.
 pub(crate) const LEAVING: Duration = Duration::from_secs(1);

@@ -71,7 +71,7 @@ use lpm_api::{
 };
 
 pub use self::answer::{Answer, Answered, Pending, Supplied};
-use self::looked_into::Slot;
+use self::looked_into::Made;
 pub use self::messages::{MessageBuilder, TestMessage};
 use crate::ask::outgoing;
 use crate::config::LpmConfig;
@@ -82,7 +82,7 @@ use crate::lpm::instance::Instance;
 use crate::manual_clock::ManualClock;
 use crate::message::{OutgoingMessage, ReceivedMessage};
 use crate::pcm::Pcm;
-use crate::seat;
+use crate::seat::seated::Slot;
 
 /// How long lifecycle calls may take, in real time: longer than any machine takes.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -147,7 +147,7 @@ impl<L: Lpm> TestPcmBuilder<L> {
     ///
     /// When the configuration's directory is not UTF-8.
     pub fn start(self) -> Result<TestPcm<L>, LpmStartError> {
-        let slot = Slot::<L>::default();
+        let slot = Made::<L>::default();
         let config = LpmConfig::new(self.name, looked_into::source(&slot))
             .config(self.config)
             .config_source(self.config_source)
@@ -373,8 +373,8 @@ impl<L: Lpm> TestPcm<L> {
     fn tell(&self, call: impl FnOnce(&Instance) -> LpmStatus) -> LpmStatus {
         let seats = self.pcm.serving().seats();
         let told = seats.first().map(|seat| match &*seat.gate.enter() {
-            seat::Slot::Running(lpm) => call(lpm),
-            seat::Slot::Closed => LpmStatus::INVALID_LPM_HANDLE,
+            Slot::Running(lpm) => call(lpm),
+            Slot::Closed => LpmStatus::INVALID_LPM_HANDLE,
         });
         told.unwrap_or(LpmStatus::INVALID_LPM_HANDLE)
     }

@@ -17,9 +17,10 @@ use crate::event::EventLog;
 use crate::lpm::calls::AdmitCall;
 use crate::lpm::instance::Instance;
 use crate::message::{OwnedReceived, ReceivedMessage};
-use crate::requests::{Asked, Question, results};
+use crate::requests::asked::{Asked, Question};
+use crate::requests::results;
 use crate::roster::Roster;
-use crate::seat::{Route, Seat, Slot};
+use crate::seat::seated::{Route, Seat, Slot};
 use crate::serving::Serving;
 use crate::verdict::{FlowVerdict, PerFlow, Verdict};
 

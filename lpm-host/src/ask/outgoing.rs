@@ -16,9 +16,10 @@ use crate::event::EventLog;
 use crate::lpm::calls::Call;
 use crate::lpm::instance::Instance;
 use crate::message::{OutgoingMessage, OwnedMessage};
-use crate::requests::{Asked, Question, results};
+use crate::requests::asked::{Asked, Question};
+use crate::requests::results;
 use crate::roster::Roster;
-use crate::seat::{Route, Seat, Slot};
+use crate::seat::seated::{Route, Seat, Slot};
 use crate::serving::Serving;
 
 /// Asks every LPM for objects, and waits for those that come later.

@@ -9,7 +9,7 @@ use crate::event::EventId;
 use crate::lpm::compatibility::Incompatibility;
 use crate::lpm::instance::Instance;
 use crate::seat::backlog::Kept;
-use crate::seat::{Route, Seat, Slot};
+use crate::seat::seated::{Route, Seat, Slot};
 use crate::serving::Serving;
 
 /// The counters of one LPM (extension [`Statistics`](lpm_api::Statistics)).

@@ -10,8 +10,8 @@ use super::lifecycle::{Lifecycle, lock};
 use crate::answers::faults::Telling;
 use crate::lpm::instance::Instance;
 use crate::seat::backlog::Kept;
+use crate::seat::seated::{Route, Seat, Slot};
 use crate::seat::told::Told;
-use crate::seat::{Route, Seat, Slot};
 
 impl Lifecycle {
     /// [`Pcm::set_ip_address_table`](crate::Pcm::set_ip_address_table).

@@ -22,8 +22,8 @@ use crate::lpm::trace::TraceLimit;
 use crate::lpm::visits::VisitLimit;
 use crate::requests::registry::{self, Registered};
 use crate::roster::Roster;
-use crate::seat::Seat;
 use crate::seat::closed::ClosedSeat;
+use crate::seat::seated::Seat;
 use crate::serving::{LEAVING, Serving};
 
 /// The life of a PCM.

@@ -16,8 +16,8 @@ use crate::initialized::InitializedLpm;
 
 use crate::lpm::loaded::{Module, Stamp};
 use crate::roster::Roster;
-use crate::seat::Seat;
 use crate::seat::closed::ClosedSeat;
+use crate::seat::seated::Seat;
 use crate::serving::LEAVING;
 
 /// What a change of the list of LPMs came to.

@@ -8,8 +8,8 @@ use libunload::gate::inside_any_pass;
 use super::lifecycle::{Change, Lifecycle, Phase, lock};
 use crate::config::LpmConfig;
 use crate::event::{EventId, EventLog};
-use crate::seat::Seat;
 use crate::seat::backlog::MOST_KEPT;
+use crate::seat::seated::Seat;
 
 /// Has LPMs initialized anew as the clock says: on the thread that lets time pass, or on one of their own.
 pub(crate) fn arrange(lifecycle: &Arc<Lifecycle>) {

@@ -23,7 +23,7 @@ use crate::lpm::trust::LpmLibrary;
 use crate::lpm::visits::VisitLimit;
 use crate::pin_reason::{PinReason, UnloadOutcome};
 use crate::requests::results::CALLBACKS;
-use crate::seat::Seat;
+use crate::seat::seated::Seat;
 use crate::source::{Kind, LpmSource};
 
 /// The LPMs that a PCM started with.

@@ -16,7 +16,7 @@ use crate::lpm::loaded::Module;
 use crate::lpm::module::LoadedModule;
 use crate::pin_reason::PinReason;
 use crate::seat::closed::ClosedSeat;
-use crate::seat::{Seat, Slot};
+use crate::seat::seated::{Seat, Slot};
 
 /// LPMs being stopped, and why some of their libraries have to stay.
 pub(crate) struct Stopping<'a> {

@@ -5,7 +5,7 @@
 //! inside a call from this host is put on record only when that call has returned, and one on a thread of
 //! the library's own is put on record by another thread.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -17,8 +17,9 @@ use std::thread;
 use lpm_abi::{AbiHost, AbiPanic};
 use lpm_api::LpmStatus;
 
-use super::lock;
+use super::lock::lock;
 use super::trace::{self, TraceLimit};
+use super::under_way::{self, NO_LPM};
 use crate::event::{Event, EventId, EventLog};
 
 /// A library's place among those that may report panics.
@@ -66,34 +67,14 @@ impl Drop for Attachment {
     }
 }
 
-/// The calls into libraries that are under way on a thread. All that a call has to look at is here, so that
-/// it looks for one thread-local only.
-struct Calls {
-    /// Whom the innermost is for: the name of an LPM, [`NO_LPM`], or null where there is no call.
-    inside: Cell<*const Arc<str>>,
-    has_reports: Cell<bool>,
-    /// How many spans of libraries the thread is in.
-    spans: Cell<usize>,
-}
-
-/// What stands for a call that is for no LPM.
-const NO_LPM: *const Arc<str> = ptr::dangling();
-
 thread_local! {
-    static CALLS: Calls = const {
-        Calls {
-            inside: Cell::new(ptr::null()),
-            has_reports: Cell::new(false),
-            spans: Cell::new(0),
-        }
-    };
     static REPORTS: RefCell<Vec<(Arc<dyn EventLog>, Event)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Makes a call into a library, for this LPM if for any, and records the panics that it reported meanwhile.
 #[inline]
 pub(super) fn during<R>(lpm: Option<&Arc<str>>, call: impl FnOnce() -> R) -> R {
-    CALLS.with(|calls| {
+    under_way::with(|calls| {
         let spans = calls.spans.get();
         let outer = calls.inside.replace(lpm.map_or(NO_LPM, ptr::from_ref));
         let result = call();
@@ -108,31 +89,9 @@ pub(super) fn during<R>(lpm: Option<&Arc<str>>, call: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Notes how many spans of libraries this thread is in.
-pub(super) fn note_spans(count: usize) {
-    CALLS.with(|calls| calls.spans.set(count));
-}
-
-/// How many spans of libraries this thread is in.
-#[cfg(test)]
-pub(super) fn spans() -> usize {
-    CALLS.with(|calls| calls.spans.get())
-}
-
-/// The name of the LPM that is being called on this thread.
-pub(super) fn lpm_on_this_thread() -> Option<Arc<str>> {
-    let lpm = CALLS.with(|calls| calls.inside.get());
-    if lpm == NO_LPM {
-        return None;
-    }
-    // SAFETY: `during` sets the pointer from a reference that outlives the call, and takes it back after
-    // the call, which is on this thread and does not unwind.
-    unsafe { lpm.as_ref() }.cloned()
-}
-
 #[cold]
 fn record_all() {
-    CALLS.with(|calls| calls.has_reports.set(false));
+    under_way::with(|calls| calls.has_reports.set(false));
     for (events, event) in REPORTS.take() {
         events.record(&event);
     }
@@ -145,13 +104,13 @@ extern "C" fn report_panic(library: u64, panic: AbiPanic<'_>) {
         let attached = lock(&ATTACHED).get(&library).cloned();
         let Some(attached) = attached else { return };
         let event = event(&attached.library, &panic);
-        let event = match lpm_on_this_thread() {
+        let event = match under_way::lpm_on_this_thread() {
             Some(lpm) => event.lpm(lpm),
             None => event,
         };
-        if CALLS.with(|calls| !calls.inside.get().is_null()) {
+        if under_way::with(|calls| !calls.inside.get().is_null()) {
             REPORTS.with_borrow_mut(|reports| reports.push((Arc::clone(&attached.events), event)));
-            CALLS.with(|calls| calls.has_reports.set(true));
+            under_way::with(|calls| calls.has_reports.set(true));
         } else {
             // A thread of the library's own, on which no call will return.
             let record = move || attached.events.record(&event);

@@ -8,6 +8,8 @@
 //! panics end here.
 
 mod budget;
+mod caught;
+mod emitter;
 mod sites;
 mod source;
 mod spans;
@@ -15,8 +17,6 @@ mod spans;
 mod tests;
 mod values;
 
-use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,8 +34,9 @@ use tracing_core::{Event, LevelFilter};
 
 pub use self::budget::TraceLimit;
 
-use super::panics;
+use super::under_way;
 
+use self::caught::caught;
 use self::sites::{Description, Site};
 use self::source::Source;
 use self::spans::OpenSpan;
@@ -104,7 +105,7 @@ pub(super) fn leave(depth: usize) {
 
 /// The LPM that a record on this thread is from; the library, for one from a thread of the library's own.
 fn who(source: &Source) -> Arc<str> {
-    panics::lpm_on_this_thread().unwrap_or_else(|| Arc::clone(&source.name))
+    under_way::lpm_on_this_thread().unwrap_or_else(|| Arc::clone(&source.name))
 }
 
 /// The most verbose level that the host wants: 0 nothing, 1 error, … 5 trace.
@@ -117,18 +118,6 @@ fn level() -> u32 {
         LevelFilter::DEBUG => 4,
         LevelFilter::TRACE => 5,
     }
-}
-
-/// Calls a subscriber, whose panics must not unwind into the library.
-fn caught<R>(call: impl FnOnce() -> R) -> Option<R> {
-    let result = catch_unwind(AssertUnwindSafe(call));
-    let dropped = |payload| {
-        // A payload may panic when it is dropped; that one is leaked instead.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            mem::forget(second);
-        }
-    };
-    result.map_err(dropped).ok()
 }
 
 /// [`AbiTraceHost::register`].

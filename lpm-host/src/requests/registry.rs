@@ -6,7 +6,7 @@ use std::time::Duration;
 use libunload::gate::Gate;
 use lpm_api::LpmHandle;
 
-use super::Requests;
+use super::asked::Requests;
 use crate::clock::Clock;
 use crate::event::EventLog;
 use crate::initialized::InitializedLpm;

@@ -6,9 +6,9 @@ use abi_stable::std_types::RSlice;
 use lpm_abi::{AbiCallbacks, AbiDecision, AbiResult};
 use lpm_api::{Decision, LpmHandle, LpmStatus, RequestHandle};
 
+use super::asked::{Asked, Question};
 use super::registry::{self, Registered};
 use super::table::Refused;
-use super::{Asked, Question};
 use crate::answers::decisions::Decisions;
 use crate::answers::faults::{self, Function};
 use crate::answers::objects::Objects;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::backlog::Kept;
-use super::{Route, Seat, Slot};
+use super::seated::{Route, Seat, Slot};
 use crate::event::{EventId, EventLog};
 
 impl Seat {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use libunload::gate::Retired;
 
+use super::seated::{Seat, Slot};
 use super::worker::NotTaken;
-use super::{Seat, Slot};
 
 use crate::requests::registry;
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, PoisonError};
 
 use lpm_api::LpmStatus;
 
+use super::seated::{Route, Seat};
 use super::watched::Hanging;
-use super::{Route, Seat};
 use crate::answers::faults;
 use crate::event::{Event, EventId, EventLog};
 

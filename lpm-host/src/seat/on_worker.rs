@@ -7,9 +7,9 @@ use std::thread;
 use lpm_api::LpmStatus;
 
 use super::backlog::Kept;
+use super::seated::{Seat, Slot};
 use super::told::{Told, Wait};
 use super::worker::{NotTaken, Worker};
-use super::{Seat, Slot};
 use crate::answers::faults::Function;
 use crate::config::CallMode;
 use crate::event::{EventId, EventLog};

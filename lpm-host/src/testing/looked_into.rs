@@ -24,10 +24,10 @@ thread_local! {
 }
 
 /// Where the LPM is found that was initialized last.
-pub(super) type Slot<L> = Arc<Mutex<Option<Arc<L>>>>;
+pub(super) type Made<L> = Arc<Mutex<Option<Arc<L>>>>;
 
 /// This LPM as a source; whatever is initialized from it is put into the slot.
-pub(super) fn source<L: Lpm>(slot: &Slot<L>) -> LpmSource {
+pub(super) fn source<L: Lpm>(slot: &Made<L>) -> LpmSource {
     let slot = Arc::clone(slot);
     let initialize = move |init: AbiInit<'_>| {
         let initialized = built_in::initialize::<InProcess<L>>(init)?;

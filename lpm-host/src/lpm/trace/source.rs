@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use lpm_abi::AbiInterest;
 
-use super::super::lock;
+use super::super::lock::lock;
 use super::budget::{Budget, Passage, TraceLimit};
-use super::sites::{self, Description, Site};
+use super::emitter::{Emitter, Generic};
+use super::sites::{self, Description};
 use super::spans::Spans;
 
 /// Callsites with such numbers have none of their own in the host.
@@ -31,26 +32,6 @@ pub(super) struct Source {
     told: Mutex<BTreeMap<u32, AbiInterest>>,
     refreshing: AtomicBool,
     generic: RwLock<Vec<Arc<Generic>>>,
-}
-
-/// What a callsite told of itself for which there is no callsite in the host.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Generic {
-    pub(super) level: u32,
-    pub(super) is_span: bool,
-    pub(super) target: String,
-    pub(super) name: String,
-    pub(super) file: String,
-    pub(super) line: u32,
-    pub(super) fields: Vec<String>,
-}
-
-/// The callsite of the host through which a record of a library is emitted.
-#[derive(Clone)]
-pub(super) struct Emitter {
-    pub(super) site: &'static Site,
-    /// Where the callsite is not the record's own.
-    pub(super) generic: Option<Arc<Generic>>,
 }
 
 /// Read for moments only, never while a subscriber is called.
@@ -201,20 +182,6 @@ impl Source {
         if !self.refreshing.swap(true, Ordering::Acquire) {
             refresh();
             self.refreshing.store(false, Ordering::Release);
-        }
-    }
-}
-
-impl Emitter {
-    /// Whether the host's subscribers want what is emitted.
-    pub(super) fn interest(&self) -> AbiInterest {
-        let interest = self.site.interest();
-        if interest.is_always() {
-            AbiInterest::Always
-        } else if interest.is_sometimes() {
-            AbiInterest::Sometimes
-        } else {
-            AbiInterest::Never
         }
     }
 }

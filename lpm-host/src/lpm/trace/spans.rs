@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 use lpm_abi::AbiCurrentSpan;
 use tracing::Span;
 
-use super::super::{lock, panics};
-use super::caught;
-use super::source::Emitter;
+use super::super::lock::lock;
+use super::super::under_way;
+use super::caught::caught;
+use super::emitter::Emitter;
 
 /// How many spans one library can have open.
 pub(super) const LIMIT: usize = 65_536;
@@ -170,7 +171,7 @@ fn change<R>(change: impl FnOnce(&mut Vec<Entered>) -> R) -> Option<R> {
     let entered = ENTERED.try_with(|entered| {
         let mut all = entered.try_borrow_mut().ok()?;
         let result = change(&mut all);
-        panics::note_spans(all.len());
+        under_way::note_spans(all.len());
         Some(result)
     });
     entered.ok().flatten()

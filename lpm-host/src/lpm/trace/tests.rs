@@ -88,7 +88,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         let metadata = event.metadata();
         let mut line = Line(format!("{} {}:", metadata.target(), metadata.name()));
         event.record(&mut line);
-        super::super::lock(&self.0).push(line.0);
+        super::super::lock::lock(&self.0).push(line.0);
     }
 }
 
@@ -96,7 +96,7 @@ impl<S: Subscriber> Layer<S> for Lines {
 fn told(emit: impl FnOnce()) -> Vec<String> {
     let lines = Lines::default();
     tracing::subscriber::with_default(registry().with(lines.clone()), emit);
-    std::mem::take(&mut *super::super::lock(&lines.0))
+    std::mem::take(&mut *super::super::lock::lock(&lines.0))
 }
 
 /// The one test that depends on how many callsites there are in the process.
@@ -177,7 +177,7 @@ fn numbers_that_nobody_gave_out() {
             exit(library.0, span);
         }
         assert_eq!(current_span(library.0).span, 0);
-        assert_eq!(panics::spans(), 0);
+        assert_eq!(under_way::spans(), 0);
     });
     assert_eq!(lines, [""; 0]);
 }
@@ -191,17 +191,17 @@ fn a_span_is_its_librarys_alone() {
         let span = new_span(one.0, span, AbiParent::Root, RSlice::from_slice(&[]));
         assert!(!try_close(two.0, span));
         enter(two.0, span);
-        assert_eq!(panics::spans(), 0);
+        assert_eq!(under_way::spans(), 0);
         enter(one.0, span);
         assert_eq!(current_span(one.0).span, span);
         assert_eq!(current_span(two.0).span, 0);
         exit(two.0, span);
-        assert_eq!(panics::spans(), 1);
+        assert_eq!(under_way::spans(), 1);
         // The span that is no longer known is still left.
         let site = two.register("afterwards", false).site;
         drop(one);
         leave(0);
-        assert_eq!(panics::spans(), 0);
+        assert_eq!(under_way::spans(), 0);
         emit(&two, site, AbiParent::Span(span), "without a parent");
     });
     assert_eq!(lines.len(), 1, "{lines:?}");
@@ -258,7 +258,7 @@ fn open_spans_are_limited() {
     let site = sites::generic(3, true);
     let open = || OpenSpan {
         span: Span::none(),
-        emitter: source::Emitter {
+        emitter: emitter::Emitter {
             site,
             generic: None,
         },

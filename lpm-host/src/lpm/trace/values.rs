@@ -6,8 +6,8 @@ use lpm_abi::{AbiField, AbiValue};
 use smallvec::SmallVec;
 use tracing_core::field::{DisplayValue, Value, ValueSet, display};
 
+use super::emitter::{Emitter, Generic};
 use super::sites::Site;
-use super::source::{Emitter, Generic};
 
 /// A value of the library's, borrowed for the call.
 enum Borrowed<'a> {

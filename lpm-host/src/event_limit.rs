@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lpm_api::LpmHandle;
 
-use super::{Event, EventId, EventLog};
+use crate::event::{Event, EventId, EventLog};
 
 /// Events of one kind about one LPM that are recorded at once…
 const BURST: u32 = 20;

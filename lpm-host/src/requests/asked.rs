@@ -1,0 +1,110 @@
+//! Deferred requests of an LPM: issued here, and answered, over time, or rejected, exactly once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
+
+use super::table::{Refused, Table};
+use crate::answers::decisions::Decisions;
+use crate::answers::objects::Objects;
+use crate::answers::pending::Pending;
+use crate::clock::Clock;
+
+/// The requests that one LPM deferred.
+pub(crate) struct Requests {
+    pub(crate) lpm: LpmHandle,
+    table: Table<Asked>,
+    /// Milliseconds an answer may take.
+    limit: u32,
+}
+
+/// What one LPM still has to answer.
+pub(crate) struct Asked {
+    /// The LPM's place in configured order.
+    pub(crate) order: u32,
+    pub(crate) question: Question,
+}
+
+/// A question that several LPMs are asked.
+pub(crate) enum Question {
+    Admit(Arc<Pending<Decisions>>),
+    Objects(Arc<Pending<Objects>>),
+}
+
+impl Asked {
+    /// Ends it without an answer of the LPM.
+    pub(crate) fn fail(self, lpm: LpmHandle, why: LpmStatus) {
+        let order = self.order;
+        match self.question {
+            Question::Admit(pending) => {
+                pending.answer(|decisions| decisions.add_failure(lpm, order, why));
+            }
+            Question::Objects(pending) => {
+                pending.answer(|objects| objects.add_late(lpm, order, why))
+            }
+        }
+    }
+}
+
+impl Requests {
+    pub(crate) fn new(lpm: LpmHandle, limit: u32) -> Self {
+        Self {
+            lpm,
+            table: Table::new(),
+            limit,
+        }
+    }
+
+    /// Puts a request on the table, from the coarse time `now` on. Where the LPM is being stopped
+    /// already, the request comes back.
+    pub(crate) fn issue(&self, asked: Asked, now: u32) -> Result<RequestHandle, Asked> {
+        let deadline = now.wrapping_add(self.limit);
+        let issued = self.table.issue(asked, deadline);
+        issued.map(RequestHandle::new)
+    }
+
+    /// Takes a request off the table, for whoever has its result; whether its time is over by this clock
+    /// is told besides.
+    pub(crate) fn take_in_time(
+        &self,
+        request: RequestHandle,
+        clock: &Clock,
+    ) -> Result<(Asked, bool), Refused> {
+        self.table.take_in_time(request.number(), |deadline| {
+            clock.has_passed(self.limit, deadline.wrapping_sub(self.limit))
+        })
+    }
+
+    /// Takes a request off the table, for whoever knows that there is no result.
+    pub(crate) fn take(&self, request: RequestHandle) -> Result<Asked, Refused> {
+        self.table.take(request.number())
+    }
+
+    /// How long an answer may take.
+    pub(crate) const fn limit(&self) -> Duration {
+        Duration::from_millis(self.limit as u64)
+    }
+
+    /// Takes the requests off the table whose time is over at `now`: they are to be failed.
+    pub(crate) fn expire(&self, now: u32) -> Vec<Asked> {
+        self.table.expire(now)
+    }
+
+    /// Fails all requests, and takes no more.
+    pub(crate) fn close(&self) {
+        let why = LpmStatus::INVALID_LPM_HANDLE;
+        self.table.close(|asked| asked.fail(self.lpm, why));
+    }
+}
+
+impl From<Refused> for LpmStatus {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TimedOut => Self::TIME_OUT,
+            Refused::Answered => Self::DUPLICATE_RESULTS,
+            Refused::Unknown => Self::INVALID_REQUEST_HANDLE,
+            Refused::Closed => Self::INVALID_LPM_HANDLE,
+        }
+    }
+}

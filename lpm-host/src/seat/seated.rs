@@ -1,0 +1,159 @@
+//! An LPM's place in the PCM: the gate that calls pass, and what is known about it outside.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use libunload::gate::Gate;
+use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
+
+use super::backlog::Backlog;
+use super::told::Tellings;
+use super::watched::Watched;
+use super::worker::Worker;
+use crate::clock::{Clock, milliseconds};
+use crate::config::{CallMode, LpmConfig};
+use crate::event::EventLog;
+use crate::initialized::InitializedLpm;
+
+use crate::lpm::instance::Instance;
+use crate::lpm::loaded::{Module, Stamp};
+use crate::lpm::module::LoadedModule;
+use crate::requests::asked::{Asked, Requests};
+
+/// What stands behind an LPM's gate.
+pub(crate) enum Slot {
+    /// It may be asked.
+    Running(Instance),
+    /// It was stopped, or is being stopped.
+    Closed,
+}
+
+/// An LPM of a PCM, in a gate of its own, so that one from which a call does not return keeps no
+/// other from being stopped.
+pub(crate) struct Seat {
+    pub(crate) gate: Gate<Slot>,
+    /// Where calls go: a [`Route`].
+    route: AtomicU8,
+    pub(crate) handle: LpmHandle,
+    pub(crate) requests: Arc<Requests>,
+    pub(crate) about: Arc<InitializedLpm>,
+    pub(crate) config: LpmConfig,
+    /// Milliseconds that an answer may take.
+    pub(crate) limit: u32,
+    pub(crate) events: Arc<dyn EventLog>,
+    /// Its library, and the file that was loaded; that of no LPM where it is built in.
+    pub(crate) module: Weak<LoadedModule>,
+    pub(crate) stamp: Stamp,
+    /// There for LPMs that are called on threads of their own.
+    pub(crate) worker: Option<Worker>,
+    /// What it is told at this moment.
+    pub(crate) tellings: Arc<Tellings>,
+    /// What it is still to be told.
+    pub(crate) backlog: Backlog,
+    /// Calls that were not made in quarantine.
+    skipped: AtomicU64,
+    pub(crate) watched: Mutex<Watched>,
+}
+
+/// Where calls into an LPM go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Route {
+    /// Into the LPM, on the caller's thread.
+    Inline = 0,
+    /// To the LPM's own threads.
+    Worker = 1,
+    /// Nowhere: a call hangs in it.
+    Quarantine = 2,
+}
+
+impl Seat {
+    pub(crate) fn new(
+        instance: Instance,
+        config: LpmConfig,
+        module: Option<&Module>,
+        events: Arc<dyn EventLog>,
+    ) -> Self {
+        let about = Arc::new(instance.about());
+        let worker = match config.call_mode {
+            CallMode::Inline => None,
+            CallMode::Worker { .. } => Some(Worker::default()),
+        };
+        let limit = milliseconds(config.result_time_limit);
+        let seat = Self {
+            gate: Gate::new(Box::new(Slot::Running(instance))),
+            route: AtomicU8::new(0),
+            handle: about.handle,
+            requests: Arc::new(Requests::new(about.handle, limit)),
+            about,
+            config,
+            limit,
+            events,
+            module: module.map_or_else(Weak::new, |module| Arc::downgrade(&module.loaded)),
+            stamp: module.map_or_else(Stamp::default, |module| module.stamp),
+            worker,
+            tellings: Arc::default(),
+            backlog: Backlog::default(),
+            skipped: AtomicU64::new(0),
+            watched: Mutex::default(),
+        };
+        seat.release();
+        seat
+    }
+
+    #[inline]
+    pub(crate) fn route(&self) -> Route {
+        match self.route.load(Ordering::Relaxed) {
+            0 => Route::Inline,
+            1 => Route::Worker,
+            _ => Route::Quarantine,
+        }
+    }
+
+    /// Keeps further calls out.
+    pub(crate) fn quarantine(&self) {
+        self.route.store(Route::Quarantine as u8, Ordering::Relaxed);
+    }
+
+    /// Lets calls in, as configured; returns how many were missed.
+    pub(crate) fn release(&self) -> u64 {
+        let route = match self.config.call_mode {
+            CallMode::Inline => Route::Inline,
+            CallMode::Worker { .. } => Route::Worker,
+        };
+        self.route.store(route as u8, Ordering::Relaxed);
+        self.skipped.swap(0, Ordering::Relaxed)
+    }
+
+    /// Puts a request on the LPM's table, from the coarse time `now` on. Where the LPM is being stopped the
+    /// request fails, and its handle is 0.
+    pub(crate) fn issue(&self, asked: Asked, now: u32) -> u64 {
+        match self.requests.issue(asked, now) {
+            Ok(handle) => handle.number(),
+            Err(asked) => {
+                asked.fail(self.handle, LpmStatus::INVALID_LPM_HANDLE);
+                0
+            }
+        }
+    }
+
+    /// Ends a request without an answer of the LPM.
+    pub(crate) fn fail(&self, request: u64, why: LpmStatus) {
+        if let Ok(asked) = self.requests.take(RequestHandle::new(request)) {
+            asked.fail(self.handle, why);
+        }
+    }
+
+    /// The limit, if it was over since `began` when a call returned.
+    pub(crate) fn limit_if_over(&self, began: u32, clock: &Clock) -> Option<Duration> {
+        let is_over = clock.has_passed(self.limit, began);
+        is_over.then_some(self.config.result_time_limit)
+    }
+
+    /// Counts a call that is not made.
+    #[cold]
+    pub(crate) fn skip(&self) {
+        self.skipped.fetch_add(1, Ordering::Relaxed);
+    }
+}
