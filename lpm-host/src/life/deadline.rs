@@ -220,7 +220,7 @@ fn hand_over(
         let Some((_, idle)) = idle else { break };
         match idle.send(job) {
             Ok(()) => return Ok(None),
-            // It had waited long enough just now.
+            // It is gone with a panic.
             Err(mpsc::SendError(back)) => job = back,
         }
     }
@@ -255,9 +255,17 @@ fn work(mut job: Job) {
         job = match receiver.recv_timeout(PATIENCE) {
             Ok(next) => next,
             Err(_) => {
-                lock(&IDLE).retain(|(idle, _)| *idle != this);
-                // It may have been given one before that.
-                match receiver.try_recv() {
+                let is_unasked = {
+                    let mut idle = lock(&IDLE);
+                    let before = idle.len();
+                    idle.retain(|(idle, _)| *idle != this);
+                    idle.len() < before
+                };
+                if is_unasked {
+                    return;
+                }
+                // Somebody took it from the list before that, and has sent a job, or will.
+                match receiver.recv() {
                     Ok(next) => next,
                     Err(_) => return,
                 }
