@@ -48,7 +48,7 @@ impl<'a> AdmitRequest<'a> {
     /// When the message was received; from the capture's clock where one is replayed.
     #[must_use]
     pub fn received(&self) -> SystemTime {
-        self.abi.call.received().into()
+        self.abi.call.received()
     }
 
     /// Whether the message bore an INTEGRITY object (RFC 2747) that the PCM verified.

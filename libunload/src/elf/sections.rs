@@ -62,9 +62,7 @@ pub(super) fn names<'data, R: ReadRef<'data>>(
 ) -> &'data [u8] {
     let index = header.section_strings_index(endian, data);
     let names = index.map(|index| strings(data, sections, index, endian));
-    names
-        .map_or_else(|_| Ok(&[][..]), |names| names)
-        .unwrap_or_default()
+    names.unwrap_or_else(|_| Ok(&[][..])).unwrap_or_default()
 }
 
 /// Whether a section's name begins so. It may be as long as the file, and many sections may have it.

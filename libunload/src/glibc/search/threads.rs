@@ -76,7 +76,7 @@ pub(super) fn search_thread_locals<'o>(
         let first_values = at(layout.values) - GROUP * 2 * WORD..at(layout.values);
         let theirs = leaving.iter().filter_map(|locals| table.place_of(locals));
         let left_out: Vec<_> = theirs.chain([first_values]).collect();
-        reader.read(&[block.clone()], &mut note)?;
+        reader.read(std::slice::from_ref(&block), &mut note)?;
         let elsewhere = staying.iter().filter_map(|locals| table.place_of(locals));
         let elsewhere: Vec<_> = elsewhere
             .filter(|place| !block.contains(&place.start))
