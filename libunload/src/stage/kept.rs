@@ -1,6 +1,7 @@
 //! Private copies in memory of libraries that were unloaded, in case they are loaded again.
 
 use std::fs::File;
+use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -48,6 +49,8 @@ impl Kept {
             stamp,
             known,
         });
+        // What the loader knew of a library may have been there before, and must not look like somebody's address in it.
+        copies.spare_capacity_mut().fill_with(MaybeUninit::zeroed);
     }
 
     /// Takes the copy of this file, if there is one and the file still has this stamp.

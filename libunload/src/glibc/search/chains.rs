@@ -12,7 +12,9 @@
 use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::super::ledger::{self, Ledger};
 use super::super::memory::{self, Reader};
 use super::super::object::{self, Object};
 use super::{Find, Wanted, is_among, objects};
@@ -45,7 +47,8 @@ pub(super) fn search(
         wanted,
         leaving,
         kept_mark: mark_of_kept(),
-        seen: HashSet::new(),
+        // Their own notes of where the objects are.
+        seen: ledger::all().iter().map(start_of).collect(),
         next: Vec::new(),
         finds,
     };
@@ -121,6 +124,9 @@ impl Walk<'_> {
                 return;
             }
             self.wanted.find_in(content, |index| {
+                if is_bound_of(content[index], self.leaving) {
+                    return;
+                }
                 places.push((start + index * WORD, content[index], chunk.root));
             });
             for &word in content {
@@ -177,6 +183,11 @@ fn is_of_the_c_library(object: &Object) -> bool {
     PARTS.iter().any(|part| file_name(object).starts_with(part))
 }
 
+/// Where the memory of a ledger begins: its counts come first.
+fn start_of(ledger: &Arc<Ledger>) -> usize {
+    Arc::as_ptr(ledger) as usize - 2 * WORD
+}
+
 /// Whether `malloc` may have returned this.
 fn may_be_of_malloc(word: usize) -> bool {
     const LOWEST: usize = 1 << 16;
@@ -213,6 +224,19 @@ fn is_record_of(content: &[usize], leaving: &[&Object]) -> bool {
     leaving
         .iter()
         .any(|object| object.base == *base && object.dynamic == *dynamic)
+}
+
+/// Whether this is where an object that leaves, or a part of it, begins or ends, or in its dynamic section: what loaders,
+/// debuggers and this crate note of objects, remnants of which are all over the heap. Nobody else calls or reads there.
+fn is_bound_of(word: usize, leaving: &[&Object]) -> bool {
+    let is_bound = |range: &Range<usize>| range.start == word || range.end == word;
+    leaving.iter().any(|object| {
+        let parts = object.text.iter().chain(&object.writable);
+        let mut parts = parts.chain([&object.range, &object.read_only_after_relocation]);
+        let entries = object.dynamic_entries().count() + 1;
+        let dynamic = object.dynamic..object.dynamic + 2 * WORD * entries;
+        word == object.base || dynamic.contains(&word) || parts.any(is_bound)
+    })
 }
 
 /// Where glibc's `malloc` has its lists of what is free, if these words are the C library's data: 127 pairs of
