@@ -1,6 +1,7 @@
 //! Building the LPM and the program of `tests/compat`: with any compiler, in any profile, against this
 //! version of our crates or a released one.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,9 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
 /// The crates of ours that the LPM and the program are built against.
-const CRATES: [&str; 3] = ["lpm-rsvp", "lpm-api", "lpm-host"];
+const CRATES: [&str; 5] = ["libunload", "lpm-rsvp", "lpm-abi", "lpm-api", "lpm-host"];
+/// The version of `lpm-abi` in every release so far.
+const ABI: &str = "1.0.0";
 
 /// A Rust compiler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +145,9 @@ impl Built {
     }
 }
 
+/// A change in a crate of ours: its name, a file, and some text of it for another.
+pub type Change<'a> = [&'a str; 4];
+
 /// The LPM and the program of `tests/compat`, to be built against some version of our crates.
 pub struct Workspace {
     folder: PathBuf,
@@ -163,8 +169,7 @@ impl Workspace {
         Self::new(&scratch.join(version), &crates, &["lpm", "host"])
     }
 
-    /// The LPM against the `lpm-api` of a release in which something was changed: in a file, some text for
-    /// another.
+    /// Against the crates of a release in which something was changed.
     ///
     /// # Panics
     ///
@@ -173,17 +178,27 @@ impl Workspace {
     pub fn changed(
         scratch: &Path,
         version: &str,
-        [file, text, other]: [&str; 3],
+        changes: &[Change<'_>],
         members: &[&'static str],
     ) -> Self {
-        let folder = scratch.join(format!("{version}-with-{}", hash(&[file, text, other])));
+        let folder = scratch.join(format!("{version}-with-{}", hash(changes)));
         let mut crates = CRATES.map(|name| (name, unpacked(scratch, name, version)));
-        let api = folder.join("lpm-api");
-        copy(&crates[1].1, &api);
-        let changed = fs::read_to_string(api.join(file)).expect("the file");
-        assert!(changed.contains(text), "{file} has no {text}");
-        write(&api.join(file), &changed.replacen(text, other, 1));
-        crates[1].1 = api;
+        for (name, original) in &mut crates {
+            let changes = changes.iter().filter(|change| change[0] == *name);
+            let mut files: BTreeMap<&str, String> = BTreeMap::new();
+            for [_, file, text, other] in changes {
+                let read = || fs::read_to_string(original.join(file)).expect("the file");
+                let changed = files.entry(file).or_insert_with(read);
+                assert!(changed.contains(text), "{name}: {file} has no {text}");
+                *changed = changed.replacen(text, other, 1);
+            }
+            if files.is_empty() {
+                continue;
+            }
+            let copied = folder.join(*name);
+            copy(original, &copied, &files);
+            *original = copied;
+        }
         Self::new(&folder, &crates, members)
     }
 
@@ -192,6 +207,7 @@ impl Workspace {
             copy(
                 &repository().join("tests/compat").join(member),
                 &folder.join(member),
+                &BTreeMap::new(),
             );
         }
         let mut manifest = format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n");
@@ -281,6 +297,7 @@ fn repository() -> &'static Path {
 
 /// The files of a released crate, in a folder that is named after what is in them.
 fn unpacked(scratch: &Path, name: &str, version: &str) -> PathBuf {
+    let version = if name == "lpm-abi" { ABI } else { version };
     let archive = format!("tests/compat/released/{name}-{version}.crate");
     let archive = repository().join(archive);
     let bytes = fs::read(&archive).unwrap_or_else(|e| panic!("{}: {e}", archive.display()));
@@ -295,13 +312,24 @@ fn unpacked(scratch: &Path, name: &str, version: &str) -> PathBuf {
     unpacked
 }
 
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap_or_else(|e| panic!("{}: {e}", from.display())) {
+/// Copies a folder of text files, those that are named here with other contents.
+fn copy(from: &Path, to: &Path, changed: &BTreeMap<&str, String>) {
+    copy_in(from, Path::new(""), to, changed);
+}
+
+fn copy_in(root: &Path, inside: &Path, to: &Path, changed: &BTreeMap<&str, String>) {
+    let from = root.join(inside);
+    for entry in fs::read_dir(&from).unwrap_or_else(|e| panic!("{}: {e}", from.display())) {
         let entry = entry.expect("an entry");
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        match from.is_dir() {
-            true => copy(&from, &to),
-            false => write(&to, &fs::read_to_string(&from).expect("a text")),
+        let inside = inside.join(entry.file_name());
+        let other = inside.to_str().and_then(|file| changed.get(file));
+        match (entry.path().is_dir(), other) {
+            (true, _) => copy_in(root, &inside, to, changed),
+            (false, Some(other)) => write(&to.join(&inside), other),
+            (false, None) => {
+                let text = fs::read_to_string(entry.path()).expect("a text");
+                write(&to.join(&inside), &text);
+            }
         }
     }
 }
