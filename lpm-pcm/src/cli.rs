@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, generate, inspect, new, policy, replay};
+use crate::commands::{check, config, generate, inspect, new, policy, replay};
 use crate::in_child;
 
 /// Runs the program.
@@ -15,6 +15,7 @@ pub fn run() -> ExitCode {
     let result = match &cli.command {
         Command::Replay(args) => replay::run(args),
         Command::Policy(args) => policy::run(args),
+        Command::Config(args) => config::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Check(args) => check::run(args),
         Command::New(args) => new::run(args),
@@ -50,6 +51,8 @@ pub enum Command {
     /// Decide the RSVP messages of captures
     #[command(long_about = replay::LONG_ABOUT, after_help = EXIT_STATUS)]
     Replay(replay::Args),
+    /// Check a configuration before it is put to work
+    Config(config::Args),
     /// Check a policy file of the sample LPM, or explain what it decides
     Policy(policy::Args),
     /// Say what a library is, and whether it is an LPM that this host can load

@@ -1,6 +1,7 @@
 //! The subcommands, one module each.
 
 pub mod check;
+pub mod config;
 pub mod generate;
 pub mod inspect;
 pub(crate) mod library_facts;

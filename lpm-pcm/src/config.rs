@@ -1,7 +1,18 @@
 //! `pcm.toml`: which LPMs run, in which order, what they are told, where events go,
 //! and what the SBM stand-in is like.
 //!
-//! Every key is documented in `pcm.example.toml` next to this crate's manifest.
+//! Every key is documented in `pcm.example.toml` next to this crate's manifest. Other programs read it
+//! like this:
+//!
+//! ```no_run
+//! use lpm_host::{Pcm, TracingEventLog};
+//! use lpm_pcm::{config::Config, node};
+//!
+//! let config = Config::read("/etc/lpm/pcm.toml".as_ref())?;
+//! let pcm: Pcm = node::pcm(&config, TracingEventLog)?;
+//! pcm.become_dsbm()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod duration;
 mod error;
@@ -11,11 +22,12 @@ mod sample;
 mod sbm;
 mod text;
 
-use std::fs;
 use std::path::Path;
 
 use lpm_sbm::SbmConfig;
 use serde::Deserialize;
+
+use crate::text_file;
 
 use error::Fault;
 use events::EventsTable;
@@ -46,7 +58,7 @@ impl Config {
     /// The file cannot be read, is no TOML, has an unknown or a missing key, a value of the
     /// wrong type, no LPM, or two of the same name.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let text = text_file::read(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -108,6 +120,7 @@ struct File {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::num::NonZeroUsize;
     use std::path::PathBuf;
     use std::time::Duration;
@@ -165,6 +178,34 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with("/etc/lpm/"), "{error}");
             assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn backslashes_in_double_quotes_are_told() {
+        for library in [
+            "\"C:\\temp\\new.dll\"",
+            "\"C:\\Users\\lpm.dll\"",
+            "\"C:\\lpm.dll\"",
+        ] {
+            let error = parse(&format!("[[lpm]]\nname = 'a'\nlibrary = {library}\n")).unwrap_err();
+            assert!(error.contains("line 3"), "{error}");
+            assert!(error.contains("'C:\\temp\\new.dll'"), "{error}");
+            assert!(!error.chars().any(char::is_control), "{error:?}");
+        }
+        let path = "[[lpm]]\nname = 'a'\nlibrary = 'C:\\temp\\new.dll'\n";
+        assert!(parse(path).is_ok());
+    }
+
+    #[test]
+    fn a_long_value_is_not_repeated_whole() {
+        let long = "x".repeat(1 << 20);
+        for text in [
+            format!("[[lpm]]\nname = '{long}'\nlibrary = 'x'\n").repeat(2),
+            format!("[[lpm]]\nname = 'a'\nlibrary = 'x'\noptional = '{long}'\n"),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.len() < 1_000, "{} bytes", error.len());
         }
     }
 

@@ -1,8 +1,9 @@
 //! The parts of `pcm`, a Policy Control Module (PCM) ready to run.
 //!
-//! This library exists so that the program's parts can be tested and fuzzed; it promises no stable
-//! interface. What is stable is the program: its command line, its configuration file, and the
-//! JSON it prints.
+//! What is stable is the program: its command line, its configuration file, and the JSON it prints;
+//! and of this library [`config`], [`node::pcm`] and [`node::lpm`], with which any program runs the
+//! LPMs that a `pcm.toml` names. The rest is there so that the program's parts can be tested and
+//! fuzzed, and promises no stable interface.
 //!
 //! The road of a message: [`capture`] → `lpm_rsvp::Message` → `lpm_host::Pcm::admit` (called in
 //! [`commands::replay`]) → [`output`].
@@ -20,3 +21,5 @@ pub mod node;
 pub mod output;
 pub mod secrets;
 pub mod signals;
+mod sum;
+mod text_file;

@@ -1,18 +1,19 @@
 //! A PCM as configured, for every command that runs one: its LPMs, and where its events go.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::error::Error;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use anstream::AutoStream;
-use lpm_host::{Event, EventLog, LpmConfig, LpmSource, Pcm};
+use lpm_host::{BuildError, Event, EventId, EventLog, LpmConfig, LpmSource, Pcm};
 use lpm_sample::SampleLpm;
 
 use crate::config::{Config, EventsEntry, LpmEntry, LpmLocation};
 use crate::events::{Events, Tell};
 use crate::output::{Progress, Reporter};
-use crate::secrets;
+use crate::{secrets, sum};
 
 /// The output, and the sinks that the configuration names.
 pub struct Logs {
@@ -20,6 +21,8 @@ pub struct Logs {
     pub reporter: Arc<Reporter>,
     /// The sinks.
     pub events: Events,
+    /// By the name of an LPM: which code and which configuration it is.
+    pub sums: HashMap<String, String>,
 }
 
 impl EventLog for Logs {
@@ -28,21 +31,51 @@ impl EventLog for Logs {
         if let Cow::Owned(detail) = secrets::hide(&event.detail) {
             event.to_mut().detail = detail;
         }
+        if event.id == EventId::LpmInitialized {
+            let name = event.lpm.as_deref().unwrap_or_default();
+            if let Some(sums) = self.sums.get(name) {
+                let detail = format!("{}; {sums}", event.detail);
+                event.to_mut().detail = detail;
+            }
+        }
         self.events.record(&event);
         self.reporter.record(&event);
     }
 }
 
-/// The PCM, not yet in charge.
+/// The PCM, not yet in charge, with its events going to `events`.
 ///
 /// # Errors
 /// As `PcmBuilder::build`.
-pub fn pcm(config: &Config, logs: &Arc<Logs>) -> Result<Pcm, Box<dyn Error>> {
-    let mut builder = Pcm::builder().event_log(Arc::clone(logs));
+pub fn pcm(config: &Config, events: impl EventLog + 'static) -> Result<Pcm, BuildError> {
+    let mut builder = Pcm::builder().event_log(events);
     for entry in &config.lpms {
         builder = builder.lpm(lpm(entry));
     }
-    Ok(builder.build()?)
+    builder.build()
+}
+
+/// What an audit has to know of each LPM, by its name: the SHA-256 of its library, as it is before it
+/// is loaded, and of its configuration. Nothing where no events are kept.
+#[must_use]
+pub fn sums(config: &Config) -> HashMap<String, String> {
+    if config.events.is_empty() {
+        return HashMap::new();
+    }
+    let lpms = config.lpms.iter();
+    let sums = lpms.map(|lpm| {
+        let library = match &lpm.library {
+            LpmLocation::Library(path) => sum::of_file(path).ok(),
+            LpmLocation::BuiltInSample => None,
+        };
+        let library = library.map_or_else(String::new, |sum| format!("library SHA-256 {sum}, "));
+        let sums = format!(
+            "{library}configuration SHA-256 {}",
+            sum::of_text(&lpm.config)
+        );
+        (lpm.name.clone(), sums)
+    });
+    sums.collect()
 }
 
 /// Starts the sinks; what is wrong with them is said on standard error.
@@ -60,7 +93,9 @@ pub fn stderr(progress: &Progress) -> Box<dyn Write + Send> {
     Box::new(progress.beside(AutoStream::auto(io::stderr())))
 }
 
-fn lpm(entry: &LpmEntry) -> LpmConfig {
+/// An LPM as configured.
+#[must_use]
+pub fn lpm(entry: &LpmEntry) -> LpmConfig {
     // Native code can do whatever this process can. That the operator names a library in the
     // configuration (or has not replaced the sample LPM next to this program) is the word that it
     // may: the one place where this program vouches for code.

@@ -323,3 +323,39 @@ fn sighup_does_not_end_the_program_where_no_file_is_configured() {
     assert_eq!(run.status, 0, "{}", run.stderr);
     assert_eq!(run.records("lpm_deinitialized").count(), 1);
 }
+
+#[test]
+fn the_first_events_say_what_decides() {
+    use sha2::{Digest, Sha256};
+
+    let folder = configured("[[events]]\nto = 'file'\npath = 'pcm.log'\n");
+    assert_eq!(replay(&folder).status, 0);
+    let log = fs::read_to_string(folder.path().join("pcm.log")).unwrap();
+    let line = log
+        .lines()
+        .find(|line| line.contains("lpm_initialized"))
+        .unwrap();
+    let library = fs::read(support::sample_library()).unwrap();
+    let sum: String = Sha256::digest(library)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert!(
+        line.contains(&format!("; library SHA-256 {sum}, configuration SHA-256 ")),
+        "{line}"
+    );
+    // Another policy is another sum.
+    let sum_of = |line: &str| line.rsplit_once(' ').unwrap().1.to_owned();
+    let other = support::configured_with(
+        "[default]\npriority = 7\n",
+        "[[events]]\nto = 'file'\npath = 'pcm.log'\n",
+    );
+    assert_eq!(replay(&other).status, 0);
+    let other = fs::read_to_string(other.path().join("pcm.log")).unwrap();
+    let other = other
+        .lines()
+        .find(|line| line.contains("lpm_initialized"))
+        .unwrap();
+    assert_eq!(sum_of(line).len(), 64);
+    assert_ne!(sum_of(line), sum_of(other));
+}

@@ -1,17 +1,15 @@
 //! What a library's file tells, read in a child process: so reading has a limit in time and memory,
 //! whatever is in the file.
 
-use std::fs::File;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lpm_host::LibraryFile;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::child::{self, ChildError, End, Journal};
+use crate::sum;
 
 /// What a library's file tells.
 #[derive(Debug, Serialize, Deserialize)]
@@ -88,7 +86,7 @@ fn facts(task: Task, library: &Path) -> Result<LibraryFacts, String> {
     let sha256 = match task {
         Task::Headers => None,
         Task::Whole => {
-            let sum = sha256(library);
+            let sum = sum::of_file(library);
             let unreadable = |error| format!("{}: cannot be read: {error}", library.display());
             Some(sum.map_err(unreadable)?)
         }
@@ -106,25 +104,4 @@ fn facts(task: Task, library: &Path) -> Result<LibraryFacts, String> {
         hazards: hazards.collect(),
         exports_lpm: file.exports(lpm_host::LpmLibrary::SYMBOL),
     })
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-pub(crate) fn sha256(path: &Path) -> io::Result<String> {
-    let mut hasher = Hashing(Sha256::new());
-    io::copy(&mut File::open(path)?, &mut hasher)?;
-    let digest = hasher.0.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-struct Hashing(Sha256);
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

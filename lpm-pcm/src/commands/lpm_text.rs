@@ -1,11 +1,12 @@
 //! The configuration of an LPM on the command line.
 
 use std::error::Error;
-use std::fs;
 use std::path::PathBuf;
 
 use lpm_host::LpmConfig;
 use serde::{Deserialize, Serialize};
+
+use crate::text_file;
 
 /// Options for the configuration of an LPM.
 #[derive(Debug, clap::Args)]
@@ -40,10 +41,10 @@ impl LpmTextArgs {
             })
         });
         let files = self.files.iter().map(|path| {
-            let text = fs::read_to_string(path)
+            let text = text_file::read(path)
                 .map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
             // An absolute one, since the child may be elsewhere.
-            let dir = path.canonicalize()?.parent().map(PathBuf::from);
+            let dir = std::path::absolute(path)?.parent().map(PathBuf::from);
             let source = Some(path.display().to_string());
             Ok(LpmText { text, source, dir })
         });

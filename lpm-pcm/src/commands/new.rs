@@ -147,7 +147,7 @@ impl Sources {
                 .into());
             }
             // An absolute one, since the crate may be moved.
-            let folder = folder.canonicalize()?;
+            let folder = std::path::absolute(folder)?;
             let text = folder.to_str();
             let text = text.ok_or_else(|| format!("{}: is not UTF-8", folder.display()))?;
             Ok(toml::Value::from(text))

@@ -83,6 +83,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let logs = Arc::new(Logs {
         events: node::events(&config.events, &progress)?,
         reporter: Arc::clone(&reporter),
+        sums: node::sums(&config),
     });
 
     let result = replay(args, &config, &logs, &progress, &stop);
@@ -99,7 +100,7 @@ fn replay(
     stop: &Stop,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let reporter = &logs.reporter;
-    let pcm = node::pcm(config, logs)?;
+    let pcm = node::pcm(config, Arc::clone(logs))?;
     let startup = match pcm.become_dsbm() {
         Ok(startup) => startup,
         Err(error) => return not_started(&error, args.format, reporter),

@@ -69,7 +69,42 @@ impl Fault {
             path: path.to_owned(),
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
-            message: self.message.trim_end().replace('\n', ", "),
+            message: shown(&self.message),
         }
+    }
+}
+
+/// A message on one line, as long as anybody reads: it may repeat a value, which may be of any length.
+fn shown(message: &str) -> String {
+    const LONGEST: usize = 500;
+    let mut shown = message.trim_end().replace('\n', ", ");
+    if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    if ["escape", "unicode"]
+        .iter()
+        .any(|word| shown.contains(word))
+    {
+        shown.push_str(HOW_TO_WRITE_PATHS);
+    }
+    shown
+}
+
+const HOW_TO_WRITE_PATHS: &str = "; in double quotes a backslash begins an escape such as \\t: \
+                                  write paths in single quotes, as in 'C:\\temp\\new.dll'";
+
+/// Refuses a path in which a backslash became something else.
+pub(super) fn check_path(path: &Spanned<PathBuf>, key: &str) -> Result<(), Fault> {
+    let text = path.get_ref().to_string_lossy();
+    if text.is_empty() {
+        return Err(Fault::of(path, format!("`{key}` is empty")));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(control) => {
+            let message = format!("`{key}` has {control:?} in it{HOW_TO_WRITE_PATHS}");
+            Err(Fault::of(path, message))
+        }
+        None => Ok(()),
     }
 }

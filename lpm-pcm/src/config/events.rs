@@ -8,7 +8,7 @@ use serde::Deserialize;
 use syslog_fmt::Facility;
 use toml::Spanned;
 
-use super::error::Fault;
+use super::error::{Fault, check_path};
 
 /// One `[[events]]` table.
 #[derive(Clone, Debug)]
@@ -197,16 +197,10 @@ fn applies<T>(value: &Option<Spanned<T>>, key: &str, applies: bool, to: To) -> R
 }
 
 fn file(path: Option<Spanned<PathBuf>>, start: usize, folder: &Path) -> Result<PathBuf, Fault> {
-    match path {
-        Some(path) if path.get_ref().as_os_str().is_empty() => {
-            Err(Fault::of(&path, "`path` is empty"))
-        }
-        Some(path) => Ok(folder.join(path.into_inner())),
-        None => {
-            let message = "`path` is missing: the file to append to";
-            Err(Fault::new(start, message))
-        }
-    }
+    let missing = || Fault::new(start, "`path` is missing: the file to append to");
+    let path = path.ok_or_else(missing)?;
+    check_path(&path, "path")?;
+    Ok(folder.join(path.into_inner()))
 }
 
 fn facility(name: Spanned<String>) -> Result<Facility, Fault> {
@@ -255,8 +249,9 @@ fn syslog_address(
         Some(("tcp", host)) if has_port(host) => Ok(Some(SyslogAddress::Tcp(host.to_owned()))),
         _ => {
             let message = format!(
-                "`address` is {:?}, expected unix:PATH, udp:HOST:PORT or tcp:HOST:PORT",
-                address.get_ref()
+                "`address` is {:?}, expected {}udp:HOST:PORT or tcp:HOST:PORT",
+                address.get_ref(),
+                if cfg!(unix) { "unix:PATH, " } else { "" }
             );
             Err(Fault::of(&address, message))
         }

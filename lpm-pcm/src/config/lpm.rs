@@ -8,7 +8,7 @@ use lpm_host::CallMode;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::error::Fault;
+use super::error::{Fault, check_path};
 use super::{duration, text};
 
 /// One `[[lpm]]` table.
@@ -122,9 +122,7 @@ impl LpmTable {
             }
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        if self.library.get_ref().as_os_str().is_empty() {
-            return Err(Fault::of(&self.library, "`library` is empty"));
-        }
+        check_path(&self.library, "library")?;
         let mut entry = LpmEntry {
             name: self.name.into_inner(),
             library: LpmLocation::Library(folder.join(self.library.into_inner())),

@@ -1,0 +1,60 @@
+//! `pcm config check`, as before a restart.
+#![forbid(unsafe_code)]
+
+mod support;
+
+use std::fs;
+
+use support::{Run, configured, configured_with, pcm};
+use tempfile::TempDir;
+
+fn check(folder: &TempDir, more: &[&str]) -> Run {
+    let config = folder.path().join("pcm.toml");
+    pcm(&[&["config", "check", config.to_str().unwrap()], more].concat())
+}
+
+#[test]
+fn what_would_start_is_told_and_nothing_is_written() {
+    let folder = configured(
+        "[[events]]\nto = 'file'\npath = 'pcm.log'\n[interface.1]\nbandwidth = '1 Mbit/s'\n",
+    );
+    let run = check(&folder, &[]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let lines: Vec<_> = run.stdout.lines().collect();
+    assert!(
+        lines[0].ends_with("pcm.toml: good: 1 LPM, 1 [interface] table, 1 [[events]] table"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].starts_with("  LPM identity: ALL_TYPES, "),
+        "{lines:?}"
+    );
+    assert!(!folder.path().join("pcm.log").exists());
+    // The optional LPM is not there.
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert!(
+        run.stderr
+            .starts_with("pcm: error lpm_load_failed: LPM absent: "),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(check(&folder, &["--deny-warnings"]).status, 1);
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_told() {
+    let folder = configured_with("[default]\nrate = 'much'\n", "");
+    let run = check(&folder, &[]);
+    assert_eq!((run.status, run.stdout.as_str()), (1, ""), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("lpm_initialize_failed: LPM identity: "),
+        "{}",
+        run.stderr
+    );
+
+    fs::write(folder.path().join("pcm.toml"), "[[lpm]]\nname = 'a'\n").unwrap();
+    let run = check(&folder, &[]);
+    assert_eq!((run.status, run.stdout.as_str()), (1, ""), "{}", run.stderr);
+    assert!(run.stderr.contains("line 1"), "{}", run.stderr);
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+}
