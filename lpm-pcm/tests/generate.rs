@@ -7,9 +7,10 @@ use std::fs;
 
 use support::pcm;
 
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "check",
     "completions",
+    "config",
     "inspect",
     "man",
     "new",
@@ -62,7 +63,13 @@ fn each_command_has_a_manual_page() {
         .iter()
         .map(|name| format!("pcm-{name}.1"))
         .collect();
-    expected.extend(["pcm.1", "pcm-policy-check.1", "pcm-policy-explain.1"].map(str::to_owned));
+    let others = [
+        "pcm.1",
+        "pcm-config-check.1",
+        "pcm-policy-check.1",
+        "pcm-policy-explain.1",
+    ];
+    expected.extend(others.map(str::to_owned));
     expected.sort();
     assert_eq!(names, expected);
     let page = fs::read_to_string(pages.join("pcm-check.1")).unwrap();
