@@ -18,10 +18,13 @@ use crate::policy::{CredentialTypes, Policy};
 use crate::request::{Request, Requests};
 
 /// How many messages share a lock; the one that was kept first makes room.
-const PLACES: usize = 4;
+const PLACES: usize = 8;
 
-/// How many such sets there may be.
-const MOST_SETS: usize = 1 << 13;
+/// How many such sets there are for each who is listed, and at most. With eight flows of everybody, a
+/// Path and a Resv each, a quarter of the places is taken; so it is with 65 536 flows of as many users,
+/// and with twice as many few sets are full.
+const SETS_EACH: usize = 8;
+const MOST_SETS: usize = 1 << 16;
 
 /// What is longer, in bytes, is read every time, so that memory is bounded.
 const LONGEST: usize = 512;
@@ -55,8 +58,8 @@ impl RecentRequests {
     /// Nothing yet, with room for the messages of all whom the policy lists, up to a bound.
     pub(crate) fn new(policy: &Policy) -> RecentRequests {
         let listed = policy.users().len() + policy.applications().len();
-        // Two for each, a Path and a Resv, fill a quarter of the places.
-        let sets = (2 * listed).clamp(1, MOST_SETS).next_power_of_two();
+        let sets = listed.saturating_mul(SETS_EACH).clamp(1, MOST_SETS);
+        let sets = sets.next_power_of_two();
         RecentRequests {
             sets: (0..sets).map(|_| Mutex::default()).collect(),
             state: RandomState::default(),
@@ -230,6 +233,6 @@ mod tests {
         }
         let sets = recent.0.sets.iter();
         let count: usize = sets.map(|set| set.lock().unwrap().len()).sum();
-        assert!((1..=2 * PLACES).contains(&count), "{count}");
+        assert!((1..=SETS_EACH * PLACES).contains(&count), "{count}");
     }
 }
