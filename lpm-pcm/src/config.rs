@@ -1,5 +1,5 @@
 //! `pcm.toml`: which LPMs run, in which order, what they are told, where events go,
-//! and what the SBM stand-in is like.
+//! what the SBM stand-in is like, and with which keys messages are checked.
 //!
 //! Every key is documented in `pcm.example.toml` next to this crate's manifest. Other programs read it
 //! like this:
@@ -17,6 +17,7 @@
 mod duration;
 mod error;
 mod events;
+mod keys;
 mod lpm;
 mod sample;
 mod sbm;
@@ -31,8 +32,11 @@ use crate::text_file;
 
 use error::Fault;
 use events::EventsTable;
+use keys::KeysTables;
 use lpm::LpmTable;
 use sbm::{InterfaceTables, SbmTable};
+
+use crate::integrity::KeyEntry;
 
 pub(crate) use duration::parse_argument as parse_duration_argument;
 pub use error::ConfigError;
@@ -49,6 +53,8 @@ pub struct Config {
     pub events: Vec<EventsEntry>,
     /// What the SBM stand-in is like.
     pub sbm: SbmConfig,
+    /// With what INTEGRITY objects are checked.
+    pub keys: Vec<KeyEntry>,
 }
 
 impl Config {
@@ -73,6 +79,7 @@ impl Config {
             lpms: vec![sample::entry()],
             events: Vec::new(),
             sbm: SbmConfig::default(),
+            keys: Vec::new(),
         }
     }
 
@@ -101,7 +108,13 @@ impl Config {
         let events = file.events.into_iter().map(|table| table.entry(folder));
         let events = events.collect::<Result<_, _>>().map_err(fault)?;
         let sbm = file.sbm.config(file.interface).map_err(fault)?;
-        Ok(Config { lpms, events, sbm })
+        let keys = file.keys.entries(folder).map_err(fault)?;
+        Ok(Config {
+            lpms,
+            events,
+            sbm,
+            keys,
+        })
     }
 }
 
@@ -116,6 +129,8 @@ struct File {
     sbm: SbmTable,
     #[serde(default)]
     interface: InterfaceTables,
+    #[serde(default)]
+    keys: KeysTables,
 }
 
 #[cfg(test)]
@@ -337,12 +352,13 @@ mod tests {
     }
 
     /// The tables as they begin in a file, and the headings of their sections in the book.
-    const TABLES: [(&str, &str); 5] = [
+    const TABLES: [(&str, &str); 6] = [
         ("", "The file"),
         ("[[lpm]]\n", "`[[lpm]]`"),
         ("[[events]]\n", "`[[events]]`"),
         ("[sbm]\n", "`[sbm]`"),
         ("[interface.1]\n", "`[interface.\"…\"]`"),
+        ("[[keys]]\n", "`[[keys]]`"),
     ];
 
     /// What is wrong with an unknown key says which ones are known.

@@ -16,6 +16,7 @@ pub mod commands;
 pub mod config;
 pub mod events;
 pub mod in_child;
+pub mod integrity;
 pub mod log;
 pub mod node;
 pub mod output;

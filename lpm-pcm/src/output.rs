@@ -17,7 +17,7 @@ use lpm_host::{Event, EventLog};
 pub use json::Json;
 pub(crate) use plain::Plain;
 pub use progress::Progress;
-pub use record::{FlowRecord, Reason, Record, RefusedBy};
+pub use record::{FlowRecord, MessageRecord, Origin, PacketsRecord, Reason, Record, RefusedBy};
 pub use table::Table;
 pub use time::rfc3339;
 
@@ -41,7 +41,9 @@ pub struct Reporter {
     inner: Mutex<Inner>,
     /// What is printed before the next record.
     queued: Mutex<Vec<Record<'static>>>,
-    /// Whether there is anything of that.
+    /// The message that is being decided.
+    message: Mutex<Option<MessageRecord>>,
+    /// Whether there is anything queued.
     has_queued: AtomicBool,
     has_failed: AtomicBool,
 }
@@ -60,9 +62,15 @@ impl Reporter {
                 failure: None,
             }),
             queued: Mutex::default(),
+            message: Mutex::default(),
             has_queued: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
         }
+    }
+
+    /// What happens from now on happens while this message is decided.
+    pub fn about(&self, message: Option<MessageRecord>) {
+        *self.message.lock().unwrap_or_else(PoisonError::into_inner) = message;
     }
 
     /// Prints a record.
@@ -129,6 +137,8 @@ impl Reporter {
 
 impl EventLog for Reporter {
     fn record(&self, event: &Event) {
-        self.report(&Record::event(event));
+        let message = self.message.lock();
+        let message = message.unwrap_or_else(PoisonError::into_inner).clone();
+        self.report(&Record::event(event, message.as_ref()));
     }
 }

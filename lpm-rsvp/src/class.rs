@@ -59,8 +59,20 @@ pub const TCLASS: u8 = 165;
 /// DCLASS (RFC 2996 §2).
 pub const DCLASS: u8 = 225;
 
-/// The name of a class in its RFC; `None` for a class this crate does not know.
+/// The name of a class in its RFC; `None` for a class this crate has never heard of.
 pub const fn name(class: u8) -> Option<&'static str> {
+    match known_name(class) {
+        None => name_elsewhere(class),
+        known => known,
+    }
+}
+
+/// Whether a class has a meaning for this crate; others are unknown in the sense of RFC 2205 §3.10.
+pub(crate) const fn is_known(class: u8) -> bool {
+    known_name(class).is_some()
+}
+
+const fn known_name(class: u8) -> Option<&'static str> {
     Some(match class {
         NULL => "NULL",
         SESSION => "SESSION",
@@ -91,6 +103,36 @@ pub const fn name(class: u8) -> Option<&'static str> {
         LAN_LOOPBACK => "LAN_LOOPBACK",
         TCLASS => "TCLASS",
         DCLASS => "DCLASS",
+        _ => return None,
+    })
+}
+
+/// The names of classes that have no meaning for this crate: of traffic engineering (RFC 3209, 3473,
+/// 4090, 4875) and of diagnostics (RFC 2745).
+const fn name_elsewhere(class: u8) -> Option<&'static str> {
+    Some(match class {
+        16 => "LABEL",
+        19 => "LABEL_REQUEST",
+        20 => "EXPLICIT_ROUTE",
+        21 => "RECORD_ROUTE",
+        22 => "HELLO",
+        30 => "DIAGNOSTIC",
+        31 => "ROUTE",
+        32 => "DIAG_RESPONSE",
+        33 => "DIAG_SELECT",
+        34 => "RECOVERY_LABEL",
+        35 => "UPSTREAM_LABEL",
+        36 => "LABEL_SET",
+        37 => "PROTECTION",
+        50 => "S2L_SUB_LSP",
+        63 => "DETOUR",
+        129 => "SUGGESTED_LABEL",
+        130 => "ACCEPTABLE_LABEL_SET",
+        131 => "RESTART_CAP",
+        195 => "NOTIFY_REQUEST",
+        196 => "ADMIN_STATUS",
+        205 => "FAST_REROUTE",
+        207 => "SESSION_ATTRIBUTE",
         _ => return None,
     })
 }

@@ -92,10 +92,10 @@ pub use message::{Bundled, Message};
 pub use message_type::MessageType;
 pub use object::{Object, ObjectEntry, ObjectWalk, Objects, RawObject};
 pub use objects::{
-    Challenge, DClass, DsbmTimerIntervals, ErrorSpec, FilterSpec, Integrity, L2Address, MessageId,
-    MessageIdAck, MessageIdEntry, MessageIdList, NonResvSendLimit, ProtocolName, ResvConfirm,
-    ResvStyle, RsvpHop, SbmAddress, SbmPriority, Scope, ScopeAddresses, Session, SessionPort,
-    SourceSelector, TimeValues, TrafficClass,
+    Challenge, DClass, DsbmTimerIntervals, ErrorSpec, FilterSpec, Integrity, L2Address, LspTunnel,
+    MessageId, MessageIdAck, MessageIdEntry, MessageIdList, NonResvSendLimit, ProtocolName,
+    ResvConfirm, ResvStyle, RsvpHop, SbmAddress, SbmPriority, Scope, ScopeAddresses, Session,
+    SessionPort, SourceSelector, TimeValues, TrafficClass, TunnelEnd,
 };
 pub use policy::{
     Attribute, Credential, Identity, Locator, PolicyData, PolicyDataObjects, PolicyElement,

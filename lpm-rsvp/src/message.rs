@@ -192,7 +192,7 @@ impl<'a> Iterator for Bundled<'a> {
             return None;
         }
         let length = match CommonHeader::parse(bytes) {
-            Ok(header) => usize::from(header.length).max(CommonHeader::LENGTH),
+            Ok(header) => usize::from(header.length),
             Err(error) => {
                 return Some(Err(ParseError {
                     offset: wire::clamp(self.at),
@@ -200,7 +200,8 @@ impl<'a> Iterator for Bundled<'a> {
                 }));
             }
         };
-        let Some((message, rest)) = bytes.split_at_checked(length) else {
+        let split = bytes.split_at_checked(length);
+        let Some((message, rest)) = split.filter(|_| length >= CommonHeader::LENGTH) else {
             let (header, found) = (wire::clamp(length), wire::clamp(bytes.len()));
             let kind = ErrorKind::MessageLength { header, found };
             return Some(Err(ParseError::message(wire::clamp(self.at), kind)));

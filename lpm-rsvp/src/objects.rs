@@ -5,6 +5,7 @@ mod error_spec;
 mod filter_spec;
 mod hop;
 mod integrity;
+mod lsp_tunnel;
 mod message_id;
 mod resv_confirm;
 mod sbm;
@@ -18,6 +19,7 @@ pub use error_spec::ErrorSpec;
 pub use filter_spec::{FilterSpec, SourceSelector};
 pub use hop::RsvpHop;
 pub use integrity::{Challenge, Integrity};
+pub use lsp_tunnel::{LspTunnel, TunnelEnd};
 pub use message_id::{MessageId, MessageIdAck, MessageIdEntry, MessageIdList};
 pub use resv_confirm::ResvConfirm;
 pub use sbm::{

@@ -10,6 +10,15 @@ use lpm_rsvp::integrity::{
 use lpm_rsvp::{Message, MessageType, ObjectIndex};
 use proptest::prelude::*;
 
+const ALGORITHMS: [Algorithm; 6] = [
+    Algorithm::HmacMd5,
+    Algorithm::HmacSha1,
+    Algorithm::HmacSha224,
+    Algorithm::HmacSha256,
+    Algorithm::HmacSha384,
+    Algorithm::HmacSha512,
+];
+
 const CISCO_SECRETS: [&str; 3] = ["11223344", "password12345", "JtR_kicks_ass"];
 
 /// Counts the messages of a Cisco capture that verify, by algorithm.
@@ -25,8 +34,7 @@ fn cisco(name: &str, signed: [usize; 2]) {
             continue;
         };
         assert!(integrity.handshake());
-        let algorithms = [Algorithm::HmacMd5, Algorithm::HmacSha1];
-        for (count, algorithm) in verified.iter_mut().zip(algorithms) {
+        for (count, algorithm) in verified.iter_mut().zip(ALGORITHMS) {
             let valid = CISCO_SECRETS.iter().any(|secret| {
                 let key = Key::new(integrity.key_id, algorithm, *secret).unwrap();
                 verify(&message, &key).is_ok()
@@ -53,11 +61,11 @@ proptest! {
     fn signed_messages_verify_until_altered(
         bytes in common::strategy::message(),
         sequence: u64,
-        sha1: bool,
+        algorithm in proptest::sample::select(&ALGORITHMS[..]),
         at: proptest::sample::Index,
         bit in 0_u32..8,
     ) {
-        let key = key(if sha1 { Algorithm::HmacSha1 } else { Algorithm::HmacMd5 });
+        let key = key(algorithm);
         let mut signed = sign(&bytes, &key, sequence).unwrap();
         let mut index = ObjectIndex::new();
         let message = Message::parse(&signed, &mut index).unwrap();
@@ -146,7 +154,7 @@ fn policy_data_signed_by_itself() {
         min_policed: 64,
         max_packet: 1500,
     };
-    for algorithm in [Algorithm::HmacMd5, Algorithm::HmacSha1] {
+    for algorithm in ALGORITHMS {
         let key = key(algorithm);
         let data = PolicyData::new()
             .hops(hop, None)

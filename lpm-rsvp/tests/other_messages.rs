@@ -1,11 +1,11 @@
 //! Messages and objects beside RFC 2205: RFC 2747, 2814, 2961, 2996.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use lpm_rsvp::{
-    DClass, DsbmTimerIntervals, ErrorKind, L2Address, Message, MessageId, MessageIdAck,
-    MessageIdEntry, MessageIdList, MessageType, NonResvSendLimit, ObjectIndex, SbmAddress,
-    SbmPriority, TrafficClass, class,
+    DClass, DsbmTimerIntervals, ErrorKind, L2Address, LspTunnel, Message, MessageId, MessageIdAck,
+    MessageIdEntry, MessageIdList, MessageType, NonResvSendLimit, ObjectIndex, RawObject,
+    SbmAddress, SbmPriority, TrafficClass, class,
 };
 
 fn object(class: u8, c_type: u8, body: &[u8]) -> Vec<u8> {
@@ -178,6 +178,15 @@ fn bundles() {
     assert!(parts[0].is_ok());
     assert_eq!(parts[1].unwrap_err().offset, 16);
     assert_eq!(parts.len(), 2);
+    // A message shorter than its own header ends the bundle.
+    for length in 0..8 {
+        bytes[8 + 7] = length;
+        let mut index = ObjectIndex::new();
+        let bundle = Message::parse(&bytes, &mut index).unwrap();
+        let parts: Vec<_> = bundle.bundled().collect();
+        assert_eq!(parts.len(), 1);
+        assert_eq!(parts[0].unwrap_err().offset, 8);
+    }
     let mut index = ObjectIndex::new();
     assert_eq!(
         Message::parse(&hello, &mut index)
@@ -186,4 +195,69 @@ fn bundles() {
             .count(),
         0
     );
+}
+
+#[test]
+fn tunnels_of_traffic_engineering_have_names() {
+    let v6 = |last| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last).octets();
+    let sessions: [(u8, Vec<u8>, &str); 5] = [
+        (
+            7,
+            [[10, 9, 0, 9], [0, 0, 0, 1], [10, 9, 0, 1]].concat(),
+            "tunnel 1 to 10.9.0.9 from 10.9.0.1",
+        ),
+        (
+            7,
+            [[10, 9, 0, 9], [0, 0, 1, 1], [0; 4]].concat(),
+            "tunnel 257 to 10.9.0.9",
+        ),
+        (
+            8,
+            [&v6(9)[..], &[0, 0, 0, 2], &v6(1)].concat(),
+            "tunnel 2 to 2001:db8::9 from 2001:db8::1",
+        ),
+        (
+            13,
+            [[0, 0, 0, 100], [0, 0, 0, 3], [10, 9, 0, 1]].concat(),
+            "tunnel 3 to P2MP group 100 from 10.9.0.1",
+        ),
+        (
+            14,
+            [&[0, 0, 0, 7, 0, 0, 0, 4][..], &v6(1)].concat(),
+            "tunnel 4 to P2MP group 7 from 2001:db8::1",
+        ),
+    ];
+    for (c_type, body, text) in sessions {
+        let raw = |body| RawObject {
+            offset: 8,
+            class: class::SESSION,
+            c_type,
+            body,
+        };
+        let tunnel: LspTunnel = raw(&body).read().unwrap();
+        assert_eq!(tunnel.to_string(), text);
+        let short = &body[..body.len() - 4];
+        assert!(raw(short).read::<LspTunnel>().is_err());
+        // For a PCM of RFC 2205 it is a C-Type of its own, to be answered with error 14.
+        let bytes = message(1, &[object(class::SESSION, c_type, &body)]);
+        let error = Message::parse(&bytes, &mut ObjectIndex::new()).unwrap_err();
+        assert_eq!(error.error_code(), Some((14, 0x0100 + u16::from(c_type))));
+    }
+}
+
+/// A class whose name is known is no class that is known.
+#[test]
+fn classes_of_traffic_engineering_are_answered_with_error_13() {
+    let session = object(class::SESSION, 1, &[10, 0, 0, 1, 17, 0, 19, 140]);
+    for (number, name) in [(16, "LABEL"), (19, "LABEL_REQUEST"), (63, "DETOUR")] {
+        let bytes = message(1, &[session.clone(), object(number, 1, &[0; 4])]);
+        let error = Message::parse(&bytes, &mut ObjectIndex::new()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::UnknownClass);
+        let value = u16::from(number) << 8 | 1;
+        assert_eq!(error.error_code(), Some((13, value)));
+        assert!(
+            error.to_string().contains(&format!("{name} ({number}/1)")),
+            "{error}"
+        );
+    }
 }

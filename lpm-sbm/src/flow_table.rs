@@ -7,9 +7,10 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 use foldhash::{HashMap, HashMapExt};
 use lpm_api::{Direction, FlowKey};
-use lpm_rsvp::{FilterSpec, ObjectIndex, Session};
+use lpm_rsvp::{FilterSpec, MessageIdEntry, ObjectIndex, Session};
 
 use crate::lifetime::{Deadline, Time};
+use crate::message_ids::{MessageIds, StateId};
 use crate::state::{Senders, State};
 
 /// How much memory messages and senders of a flow may take on average, in bytes.
@@ -21,6 +22,7 @@ pub(crate) struct FlowTable {
     flows: HashMap<FlowKey, Flow>,
     sessions: HashMap<Session, Flows>,
     looks: Looks,
+    ids: MessageIds,
     bytes: usize,
 }
 
@@ -44,6 +46,7 @@ impl FlowTable {
             flows: HashMap::new(),
             sessions: HashMap::new(),
             looks: Looks::default(),
+            ids: MessageIds::new(),
             bytes: 0,
         }
     }
@@ -72,24 +75,45 @@ impl FlowTable {
         &mut self,
         flow: &FlowKey,
         now: Time,
+        id: Option<StateId>,
         is_unchanged: impl FnOnce(&State) -> bool,
     ) -> bool {
         match self.flows.get_mut(flow) {
             // Its deadline does not come any earlier.
             Some(Flow { state, .. }) if is_unchanged(state) => {
                 state.life.refresh(now);
+                self.ids.change(flow, state.id, id);
+                state.id = id;
                 true
             }
             _ => false,
         }
     }
 
+    /// Renews the state that this MESSAGE_ID names in an entry of a list, and says whether there is any.
+    pub(crate) fn refresh_by_id(
+        &mut self,
+        id: &StateId,
+        entry: &MessageIdEntry,
+        now: Time,
+    ) -> bool {
+        let flows = self.ids.flows(id, entry);
+        for flow in &flows {
+            if let Some(Flow { state, .. }) = self.flows.get_mut(flow) {
+                state.life.refresh(now);
+            }
+        }
+        !flows.is_empty()
+    }
+
     /// Keeps the state, which is a refresh where there is some already, and gives back that.
     pub(crate) fn put(&mut self, flow: FlowKey, mut state: State) -> Option<State> {
         self.bytes += state.cost();
+        let id = state.id;
         match self.flows.entry(flow) {
             Entry::Occupied(mut kept) => {
                 let kept = kept.get_mut();
+                self.ids.change(&flow, kept.state.id, id);
                 state.life = state.life.continuing(kept.state.life);
                 let deadline = state.life.deadline().time;
                 if deadline < kept.look {
@@ -103,6 +127,7 @@ impl FlowTable {
             Entry::Vacant(place) => {
                 let look = state.life.deadline().time;
                 self.looks.add(look, flow);
+                self.ids.change(&flow, None, id);
                 place.insert(Flow { state, look });
                 let flows = self.sessions.entry(flow.session()).or_default();
                 if is_path(&flow) {
@@ -118,6 +143,7 @@ impl FlowTable {
     pub(crate) fn remove(&mut self, flow: &FlowKey) -> Option<State> {
         let Flow { state, .. } = self.flows.remove(flow)?;
         self.bytes -= state.cost();
+        self.ids.change(flow, state.id, None);
         if let Entry::Occupied(mut session) = self.sessions.entry(flow.session()) {
             let flows = session.get_mut();
             if is_path(flow) {

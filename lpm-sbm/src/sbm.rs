@@ -1,10 +1,14 @@
 //! The SBM: takes in messages, has a policy decide, and does what follows.
 
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use lpm_api::{Decision, DeleteReason, FlowKey, Interface, Priority};
 use lpm_host::{PcmError, ReceivedMessage, StateGone};
-use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ObjectIndex, ServiceRequest};
+use lpm_rsvp::{
+    FilterSpec, FlowDescriptor, Message, MessageIdList, MessageType, ObjectIndex, ServiceRequest,
+    class,
+};
 use smallvec::SmallVec;
 
 use crate::answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resources};
@@ -13,6 +17,7 @@ use crate::config::SbmConfig;
 use crate::excerpt::Parts;
 use crate::flow_table::{FlowTable, is_path};
 use crate::lifetime::{Time, Timers};
+use crate::message_ids::{StateId, SummaryRefresh};
 use crate::policy::{Committed, Policy};
 use crate::refusal::Refusal;
 use crate::reservations::{Change, Request, ReservationKey, Reservations};
@@ -109,6 +114,32 @@ impl<P: Policy> Sbm<P> {
         })
     }
 
+    /// Takes in the lists of a Srefresh that this node has sent, once it was [received](Self::receive):
+    /// renews the state that its MESSAGE_IDs name (RFC 2961 §5.3). Nothing for other messages.
+    pub fn summary_refresh(&mut self, message: &Message<'_>, sender: IpAddr) -> SummaryRefresh {
+        let mut summary = SummaryRefresh::default();
+        if message.message_type() != MessageType::Srefresh {
+            return summary;
+        }
+        let objects = message.objects();
+        let lists = objects.filter(|object| object.class == class::MESSAGE_ID_LIST);
+        for list in lists.filter_map(|object| object.read::<MessageIdList<'_>>().ok()) {
+            for entry in list.entries() {
+                let id = StateId {
+                    generator: sender,
+                    epoch: list.epoch(),
+                    identifier: entry.identifier,
+                };
+                if self.table.refresh_by_id(&id, &entry, self.clock) {
+                    summary.refreshed.push(id);
+                } else {
+                    summary.unknown.push(id);
+                }
+            }
+        }
+        summary
+    }
+
     /// Sets the clock, and removes what has run out.
     fn advance(&mut self, time: SystemTime) -> Result<Vec<Removed>, PcmError> {
         self.clock = self.clock.max(Time::from(time));
@@ -191,11 +222,12 @@ impl<P: Policy> Sbm<P> {
         if self.require_path && path.is_some_and(|path| path != PathState::Known) {
             return None;
         }
+        let id = StateId::of(&incoming.received.message);
         let is_unchanged = |state: &State| {
             let has_all = path.is_none() || state.priority == Some(priority);
             has_all && state.is_said_by(incoming.received, incoming.parts, descriptor)
         };
-        let is_refresh = self.table.refresh(flow, self.clock, is_unchanged);
+        let is_refresh = self.table.refresh(flow, self.clock, id, is_unchanged);
         is_refresh.then(|| FlowAnswer {
             path,
             resources: path.map(|_| Resources::Unchanged),

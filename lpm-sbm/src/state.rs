@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::excerpt::Parts;
 use crate::lifetime::{Life, Time, Timers};
+use crate::message_ids::StateId;
 
 /// Senders in ascending order; none for any sender.
 pub(crate) type Senders = SmallVec<[FilterSpec; 1]>;
@@ -20,6 +21,8 @@ pub(crate) struct State {
     pub(crate) senders: Senders,
     pub(crate) interface: Interface,
     pub(crate) life: Life,
+    /// The MESSAGE_ID of the message that made it, or refreshed it last.
+    pub(crate) id: Option<StateId>,
     /// Of a Resv that has resources on that interface: the priority that policy gave it.
     pub(crate) priority: Option<Priority>,
 }
@@ -45,6 +48,7 @@ impl State {
             senders,
             interface: received.interface,
             life: timers.start(message.time_values(), now),
+            id: StateId::of(&message),
             priority: None,
         }
     }

@@ -1,4 +1,4 @@
-//! What a capture may take at most, whatever its bytes say.
+//! How much of a capture is held in memory at a time.
 
 /// The largest packet or block that is read, in bytes. Real ones are far smaller; a longer one is
 /// the mark of a damaged file.

@@ -1,56 +1,29 @@
-//! IP and UDP: from a frame to the RSVP message in it.
+//! From a frame to the RSVP message in it: through all headers, IP and UDP included, and out of
+//! tunnels.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
-use etherparse::defrag::{IpFragId, IpFragVersionSpecId};
 use etherparse::{
-    IpFragOffset, IpNumber, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, LaxIpv4Slice, LaxIpv6Slice,
-    LaxNetSlice, UdpSlice,
+    IpFragOffset, IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice,
 };
 
-use super::CapturedMessage;
-use super::fragments::{Fragment, Reassembler};
+use super::bytes::be_u16;
+use super::content::{Content, Contents, Tally};
+use super::fragments::{Fragment, FragmentId, Incomplete, Reassembler};
 use super::frames::Frame;
-use super::link;
+use super::layer::{Layer, Rest};
+use super::message::CapturedMessage;
+use super::rsvp::{MAX_MESSAGE, RSVP, UDP_PORTS, is_rsvp};
+use super::{link, tunnel};
 
-/// RSVP as a protocol of its own (RFC 2205 §3).
-const RSVP: IpNumber = IpNumber(46);
-
-/// The UDP encapsulation of RSVP (RFC 2205, appendix C): Pu and Pu'.
-const UDP_PORTS: [u16; 2] = [1698, 1699];
-
-/// How much of a payload is kept, in bytes: one more than an RSVP Length can say, so that a payload
-/// that is too long is seen to be.
-const MAX_MESSAGE: usize = 1 << 16;
+/// How many headers a packet may have, so that one of nothing else ends.
+const MAX_HEADERS: u32 = 64;
 
 /// Finds RSVP messages in frames.
 #[derive(Default)]
 pub(super) struct Extractor {
     reassembler: Reassembler,
-}
-
-/// The payload of an IP datagram, or of a fragment of one.
-struct Payload<'a> {
-    source: IpAddr,
-    destination: IpAddr,
-    protocol: IpNumber,
-    bytes: Cow<'a, [u8]>,
-    /// How many bytes the IP header promises beyond `bytes`.
-    missing: usize,
-    fragment: Option<FragmentHeader>,
-}
-
-struct FragmentHeader {
-    ip: IpFragVersionSpecId,
-    offset: IpFragOffset,
-    more: bool,
-}
-
-/// The RSVP bytes in a payload, and how many more were sent than captured.
-struct Rsvp<'a> {
-    bytes: &'a [u8],
-    missing: usize,
+    tally: Tally,
 }
 
 impl Extractor {
@@ -62,180 +35,292 @@ impl Extractor {
         frame: &Frame<'_>,
         message: &mut CapturedMessage,
     ) -> Option<()> {
-        let payload = Payload::of(link::network_layer(frame.link, frame.data)?)?;
-        let interface = link::interface_index(frame.link, frame.data).unwrap_or(frame.interface);
-        let mut take = |rsvp: Rsvp<'_>| {
-            message.bytes.clear();
-            message.bytes.extend_from_slice(rsvp.bytes);
-            message.missing = rsvp.missing;
+        let mut walk = Walk {
+            reassembler: &mut self.reassembler,
+            frame,
+            message,
+            interface: frame.interface,
+            outgoing: frame.outgoing,
+            tags: 0,
+            headers: 0,
         };
-        match &payload.fragment {
-            None => take(rsvp_in(payload.protocol, &payload.bytes, payload.missing)?),
-            Some(fragment) => self.reassemble(&payload, fragment, interface, frame, take)?,
-        }
-        message.packet = frame.number;
-        message.time = frame.time;
-        message.interface = interface;
-        message.interface_address = frame.interface_address;
-        message.source = payload.source;
-        message.destination = payload.destination;
-        Some(())
-    }
-
-    /// How many RSVP messages have been given up so far, or are still waiting, for fragments.
-    pub(super) fn incomplete(&self) -> u64 {
-        self.reassembler.incomplete(RSVP)
-    }
-
-    /// Takes what a fragment completes.
-    fn reassemble(
-        &mut self,
-        payload: &Payload<'_>,
-        fragment: &FragmentHeader,
-        interface: u32,
-        frame: &Frame<'_>,
-        take: impl FnOnce(Rsvp<'_>),
-    ) -> Option<()> {
-        let may_be_rsvp = matches!(
-            payload.protocol,
-            RSVP | IpNumber::UDP | IpNumber::IPV6_DESTINATION_OPTIONS
-        );
-        if !may_be_rsvp {
-            return None;
-        }
-        if payload.missing > 0 {
-            // It can never be completed. Its first fragment speaks for the message.
-            let is_first = fragment.offset.value() == 0;
-            let rsvp = rsvp_in(payload.protocol, &payload.bytes, payload.missing);
-            return rsvp.filter(|_| is_first).map(take);
-        }
-        let (protocol, bytes) = self.reassembler.add(Fragment {
-            id: IpFragId {
-                vlan_ids: link::packet(frame.link, frame.data)?.vlan_ids(),
-                ip: fragment.ip.clone(),
-                payload_ip_number: payload.protocol,
-                channel_id: interface,
-            },
-            offset: fragment.offset,
-            more: fragment.more,
-            bytes: &payload.bytes,
-            time: frame.time,
-        })?;
-        rsvp_in(protocol, &bytes, 0).map(take)
-    }
-}
-
-impl<'a> Payload<'a> {
-    fn of(packet: LaxNetSlice<'a>) -> Option<Payload<'a>> {
-        match packet {
-            LaxNetSlice::Ipv4(packet) => Some(Payload::of_ipv4(&packet)),
-            LaxNetSlice::Ipv6(packet) => Some(Payload::of_ipv6(&packet)),
-            LaxNetSlice::Arp(_) => None,
-        }
-    }
-
-    fn of_ipv4(packet: &LaxIpv4Slice<'a>) -> Payload<'a> {
-        let header = packet.header();
-        let payload = packet.payload();
-        let authentication = packet
-            .extensions()
-            .auth
-            .map_or(0, |auth| auth.slice().len());
-        let captured = header.slice().len() + authentication + payload.payload.len();
-        Payload {
-            source: header.source_addr().into(),
-            destination: header.destination_addr().into(),
-            protocol: payload.ip_number,
-            bytes: payload.payload.into(),
-            missing: usize::from(header.total_len()).saturating_sub(captured),
-            fragment: payload.fragmented.then(|| FragmentHeader {
-                ip: IpFragVersionSpecId::Ipv4 {
-                    source: header.source(),
-                    destination: header.destination(),
-                    identification: header.identification(),
-                },
-                offset: header.fragments_offset(),
-                more: header.more_fragments(),
-            }),
-        }
-    }
-
-    fn of_ipv6(packet: &LaxIpv6Slice<'a>) -> Payload<'a> {
-        let header = packet.header();
-        let captured = packet.extensions().slice().len() + packet.payload().payload.len();
-        let mut payload = Payload {
-            source: header.source_addr().into(),
-            destination: header.destination_addr().into(),
-            protocol: packet.payload().ip_number,
-            bytes: packet.payload().payload.into(),
-            missing: usize::from(header.payload_length()).saturating_sub(captured),
-            fragment: None,
-        };
-        if packet.is_payload_fragmented() {
-            payload.stop_at_fragment_header(packet);
-        }
-        payload
-    }
-
-    /// What follows the Fragment header belongs to the fragment, even where it looks like another
-    /// extension header: only the reassembled datagram tells.
-    fn stop_at_fragment_header(&mut self, packet: &LaxIpv6Slice<'a>) {
-        let header = packet.header();
-        let mut rest = packet.extensions().slice().len();
-        for extension in packet.extensions().clone() {
-            let length = match &extension {
-                Ipv6ExtensionSlice::HopByHop(header)
-                | Ipv6ExtensionSlice::Routing(header)
-                | Ipv6ExtensionSlice::DestinationOptions(header) => header.slice().len(),
-                Ipv6ExtensionSlice::Authentication(header) => header.slice().len(),
-                Ipv6ExtensionSlice::Fragment(header) => header.slice().len(),
-            };
-            rest = rest.saturating_sub(length);
-            if let Ipv6ExtensionSlice::Fragment(fragment) = extension {
-                self.protocol = fragment.next_header();
-                let extensions = packet.extensions().slice();
-                if rest > 0 {
-                    let read_too_far = &extensions[extensions.len() - rest..];
-                    self.bytes = [read_too_far, packet.payload().payload].concat().into();
-                }
-                self.fragment = Some(FragmentHeader {
-                    ip: IpFragVersionSpecId::Ipv6 {
-                        source: header.source(),
-                        destination: header.destination(),
-                        identification: fragment.identification(),
-                    },
-                    offset: fragment.fragment_offset(),
-                    more: fragment.more_fragments(),
-                });
-                return;
+        match walk.link(frame.link, frame.data) {
+            Ok(()) => Some(()),
+            Err(content) => {
+                self.tally.count(content);
+                None
             }
         }
     }
+
+    /// A message that was given up since fragments are missing; each is told once.
+    pub(super) fn given_up(&mut self) -> Option<Incomplete> {
+        self.reassembler.given_up()
+    }
+
+    /// Gives up all messages that are waited for.
+    pub(super) fn finish(&mut self) {
+        self.reassembler.finish();
+    }
+
+    pub(super) fn contents(&self, packets: u64) -> Contents {
+        self.tally.contents(packets)
+    }
 }
 
-/// The RSVP message in the payload of a whole datagram, or in the captured part of one.
-fn rsvp_in(protocol: IpNumber, bytes: &[u8], missing: usize) -> Option<Rsvp<'_>> {
-    match protocol {
-        RSVP => Some(Rsvp {
-            bytes: &bytes[..bytes.len().min(MAX_MESSAGE)],
-            missing,
-        }),
-        IpNumber::UDP => {
-            let udp = UdpSlice::from_slice_lax(bytes).ok()?;
-            let stated = usize::from(udp.length());
-            let captured = udp.slice().len();
-            UDP_PORTS.contains(&udp.destination_port()).then(|| Rsvp {
-                bytes: &bytes[captured - udp.payload().len()..captured],
-                missing: missing.max(stated.saturating_sub(captured)),
-            })
-        }
-        IpNumber::IPV6_DESTINATION_OPTIONS => {
-            let (_, protocol, rest, _) = Ipv6ExtensionsSlice::from_slice_lax(protocol, bytes);
-            // Options that cannot be read leave the protocol as it is.
-            (protocol != IpNumber::IPV6_DESTINATION_OPTIONS)
-                .then(|| rsvp_in(protocol, rest, missing))
-                .flatten()
-        }
-        _ => None,
+/// A walk through the headers of a frame.
+struct Walk<'w> {
+    reassembler: &'w mut Reassembler,
+    frame: &'w Frame<'w>,
+    message: &'w mut CapturedMessage,
+    interface: u32,
+    outgoing: bool,
+    /// The VLAN tags on the way, in one number.
+    tags: u64,
+    headers: u32,
+}
+
+/// The payload of an IP datagram, or of a fragment of one.
+#[derive(Clone, Copy)]
+struct Payload<'a> {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: IpNumber,
+    bytes: &'a [u8],
+    /// How many bytes the IP header promises beyond `bytes`.
+    missing: usize,
+    /// Whether it is only the first part of a datagram.
+    is_part: bool,
+}
+
+/// Where a fragment belongs.
+struct Place {
+    identification: u32,
+    offset: IpFragOffset,
+    more: bool,
+}
+
+impl Walk<'_> {
+    fn link(&mut self, link: link::LinkType, frame: &[u8]) -> Result<(), Content> {
+        let opened = link::open(link, frame)?;
+        self.outgoing |= opened.outgoing;
+        self.interface = opened.interface.unwrap_or(self.interface);
+        self.layers(opened.rest)
     }
+
+    fn layers(&mut self, mut rest: Rest<'_>) -> Result<(), Content> {
+        loop {
+            self.one_more_header()?;
+            match rest.layer {
+                Layer::Ip => return self.ip(rest.bytes),
+                Layer::Link(link) => return self.link(link::LinkType(link), rest.bytes),
+                _ => rest = rest.peel(&mut self.tags)?,
+            }
+        }
+    }
+
+    fn one_more_header(&mut self) -> Result<(), Content> {
+        self.headers += 1;
+        if self.headers > MAX_HEADERS {
+            return Err(Content::TOO_DEEP);
+        }
+        Ok(())
+    }
+
+    fn ip(&mut self, packet: &[u8]) -> Result<(), Content> {
+        match packet.first().ok_or(Content::CUT_OFF)? >> 4 {
+            4 => self.ipv4(packet),
+            6 => self.ipv6(packet),
+            _ => Err(Content::NOT_IP),
+        }
+    }
+
+    fn ipv4(&mut self, packet: &[u8]) -> Result<(), Content> {
+        let header = Ipv4HeaderSlice::from_slice(packet).map_err(|_| Content::CUT_OFF)?;
+        let behind = &packet[header.slice().len()..];
+        // Where the network card cuts datagrams, the length is not yet filled in.
+        let length = match usize::from(header.total_len()) {
+            0 => behind.len(),
+            total => total
+                .checked_sub(header.slice().len())
+                .ok_or(Content::IP_LENGTH)?,
+        };
+        let bytes = &behind[..length.min(behind.len())];
+        let payload = Payload {
+            source: header.source_addr().into(),
+            destination: header.destination_addr().into(),
+            protocol: header.protocol(),
+            bytes,
+            missing: length - bytes.len(),
+            is_part: false,
+        };
+        if header.is_fragmenting_payload() {
+            let place = Place {
+                identification: header.identification().into(),
+                offset: header.fragments_offset(),
+                more: header.more_fragments(),
+            };
+            return self.fragment(payload, &place);
+        }
+        self.payload(payload)
+    }
+
+    fn ipv6(&mut self, packet: &[u8]) -> Result<(), Content> {
+        let header = Ipv6HeaderSlice::from_slice(packet).map_err(|_| Content::CUT_OFF)?;
+        let behind = &packet[header.slice().len()..];
+        // A length of 0 is a jumbogram's (RFC 2675), longer than any RSVP message.
+        let length = match usize::from(header.payload_length()) {
+            0 if !behind.is_empty() => return Err(Content::IP_LENGTH),
+            length => length,
+        };
+        let bytes = &behind[..length.min(behind.len())];
+        self.payload(Payload {
+            source: header.source_addr().into(),
+            destination: header.destination_addr().into(),
+            protocol: header.next_header(),
+            bytes,
+            missing: length - bytes.len(),
+            is_part: false,
+        })
+    }
+
+    /// Goes through the extension headers of an IP datagram to what it carries.
+    fn payload(&mut self, mut payload: Payload<'_>) -> Result<(), Content> {
+        loop {
+            let is_ipv6 = payload.source.is_ipv6();
+            let bytes = payload.bytes;
+            let length = match payload.protocol {
+                RSVP => {
+                    self.take(&payload, payload.bytes, payload.missing);
+                    return Ok(());
+                }
+                IpNumber::UDP => return self.udp(&payload),
+                IpNumber::AUTHENTICATION_HEADER => 8 + 4 * usize::from(field(bytes, 1)?),
+                IpNumber::IPV6_FRAGMENTATION_HEADER if is_ipv6 && !payload.is_part => {
+                    let header =
+                        Ipv6FragmentHeaderSlice::from_slice(bytes).map_err(|_| Content::CUT_OFF)?;
+                    payload.protocol = header.next_header();
+                    payload.bytes = &bytes[header.slice().len()..];
+                    if header.is_fragmenting_payload() {
+                        let place = Place {
+                            identification: header.identification(),
+                            offset: header.fragment_offset(),
+                            more: header.more_fragments(),
+                        };
+                        return self.fragment(payload, &place);
+                    }
+                    continue;
+                }
+                IpNumber::IPV6_HEADER_HOP_BY_HOP
+                | IpNumber::IPV6_ROUTE_HEADER
+                | IpNumber::IPV6_DESTINATION_OPTIONS
+                | IpNumber::MOBILITY_HEADER
+                | IpNumber::HIP
+                | IpNumber::SHIM6
+                    if is_ipv6 =>
+                {
+                    8 + 8 * usize::from(field(bytes, 1)?)
+                }
+                other => {
+                    return match tunnel::in_ip(other.0, bytes) {
+                        Some(rest) => self.layers(rest?),
+                        None => Err(Content::IpProtocol(other.0)),
+                    };
+                }
+            };
+            self.one_more_header()?;
+            payload.protocol = IpNumber(field(bytes, 0)?);
+            payload.bytes = bytes.get(length..).ok_or(Content::CUT_OFF)?;
+        }
+    }
+
+    fn udp(&mut self, payload: &Payload<'_>) -> Result<(), Content> {
+        let bytes = payload.bytes;
+        let (Some(port), Some(length)) = (be_u16(bytes, 2), be_u16(bytes, 4)) else {
+            return Err(Content::CUT_OFF);
+        };
+        let length = usize::from(length);
+        let there = bytes.len() + payload.missing;
+        if length < 8 || length > there && !payload.is_part {
+            return Err(Content::UDP_LENGTH);
+        }
+        let datagram = &bytes[..length.min(bytes.len())];
+        let content = datagram.get(8..).ok_or(Content::CUT_OFF)?;
+        if UDP_PORTS.contains(&port) && is_rsvp(content, length - 8) {
+            self.take(payload, content, length - datagram.len());
+            return Ok(());
+        }
+        match tunnel::in_udp(port, content) {
+            Some(rest) => self.layers(rest?),
+            None => Err(Content::UDP),
+        }
+    }
+
+    /// Waits for the rest of a datagram, or goes on with it if this is all that was missing.
+    fn fragment(&mut self, payload: Payload<'_>, place: &Place) -> Result<(), Content> {
+        if !may_be_rsvp(payload.protocol) {
+            return Err(Content::IpProtocol(payload.protocol.0));
+        }
+        if payload.missing > 0 {
+            // It can never be completed. Its first fragment speaks for the message.
+            return match place.offset.value() {
+                0 => self.payload(Payload {
+                    is_part: true,
+                    ..payload
+                }),
+                _ => Err(Content::FRAGMENT),
+            };
+        }
+        let whole = self.reassembler.add(&Fragment {
+            id: FragmentId {
+                source: payload.source,
+                destination: payload.destination,
+                protocol: payload.protocol,
+                identification: place.identification,
+                tags: self.tags,
+            },
+            offset: place.offset,
+            more: place.more,
+            bytes: payload.bytes,
+            packet: self.frame.number,
+            time: self.frame.time,
+        });
+        let bytes = whole.ok_or(Content::FRAGMENT)?;
+        self.payload(Payload {
+            bytes: &bytes,
+            ..payload
+        })
+    }
+
+    /// Takes a message, of which so many bytes more were sent than captured.
+    fn take(&mut self, payload: &Payload<'_>, bytes: &[u8], missing: usize) {
+        let message = &mut *self.message;
+        message.bytes.clear();
+        message
+            .bytes
+            .extend_from_slice(&bytes[..bytes.len().min(MAX_MESSAGE)]);
+        message.missing = missing;
+        message.packet = self.frame.number;
+        message.time = self.frame.time;
+        message.interface = self.interface;
+        message.interface_address = self.frame.interface_address;
+        message.outgoing = self.outgoing;
+        message.source = payload.source;
+        message.destination = payload.destination;
+    }
+}
+
+/// Whether fragments of a protocol may be parts of an RSVP message, or of a tunnel's packet.
+fn may_be_rsvp(protocol: IpNumber) -> bool {
+    matches!(protocol, RSVP | IpNumber::UDP)
+        || matches!(
+            protocol,
+            IpNumber::IPV6_DESTINATION_OPTIONS | IpNumber::AUTHENTICATION_HEADER
+        )
+        || matches!(tunnel::in_ip(protocol.0, &[]), Some(Ok(_)))
+        || matches!(protocol.0, 47 | 97)
+}
+
+fn field(bytes: &[u8], at: usize) -> Result<u8, Content> {
+    bytes.get(at).copied().ok_or(Content::CUT_OFF)
 }

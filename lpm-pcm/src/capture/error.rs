@@ -43,7 +43,7 @@ pub enum CaptureErrorKind {
     #[error("is empty, not a capture file")]
     Empty,
     /// The first bytes are those of no capture format.
-    #[error("is no capture file: it starts with {found}, neither pcap nor pcapng{hint}")]
+    #[error("is no capture file: it starts with {found}, neither pcap, pcapng nor snoop{hint}")]
     NotACapture {
         /// The first bytes, in hexadecimal.
         found: String,

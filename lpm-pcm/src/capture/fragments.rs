@@ -1,9 +1,17 @@
 //! Reassembly of IP fragments, in bounded memory.
 
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use etherparse::defrag::{IpDefragBuf, IpFragId};
+use etherparse::defrag::IpDefragBuf;
 use etherparse::{IpFragOffset, IpNumber};
+use foldhash::fast::FixedState;
+use foldhash::{HashSet, HashSetExt};
+
+use super::bytes::be_u16;
+use super::rsvp::{RSVP, UDP_PORTS};
 
 /// How many datagrams are reassembled at a time. Each takes up to 64 KiB; beyond this number the
 /// oldest is given up.
@@ -12,15 +20,48 @@ const MAX_DATAGRAMS: usize = 64;
 /// How long the fragments of a datagram are waited for, by the clock of the capture (RFC 8200 §4.5).
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
+/// How many different fragments of a datagram are told from others: as many as there can be.
+const MAX_PIECES: usize = 1 << 13;
+
+/// What the fragments of a datagram have in common. Not the interface or the direction: they may come
+/// on several, and what a router takes in and sends on is captured twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FragmentId {
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) protocol: IpNumber,
+    pub(super) identification: u32,
+    /// The VLAN tags that they came with.
+    pub(super) tags: u64,
+}
+
 /// A fragment of an IP datagram.
 pub(super) struct Fragment<'a> {
-    /// What it has in common with the other fragments of its datagram.
-    pub(super) id: IpFragId<u32>,
+    pub(super) id: FragmentId,
     pub(super) offset: IpFragOffset,
     pub(super) more: bool,
     pub(super) bytes: &'a [u8],
-    /// When it was captured.
+    /// The packet that it is, and when it was captured.
+    pub(super) packet: u64,
     pub(super) time: SystemTime,
+}
+
+/// An RSVP message of which fragments are missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Incomplete {
+    /// The packet that brought the first of its fragments, counted from 1.
+    pub packet: u64,
+    /// When that packet was captured.
+    pub time: SystemTime,
+    /// IP source address.
+    pub source: IpAddr,
+    /// IP destination address.
+    pub destination: IpAddr,
+    /// How many fragments there are.
+    pub fragments: u64,
+    /// How many bytes there are, of those behind the IP header.
+    pub bytes: usize,
 }
 
 /// The datagrams whose fragments have not all been seen.
@@ -28,24 +69,44 @@ pub(super) struct Fragment<'a> {
 pub(super) struct Reassembler {
     /// The oldest first.
     datagrams: Vec<Datagram>,
-    given_up: Vec<(IpNumber, u64)>,
+    /// Those that were completed lately, the oldest first.
+    completed: VecDeque<Completed>,
+    given_up: VecDeque<Incomplete>,
 }
 
 struct Datagram {
-    id: IpFragId<u32>,
+    id: FragmentId,
+    packet: u64,
     started: SystemTime,
     bytes: IpDefragBuf,
+    pieces: HashSet<Piece>,
+    /// How many fragments have come.
+    fragments: u64,
 }
 
+/// What was in a datagram, to tell its fragments when they come a second time.
+struct Completed {
+    id: FragmentId,
+    time: SystemTime,
+    pieces: HashSet<Piece>,
+}
+
+/// Where a fragment lies, and a hash of what is in it.
+type Piece = (u16, u64);
+
 impl Reassembler {
-    /// Takes a fragment; returns protocol and payload of the datagram that it completes.
-    pub(super) fn add(&mut self, fragment: Fragment<'_>) -> Option<(IpNumber, Vec<u8>)> {
-        self.give_up_expired(fragment.time);
-        let position = self.position_of(&fragment);
+    /// Takes a fragment; returns the payload of the datagram that it completes.
+    pub(super) fn add(&mut self, fragment: &Fragment<'_>) -> Option<Vec<u8>> {
+        self.forget_expired(fragment.time);
+        let position = self.position_of(fragment);
         let datagram = &mut self.datagrams[position];
-        let added = datagram
-            .bytes
-            .add(fragment.offset, fragment.more, fragment.bytes);
+        let offset = fragment.offset;
+        datagram.fragments += 1;
+        if datagram.pieces.len() < MAX_PIECES {
+            let hash = FixedState::default().hash_one(fragment.bytes);
+            datagram.pieces.insert((offset.value(), hash));
+        }
+        let added = datagram.bytes.add(offset, fragment.more, fragment.bytes);
         if added.is_err() {
             // Fragments that contradict each other: none of them can be trusted.
             self.give_up(position);
@@ -53,23 +114,28 @@ impl Reassembler {
         }
         datagram.bytes.is_complete().then(|| {
             let datagram = self.datagrams.remove(position);
-            let protocol = datagram.bytes.ip_number();
-            (protocol, datagram.bytes.take_bufs().0)
+            if self.completed.len() == MAX_DATAGRAMS {
+                self.completed.pop_front();
+            }
+            self.completed.push_back(Completed {
+                id: datagram.id,
+                time: fragment.time,
+                pieces: datagram.pieces,
+            });
+            datagram.bytes.take_bufs().0
         })
     }
 
-    /// How many datagrams of `protocol` have been given up or are not complete.
-    pub(super) fn incomplete(&self, protocol: IpNumber) -> u64 {
-        let waiting = self
-            .datagrams
-            .iter()
-            .map(|datagram| datagram.bytes.ip_number());
-        let given_up = self
-            .given_up
-            .iter()
-            .filter(|(number, _)| *number == protocol);
-        waiting.filter(|number| *number == protocol).count() as u64
-            + given_up.map(|(_, count)| count).sum::<u64>()
+    /// A message that was given up; each is told once.
+    pub(super) fn given_up(&mut self) -> Option<Incomplete> {
+        self.given_up.pop_front()
+    }
+
+    /// Gives up all that is not complete.
+    pub(super) fn finish(&mut self) {
+        while !self.datagrams.is_empty() {
+            self.give_up(0);
+        }
     }
 
     /// The datagram that a fragment belongs to, started when there is none.
@@ -84,32 +150,73 @@ impl Reassembler {
             }
             self.datagrams.push(Datagram {
                 id: fragment.id.clone(),
+                packet: fragment.packet,
                 started: fragment.time,
-                bytes: IpDefragBuf::new(fragment.id.payload_ip_number, Vec::new(), Vec::new()),
+                bytes: IpDefragBuf::new(fragment.id.protocol, Vec::new(), Vec::new()),
+                pieces: HashSet::new(),
+                fragments: 0,
             });
             self.datagrams.len() - 1
         })
     }
 
-    fn give_up_expired(&mut self, now: SystemTime) {
-        let expired = |datagram: &Datagram| {
-            now.duration_since(datagram.started)
-                .is_ok_and(|age| age > TIME_LIMIT)
-        };
-        while let Some(position) = self.datagrams.iter().position(expired) {
+    fn forget_expired(&mut self, now: SystemTime) {
+        let is_expired =
+            |time: SystemTime| now.duration_since(time).is_ok_and(|age| age > TIME_LIMIT);
+        while let Some(position) = self
+            .datagrams
+            .iter()
+            .position(|datagram| is_expired(datagram.started))
+        {
             self.give_up(position);
+        }
+        while self
+            .completed
+            .front()
+            .is_some_and(|first| is_expired(first.time))
+        {
+            self.completed.pop_front();
         }
     }
 
     fn give_up(&mut self, position: usize) {
-        let protocol = self.datagrams.remove(position).bytes.ip_number();
-        match self
-            .given_up
-            .iter_mut()
-            .find(|(number, _)| *number == protocol)
-        {
-            Some((_, count)) => *count += 1,
-            None => self.given_up.push((protocol, 1)),
+        let datagram = self.datagrams.remove(position);
+        if !datagram.is_rsvp() || self.has_come_before(&datagram) {
+            return;
+        }
+        let sections = datagram.bytes.sections().iter();
+        self.given_up.push_back(Incomplete {
+            packet: datagram.packet,
+            time: datagram.started,
+            source: datagram.id.source,
+            destination: datagram.id.destination,
+            fragments: datagram.fragments,
+            bytes: sections
+                .map(|section| usize::from(section.end - section.start))
+                .sum(),
+        });
+    }
+
+    /// Whether all of its fragments are those of a datagram that was completed: captured twice.
+    fn has_come_before(&self, datagram: &Datagram) -> bool {
+        let mut completed = self.completed.iter();
+        completed.any(|completed| {
+            completed.id == datagram.id && datagram.pieces.is_subset(&completed.pieces)
+        })
+    }
+}
+
+impl Datagram {
+    /// Whether it is known to be an RSVP message.
+    fn is_rsvp(&self) -> bool {
+        match self.id.protocol {
+            RSVP => true,
+            IpNumber::UDP => {
+                let has_start = self.pieces.iter().any(|(offset, _)| *offset == 0);
+                let port = be_u16(self.bytes.data(), 2).filter(|_| has_start);
+                port.is_some_and(|port| UDP_PORTS.contains(&port))
+            }
+            _ => false,
         }
     }
 }

@@ -27,7 +27,8 @@ use source::{Next, Source, SourceItem};
 /// Decide the RSVP messages of captures.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Capture files, pcap or pcapng, read one after the other; `-` reads standard input
+    /// Capture files (pcap, pcapng or snoop; also .gz, .zst, .xz, .lz4), read one after the other; `-`
+    /// reads standard input
     #[arg(required = true, value_name = "CAPTURE")]
     pub captures: Vec<PathBuf>,
 
@@ -116,7 +117,7 @@ fn replay(
         true => timed.granting_while(&are_kept),
         false => timed,
     };
-    let mut decider = Decider::new(timed, &config.sbm, &startup, reporter);
+    let mut decider = Decider::new(timed, config, &startup, reporter);
     let captures = decide_all(args, &mut decider, reporter, progress, stop);
     progress.finish();
 
@@ -176,10 +177,17 @@ fn decide_all(
     while !stop.is_asked_for() && !reporter.has_failed() {
         match source.next(|| reporter.flush()) {
             Next::Item(SourceItem::Message(message)) => decider.decide(message)?,
+            Next::Item(SourceItem::Begin(name)) => decider.begin(name),
+            Next::Item(SourceItem::Incomplete(incomplete)) => decider.incomplete(incomplete),
             Next::Item(SourceItem::Notice(notice)) => tell(notice),
-            Next::Item(SourceItem::Fault(error)) => {
-                tell(error);
-                captures = Captures::Faulty;
+            Next::Item(SourceItem::End { contents, fault }) => {
+                if let Some(incomplete) = decider.end(contents, fault.as_ref()) {
+                    tell(&incomplete);
+                }
+                if let Some(fault) = fault {
+                    tell(fault);
+                    captures = Captures::Faulty;
+                }
             }
             Next::Nothing => {}
             Next::End => break,

@@ -87,7 +87,8 @@ impl InterfaceTable {
     }
 }
 
-fn name(name: &Spanned<String>) -> Result<InterfaceName, Fault> {
+/// An interface by its number, its address, or `*`.
+pub(super) fn name(name: &Spanned<String>) -> Result<InterfaceName, Fault> {
     let text = name.get_ref();
     if text == "*" {
         return Ok(InterfaceName::Any);

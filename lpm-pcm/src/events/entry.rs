@@ -86,7 +86,7 @@ impl Entry {
             What::Event(event) => Json::Event {
                 time,
                 number: event.id.number(),
-                record: Record::event(event),
+                record: Record::event(event, None),
             },
             What::Gap(count) => Json::Gap {
                 r#type: self.name(),

@@ -1,18 +1,63 @@
 //! The records: what happened, in the terms of `docs/src/json.md`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::{self, Display};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use lpm_api::LpmPolicyError;
 use lpm_host::{Event, Outcome};
-use lpm_rsvp::{FilterSpec, MessageType, Session};
+use lpm_rsvp::{FilterSpec, LspTunnel, MessageType, Session};
 use lpm_sbm::{PathState, Refusal, Resources};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
 use super::rfc3339;
+use crate::integrity::Provenance;
+
+/// Where a message was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Origin {
+    /// The capture, as named on the command line.
+    #[serde(serialize_with = "as_text")]
+    pub capture: Arc<str>,
+    /// The packet in it that carried the message, or completed it, counted from 1 as Wireshark counts.
+    pub packet: u64,
+    /// When that packet was captured: RFC 3339, UTC, microseconds.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub time: SystemTime,
+    /// IP source address.
+    #[serde(serialize_with = "as_address")]
+    pub source: IpAddr,
+    /// IP destination address.
+    #[serde(serialize_with = "as_address")]
+    pub destination: IpAddr,
+}
+
+/// The message that is being decided.
+#[derive(Clone, Debug, Serialize)]
+pub struct MessageRecord {
+    /// The message, counted from 1 over all captures of the run.
+    pub number: u64,
+    /// Where it was found.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Its type, such as `Path`.
+    #[serde(serialize_with = "as_text")]
+    pub message: MessageType,
+}
+
+/// Something of which a capture has so many packets.
+#[derive(Clone, Debug, Serialize)]
+pub struct PacketsRecord {
+    /// In words.
+    pub what: String,
+    /// How many.
+    pub packets: u64,
+}
 
 /// Something that happened in a run. Its JSON form is a stable interface: fields are added, never
 /// renamed or removed.
@@ -35,9 +80,9 @@ pub enum Record<'a> {
     Decision {
         /// The message, counted from 1 over all captures of the run.
         number: u64,
-        /// When it was captured: RFC 3339, UTC, microseconds.
-        #[serde(serialize_with = "as_rfc3339")]
-        time: SystemTime,
+        /// Where it was found.
+        #[serde(flatten)]
+        origin: &'a Origin,
         /// Its type, such as `Path`.
         #[serde(serialize_with = "as_text")]
         message: MessageType,
@@ -46,6 +91,8 @@ pub enum Record<'a> {
         /// Its session, such as `10.0.0.1:5004/udp`.
         #[serde(serialize_with = "as_text_if_any")]
         session: Option<Session>,
+        /// What its INTEGRITY object says: `unsigned`, `not_verified` or `verified`.
+        integrity: Provenance,
         /// The decision flow by flow; empty for messages that policy does not decide.
         flows: &'a [FlowRecord<'a>],
         /// What becomes of the message: `accept`, `reject`, `drop` or `dont_care`.
@@ -89,6 +136,9 @@ pub enum Record<'a> {
         status: Option<u32>,
         /// In words.
         detail: &'a str,
+        /// The message that was being decided; no field where there was none.
+        #[serde(flatten)]
+        message: Option<&'a MessageRecord>,
     },
     /// An LPM, or the PCM itself, logged something.
     Log {
@@ -129,18 +179,125 @@ pub enum Record<'a> {
         /// How long it took, in nanoseconds.
         nanos: u64,
     },
+    /// A Srefresh was taken in (RFC 2961 §5.3). It comes after the message's `decision`.
+    SummaryRefresh {
+        /// The message, counted like those decided.
+        number: u64,
+        /// Where it was found.
+        #[serde(flatten)]
+        origin: &'a Origin,
+        /// The MESSAGE_IDs whose state it has renewed, each as `epoch/identifier`.
+        refreshed: Vec<String>,
+        /// Those without state, likewise: a node in operation answers each with a MESSAGE_ID_NACK.
+        unknown: Vec<String>,
+    },
+    /// A well-formed RSVP message that is not for a PCM, such as one of traffic engineering. It is not
+    /// decided.
+    Unsupported {
+        /// The message, counted like those decided.
+        number: u64,
+        /// Where it was found.
+        #[serde(flatten)]
+        origin: &'a Origin,
+        /// Its type.
+        #[serde(serialize_with = "as_text")]
+        message: MessageType,
+        /// The number of the interface it came in on.
+        interface: u32,
+        /// Its session, if it has one of RFC 2205 or 2207.
+        #[serde(serialize_with = "as_text_if_any")]
+        session: Option<Session>,
+        /// The tunnel that its SESSION names (RFC 3209, RFC 4875).
+        #[serde(serialize_with = "as_text_if_any")]
+        tunnel: Option<LspTunnel>,
+        /// What its INTEGRITY object says.
+        integrity: Provenance,
+        /// The error code that a node answers: 13 unknown object class, 14 unknown C-Type.
+        error_code: u8,
+        /// The error value: class · 256 + C-Type.
+        error_value: u16,
+        /// What is not known, in words.
+        error: String,
+    },
+    /// An RSVP message that is not to be trusted: a node drops it without an answer (RFC 2747 §4.2).
+    Refused {
+        /// The message, counted like those decided.
+        number: u64,
+        /// Where it was found.
+        #[serde(flatten)]
+        origin: &'a Origin,
+        /// Its type.
+        #[serde(serialize_with = "as_text")]
+        message: MessageType,
+        /// The number of the interface it came in on.
+        interface: u32,
+        /// Its session.
+        #[serde(serialize_with = "as_text_if_any")]
+        session: Option<Session>,
+        /// `digest`, `key`, `replayed` or `unsigned`.
+        integrity: &'static str,
+        /// In words.
+        error: String,
+    },
+    /// An RSVP message that the capturing node itself sent. It is not decided.
+    Outgoing {
+        /// The message, counted like those decided.
+        number: u64,
+        /// Where it was found.
+        #[serde(flatten)]
+        origin: &'a Origin,
+        /// Its type.
+        #[serde(serialize_with = "as_text")]
+        message: MessageType,
+        /// The number of the interface it went out on.
+        interface: u32,
+        /// Its session.
+        #[serde(serialize_with = "as_text_if_any")]
+        session: Option<Session>,
+    },
     /// An RSVP message that cannot be read. It is not decided.
     Malformed {
         /// The message, counted like those decided.
         number: u64,
+        /// Where it was found.
+        #[serde(flatten)]
+        origin: &'a Origin,
+        /// Its type, if it has a header.
+        #[serde(serialize_with = "as_text_if_any")]
+        message: Option<MessageType>,
         /// Where the fault is, in bytes from the start of the RSVP message.
         offset: u64,
         /// What is wrong.
         error: String,
     },
+    /// An RSVP message of which fragments are missing. It is not counted as a message.
+    Incomplete {
+        /// Where its first fragment was found.
+        #[serde(flatten)]
+        origin: &'a Origin,
+        /// How many fragments there are.
+        fragments: u64,
+        /// How many bytes there are, of those behind the IP header.
+        bytes: u64,
+    },
+    /// A capture was read to its end, or as far as it can be.
+    Capture {
+        /// The capture, as named on the command line.
+        capture: Cow<'a, str>,
+        /// How many packets it has.
+        packets: u64,
+        /// How many RSVP messages.
+        messages: u64,
+        /// What was not looked into, so that there may be RSVP messages in it.
+        not_looked_into: Vec<PacketsRecord>,
+        /// What other packets there are.
+        other: Vec<PacketsRecord>,
+        /// Why it cannot be read further.
+        error: Option<String>,
+    },
     /// The last record of a run.
     Summary {
-        /// All RSVP messages, the malformed ones included.
+        /// All RSVP messages: the sum of the next eight.
         messages: u64,
         /// How many were accepted.
         accept: u64,
@@ -148,8 +305,22 @@ pub enum Record<'a> {
         reject: u64,
         /// How many were dropped.
         drop: u64,
+        /// How many policy does not decide.
+        dont_care: u64,
         /// How many were malformed.
         malformed: u64,
+        /// How many are not for a PCM.
+        unsupported: u64,
+        /// How many are not to be trusted.
+        refused: u64,
+        /// How many the capturing node itself sent.
+        outgoing: u64,
+        /// How many Bundles were taken apart, whose messages are counted instead.
+        bundles: u64,
+        /// How many messages are missing fragments, and are not counted.
+        incomplete: u64,
+        /// How many messages there were of each type; not those without a header.
+        types: BTreeMap<String, u64>,
         /// How many flows the SBM stand-in has removed besides those torn down.
         removed: u64,
         /// How many flows were left in the end.
@@ -222,9 +393,9 @@ impl Display for Reason {
 }
 
 impl<'a> Record<'a> {
-    /// The record of an event.
+    /// The record of an event that happened while this message was decided.
     #[must_use]
-    pub fn event(event: &'a Event) -> Record<'a> {
+    pub fn event(event: &'a Event, message: Option<&'a MessageRecord>) -> Record<'a> {
         Record::Event {
             id: event.id.name(),
             severity: event.severity.name(),
@@ -233,12 +404,17 @@ impl<'a> Record<'a> {
             library: event.library.as_deref().map(|path| path.to_string_lossy()),
             status: event.status.map(|status| status.0),
             detail: &event.detail,
+            message,
         }
     }
 }
 
 fn as_rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&rfc3339(*time))
+}
+
+fn as_address<S: Serializer>(address: &IpAddr, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(address)
 }
 
 fn as_name<S: Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {

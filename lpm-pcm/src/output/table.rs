@@ -6,13 +6,16 @@ mod recent;
 use std::fmt;
 use std::io::{self, Write};
 use std::slice;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
 use lpm_host::Outcome;
 use lpm_rsvp::{FilterSpec, MessageType, Session};
 
-use super::{FlowRecord, Plain, Printer, Record, RefusedBy};
+use super::time::date;
+use super::{FlowRecord, Origin, PacketsRecord, Plain, Printer, Record, RefusedBy};
+use crate::integrity::Provenance;
 
 use line::{Cell, Line};
 use recent::RecentRows;
@@ -67,6 +70,9 @@ pub struct Table<W, L> {
     /// Of `out`.
     palette: Palette,
     has_heading: bool,
+    /// The capture and the day, since the epoch, that rows are of.
+    capture: Arc<str>,
+    day: Option<u64>,
 }
 
 impl<W: Write, L: Write> Table<W, L> {
@@ -81,6 +87,8 @@ impl<W: Write, L: Write> Table<W, L> {
             recent: RecentRows::new(),
             palette: Palette::COLOURED,
             has_heading: false,
+            capture: "".into(),
+            day: None,
         }
     }
 
@@ -93,77 +101,86 @@ impl<W: Write, L: Write> Table<W, L> {
         }
     }
 
-    fn heading(&mut self) -> io::Result<()> {
-        if self.has_heading {
+    /// Says which capture and day rows are of, where that is not the same as before.
+    fn heading(&mut self, capture: Option<&Arc<str>>, time: SystemTime) -> io::Result<()> {
+        if !self.has_heading {
+            self.has_heading = true;
+            let heading = self.palette.heading;
+            write!(self.out, "{heading}")?;
+            self.row(&Row {
+                packet: Cell::Words("packet"),
+                time: Cell::Words("time"),
+                kind: Cell::Words("type"),
+                addresses: Cell::Words("from > to"),
+                session: Cell::Words("session"),
+                flow: Cell::Words("flow"),
+                decision: Cell::Words("decision"),
+                by: Cell::Words("by"),
+                reason: Cell::Words("reason"),
+                ..Row::default()
+            })?;
+            write!(self.out, "{heading:#}")?;
+        }
+        let day = time.duration_since(SystemTime::UNIX_EPOCH);
+        let day = day.map_or(u64::MAX, |since| since.as_secs() / (24 * 60 * 60));
+        let capture = capture.unwrap_or(&self.capture);
+        if self.day == Some(day) && Arc::ptr_eq(capture, &self.capture) {
             return Ok(());
         }
-        self.has_heading = true;
-        let row = Row {
-            time: Cell::Words("time"),
-            kind: Cell::Words("type"),
-            session: Cell::Words("session"),
-            flow: Cell::Words("flow"),
-            decision: Cell::Words("decision"),
-            by: Cell::Words("by"),
-            reason: Cell::Words("reason"),
-            ..Row::default()
-        };
+        self.day = Some(day);
+        self.capture = Arc::clone(capture);
         let heading = self.palette.heading;
-        write!(self.out, "{heading}")?;
-        self.row(&row)?;
-        write!(self.out, "{heading:#}")
+        let (capture, date) = (Plain(&self.capture), date(time));
+        writeln!(self.out, "{heading}{capture}, {date} (UTC){heading:#}")
     }
 
     fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
         let line = &mut self.rest;
         line.clear();
         line.cell(row.kind, 8);
+        line.cell(row.addresses, 23);
         line.cell(row.session, 22);
         line.cell(row.flow, 21);
         line.styled_cell(row.decision, 21, row.style);
         line.cell(row.by, 10);
         line.cell(row.reason, 0);
+        line.add_to_last(row.integrity);
         line.end();
-        write_row(&mut self.out, &mut self.start, row.time, line.text())
+        write_row(
+            &mut self.out,
+            &mut self.start,
+            row.packet,
+            row.time,
+            line.text(),
+        )
     }
 
     /// The row of a message that has one flow, as most do.
-    fn single(
-        &mut self,
-        time: SystemTime,
-        message: MessageType,
-        session: Option<Session>,
-        flow: &FlowRecord<'_>,
-    ) -> io::Result<()> {
-        let about = self.recent.about(message, session, flow);
+    fn single(&mut self, said: &Said<'_>, flow: &FlowRecord<'_>) -> io::Result<()> {
+        let about = self.recent.about(said, flow);
         let Some(about) = about else {
-            return self.decision(time, message, session, slice::from_ref(flow));
+            return self.decision(said, slice::from_ref(flow));
         };
         if let Some(text) = self.recent.get(&about) {
-            return write_row(&mut self.out, &mut self.start, Cell::Time(time), text);
+            let packet = Cell::Packet(said.origin.packet);
+            let time = Cell::Time(said.origin.time);
+            return write_row(&mut self.out, &mut self.start, packet, time, text);
         }
-        self.decision(time, message, session, slice::from_ref(flow))?;
+        self.decision(said, slice::from_ref(flow))?;
         self.recent.put(about, self.rest.text());
         Ok(())
     }
 
-    fn decision(
-        &mut self,
-        time: SystemTime,
-        message: MessageType,
-        session: Option<Session>,
-        flows: &[FlowRecord<'_>],
-    ) -> io::Result<()> {
-        let message = Row {
-            time: Cell::Time(time),
-            kind: Cell::Type(message),
-            session: session.map_or(Cell::Words("-"), Cell::Session),
-            ..Row::default()
-        };
+    fn decision(&mut self, said: &Said<'_>, flows: &[FlowRecord<'_>]) -> io::Result<()> {
+        let message = said.row();
         if flows.is_empty() {
             return self.row(&Row {
                 flow: Cell::Words("-"),
-                decision: Cell::Words("-"),
+                decision: Cell::Words(match said.message {
+                    MessageType::PathTear | MessageType::ResvTear => "torn down",
+                    MessageType::ResvConf => "confirmed",
+                    _ => "-",
+                }),
                 style: self.palette.faint,
                 by: Cell::Words("-"),
                 ..message
@@ -189,6 +206,25 @@ impl<W: Write, L: Write> Table<W, L> {
             self.rows(row, &flow.senders)?;
         }
         Ok(())
+    }
+
+    /// The row of a message that is not decided.
+    fn undecided(
+        &mut self,
+        row: &Row<'_>,
+        style: Style,
+        what: fmt::Arguments<'_>,
+    ) -> io::Result<()> {
+        let what = what.to_string();
+        let line = &mut self.rest;
+        line.clear();
+        line.cell(row.kind, 8);
+        line.cell(row.addresses, 23);
+        line.styled_cell(Cell::Text(&what), 0, style);
+        line.add_to_last(row.integrity);
+        line.end();
+        let (packet, time) = (row.packet, row.time);
+        write_row(&mut self.out, &mut self.start, packet, time, line.text())
     }
 
     /// A row for each sender, of which only the first one has what is said of all.
@@ -227,16 +263,23 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 library = Plain(library),
             ),
             Record::Decision {
-                time,
+                origin,
                 message,
                 session,
+                integrity,
                 flows,
                 ..
             } => {
-                self.heading()?;
+                self.heading(Some(&origin.capture), origin.time)?;
+                let said = Said {
+                    origin,
+                    message: *message,
+                    session: *session,
+                    integrity: *integrity,
+                };
                 match flows {
-                    [flow] => self.single(*time, *message, *session, flow),
-                    flows => self.decision(*time, *message, *session, flows),
+                    [flow] => self.single(&said, flow),
+                    flows => self.decision(&said, flows),
                 }
             }
             Record::StateRemoved {
@@ -247,7 +290,7 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 reason,
                 ..
             } => {
-                self.heading()?;
+                self.heading(None, *time)?;
                 let reason = reason.replace('_', " ");
                 let row = Row {
                     time: Cell::Time(*time),
@@ -261,17 +304,132 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 };
                 self.rows(row, senders)
             }
+            Record::SummaryRefresh {
+                refreshed, unknown, ..
+            } => {
+                let Palette { faint, caution, .. } = self.palette;
+                let row = Row::default();
+                if !refreshed.is_empty() {
+                    let ids = refreshed.join(", ");
+                    self.undecided(&row, faint, format_args!("refreshed: MESSAGE_ID {ids}"))?;
+                }
+                if !unknown.is_empty() {
+                    let ids = unknown.join(", ");
+                    let what = format_args!("not known, MESSAGE_ID_NACK: {ids}");
+                    self.undecided(&row, caution, what)?;
+                }
+                Ok(())
+            }
+            Record::Unsupported {
+                number,
+                origin,
+                message,
+                tunnel,
+                integrity,
+                error_code,
+                error_value,
+                error,
+                ..
+            } => {
+                self.heading(Some(&origin.capture), origin.time)?;
+                let tunnel = tunnel.map_or(String::new(), |tunnel| format!("{tunnel}, "));
+                let row = Row {
+                    integrity: note(*integrity),
+                    ..row_of(origin, Some(*message))
+                };
+                self.undecided(
+                    &row,
+                    self.palette.faint,
+                    format_args!(
+                        "message {number}: not for this PCM: {tunnel}error {error_code}/{error_value}: \
+                         {error}"
+                    ),
+                )
+            }
+            Record::Refused {
+                number,
+                origin,
+                message,
+                error,
+                ..
+            } => {
+                self.heading(Some(&origin.capture), origin.time)?;
+                self.undecided(
+                    &row_of(origin, Some(*message)),
+                    self.palette.bad,
+                    format_args!("message {number}: not to be trusted: {error}"),
+                )
+            }
+            Record::Outgoing {
+                number,
+                origin,
+                message,
+                ..
+            } => {
+                self.heading(Some(&origin.capture), origin.time)?;
+                self.undecided(
+                    &row_of(origin, Some(*message)),
+                    self.palette.faint,
+                    format_args!("message {number}: sent by this node"),
+                )
+            }
             Record::Malformed {
                 number,
+                origin,
+                message,
                 offset,
                 error,
             } => {
-                self.heading()?;
-                let bad = self.palette.bad;
+                self.heading(Some(&origin.capture), origin.time)?;
+                self.undecided(
+                    &row_of(origin, *message),
+                    self.palette.bad,
+                    format_args!("message {number}: malformed at offset {offset}: {error}"),
+                )
+            }
+            Record::Incomplete {
+                origin,
+                fragments,
+                bytes,
+            } => {
+                self.heading(Some(&origin.capture), origin.time)?;
+                self.undecided(
+                    &row_of(origin, None),
+                    self.palette.caution,
+                    format_args!(
+                        "incomplete: fragments are missing, of {bytes} bytes in {fragments} fragment(s)"
+                    ),
+                )
+            }
+            Record::Capture {
+                capture,
+                packets,
+                messages,
+                not_looked_into,
+                other,
+                ..
+            } => {
+                if *messages == 0 && *packets > 0 {
+                    let others = if other.is_empty() {
+                        "nothing else"
+                    } else {
+                        "but"
+                    };
+                    let (capture, list) = (Plain(capture), List(other));
+                    writeln!(
+                        self.out,
+                        "{capture}: no RSVP in {packets} packets, {others} {list}"
+                    )?;
+                }
+                if not_looked_into.is_empty() {
+                    return Ok(());
+                }
+                let Palette { caution, .. } = self.palette;
                 writeln!(
                     self.out,
-                    "{bad}message {number}: malformed at offset {offset}: {}{bad:#}",
-                    Plain(error)
+                    "{}: {caution}not looked into{caution:#}: {}",
+                    Plain(capture),
+                    List(not_looked_into)
                 )
             }
             // What went well has a line of its own already.
@@ -364,14 +522,40 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 accept,
                 reject,
                 drop,
+                dont_care,
                 malformed,
+                unsupported,
+                refused,
+                outgoing,
+                incomplete,
+                types,
                 removed,
                 flows,
-            } => writeln!(
-                self.out,
-                "{messages} messages: {accept} accepted, {reject} rejected, {drop} dropped, \
-                 {malformed} malformed; {flows} flows left, {removed} removed"
-            ),
+                ..
+            } => {
+                write!(self.out, "{messages} messages")?;
+                for (position, (name, count)) in types.iter().enumerate() {
+                    let separator = if position == 0 { " (" } else { ", " };
+                    write!(self.out, "{separator}{name} {count}")?;
+                }
+                let end = if types.is_empty() { "" } else { ")" };
+                write!(self.out, "{end}: {accept} accepted, {reject} rejected, ")?;
+                for (count, what) in [
+                    (dont_care, "not for policy to decide"),
+                    (unsupported, "not for this PCM"),
+                    (refused, "not to be trusted"),
+                    (outgoing, "sent by this node"),
+                ] {
+                    if *count > 0 {
+                        write!(self.out, "{count} {what}, ")?;
+                    }
+                }
+                write!(self.out, "{drop} dropped, {malformed} malformed; ")?;
+                if *incomplete > 0 {
+                    write!(self.out, "{incomplete} more incomplete; ")?;
+                }
+                writeln!(self.out, "{flows} flows left, {removed} removed")
+            }
         }
     }
 
@@ -381,17 +565,44 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
     }
 }
 
-fn write_row(out: &mut impl Write, start: &mut Line, time: Cell<'_>, rest: &str) -> io::Result<()> {
+fn write_row(
+    out: &mut impl Write,
+    start: &mut Line,
+    packet: Cell<'_>,
+    time: Cell<'_>,
+    rest: &str,
+) -> io::Result<()> {
     start.clear();
-    start.cell(time, 27);
+    start.cell(packet, 6);
+    start.cell(time, 15);
     out.write_all(start.text().as_bytes())?;
     out.write_all(rest.as_bytes())
 }
 
+/// What a message that is decided says.
+struct Said<'a> {
+    origin: &'a Origin,
+    message: MessageType,
+    session: Option<Session>,
+    integrity: Provenance,
+}
+
+impl Said<'_> {
+    fn row(&self) -> Row<'static> {
+        Row {
+            session: self.session.map_or(Cell::Words("-"), Cell::Session),
+            integrity: note(self.integrity),
+            ..row_of(self.origin, Some(self.message))
+        }
+    }
+}
+
 #[derive(Clone, Copy, Default)]
 struct Row<'a> {
+    packet: Cell<'a>,
     time: Cell<'a>,
     kind: Cell<'a>,
+    addresses: Cell<'a>,
     session: Cell<'a>,
     flow: Cell<'a>,
     decision: Cell<'a>,
@@ -399,6 +610,42 @@ struct Row<'a> {
     style: Style,
     by: Cell<'a>,
     reason: Cell<'a>,
+    /// What is known of the message's sender.
+    integrity: Option<&'static str>,
+}
+
+/// What a row says of where a message was found.
+fn row_of(origin: &Origin, message: Option<MessageType>) -> Row<'static> {
+    Row {
+        packet: Cell::Packet(origin.packet),
+        time: Cell::Time(origin.time),
+        kind: message.map_or(Cell::Words("-"), Cell::Type),
+        addresses: Cell::Addresses(origin.source, origin.destination),
+        session: Cell::Words("-"),
+        ..Row::default()
+    }
+}
+
+/// What is known of a message's sender, where there is anything to say.
+fn note(integrity: Provenance) -> Option<&'static str> {
+    match integrity {
+        Provenance::Unsigned => None,
+        Provenance::NotVerified => Some("signed, not verified"),
+        Provenance::Verified => Some("verified"),
+    }
+}
+
+/// So many packets of this and that.
+struct List<'a>(&'a [PacketsRecord]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, PacketsRecord { what, packets }) in self.0.iter().enumerate() {
+            let separator = if position == 0 { "" } else { ", " };
+            write!(f, "{separator}{what} {packets}")?;
+        }
+        Ok(())
+    }
 }
 
 /// What became of a flow.
@@ -440,10 +687,23 @@ mod tests {
         (text(out), text(log))
     }
 
+    /// Where a message was found: as a packet that was captured so many seconds after the epoch.
+    fn origin(seconds: u64) -> Origin {
+        Origin {
+            capture: "a.pcap".into(),
+            packet: seconds + 1,
+            time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+            source: [10, 0, 0, 7].into(),
+            destination: [10, 0, 0, 9].into(),
+        }
+    }
+
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         let (out, _) = print(&Record::Malformed {
             number: 1,
+            origin: &origin(0),
+            message: None,
             offset: 4,
             error: "name \u{1b}[2J\n".to_owned(),
         });
@@ -467,7 +727,8 @@ mod tests {
         };
         let (out, _) = print(&Record::Decision {
             number: 7,
-            time: SystemTime::UNIX_EPOCH,
+            origin: &origin(0),
+            integrity: Provenance::Unsigned,
             message: MessageType::Resv,
             interface: 1,
             session: Session::new([10, 0, 0, 9], 17, 5004),
@@ -479,24 +740,30 @@ mod tests {
             nanos: 1,
         });
         let lines: Vec<_> = out.lines().collect();
-        assert_eq!(lines.len(), 3);
-        assert!(lines[0].starts_with("time"));
-        assert!(lines[1].contains("Resv") && lines[1].contains("accept, priority 300"));
-        assert!(lines[1].ends_with("identity"));
-        assert!(!lines[2].contains("Resv") && lines[2].contains("reject 2/17 "));
-        assert!(lines[2].ends_with(&Refusal::NoPath.to_string()));
+        assert_eq!(lines.len(), 4);
+        assert!(lines[0].starts_with("packet  time"));
+        assert_eq!(lines[1], "a.pcap, 1970-01-01 (UTC)");
+        assert!(lines[2].starts_with("     1  00:00:00.000000  Resv "));
+        assert!(
+            lines[2].contains("10.0.0.7 > 10.0.0.9") && lines[2].contains("accept, priority 300")
+        );
+        assert!(lines[2].ends_with("identity"));
+        assert!(!lines[3].contains("Resv") && lines[3].contains("reject 2/17 "));
+        assert!(lines[3].ends_with(&Refusal::NoPath.to_string()));
     }
 
     proptest! {
         #[test]
         fn what_is_remembered_of_a_row_makes_no_difference(
-            rows in prop::collection::vec((0..3_u8, 0..2_u16, 0..4_u32, 0..3_usize, 0..3_usize, any::<bool>()), 1..20)
+            rows in prop::collection::vec((0..3_u8, 0..2_u16, 0..4_u32, 0..3_usize, 0..3_usize, any::<[bool; 2]>()), 1..20)
         ) {
             let (mut out, mut log) = (Vec::new(), Vec::new());
             let mut expected = Vec::new();
             let mut table = Table::new(&mut out, &mut log);
             table.has_heading = true;
-            for (seconds, (kind, sender, lpv, senders, by, is_noted)) in (0_u64..).zip(rows) {
+            let capture = Arc::from("a.pcap");
+            (table.day, table.capture) = (Some(0), Arc::clone(&capture));
+            for (seconds, (kind, sender, lpv, senders, by, [is_noted, is_signed])) in (0_u64..).zip(rows) {
                 let sender = FilterSpec::new([10, 0, 0, 7], sender);
                 let flow = FlowRecord {
                     index: 0,
@@ -513,7 +780,8 @@ mod tests {
                 };
                 let record = Record::Decision {
                     number: seconds,
-                    time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+                    origin: &Origin { capture: Arc::clone(&capture), ..origin(seconds) },
+                    integrity: if is_signed { Provenance::Verified } else { Provenance::Unsigned },
                     message: [MessageType::Path, MessageType::Resv, MessageType::Resv][usize::from(kind)],
                     interface: 1,
                     session: Session::new([10, 0, 0, 9], 17, 5004),
@@ -524,6 +792,7 @@ mod tests {
                 table.print(&record).unwrap();
                 let mut fresh = Table::new(&mut expected, io::sink());
                 fresh.has_heading = true;
+                (fresh.day, fresh.capture) = (Some(0), Arc::clone(&capture));
                 fresh.print(&record).unwrap();
             }
             prop_assert_eq!(out, expected);
@@ -540,6 +809,7 @@ mod tests {
             library: None,
             status: None,
             detail: "stays mapped",
+            message: None,
         };
         assert_eq!(print(&event("info")), (String::new(), String::new()));
         let (out, log) = print(&event("warning"));

@@ -33,6 +33,37 @@ pub(super) fn push_rfc3339(text: &mut String, time: SystemTime) {
     }
 }
 
+/// The date of a time, in UTC.
+pub(super) fn date(time: SystemTime) -> String {
+    let mut text = rfc3339(time);
+    let date = text.find('T').unwrap_or(text.len());
+    text.truncate(date);
+    text
+}
+
+/// Appends the time of day in UTC, with microseconds.
+pub(super) fn push_time_of_day(text: &mut String, time: SystemTime) {
+    const DAY: u64 = 24 * 60 * 60;
+    let Ok(since) = time.duration_since(SystemTime::UNIX_EPOCH) else {
+        let whole = rfc3339(time);
+        let time = whole.split_once('T').map_or("", |(_, time)| time);
+        text.push_str(time.trim_end_matches('Z'));
+        return;
+    };
+    let seconds = since.as_secs() % DAY;
+    for (part, before) in [
+        (seconds / 3600, ""),
+        (seconds / 60 % 60, ":"),
+        (seconds % 60, ":"),
+    ] {
+        text.push_str(before);
+        let digit = |value: u64| char::from_digit(u32::try_from(value).unwrap_or(0), 10);
+        text.extend([digit(part / 10), digit(part % 10)].into_iter().flatten());
+    }
+    push_microseconds(text, since.subsec_micros());
+    text.pop();
+}
+
 /// Appends a time up to the seconds. `None` if it is too late for a [`Timestamp`].
 ///
 /// The last one is remembered: in a capture, many packets come within a second.
@@ -83,6 +114,23 @@ mod tests {
         assert!(rfc3339(far).starts_with("9999-12-"));
         let before = SystemTime::UNIX_EPOCH - Duration::from_millis(1_500);
         assert_eq!(rfc3339(before), "1969-12-31T23:59:58.500000Z");
+    }
+
+    #[test]
+    fn a_time_of_day_is_the_end_of_the_time() {
+        for (seconds, micros) in [(0, 0), (951_827_696, 789), (1_772_495_999, 999_999)] {
+            let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, micros * 1_000);
+            let mut text = String::new();
+            push_time_of_day(&mut text, time);
+            assert_eq!(format!("{}T{text}Z", date(time)), rfc3339(time));
+        }
+        let mut text = String::new();
+        let before = SystemTime::UNIX_EPOCH - Duration::from_millis(1_500);
+        push_time_of_day(&mut text, before);
+        assert_eq!(
+            (date(before).as_str(), text.as_str()),
+            ("1969-12-31", "23:59:58.500000")
+        );
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl UnknownObject {
     /// this crate; and the body a multiple of 4 bytes long.
     pub fn new(class: u8, c_type: u8, body: impl Into<Vec<u8>>) -> Option<UnknownObject> {
         let body = body.into();
-        let legal = class >= 192 && class::name(class).is_none() && body.len() % 4 == 0;
+        let legal = class >= 192 && !class::is_known(class) && body.len() % 4 == 0;
         legal.then_some(UnknownObject {
             class,
             c_type,

@@ -125,7 +125,7 @@ fn read(object: RawObject<'_>, strict: bool) -> Result<(), ParseError> {
         class::TCLASS => object.read::<TrafficClass>().map(drop),
         class::CHALLENGE => object.read::<Challenge>().map(drop),
         class::DCLASS => object.read::<DClass<'_>>().map(drop),
-        other if class::name(other).is_none() => match UnknownClass::rule(other) {
+        other if !class::is_known(other) => match UnknownClass::rule(other) {
             UnknownClass::RejectMessage => Err(object.fault(2, ErrorKind::UnknownClass)),
             UnknownClass::Ignore | UnknownClass::Forward => Ok(()),
         },

@@ -6,6 +6,7 @@ use core::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha1::Sha1;
+use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use crate::checksum::{self, checksum};
 use crate::class;
@@ -28,6 +29,14 @@ pub enum Algorithm {
     HmacMd5,
     /// HMAC-SHA-1, 20 bytes: what Cisco IOS offers besides.
     HmacSha1,
+    /// HMAC-SHA-224, 28 bytes. This one and the longer ones are not in RFC 2747, which leaves room for them.
+    HmacSha224,
+    /// HMAC-SHA-256, 32 bytes.
+    HmacSha256,
+    /// HMAC-SHA-384, 48 bytes.
+    HmacSha384,
+    /// HMAC-SHA-512, 64 bytes.
+    HmacSha512,
 }
 
 /// A secret shared with the other node. `Debug` does not show it.
@@ -86,13 +95,17 @@ pub enum IntegrityError {
 
 impl Algorithm {
     /// Length of the longest digest.
-    pub(super) const LONGEST: usize = 20;
+    pub(super) const LONGEST: usize = 64;
 
     /// Length of the digest in bytes.
     pub const fn digest_length(self) -> usize {
         match self {
             Algorithm::HmacMd5 => 16,
             Algorithm::HmacSha1 => 20,
+            Algorithm::HmacSha224 => 28,
+            Algorithm::HmacSha256 => 32,
+            Algorithm::HmacSha384 => 48,
+            Algorithm::HmacSha512 => 64,
         }
     }
 }
@@ -131,6 +144,10 @@ impl Key {
         match self.algorithm {
             Algorithm::HmacMd5 => digest::<Hmac<Md5>>(&self.secret, parts),
             Algorithm::HmacSha1 => digest::<Hmac<Sha1>>(&self.secret, parts),
+            Algorithm::HmacSha224 => digest::<Hmac<Sha224>>(&self.secret, parts),
+            Algorithm::HmacSha256 => digest::<Hmac<Sha256>>(&self.secret, parts),
+            Algorithm::HmacSha384 => digest::<Hmac<Sha384>>(&self.secret, parts),
+            Algorithm::HmacSha512 => digest::<Hmac<Sha512>>(&self.secret, parts),
         }
     }
 
@@ -139,6 +156,10 @@ impl Key {
         match self.algorithm {
             Algorithm::HmacMd5 => matches::<Hmac<Md5>>(&self.secret, parts, digest),
             Algorithm::HmacSha1 => matches::<Hmac<Sha1>>(&self.secret, parts, digest),
+            Algorithm::HmacSha224 => matches::<Hmac<Sha224>>(&self.secret, parts, digest),
+            Algorithm::HmacSha256 => matches::<Hmac<Sha256>>(&self.secret, parts, digest),
+            Algorithm::HmacSha384 => matches::<Hmac<Sha384>>(&self.secret, parts, digest),
+            Algorithm::HmacSha512 => matches::<Hmac<Sha512>>(&self.secret, parts, digest),
         }
     }
 }

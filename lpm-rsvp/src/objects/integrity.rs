@@ -14,7 +14,7 @@ pub struct Integrity<'a> {
     pub key_id: u64,
     /// Sequence Number: grows from message to message.
     pub sequence: u64,
-    /// Keyed Message Digest: 16 bytes for HMAC-MD5, 20 for HMAC-SHA-1.
+    /// Keyed Message Digest: 16 bytes for HMAC-MD5, 20 for HMAC-SHA-1, 28 to 64 for the SHA-2s.
     pub digest: &'a [u8],
 }
 

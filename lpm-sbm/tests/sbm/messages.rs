@@ -80,7 +80,7 @@ pub fn sender(number: u8) -> FilterSpec {
     FilterSpec::new(Ipv4Addr::new(10, 0, 0, number), 4000)
 }
 
-fn tspec(rate: f32) -> Tspec {
+pub fn tspec(rate: f32) -> Tspec {
     Tspec {
         rate,
         bucket: 1_000.0,

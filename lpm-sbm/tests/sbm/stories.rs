@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use lpm_api::{CommitDecision, Decision, DeleteReason, FlowKey, LpmPolicyError, Priority};
-use lpm_rsvp::{Message, ObjectIndex};
+use lpm_rsvp::build::Path;
+use lpm_rsvp::{Message, MessageId, ObjectIndex, RsvpHop, TimeValues};
 use lpm_sbm::{
-    Answer, InterfaceName, PathState, PoolConfig, Refusal, RemovalReason, Resources, Sbm, SbmConfig,
+    Answer, InterfaceName, PathState, PoolConfig, Refusal, RemovalReason, Resources, Sbm,
+    SbmConfig, StateId, SummaryRefresh,
 };
 
-use crate::messages::{Asked, Kind, Policy, Told, received, sender, service, session};
+use crate::messages::{Asked, Kind, Policy, Told, received, sender, service, session, tspec};
 
 /// An SBM with a clock.
 struct Story {
@@ -338,4 +340,83 @@ fn what_policy_refuses_is_not_kept() {
     // The reservation goes with its path.
     assert_eq!(answer.after.len(), 1);
     assert_eq!(story.sbm.flow_count(), 0);
+}
+
+/// A Path with this MESSAGE_ID.
+fn path_with_id(identifier: u32) -> Vec<u8> {
+    let id = MessageId {
+        flags: 0,
+        epoch: 9,
+        identifier,
+    };
+    let hop = RsvpHop {
+        address: [10, 0, 9, 1].into(),
+        logical_interface: 0,
+    };
+    let refresh = TimeValues { refresh_ms: 30_000 };
+    Path::new(session(1), hop, refresh, sender(0), tspec(1.0))
+        .message_id(id)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn a_srefresh_renews_what_its_message_ids_made() {
+    let mut story = Story::new(|_| {});
+    let receive = |story: &mut Story, bytes: &[u8], sender: [u8; 4]| {
+        let mut index = ObjectIndex::new();
+        let message = Message::parse(bytes, &mut index).unwrap();
+        story.sbm.policy().decisions.set([accept(1); 3]);
+        let received = received(message, 1, story.time);
+        let answer = story.sbm.receive(&received).unwrap();
+        let summary = story.sbm.summary_refresh(&message, sender.into());
+        (answer.before.len(), summary)
+    };
+    let srefresh = |identifiers: &[u32]| {
+        let list = [vec![9], identifiers.to_vec()].concat();
+        let mut bytes = vec![0x10, 15, 0, 0, 64, 0, 0, 0];
+        let length = u16::try_from(4 + 4 * list.len()).unwrap();
+        bytes.extend(length.to_be_bytes());
+        bytes.extend([25, 1]);
+        bytes.extend(list.iter().flat_map(|word| word.to_be_bytes()));
+        let length = u16::try_from(bytes.len()).unwrap();
+        bytes[6..8].copy_from_slice(&length.to_be_bytes());
+        bytes
+    };
+    let id = |identifier| StateId {
+        generator: [10, 0, 9, 1].into(),
+        epoch: 9,
+        identifier,
+    };
+    let none = |summary: &SummaryRefresh| summary.refreshed.is_empty();
+    let router = [10, 0, 9, 1];
+    receive(&mut story, &path_with_id(1), router);
+    for _ in 0..10 {
+        story.time += 100_000;
+        let (gone, summary) = receive(&mut story, &srefresh(&[7, 1]), router);
+        assert_eq!(gone, 0);
+        assert_eq!(
+            (summary.refreshed, summary.unknown),
+            (vec![id(1)], vec![id(7)])
+        );
+    }
+    // Another node's MESSAGE_ID is another one.
+    assert!(none(&receive(&mut story, &srefresh(&[1]), [10, 0, 9, 2]).1));
+    // A refresh that is the same but for its MESSAGE_ID takes the old one's place.
+    receive(&mut story, &path_with_id(2), router);
+    let (_, summary) = receive(&mut story, &srefresh(&[1, 2]), router);
+    assert_eq!(
+        (summary.refreshed, summary.unknown),
+        (vec![id(2)], vec![id(1)])
+    );
+    // State that is gone is not known any more.
+    story.accepted(Asked {
+        kind: Kind::PathTear,
+        ..PATH
+    });
+    assert!(none(&receive(&mut story, &srefresh(&[1, 2]), router).1));
+    receive(&mut story, &path_with_id(3), router);
+    story.time += 157_501;
+    let (gone, summary) = receive(&mut story, &srefresh(&[3]), router);
+    assert_eq!((gone, summary.unknown), (1, vec![id(3)]));
 }

@@ -6,10 +6,11 @@ mod queue;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::capture::{Capture, CaptureError, CapturedMessage, STDIN};
+use crate::capture::{self, Capture, CaptureError, CapturedMessage, Contents, Incomplete, STDIN};
 use crate::output::Progress;
 
 use queue::{Abandoned, Giver, Taker, queue};
@@ -25,12 +26,20 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What the captures bring.
 pub(super) enum SourceItem {
+    /// The capture with this name begins.
+    Begin(Arc<str>),
     /// An RSVP message.
     Message(CapturedMessage),
+    /// An RSVP message of which fragments are missing.
+    Incomplete(Incomplete),
     /// Something to tell the operator.
     Notice(String),
-    /// A capture cannot be read (further); the next one follows.
-    Fault(CaptureError),
+    /// The capture ends, or cannot be read (further); the next one follows.
+    End {
+        /// What else there was in it.
+        contents: Contents,
+        fault: Option<CaptureError>,
+    },
 }
 
 /// An empty message.
@@ -67,21 +76,22 @@ impl Source {
     }
 }
 
-/// Looks at the files before anything is loaded, so that a wrong name costs nothing.
+/// Looks at the files before anything is loaded, so that wrong names cost nothing: fails if not one of
+/// the captures can be opened.
 ///
 /// Standard input, pipes and devices are left alone: looking would consume them.
 pub(super) fn check(captures: &[PathBuf]) -> Result<(), String> {
-    let faults: Vec<_> = captures
-        .iter()
-        .filter(|path| path.as_os_str() != STDIN && !is_stream(path))
-        .filter_map(|path| Capture::open(path).err())
-        .map(|error| error.to_string())
-        .collect();
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(faults.join("\n"))
+    let mut faults = Vec::new();
+    for path in captures {
+        if path.as_os_str() == STDIN || is_stream(path) {
+            return Ok(());
+        }
+        match Capture::open(path) {
+            Ok(_) => return Ok(()),
+            Err(error) => faults.push(error.to_string()),
+        }
     }
+    Err(faults.join("\n"))
 }
 
 /// How many bytes the files among the captures have.
@@ -94,10 +104,26 @@ pub(super) fn total_size(captures: &[PathBuf]) -> u64 {
 }
 
 fn read(path: &Path, progress: &Progress, giver: &Giver<SourceItem>) -> Result<(), Abandoned> {
-    let mut capture = match Capture::open_counted(path, |file: File| progress.count(file)) {
-        Ok(capture) => capture,
-        Err(error) => return giver.give(&mut SourceItem::Fault(error)),
+    giver.give(&mut SourceItem::Begin(name(path)))?;
+    let end = match Capture::open_counted(path, |file: File| progress.count(file)) {
+        Ok(mut capture) => {
+            let fault = read_messages(&mut capture, giver)?;
+            let contents = capture.contents();
+            SourceItem::End { contents, fault }
+        }
+        Err(fault) => SourceItem::End {
+            contents: Contents::default(),
+            fault: Some(fault),
+        },
     };
+    giver.give(&mut { end })
+}
+
+/// Reads on to the end, or to a fault.
+fn read_messages(
+    capture: &mut Capture,
+    giver: &Giver<SourceItem>,
+) -> Result<Option<CaptureError>, Abandoned> {
     let mut item = SourceItem::default();
     loop {
         // What was given before has left in its place an item whose memory is used again.
@@ -106,13 +132,22 @@ fn read(path: &Path, progress: &Progress, giver: &Giver<SourceItem>) -> Result<(
             _ => CapturedMessage::empty(),
         };
         item = match capture.next_into(&mut message) {
-            Some(Ok(None)) => SourceItem::Message(message),
-            Some(Ok(Some(notice))) => SourceItem::Notice(notice),
-            Some(Err(error)) => SourceItem::Fault(error),
-            None => return Ok(()),
+            Some(Ok(capture::Next::Message)) => SourceItem::Message(message),
+            Some(Ok(capture::Next::Incomplete(incomplete))) => SourceItem::Incomplete(incomplete),
+            Some(Ok(capture::Next::Notice(notice))) => SourceItem::Notice(notice),
+            Some(Err(error)) => return Ok(Some(error)),
+            None => return Ok(None),
         };
         giver.give(&mut item)?;
     }
+}
+
+/// What a capture is called.
+fn name(path: &Path) -> Arc<str> {
+    if path.as_os_str() == STDIN {
+        return "standard input".into();
+    }
+    path.display().to_string().into()
 }
 
 /// Whether `path` names something that can be read only once.

@@ -1,12 +1,13 @@
 //! A line of the table.
 
 use std::fmt::{Display, Write as _};
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use anstyle::Style;
 use lpm_rsvp::{FilterSpec, MessageType, Session};
 
-use crate::output::time::push_rfc3339;
+use crate::output::time::push_time_of_day;
 use crate::output::{Plain, Reason};
 
 /// Cells in columns, two spaces between them.
@@ -24,7 +25,12 @@ pub(super) enum Cell<'a> {
     Words(&'static str),
     /// Text from outside.
     Text(&'a str),
+    /// The number of a packet, on the right.
+    Packet(u64),
+    /// The time of day.
     Time(SystemTime),
+    /// Source and destination.
+    Addresses(IpAddr, IpAddr),
     Type(MessageType),
     Session(Session),
     Sender(FilterSpec),
@@ -63,6 +69,22 @@ impl Line {
         self.text.push_str(GAP);
     }
 
+    /// Adds text to the last cell, which is not filled up.
+    pub(super) fn add_to_last(&mut self, text: Option<&'static str>) {
+        let Some(text) = text else {
+            return;
+        };
+        let length = self.text.trim_end().len();
+        if self.text.len() - length > GAP.len() {
+            // It is empty.
+            self.text.push_str(text);
+        } else {
+            self.text.truncate(length);
+            self.text.push_str("; ");
+            self.text.push_str(text);
+        }
+    }
+
     /// Ends the line, without spaces at its end.
     pub(super) fn end(&mut self) {
         let length = self.text.trim_end().len();
@@ -81,7 +103,16 @@ impl Line {
             Cell::Words(words) => self.text.push_str(words),
             Cell::Text(text) if Plain(text).is_plain() => self.text.push_str(text),
             Cell::Text(text) => self.push(Plain(text)),
-            Cell::Time(time) => push_rfc3339(&mut self.text, time),
+            Cell::Packet(number) => {
+                // A String takes everything.
+                let _ = write!(self.text, "{number:>width$}");
+            }
+            Cell::Time(time) => push_time_of_day(&mut self.text, time),
+            Cell::Addresses(source, destination) => {
+                self.push(source);
+                self.text.push_str(" > ");
+                self.push(destination);
+            }
             Cell::Type(MessageType::Path) => self.text.push_str("Path"),
             Cell::Type(MessageType::Resv) => self.text.push_str("Resv"),
             Cell::Type(message_type) => self.push(message_type),

@@ -1,15 +1,20 @@
-//! Rows that were written lately. Most messages are refreshes, and their rows differ in nothing but the time.
+//! Rows that were written lately. Most messages are refreshes, and their rows differ in nothing but packet and time.
+
+use std::net::IpAddr;
 
 use foldhash::{HashMap, HashMapExt};
 use lpm_host::Outcome;
-use lpm_rsvp::{FilterSpec, MessageType, Session};
+use lpm_rsvp::{FilterSpec, Session};
 
+use crate::integrity::Provenance;
 use crate::output::FlowRecord;
+
+use super::Said;
 
 /// How many are remembered. Beyond, all are forgotten.
 const MOST: usize = 1 << 14;
 
-/// What rows say besides the time.
+/// What rows say besides packet and time.
 pub(super) struct RecentRows {
     rows: HashMap<Accepted, Box<str>>,
     /// Of LPMs, which are few.
@@ -21,8 +26,10 @@ pub(super) struct RecentRows {
 pub(super) struct Accepted {
     session: Session,
     sender: FilterSpec,
+    addresses: (IpAddr, IpAddr),
     priority: u32,
     message: u8,
+    integrity: Provenance,
     /// The place of the LPM's name.
     by: usize,
 }
@@ -36,19 +43,16 @@ impl RecentRows {
     }
 
     /// What the row of a flow is about; `None` for what is not remembered.
-    pub(super) fn about(
-        &mut self,
-        message: MessageType,
-        session: Option<Session>,
-        flow: &FlowRecord<'_>,
-    ) -> Option<Accepted> {
+    pub(super) fn about(&mut self, said: &Said<'_>, flow: &FlowRecord<'_>) -> Option<Accepted> {
         let is_plain = flow.outcome == Outcome::Accept && flow.reason.is_none();
-        match (session, &flow.senders[..]) {
+        match (said.session, &flow.senders[..]) {
             (Some(session), [sender]) if is_plain => Some(Accepted {
                 session,
                 sender: *sender,
+                addresses: (said.origin.source, said.origin.destination),
                 priority: flow.lpv,
-                message: message.number(),
+                message: said.message.number(),
+                integrity: said.integrity,
                 by: self.place_of(flow.by),
             }),
             _ => None,

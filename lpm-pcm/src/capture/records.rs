@@ -1,0 +1,179 @@
+//! Files that are one packet record after the other: the variants of pcap, and snoop (RFC 1761).
+
+use super::bounds::MAX_BLOCK;
+use super::bytes::{be_u32, u32_of};
+use super::error::CaptureErrorKind;
+use super::input::Input;
+use super::interface::{CaptureInterface, Clock, PacketHeader};
+use super::link::LinkType;
+
+/// How a file's records are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RecordFormat {
+    kind: Kind,
+    big_endian: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Pcap {
+        nanoseconds: bool,
+    },
+    /// Kuznetzov's pcap: interface, protocol and packet type in each record.
+    Kuznetzov,
+    Snoop,
+}
+
+/// The records of a file.
+pub(super) struct Records {
+    input: Input,
+    format: RecordFormat,
+    clock: Clock,
+    packets: u64,
+}
+
+impl RecordFormat {
+    /// The format that a file begins with.
+    pub(super) fn of(head: [u8; 4]) -> Option<Self> {
+        let (kind, big_endian) = match head {
+            [0xa1, 0xb2, 0xc3, 0xd4] => (Kind::Pcap { nanoseconds: false }, true),
+            [0xd4, 0xc3, 0xb2, 0xa1] => (Kind::Pcap { nanoseconds: false }, false),
+            [0xa1, 0xb2, 0x3c, 0x4d] => (Kind::Pcap { nanoseconds: true }, true),
+            [0x4d, 0x3c, 0xb2, 0xa1] => (Kind::Pcap { nanoseconds: true }, false),
+            [0xa1, 0xb2, 0xcd, 0x34] => (Kind::Kuznetzov, true),
+            [0x34, 0xcd, 0xb2, 0xa1] => (Kind::Kuznetzov, false),
+            [b's', b'n', b'o', b'o'] => (Kind::Snoop, true),
+            _ => return None,
+        };
+        Some(Self { kind, big_endian })
+    }
+
+    /// Length of the file header in bytes.
+    pub(super) fn file_header(self) -> usize {
+        match self.kind {
+            Kind::Snoop => 16,
+            _ => 24,
+        }
+    }
+
+    fn record_header(self) -> usize {
+        match self.kind {
+            Kind::Pcap { .. } => 16,
+            Kind::Kuznetzov | Kind::Snoop => 24,
+        }
+    }
+
+    /// The file's one interface; `None` if its header contradicts itself.
+    pub(super) fn interface(self, header: &[u8]) -> Option<CaptureInterface> {
+        let (link, clock) = match self.kind {
+            Kind::Snoop => {
+                let is_snoop = header.starts_with(b"snoop\0\0\0") && be_u32(header, 8)? == 2;
+                let link = is_snoop.then(|| be_u32(header, 12))??;
+                (LinkType::of_snoop(link), Clock::MICROSECONDS)
+            }
+            Kind::Pcap { nanoseconds: true } => (self.link(header)?, Clock::NANOSECONDS),
+            Kind::Pcap { .. } | Kind::Kuznetzov => (self.link(header)?, Clock::MICROSECONDS),
+        };
+        Some(CaptureInterface {
+            link,
+            address: None,
+            clock,
+            reported: false,
+        })
+    }
+
+    fn link(self, header: &[u8]) -> Option<LinkType> {
+        let field = u32_of(header, 20, self.big_endian)?;
+        Some(LinkType::from_header(field))
+    }
+}
+
+impl Records {
+    /// The records behind a file header.
+    pub(super) fn new(input: Input, format: RecordFormat, clock: Clock) -> Self {
+        Self {
+            input,
+            format,
+            clock,
+            packets: 0,
+        }
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.input.position()
+    }
+
+    /// Reads the next packet into `data`; `None` at the end of the file.
+    pub(super) fn next(
+        &mut self,
+        data: &mut Vec<u8>,
+    ) -> Result<Option<PacketHeader>, CaptureErrorKind> {
+        let start = self.input.position();
+        let length = self.format.record_header();
+        data.clear();
+        self.input.fill(data, length)?;
+        if data.is_empty() {
+            return Ok(None);
+        }
+        let Some(header) = data.get(..length) else {
+            return Err(self.truncated(start));
+        };
+        let big_endian = self.format.big_endian;
+        let field = |at| u32_of(header, at, big_endian).unwrap_or_default();
+        let (seconds, fraction, captured, skipped) = match self.format.kind {
+            Kind::Snoop => {
+                let (record, captured) = (field(8), field(4));
+                let used = captured.saturating_add(24);
+                let Some(padding) = record.checked_sub(used) else {
+                    let what = "a record that is shorter than its packet".to_owned();
+                    let packets = self.packets;
+                    return Err(CaptureErrorKind::Damaged {
+                        start,
+                        what,
+                        packets,
+                    });
+                };
+                (field(16), field(20), captured, padding)
+            }
+            _ => (field(0), field(4), field(8), 0),
+        };
+        let outgoing = self.format.kind == Kind::Kuznetzov && header[22] == OUTGOING;
+        let wanted = u64::from(captured) + u64::from(skipped);
+        let length = wanted + length as u64;
+        if length > MAX_BLOCK {
+            return Err(CaptureErrorKind::TooLarge {
+                start,
+                length,
+                unit: UNIT,
+                packets: self.packets,
+            });
+        }
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        data.clear();
+        self.input.fill(data, wanted)?;
+        if data.len() < wanted {
+            return Err(self.truncated(start));
+        }
+        data.truncate(usize::try_from(captured).unwrap_or(usize::MAX));
+        self.packets += 1;
+        Ok(Some(PacketHeader {
+            interface: 0,
+            time: self.clock.of_parts(seconds, fraction),
+            outgoing,
+        }))
+    }
+
+    fn truncated(&self, start: u64) -> CaptureErrorKind {
+        CaptureErrorKind::Truncated {
+            start,
+            end: self.input.position(),
+            unit: UNIT,
+            packets: self.packets,
+        }
+    }
+}
+
+const UNIT: &str = "packet";
+
+/// The packet type of what the capturing node sent (`PACKET_OUTGOING` of Linux).
+const OUTGOING: u8 = 4;

@@ -1,0 +1,205 @@
+//! Whether messages are those of the nodes that they say: their INTEGRITY objects, checked with
+//! configured keys (RFC 2747 §4.2).
+//!
+//! [`Guard`] finds the keys of a message by the address of its sender, the interface and the key
+//! identifier, checks the digest, and asks the sender's window about the sequence number. A replay knows
+//! no handshake: the first number of a sender is taken as it is.
+
+use std::net::IpAddr;
+
+use foldhash::{HashMap, HashMapExt};
+use lpm_api::Interface;
+use lpm_rsvp::integrity::{Algorithm, IntegrityError, Key, ReplayWindow, verify};
+use lpm_rsvp::{Message, MessageType};
+use lpm_sbm::InterfaceName;
+use serde::Serialize;
+use thiserror::Error;
+
+/// A key as configured.
+#[derive(Clone)]
+pub struct KeyEntry {
+    /// Of messages of this sender: the address in their RSVP_HOP, or their source address where they have
+    /// none. `None` for all.
+    pub sender: Option<IpAddr>,
+    /// Of messages that come in on this interface. `None` for all.
+    pub interface: Option<InterfaceName>,
+    /// The key identifier; 48 bits. `None` for any.
+    pub id: Option<u64>,
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// The secret.
+    pub secret: Vec<u8>,
+    /// How far messages may come out of their order: 1 to 64, and 1 for not at all.
+    pub window: u32,
+    /// Whether messages for this key that are not signed are refused.
+    pub required: bool,
+}
+
+/// Does not show the secret.
+impl std::fmt::Debug for KeyEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyEntry")
+            .field("sender", &self.sender)
+            .field("interface", &self.interface)
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm)
+            .field("window", &self.window)
+            .field("required", &self.required)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is known of who sent a message. Serialized in snake_case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Provenance {
+    /// It has no INTEGRITY object.
+    Unsigned,
+    /// It has one, and there is no key for it.
+    NotVerified,
+    /// Its digest and its sequence number are right.
+    Verified,
+}
+
+impl Provenance {
+    /// What can be said of a message without any key.
+    #[must_use]
+    pub fn of_unchecked(message: &Message<'_>) -> Self {
+        match message.integrity() {
+            Some(_) => Self::NotVerified,
+            None => Self::Unsigned,
+        }
+    }
+}
+
+/// Why a message is refused: a node drops it without an answer (RFC 2747 §4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Forged {
+    /// The digest is not that of these bytes with any key for this sender.
+    #[error("its digest is wrong: altered on the way, or signed with another secret (key {id:#x})")]
+    Digest {
+        /// The key identifier.
+        id: u64,
+    },
+    /// There is a key for this sender, but not with this identifier or this length of digest.
+    #[error(
+        "it is signed with key {id:#x} and a digest of {length} bytes, and no key of this sender is \
+         like that"
+    )]
+    Key {
+        /// The key identifier.
+        id: u64,
+        /// Length of the digest in bytes.
+        length: usize,
+    },
+    /// The sequence number was seen, or is too old.
+    #[error("its sequence number {sequence} was seen before, or is too old: a copy sent again")]
+    Replayed {
+        /// The sequence number.
+        sequence: u64,
+    },
+    /// It is not signed, and the key's entry asks for that.
+    #[error("it is not signed, and messages of this sender must be")]
+    Unsigned,
+}
+
+impl Forged {
+    /// The reason in one word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Digest { .. } => "digest",
+            Self::Key { .. } => "key",
+            Self::Replayed { .. } => "replayed",
+            Self::Unsigned => "unsigned",
+        }
+    }
+}
+
+/// Checks messages.
+#[derive(Debug, Default)]
+pub struct Guard {
+    keys: Vec<KeyEntry>,
+    windows: HashMap<(IpAddr, u64), ReplayWindow>,
+}
+
+impl Guard {
+    /// A guard with these keys, that has seen no message yet.
+    #[must_use]
+    pub fn new(keys: Vec<KeyEntry>) -> Self {
+        Self {
+            keys,
+            windows: HashMap::new(),
+        }
+    }
+
+    /// Checks a message that came from this IP address on this interface.
+    ///
+    /// # Errors
+    /// The message is not to be trusted.
+    pub fn check(
+        &mut self,
+        message: &Message<'_>,
+        source: IpAddr,
+        interface: &Interface,
+    ) -> Result<Provenance, Forged> {
+        if self.keys.is_empty() {
+            return Ok(Provenance::of_unchecked(message));
+        }
+        let sender = message.hop().map_or(source, |hop| hop.address);
+        let mut keys = self.keys.iter().filter(|key| key.is_for(sender, interface));
+        let Some(integrity) = message.integrity() else {
+            // A challenge is never signed (RFC 2747 §4.3).
+            let may_be_unsigned = message.message_type() == MessageType::IntegrityChallenge;
+            return if !may_be_unsigned && keys.any(|key| key.required) {
+                Err(Forged::Unsigned)
+            } else {
+                Ok(Provenance::Unsigned)
+            };
+        };
+        let id = integrity.key_id;
+        let mut keys = keys.peekable();
+        if keys.peek().is_none() {
+            return Ok(Provenance::NotVerified);
+        }
+        let length = integrity.digest.len();
+        let mut refusal = Forged::Key { id, length };
+        for entry in keys {
+            let fits = entry.id.is_none_or(|own| own == id);
+            if !fits || entry.algorithm.digest_length() != length {
+                continue;
+            }
+            let Some(key) = Key::new(id, entry.algorithm, entry.secret.as_slice()) else {
+                continue;
+            };
+            match verify(message, &key) {
+                Ok(_) => {
+                    let window = self.windows.entry((sender, id));
+                    let window = window.or_insert_with(|| ReplayWindow::new(entry.window));
+                    let sequence = integrity.sequence;
+                    return if window.accept(sequence) {
+                        Ok(Provenance::Verified)
+                    } else {
+                        Err(Forged::Replayed { sequence })
+                    };
+                }
+                Err(IntegrityError::Digest) => refusal = Forged::Digest { id },
+                Err(_) => {}
+            }
+        }
+        Err(refusal)
+    }
+}
+
+impl KeyEntry {
+    fn is_for(&self, sender: IpAddr, interface: &Interface) -> bool {
+        let is_interface = |name: InterfaceName| match name {
+            InterfaceName::Index(index) => index == interface.index,
+            InterfaceName::Address(address) => address == interface.address,
+            InterfaceName::Any => true,
+        };
+        self.sender.is_none_or(|own| own == sender) && self.interface.is_none_or(is_interface)
+    }
+}
