@@ -176,7 +176,7 @@ fn every_row_names_what_there_is_or_says_why_there_is_nothing() {
     }
 }
 
-/// The names of what `lpm-api` and `lpm-rsvp` define: items, variants, fields, functions.
+/// The names of what `lpm-abi`, `lpm-api` and `lpm-rsvp` define: items, variants, fields, functions.
 fn items() -> BTreeSet<String> {
     const KEYWORDS: [&str; 8] = [
         "fn",
@@ -228,7 +228,7 @@ fn sources() -> Vec<String> {
         }
     }
     let mut files = Vec::new();
-    for name in ["lpm-api", "lpm-rsvp"] {
+    for name in ["lpm-abi", "lpm-api", "lpm-rsvp"] {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
         read(&tests.join("..").join(name).join("src"), &mut files);
     }
