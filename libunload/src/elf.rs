@@ -8,6 +8,7 @@
     )
 )]
 
+mod layout;
 mod sections;
 
 use std::fs::File;
@@ -21,19 +22,12 @@ use object::{Endianness, ReadRef};
 
 pub(super) use self::sections::debugging_information;
 
+use self::layout::{Entry, Header, Section, Segment, damaged};
+
 use self::sections::strings;
 use crate::bounds::{self, Reading};
 use crate::error::FormatProblem;
 use crate::facts::HinderingFacts;
-
-#[cfg(target_pointer_width = "64")]
-type Header = elf::FileHeader64<Endianness>;
-#[cfg(target_pointer_width = "32")]
-type Header = elf::FileHeader32<Endianness>;
-
-type Segment = <Header as FileHeader>::ProgramHeader;
-type Section = <Header as FileHeader>::SectionHeader;
-type Entry = <Header as FileHeader>::Dyn;
 
 /// A shared library for this machine, whole as far as its headers tell.
 pub(super) struct Image {
@@ -454,10 +448,4 @@ fn check_whole(
         });
     }
     Ok(())
-}
-
-fn damaged(error: impl std::fmt::Display) -> FormatProblem {
-    FormatProblem::Damaged {
-        detail: error.to_string(),
-    }
 }

@@ -54,6 +54,7 @@
 
 pub(crate) mod barrier;
 mod records;
+mod sync;
 
 #[cfg(all(test, loom))]
 mod model;
@@ -72,14 +73,6 @@ use self::records::Slot;
 use self::sync::atomic::{AtomicPtr, Ordering};
 
 pub use self::records::{PassSeen, ThreadInside, inside_any_pass};
-
-/// The primitives of the standard library, or those that the model checker watches.
-mod sync {
-    #[cfg(all(test, loom))]
-    pub(super) use loom::{sync::*, thread_local};
-    #[cfg(not(all(test, loom)))]
-    pub(super) use std::{sync::*, thread_local};
-}
 
 /// Publishes one value of type `T`.
 ///

@@ -41,6 +41,7 @@
 
 mod calls;
 mod companions;
+mod entries;
 mod exits;
 mod files;
 mod fork;
@@ -60,6 +61,7 @@ mod routines;
 mod scan;
 mod search;
 mod signals;
+mod tasks;
 mod threads;
 mod timers;
 mod tls;
@@ -69,14 +71,15 @@ mod visits;
 use std::ffi::{CStr, c_void};
 use std::path::Path;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::companions::Companions;
 use self::heap::Place;
-use self::ledger::Ledger;
+use self::ledger::{Ledger, Opened};
 use self::object::Object;
 use self::signals::Actions;
+use self::unload::Parting;
 use crate::elf::{Image, Routines};
 use crate::error::OpenError;
 use crate::facts::HinderingFacts;
@@ -85,9 +88,6 @@ use crate::os::Handle;
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
 use crate::stage::NoDelete;
 use crate::stage::Staged;
-
-/// Held while libraries and their dependencies come and go.
-static LOADER: Mutex<()> = Mutex::new(());
 
 pub(super) use self::heap::last_call;
 pub(super) use self::visits::visit_thread;
@@ -169,7 +169,7 @@ impl Loaded {
         // What has to be opened first.
         let companions = companions::find(original, search_path, &facts.needed);
         fork::prepare_for();
-        let loader = lock(&LOADER);
+        let loader = lock(&object::LOADER);
         let before = object::loaded();
         ledger::close_all_but(&before);
         let actions = Actions::current(&before);
@@ -186,8 +186,24 @@ impl Loaded {
             unsafe { handle.close() }?;
             return Err("the loader does not list the library that it just loaded".to_owned());
         };
-        let (ledgers, mut obstacles) = ledger::open(&main, now.clone(), &before);
-        ledger::note_baseline(&ledgers, &now);
+        let Opened {
+            all: ledgers,
+            new,
+            of_host,
+        } = ledger::open(&main, now.clone(), &before);
+        let failed = new
+            .iter()
+            .flat_map(|ledger| imports::redirect(&ledger.object));
+        let failed = failed.chain(of_host.iter().flat_map(imports::redirect_on_behalf));
+        let not_redirected = |symbol| PinReason::ImportNotRedirected { symbol };
+        let mut obstacles: Vec<_> = failed.map(not_redirected).collect();
+        let watched: Vec<_> = new.iter().filter(|ledger| !ledger.is_permanent).collect();
+        let objects: Vec<_> = watched.iter().map(|ledger| &ledger.object).collect();
+        let baseline = Arc::new(search::baseline(&objects, &now));
+        for ledger in watched {
+            // New ones have none, and nobody else loads meanwhile.
+            let _ = ledger.baseline.set(Arc::clone(&baseline));
+        }
         if let Some(glibc) = hands_thread_locals_on().filter(|_| facts.thread_locals) {
             obstacles.push(PinReason::ThreadLocalsInherited { glibc });
         }
@@ -253,10 +269,16 @@ impl Loaded {
     /// # Safety
     ///
     /// Nobody calls the library or uses anything of it any more.
-    pub(super) unsafe fn unload(mut self, left: &mut LeftBehind) -> UnloadOutcome {
-        let place = self.place.take();
+    pub(super) unsafe fn unload(self, left: &mut LeftBehind) -> UnloadOutcome {
+        let place = self.place;
+        let parting = Parting {
+            handle: self.handle,
+            ledgers: self.ledgers,
+            actions: self.actions,
+            obstacles: self.obstacles,
+        };
         // SAFETY: the caller's promise.
-        let outcome = unsafe { unload::unload(self, left) };
+        let outcome = unsafe { unload::unload(parting, left) };
         match outcome {
             UnloadOutcome::Unmapped => {
                 heap::give_back();

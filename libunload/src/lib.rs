@@ -66,6 +66,7 @@ mod library;
 mod lock;
 mod os;
 mod outcome;
+mod platform;
 mod stage;
 mod stamp;
 
@@ -83,16 +84,6 @@ mod glibc;
 mod portable;
 #[cfg(windows)]
 mod windows;
-
-#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
-use self::glibc as platform;
-#[cfg(not(any(
-    windows,
-    all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")
-)))]
-use self::portable as platform;
-#[cfg(windows)]
-use self::windows as platform;
 
 #[cfg(all(
     test,

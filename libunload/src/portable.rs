@@ -67,7 +67,7 @@ pub(super) fn prepare(
 }
 
 #[cfg(not(target_vendor = "apple"))]
-fn read(staged: &Staged) -> Result<HinderingFacts, super::FormatProblem> {
+fn read(staged: &Staged) -> Result<HinderingFacts, crate::error::FormatProblem> {
     let image = super::elf::Image::read(staged.file())?;
     Ok(image.facts().clone())
 }
@@ -75,9 +75,9 @@ fn read(staged: &Staged) -> Result<HinderingFacts, super::FormatProblem> {
 /// Apple's loader checks the format, the machine and the signature itself; only what it has no good words
 /// for is told here.
 #[cfg(target_vendor = "apple")]
-fn read(staged: &Staged) -> Result<HinderingFacts, super::FormatProblem> {
+fn read(staged: &Staged) -> Result<HinderingFacts, crate::error::FormatProblem> {
     match staged.file().metadata() {
-        Ok(metadata) if metadata.len() == 0 => Err(super::FormatProblem::Empty),
+        Ok(metadata) if metadata.len() == 0 => Err(crate::error::FormatProblem::Empty),
         _ => Ok(HinderingFacts::default()),
     }
 }

@@ -31,7 +31,6 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use crate::error::OpenError;
-use crate::library::Known;
 use crate::lock::lock;
 use crate::stamp::FileStamp;
 
@@ -91,18 +90,24 @@ impl Copies {
         self.no_delete
     }
 
-    /// Takes the copy that is kept of the file at `path`, if it has this stamp, with what is known of it.
+    /// Takes the copy that is kept of the file at `path`, if it has this stamp, with what its user knew of it.
     #[cfg(target_os = "linux")]
-    pub(super) fn take(&self, path: &Path, stamp: FileStamp) -> Option<(Staged, Known)> {
-        self.kept.take(path, stamp)
+    pub(super) fn take<K: 'static>(&self, path: &Path, stamp: FileStamp) -> Option<(Staged, K)> {
+        let (file, known) = self.kept.take(path, stamp)?;
+        let stamp = Some(stamp);
+        Some((Staged::Memory { file, stamp }, *known.downcast().ok()?))
     }
 
     /// Keeps the copy of a library that is not loaded any more.
     #[cfg_attr(not(target_os = "linux"), expect(clippy::unused_self))]
-    pub(super) fn keep(&self, path: &Path, staged: Option<Staged>, known: Known) {
+    pub(super) fn keep<K: Send + 'static>(&self, path: &Path, staged: Option<Staged>, known: K) {
         #[cfg(target_os = "linux")]
-        if let Some(staged) = staged {
-            self.kept.add(path, staged, known);
+        if let Some(Staged::Memory {
+            file,
+            stamp: Some(stamp),
+        }) = staged
+        {
+            self.kept.add(path, file, stamp, Box::new(known));
         }
         #[cfg(not(target_os = "linux"))]
         drop((path, staged, known));

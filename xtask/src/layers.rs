@@ -16,8 +16,8 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ItemMod, ItemUse, Lit, Meta, UseTree};
 
-/// Crates whose circles are still to be untied.
-const NOT_YET: &[&str] = &["libunload", "lpm-api", "lpm-pcm"];
+/// Crates whose circles are still to be untied. One that has none has to go from here.
+const NOT_YET: &[&str] = &["lpm-api", "lpm-pcm"];
 
 /// Checks each library of the repository that is published, and says which of its files are in circles.
 pub(crate) fn check(root: &Path) -> Result<bool, Box<dyn Error>> {

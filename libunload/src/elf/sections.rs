@@ -11,7 +11,7 @@ use object::{Endianness, ReadRef};
 use crate::bounds::{self, Reading};
 use crate::error::FormatProblem;
 
-use super::{Header, Section, damaged};
+use super::layout::{Header, Section, damaged};
 
 /// Where the file has its debugging information, in order; nothing where it cannot be told.
 pub(crate) fn debugging_information(file: &File) -> Vec<Range<u64>> {

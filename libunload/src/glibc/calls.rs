@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::ledger::{self, Ledger, Running};
-use super::threads::current_id;
+use super::entries::Running;
+use super::ledger::{self, Ledger};
+use super::tasks::current_id;
 use crate::lock::lock;
 
 /// C's `void (union sigval)`, which is passed like an address.

@@ -10,22 +10,6 @@ use std::sync::Arc;
 
 use super::ledger::{self, Ledger};
 
-/// The exit handlers of one library.
-#[derive(Default)]
-pub(super) struct Exits {
-    /// The handles under which functions were registered.
-    handles: Vec<usize>,
-    /// How many functions were registered under no handle of the library.
-    stuck: usize,
-}
-
-impl Exits {
-    /// How many functions cannot be taken back.
-    pub(super) fn stuck(&self) -> usize {
-        self.stuck
-    }
-}
-
 /// Calls the exit handlers of these objects that were not called yet, the last registered first.
 pub(super) fn run(ledgers: &[Arc<Ledger>]) {
     for ledger in ledgers {

@@ -8,14 +8,9 @@ use std::ffi::{c_int, c_void};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::entries::Mapped;
 use super::ledger::{self, Ledger};
-use super::maps::{FileId, Maps};
-
-/// A file that an object has mapped, where, and which.
-pub(super) struct Mapped {
-    range: Range<usize>,
-    file: FileId,
-}
+use super::maps::Maps;
 
 /// How many there are in all ledgers, so that memory is given back without a look at them where there are none.
 static COUNT: AtomicUsize = AtomicUsize::new(0);

@@ -13,24 +13,9 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::ledger::{self, Ledger, Running};
-use super::threads::current_id;
-
-type Destructor = unsafe extern "C" fn(*mut c_void);
-
-/// A key that a library made and has not deleted.
-#[derive(Clone, Copy)]
-pub(super) struct Key {
-    number: libc::pthread_key_t,
-    destructor: Option<Destructor>,
-}
-
-impl Key {
-    /// Whether it has this number.
-    pub(super) fn is(self, number: usize) -> bool {
-        usize::try_from(self.number) == Ok(number)
-    }
-}
+use super::entries::{Destructor, Key, Running};
+use super::ledger::{self, Ledger};
+use super::tasks::current_id;
 
 /// Does for the current thread what its end would do: runs the destructors of the values that these
 /// objects keep in it.

@@ -4,16 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
-use super::exits::Exits;
-use super::files::Mapped;
-use super::keys::Key;
+use super::entries::{Entries, Running};
 use super::object::{self, Object};
-use super::requests::Request;
-use super::routines::Finalizers;
-use super::search::Baseline;
-use super::threads::Started;
-use super::timers::Timer;
-use super::{PinReason, frames, imports, memory, owners, signals};
+use super::search::wanted::Baseline;
+use super::signals::in_force;
+use super::{frames, memory, owners};
 use crate::lock::lock;
 
 /// The ledger of one object. It is shared by the libraries that need the object.
@@ -24,44 +19,10 @@ pub(super) struct Ledger {
     /// Whether the loader never unmaps it.
     pub(super) is_permanent: bool,
     /// What looked like addresses of it before any of it ran.
-    baseline: OnceLock<Arc<Baseline>>,
+    pub(super) baseline: OnceLock<Arc<Baseline>>,
     entries: Mutex<Entries>,
     /// How many opened libraries this object belongs to.
     users: AtomicUsize,
-}
-
-/// What the object did and has not undone.
-#[derive(Default)]
-pub(super) struct Entries {
-    /// Thread-specific data keys.
-    pub(super) keys: Vec<Key>,
-    /// Threads that it started.
-    pub(super) threads: Started,
-    /// Timers that it set up.
-    pub(super) timers: Vec<Timer>,
-    /// Threads that this host has run some of its code.
-    pub(super) running: Vec<(libc::pid_t, Running)>,
-    /// Whether no more of its code is to be run in this way.
-    held_back: bool,
-    /// Functions to be called at exit.
-    pub(super) exits: Exits,
-    /// Requests that it made.
-    pub(super) requests: Vec<Request>,
-    /// Queues whose messages it is told of.
-    pub(super) queues: Vec<libc::mqd_t>,
-    /// Files that it has mapped to read.
-    pub(super) files: Vec<Mapped>,
-    /// What is left to be called before it is unmapped, or when the process exits.
-    pub(super) finalizers: Finalizers,
-}
-
-/// Code of an object that the host runs when a thread ends or a timer goes off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Running {
-    /// The destructor of a thread-local.
-    Destructor,
-    /// The function of a timer.
-    TimerFunction,
 }
 
 /// An object of which no thread-local destructor and no timer function begins, until this is dropped.
@@ -194,24 +155,16 @@ pub(super) fn all() -> Vec<Arc<Ledger>> {
 }
 
 /// Opens a ledger for a library that was just loaded and for every object that was loaded for its
-/// sake, and redirects their imports. Those that already have one are joined.
-///
-/// Returned are the ledgers, the library's own first, and what could not be redirected.
+/// sake. Those that already have one are joined.
 ///
 /// `now` is what is loaded, and `before` is what was.
-pub(super) fn open(
-    main: &Object,
-    now: Vec<Object>,
-    before: &[Object],
-) -> (Vec<Arc<Ledger>>, Vec<PinReason>) {
-    let mut ledgers = Vec::new();
-    let mut obstacles = Vec::new();
+pub(super) fn open(main: &Object, now: Vec<Object>, before: &[Object]) -> Opened {
+    let mut opened = Opened::default();
     for object in object::closure(main, now) {
         let known = of_address(object.dynamic);
         if known.is_none() && before.contains(&object) {
             // It was here before any library was: it belongs to the host, and stays.
-            let failed = imports::redirect_on_behalf(&object).into_iter();
-            obstacles.extend(failed.map(|symbol| PinReason::ImportNotRedirected { symbol }));
+            opened.of_host.push(object);
             continue;
         }
         let ledger = known.unwrap_or_else(|| {
@@ -227,30 +180,24 @@ pub(super) fn open(
             ledgers.push(Arc::clone(&ledger));
             owners::add(ledger.object.range.start, ledger.object.range.end);
             drop(ledgers);
-            let failed = imports::redirect(&ledger.object);
-            obstacles.extend(
-                failed
-                    .into_iter()
-                    .map(|symbol| PinReason::ImportNotRedirected { symbol }),
-            );
+            opened.new.push(Arc::clone(&ledger));
             ledger
         });
         ledger.join();
-        ledgers.push(ledger);
+        opened.all.push(ledger);
     }
-    (ledgers, obstacles)
+    opened
 }
 
-/// Takes the baselines of those of these objects that are new; `loaded` is all that is loaded.
-pub(super) fn note_baseline(ledgers: &[Arc<Ledger>], loaded: &[Object]) {
-    let is_new = |ledger: &&Arc<Ledger>| ledger.baseline.get().is_none() && !ledger.is_permanent;
-    let new: Vec<_> = ledgers.iter().filter(is_new).collect();
-    let objects: Vec<_> = new.iter().map(|ledger| &ledger.object).collect();
-    let baseline = Arc::new(Baseline::of(&objects, loaded));
-    for ledger in new {
-        // Only this function does so, and nobody else loads meanwhile.
-        let _ = ledger.baseline.set(Arc::clone(&baseline));
-    }
+/// The ledgers of a library that was just loaded.
+#[derive(Default)]
+pub(super) struct Opened {
+    /// All of them, the library's own first.
+    pub(super) all: Vec<Arc<Ledger>>,
+    /// Those that were not there before.
+    pub(super) new: Vec<Arc<Ledger>>,
+    /// What it needs that was loaded before any library: it has no ledger.
+    pub(super) of_host: Vec<Object>,
 }
 
 /// Closes the ledger of an object that is not loaded any more.
@@ -264,7 +211,7 @@ fn retain(is_loaded: impl Fn(&Arc<Ledger>) -> bool) {
         let is_loaded = is_loaded(ledger);
         if !is_loaded {
             owners::remove(ledger.object.range.start);
-            signals::forget(ledger.object.range.start);
+            in_force::forget(ledger.object.range.start);
         }
         is_loaded
     });

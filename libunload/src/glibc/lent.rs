@@ -19,7 +19,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 
 use super::object::Object;
-use super::{memory, owners, threads};
+use super::search::wanted::symbol;
+use super::{memory, owners, tasks};
 use crate::outcome::PinReason;
 
 /// A text that is kept for good, and the one before it.
@@ -72,7 +73,7 @@ unsafe extern "C" {
 /// Puts copies in the place of variables of the environment that are in these ranges; returns their names.
 pub(super) fn take_back_variables(ranges: &[Range<usize>]) -> Vec<String> {
     let mut names = Vec::new();
-    for text in super::search::variables() {
+    for text in variables() {
         if !ranges.iter().any(|range| range.contains(&text)) {
             continue;
         }
@@ -85,6 +86,26 @@ pub(super) fn take_back_variables(ranges: &[Range<usize>]) -> Vec<String> {
         }
     }
     names
+}
+
+/// Where the variables of the environment stand.
+pub(super) fn variables() -> Vec<usize> {
+    /// More are not looked at.
+    const MOST: usize = 1 << 16;
+    let mut all = Vec::new();
+    let mut place = symbol(c"environ").and_then(memory::word).unwrap_or(0);
+    let mut words = [0; 128];
+    while place != 0 && all.len() < MOST {
+        let read = memory::read(place, &mut words).unwrap_or(0);
+        let variables = words[..read].iter().take_while(|&&word| word != 0);
+        let count = all.len();
+        all.extend(variables);
+        if read == 0 || all.len() - count < read {
+            break;
+        }
+        place += read * size_of::<usize>();
+    }
+    all
 }
 
 /// Stands in for `openlog`.
@@ -154,7 +175,7 @@ pub(super) unsafe extern "C" fn set_signal_stack(
 
 /// Notes where this thread's stack for signal handlers begins, if that is in a library; else 0.
 fn note_stack(start: usize) {
-    let thread = threads::current_id();
+    let thread = tasks::current_id();
     let own = IN_LIBRARIES
         .iter()
         .find(|stack| stack.thread.load(Ordering::Acquire) == thread);
@@ -191,7 +212,7 @@ pub(super) fn take_back_signal_stacks(leaving: &[&Object]) -> Vec<PinReason> {
         if thread == 0 || !is_leaving(stack.start.load(Ordering::Acquire)) {
             continue;
         }
-        if thread == threads::current_id() {
+        if thread == tasks::current_id() {
             // SAFETY: all zeros is a value of this plain structure.
             let mut none = unsafe { MaybeUninit::<libc::stack_t>::zeroed().assume_init() };
             none.ss_flags = libc::SS_DISABLE;
@@ -200,16 +221,13 @@ pub(super) fn take_back_signal_stacks(leaving: &[&Object]) -> Vec<PinReason> {
                 note_stack(0);
                 continue;
             }
-        } else if !threads::exists(thread) {
+        } else if !tasks::exists(thread) {
             stack.start.store(0, Ordering::Release);
             stack.thread.store(0, Ordering::Release);
             continue;
         }
         reasons.push(PinReason::AddressKept {
-            holder: format!(
-                "the stack for signal handlers of {}",
-                threads::label(thread)
-            ),
+            holder: format!("the stack for signal handlers of {}", tasks::label(thread)),
         });
     }
     if UNKNOWN.load(Ordering::Acquire) > 0 && !leaving.is_empty() {

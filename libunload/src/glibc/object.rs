@@ -3,10 +3,14 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ops::Range;
 use std::ptr;
+use std::sync::Mutex;
 
 use smallvec::SmallVec;
 
 use crate::os::Handle;
+
+/// Held while libraries and their dependencies come and go.
+pub(super) static LOADER: Mutex<()> = Mutex::new(());
 
 type ProgramHeader = libc::Elf64_Phdr;
 

@@ -9,15 +9,9 @@ use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
 use super::calls::Event;
+use super::entries::Request;
 use super::ledger::{self, Ledger};
 use super::memory;
-
-/// A request that is not done, or whose result nobody has taken.
-#[derive(Clone, Copy)]
-pub(super) struct Request {
-    /// Where it is (`struct aiocb`).
-    place: usize,
-}
 
 /// What the C library and this file agree on: the parts of `struct aiocb` that matter here.
 #[repr(C)]
@@ -46,7 +40,7 @@ pub(super) fn under_way(ledger: &Ledger) -> usize {
     let requests = ledger.with(|entries| entries.requests.clone());
     requests
         .iter()
-        .filter(|request| request.is_under_way())
+        .filter(|request| is_under_way(request))
         .count()
 }
 
@@ -58,7 +52,7 @@ pub(super) fn cancel(ledger: &Ledger) {
             std::mem::take(&mut entries.queues),
         )
     });
-    for request in requests.iter().filter(|request| request.is_under_way()) {
+    for request in requests.iter().filter(|request| is_under_way(request)) {
         let block = request.place as *mut Block;
         // SAFETY: the request is under way, so the block is one, in memory that stays until it is done.
         unsafe { aio_cancel((*block).file, block) };
@@ -69,14 +63,13 @@ pub(super) fn cancel(ledger: &Ledger) {
     }
 }
 
-impl Request {
-    fn is_under_way(&self) -> bool {
-        let block = self.place as *const Block;
-        // Memory of one that is done may be gone.
-        memory::word(self.place).is_some()
+/// Whether the C library is still at it.
+fn is_under_way(request: &Request) -> bool {
+    let block = request.place as *const Block;
+    // Memory of one that is done may be gone.
+    memory::word(request.place).is_some()
             // SAFETY: the block was one when the request was made, and is mapped; nothing is written.
             && unsafe { aio_error(block) } == libc::EINPROGRESS
-    }
 }
 
 /// Whose request it is: that of who called, or who has the memory.

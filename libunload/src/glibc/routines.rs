@@ -11,20 +11,16 @@ use std::ffi::{c_char, c_int};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
+use super::entries::{Finalizer, Finalizers};
 use super::ledger;
 use super::object::Object;
 use crate::elf::Routines;
 
 type Initializer = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char);
-type Finalizer = unsafe extern "C" fn();
 
 unsafe extern "C" {
     static environ: *const *const c_char;
 }
-
-/// What is left to be called before the library is unmapped, in order.
-#[derive(Default)]
-pub(super) struct Finalizers(Vec<Finalizer>);
 
 /// Calls the initializers.
 ///
@@ -58,20 +54,6 @@ pub(super) unsafe fn finalizers(object: &Object, routines: Routines) -> Finalize
     // SAFETY: the addresses are those of finalizers, which have this type.
     let typed = |address| unsafe { std::mem::transmute::<usize, Finalizer>(address) };
     Finalizers(all.into_iter().map(typed).collect())
-}
-
-impl Finalizers {
-    /// Calls them.
-    ///
-    /// # Safety
-    ///
-    /// The library is mapped, and nothing in it is used by anybody else.
-    pub(super) unsafe fn run(self) {
-        for finalizer in self.0 {
-            // SAFETY: the caller's promise; who loaded the library vouched for its code.
-            unsafe { finalizer() };
-        }
-    }
 }
 
 /// A single routine and those of an array, as addresses in memory.

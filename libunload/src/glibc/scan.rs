@@ -37,7 +37,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::maps::Maps;
-use super::threads::{self, Progress};
+use super::tasks::{self, Progress};
 use crate::lock::lock;
 use crate::outcome::PinReason;
 use interrupt::Walk;
@@ -129,13 +129,13 @@ fn look(text: &[Range<usize>], known: Vec<libc::pid_t>) -> Result<Outside, Vec<P
 fn doubt(thread: libc::pid_t, stacks: &mut Stacks<'_>) -> Option<PinReason> {
     match position(thread, stacks) {
         Position::Outside => None,
-        Position::Inside => Some(PinReason::CodeOnStack(threads::label(thread))),
-        Position::Unknown => Some(PinReason::StackUnknown(threads::label(thread))),
+        Position::Inside => Some(PinReason::CodeOnStack(tasks::label(thread))),
+        Position::Unknown => Some(PinReason::StackUnknown(tasks::label(thread))),
     }
 }
 
 fn position(thread: libc::pid_t, stacks: &mut Stacks<'_>) -> Position {
-    let walk = if thread == threads::current_id() {
+    let walk = if thread == tasks::current_id() {
         interrupt::walk_own_stack(stacks.text())
     } else {
         match stacks.waiting(thread) {

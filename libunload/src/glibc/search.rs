@@ -24,47 +24,22 @@ mod chains;
 mod lists;
 mod objects;
 mod threads;
-
-pub(super) use self::lists::variables;
+pub(super) mod wanted;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::ops::Range;
 
-use smallvec::SmallVec;
-
+use self::wanted::{Baseline, Find, Wanted};
 use super::lent;
 use super::memory::Reader;
 use super::object::Object;
 use crate::outcome::PinReason;
 
-/// What is looked for.
-pub(super) struct Wanted {
-    ranges: SmallVec<[Range<usize>; 2]>,
-    /// What glibc encodes addresses with.
-    guard: usize,
-}
-
-/// Where an address was found, and who has it there.
-struct Find {
-    place: usize,
-    word: usize,
-    /// What tells one holder from another: its address, say.
-    of: usize,
-    holder: String,
-}
-
-/// What looked like addresses of a library before any of it ran: the words, by their places.
-#[derive(Default)]
-pub(super) struct Baseline(BTreeMap<usize, usize>);
-
-impl Baseline {
-    /// Notes what there is when objects have just been mapped. Where nothing can be read, nothing is noted.
-    pub(super) fn of(leaving: &[&Object], loaded: &[Object]) -> Self {
-        let finds = static_places(&Wanted::new(leaving), leaving, loaded);
-        let finds = finds.unwrap_or_default().into_iter();
-        Self(finds.map(|find| (find.place, find.word)).collect())
-    }
+/// Notes what there is when objects have just been mapped. Where nothing can be read, nothing is noted.
+pub(super) fn baseline(leaving: &[&Object], loaded: &[Object]) -> Baseline {
+    let finds = static_places(&Wanted::new(leaving), leaving, loaded);
+    let finds = finds.unwrap_or_default().into_iter();
+    Baseline(finds.map(|find| (find.place, find.word)).collect())
 }
 
 /// Looks for whatever leads into the objects that leave; `loaded` is all that is loaded.
@@ -103,7 +78,11 @@ pub(super) fn search(
 fn static_places(wanted: &Wanted, leaving: &[&Object], loaded: &[Object]) -> io::Result<Vec<Find>> {
     let mut finds = Vec::new();
     let mut reader = Reader::new();
-    let staying = || loaded.iter().filter(|object| !is_among(object, leaving));
+    let staying = || {
+        loaded
+            .iter()
+            .filter(|object| !wanted::is_among(object, leaving))
+    };
     objects::search(wanted, staying(), &mut reader, &mut finds)?;
     threads::search_thread_locals(wanted, leaving, staying(), &mut reader, &mut finds)?;
     Ok(finds)
@@ -122,82 +101,51 @@ pub(super) fn holder(address: usize) -> String {
     objects::holder(address).1
 }
 
-fn is_among(object: &Object, leaving: &[&Object]) -> bool {
-    leaving.iter().any(|other| other.dynamic == object.dynamic)
-}
+#[cfg(test)]
+mod tests {
+    use std::mem::MaybeUninit;
+    use std::time::Duration;
 
-impl Wanted {
-    fn new(leaving: &[&Object]) -> Self {
-        Self {
-            ranges: leaving.iter().map(|object| object.range.clone()).collect(),
-            guard: guard(),
+    use super::super::object;
+    use super::*;
+
+    /// How long this thread has had a processor.
+    fn time() -> Duration {
+        let mut now = MaybeUninit::<libc::timespec>::zeroed();
+        // SAFETY: the time is written to a variable of this function.
+        let now = unsafe {
+            libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, now.as_mut_ptr());
+            now.assume_init()
+        };
+        Duration::new(
+            now.tv_sec.unsigned_abs(),
+            u32::try_from(now.tv_nsec).unwrap_or(0),
+        )
+    }
+
+    /// Prints what a search costs; nothing depends on the times. Nothing leads to where nothing is.
+    #[test]
+    fn cost() {
+        const SEARCHES: u32 = 100;
+        let loaded = object::loaded();
+        let mut nowhere = loaded[0].clone();
+        (nowhere.range, nowhere.dynamic) = (8..16, 8);
+        let (leaving, wanted) = ([&nowhere], Wanted::new(&[&nowhere]));
+        let before = time();
+        for _ in 0..SEARCHES {
+            let finds = static_places(&wanted, &leaving, &loaded).expect("own memory");
+            assert!(finds.iter().all(|find| wanted.is(find.word)));
         }
-    }
-
-    /// Whether this is an address of what leaves.
-    fn has(&self, address: usize) -> bool {
-        self.ranges.iter().any(|range| range.contains(&address))
-    }
-
-    /// Whether this word is such an address, or one that glibc has encoded.
-    fn is(&self, word: usize) -> bool {
-        self.has(word) || self.has(self.decode(word))
-    }
-
-    /// What glibc has encoded so.
-    fn decode(&self, word: usize) -> usize {
-        if cfg!(target_arch = "x86_64") {
-            word.rotate_right(17) ^ self.guard
-        } else {
-            word ^ self.guard
+        let places = (time() - before) / SEARCHES;
+        let before = time();
+        for _ in 0..SEARCHES {
+            lists::search(&wanted, &mut Vec::new()).expect("own memory");
+            threads::search_system_calls(&wanted, &mut Vec::new());
         }
+        let rest = (time() - before) / SEARCHES;
+        eprintln!(
+            "measured: {places:?} for data and thread-locals, {rest:?} for lists and system calls; {} objects",
+            loaded.len()
+        );
     }
-
-    /// Calls `found` with the index of each word that [is](Self::is) one.
-    fn find_in(&self, words: &[usize], mut found: impl FnMut(usize)) {
-        // Most pieces have none: a loop without branches tells.
-        const PIECE: usize = 64;
-        for (number, piece) in words.chunks(PIECE).enumerate() {
-            let mut any = false;
-            for range in &self.ranges {
-                let (start, length) = (range.start, range.len());
-                for &word in piece {
-                    any |= word.wrapping_sub(start) < length;
-                    any |= self.decode(word).wrapping_sub(start) < length;
-                }
-            }
-            if any {
-                let indexes = (0..piece.len()).filter(|&index| self.is(piece[index]));
-                indexes.for_each(|index| found(number * PIECE + index));
-            }
-        }
-    }
-}
-
-/// What glibc encodes addresses with: 0 where that cannot be told, so that nothing is seen twice.
-fn guard() -> usize {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let guard: usize;
-        // SAFETY: glibc keeps it there, in each thread's control block (`tcbhead_t.pointer_guard`).
-        unsafe {
-            std::arch::asm!(
-                "mov {}, fs:[0x30]", out(reg) guard, options(nostack, preserves_flags, readonly)
-            );
-        }
-        guard
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let address = symbol(c"__pointer_chk_guard");
-        // SAFETY: the loader's variable of this name, which it writes once, when the process starts.
-        address.map_or(0, |address| unsafe { (address as *const usize).read() })
-    }
-}
-
-/// The address of a symbol of the C library or the loader; some are for debuggers only.
-fn symbol(name: &std::ffi::CStr) -> Option<usize> {
-    // SAFETY: the name is a C string.
-    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) } as usize;
-    (address != 0).then_some(address)
 }

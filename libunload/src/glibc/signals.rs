@@ -15,7 +15,6 @@ use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::ledger::{self, Ledger};
@@ -269,7 +268,7 @@ fn told(signal: c_int, handler: usize, new: Option<usize>, unmaps: usize) -> usi
     }
     let Some((owner, start)) = owners::of(handler) else {
         // The host's; or that of a library which has gone since.
-        let may_be_gone = UNMAPS.load(Ordering::SeqCst) != unmaps && !is_mapped(handler);
+        let may_be_gone = in_force::unmaps() != unmaps && !is_mapped(handler);
         return if may_be_gone { libc::SIG_DFL } else { handler };
     };
     let asks = new.and_then(owners::of).or_else(caller);
@@ -306,16 +305,6 @@ fn is_mapped(address: usize) -> bool {
     memory::read(word, &mut [0]).is_ok()
 }
 
-/// How many objects were unmapped.
-static UNMAPS: AtomicUsize = AtomicUsize::new(0);
-
-/// To be called when an object that began there is not mapped any more.
-pub(super) fn forget(start: usize) {
-    UNMAPS.fetch_add(1, Ordering::SeqCst);
-    trampolines::give_back(start);
-    in_force::forget(start);
-}
-
 /// Stands in for `sigaction`.
 ///
 /// # Safety
@@ -326,7 +315,7 @@ pub(super) unsafe extern "C" fn set_action(
     new: *const libc::sigaction,
     old: *mut libc::sigaction,
 ) -> c_int {
-    let unmaps = UNMAPS.load(Ordering::SeqCst);
+    let unmaps = in_force::unmaps();
     // SAFETY: the caller passes an action or null. It is copied first: `old` may be the same place.
     let mut action = unsafe { new.as_ref() }.copied();
     if let Some(action) = &mut action {
@@ -371,7 +360,7 @@ pub(super) unsafe extern "C" fn set_handler(
     signal: c_int,
     new: libc::sighandler_t,
 ) -> libc::sighandler_t {
-    let unmaps = UNMAPS.load(Ordering::SeqCst);
+    let unmaps = in_force::unmaps();
     let new = trampolines::behind(new).unwrap_or(new);
     // SAFETY: the caller's promise.
     let old = unsafe { libc::signal(signal, new) };

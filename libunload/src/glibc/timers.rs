@@ -7,26 +7,12 @@ use std::ffi::c_int;
 use std::ptr;
 
 use super::calls::{self, Event};
+use super::entries::{Timer, TimerId};
 use super::ledger::{self, Ledger};
-
-/// A timer that a library set up and has not deleted.
-#[derive(Clone, Copy)]
-pub(super) struct Timer {
-    id: Id,
-    /// The number of the call, if it makes one.
-    call: Option<usize>,
-}
-
-/// What glibc names a timer with: a number, or an address that only glibc uses.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Id(libc::timer_t);
-
-// SAFETY: POSIX lets every thread use a timer.
-unsafe impl Send for Id {}
 
 /// Timers that were stopped. Dropping this leaves them so.
 #[must_use]
-pub(super) struct Stopped(Vec<(Id, libc::itimerspec)>);
+pub(super) struct Stopped(Vec<(TimerId, libc::itimerspec)>);
 
 /// Stops the timers of an object.
 pub(super) fn stop(ledger: &Ledger) -> Stopped {
@@ -99,7 +85,7 @@ pub(super) unsafe extern "C" fn create(
         Some(ledger) if failed == 0 => {
             let timer = Timer {
                 // SAFETY: `timer_create` has just written there.
-                id: Id(unsafe { timer.read() }),
+                id: TimerId(unsafe { timer.read() }),
                 call,
             };
             ledger.with(|entries| entries.timers.push(timer));
@@ -119,7 +105,7 @@ pub(super) unsafe extern "C" fn delete_one(timer: libc::timer_t) -> c_int {
     for ledger in ledger::all() {
         ledger.with(|entries| {
             entries.timers.retain(|other| {
-                let same = other.id == Id(timer);
+                let same = other.id == TimerId(timer);
                 if let (true, Some(call)) = (same, other.call) {
                     calls::forget(call);
                 }

@@ -15,8 +15,9 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::ledger::{self, Ledger, Running};
-use super::threads::current_id;
+use super::entries::Running;
+use super::ledger::{self, Ledger};
+use super::tasks::current_id;
 use crate::lock::lock;
 
 pub(super) type Function = unsafe extern "C" fn(*mut c_void);

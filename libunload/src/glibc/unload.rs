@@ -12,15 +12,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ledger::{self, HeldBack, Ledger, Running};
+use super::entries::Running;
+use super::ledger::{self, HeldBack, Ledger};
 use super::maps::{FileId, Maps};
 use super::object::{self, Object};
 use super::scan::Outside;
 use super::signals::{Actions, PutBack};
-use super::threads::Progress;
+use super::tasks::Progress;
 use super::{
-    Loaded, calls, exits, files, keys, leaving, lent, requests, scan, search, signals, threads,
-    timers, tls,
+    calls, exits, files, keys, leaving, lent, requests, scan, search, signals, tasks, timers, tls,
 };
 use crate::lock::lock;
 use crate::os::Handle;
@@ -31,19 +31,28 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// How long, where they get no processor.
 const PATIENCE_WITH_STARVED: Duration = Duration::from_secs(5);
 
+/// A library that is to be unmapped.
+pub(super) struct Parting {
+    pub(super) handle: Handle,
+    /// The library's own ledger first, then those of the libraries it needs.
+    pub(super) ledgers: Vec<Arc<Ledger>>,
+    /// What signals did before the library was loaded.
+    pub(super) actions: Actions,
+    /// What already stands in the way.
+    pub(super) obstacles: Vec<PinReason>,
+}
+
 /// Unmaps the library if that is safe.
 ///
 /// # Safety
 ///
 /// Nobody calls the library or uses anything of it any more.
-pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOutcome {
-    let Loaded {
+pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOutcome {
+    let Parting {
         handle,
         ledgers,
-        object: _,
         actions,
         obstacles,
-        place: _,
     } = library;
 
     // The library itself, without what it needs.
@@ -78,7 +87,7 @@ pub(super) unsafe fn unload(library: Loaded, left: &mut LeftBehind) -> UnloadOut
     // Finalizers are code like any other, and may have left something behind again.
     run_destructors(own);
 
-    let _loader = lock(&super::LOADER);
+    let _loader = lock(&object::LOADER);
     let loaded = object::loaded();
     let leaving = leaving::of(&ledgers, &loaded);
     run_destructors(&leaving);
@@ -305,7 +314,7 @@ fn unrest(ledger: &Ledger) -> Vec<PinReason> {
             });
         }
         for &(thread, what) in &entries.running {
-            let thread = threads::label(thread);
+            let thread = tasks::label(thread);
             reasons.push(match what {
                 Running::Destructor => PinReason::DestructorRunning(thread),
                 Running::TimerFunction => PinReason::TimerFunctionRunning(thread),

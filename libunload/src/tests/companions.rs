@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::fixture::{Fixture, call, in_own_process, is_mapped, unload};
 use crate::outcome::UnloadOutcome;
@@ -58,7 +58,7 @@ fn build(options: &[&str]) -> (Fixture, PathBuf, Fixture) {
 }
 
 /// A function of the library that stays, as somebody else finds it.
-fn by_name(path: &PathBuf, name: &str) -> extern "C" fn() -> i32 {
+fn by_name(path: &Path, name: &str) -> extern "C" fn() -> i32 {
     let path = CString::new(path.to_str().expect("a plain path")).expect("a C string");
     let name = CString::new(name).expect("a C string");
     // SAFETY: the fixture's own source is harmless, and it has functions of this type.
@@ -72,7 +72,7 @@ fn by_name(path: &PathBuf, name: &str) -> extern "C" fn() -> i32 {
 }
 
 /// Loads and unloads the user several times; what the companion holds stays in force.
-fn stays_in_order(path: &PathBuf, user: &Fixture) {
+fn stays_in_order(path: &Path, user: &Fixture) {
     for _ in 0..3 {
         let library = user.open();
         assert_eq!(call(&library, "run"), 0);

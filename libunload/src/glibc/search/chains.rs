@@ -17,7 +17,8 @@ use std::sync::Arc;
 use super::super::ledger::{self, Ledger};
 use super::super::memory::{self, Reader};
 use super::super::object::{self, Object};
-use super::{Find, Wanted, is_among, objects};
+use super::objects;
+use super::wanted::{Find, Wanted, is_among};
 
 const WORD: usize = size_of::<usize>();
 
@@ -250,7 +251,7 @@ fn lists_of_free(words: &[(usize, usize)]) -> Range<usize> {
         };
         *first == place.wrapping_sub(2 * WORD) && first == second
     };
-    let last = words.windows(2).filter(is_empty).last();
+    let last = words.windows(2).rfind(is_empty);
     last.map_or(0..0, |last| {
         let end = last[0].0 + 2 * WORD;
         end.saturating_sub(LENGTH)..end

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use super::super::memory;
-use super::{Find, Wanted, objects, symbol};
+use super::super::{lent, memory};
+use super::objects;
+use super::wanted::{Find, Wanted, symbol};
 
 const WORD: usize = size_of::<usize>();
 
@@ -15,7 +16,7 @@ pub(super) fn search(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
 /// The array of variables, if it is the library's. The variables that are were replaced before ([`lent`]).
 fn search_environment(wanted: &Wanted, finds: &mut Vec<Find>) {
     let array = symbol(c"environ").and_then(memory::word).unwrap_or(0);
-    for word in std::iter::once(array).chain(variables()) {
+    for word in std::iter::once(array).chain(lent::variables()) {
         if wanted.has(word) {
             finds.push(Find {
                 place: 0,
@@ -25,26 +26,6 @@ fn search_environment(wanted: &Wanted, finds: &mut Vec<Find>) {
             });
         }
     }
-}
-
-/// Where the variables of the environment stand.
-pub(in super::super) fn variables() -> Vec<usize> {
-    /// More are not looked at.
-    const MOST: usize = 1 << 16;
-    let mut all = Vec::new();
-    let mut place = symbol(c"environ").and_then(memory::word).unwrap_or(0);
-    let mut words = [0; 128];
-    while place != 0 && all.len() < MOST {
-        let read = memory::read(place, &mut words).unwrap_or(0);
-        let variables = words[..read].iter().take_while(|&&word| word != 0);
-        let count = all.len();
-        all.extend(variables);
-        if read == 0 || all.len() - count < read {
-            break;
-        }
-        place += read * WORD;
-    }
-    all
 }
 
 /// Each open stream: its buffers, and the functions of those that call some (`fopencookie`).

@@ -20,7 +20,7 @@ use super::super::memory::{self, Reader};
 use super::super::object::Object;
 use super::super::owners;
 use super::super::signals::{in_force, trampolines};
-use super::{Find, Wanted, symbol};
+use super::wanted::{Find, Wanted, symbol};
 
 const WORD: usize = size_of::<usize>();
 

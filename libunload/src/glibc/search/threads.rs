@@ -23,8 +23,8 @@ use std::sync::OnceLock;
 use super::super::ledger;
 use super::super::memory::{self, Reader};
 use super::super::object::{Object, ThreadLocals};
-use super::super::threads::{current_id, label};
-use super::{Find, Wanted, symbol};
+use super::super::tasks::{current_id, label};
+use super::wanted::{Find, Wanted, symbol};
 
 const WORD: usize = size_of::<usize>();
 

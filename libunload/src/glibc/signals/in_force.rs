@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::owners;
+use super::trampolines;
 
 /// What is known of one signal; 0 where nothing is.
 struct Last {
@@ -80,8 +81,18 @@ pub(super) fn is_without_handler(signal: c_int, found: usize, range: &Range<usiz
     })
 }
 
-/// To be called when an object that was in this range is not mapped any more.
-pub(super) fn forget(start: usize) {
+/// How many objects were unmapped.
+static UNMAPS: AtomicUsize = AtomicUsize::new(0);
+
+/// How many objects were unmapped so far.
+pub(super) fn unmaps() -> usize {
+    UNMAPS.load(Ordering::SeqCst)
+}
+
+/// To be called when an object that began there is not mapped any more.
+pub(in super::super) fn forget(start: usize) {
+    UNMAPS.fetch_add(1, Ordering::SeqCst);
+    trampolines::give_back(start);
     for last in &LAST {
         let setter = &last.setter;
         if setter
