@@ -17,7 +17,12 @@ const FRAMES: usize = 10_000;
 const SEED: u64 = 17;
 
 /// What tshark takes for RSVP and we do not: what we say instead, what tshark's layers are, and why.
-const THEIRS: [(&str, &str, &str); 6] = [
+const THEIRS: [(&str, &str, &str); 9] = [
+    (
+        "IP fragments",
+        "ip",
+        "it puts fragments together however long they are apart; here each frame is alone",
+    ),
     (
         "GRE of an unknown version",
         "gre",
@@ -47,6 +52,16 @@ const THEIRS: [(&str, &str, &str); 6] = [
         "packets cut off within a header below RSVP",
         "",
         "a length that leads out of the frame",
+    ),
+    (
+        "link-layer protocols other than IP",
+        "gre",
+        "RFC 2637 §4.1: in version 1 there may be an acknowledgment number",
+    ),
+    (
+        "UDP datagrams whose length cannot be right",
+        "udp",
+        "RFC 1122 §4.1: longer than its IP packet, or shorter than its header",
     ),
 ];
 
