@@ -60,6 +60,18 @@ fn broken_promises(row: &Row) -> Vec<String> {
     broken
 }
 
+/// Whether two rows agree in all but what came of plain `dlopen`, which may be lucky.
+fn is_same(one: &str, other: &str) -> bool {
+    let cells = |row: &str| {
+        let cells = row
+            .split(" | ")
+            .enumerate()
+            .filter(|(index, _)| *index != 1);
+        cells.map(|(_, cell)| cell.to_owned()).collect::<Vec<_>>()
+    };
+    cells(one) == cells(other)
+}
+
 /// Where a compiler is missing, the rows that are there are compared. Set `UPDATE_BOOK` to write them instead.
 fn is_in_the_book(told: &str) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/unloading-compared.md");
@@ -76,7 +88,7 @@ fn is_in_the_book(told: &str) {
     };
     for row in told.lines().filter(|row| !may_differ(row)) {
         assert!(
-            table.lines().any(|known| known == row),
+            table.lines().any(|known| is_same(known, row)),
             "the book lacks this row; `UPDATE_BOOK=1 cargo test -p lpm-compared` writes it:\n{row}"
         );
     }
