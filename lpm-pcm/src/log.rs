@@ -14,7 +14,8 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::output::{Record, Reporter};
+use crate::output::record::Record;
+use crate::output::reporter::Reporter;
 use crate::secrets;
 
 /// Of how much that LPMs log there are records.

@@ -12,7 +12,8 @@ use lpm_sample::SampleLpm;
 
 use crate::config::{Config, EventsEntry, LpmEntry, LpmLocation};
 use crate::events::{Events, Tell};
-use crate::output::{Progress, Reporter};
+use crate::output::progress::Progress;
+use crate::output::reporter::Reporter;
 use crate::{secrets, sum};
 
 /// The output, and the sinks that the configuration names.

@@ -13,7 +13,7 @@ use lpm_host::{Event, EventLog, Pcm, Severity, StartError};
 use super::counted;
 use crate::config::Config;
 use crate::node;
-use crate::output::Plain;
+use crate::output::plain::Plain;
 use crate::secrets;
 
 /// Check a configuration before it is put to work.

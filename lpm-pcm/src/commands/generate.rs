@@ -6,10 +6,8 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
-
-use crate::cli::Cli;
 
 /// Print completions for a shell.
 #[derive(Debug, clap::Args)]
@@ -28,25 +26,28 @@ pub struct ManArgs {
     pub into: Option<PathBuf>,
 }
 
-/// Prints completions.
+/// Prints completions of a command line.
 ///
 /// # Errors
 /// They cannot be written.
-pub fn completions(args: &CompletionsArgs) -> Result<ExitCode, Box<dyn Error>> {
+pub fn completions(
+    args: &CompletionsArgs,
+    mut command: Command,
+) -> Result<ExitCode, Box<dyn Error>> {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "pcm", &mut text);
+    clap_complete::generate(args.shell, &mut command, "pcm", &mut text);
     print(&text)
 }
 
-/// Prints or writes manual pages.
+/// Prints or writes manual pages of a command line.
 ///
 /// # Errors
 /// They cannot be written.
-pub fn man(args: &ManArgs) -> Result<ExitCode, Box<dyn Error>> {
+pub fn man(args: &ManArgs, command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match &args.into {
         None => {
             // As the pages that are written are made.
-            let mut command = Cli::command().disable_help_subcommand(true);
+            let mut command = command.disable_help_subcommand(true);
             command.build();
             let mut page = Vec::new();
             clap_mangen::Man::new(command).render(&mut page)?;
@@ -54,7 +55,7 @@ pub fn man(args: &ManArgs) -> Result<ExitCode, Box<dyn Error>> {
         }
         Some(folder) => {
             fs::create_dir_all(folder)
-                .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
+                .and_then(|()| clap_mangen::generate_to(command, folder))
                 .map_err(|error| format!("{}: cannot be written: {error}", folder.display()))?;
             Ok(ExitCode::SUCCESS)
         }

@@ -18,7 +18,11 @@ use lpm_sbm::TimedPcm;
 use crate::config::{Config, EventTarget, EventsEntry};
 use crate::log::{self, LogLevel};
 use crate::node::{self, Logs};
-use crate::output::{Json, Progress, Record, Reporter, Table};
+use crate::output::json::Json;
+use crate::output::progress::Progress;
+use crate::output::record::Record;
+use crate::output::reporter::Reporter;
+use crate::output::table::Table;
 use crate::signals::Stop;
 
 use decide::Decider;

@@ -7,7 +7,9 @@ use lpm_host::{Event, Severity};
 use serde::Serialize;
 
 use crate::config::Format;
-use crate::output::{Plain, Record, rfc3339};
+use crate::output::plain::Plain;
+use crate::output::record::Record;
+use crate::output::time::rfc3339;
 
 /// Something to write.
 #[derive(Clone, Debug)]

@@ -10,7 +10,8 @@ use syslog_fmt::v5424::{Config, Formatter, Timestamp};
 use syslog_fmt::{Facility, Severity as Level};
 
 use crate::config::SyslogAddress;
-use crate::output::{Plain, rfc3339};
+use crate::output::plain::Plain;
+use crate::output::time::rfc3339;
 
 use super::entry::Entry;
 use super::sink::Sink;

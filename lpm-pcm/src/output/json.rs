@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Printer, Record};
+use super::printer::Printer;
+use super::record::Record;
 
 /// Prints records as JSON.
 pub struct Json<W> {

@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
-use super::rfc3339;
+use super::time::rfc3339;
 use crate::integrity::Provenance;
 
 /// Where a message was found.

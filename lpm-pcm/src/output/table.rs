@@ -2,6 +2,7 @@
 
 mod line;
 mod recent;
+mod row;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -11,14 +12,15 @@ use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
 use lpm_host::Outcome;
-use lpm_rsvp::{FilterSpec, MessageType, Session};
+use lpm_rsvp::{FilterSpec, MessageType};
 
+use self::line::{Cell, Line};
+use self::recent::RecentRows;
+use self::row::{Row, Said, note};
+use super::plain::Plain;
+use super::printer::Printer;
+use super::record::{FlowRecord, PacketsRecord, Record, RefusedBy};
 use super::time::date;
-use super::{FlowRecord, Origin, PacketsRecord, Plain, Printer, Record, RefusedBy};
-use crate::integrity::Provenance;
-
-use line::{Cell, Line};
-use recent::RecentRows;
 
 /// What is said in which colour.
 #[derive(Clone, Copy)]
@@ -335,7 +337,7 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 let tunnel = tunnel.map_or(String::new(), |tunnel| format!("{tunnel}, "));
                 let row = Row {
                     integrity: note(*integrity),
-                    ..row_of(origin, Some(*message))
+                    ..Row::of(origin, Some(*message))
                 };
                 self.undecided(
                     &row,
@@ -355,7 +357,7 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
             } => {
                 self.heading(Some(&origin.capture), origin.time)?;
                 self.undecided(
-                    &row_of(origin, Some(*message)),
+                    &Row::of(origin, Some(*message)),
                     self.palette.bad,
                     format_args!("message {number}: not to be trusted: {error}"),
                 )
@@ -368,7 +370,7 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
             } => {
                 self.heading(Some(&origin.capture), origin.time)?;
                 self.undecided(
-                    &row_of(origin, Some(*message)),
+                    &Row::of(origin, Some(*message)),
                     self.palette.faint,
                     format_args!("message {number}: sent by this node"),
                 )
@@ -382,7 +384,7 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
             } => {
                 self.heading(Some(&origin.capture), origin.time)?;
                 self.undecided(
-                    &row_of(origin, *message),
+                    &Row::of(origin, *message),
                     self.palette.bad,
                     format_args!("message {number}: malformed at offset {offset}: {error}"),
                 )
@@ -394,7 +396,7 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
             } => {
                 self.heading(Some(&origin.capture), origin.time)?;
                 self.undecided(
-                    &row_of(origin, None),
+                    &Row::of(origin, None),
                     self.palette.caution,
                     format_args!(
                         "incomplete: fragments are missing, of {bytes} bytes in {fragments} fragment(s)"
@@ -579,62 +581,6 @@ fn write_row(
     out.write_all(rest.as_bytes())
 }
 
-/// What a message that is decided says.
-struct Said<'a> {
-    origin: &'a Origin,
-    message: MessageType,
-    session: Option<Session>,
-    integrity: Provenance,
-}
-
-impl Said<'_> {
-    fn row(&self) -> Row<'static> {
-        Row {
-            session: self.session.map_or(Cell::Words("-"), Cell::Session),
-            integrity: note(self.integrity),
-            ..row_of(self.origin, Some(self.message))
-        }
-    }
-}
-
-#[derive(Clone, Copy, Default)]
-struct Row<'a> {
-    packet: Cell<'a>,
-    time: Cell<'a>,
-    kind: Cell<'a>,
-    addresses: Cell<'a>,
-    session: Cell<'a>,
-    flow: Cell<'a>,
-    decision: Cell<'a>,
-    /// Of the decision.
-    style: Style,
-    by: Cell<'a>,
-    reason: Cell<'a>,
-    /// What is known of the message's sender.
-    integrity: Option<&'static str>,
-}
-
-/// What a row says of where a message was found.
-fn row_of(origin: &Origin, message: Option<MessageType>) -> Row<'static> {
-    Row {
-        packet: Cell::Packet(origin.packet),
-        time: Cell::Time(origin.time),
-        kind: message.map_or(Cell::Words("-"), Cell::Type),
-        addresses: Cell::Addresses(origin.source, origin.destination),
-        session: Cell::Words("-"),
-        ..Row::default()
-    }
-}
-
-/// What is known of a message's sender, where there is anything to say.
-fn note(integrity: Provenance) -> Option<&'static str> {
-    match integrity {
-        Provenance::Unsigned => None,
-        Provenance::NotVerified => Some("signed, not verified"),
-        Provenance::Verified => Some("verified"),
-    }
-}
-
 /// So many packets of this and that.
 struct List<'a>(&'a [PacketsRecord]);
 
@@ -675,7 +621,9 @@ impl fmt::Display for PeType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Reason;
+    use crate::integrity::Provenance;
+    use crate::output::record::{Origin, Reason};
+    use lpm_rsvp::Session;
     use lpm_sbm::Refusal;
     use proptest::prelude::*;
 

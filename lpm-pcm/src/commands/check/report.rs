@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::finding::{Finding, Kind, Severity};
 use super::task::Check;
 use crate::commands::counted;
-use crate::output::Plain;
+use crate::output::plain::Plain;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();

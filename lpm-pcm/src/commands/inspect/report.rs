@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::loaded::{Incompatible, Initialized, Lpm, Record, Unloaded};
 use crate::child::End;
 use crate::commands::library_facts::{HazardFact, LibraryFacts};
-use crate::output::Plain;
+use crate::output::plain::Plain;
 
 const CAUTION: Style = AnsiColor::Yellow.on_default();
 const BAD: Style = AnsiColor::Red.on_default();

@@ -21,9 +21,10 @@ use smallvec::SmallVec;
 use crate::capture::{CaptureError, CapturedMessage, Contents, Incomplete};
 use crate::config::Config;
 use crate::integrity::{Forged, Guard, Provenance};
-use crate::output::{
-    FlowRecord, MessageRecord, Origin, PacketsRecord, Reason, Record, RefusedBy, Reporter,
+use crate::output::record::{
+    FlowRecord, MessageRecord, Origin, PacketsRecord, Reason, Record, RefusedBy,
 };
+use crate::output::reporter::Reporter;
 
 /// Decides messages and counts them.
 pub(super) struct Decider<'a> {

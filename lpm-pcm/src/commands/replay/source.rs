@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::capture::{self, Capture, CaptureError, CapturedMessage, Contents, Incomplete, STDIN};
-use crate::output::Progress;
+use crate::output::progress::Progress;
 
 use queue::{Abandoned, Giver, Taker, queue};
 

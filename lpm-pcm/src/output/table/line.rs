@@ -7,8 +7,9 @@ use std::time::SystemTime;
 use anstyle::Style;
 use lpm_rsvp::{FilterSpec, MessageType, Session};
 
+use crate::output::plain::Plain;
+use crate::output::record::Reason;
 use crate::output::time::push_time_of_day;
-use crate::output::{Plain, Reason};
 
 /// Cells in columns, two spaces between them.
 #[derive(Default)]

@@ -6,10 +6,9 @@ use foldhash::{HashMap, HashMapExt};
 use lpm_host::Outcome;
 use lpm_rsvp::{FilterSpec, Session};
 
+use super::row::Said;
 use crate::integrity::Provenance;
-use crate::output::FlowRecord;
-
-use super::Said;
+use crate::output::record::FlowRecord;
 
 /// How many are remembered. Beyond, all are forgotten.
 const MOST: usize = 1 << 14;

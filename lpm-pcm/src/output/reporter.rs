@@ -1,0 +1,120 @@
+//! Records from any thread, printed one after the other.
+//!
+//! What is queued waits for the next record, so that who queues it does not wait for the output. After the first
+//! error nothing is printed any more.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lpm_host::{Event, EventLog};
+
+use super::printer::Printer;
+use super::record::{MessageRecord, Record};
+
+/// Where records go, from any thread. Keeps the first error, after which nothing is printed.
+pub struct Reporter {
+    inner: Mutex<Inner>,
+    /// What is printed before the next record.
+    queued: Mutex<Vec<Record<'static>>>,
+    /// The message that is being decided.
+    message: Mutex<Option<MessageRecord>>,
+    /// Whether there is anything queued.
+    has_queued: AtomicBool,
+    has_failed: AtomicBool,
+}
+
+struct Inner {
+    printer: Box<dyn Printer>,
+    failure: Option<io::Error>,
+}
+
+impl Reporter {
+    /// Reports through `printer`.
+    pub fn new(printer: impl Printer + 'static) -> Reporter {
+        Reporter {
+            inner: Mutex::new(Inner {
+                printer: Box::new(printer),
+                failure: None,
+            }),
+            queued: Mutex::default(),
+            message: Mutex::default(),
+            has_queued: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// What happens from now on happens while this message is decided.
+    pub fn about(&self, message: Option<MessageRecord>) {
+        *self.message.lock().unwrap_or_else(PoisonError::into_inner) = message;
+    }
+
+    /// Prints a record.
+    pub fn report(&self, record: &Record<'_>) {
+        let mut inner = self.lock();
+        self.print_queued(&mut inner);
+        self.attempt(&mut inner, |printer| printer.print(record));
+    }
+
+    /// Has a record printed before the next one, or with the next [`flush`](Self::flush), and does not wait
+    /// for that.
+    pub fn queue(&self, record: Record<'static>) {
+        let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
+        queued.push(record);
+        self.has_queued.store(true, Ordering::Release);
+    }
+
+    fn print_queued(&self, inner: &mut Inner) {
+        if !self.has_queued.load(Ordering::Acquire) {
+            return;
+        }
+        self.has_queued.store(false, Ordering::Relaxed);
+        let queued = {
+            let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *queued)
+        };
+        for record in &queued {
+            self.attempt(inner, |printer| printer.print(record));
+        }
+    }
+
+    /// Hands everything printed so far to the operating system.
+    pub fn flush(&self) {
+        let mut inner = self.lock();
+        self.print_queued(&mut inner);
+        self.attempt(&mut inner, |printer| printer.flush());
+    }
+
+    /// Whether printing has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// The error that printing failed with.
+    #[must_use]
+    pub fn take_failure(&self) -> Option<io::Error> {
+        self.lock().failure.take()
+    }
+
+    fn attempt(&self, inner: &mut Inner, work: impl FnOnce(&mut dyn Printer) -> io::Result<()>) {
+        if inner.failure.is_none() {
+            inner.failure = work(inner.printer.as_mut()).err();
+            if inner.failure.is_some() {
+                self.has_failed.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EventLog for Reporter {
+    fn record(&self, event: &Event) {
+        let message = self.message.lock();
+        let message = message.unwrap_or_else(PoisonError::into_inner).clone();
+        self.report(&Record::event(event, message.as_ref()));
+    }
+}
