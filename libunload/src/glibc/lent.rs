@@ -16,51 +16,37 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
+use once_cell::race::OnceBox;
 
 use super::object::Object;
 use super::search::wanted::symbol;
 use super::{memory, owners, tasks};
 use crate::outcome::PinReason;
 
-/// A text that is kept for good, and the one before it.
+/// A text that is kept for good, and the next one.
 struct Copy {
     text: CString,
-    next: *const Self,
+    next: OnceBox<Self>,
 }
 
 /// The copy of this text.
 fn copy_of(text: &CStr) -> *const c_char {
-    static FIRST: AtomicPtr<Copy> = AtomicPtr::new(ptr::null_mut());
-    let mut first = FIRST.load(Ordering::Acquire);
-    let mut new: Option<Box<Copy>> = None;
+    static FIRST: OnceBox<Copy> = OnceBox::new();
+    let mut place = &FIRST;
     loop {
-        let mut next = first.cast_const();
-        // SAFETY: copies are never freed, nor changed once they are in the list.
-        while let Some(copy) = unsafe { next.as_ref() } {
-            if copy.text.as_c_str() == text {
-                return copy.text.as_ptr();
-            }
-            next = copy.next;
-        }
-        let mut copy = new.take().unwrap_or_else(|| {
-            let text = text.to_owned();
+        // It is another's if that was entered meanwhile.
+        let copy = place.get_or_init(|| {
             Box::new(Copy {
-                text,
-                next: ptr::null(),
+                text: text.to_owned(),
+                next: OnceBox::new(),
             })
         });
-        copy.next = first;
-        let address = copy.text.as_ptr();
-        let copy = Box::into_raw(copy);
-        match FIRST.compare_exchange(first, copy, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return address,
-            Err(other) => {
-                first = other;
-                // SAFETY: made above, and not in the list.
-                new = Some(unsafe { Box::from_raw(copy) });
-            }
+        if copy.text.as_c_str() == text {
+            return copy.text.as_ptr();
         }
+        place = &copy.next;
     }
 }
 
@@ -244,4 +230,32 @@ pub(super) fn was_token(place: usize) -> bool {
     // SAFETY: an empty text has no token, so nothing is written to it.
     unsafe { strtok(copy_of(c"").cast_mut(), c" ".as_ptr()) };
     memory::word(place) == Some(copy_of(c"") as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn each_text_is_copied_once_by_however_many_at_once() {
+        let copies = || {
+            let text = |number: usize| CString::new(format!("COPIED={}", number % 50));
+            let texts = (0..100).map(|number| text(number).expect("no zero inside"));
+            let copy = |text: CString| {
+                let copy = copy_of(&text);
+                // SAFETY: copies stay for good.
+                assert_eq!(unsafe { CStr::from_ptr(copy) }, &*text);
+                copy as usize
+            };
+            texts.map(copy).collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..4).map(|_| thread::spawn(copies)).collect();
+        let expected = copies();
+        assert_eq!(expected[..50], expected[50..]);
+        for thread in threads {
+            assert_eq!(thread.join().expect("no panic"), expected);
+        }
+    }
 }

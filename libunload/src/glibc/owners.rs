@@ -7,8 +7,9 @@
 //! true at some moment of the question.
 
 use std::ops::Range;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use once_cell::race::OnceBox;
 
 /// What is written and read in one piece, by all in one order. Models have one of their own.
 pub(super) trait Word {
@@ -57,7 +58,7 @@ impl<W: Word> Owner<W> {
 /// So many objects, and more in the next.
 struct Block {
     owners: [Owner; SIZE],
-    next: AtomicPtr<Self>,
+    next: OnceBox<Self>,
 }
 
 const SIZE: usize = 64;
@@ -74,16 +75,13 @@ impl Block {
                     leaves: AtomicUsize::new(0),
                 }
             }; SIZE],
-            next: AtomicPtr::new(ptr::null_mut()),
+            next: OnceBox::new(),
         }
     }
 }
 
 fn blocks() -> impl Iterator<Item = &'static Block> {
-    std::iter::successors(Some(&FIRST), |block| {
-        // SAFETY: blocks are never freed.
-        unsafe { block.next.load(Ordering::Acquire).as_ref() }
-    })
+    std::iter::successors(Some(&FIRST), |block| block.next.get())
 }
 
 fn owners() -> impl Iterator<Item = &'static Owner> {
@@ -106,9 +104,7 @@ pub(super) fn add(start: usize, end: usize) {
     let free = || owners().find(|owner| owner.start.get() == 0);
     let owner = free().unwrap_or_else(|| {
         let last = blocks().last().unwrap_or(&FIRST);
-        let block = Box::leak(Box::new(Block::new()));
-        last.next.store(ptr::from_mut(block), Ordering::Release);
-        &block.owners[0]
+        &last.next.get_or_init(|| Box::new(Block::new())).owners[0]
     });
     owner.fill(start, end);
 }
