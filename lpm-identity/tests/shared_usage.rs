@@ -284,7 +284,8 @@ fn a_server_that_goes_away_loses_nothing() {
             .any(|key| redis.connection().hlen::<_, i64>(key).unwrap() == 4)
     });
     easy.deinitialize(DeinitReason::Shutdown).unwrap();
-    assert_eq!(redis.keys(), [""; 0]);
+    // At once, or, where the server was too slow to be told, when the leases end.
+    until("given back", || redis.keys().is_empty());
 }
 
 #[test]

@@ -174,6 +174,7 @@ const LEAVE: &[Case] = &[
     ("thread-sleeping", &[""], STAYS),
     ("thread-spinning", &[""], STAYS),
     ("thread-started-unseen", &[""], STAYS),
+    ("thread-local-buffered", &["{}/log"], &[]),
     ("timer-calling-function", &[""], LEFT),
     ("tokio-leaked", &[""], STAYS),
 ];

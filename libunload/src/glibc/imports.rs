@@ -95,7 +95,7 @@ fn redirect_to(object: &Object, stand_ins: &[(&'static [u8], *const ())]) -> Vec
     let mut failed = Vec::new();
     let mut slots = Vec::new();
     for relocation in object.relocations() {
-        let Some(name) = import_name(object, relocation) else {
+        let Some(name) = object.import_name(relocation) else {
             continue;
         };
         let Some((_, stand_in)) = stand_ins.iter().find(|(known, _)| *known == name) else {
@@ -118,18 +118,6 @@ fn redirect_to(object: &Object, stand_ins: &[(&'static [u8], *const ())]) -> Vec
         }));
     }
     failed
-}
-
-/// The name of the symbol that a relocation takes from elsewhere.
-fn import_name<'o>(object: &'o Object, relocation: &libc::Elf64_Rela) -> Option<&'o [u8]> {
-    let symbol = object.symbol(to_usize(relocation.r_info >> 32))?;
-    let imported = symbol.st_shndx == 0;
-    let name = usize::try_from(symbol.st_name).ok()?;
-    if imported {
-        Some(object.dynamic_string(name)?.to_bytes())
-    } else {
-        None
-    }
 }
 
 /// Whether the loader wrote the symbol's plain address.

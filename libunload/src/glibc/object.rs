@@ -194,6 +194,18 @@ impl Object {
         })
     }
 
+    /// The name of the symbol that a relocation takes from elsewhere.
+    pub(super) fn import_name(&self, relocation: &libc::Elf64_Rela) -> Option<&[u8]> {
+        let symbol = self.symbol(to_usize(relocation.r_info >> 32))?;
+        let is_imported = symbol.st_shndx == 0;
+        let name = usize::try_from(symbol.st_name).ok()?;
+        Some(
+            self.dynamic_string(name)
+                .filter(|_| is_imported)?
+                .to_bytes(),
+        )
+    }
+
     /// A string of the dynamic string table.
     pub(super) fn dynamic_string(&self, offset: usize) -> Option<&CStr> {
         const DT_STRTAB: i64 = 5;

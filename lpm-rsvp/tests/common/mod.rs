@@ -73,7 +73,11 @@ pub fn all_messages() -> Vec<Vec<u8>> {
 
 fn rsvp_messages(path: &Path) -> Vec<Vec<u8>> {
     let file = std::fs::File::open(path).unwrap();
-    let mut reader = create_reader(1 << 20, file).unwrap();
+    // Kinds of captures that only `pcm` reads are its tests' business.
+    let Ok(mut reader) = create_reader(1 << 20, file) else {
+        eprintln!("not read: {}", path.display());
+        return Vec::new();
+    };
     let mut link = Linktype::ETHERNET;
     let mut messages = Vec::new();
     loop {

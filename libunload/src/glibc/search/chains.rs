@@ -2,8 +2,9 @@
 //!
 //! A library may have callbacks in structures on the heap: OpenSSL does, and C++'s standard library. Each word of
 //! its data that looks like what `malloc` returned is followed, and so on from there. This is done where the
-//! leaving library needs another one than the C library and its parts, which then stays; the program's data and that of
-//! other plugins are no beginnings, since they lead everywhere.
+//! leaving library needs another one than the C library and its parts, which then stays, or uses one of the few
+//! functions with which the C library keeps an address on the heap; the program's data and that of other plugins are
+//! no beginnings, since they lead everywhere.
 //!
 //! What looks like memory in use: glibc writes the size in front of it, and in front of what comes next that this is
 //! in use. Memory that a thread keeps for its next `malloc` is known by a mark. What is free otherwise is not followed,
@@ -21,6 +22,18 @@ use super::objects;
 use super::wanted::{Find, Wanted, is_among};
 
 const WORD: usize = size_of::<usize>();
+
+/// Functions of the C library that keep an address they are given on its heap, where nothing takes it back.
+const KEEP_ON_THE_HEAP: [&[u8]; 8] = [
+    b"register_printf_specifier",
+    b"register_printf_function",
+    b"register_printf_modifier",
+    b"register_printf_type",
+    b"hsearch",
+    b"getaddrinfo_a",
+    b"aio_fsync",
+    b"aio_fsync64",
+];
 
 /// Memory of `malloc` that is reached.
 #[derive(Clone, Copy)]
@@ -41,7 +54,8 @@ pub(super) fn search(
     /// More are not followed.
     const MOST: usize = 20_000;
     let roots = beginnings(leaving, loaded);
-    if roots.iter().all(|object| is_of_the_c_library(object)) {
+    let keeps = leaving.iter().any(|object| keeps_on_the_heap(object));
+    if !keeps && roots.iter().all(|object| is_of_the_c_library(object)) {
         return Ok(());
     }
     let mut walk = Walk {
@@ -182,6 +196,12 @@ fn is_of_the_c_library(object: &Object) -> bool {
         b"libanl.so",
     ];
     PARTS.iter().any(|part| file_name(object).starts_with(part))
+}
+
+fn keeps_on_the_heap(object: &Object) -> bool {
+    let mut relocations = object.relocations();
+    let keeps = |name: &[u8]| KEEP_ON_THE_HEAP.contains(&name);
+    relocations.any(|relocation| object.import_name(relocation).is_some_and(keeps))
 }
 
 /// Where the memory of a ledger begins: its counts come first.
