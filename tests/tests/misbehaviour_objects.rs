@@ -49,7 +49,7 @@ fn two_lpms_of_one_pe_type() {
     assert_eq!(shared.len(), 1);
     assert_eq!(shared[0].lpm.as_deref(), Some("c"));
     assert!(shared[0].detail.contains("`a`"), "{shared:?}");
-    assert!(shared[0].detail.contains("same library"), "{shared:?}");
+    assert!(shared[0].detail.contains("same source"), "{shared:?}");
     let expected = [3, 2, 3, 0].map(policy_data).concat();
     assert_eq!(objects(&pcm).policy_data, expected);
 }

@@ -28,7 +28,7 @@ fn ends_well(watched: &Watched) {
         panicked.detail.contains("panics as it is told to"),
         "{panicked:?}"
     );
-    assert!(panicked.detail.contains("lib.rs:"), "{panicked:?}");
+    assert!(panicked.detail.contains("panics.rs:"), "{panicked:?}");
     assert_eq!(watched.end(), (LpmStatus::OK, vec![]));
 }
 

@@ -7,7 +7,11 @@
 //! - functions around `fork` that belong to an object that leaves;
 //! - the destructor of a key that was deleted.
 //!
-//! Left out as well is where the host itself lends memory to libraries, and notes where they are.
+//! Left out as well is where the host itself lends memory to libraries, and notes where they are, and, in the
+//! program's own data, addresses of constants of the library: what the program builds keeps remnants of memory that
+//! was used before where its fields leave room (the table with which std names the functions of a backtrace does),
+//! and these are mostly of the host's own objects that lead to the library's tables of methods. A program that keeps
+//! a constant of a library itself has vouched that it does not use it any more.
 
 use std::ffi::CStr;
 use std::io;
@@ -26,11 +30,18 @@ const WORD: usize = size_of::<usize>();
 
 pub(super) fn search<'o>(
     wanted: &Wanted,
+    leaving: &[&Object],
     staying: impl Iterator<Item = &'o Object>,
     reader: &mut Reader,
     finds: &mut Vec<Find>,
 ) -> io::Result<()> {
-    let ranges: Vec<_> = staying.flat_map(data).collect();
+    let staying: Vec<_> = staying.collect();
+    let ranges: Vec<_> = staying.iter().copied().flat_map(data).collect();
+    let program = staying.iter().find(|object| object.path.is_empty());
+    let is_remnant = |place: usize, word: usize| {
+        program.is_some_and(|program| program.range.contains(&place))
+            && leaving.iter().any(|object| object.is_constant(word))
+    };
     let mut places = Vec::new();
     reader.read(&ranges, |start, words| {
         wanted.find_in(words, |index| {
@@ -38,7 +49,7 @@ pub(super) fn search<'o>(
         });
     })?;
     for (place, word) in places {
-        if !is_given_up(wanted, place) {
+        if !is_given_up(wanted, place) && !is_remnant(place, word) {
             let (of, holder) = holder(place);
             finds.push(Find {
                 place,
