@@ -87,6 +87,7 @@ pub struct Gate<T: Send + Sync> {
 
 impl<T: Send + Sync> Gate<T> {
     /// Publishes `value`, with the cheapest barrier that this process may use.
+    #[must_use]
     pub fn new(value: Box<T>) -> Self {
         Self::with_barrier(value, Barrier::of_process())
     }
@@ -97,7 +98,7 @@ impl<T: Send + Sync> Gate<T> {
             assert!(
                 size_of::<T>() != 0,
                 "values are told apart by their address"
-            )
+            );
         };
         Self {
             current: AtomicPtr::new(Box::into_raw(value)),
@@ -265,12 +266,16 @@ pub struct StillInside<T> {
 
 impl<T: Send + Sync> StillInside<T> {
     /// What the last attempt found.
+    #[must_use]
     pub fn reason(&self) -> &Reason {
         &self.reason
     }
 
     /// Tries again; see [`Retired::drain`].
-    pub fn drain(self, limit: Duration) -> Result<Box<T>, StillInside<T>> {
+    ///
+    /// # Errors
+    /// As there.
+    pub fn drain(self, limit: Duration) -> Result<Box<T>, Self> {
         self.retired.drain(limit)
     }
 }

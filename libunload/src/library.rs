@@ -42,6 +42,11 @@ pub(crate) struct Known {
 impl Library {
     /// Loads a private copy of the file at `path`.
     ///
+    /// # Errors
+    ///
+    /// The file is no library that can be loaded here, no private copy of it can be made, or this is
+    /// called from an initializer of a library that is being loaded.
+    ///
     /// # Safety
     ///
     /// The caller vouches for the code in the file, and in the libraries it needs: their
@@ -102,11 +107,13 @@ impl Library {
     }
 
     /// The original's path.
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The address of an exported symbol.
+    #[must_use]
     pub fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
         self.loaded.symbol(name)
     }

@@ -67,6 +67,7 @@ pub enum NoDelete {
 
 impl Copies {
     /// Keeps the copies in memory, or else in the system's directory for temporary files.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -80,6 +81,7 @@ impl Copies {
     }
 
     /// What to do with libraries that are linked as not to be unloaded.
+    #[must_use]
     pub fn no_delete(mut self, policy: NoDelete) -> Self {
         self.no_delete = policy;
         self

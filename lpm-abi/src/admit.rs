@@ -63,7 +63,7 @@ pub struct AdmitCallFunctions {
     pub interface: unsafe extern "C" fn(*const ()) -> AbiInterface,
 }
 
-impl<'a> AdmitCall<'a> {
+impl AdmitCall<'_> {
     /// What `functions` make of `context`.
     ///
     /// # Safety

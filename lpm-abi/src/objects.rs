@@ -33,7 +33,7 @@ pub struct Defer<'a> {
     call: PhantomData<&'a ()>,
 }
 
-impl<'a> Defer<'a> {
+impl Defer<'_> {
     /// What `issue` makes of `context`.
     ///
     /// # Safety

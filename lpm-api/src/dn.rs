@@ -20,13 +20,13 @@ impl Name {
     ///
     /// # Errors
     /// The text is no DN; the error says where it stops being one.
-    pub fn dn(text: &str) -> Result<Name, DnError> {
-        plain_dn(text.as_bytes()).map_or_else(|| Name::any_dn(text), Ok)
+    pub fn dn(text: &str) -> Result<Self, DnError> {
+        plain_dn(text.as_bytes()).map_or_else(|| Self::any_dn(text), Ok)
     }
 
-    fn any_dn(text: &str) -> Result<Name, DnError> {
+    fn any_dn(text: &str) -> Result<Self, DnError> {
         let mut reader = Reader { text, position: 0 };
-        let mut name = Name::default();
+        let mut name = Self::default();
         reader.skip_whitespace();
         if reader.peek().is_none() {
             return Ok(name);

@@ -31,8 +31,8 @@ pub enum Direction {
 impl FlowKey {
     /// The flow that a sender announces.
     #[must_use]
-    pub fn path(session: Session, sender: FilterSpec) -> FlowKey {
-        FlowKey {
+    pub fn path(session: Session, sender: FilterSpec) -> Self {
+        Self {
             session: plain(session),
             sender: Some(sender),
             next_hop: None,
@@ -41,8 +41,8 @@ impl FlowKey {
 
     /// A next hop's reservation for one sender (FF).
     #[must_use]
-    pub fn distinct(session: Session, sender: FilterSpec, next_hop: IpAddr) -> FlowKey {
-        FlowKey {
+    pub fn distinct(session: Session, sender: FilterSpec, next_hop: IpAddr) -> Self {
+        Self {
             session: plain(session),
             sender: Some(sender),
             next_hop: Some(next_hop),
@@ -51,8 +51,8 @@ impl FlowKey {
 
     /// A next hop's reservation that senders share (SE, WF).
     #[must_use]
-    pub fn shared(session: Session, next_hop: IpAddr) -> FlowKey {
-        FlowKey {
+    pub fn shared(session: Session, next_hop: IpAddr) -> Self {
+        Self {
             session: plain(session),
             sender: None,
             next_hop: Some(next_hop),
@@ -64,19 +64,19 @@ impl FlowKey {
     /// `None` if the message lacks the objects that say so, or has a style that RFC 2205 does not
     /// know.
     #[must_use]
-    pub fn of(message: &Message<'_>, descriptor: &FlowDescriptor<'_>) -> Option<FlowKey> {
+    pub fn of(message: &Message<'_>, descriptor: &FlowDescriptor<'_>) -> Option<Self> {
         let session = message.session()?;
         let sender = descriptor.filters().next();
         match message.message_type() {
-            MessageType::Path | MessageType::PathTear => Some(FlowKey::path(session, sender?)),
+            MessageType::Path | MessageType::PathTear => Some(Self::path(session, sender?)),
             MessageType::Resv | MessageType::ResvTear => {
                 let next_hop = message.hop()?.address;
                 match (message.style()?, sender) {
                     (ResvStyle::FixedFilter, Some(sender)) => {
-                        Some(FlowKey::distinct(session, sender, next_hop))
+                        Some(Self::distinct(session, sender, next_hop))
                     }
                     (ResvStyle::SharedExplicit, Some(_)) | (ResvStyle::WildcardFilter, _) => {
-                        Some(FlowKey::shared(session, next_hop))
+                        Some(Self::shared(session, next_hop))
                     }
                     _ => None,
                 }
@@ -87,8 +87,8 @@ impl FlowKey {
 
     /// Before every flow of the same session, in the order of keys.
     #[must_use]
-    pub fn start_of_session(&self) -> FlowKey {
-        FlowKey {
+    pub fn start_of_session(&self) -> Self {
+        Self {
             session: self.session,
             sender: None,
             next_hop: None,
@@ -107,7 +107,7 @@ impl FlowKey {
 
     /// Whether both flows are of one session.
     #[must_use]
-    pub fn is_of_session(&self, of: &FlowKey) -> bool {
+    pub fn is_of_session(&self, of: &Self) -> bool {
         self.session == of.session
     }
 

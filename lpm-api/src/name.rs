@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 /// A canonical name, equal bytes for equal names. Up to 128 bytes take no allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Name {
-    bytes: SmallVec<[u8; Name::INLINE]>,
+    bytes: SmallVec<[u8; Self::INLINE]>,
 }
 
 impl Name {
@@ -20,8 +20,8 @@ impl Name {
     pub(crate) const INLINE: usize = 128;
 
     /// A name whose canonical form this is.
-    pub(crate) fn from_canonical(bytes: &[u8]) -> Name {
-        Name {
+    pub(crate) fn from_canonical(bytes: &[u8]) -> Self {
+        Self {
             bytes: SmallVec::from_slice(bytes),
         }
     }
@@ -33,8 +33,9 @@ impl Name {
     /// (the `caseIgnoreMatch` of directories). A NUL counts as whitespace: some senders include
     /// the terminator of a C string. Letters are folded one by one (`ß` stays `ß`), and
     /// differently composed accents stay different.
-    pub fn id(text: &str) -> Name {
-        let mut name = Name::default();
+    #[must_use]
+    pub fn id(text: &str) -> Self {
+        let mut name = Self::default();
         let mut words = Words::new(&mut name);
         let mut rest = text;
         while !rest.is_empty() {
@@ -48,11 +49,13 @@ impl Name {
     }
 
     /// Whether nothing is left of the name.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// The canonical text, in UTF-8.
+    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -95,7 +98,7 @@ pub(crate) struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    pub(crate) fn new(name: &'a mut Name) -> Words<'a> {
+    pub(crate) fn new(name: &'a mut Name) -> Self {
         let start = name.len();
         Words {
             name,

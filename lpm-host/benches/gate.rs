@@ -98,7 +98,7 @@ fn main() {
         variant("bare abi_stable call", |i| call(&black_box(&bare)[0], i)),
         variant("gate", |i| call(&black_box(&gate).enter()[0], i)),
         variant("gate, no membarrier", |i| {
-            call(&black_box(&portable).enter()[0], i)
+            call(&black_box(&portable).enter()[0], i);
         }),
         variant("gate, and one per LPM", |i| {
             let list = black_box(&per_lpm).enter();
@@ -107,10 +107,10 @@ fn main() {
             }
         }),
         variant("ArcSwap::load", |i| {
-            call(&black_box(&arc_swap).load()[0], i)
+            call(&black_box(&arc_swap).load()[0], i);
         }),
         variant("RwLock::read", |i| {
-            call(&black_box(&rw_lock).read().unwrap()[0], i)
+            call(&black_box(&rw_lock).read().unwrap()[0], i);
         }),
         variant("Arc::clone", |i| call(&black_box(&arc).clone()[0], i)),
     ];

@@ -52,7 +52,7 @@ fn alone(count: u32) {
     let closed = measure(count, || {
         table.close(|request| {
             black_box(request);
-        })
+        });
     });
     println!("  table: issue      {issued}");
     println!("  table: take       {taken}");

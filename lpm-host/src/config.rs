@@ -178,20 +178,20 @@ pub(crate) fn check(configs: &[LpmConfig]) -> Result<(), BuildError> {
         if let After::Named(others) = &config.after {
             if let Some(other) = others.iter().find(|other| !names.contains(other)) {
                 return Err(BuildError::After {
-                    name: config.name.clone(),
+                    name: Arc::clone(&config.name),
                     other: Arc::clone(other),
                 });
             }
         }
         if !names.insert(&config.name) {
             return Err(BuildError::DuplicateName {
-                name: config.name.clone(),
+                name: Arc::clone(&config.name),
             });
         }
         let dir = config.config_dir.as_ref();
         if let Some(path) = dir.filter(|path| path.to_str().is_none()) {
             return Err(BuildError::ConfigDir {
-                name: config.name.clone(),
+                name: Arc::clone(&config.name),
                 path: path.clone(),
             });
         }

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_flood_is_told_in_few_events_and_counted() {
         let log = Arc::new(Remembers::default());
-        let limited = Limited::new(log.clone());
+        let limited = Limited::new(Arc::<Remembers>::clone(&log));
         let one = Event::new(EventId::LpmCallFailed, "again").handle(LpmHandle::new(1));
         let other = Event::new(EventId::LpmCallFailed, "another").handle(LpmHandle::new(2));
         let start = Instant::now();
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn lifecycle_events_are_never_held_back() {
         let log = Arc::new(Remembers::default());
-        let limited = Limited::new(log.clone());
+        let limited = Limited::new(Arc::<Remembers>::clone(&log));
         for _ in 0..1000 {
             limited.record(&Event::new(EventId::LpmInitialized, ""));
         }

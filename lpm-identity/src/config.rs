@@ -40,7 +40,7 @@ impl Config {
     ///
     /// # Errors
     /// A file cannot be read, or there is a fault in one of the texts.
-    pub fn read(config: &str, source: &str, folder: Option<&Path>) -> Result<Config, LoadError> {
+    pub fn read(config: &str, source: &str, folder: Option<&Path>) -> Result<Self, LoadError> {
         let file = File::new(source, config);
         let document = DeTable::parse(config).map_err(|error| file.syntax_error(&error))?;
         let (table, at) = (document.get_ref(), document.span().start);
@@ -63,7 +63,7 @@ impl Config {
             Some(table) => Some(UsageConfig::read(&table, in_folder)?),
             None => None,
         };
-        Ok(Config {
+        Ok(Self {
             policy,
             file: policy_file,
             directory,

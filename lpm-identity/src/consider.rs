@@ -54,10 +54,11 @@ pub enum Verdict {
 
 impl Verdict {
     /// The decision, if there is one already.
+    #[must_use]
     pub fn decision(&self) -> Option<Decision> {
         match self {
-            Verdict::Decided(decision) => Some(*decision),
-            Verdict::Later(_) => None,
+            Self::Decided(decision) => Some(*decision),
+            Self::Later(_) => None,
         }
     }
 
@@ -104,7 +105,7 @@ impl<'a> Consideration<'a> {
         directory: Option<&'a Directory>,
         message: Message<'a>,
         facts: Facts,
-    ) -> Consideration<'a> {
+    ) -> Self {
         let in_force = desk.in_force();
         let policy = &in_force.policy;
         Consideration {

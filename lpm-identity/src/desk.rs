@@ -45,13 +45,13 @@ impl InForce {
 }
 
 impl Desk {
-    pub(crate) fn new(policy: Policy, shared: Option<Shared>) -> Arc<Desk> {
+    pub(crate) fn new(policy: Policy, shared: Option<Shared>) -> Arc<Self> {
         let mut ledger = Ledger::new();
         if shared.is_some() {
             ledger.keep_changes();
         }
         let subnets = ledger.subnet_ids(&policy);
-        Arc::new(Desk {
+        Arc::new(Self {
             in_force: RwLock::new(InForce::new(policy, subnets)),
             ledger: Mutex::new(ledger),
             shared,

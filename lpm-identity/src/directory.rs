@@ -89,7 +89,7 @@ impl Directory {
     ///
     /// # Errors
     /// The system has no thread or no event queue for it.
-    pub fn start(config: DirectoryConfig) -> Result<Directory, NoThread> {
+    pub fn start(config: DirectoryConfig) -> Result<Self, NoThread> {
         config.warn_of_clear_text();
         let shared = Arc::new(Shared {
             cache: Cache::new(&config),
@@ -108,7 +108,7 @@ impl Directory {
             .name("lpm-directory".to_owned())
             .spawn(move || runtime.block_on(answer(asked, for_thread, config)))
             .map_err(NoThread::for_the("directory"))?;
-        Ok(Directory {
+        Ok(Self {
             shared,
             questions: Some(questions),
             thread: Some(thread),
@@ -116,6 +116,7 @@ impl Directory {
     }
 
     /// What is remembered of a user, if it is not too old.
+    #[must_use]
     pub fn remembered(&self, name: &UserName) -> Option<Found> {
         self.shared.cache.fresh(name)
     }
@@ -149,6 +150,7 @@ impl Directory {
     }
 
     /// How often the servers were asked for a user, and how often none answered.
+    #[must_use]
     pub fn lookups(&self) -> (u64, u64) {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (count(&self.shared.lookups), count(&self.shared.unreachable))

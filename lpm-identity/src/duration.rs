@@ -18,22 +18,24 @@ pub struct FlowDuration(u32);
 
 impl FlowDuration {
     /// 136 years.
-    pub const MAX: FlowDuration = FlowDuration(u32::MAX);
+    pub const MAX: Self = Self(u32::MAX);
 
     /// So many seconds.
-    pub const fn from_seconds(seconds: u32) -> FlowDuration {
-        FlowDuration(seconds)
+    #[must_use]
+    pub const fn from_seconds(seconds: u32) -> Self {
+        Self(seconds)
     }
 
     /// The seconds.
+    #[must_use]
     pub const fn seconds(self) -> u32 {
         self.0
     }
 }
 
 impl From<FlowDuration> for Duration {
-    fn from(duration: FlowDuration) -> Duration {
-        Duration::from_secs(duration.0.into())
+    fn from(duration: FlowDuration) -> Self {
+        Self::from_secs(duration.0.into())
     }
 }
 
@@ -57,7 +59,7 @@ const UNITS: [(u32, &str); 4] = [(1, "s"), (60, "min"), (3_600, "h"), (86_400, "
 impl FromStr for FlowDuration {
     type Err = DurationError;
 
-    fn from_str(text: &str) -> Result<FlowDuration, DurationError> {
+    fn from_str(text: &str) -> Result<Self, DurationError> {
         let text = text.trim();
         let fault = |kind: fn(String) -> DurationError| kind(text.to_owned());
         let end = text
@@ -81,7 +83,7 @@ impl FromStr for FlowDuration {
             clippy::cast_sign_loss,
             reason = "a whole number within the bounds of u32"
         )]
-        Ok(FlowDuration(seconds as u32))
+        Ok(Self(seconds as u32))
     }
 }
 

@@ -98,8 +98,9 @@ pub(crate) struct Reservation {
 
 impl Ledger {
     /// A ledger in which nobody has anything.
-    pub fn new() -> Ledger {
-        Ledger {
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
             flows: Flows::new(),
             accounts: Accounts::new(),
             expired: Expired::default(),
@@ -528,7 +529,7 @@ impl Ledger {
 }
 
 impl Default for Ledger {
-    fn default() -> Ledger {
-        Ledger::new()
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -32,14 +32,14 @@ pub struct IdentityLpm {
 }
 
 impl Lpm for IdentityLpm {
-    fn initialize(init: InitInfo<'_>) -> Result<IdentityLpm, InitError> {
+    fn initialize(init: InitInfo<'_>) -> Result<Self, InitError> {
         let fault = |error: &dyn std::error::Error| InitError::config(error.to_string());
         let mut config = Config::read(init.config(), init.config_source(), init.config_dir())
             .map_err(|error| fault(&error))?;
         config.directory = config
             .directory
             .map(|directory| directory.within(init.result_time_limit()));
-        IdentityLpm::start(config).map_err(|error| fault(&error))
+        Self::start(config).map_err(|error| fault(&error))
     }
 
     /// All types: two of them, AUTH_USER and AUTH_APP, say who asks, and a message with neither
@@ -122,13 +122,14 @@ impl Statistics for IdentityLpm {
 impl IdentityLpm {
     /// The POLICY_DATA objects for a message on its way out, one after the other, in network byte
     /// order.
+    #[must_use]
     pub fn policy_data(&self, message: &Message<'_>) -> Vec<u8> {
         objects::policy_data(&self.desk, message)
     }
 
     /// An LPM with this policy, in which nobody has a flow yet.
-    pub fn new(policy: Policy) -> IdentityLpm {
-        IdentityLpm {
+    pub fn new(policy: Policy) -> Self {
+        Self {
             rereading: None,
             directory: None,
             usage: None,
@@ -140,7 +141,7 @@ impl IdentityLpm {
     ///
     /// # Errors
     /// The system has no thread to spare.
-    pub fn start(config: Config) -> Result<IdentityLpm, NoThread> {
+    pub fn start(config: Config) -> Result<Self, NoThread> {
         let mut usage = None;
         let mut shared = None;
         if let Some(config) = config.shared_usage {
@@ -156,7 +157,7 @@ impl IdentityLpm {
             let desk = Arc::clone(&desk);
             Rereading::start(file, move |policy| desk.set_policy(policy))
         };
-        Ok(IdentityLpm {
+        Ok(Self {
             rereading: config.file.map(reread).transpose()?,
             directory: config.directory.map(Directory::start).transpose()?,
             usage,
@@ -181,6 +182,7 @@ impl IdentityLpm {
     }
 
     /// Finds out who asks with a message, and where and when, to decide on its flows.
+    #[must_use]
     pub fn consider<'a>(&'a self, message: Message<'a>, facts: Facts) -> Consideration<'a> {
         Consideration::new(&self.desk, self.directory.as_ref(), message, facts)
     }

@@ -94,7 +94,7 @@ impl Entry {
     pub(crate) fn read(
         dn: &str,
         attributes: &HashMap<String, Vec<String>>,
-    ) -> Result<Entry, BadValue> {
+    ) -> Result<Self, BadValue> {
         let reader = Reader { dn, attributes };
         let mut settings = Settings {
             flows: reader.limit("aCSTotalNoOfFlows", |number| u32::try_from(number).ok())?,
@@ -110,7 +110,7 @@ impl Entry {
         if reader.number("aCSPermissionBits")? == Some(0) {
             settings.outcome = Some(Outcome::Reject(LpmPolicyError::NoPrivileges));
         }
-        Ok(Entry {
+        Ok(Self {
             above: rdn_value(dn, 1),
             settings,
         })

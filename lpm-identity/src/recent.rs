@@ -56,11 +56,11 @@ struct Key<'a> {
 
 impl RecentRequests {
     /// Nothing yet, with room for the messages of all whom the policy lists, up to a bound.
-    pub(crate) fn new(policy: &Policy) -> RecentRequests {
+    pub(crate) fn new(policy: &Policy) -> Self {
         let listed = policy.users().len() + policy.applications().len();
         let sets = listed.saturating_mul(SETS_EACH).clamp(1, MOST_SETS);
         let sets = sets.next_power_of_two();
-        RecentRequests {
+        Self {
             sets: (0..sets).map(|_| Mutex::default()).collect(),
             state: RandomState::default(),
         }
@@ -129,7 +129,7 @@ impl Recent {
 }
 
 impl<'a> Key<'a> {
-    fn new(message: &Message<'a>, accepted: CredentialTypes, state: &RandomState) -> Key<'a> {
+    fn new(message: &Message<'a>, accepted: CredentialTypes, state: &RandomState) -> Self {
         let objects = objects(message);
         Key {
             hash: state.hash_one(objects),

@@ -97,8 +97,8 @@ impl Deref for Requests {
 
     fn deref(&self) -> &[Request] {
         match self {
-            Requests::New(requests) => requests,
-            Requests::Remembered(requests) => requests,
+            Self::New(requests) => requests,
+            Self::Remembered(requests) => requests,
         }
     }
 }

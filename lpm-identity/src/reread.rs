@@ -37,8 +37,8 @@ struct Stamp {
 
 impl PolicyFile {
     /// The file at this path, as it is now: before it is read.
-    pub(crate) fn new(path: PathBuf) -> PolicyFile {
-        PolicyFile {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
             stamp: Stamp::of(&path),
             path,
             every: Duration::ZERO,
@@ -52,8 +52,8 @@ impl PolicyFile {
     }
 
     /// This text was in it, and it is to be looked at every so often.
-    pub(crate) fn was_read(self, text: &str, every: Duration) -> PolicyFile {
-        PolicyFile {
+    pub(crate) fn was_read(self, text: &str, every: Duration) -> Self {
+        Self {
             every,
             text: hash(text),
             ..self
@@ -93,9 +93,9 @@ impl PolicyFile {
 
 impl Stamp {
     /// `None` for a file that is not there, or cannot be looked at.
-    fn of(path: &Path) -> Option<Stamp> {
+    fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
-        Some(Stamp {
+        Some(Self {
             modified: metadata.modified().ok(),
             length: metadata.len(),
             file: file_id(&metadata),
@@ -145,7 +145,7 @@ impl Rereading {
     pub(crate) fn start(
         mut file: PolicyFile,
         put_in_force: impl Fn(Policy) + Send + 'static,
-    ) -> Result<Rereading, NoThread> {
+    ) -> Result<Self, NoThread> {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::Builder::new()
             .name("lpm-policy-file".to_owned())
@@ -160,7 +160,7 @@ impl Rereading {
                 }
             })
             .map_err(NoThread::for_the("policy file"))?;
-        Ok(Rereading {
+        Ok(Self {
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -191,12 +191,12 @@ mod tests {
     }
 
     impl Files {
-        fn new() -> Files {
+        fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("office.toml");
             fs::write(&path, OLD).unwrap();
             let file = PolicyFile::new(path).was_read(OLD, Duration::from_millis(1));
-            Files { folder, file }
+            Self { folder, file }
         }
 
         /// The priority of the policy that is put in force now, if another one is.

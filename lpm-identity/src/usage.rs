@@ -51,7 +51,7 @@ impl SharedUsage {
     ///
     /// # Errors
     /// The system has no thread, or no event queue for it.
-    pub(crate) fn start(config: UsageConfig) -> Result<SharedUsage, NoThread> {
+    pub(crate) fn start(config: UsageConfig) -> Result<Self, NoThread> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -62,10 +62,10 @@ impl SharedUsage {
         let thread = thread::Builder::new()
             .name("lpm-shared-usage".to_owned())
             .spawn(move || {
-                runtime.block_on(async { Worker::new(config, orders).run(stopped).await })
+                runtime.block_on(async { Worker::new(config, orders).run(stopped).await });
             })
             .map_err(NoThread::for_the("shared usage"))?;
-        Ok(SharedUsage {
+        Ok(Self {
             queue: UsageQueue::new(sender),
             stop: Some(stop),
             thread: Some(thread),

@@ -349,7 +349,7 @@ struct Certificates {
 }
 
 impl Certificates {
-    fn new() -> Option<Certificates> {
+    fn new() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         for (name, subject) in [("server", "/CN=localhost"), ("other", "/CN=other")] {
             let made = Command::new("openssl")
@@ -384,7 +384,7 @@ impl Certificates {
                 }
             }
         }
-        Some(Certificates { folder })
+        Some(Self { folder })
     }
 
     fn file(&self, name: &str) -> PathBuf {

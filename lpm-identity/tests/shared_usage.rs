@@ -34,10 +34,10 @@ struct Redis {
 
 impl Redis {
     /// A server on a free port, without any file; `None` if it is not installed.
-    fn start() -> Option<Redis> {
+    fn start() -> Option<Self> {
         for _ in 0..20 {
             let port = free_port();
-            match Redis::start_on(port) {
+            match Self::start_on(port) {
                 Ok(server) => {
                     server.has_been_in_use();
                     return Some(server);
@@ -55,7 +55,7 @@ impl Redis {
     }
 
     /// `Err` is how it ended, or nothing if there is no such program.
-    fn start_on(port: u16) -> Result<Redis, Option<std::process::ExitStatus>> {
+    fn start_on(port: u16) -> Result<Self, Option<std::process::ExitStatus>> {
         let server = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no"])
@@ -68,7 +68,7 @@ impl Redis {
                 return Err(Some(status));
             }
             if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-                return Ok(Redis { port, server });
+                return Ok(Self { port, server });
             }
             assert!(start.elapsed() < LONG, "redis-server hangs");
             thread::sleep(Duration::from_millis(10));
@@ -323,7 +323,7 @@ struct Pcm {
 
 impl Pcm {
     /// A PCM whose lease lasts so many seconds unless it is renewed.
-    fn start(redis: &Redis, lease: u32) -> Pcm {
+    fn start(redis: &Redis, lease: u32) -> Self {
         let mut process = Command::new(env::current_exe().unwrap())
             .args(["--exact", "pcm_process", "--nocapture"])
             .env(PORT, redis.port.to_string())
@@ -334,7 +334,7 @@ impl Pcm {
             .unwrap();
         let orders = process.stdin.take();
         let answers = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut pcm = Pcm {
+        let mut pcm = Self {
             process,
             orders,
             answers,

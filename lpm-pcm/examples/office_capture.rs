@@ -290,12 +290,12 @@ struct Wire {
 }
 
 impl Default for Wire {
-    fn default() -> Wire {
+    fn default() -> Self {
         let mut pcap = Vec::new();
         for field in [0xa1b2_c3d4, 2 | 4 << 16, 0, 0, 65_535, 1_u32] {
             pcap.extend(field.to_le_bytes());
         }
-        Wire { pcap, packets: 0 }
+        Self { pcap, packets: 0 }
     }
 }
 

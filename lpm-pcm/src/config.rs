@@ -63,19 +63,19 @@ impl Config {
     /// # Errors
     /// The file cannot be read, is no TOML, has an unknown or a missing key, a value of the
     /// wrong type, no LPM, or two of the same name.
-    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = text_file::read(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Config::parse(path, &text)
+        Self::parse(path, &text)
     }
 
     /// The embedded default: the sample LPM with its demo policy. It comes from its library, or is the
     /// one that is built into this program where that is not found beside the program.
     #[must_use]
-    pub fn embedded() -> Config {
-        Config {
+    pub fn embedded() -> Self {
+        Self {
             lpms: vec![sample::entry()],
             events: Vec::new(),
             sbm: SbmConfig::default(),
@@ -88,7 +88,7 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::read`].
-    pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let fault = |fault: Fault| fault.within(path, text);
         let file: File = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
@@ -109,7 +109,7 @@ impl Config {
         let events = events.collect::<Result<_, _>>().map_err(fault)?;
         let sbm = file.sbm.config(file.interface).map_err(fault)?;
         let keys = file.keys.entries(folder).map_err(fault)?;
-        Ok(Config {
+        Ok(Self {
             lpms,
             events,
             sbm,

@@ -60,9 +60,9 @@ impl Events {
         entries: &[EventsEntry],
         stderr: impl Fn() -> Box<dyn Write + Send>,
         tell: &Tell,
-    ) -> Result<Events, SinkError> {
+    ) -> Result<Self, SinkError> {
         // Filled one by one, so that an error stops those that run already.
-        let mut events = Events {
+        let mut events = Self {
             writers: Vec::with_capacity(entries.len()),
         };
         for entry in entries {

@@ -36,14 +36,14 @@ pub enum LogLevel {
 }
 
 impl From<LogLevel> for LevelFilter {
-    fn from(level: LogLevel) -> LevelFilter {
+    fn from(level: LogLevel) -> Self {
         match level {
-            LogLevel::Off => LevelFilter::OFF,
-            LogLevel::Error => LevelFilter::ERROR,
-            LogLevel::Warn => LevelFilter::WARN,
-            LogLevel::Info => LevelFilter::INFO,
-            LogLevel::Debug => LevelFilter::DEBUG,
-            LogLevel::Trace => LevelFilter::TRACE,
+            LogLevel::Off => Self::OFF,
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
         }
     }
 }
@@ -63,7 +63,9 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Records {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let scope = context.event_scope(event);
-        let spans = scope.into_iter().flat_map(|scope| scope.from_root());
+        let spans = scope
+            .into_iter()
+            .flat_map(tracing_subscriber::registry::Scope::from_root);
         let metadata = event.metadata();
         self.0.queue(Record::Log {
             level: level_name(metadata.level()),

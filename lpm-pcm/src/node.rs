@@ -90,6 +90,7 @@ pub fn events(entries: &[EventsEntry], progress: &Progress) -> Result<Events, Bo
 }
 
 /// Standard error, beside a progress bar.
+#[must_use]
 pub fn stderr(progress: &Progress) -> Box<dyn Write + Send> {
     Box::new(progress.beside(AutoStream::auto(io::stderr())))
 }

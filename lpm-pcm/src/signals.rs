@@ -25,8 +25,8 @@ impl Stop {
     ///
     /// # Errors
     /// The operating system refuses.
-    pub fn on_signals() -> io::Result<Stop> {
-        let stop = Stop::default();
+    pub fn on_signals() -> io::Result<Self> {
+        let stop = Self::default();
         reopen_requests()?;
         for signal in [SIGINT, SIGTERM] {
             let again = Arc::new(AtomicBool::new(false));

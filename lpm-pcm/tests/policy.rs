@@ -39,11 +39,11 @@ struct File {
 }
 
 impl File {
-    fn with(text: &str) -> File {
+    fn with(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("office.toml");
         std::fs::write(&path, text).unwrap();
-        File {
+        Self {
             _folder: folder,
             path,
         }

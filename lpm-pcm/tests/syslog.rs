@@ -26,14 +26,14 @@ struct Rsyslogd {
 
 impl Rsyslogd {
     /// `None`, with a word on it, where there is none.
-    fn found(inputs: impl FnOnce(&Path) -> String) -> Option<Rsyslogd> {
+    fn found(inputs: impl FnOnce(&Path) -> String) -> Option<Self> {
         if !Path::new(DAEMON).exists() {
             eprintln!("not checked: {DAEMON} is not here");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
         let inputs = inputs(folder.path());
-        Some(Rsyslogd {
+        Some(Self {
             folder,
             inputs,
             child: None,

@@ -7,6 +7,7 @@ pub(crate) const OFFSET: usize = 2;
 ///
 /// Never 0, since 0 on the wire says "no checksum": a sum that comes out as 0 is given as its
 /// other one's complement form, 0xffff.
+#[must_use]
 pub fn checksum(message: &[u8]) -> u16 {
     let field = crate::wire::u16(message, OFFSET).unwrap_or_default();
     // Adding the complement takes the field away.

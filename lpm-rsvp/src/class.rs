@@ -60,6 +60,7 @@ pub const TCLASS: u8 = 165;
 pub const DCLASS: u8 = 225;
 
 /// The name of a class in its RFC; `None` for a class this crate has never heard of.
+#[must_use]
 pub const fn name(class: u8) -> Option<&'static str> {
     match known_name(class) {
         None => name_elsewhere(class),
@@ -150,20 +151,22 @@ pub enum UnknownClass {
 
 impl UnknownClass {
     /// The rule of RFC 2205 §3.10 for this class number.
-    pub const fn rule(class: u8) -> UnknownClass {
+    #[must_use]
+    pub const fn rule(class: u8) -> Self {
         match class {
-            0..=127 => UnknownClass::RejectMessage,
-            128..=191 => UnknownClass::Ignore,
-            192..=255 => UnknownClass::Forward,
+            0..=127 => Self::RejectMessage,
+            128..=191 => Self::Ignore,
+            192..=255 => Self::Forward,
         }
     }
 
     /// The refined rule for a node that is a subnet bandwidth manager: `101bbbbb` is
     /// forwarded too (RFC 2814 §B.3.2).
-    pub const fn rule_for_sbm(class: u8) -> UnknownClass {
+    #[must_use]
+    pub const fn rule_for_sbm(class: u8) -> Self {
         match class {
-            160..=191 => UnknownClass::Forward,
-            _ => UnknownClass::rule(class),
+            160..=191 => Self::Forward,
+            _ => Self::rule(class),
         }
     }
 }

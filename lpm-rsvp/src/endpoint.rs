@@ -11,8 +11,8 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     const LONGEST: usize = "255.255.255.255:65535".len();
 
-    pub(crate) fn new(address: Ipv4Addr, port: u16) -> Endpoint {
-        let mut endpoint = Endpoint {
+    pub(crate) fn new(address: Ipv4Addr, port: u16) -> Self {
+        let mut endpoint = Self {
             text: [0; Self::LONGEST],
             length: 0,
         };

@@ -154,8 +154,8 @@ pub enum ErrorKind {
 }
 
 impl ParseError {
-    pub(crate) const fn message(offset: u16, kind: ErrorKind) -> ParseError {
-        ParseError {
+    pub(crate) const fn message(offset: u16, kind: ErrorKind) -> Self {
+        Self {
             offset,
             object: None,
             kind,
@@ -163,6 +163,7 @@ impl ParseError {
     }
 
     /// Where the broken rule is written.
+    #[must_use]
     pub const fn rule(&self) -> &'static str {
         match self.kind {
             ErrorKind::NoHeader { .. }
@@ -190,6 +191,7 @@ impl ParseError {
 
     /// Error code and value to report to the sender, for the faults that are reported at all
     /// (RFC 2205 §B: all others are only logged).
+    #[must_use]
     pub const fn error_code(&self) -> Option<(u8, u16)> {
         let code = match self.kind {
             ErrorKind::UnknownClass => 13,

@@ -161,6 +161,7 @@ pub enum PolicyError {
 
 impl ErrorSpec {
     /// The meaning of code and value.
+    #[must_use]
     pub fn reason(&self) -> ErrorReason {
         ErrorReason::new(self.code, self.value)
     }
@@ -168,64 +169,64 @@ impl ErrorSpec {
 
 impl ErrorReason {
     /// The meaning of a code and a value.
-    pub fn new(code: u8, value: u16) -> ErrorReason {
+    pub fn new(code: u8, value: u16) -> Self {
         let [class, c_type] = value.to_be_bytes();
         match code {
-            0 => ErrorReason::Confirmation,
-            1 => ErrorReason::AdmissionControl(ErrorValue::new(value, AdmissionError::new)),
-            2 => ErrorReason::Policy(PolicyError::from(value)),
-            3 => ErrorReason::NoPath,
-            4 => ErrorReason::NoSender,
-            5 => ErrorReason::ConflictingStyle(ResvStyle::from_option_vector(value.into())),
-            6 => ErrorReason::UnknownStyle,
-            7 => ErrorReason::ConflictingDestPorts,
-            8 => ErrorReason::ConflictingSenderPorts,
-            12 => ErrorReason::Preempted(ErrorValue::new(value, |sub_code| sub_code)),
-            13 => ErrorReason::UnknownClass(ObjectId { class, c_type }),
-            14 => ErrorReason::UnknownCType(ObjectId { class, c_type }),
-            20 => ErrorReason::Api(value),
-            21 => ErrorReason::TrafficControl(ErrorValue::new(value, TrafficControlError::new)),
-            22 => ErrorReason::TrafficControlSystem(value),
-            23 => ErrorReason::RsvpSystem(value),
-            code => ErrorReason::Other { code, value },
+            0 => Self::Confirmation,
+            1 => Self::AdmissionControl(ErrorValue::new(value, AdmissionError::new)),
+            2 => Self::Policy(PolicyError::from(value)),
+            3 => Self::NoPath,
+            4 => Self::NoSender,
+            5 => Self::ConflictingStyle(ResvStyle::from_option_vector(value.into())),
+            6 => Self::UnknownStyle,
+            7 => Self::ConflictingDestPorts,
+            8 => Self::ConflictingSenderPorts,
+            12 => Self::Preempted(ErrorValue::new(value, |sub_code| sub_code)),
+            13 => Self::UnknownClass(ObjectId { class, c_type }),
+            14 => Self::UnknownCType(ObjectId { class, c_type }),
+            20 => Self::Api(value),
+            21 => Self::TrafficControl(ErrorValue::new(value, TrafficControlError::new)),
+            22 => Self::TrafficControlSystem(value),
+            23 => Self::RsvpSystem(value),
+            code => Self::Other { code, value },
         }
     }
 }
 
 impl<T> ErrorValue<T> {
-    fn new(value: u16, sub_code: impl FnOnce(u16) -> T) -> ErrorValue<T> {
+    fn new(value: u16, sub_code: impl FnOnce(u16) -> T) -> Self {
         match value >> 14 {
-            0 => ErrorValue::Global {
+            0 => Self::Global {
                 sub_code: sub_code(value & 0x0fff),
                 informational: value & 0x2000 != 0,
             },
-            1 => ErrorValue::Reserved(value),
-            2 => ErrorValue::Organization(value),
-            _ => ErrorValue::Service(value),
+            1 => Self::Reserved(value),
+            2 => Self::Organization(value),
+            _ => Self::Service(value),
         }
     }
 }
 
 impl AdmissionError {
-    const fn new(sub_code: u16) -> AdmissionError {
+    const fn new(sub_code: u16) -> Self {
         match sub_code {
-            1 => AdmissionError::DelayBound,
-            2 => AdmissionError::Bandwidth,
-            3 => AdmissionError::Mtu,
-            sub_code => AdmissionError::Other(sub_code),
+            1 => Self::DelayBound,
+            2 => Self::Bandwidth,
+            3 => Self::Mtu,
+            sub_code => Self::Other(sub_code),
         }
     }
 }
 
 impl TrafficControlError {
-    const fn new(sub_code: u16) -> TrafficControlError {
+    const fn new(sub_code: u16) -> Self {
         match sub_code {
-            1 => TrafficControlError::ServiceConflict,
-            2 => TrafficControlError::ServiceUnsupported,
-            3 => TrafficControlError::BadFlowSpec,
-            4 => TrafficControlError::BadTspec,
-            5 => TrafficControlError::BadAdSpec,
-            sub_code => TrafficControlError::Other(sub_code),
+            1 => Self::ServiceConflict,
+            2 => Self::ServiceUnsupported,
+            3 => Self::BadFlowSpec,
+            4 => Self::BadTspec,
+            5 => Self::BadAdSpec,
+            sub_code => Self::Other(sub_code),
         }
     }
 }
@@ -265,9 +266,10 @@ const POLICY_ERRORS: [(PolicyError, &str); 20] = [
 
 impl PolicyError {
     /// The error value on the wire.
+    #[must_use]
     pub fn value(self) -> u16 {
         match self {
-            PolicyError::Other(value) => value,
+            Self::Other(value) => value,
             known => POLICY_ERRORS
                 .iter()
                 .zip(0..)
@@ -278,10 +280,10 @@ impl PolicyError {
 }
 
 impl From<u16> for PolicyError {
-    fn from(value: u16) -> PolicyError {
+    fn from(value: u16) -> Self {
         POLICY_ERRORS
             .get(usize::from(value))
-            .map_or(PolicyError::Other(value), |(error, _)| *error)
+            .map_or(Self::Other(value), |(error, _)| *error)
     }
 }
 
@@ -297,10 +299,10 @@ impl fmt::Display for PolicyError {
 impl fmt::Display for AdmissionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            AdmissionError::DelayBound => "delay bound cannot be met",
-            AdmissionError::Bandwidth => "bandwidth not available",
-            AdmissionError::Mtu => "MTU larger than the interface's",
-            AdmissionError::Other(sub_code) => return write!(f, "sub-code {sub_code}"),
+            Self::DelayBound => "delay bound cannot be met",
+            Self::Bandwidth => "bandwidth not available",
+            Self::Mtu => "MTU larger than the interface's",
+            Self::Other(sub_code) => return write!(f, "sub-code {sub_code}"),
         })
     }
 }
@@ -308,12 +310,12 @@ impl fmt::Display for AdmissionError {
 impl fmt::Display for TrafficControlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            TrafficControlError::ServiceConflict => "services conflict",
-            TrafficControlError::ServiceUnsupported => "service unsupported",
-            TrafficControlError::BadFlowSpec => "bad flowspec",
-            TrafficControlError::BadTspec => "bad Tspec",
-            TrafficControlError::BadAdSpec => "bad ADSPEC",
-            TrafficControlError::Other(sub_code) => return write!(f, "sub-code {sub_code}"),
+            Self::ServiceConflict => "services conflict",
+            Self::ServiceUnsupported => "service unsupported",
+            Self::BadFlowSpec => "bad flowspec",
+            Self::BadTspec => "bad Tspec",
+            Self::BadAdSpec => "bad ADSPEC",
+            Self::Other(sub_code) => return write!(f, "sub-code {sub_code}"),
         })
     }
 }
@@ -321,19 +323,19 @@ impl fmt::Display for TrafficControlError {
 impl<T: fmt::Display> fmt::Display for ErrorValue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ErrorValue::Global {
+            Self::Global {
                 sub_code,
                 informational: false,
             } => write!(f, "{sub_code}"),
-            ErrorValue::Global {
+            Self::Global {
                 sub_code,
                 informational: true,
             } => {
                 write!(f, "{sub_code} (informational)")
             }
-            ErrorValue::Organization(value) => write!(f, "organization's value {value:#06x}"),
-            ErrorValue::Service(value) => write!(f, "service's value {value:#06x}"),
-            ErrorValue::Reserved(value) => write!(f, "reserved value {value:#06x}"),
+            Self::Organization(value) => write!(f, "organization's value {value:#06x}"),
+            Self::Service(value) => write!(f, "service's value {value:#06x}"),
+            Self::Reserved(value) => write!(f, "reserved value {value:#06x}"),
         }
     }
 }
@@ -341,27 +343,27 @@ impl<T: fmt::Display> fmt::Display for ErrorValue<T> {
 impl fmt::Display for ErrorReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ErrorReason::Confirmation => f.write_str("confirmation"),
-            ErrorReason::AdmissionControl(value) => write!(f, "admission control failure: {value}"),
-            ErrorReason::Policy(error) => write!(f, "policy control failure: {error}"),
-            ErrorReason::NoPath => f.write_str("no path information for this Resv"),
-            ErrorReason::NoSender => f.write_str("no sender information for this Resv"),
-            ErrorReason::ConflictingStyle(style) => {
+            Self::Confirmation => f.write_str("confirmation"),
+            Self::AdmissionControl(value) => write!(f, "admission control failure: {value}"),
+            Self::Policy(error) => write!(f, "policy control failure: {error}"),
+            Self::NoPath => f.write_str("no path information for this Resv"),
+            Self::NoSender => f.write_str("no sender information for this Resv"),
+            Self::ConflictingStyle(style) => {
                 write!(f, "conflicting reservation style, {style} is in place")
             }
-            ErrorReason::UnknownStyle => f.write_str("unknown reservation style"),
-            ErrorReason::ConflictingDestPorts => f.write_str("conflicting destination ports"),
-            ErrorReason::ConflictingSenderPorts => f.write_str("conflicting sender ports"),
-            ErrorReason::Preempted(value) => write!(f, "service preempted: {value}"),
-            ErrorReason::UnknownClass(object) => write!(f, "unknown object class: {object}"),
-            ErrorReason::UnknownCType(object) => write!(f, "unknown object C-Type: {object}"),
-            ErrorReason::Api(value) => write!(f, "API error {value}"),
-            ErrorReason::TrafficControl(value) => write!(f, "traffic control error: {value}"),
-            ErrorReason::TrafficControlSystem(value) => {
+            Self::UnknownStyle => f.write_str("unknown reservation style"),
+            Self::ConflictingDestPorts => f.write_str("conflicting destination ports"),
+            Self::ConflictingSenderPorts => f.write_str("conflicting sender ports"),
+            Self::Preempted(value) => write!(f, "service preempted: {value}"),
+            Self::UnknownClass(object) => write!(f, "unknown object class: {object}"),
+            Self::UnknownCType(object) => write!(f, "unknown object C-Type: {object}"),
+            Self::Api(value) => write!(f, "API error {value}"),
+            Self::TrafficControl(value) => write!(f, "traffic control error: {value}"),
+            Self::TrafficControlSystem(value) => {
                 write!(f, "traffic control system error {value}")
             }
-            ErrorReason::RsvpSystem(value) => write!(f, "RSVP system error {value}"),
-            ErrorReason::Other { code, value } => write!(f, "error {code} with value {value}"),
+            Self::RsvpSystem(value) => write!(f, "RSVP system error {value}"),
+            Self::Other { code, value } => write!(f, "error {code} with value {value}"),
         }
     }
 }

@@ -20,12 +20,14 @@ pub struct FlowDescriptor<'a> {
 
 impl<'a> FlowDescriptor<'a> {
     /// Position among the flow descriptors of the message, from 0.
+    #[must_use]
     pub const fn index(&self) -> u16 {
         self.index
     }
 
     /// The senders: one for FF and for a sender descriptor, one or more for SE, none for WF.
     #[inline]
+    #[must_use]
     pub fn filters(&self) -> Filters<'a> {
         Filters {
             message: self.message,
@@ -51,6 +53,7 @@ impl<'a> FlowDescriptor<'a> {
 
     /// The FLOWSPEC; `None` for sender descriptors and where a message leaves it out.
     #[inline]
+    #[must_use]
     pub fn flow_spec(&self) -> Option<FlowSpec<'a>> {
         let object = self.traffic?.object(self.message.bytes());
         object.read().ok()
@@ -60,6 +63,7 @@ impl<'a> FlowDescriptor<'a> {
     /// sender's. Rates in bytes/s. `None` when there is none (null service, ResvTear) or when
     /// it is not legal: a policy that limits rates then has nothing to accept.
     #[inline]
+    #[must_use]
     pub fn tspec(&self) -> Option<Tspec> {
         let (entry, bytes) = (self.traffic?, self.message.bytes());
         match entry.class {
@@ -76,6 +80,7 @@ impl<'a> FlowDescriptor<'a> {
     /// null service (RFC 2997) asks for none: 0.
     ///
     /// `None` where [`tspec`](Self::tspec) is for other reasons than that.
+    #[must_use]
     pub fn rate(&self) -> Option<f32> {
         match self.flow_spec().map(|flow_spec| flow_spec.service()) {
             Some(Ok(ServiceRequest::Guaranteed(_, rspec))) => Some(rspec.rate),
@@ -115,6 +120,7 @@ impl<'a> Message<'a> {
     /// Resv, ResvErr, ResvTear, ResvConf: one flow for WF and SE, one per FILTER_SPEC for FF,
     /// none for a style that is not known. Path, PathErr, PathTear: the sender, if named.
     #[inline]
+    #[must_use]
     pub fn flow_descriptors(&self) -> FlowDescriptors<'a> {
         FlowDescriptors::new(*self)
     }
@@ -143,7 +149,7 @@ enum Kind {
 
 impl<'a> FlowDescriptors<'a> {
     #[inline]
-    pub(crate) fn new(message: Message<'a>) -> FlowDescriptors<'a> {
+    pub(crate) fn new(message: Message<'a>) -> Self {
         let entries = message.entries();
         let flows = |kind, rest: &'a [ObjectEntry], flow_spec| FlowDescriptors {
             message,

@@ -73,8 +73,8 @@ struct Rules {
 
 impl Rules {
     /// A message of RFC 2205: nothing but these, flow objects only behind STYLE.
-    const fn base(required: Set, optional: Set) -> Rules {
-        Rules {
+    const fn base(required: Set, optional: Set) -> Self {
+        Self {
             required,
             allowed: required | optional | INTEGRITY,
             once: !REPEATED,
@@ -83,8 +83,8 @@ impl Rules {
     }
 
     /// A message that may also carry anything else.
-    const fn other(required: Set, also_required: &'static [u8]) -> Rules {
-        Rules {
+    const fn other(required: Set, also_required: &'static [u8]) -> Self {
+        Self {
             required,
             allowed: Set::MAX,
             once: 0,
@@ -93,7 +93,7 @@ impl Rules {
     }
 
     /// `None` for message types that are indexed only.
-    fn of(message: MessageType) -> Option<&'static Rules> {
+    fn of(message: MessageType) -> Option<&'static Self> {
         use class::{
             CHALLENGE, DSBM_IP_ADDRESS, DSBM_TIMER_INTERVALS, ERROR_SPEC, MESSAGE_ID_ACK,
             MESSAGE_ID_LIST, POLICY_DATA, RESV_CONFIRM, RSVP_HOP, RSVP_HOP_L2, SBM_PRIORITY, SCOPE,
@@ -121,19 +121,19 @@ impl Rules {
             DSBM_TIMER_INTERVALS,
         ];
         Some(match message {
-            MessageType::Path => &const { Rules::base(PATH, POLICY | SENDER) },
-            MessageType::Resv => &const { Rules::base(RESV, RESV_OPTIONS) },
-            MessageType::PathErr => &const { Rules::base(PATH_ERR, POLICY | SENDER) },
-            MessageType::ResvErr => &const { Rules::base(RESV_ERR, bit(SCOPE) | POLICY | FLOWS) },
-            MessageType::PathTear => &const { Rules::base(set(&[SESSION, RSVP_HOP]), SENDER) },
-            MessageType::ResvTear => &const { Rules::base(RESV_TEAR, bit(SCOPE) | FLOWS) },
-            MessageType::ResvConf => &const { Rules::base(RESV_CONF, FLOWS) },
-            MessageType::IntegrityChallenge => &const { Rules::other(0, &[CHALLENGE]) },
-            MessageType::IntegrityResponse => &const { Rules::other(INTEGRITY, &[CHALLENGE]) },
-            MessageType::Ack => &const { Rules::other(0, &[MESSAGE_ID_ACK]) },
-            MessageType::Srefresh => &const { Rules::other(0, &[MESSAGE_ID_LIST]) },
-            MessageType::DsbmWilling => &const { Rules::other(0, WILLING) },
-            MessageType::IAmDsbm => &const { Rules::other(0, I_AM) },
+            MessageType::Path => &const { Self::base(PATH, POLICY | SENDER) },
+            MessageType::Resv => &const { Self::base(RESV, RESV_OPTIONS) },
+            MessageType::PathErr => &const { Self::base(PATH_ERR, POLICY | SENDER) },
+            MessageType::ResvErr => &const { Self::base(RESV_ERR, bit(SCOPE) | POLICY | FLOWS) },
+            MessageType::PathTear => &const { Self::base(set(&[SESSION, RSVP_HOP]), SENDER) },
+            MessageType::ResvTear => &const { Self::base(RESV_TEAR, bit(SCOPE) | FLOWS) },
+            MessageType::ResvConf => &const { Self::base(RESV_CONF, FLOWS) },
+            MessageType::IntegrityChallenge => &const { Self::other(0, &[CHALLENGE]) },
+            MessageType::IntegrityResponse => &const { Self::other(INTEGRITY, &[CHALLENGE]) },
+            MessageType::Ack => &const { Self::other(0, &[MESSAGE_ID_ACK]) },
+            MessageType::Srefresh => &const { Self::other(0, &[MESSAGE_ID_LIST]) },
+            MessageType::DsbmWilling => &const { Self::other(0, WILLING) },
+            MessageType::IAmDsbm => &const { Self::other(0, I_AM) },
             _ => return None,
         })
     }
@@ -164,7 +164,7 @@ pub(crate) struct Check<'a, const STRICT: bool> {
 impl<'a, const STRICT: bool> Check<'a, STRICT> {
     /// `None` for message types that are indexed only.
     #[inline]
-    pub(crate) fn new(message: MessageType) -> Option<Check<'a, STRICT>> {
+    pub(crate) fn new(message: MessageType) -> Option<Self> {
         let rules = Rules::of(message)?;
         let forgiven = if STRICT { 0 } else { bit(class::POLICY_DATA) };
         let allowed = rules.allowed | forgiven;

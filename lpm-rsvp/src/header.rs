@@ -32,7 +32,7 @@ impl CommonHeader {
     /// # Errors
     /// [`ErrorKind::NoHeader`] when there are fewer.
     #[inline]
-    pub fn parse(bytes: &[u8]) -> Result<CommonHeader, ParseError> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let Some(&[first, message_type, sum1, sum2, send_ttl, _, len1, len2]) =
             bytes.first_chunk::<{ Self::LENGTH }>()
         else {
@@ -41,7 +41,7 @@ impl CommonHeader {
             };
             return Err(ParseError::message(0, kind));
         };
-        Ok(CommonHeader {
+        Ok(Self {
             version: first >> 4,
             flags: first & 0x0f,
             message_type: MessageType::from(message_type),

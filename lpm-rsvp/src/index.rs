@@ -32,14 +32,15 @@ pub struct ObjectIndex {
 
 impl ObjectIndex {
     /// An empty index.
-    pub const fn new() -> ObjectIndex {
+    #[must_use]
+    pub const fn new() -> Self {
         const EMPTY: ObjectEntry = ObjectEntry {
             offset: 0,
             length: 0,
             class: 0,
             c_type: 0,
         };
-        ObjectIndex {
+        Self {
             inline: [EMPTY; INLINE],
             length: 0,
             #[cfg(feature = "alloc")]
@@ -48,6 +49,7 @@ impl ObjectIndex {
     }
 
     /// The entries, in the order of the message.
+    #[must_use]
     pub fn as_slice(&self) -> &[ObjectEntry] {
         #[cfg(feature = "alloc")]
         if !self.heap.is_empty() {
@@ -109,7 +111,7 @@ impl ObjectIndex {
 }
 
 impl Default for ObjectIndex {
-    fn default() -> ObjectIndex {
-        ObjectIndex::new()
+    fn default() -> Self {
+        Self::new()
     }
 }

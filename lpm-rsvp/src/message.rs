@@ -28,7 +28,8 @@ impl<'a> Message<'a> {
     /// A message with an index that was made before, in constant time and unchecked.
     ///
     /// Views of a message whose index does not belong to it give nonsense, but never panic.
-    pub const fn from_index(bytes: &'a [u8], objects: &'a [ObjectEntry]) -> Message<'a> {
+    #[must_use]
+    pub const fn from_index(bytes: &'a [u8], objects: &'a [ObjectEntry]) -> Self {
         Message {
             bytes,
             entries: objects,
@@ -36,17 +37,20 @@ impl<'a> Message<'a> {
     }
 
     /// The message in network byte order, header included.
+    #[must_use]
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// The index of the objects.
+    #[must_use]
     pub const fn entries(&self) -> &'a [ObjectEntry] {
         self.entries
     }
 
     /// The common header; all zeros when there are not even the bytes of a header, which
     /// [`parse`](Message::parse) does not let pass.
+    #[must_use]
     pub fn header(&self) -> CommonHeader {
         CommonHeader::parse(self.bytes).unwrap_or(CommonHeader {
             version: 0,
@@ -60,18 +64,21 @@ impl<'a> Message<'a> {
 
     /// The message type.
     #[inline(always)]
+    #[must_use]
     pub fn message_type(&self) -> MessageType {
         MessageType::from(wire::u8(self.bytes, 1).unwrap_or_default())
     }
 
     /// All objects, in order.
     #[inline]
+    #[must_use]
     pub fn objects(&self) -> Objects<'a> {
         Objects::new(self.bytes, self.entries)
     }
 
     /// The first object of a class.
     #[inline]
+    #[must_use]
     pub fn find(&self, class: u8) -> Option<RawObject<'a>> {
         Some(self.entry(class)?.object(self.bytes))
     }
@@ -83,6 +90,7 @@ impl<'a> Message<'a> {
 
     /// SESSION.
     #[inline]
+    #[must_use]
     pub fn session(&self) -> Option<Session> {
         let entry = self.entry(class::SESSION)?;
         Session::read(entry.c_type, entry.body(self.bytes))
@@ -90,62 +98,73 @@ impl<'a> Message<'a> {
 
     /// RSVP_HOP: the node the message comes from.
     #[inline]
+    #[must_use]
     pub fn hop(&self) -> Option<RsvpHop> {
         let entry = self.entry(class::RSVP_HOP)?;
         RsvpHop::read(entry.c_type, entry.body(self.bytes))
     }
 
     /// TIME_VALUES.
+    #[must_use]
     pub fn time_values(&self) -> Option<TimeValues> {
         self.first(class::TIME_VALUES)
     }
 
     /// ERROR_SPEC.
+    #[must_use]
     pub fn error_spec(&self) -> Option<ErrorSpec> {
         self.first(class::ERROR_SPEC)
     }
 
     /// SCOPE.
+    #[must_use]
     pub fn scope(&self) -> Option<Scope<'a>> {
         self.first(class::SCOPE)
     }
 
     /// STYLE.
     #[inline]
+    #[must_use]
     pub fn style(&self) -> Option<ResvStyle> {
         let entry = self.entry(class::STYLE)?;
         ResvStyle::read(entry.c_type, entry.body(self.bytes))
     }
 
     /// RESV_CONFIRM.
+    #[must_use]
     pub fn resv_confirm(&self) -> Option<ResvConfirm> {
         self.first(class::RESV_CONFIRM)
     }
 
     /// SENDER_TEMPLATE.
     #[inline]
+    #[must_use]
     pub fn sender_template(&self) -> Option<FilterSpec> {
         let entry = self.entry(class::SENDER_TEMPLATE)?;
         FilterSpec::read(entry.c_type, entry.body(self.bytes))
     }
 
     /// SENDER_TSPEC; `None` also when its token bucket is missing or not a legal one.
+    #[must_use]
     pub fn sender_tspec(&self) -> Option<Tspec> {
         self.first(class::SENDER_TSPEC)
     }
 
     /// ADSPEC.
+    #[must_use]
     pub fn adspec(&self) -> Option<AdSpec<'a>> {
         self.first(class::ADSPEC)
     }
 
     /// INTEGRITY.
+    #[must_use]
     pub fn integrity(&self) -> Option<Integrity<'a>> {
         self.first(class::INTEGRITY)
     }
 
     /// The messages in a Bundle (RFC 2961 §3): each as many bytes as its own header says, to be
     /// parsed by itself. Nothing for other message types. Ends after the first error.
+    #[must_use]
     pub fn bundled(&self) -> Bundled<'a> {
         let bundle = self.message_type() == MessageType::Bundle;
         let rest = if bundle {
@@ -160,12 +179,14 @@ impl<'a> Message<'a> {
     }
 
     /// The POLICY_DATA objects, in order.
+    #[must_use]
     pub fn policy_data(&self) -> PolicyDataObjects<'a> {
         PolicyDataObjects::new(self.objects())
     }
 
     /// The policy elements of all POLICY_DATA objects, in order.
     #[inline]
+    #[must_use]
     pub fn policy_elements(&self) -> PolicyElements<'a> {
         PolicyElements::new(self.objects())
     }

@@ -54,6 +54,7 @@ pub trait Object<'a>: Sized {
 
 impl<'a> RawObject<'a> {
     /// Class and C-Type.
+    #[must_use]
     pub const fn id(self) -> ObjectId {
         ObjectId {
             class: self.class,
@@ -151,7 +152,8 @@ pub struct ObjectWalk<'a> {
 
 impl<'a> ObjectWalk<'a> {
     /// Walks `bytes`, which lie `offset` bytes after the start of their message.
-    pub const fn new(bytes: &'a [u8], offset: u16) -> ObjectWalk<'a> {
+    #[must_use]
+    pub const fn new(bytes: &'a [u8], offset: u16) -> Self {
         ObjectWalk {
             rest: bytes,
             offset,
@@ -238,7 +240,7 @@ pub struct Objects<'a> {
 
 impl<'a> Objects<'a> {
     #[inline]
-    pub(crate) fn new(bytes: &'a [u8], entries: &'a [ObjectEntry]) -> Objects<'a> {
+    pub(crate) fn new(bytes: &'a [u8], entries: &'a [ObjectEntry]) -> Self {
         Objects {
             bytes,
             entries: entries.iter(),
@@ -278,6 +280,7 @@ impl ObjectEntry {
     /// The object this entry points to; its body is empty when the entry points outside of
     /// `message`.
     #[inline]
+    #[must_use]
     pub fn object<'a>(&self, message: &'a [u8]) -> RawObject<'a> {
         RawObject {
             offset: self.offset,

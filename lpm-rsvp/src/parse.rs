@@ -24,7 +24,7 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     /// The first fault found; `index` is then of no use until the next call.
-    pub fn parse(bytes: &'a [u8], index: &'a mut ObjectIndex) -> Result<Message<'a>, ParseError> {
+    pub fn parse(bytes: &'a [u8], index: &'a mut ObjectIndex) -> Result<Self, ParseError> {
         Message::parse_with(bytes, index, Strictness::Lenient)
     }
 
@@ -36,7 +36,7 @@ impl<'a> Message<'a> {
         bytes: &'a [u8],
         index: &'a mut ObjectIndex,
         strictness: Strictness,
-    ) -> Result<Message<'a>, ParseError> {
+    ) -> Result<Self, ParseError> {
         check_header(bytes)?;
         index.clear();
         match strictness {
@@ -56,7 +56,7 @@ impl<'a> Message<'a> {
     pub(crate) fn checked<const STRICT: bool>(
         bytes: &'a [u8],
         index: &'a mut ObjectIndex,
-    ) -> Result<Message<'a>, ParseError> {
+    ) -> Result<Self, ParseError> {
         let message_type = Message::from_index(bytes, &[]).message_type();
         let mut walk = ObjectWalk::new(
             match message_type {

@@ -15,11 +15,9 @@ const PADDING: u8 = 1;
 impl MessageType {
     /// Whether messages of this type are sent with the Router Alert option: Path, PathTear and
     /// ResvConf, which are not addressed to the routers that must read them.
+    #[must_use]
     pub const fn needs_router_alert(self) -> bool {
-        matches!(
-            self,
-            MessageType::Path | MessageType::PathTear | MessageType::ResvConf
-        )
+        matches!(self, Self::Path | Self::PathTear | Self::ResvConf)
     }
 
     /// Checks that the IPv4 options of a datagram (behind its 20 bytes of header) have Router

@@ -33,6 +33,7 @@ pub struct Tree<'a>(Message<'a>);
 
 impl<'a> Message<'a> {
     /// The message as a tree of all its fields, to be displayed.
+    #[must_use]
     pub const fn tree(&self) -> Tree<'a> {
         Tree(*self)
     }

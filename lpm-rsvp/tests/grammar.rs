@@ -223,7 +223,7 @@ fn flow_descriptor_lists() {
     let head = objects(&path()).drain(..3).collect::<Vec<_>>();
     let check = |list: &[&Vec<u8>], expected: Result<usize, &str>| {
         let mut all = head.clone();
-        all.extend(list.iter().map(|object| object.to_vec()));
+        all.extend(list.iter().copied().cloned());
         let bytes = assemble(2, &all);
         let mut index = ObjectIndex::new();
         match (Message::parse(&bytes, &mut index), expected) {

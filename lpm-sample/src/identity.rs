@@ -95,7 +95,7 @@ impl<'a> Identities<'a> {
         believes: impl Fn(Option<&Credential<'_>>) -> bool,
         users: &Listed,
         applications: &Listed,
-    ) -> Identities<'a> {
+    ) -> Self {
         let reader = Reader {
             believes,
             users,
@@ -240,7 +240,7 @@ impl<B: Fn(Option<&Credential<'_>>) -> bool> Reader<'_, B> {
 }
 
 impl Claims {
-    fn add_all(&mut self, later: &Claims) {
+    fn add_all(&mut self, later: &Self) {
         self.user = self.user.or(later.user);
         self.application = self.application.or(later.application);
         set_first(&mut self.unlisted_user, later.unlisted_user.clone());
@@ -291,8 +291,8 @@ impl Names {
     fn of(
         identity: &Identity<'_>,
         believes: impl Fn(Option<&Credential<'_>>) -> bool,
-    ) -> Result<Names, Malformed> {
-        let mut names = Names {
+    ) -> Result<Self, Malformed> {
+        let mut names = Self {
             dn: None,
             id: None,
             believed: true,

@@ -33,16 +33,19 @@ impl Listed {
     }
 
     /// Who has this DN.
+    #[must_use]
     pub fn with_dn(&self, dn: &Name) -> Option<usize> {
         place(&self.by_dn, dn.as_bytes())
     }
 
     /// Who has this DN, or else the longest part of it, from its beginning on.
+    #[must_use]
     pub fn covering_dn(&self, dn: &Name) -> Option<usize> {
         dn.leading_rdns().find_map(|dn| place(&self.by_dn, dn))
     }
 
     /// Who has this ID.
+    #[must_use]
     pub fn with_id(&self, id: &Name) -> Option<usize> {
         place(&self.by_id, id.as_bytes())
     }

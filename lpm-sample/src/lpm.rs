@@ -137,7 +137,7 @@ impl SampleLpm {
         let key = FlowKey::of(message, flow).ok_or(LpmPolicyError::CrazyFlowSpec)?;
         if let Some(scope) = rule
             .flow_rate
-            .map(|it| it.bytes_per_second())
+            .map(|rate| rate.bytes_per_second())
             .exceeded_by(rate)
         {
             return Err(LpmPolicyError::Limit(Metric::FlowRate, scope));

@@ -62,6 +62,7 @@ pub struct Rule {
 impl Policy {
     /// The rule for a subject that was found among the [`users`](Self::users) and
     /// [`applications`](Self::applications) of this policy.
+    #[must_use]
     pub fn rule(&self, subject: &Subject) -> Rule {
         match subject {
             Subject::User(place) => self.user_rules[*place],
@@ -72,11 +73,13 @@ impl Policy {
     }
 
     /// The users that are listed.
+    #[must_use]
     pub fn users(&self) -> &Listed {
         &self.users
     }
 
     /// The applications that are listed.
+    #[must_use]
     pub fn applications(&self) -> &Listed {
         &self.applications
     }

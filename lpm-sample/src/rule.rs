@@ -52,6 +52,7 @@ pub enum Setting<T> {
 }
 
 /// The priority a flow asks for (PREEMPTION_PRI, RFC 3181), but at most the highest it may have.
+#[must_use]
 pub fn asked(preemption_priority: Option<u16>, highest: Priority) -> Priority {
     let asked = preemption_priority.and_then(|asked| Priority::new(asked.max(1)));
     asked.map_or(highest, |asked| asked.min(highest))

@@ -20,13 +20,13 @@ pub struct Rate(f32);
 
 impl Rate {
     /// 40 TB/s, the highest token rate RFC 2215 section 3.6 asks anybody to support.
-    pub const MAX: Rate = Rate(40e12);
+    pub const MAX: Self = Self(40e12);
 
     /// The rate of so many bytes per second.
     ///
     /// # Errors
     /// [`RateError::Negative`], [`RateError::TooHigh`], or [`RateError::NotANumber`] for a NaN.
-    pub fn from_bytes_per_second(rate: f64) -> Result<Rate, RateError> {
+    pub fn from_bytes_per_second(rate: f64) -> Result<Self, RateError> {
         if rate.is_nan() {
             return Err(RateError::NotANumber(rate.to_string()));
         }
@@ -42,10 +42,11 @@ impl Rate {
             return Err(RateError::TooHigh(rate.to_string()));
         }
         // -0.0 is a zero here, while RFC 2215 forbids it on the wire.
-        Ok(Rate(nearest.abs()))
+        Ok(Self(nearest.abs()))
     }
 
     /// Bytes per second.
+    #[must_use]
     pub fn bytes_per_second(self) -> f32 {
         self.0
     }
@@ -74,7 +75,7 @@ impl fmt::Display for Rate {
 impl FromStr for Rate {
     type Err = RateError;
 
-    fn from_str(text: &str) -> Result<Rate, RateError> {
+    fn from_str(text: &str) -> Result<Self, RateError> {
         let text = text.trim();
         if text.starts_with('-') {
             return Err(RateError::Negative(text.to_owned()));
@@ -95,7 +96,7 @@ impl FromStr for Rate {
             .map_err(|_| RateError::NotANumber(text.to_owned()))?;
         let scale = bytes_per_second(unit.trim())
             .ok_or_else(|| RateError::UnknownUnit(unit.trim().to_owned()))?;
-        Rate::from_bytes_per_second(number * scale).map_err(|error| match error {
+        Self::from_bytes_per_second(number * scale).map_err(|error| match error {
             RateError::TooHigh(_) => RateError::TooHigh(text.to_owned()),
             other => other,
         })

@@ -91,12 +91,12 @@ impl RemovalReason {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            RemovalReason::Deleted(DeleteReason::ReceivedPathTear) => "received_path_tear",
-            RemovalReason::Deleted(DeleteReason::ReceivedResvTear) => "received_resv_tear",
-            RemovalReason::Deleted(DeleteReason::StateTimeout) => "state_timeout",
-            RemovalReason::Deleted(DeleteReason::FlowDuration) => "flow_duration",
-            RemovalReason::Deleted(_) => "admission_control_failed",
-            RemovalReason::Preempted => "preempted",
+            Self::Deleted(DeleteReason::ReceivedPathTear) => "received_path_tear",
+            Self::Deleted(DeleteReason::ReceivedResvTear) => "received_resv_tear",
+            Self::Deleted(DeleteReason::StateTimeout) => "state_timeout",
+            Self::Deleted(DeleteReason::FlowDuration) => "flow_duration",
+            Self::Deleted(_) => "admission_control_failed",
+            Self::Preempted => "preempted",
         }
     }
 
@@ -104,8 +104,8 @@ impl RemovalReason {
     #[must_use]
     pub fn told(self) -> DeleteReason {
         match self {
-            RemovalReason::Deleted(reason) => reason,
-            RemovalReason::Preempted => DeleteReason::AdmissionControlFailed,
+            Self::Deleted(reason) => reason,
+            Self::Preempted => DeleteReason::AdmissionControlFailed,
         }
     }
 }

@@ -60,8 +60,8 @@ pub(crate) struct Pools {
 }
 
 impl Pools {
-    pub(crate) fn new(interfaces: &[(InterfaceName, PoolConfig)]) -> Pools {
-        Pools {
+    pub(crate) fn new(interfaces: &[(InterfaceName, PoolConfig)]) -> Self {
+        Self {
             interfaces: interfaces.to_vec(),
             unused: interfaces
                 .iter()

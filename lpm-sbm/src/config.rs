@@ -23,8 +23,8 @@ pub struct SbmConfig {
 }
 
 impl Default for SbmConfig {
-    fn default() -> SbmConfig {
-        SbmConfig {
+    fn default() -> Self {
+        Self {
             missed_refreshes: 3,
             max_flow_duration: None,
             max_flows: 65_536,

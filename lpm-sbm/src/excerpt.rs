@@ -109,7 +109,7 @@ struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     /// `None` if they differ in their headers.
-    fn new(excerpt: &'a [u8], message: &'a [u8]) -> Option<Comparison<'a>> {
+    fn new(excerpt: &'a [u8], message: &'a [u8]) -> Option<Self> {
         let [
             first,
             message_type,

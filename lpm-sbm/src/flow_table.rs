@@ -40,8 +40,8 @@ struct Flows {
 }
 
 impl FlowTable {
-    pub(crate) fn new(max_flows: usize) -> FlowTable {
-        FlowTable {
+    pub(crate) fn new(max_flows: usize) -> Self {
+        Self {
             max_flows,
             flows: HashMap::new(),
             sessions: HashMap::new(),

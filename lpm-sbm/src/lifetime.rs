@@ -10,8 +10,8 @@ use lpm_rsvp::TimeValues;
 pub(crate) struct Time(Duration);
 
 impl From<SystemTime> for Time {
-    fn from(time: SystemTime) -> Time {
-        Time(
+    fn from(time: SystemTime) -> Self {
+        Self(
             time.duration_since(SystemTime::UNIX_EPOCH)
                 .unwrap_or_default(),
         )
@@ -20,15 +20,15 @@ impl From<SystemTime> for Time {
 
 /// A time that the system cannot tell is the epoch.
 impl From<Time> for SystemTime {
-    fn from(Time(since): Time) -> SystemTime {
-        let epoch = SystemTime::UNIX_EPOCH;
+    fn from(Time(since): Time) -> Self {
+        let epoch = Self::UNIX_EPOCH;
         epoch.checked_add(since).unwrap_or(epoch)
     }
 }
 
 impl Time {
-    fn after(self, duration: Duration) -> Time {
-        Time(self.0.saturating_add(duration))
+    fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
     }
 }
 
@@ -78,7 +78,7 @@ impl Timers {
 
 impl Life {
     /// These timers for a flow that began as the other one did.
-    pub(crate) fn continuing(mut self, earlier: Life) -> Life {
+    pub(crate) fn continuing(mut self, earlier: Self) -> Self {
         self.duration = earlier.duration;
         self
     }

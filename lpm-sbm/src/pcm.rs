@@ -27,7 +27,7 @@ pub struct TimedVerdict {
 impl<'a> TimedPcm<'a> {
     /// A PCM whose decisions are timed.
     #[must_use]
-    pub fn new(pcm: &'a Pcm) -> TimedPcm<'a> {
+    pub fn new(pcm: &'a Pcm) -> Self {
         TimedPcm {
             pcm,
             is_timed: true,
@@ -37,7 +37,7 @@ impl<'a> TimedPcm<'a> {
 
     /// Grants only while this says so.
     #[must_use]
-    pub fn granting_while(self, may_grant: &'a dyn Fn() -> bool) -> TimedPcm<'a> {
+    pub fn granting_while(self, may_grant: &'a dyn Fn() -> bool) -> Self {
         TimedPcm {
             may_grant: Some(may_grant),
             ..self
@@ -46,7 +46,7 @@ impl<'a> TimedPcm<'a> {
 
     /// Looks at no clock: that takes as long as a good part of a decision.
     #[must_use]
-    pub fn untimed(self) -> TimedPcm<'a> {
+    pub fn untimed(self) -> Self {
         TimedPcm {
             is_timed: false,
             ..self

@@ -40,11 +40,11 @@ impl Refusal {
     #[must_use]
     pub const fn error_code(self) -> u16 {
         match self {
-            Refusal::Bandwidth { .. } | Refusal::TooMuchPerFlow { .. } => 1,
-            Refusal::NoPath => 3,
-            Refusal::NoSender => 4,
-            Refusal::ServiceConflict | Refusal::BadFlowSpec => 21,
-            Refusal::TableFull | Refusal::NotOnRecord => 23,
+            Self::Bandwidth { .. } | Self::TooMuchPerFlow { .. } => 1,
+            Self::NoPath => 3,
+            Self::NoSender => 4,
+            Self::ServiceConflict | Self::BadFlowSpec => 21,
+            Self::TableFull | Self::NotOnRecord => 23,
         }
     }
 
@@ -53,12 +53,12 @@ impl Refusal {
     pub const fn error_value(self) -> u16 {
         match self {
             // Requested bandwidth unavailable.
-            Refusal::Bandwidth { .. } | Refusal::TooMuchPerFlow { .. } => 2,
-            Refusal::ServiceConflict => 1,
-            Refusal::BadFlowSpec => 3,
-            Refusal::NoPath | Refusal::NoSender | Refusal::NotOnRecord => 0,
+            Self::Bandwidth { .. } | Self::TooMuchPerFlow { .. } => 2,
+            Self::ServiceConflict => 1,
+            Self::BadFlowSpec => 3,
+            Self::NoPath | Self::NoSender | Self::NotOnRecord => 0,
             // RSVP system error, as lpmapi numbers them: out of memory.
-            Refusal::TableFull => 1,
+            Self::TableFull => 1,
         }
     }
 }
@@ -66,7 +66,7 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::Bandwidth { asked, free } => {
+            Self::Bandwidth { asked, free } => {
                 write!(
                     f,
                     "too little bandwidth: asked {}, free {}",
@@ -74,7 +74,7 @@ impl fmt::Display for Refusal {
                     Bits(*free)
                 )
             }
-            Refusal::TooMuchPerFlow { asked, limit } => {
+            Self::TooMuchPerFlow { asked, limit } => {
                 write!(
                     f,
                     "too much for one flow: asked {}, allowed {}",
@@ -82,12 +82,12 @@ impl fmt::Display for Refusal {
                     Bits(*limit)
                 )
             }
-            Refusal::ServiceConflict => f.write_str("another next hop asks for another service"),
-            Refusal::BadFlowSpec => f.write_str("unreadable FLOWSPEC"),
-            Refusal::NoPath => f.write_str("no Path state for the session"),
-            Refusal::NoSender => f.write_str("no Path state by the sender"),
-            Refusal::NotOnRecord => f.write_str("required events cannot be written"),
-            Refusal::TableFull => f.write_str("as many flows as `max_flows` allows"),
+            Self::ServiceConflict => f.write_str("another next hop asks for another service"),
+            Self::BadFlowSpec => f.write_str("unreadable FLOWSPEC"),
+            Self::NoPath => f.write_str("no Path state for the session"),
+            Self::NoSender => f.write_str("no Path state by the sender"),
+            Self::NotOnRecord => f.write_str("required events cannot be written"),
+            Self::TableFull => f.write_str("as many flows as `max_flows` allows"),
         }
     }
 }

@@ -44,18 +44,18 @@ impl Change {
     /// What is said of the resources.
     pub(crate) fn resources(self) -> Resources {
         match self {
-            Change::Allocated => Resources::Allocated,
-            Change::Modified => Resources::Modified,
-            Change::Unchanged | Change::Released => Resources::Unchanged,
+            Self::Allocated => Resources::Allocated,
+            Self::Modified => Resources::Modified,
+            Self::Unchanged | Self::Released => Resources::Unchanged,
         }
     }
 
     /// What policy is told.
     pub(crate) fn decision(self) -> Option<CommitDecision> {
         match self {
-            Change::Allocated => Some(CommitDecision::ResourcesAllocated),
-            Change::Modified => Some(CommitDecision::ResourcesModified),
-            Change::Unchanged | Change::Released => None,
+            Self::Allocated => Some(CommitDecision::ResourcesAllocated),
+            Self::Modified => Some(CommitDecision::ResourcesModified),
+            Self::Unchanged | Self::Released => None,
         }
     }
 }
@@ -76,8 +76,8 @@ struct Reservation {
 }
 
 impl Reservations {
-    pub(crate) fn new(pools: Pools) -> Reservations {
-        Reservations {
+    pub(crate) fn new(pools: Pools) -> Self {
+        Self {
             pools,
             reservations: HashMap::new(),
             ranks: BTreeMap::new(),
@@ -245,8 +245,8 @@ impl Reservations {
 }
 
 impl Reservation {
-    fn new(flow: FlowKey, request: Request) -> Reservation {
-        let mut reservation = Reservation {
+    fn new(flow: FlowKey, request: Request) -> Self {
+        let mut reservation = Self {
             merged: request.service,
             senders: BTreeMap::new(),
             requests: BTreeMap::new(),

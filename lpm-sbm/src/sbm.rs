@@ -36,8 +36,8 @@ pub struct Sbm<P> {
 
 impl<P: Policy> Sbm<P> {
     /// An SBM without any state, that asks this policy.
-    pub fn new(policy: P, config: &SbmConfig) -> Sbm<P> {
-        Sbm {
+    pub fn new(policy: P, config: &SbmConfig) -> Self {
+        Self {
             policy,
             require_path: config.require_path,
             timers: Timers {

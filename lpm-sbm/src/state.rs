@@ -35,7 +35,7 @@ impl State {
         descriptor: &FlowDescriptor<'m>,
         timers: Timers,
         now: Time,
-    ) -> State {
+    ) -> Self {
         let message = received.message;
         let mut senders: Senders = match message.style() {
             Some(ResvStyle::WildcardFilter) => Senders::new(),
@@ -43,7 +43,7 @@ impl State {
         };
         senders.sort_unstable();
         senders.dedup();
-        State {
+        Self {
             message: parts.excerpt(descriptor, &senders),
             senders,
             interface: received.interface,

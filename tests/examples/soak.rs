@@ -352,7 +352,7 @@ impl Soak {
         let events = RecordedEvents::default();
         let builder = list(None)
             .into_iter()
-            .fold(Pcm::builder(), |builder, lpm| builder.lpm(lpm));
+            .fold(Pcm::builder(), lpm_host::PcmBuilder::lpm);
         let pcm = builder.event_log(events.clone()).build().expect("builds");
         pcm.become_dsbm().expect("starts");
         let soak = Arc::new(Self {

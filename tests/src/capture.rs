@@ -185,7 +185,9 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Capture {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let fields = Fields::of(|fields| event.record(fields));
         let scope = context.event_scope(event);
-        let spans = scope.into_iter().flat_map(|scope| scope.from_root());
+        let spans = scope
+            .into_iter()
+            .flat_map(tracing_subscriber::registry::Scope::from_root);
         let path = spans.map(|span| span.name());
         self.push(What::Event, event.metadata(), fields, path);
     }

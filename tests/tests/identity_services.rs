@@ -27,7 +27,7 @@ struct Redis {
 }
 
 impl Redis {
-    fn start() -> Option<Redis> {
+    fn start() -> Option<Self> {
         let port = free_port();
         let server = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
@@ -43,7 +43,7 @@ impl Redis {
             assert!(start.elapsed() < LONG, "redis-server hangs");
             std::thread::sleep(Duration::from_millis(10));
         }
-        Some(Redis { port, server })
+        Some(Self { port, server })
     }
 }
 

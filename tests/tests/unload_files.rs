@@ -74,7 +74,7 @@ fn truncated() {
 #[test]
 fn deleted() {
     file_changes("deleted", |library| {
-        fs::remove_file(library).expect("deleted")
+        fs::remove_file(library).expect("deleted");
     });
 }
 

@@ -85,6 +85,7 @@ pub(super) fn list(threads: &[ThreadInside]) -> impl fmt::Display + '_ {
 }
 
 /// Whether this thread is inside any value of any gate.
+#[must_use]
 pub fn inside_any_pass() -> bool {
     let thread = this_thread();
     thread != NO_THREAD

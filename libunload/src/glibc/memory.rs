@@ -17,7 +17,9 @@ pub(super) fn read(address: usize, words: &mut [usize]) -> io::Result<usize> {
         iov_len: local.iov_len,
     };
     // SAFETY: `local` is all of `words`, and the kernel checks `remote`.
-    let read = unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
+    let read = unsafe {
+        libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0)
+    };
     match usize::try_from(read) {
         Ok(bytes) => Ok(bytes / WORD),
         Err(_) => Err(io::Error::last_os_error()),
@@ -109,8 +111,16 @@ impl Reader {
         let count = remote.len() as libc::c_ulong;
         // SAFETY: `local` is all of the buffer, which is at least as long as the ranges together, and
         // the kernel checks `remote`.
-        let read =
-            unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, remote.as_ptr(), count, 0) };
+        let read = unsafe {
+            libc::process_vm_readv(
+                libc::getpid(),
+                &raw const local,
+                1,
+                remote.as_ptr(),
+                count,
+                0,
+            )
+        };
         match usize::try_from(read) {
             Ok(bytes) => Ok(bytes / WORD * WORD),
             Err(_) => match io::Error::last_os_error() {

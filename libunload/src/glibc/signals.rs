@@ -95,7 +95,7 @@ impl Actions {
                 now.sa_sigaction = libc::SIG_IGN;
             }
             // SAFETY: this action was in force before, and its handler is still there; or it has none.
-            unsafe { libc::sigaction(*signal, &now, ptr::null_mut()) };
+            unsafe { libc::sigaction(*signal, &raw const now, ptr::null_mut()) };
             in_force::put_back(*signal, now.sa_sigaction);
             put_back.changes.push(Change {
                 signal: *signal,
@@ -183,7 +183,9 @@ impl PutBack {
             if let Some(afterwards) = change.afterwards {
                 if current(change.signal).is_some_and(is_ignored) {
                     // SAFETY: by default a signal has no handler.
-                    unsafe { libc::sigaction(change.signal, &afterwards, ptr::null_mut()) };
+                    unsafe {
+                        libc::sigaction(change.signal, &raw const afterwards, ptr::null_mut())
+                    };
                     in_force::put_back(change.signal, afterwards.sa_sigaction);
                 }
             }
@@ -200,12 +202,12 @@ impl PutBack {
             let unchanged = |action: libc::sigaction| action.sa_sigaction == change.now;
             if current(change.signal).is_some_and(unchanged) {
                 // SAFETY: the library is mapped, and stays.
-                unsafe { libc::sigaction(change.signal, &change.left, ptr::null_mut()) };
+                unsafe { libc::sigaction(change.signal, &raw const change.left, ptr::null_mut()) };
                 in_force::put_back(change.signal, change.left.sa_sigaction);
             }
             if let Some((which, before)) = change.alarm {
                 // SAFETY: this reads a variable of this function.
-                unsafe { setitimer(which, &before, ptr::null_mut()) };
+                unsafe { setitimer(which, &raw const before, ptr::null_mut()) };
             }
         }
     }
@@ -223,7 +225,7 @@ fn disarm(signal: c_int) -> Option<(c_int, libc::itimerval)> {
     let never = unsafe { MaybeUninit::<libc::itimerval>::zeroed().assume_init() };
     let mut before = never;
     // SAFETY: this reads and writes variables of this function.
-    match unsafe { setitimer(which, &never, &mut before) } {
+    match unsafe { setitimer(which, &raw const never, &raw mut before) } {
         0 => Some((which, before)),
         _ => None,
     }

@@ -227,14 +227,14 @@ fn brings_a_library(search_path: &str) {
 #[test]
 fn private_dependency() {
     in_own_process("files::private_dependency", || {
-        brings_a_library("DIRECTORY")
+        brings_a_library("DIRECTORY");
     });
 }
 
 #[test]
 fn private_dependency_beside_the_library() {
     in_own_process("files::private_dependency_beside_the_library", || {
-        brings_a_library("$ORIGIN")
+        brings_a_library("$ORIGIN");
     });
 }
 

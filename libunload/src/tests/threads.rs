@@ -390,5 +390,5 @@ fn hold_all_signals_back() {
     // SAFETY: the set is this function's own.
     unsafe { libc::sigfillset(&raw mut all) };
     // SAFETY: as above; the thread needs no signals.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut()) };
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut()) };
 }

@@ -22,7 +22,7 @@ const _: () = {
 /// A message as it crosses the boundary.
 #[inline]
 #[must_use]
-pub fn abi_message<'a>(message: Message<'a>) -> AbiMessage<'a> {
+pub fn abi_message(message: Message<'_>) -> AbiMessage<'_> {
     let entries = message.entries();
     // SAFETY: the assertions above guarantee that both types have the same size, alignment
     // and fields in the same places; the fields are plain integers; pointer and length are

@@ -41,7 +41,7 @@ impl Asked {
                 pending.answer(|decisions| decisions.add_failure(lpm, order, why));
             }
             Question::Objects(pending) => {
-                pending.answer(|objects| objects.add_late(lpm, order, why))
+                pending.answer(|objects| objects.add_late(lpm, order, why));
             }
         }
     }

@@ -27,8 +27,8 @@ struct Recent<T> {
 }
 
 impl Cache {
-    pub(super) fn new(config: &DirectoryConfig) -> Cache {
-        Cache {
+    pub(super) fn new(config: &DirectoryConfig) -> Self {
+        Self {
             users: Recent::new(config.cache_size, config.cache_for),
             nobody: Recent::new(config.cache_size, config.cache_nobody_for),
             use_stale: config.when_unreachable == WhenUnreachable::UseCache,

@@ -87,8 +87,8 @@ impl DirectoryConfig {
         servers: impl IntoIterator<Item = String>,
         user_base: &str,
         policy_base: &str,
-    ) -> DirectoryConfig {
-        DirectoryConfig {
+    ) -> Self {
+        Self {
             servers: servers.into_iter().collect(),
             start_tls: false,
             ca_file: None,
@@ -111,7 +111,7 @@ impl DirectoryConfig {
     /// The same, with a time limit for each server such that all of them together stay below that
     /// of the PCM, unless there is one already.
     #[must_use]
-    pub fn within(mut self, result_time_limit: Duration) -> DirectoryConfig {
+    pub fn within(mut self, result_time_limit: Duration) -> Self {
         let servers = u32::try_from(self.servers.len().max(1)).unwrap_or(u32::MAX);
         let share = result_time_limit.mul_f64(0.8) / servers;
         if !share.is_zero() {
@@ -141,7 +141,7 @@ impl DirectoryConfig {
     pub(crate) fn read(
         table: &Table<'_>,
         path: impl Fn(&str) -> PathBuf,
-    ) -> Result<DirectoryConfig, PolicyError> {
+    ) -> Result<Self, PolicyError> {
         let missing = |key| table.fail(PolicyProblem::Missing(key));
         let mut servers = Vec::new();
         for (server, at) in table.texts("servers")?.unwrap_or_default() {
@@ -163,7 +163,7 @@ impl DirectoryConfig {
         let user_base = base("user_base")?.ok_or_else(|| missing("user_base"))?;
         let policy_base = base("policy_base")?.ok_or_else(|| missing("policy_base"))?;
 
-        let mut config = DirectoryConfig::new(servers, &user_base, &policy_base);
+        let mut config = Self::new(servers, &user_base, &policy_base);
         config.start_tls = table.flag("start_tls")?.unwrap_or(false);
         config.ignore_referrals = table.flag("ignore_referrals")?.unwrap_or(false);
         config.ca_file = table.text("ca_file")?.map(|(file, _)| path(file));

@@ -125,8 +125,8 @@ struct Identity {
 }
 
 impl Identity {
-    fn of_group(dn: &str) -> Result<Identity, Unusable> {
-        Ok(Identity {
+    fn of_group(dn: &str) -> Result<Self, Unusable> {
+        Ok(Self {
             canonical: canonical(dn)?,
             name: rdn_value(dn, 0),
             dn: dn.to_owned(),

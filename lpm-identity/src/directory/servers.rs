@@ -104,7 +104,7 @@ enum Failure {
 }
 
 impl Servers {
-    pub(super) fn new(config: DirectoryConfig) -> Servers {
+    pub(super) fn new(config: DirectoryConfig) -> Self {
         let server = |url: &String| Server {
             url: url.clone(),
             lookups: Semaphore::new(PER_CONNECTION * CONNECTIONS),
@@ -115,7 +115,7 @@ impl Servers {
             health: Mutex::default(),
         };
         let servers = config.servers.iter().map(server).collect();
-        Servers {
+        Self {
             config,
             servers,
             strangers: Semaphore::new(OF_STRANGERS),
@@ -208,7 +208,7 @@ impl Servers {
             let mut ldap = match self.connection(server, lane).await {
                 Ok(ldap) => ldap,
                 // The server may take no more than it has.
-                Err(_) if !std::ptr::eq(lane, &server.lanes[0]) => {
+                Err(_) if !std::ptr::eq(lane, &raw const server.lanes[0]) => {
                     lane = &server.lanes[0];
                     continue;
                 }

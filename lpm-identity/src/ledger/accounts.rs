@@ -73,7 +73,7 @@ pub(super) struct Accounts {
 const UNAUTHENTICATED: AccountId = AccountId(NonZeroU32::MIN);
 
 impl Accounts {
-    pub(super) fn new() -> Accounts {
+    pub(super) fn new() -> Self {
         let unauthenticated = Account {
             name: Arc::from([]),
             kind: Kind::Unauthenticated,
@@ -82,7 +82,7 @@ impl Accounts {
             everywhere: Both::default(),
             subnets: Vec::new(),
         };
-        Accounts {
+        Self {
             accounts: vec![unauthenticated],
             free: Vec::new(),
             by_name: Default::default(),
@@ -258,9 +258,9 @@ impl Accounts {
 
 impl AccountId {
     /// The account that is the `count`th.
-    fn at(count: usize) -> AccountId {
+    fn at(count: usize) -> Self {
         let number = u32::try_from(count).ok().and_then(NonZeroU32::new);
-        AccountId(number.expect("an account takes more than 16 bytes: memory ends before u32"))
+        Self(number.expect("an account takes more than 16 bytes: memory ends before u32"))
     }
 
     fn place(self) -> usize {

@@ -15,8 +15,9 @@ pub struct Traffic {
 
 impl Traffic {
     /// The traffic of a token bucket: its rates r and p.
-    pub fn of(tspec: &Tspec) -> Traffic {
-        Traffic {
+    #[must_use]
+    pub fn of(tspec: &Tspec) -> Self {
+        Self {
             rate: tspec.rate,
             peak_rate: tspec.peak_rate,
         }
@@ -32,16 +33,16 @@ pub(crate) struct Amounts {
 }
 
 impl Amounts {
-    pub(crate) fn of(traffic: Traffic) -> Amounts {
-        Amounts {
+    pub(crate) fn of(traffic: Traffic) -> Self {
+        Self {
             rate: whole(traffic.rate),
             peak_rate: whole(traffic.peak_rate),
         }
     }
 
     /// Of each rate the larger one.
-    pub(crate) fn larger(self, other: Amounts) -> Amounts {
-        Amounts {
+    pub(crate) fn larger(self, other: Self) -> Self {
+        Self {
             rate: self.rate.max(other.rate),
             peak_rate: self.peak_rate.max(other.peak_rate),
         }

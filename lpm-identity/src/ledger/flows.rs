@@ -17,8 +17,8 @@ pub(super) struct Flows {
 }
 
 impl Flows {
-    pub(super) fn new() -> Flows {
-        Flows {
+    pub(super) fn new() -> Self {
+        Self {
             entries: HashMap::new(),
             order: BTreeSet::new(),
         }

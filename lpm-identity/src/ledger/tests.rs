@@ -80,10 +80,10 @@ struct Office {
 }
 
 impl Office {
-    fn new(limits: Limits) -> Office {
+    fn new(limits: Limits) -> Self {
         let (mut ledger, policy) = (Ledger::new(), policy());
         let subnets = ledger.subnet_ids(&policy);
-        Office {
+        Self {
             ledger,
             policy,
             subnets,
@@ -435,7 +435,7 @@ impl Model {
             }),
         }
         let direction = key.direction();
-        let held = |model: &Model, subnet| model.held(counted.subject, subnet, direction);
+        let held = |model: &Self, subnet| model.held(counted.subject, subnet, direction);
         let (before_all, after_all) = (held(self, None), held(&after, None));
         let (before_here, after_here) = (held(self, counted.subnet), held(&after, counted.subnet));
         let exceeds = |before: u64, after: u64, most: u64| after > before && after > most;

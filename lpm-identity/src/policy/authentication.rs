@@ -19,14 +19,14 @@ pub struct CredentialTypes(u8);
 
 impl CredentialTypes {
     /// A locator in clear text without any credential.
-    pub const DN_ALONE: CredentialTypes = CredentialTypes(1);
+    pub const DN_ALONE: Self = Self(1);
     /// Simple authentication (RFC 3182 section 4.1): names that are taken at their word.
-    pub const SIMPLE: CredentialTypes = CredentialTypes(1 | 2 | 4);
+    pub const SIMPLE: Self = Self(1 | 2 | 4);
 
     /// The type with this name in the policy file.
-    pub(super) fn named(name: &str) -> Option<CredentialTypes> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         let (_, bit) = TYPES.iter().find(|(known, _)| *known == name)?;
-        Some(CredentialTypes(*bit))
+        Some(Self(*bit))
     }
 
     pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -34,24 +34,24 @@ impl CredentialTypes {
     }
 
     /// Those of either set.
-    pub(super) fn and(self, others: CredentialTypes) -> CredentialTypes {
-        CredentialTypes(self.0 | others.0)
+    pub(super) fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
     }
 
     /// Whether all of the other set are in this one.
-    fn include(self, others: CredentialTypes) -> bool {
+    fn include(self, others: Self) -> bool {
         self.0 & others.0 == others.0
     }
 
     /// Whether the type of a credential is in this set, or that of a DN without any.
     pub(crate) fn include_that_of(self, credential: Option<&Credential<'_>>) -> bool {
-        let types = credential.map_or(Some(CredentialTypes::DN_ALONE), CredentialTypes::of);
+        let types = credential.map_or(Some(Self::DN_ALONE), Self::of);
         types.is_some_and(|types| self.include(types))
     }
 
     /// The type of a credential; `None` for one that RFC 3182 does not know.
-    fn of(credential: &Credential<'_>) -> Option<CredentialTypes> {
-        Some(CredentialTypes(match credential {
+    fn of(credential: &Credential<'_>) -> Option<Self> {
+        Some(Self(match credential {
             Credential::AsciiId(_) => 2,
             Credential::UnicodeId(_) => 4,
             Credential::KerberosTicket(_) => 8,
@@ -73,6 +73,7 @@ pub struct Authentication {
 
 impl Authentication {
     /// The credentials that are believed of a message.
+    #[must_use]
     pub fn accepted(&self, integrity_verified: bool) -> CredentialTypes {
         if integrity_verified {
             self.always.and(self.with_integrity)
@@ -83,8 +84,8 @@ impl Authentication {
 }
 
 impl Default for Authentication {
-    fn default() -> Authentication {
-        Authentication {
+    fn default() -> Self {
+        Self {
             always: CredentialTypes::SIMPLE,
             with_integrity: CredentialTypes::default(),
         }

@@ -29,16 +29,19 @@ pub(crate) struct Member {
 
 impl Listed {
     /// How many are listed.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
     /// Whether none is listed.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
     /// Their names.
+    #[must_use]
     pub fn names(&self) -> &listed::Listed {
         &self.names
     }

@@ -52,8 +52,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String, LoadError> {
 
 impl LoadError {
     /// The same error, with the configuration that names the file.
-    pub(crate) fn named_in(mut self, source: &str) -> LoadError {
-        if let LoadError::Read { config_source, .. } = &mut self {
+    pub(crate) fn named_in(mut self, source: &str) -> Self {
+        if let Self::Read { config_source, .. } = &mut self {
             *config_source = Some(source.to_owned());
         }
         self

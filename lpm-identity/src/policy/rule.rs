@@ -91,8 +91,8 @@ impl Limits {
     }
 
     /// Without the limits that count all flows of a subject everywhere.
-    pub(crate) fn of_subnets(&self) -> Limits {
-        Limits {
+    pub(crate) fn of_subnets(&self) -> Self {
+        Self {
             flows: if_of_subnet(self.flows),
             sum_flow_rate: if_of_subnet(self.sum_flow_rate),
             sum_peak_rate: if_of_subnet(self.sum_peak_rate),
@@ -138,8 +138,8 @@ pub struct Here {
 }
 
 impl Here {
-    fn new(subnet: Option<usize>, received: SystemTime) -> Here {
-        Here {
+    fn new(subnet: Option<usize>, received: SystemTime) -> Self {
+        Self {
             subnet,
             received,
             time: OnceCell::new(),

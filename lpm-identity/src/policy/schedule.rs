@@ -32,13 +32,14 @@ pub struct WeekTime {
 
 impl Schedule {
     /// Every day, all day.
-    pub(super) const ALWAYS: Schedule = Schedule {
+    pub(super) const ALWAYS: Self = Self {
         days: 0x7f,
         begin: 0,
         end: MINUTES_OF_DAY,
     };
 
     /// Whether the schedule takes in this time.
+    #[must_use]
     pub fn contains(&self, time: WeekTime) -> bool {
         let on = |day: u8| self.days & (1 << day) != 0;
         let (before_end, from_begin) = (time.minute < self.end, time.minute >= self.begin);
@@ -50,7 +51,7 @@ impl Schedule {
     }
 
     /// The same hours on other days: `mon-fri`, or `sat, sun`, or `mon-wed, fri`.
-    pub(super) fn on_days(self, text: &str) -> Result<Schedule, ScheduleError> {
+    pub(super) fn on_days(self, text: &str) -> Result<Self, ScheduleError> {
         let fault = || ScheduleError::Days(text.to_owned());
         let mut days = 0;
         for part in text.split(',') {
@@ -66,17 +67,17 @@ impl Schedule {
                 current = (current + 1) % 7;
             }
         }
-        Ok(Schedule { days, ..self })
+        Ok(Self { days, ..self })
     }
 
     /// The same days with other hours: `08:00-18:00`, or over midnight `22:00-06:00`.
-    pub(super) fn in_hours(self, text: &str) -> Result<Schedule, ScheduleError> {
+    pub(super) fn in_hours(self, text: &str) -> Result<Self, ScheduleError> {
         let hours = text.split_once('-').and_then(|(begin, end)| {
             let (begin, end) = (minute_of_day(begin)?, minute_of_day(end)?);
             (begin != end && begin < MINUTES_OF_DAY && end > 0).then_some((begin, end))
         });
         let (begin, end) = hours.ok_or_else(|| ScheduleError::Hours(text.to_owned()))?;
-        Ok(Schedule { begin, end, ..self })
+        Ok(Self { begin, end, ..self })
     }
 }
 
@@ -101,11 +102,12 @@ impl fmt::Display for Schedule {
 impl WeekTime {
     /// The point in the week of an instant. A time that no calendar has, beyond the year 9999,
     /// is taken for the last one.
-    pub fn of(instant: SystemTime, zone: &TimeZone) -> WeekTime {
+    #[must_use]
+    pub fn of(instant: SystemTime, zone: &TimeZone) -> Self {
         let instant = Timestamp::try_from(instant).unwrap_or(Timestamp::MAX);
         let local = zone.to_datetime(instant);
         let minute = u16::from(local.hour().unsigned_abs()) * 60;
-        WeekTime {
+        Self {
             day: day_of(local.weekday()),
             minute: minute + u16::from(local.minute().unsigned_abs()),
         }

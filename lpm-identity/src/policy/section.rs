@@ -26,10 +26,11 @@ pub(super) struct When {
 
 impl Section {
     /// A section that sets the same everywhere and always.
-    pub fn of(settings: Settings) -> Section {
-        Section {
+    #[must_use]
+    pub fn of(settings: Settings) -> Self {
+        Self {
             settings,
-            ..Section::default()
+            ..Self::default()
         }
     }
 
@@ -75,7 +76,7 @@ pub(super) struct Held<'a> {
 
 impl<'a> Held<'a> {
     /// Settings that hold under no condition, and stand in no file.
-    pub(super) fn always(settings: &'a Settings) -> Held<'a> {
+    pub(super) fn always(settings: &'a Settings) -> Self {
         Held {
             settings,
             schedule: None,

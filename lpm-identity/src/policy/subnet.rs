@@ -19,8 +19,8 @@ pub struct Subnet {
 }
 
 impl Subnet {
-    pub(super) fn new(name: String, prefixes: Vec<IpNet>, interfaces: Vec<u32>) -> Subnet {
-        Subnet {
+    pub(super) fn new(name: String, prefixes: Vec<IpNet>, interfaces: Vec<u32>) -> Self {
+        Self {
             canonical_name: Name::id(&name),
             name,
             prefixes,

@@ -243,7 +243,9 @@ fn what_holds_on_the_subnet_comes_before_what_holds_everywhere() {
     assert_eq!(night_elsewhere.peak_rate, Limit::Unlimited);
     assert_eq!(night_elsewhere.sum_flow_rate, most("3", Scope::GlobalGroup));
     assert_eq!(
-        night_elsewhere.flow_duration.map(|it| it.seconds()),
+        night_elsewhere
+            .flow_duration
+            .map(|duration| duration.seconds()),
         Limit::AtMost(4, Scope::GlobalUser)
     );
 
@@ -257,7 +259,9 @@ fn what_holds_on_the_subnet_comes_before_what_holds_everywhere() {
     assert_eq!(noon_in_the_lab.sum_flow_rate, Limit::Unlimited);
     assert_eq!(noon_in_the_lab.sum_peak_rate, most("6", Scope::GlobalUser));
     assert_eq!(
-        noon_in_the_lab.flow_duration.map(|it| it.seconds()),
+        noon_in_the_lab
+            .flow_duration
+            .map(|duration| duration.seconds()),
         Limit::AtMost(5, Scope::GlobalUser),
         "the first table that holds wins"
     );

@@ -15,9 +15,9 @@ static ARE_LISTED: AtomicBool = AtomicBool::new(false);
 
 impl Zone {
     /// The zone with this name; `None` if the system has none.
-    pub(super) fn named(name: &str) -> Option<Zone> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         ARE_LISTED.store(true, Ordering::Relaxed);
-        Some(Zone(TimeZone::get(name).ok()?.into()))
+        Some(Self(TimeZone::get(name).ok()?.into()))
     }
 
     pub(super) fn get(&self) -> &TimeZone {

@@ -86,8 +86,9 @@ pub enum WhenUnreachable {
 
 impl UsageConfig {
     /// A server, and defaults for everything else.
-    pub fn new(server: ServerUrl) -> UsageConfig {
-        UsageConfig {
+    #[must_use]
+    pub fn new(server: ServerUrl) -> Self {
+        Self {
             server,
             ca_file: None,
             prefix: "lpm".to_owned(),
@@ -101,7 +102,7 @@ impl UsageConfig {
     pub(crate) fn read(
         table: &Table<'_>,
         path: impl Fn(&str) -> PathBuf,
-    ) -> Result<UsageConfig, PolicyError> {
+    ) -> Result<Self, PolicyError> {
         let here = table
             .text("server")?
             .map(|(url, _)| ServerUrl::Here(Secret::new(url)));
@@ -115,7 +116,7 @@ impl UsageConfig {
         let (Some(server), None) = (servers.next(), servers.next()) else {
             return Err(table.fail(PolicyProblem::OneServer));
         };
-        let mut config = UsageConfig::new(server);
+        let mut config = Self::new(server);
         if let ServerUrl::Here(url) = &config.server {
             let no_url = |_| table.fail(PolicyProblem::BadRedis(without_password(url.reveal())));
             Address::parse(url).map_err(no_url)?;

@@ -51,11 +51,11 @@ struct Line {
 }
 
 impl Worker {
-    pub(super) fn new(config: UsageConfig, orders: UnboundedReceiver<Order>) -> Worker {
+    pub(super) fn new(config: UsageConfig, orders: UnboundedReceiver<Order>) -> Self {
         // Unlike that of any PCM there was.
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let random = RandomState::new().hash_one(time.unwrap_or_default());
-        Worker {
+        Self {
             config,
             orders,
             pcm: format!("{}-{random:016x}", std::process::id()),

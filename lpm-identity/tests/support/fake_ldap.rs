@@ -96,7 +96,7 @@ fn result(code: u8) -> Vec<u8> {
 impl FakeLdap {
     /// A server that answers searches so; nothing is answered with, and the connection is closed,
     /// where that is `None`.
-    pub fn start(answer: impl Fn(&Search) -> Option<Vec<u8>> + Send + Sync + 'static) -> FakeLdap {
+    pub fn start(answer: impl Fn(&Search) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (answer, connections) = (Arc::new(answer), Arc::new(AtomicUsize::new(0)));
@@ -108,7 +108,7 @@ impl FakeLdap {
                 thread::spawn(move || serve(stream, &*answer));
             }
         });
-        FakeLdap { port, connections }
+        Self { port, connections }
     }
 
     pub fn url(&self) -> String {

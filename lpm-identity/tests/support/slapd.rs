@@ -42,21 +42,21 @@ fn shipped(name: &str) -> PathBuf {
 
 impl Slapd {
     /// A server in clear text with the example's entries, and more.
-    pub fn start(more_entries: &str) -> Slapd {
-        Slapd::start_with("ldap", more_entries, "")
+    pub fn start(more_entries: &str) -> Self {
+        Self::start_with("ldap", more_entries, "")
     }
 
     /// A server whose `ldaps` or StartTLS has this certificate and key, in PEM.
-    pub fn start_tls(scheme: &'static str, certificate: &Path, key: &Path) -> Slapd {
+    pub fn start_tls(scheme: &'static str, certificate: &Path, key: &Path) -> Self {
         let tls = format!(
             "TLSCertificateFile {}\nTLSCertificateKeyFile {}\n",
             certificate.display(),
             key.display()
         );
-        Slapd::start_with(scheme, "", &tls)
+        Self::start_with(scheme, "", &tls)
     }
 
-    fn start_with(scheme: &'static str, more_entries: &str, options: &str) -> Slapd {
+    fn start_with(scheme: &'static str, more_entries: &str, options: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("slapd.conf");
         let database = folder.path().join("database");
@@ -99,7 +99,7 @@ impl Slapd {
             let port = free_port();
             let server = run(&config, scheme, port);
             if let Some(server) = up(server, port) {
-                return Slapd {
+                return Self {
                     port,
                     scheme,
                     server,

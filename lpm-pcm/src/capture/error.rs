@@ -20,8 +20,8 @@ pub struct CaptureError {
 }
 
 impl CaptureError {
-    pub(super) fn new(capture: &str, kind: CaptureErrorKind) -> CaptureError {
-        CaptureError {
+    pub(super) fn new(capture: &str, kind: CaptureErrorKind) -> Self {
+        Self {
             capture: capture.to_owned(),
             kind,
         }

@@ -76,15 +76,15 @@ pub enum SyslogAddress {
 impl fmt::Display for EventTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EventTarget::Stderr { .. } => f.write_str("standard error"),
-            EventTarget::File { path, .. } => write!(f, "file {}", path.display()),
-            EventTarget::Journald => f.write_str("journald"),
-            EventTarget::Syslog { address: None, .. } => f.write_str("syslog"),
-            EventTarget::Syslog {
+            Self::Stderr { .. } => f.write_str("standard error"),
+            Self::File { path, .. } => write!(f, "file {}", path.display()),
+            Self::Journald => f.write_str("journald"),
+            Self::Syslog { address: None, .. } => f.write_str("syslog"),
+            Self::Syslog {
                 address: Some(address),
                 ..
             } => write!(f, "syslog at {address}"),
-            EventTarget::Windows => f.write_str("the Windows Event Log"),
+            Self::Windows => f.write_str("the Windows Event Log"),
         }
     }
 }
@@ -92,9 +92,9 @@ impl fmt::Display for EventTarget {
 impl fmt::Display for SyslogAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SyslogAddress::Unix(path) => write!(f, "unix:{}", path.display()),
-            SyslogAddress::Udp(host) => write!(f, "udp:{host}"),
-            SyslogAddress::Tcp(host) => write!(f, "tcp:{host}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Udp(host) => write!(f, "udp:{host}"),
+            Self::Tcp(host) => write!(f, "tcp:{host}"),
         }
     }
 }
@@ -176,11 +176,11 @@ impl EventsTable {
 impl To {
     fn name(self) -> &'static str {
         match self {
-            To::Stderr => "stderr",
-            To::File => "file",
-            To::Journald => "journald",
-            To::Syslog => "syslog",
-            To::Windows => "windows",
+            Self::Stderr => "stderr",
+            Self::File => "file",
+            Self::Journald => "journald",
+            Self::Syslog => "syslog",
+            Self::Windows => "windows",
         }
     }
 }

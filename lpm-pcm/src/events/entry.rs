@@ -32,8 +32,8 @@ pub enum What {
 impl Entry {
     /// An entry for an event that happened now.
     #[must_use]
-    pub fn now(event: Event) -> Entry {
-        Entry {
+    pub fn now(event: Event) -> Self {
+        Self {
             time: SystemTime::now(),
             what: What::Event(event),
         }

@@ -27,8 +27,8 @@ pub(super) struct File {
 
 impl File {
     /// Opens the file. A FIFO that nobody reads from yet is no error: events wait for a reader.
-    pub(super) fn open(path: PathBuf, format: Format, reopen: Arc<AtomicBool>) -> io::Result<File> {
-        let mut file = File {
+    pub(super) fn open(path: PathBuf, format: Format, reopen: Arc<AtomicBool>) -> io::Result<Self> {
+        let mut file = Self {
             path,
             format,
             reopen,

@@ -18,8 +18,8 @@ pub(super) struct Journald {
 }
 
 impl Journald {
-    pub(super) fn new() -> Journald {
-        Journald { journal: None }
+    pub(super) fn new() -> Self {
+        Self { journal: None }
     }
 
     fn journal(&mut self) -> io::Result<&JournalLog> {

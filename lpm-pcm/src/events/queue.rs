@@ -44,8 +44,8 @@ impl Counts {
 }
 
 impl Queue {
-    pub(super) fn new(capacity: usize) -> Queue {
-        Queue {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
             capacity,
             state: Mutex::default(),
             changed: Condvar::new(),

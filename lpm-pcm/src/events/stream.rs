@@ -14,8 +14,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(out: Box<dyn Write + Send>, format: Format) -> Stream {
-        Stream { out, format }
+    pub(super) fn new(out: Box<dyn Write + Send>, format: Format) -> Self {
+        Self { out, format }
     }
 }
 

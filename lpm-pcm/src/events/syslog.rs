@@ -32,10 +32,10 @@ pub(super) struct Syslog {
 }
 
 impl Syslog {
-    pub(super) fn new(facility: Facility, address: Option<SyslogAddress>) -> Syslog {
+    pub(super) fn new(facility: Facility, address: Option<SyslogAddress>) -> Self {
         let hostname = hostname();
         let process = std::process::id().to_string();
-        Syslog {
+        Self {
             formatter: Formatter::from_config(Config {
                 facility,
                 hostname: hostname.as_deref(),

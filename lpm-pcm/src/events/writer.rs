@@ -34,7 +34,7 @@ impl Writer {
         min_severity: Severity,
         sink: Box<dyn Sink>,
         tell: &Tell,
-    ) -> io::Result<Writer> {
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(CAPACITY));
         let at_work = AtWork {
             queue: Arc::clone(&queue),
@@ -46,7 +46,7 @@ impl Writer {
         thread::Builder::new()
             .name("events".to_owned())
             .spawn(move || at_work.run())?;
-        Ok(Writer {
+        Ok(Self {
             place,
             min_severity,
             is_required: false,
@@ -60,7 +60,7 @@ impl Writer {
     }
 
     /// Nothing is to be granted while it does not work.
-    pub(super) fn required(mut self, is_required: bool) -> Writer {
+    pub(super) fn required(mut self, is_required: bool) -> Self {
         self.is_required = is_required;
         self
     }

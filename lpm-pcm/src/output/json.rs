@@ -12,8 +12,8 @@ pub struct Json<W> {
 
 impl<W: Write> Json<W> {
     /// Prints to `out`, which should be buffered.
-    pub fn new(out: W) -> Json<W> {
-        Json { out }
+    pub fn new(out: W) -> Self {
+        Self { out }
     }
 }
 

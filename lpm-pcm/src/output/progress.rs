@@ -19,14 +19,14 @@ pub struct Progress {
 impl Progress {
     /// Shows the progress of reading `total` bytes.
     #[must_use]
-    pub fn of(total: u64) -> Progress {
+    pub fn of(total: u64) -> Self {
         let shown = total >= LARGE && io::stderr().is_terminal() && !io::stdout().is_terminal();
         let bar = if shown {
             ProgressBar::new(total).with_style(style())
         } else {
             ProgressBar::hidden()
         };
-        Progress { bar }
+        Self { bar }
     }
 
     /// Counts what is read from `reader`.

@@ -386,8 +386,8 @@ pub enum Reason {
 impl Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Sbm(refusal) => refusal.fmt(f),
-            Reason::Policy(error) => error.fmt(f),
+            Self::Sbm(refusal) => refusal.fmt(f),
+            Self::Policy(error) => error.fmt(f),
         }
     }
 }
@@ -395,7 +395,7 @@ impl Display for Reason {
 impl<'a> Record<'a> {
     /// The record of an event that happened while this message was decided.
     #[must_use]
-    pub fn event(event: &'a Event, message: Option<&'a MessageRecord>) -> Record<'a> {
+    pub fn event(event: &'a Event, message: Option<&'a MessageRecord>) -> Self {
         Record::Event {
             id: event.id.name(),
             severity: event.severity.name(),

@@ -31,8 +31,8 @@ struct Inner {
 
 impl Reporter {
     /// Reports through `printer`.
-    pub fn new(printer: impl Printer + 'static) -> Reporter {
-        Reporter {
+    pub fn new(printer: impl Printer + 'static) -> Self {
+        Self {
             inner: Mutex::new(Inner {
                 printer: Box::new(printer),
                 failure: None,

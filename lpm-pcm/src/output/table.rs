@@ -33,14 +33,14 @@ struct Palette {
 }
 
 impl Palette {
-    const COLOURED: Palette = Palette {
+    const COLOURED: Self = Self {
         good: AnsiColor::Green.on_default(),
         bad: AnsiColor::Red.on_default(),
         caution: AnsiColor::Yellow.on_default(),
         faint: Style::new().dimmed(),
         heading: Style::new().bold(),
     };
-    const PLAIN: Palette = Palette {
+    const PLAIN: Self = Self {
         good: Style::new(),
         bad: Style::new(),
         caution: Style::new(),
@@ -80,8 +80,8 @@ pub struct Table<W, L> {
 impl<W: Write, L: Write> Table<W, L> {
     /// Prints to `out`, which should be buffered, and `log`. Both get colours as ANSI escape
     /// sequences; strip them where they are not wanted.
-    pub fn new(out: W, log: L) -> Table<W, L> {
-        Table {
+    pub fn new(out: W, log: L) -> Self {
+        Self {
             out,
             log,
             start: Line::default(),
@@ -96,8 +96,8 @@ impl<W: Write, L: Write> Table<W, L> {
 
     /// Prints to `out` without colours, which costs less than stripping them.
     #[must_use]
-    pub fn plain(self) -> Table<W, L> {
-        Table {
+    pub fn plain(self) -> Self {
+        Self {
             palette: Palette::PLAIN,
             ..self
         }

@@ -56,8 +56,8 @@ pub struct Pcap {
 }
 
 impl Pcap {
-    pub fn new(link: u16) -> Pcap {
-        Pcap {
+    pub fn new(link: u16) -> Self {
+        Self {
             interval: 1,
             big_endian: false,
             nanoseconds: false,
@@ -129,8 +129,8 @@ pub struct PcapNg {
 }
 
 impl PcapNg {
-    pub fn new(big_endian: bool) -> PcapNg {
-        let mut writer = PcapNg {
+    pub fn new(big_endian: bool) -> Self {
+        let mut writer = Self {
             big_endian,
             file: Vec::new(),
         };

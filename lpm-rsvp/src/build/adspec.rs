@@ -58,25 +58,29 @@ pub struct GuaranteedTerms {
 
 impl AdSpecNode {
     /// A node with these general values that offers no service yet.
-    pub fn new(general: HopParameters) -> AdSpecNode {
-        AdSpecNode {
+    #[must_use]
+    pub fn new(general: HopParameters) -> Self {
+        Self {
             general,
             services: Vec::new(),
         }
     }
 
     /// The node offers controlled load.
-    pub fn controlled_load(self, overrides: Overrides) -> AdSpecNode {
+    #[must_use]
+    pub fn controlled_load(self, overrides: Overrides) -> Self {
         self.service(number::CONTROLLED_LOAD, overrides, None)
     }
 
     /// The node offers the guaranteed service.
-    pub fn guaranteed(self, terms: GuaranteedTerms, overrides: Overrides) -> AdSpecNode {
+    #[must_use]
+    pub fn guaranteed(self, terms: GuaranteedTerms, overrides: Overrides) -> Self {
         self.service(number::GUARANTEED, overrides, Some(terms))
     }
 
     /// The node offers the null service.
-    pub fn null_service(self) -> AdSpecNode {
+    #[must_use]
+    pub fn null_service(self) -> Self {
         self.service(number::NULL, Overrides::default(), None)
     }
 
@@ -106,12 +110,7 @@ impl AdSpecNode {
         Ok(bytes)
     }
 
-    fn service(
-        mut self,
-        number: u8,
-        overrides: Overrides,
-        terms: Option<GuaranteedTerms>,
-    ) -> AdSpecNode {
+    fn service(mut self, number: u8, overrides: Overrides, terms: Option<GuaranteedTerms>) -> Self {
         self.services.retain(|service| service.number != number);
         self.services.push(Service {
             number,
@@ -209,9 +208,9 @@ struct Local {
 }
 
 impl Local {
-    fn of(general: &HopParameters, service: Option<&Service>) -> Local {
+    fn of(general: &HopParameters, service: Option<&Service>) -> Self {
         let overrides = service.map_or(Overrides::default(), |service| service.overrides);
-        Local {
+        Self {
             hop: HopParameters {
                 bandwidth: overrides.bandwidth.unwrap_or(general.bandwidth),
                 latency: overrides.latency.unwrap_or(general.latency),

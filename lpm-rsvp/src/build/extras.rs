@@ -44,8 +44,8 @@ pub struct Layer2 {
 }
 
 impl Extras {
-    pub(super) fn of(message: &Message<'_>) -> Extras {
-        let mut extras = Extras::default();
+    pub(super) fn of(message: &Message<'_>) -> Self {
+        let mut extras = Self::default();
         for object in message.objects() {
             extras.push(object.class, |writer| {
                 writer.object(object.class, object.c_type, |w| w.bytes(object.body));
@@ -75,7 +75,7 @@ impl Extras {
 
     pub(super) fn hop_l2(&mut self, hop: L2Address) {
         self.push(class::RSVP_HOP_L2, |writer| {
-            writer.l2(class::RSVP_HOP_L2, hop)
+            writer.l2(class::RSVP_HOP_L2, hop);
         });
     }
 
@@ -177,7 +177,7 @@ impl Writer {
     pub(super) fn message_id_ack(&mut self, ack: &MessageIdAck) {
         let c_type = if ack.negative { 2 } else { 1 };
         self.object(class::MESSAGE_ID_ACK, c_type, |writer| {
-            writer.id(&ack.message)
+            writer.id(&ack.message);
         });
     }
 

@@ -26,10 +26,10 @@ pub struct UnknownObject {
 impl UnknownObject {
     /// `None` unless the class is one that nodes forward unknown: 192 to 255, not known to
     /// this crate; and the body a multiple of 4 bytes long.
-    pub fn new(class: u8, c_type: u8, body: impl Into<Vec<u8>>) -> Option<UnknownObject> {
+    pub fn new(class: u8, c_type: u8, body: impl Into<Vec<u8>>) -> Option<Self> {
         let body = body.into();
         let legal = class >= 192 && !class::is_known(class) && body.len() % 4 == 0;
-        legal.then_some(UnknownObject {
+        legal.then_some(Self {
             class,
             c_type,
             body,
@@ -47,8 +47,8 @@ pub(super) struct Frame {
 }
 
 impl Default for Frame {
-    fn default() -> Frame {
-        Frame {
+    fn default() -> Self {
+        Self {
             flags: 0,
             send_ttl: 64,
             unknown: Vec::new(),
@@ -58,13 +58,13 @@ impl Default for Frame {
 }
 
 impl Frame {
-    pub(super) fn of(message: &Message<'_>) -> Frame {
+    pub(super) fn of(message: &Message<'_>) -> Self {
         let header = message.header();
         let unknown = message
             .objects()
             .filter_map(|object| UnknownObject::new(object.class, object.c_type, object.body))
             .collect();
-        Frame {
+        Self {
             flags: header.flags,
             send_ttl: header.send_ttl,
             unknown,
@@ -73,7 +73,7 @@ impl Frame {
     }
 
     /// For the messages where the layer 2 address is an object of the message's own.
-    pub(super) fn without_layer2(mut self) -> Frame {
+    pub(super) fn without_layer2(mut self) -> Self {
         self.extras.clear(class::RSVP_HOP_L2);
         self
     }
@@ -103,7 +103,7 @@ impl Frame {
         self.extras.write_last(&mut writer);
         for object in &self.unknown {
             writer.object(object.class, object.c_type, |writer| {
-                writer.bytes(&object.body)
+                writer.bytes(&object.body);
             });
         }
         last(&mut writer);

@@ -26,8 +26,8 @@ impl AdSpec {
     ///
     /// # Errors
     /// Those of [`crate::AdSpec`]'s methods.
-    pub fn from_view(adspec: &crate::intserv::AdSpec<'_>) -> Result<AdSpec, ParseError> {
-        Ok(AdSpec {
+    pub fn from_view(adspec: &crate::intserv::AdSpec<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
             general: adspec.general()?,
             guaranteed: adspec.guaranteed()?,
             controlled_load: adspec.controlled_load()?,
@@ -38,6 +38,7 @@ impl AdSpec {
 /// A FLOWSPEC object for this request (RFC 2210 §3.2), its header included: what a node that merges
 /// reservations hands on. A received token bucket is written as it is, also one that strict parsing
 /// refuses.
+#[must_use]
 pub fn flow_spec_object(request: &ServiceRequest) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.flow_spec(request);

@@ -56,8 +56,8 @@ struct Sender {
 }
 
 impl Sender {
-    fn of(message: &Message<'_>) -> Result<Sender, ParseError> {
-        Ok(Sender {
+    fn of(message: &Message<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
             template: required(message, class::SENDER_TEMPLATE)?,
             tspec: required(message, class::SENDER_TSPEC)?,
             adspec: optional(message, class::ADSPEC)?
@@ -77,20 +77,21 @@ impl Sender {
 
 impl Path {
     /// A Path of this sender to this session.
+    #[must_use]
     pub fn new(
         session: Session,
         hop: RsvpHop,
         time_values: TimeValues,
         template: FilterSpec,
         tspec: Tspec,
-    ) -> Path {
+    ) -> Self {
         let sender = Sender {
             template,
             tspec,
             adspec: None,
         };
         let frame = Frame::default();
-        Path {
+        Self {
             frame,
             session,
             hop,
@@ -104,8 +105,8 @@ impl Path {
     ///
     /// # Errors
     /// A missing object, or one that cannot be read.
-    pub fn from_message(message: &Message<'_>) -> Result<Path, ParseError> {
-        Ok(Path {
+    pub fn from_message(message: &Message<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
             frame: Frame::of(message),
             session: required(message, class::SESSION)?,
             hop: required(message, class::RSVP_HOP)?,
@@ -116,20 +117,23 @@ impl Path {
     }
 
     /// Adds the ADSPEC.
-    pub fn adspec(mut self, adspec: AdSpec) -> Path {
+    #[must_use]
+    pub fn adspec(mut self, adspec: AdSpec) -> Self {
         self.sender.adspec = Some(adspec);
         self
     }
 
     /// Adds what the message says to a shared layer 2 network.
-    pub fn layer2(mut self, layer2: Layer2) -> Path {
+    #[must_use]
+    pub fn layer2(mut self, layer2: Layer2) -> Self {
         self.frame.extras.hop_l2(layer2.hop);
         self.frame.extras.layer2(&layer2);
         self
     }
 
     /// Adds the class that the flow gets on a layer 2 network, 0 to 7 (RFC 2814 §B.4).
-    pub fn traffic_class(mut self, traffic_class: TrafficClass) -> Path {
+    #[must_use]
+    pub fn traffic_class(mut self, traffic_class: TrafficClass) -> Self {
         self.frame.extras.traffic_class(traffic_class);
         self
     }
@@ -155,9 +159,10 @@ impl Path {
 
 impl PathErr {
     /// A PathErr about a session.
-    pub fn new(session: Session, error: ErrorSpec) -> PathErr {
+    #[must_use]
+    pub fn new(session: Session, error: ErrorSpec) -> Self {
         let frame = Frame::default();
-        PathErr {
+        Self {
             frame,
             session,
             error,
@@ -170,11 +175,11 @@ impl PathErr {
     ///
     /// # Errors
     /// A missing object, or one that cannot be read.
-    pub fn from_message(message: &Message<'_>) -> Result<PathErr, ParseError> {
+    pub fn from_message(message: &Message<'_>) -> Result<Self, ParseError> {
         let sender = message
             .find(class::SENDER_TEMPLATE)
             .map(|_| Sender::of(message));
-        Ok(PathErr {
+        Ok(Self {
             frame: Frame::of(message),
             session: required(message, class::SESSION)?,
             error: required(message, class::ERROR_SPEC)?,
@@ -184,7 +189,8 @@ impl PathErr {
     }
 
     /// Names the sender, as its Path did.
-    pub fn sender(mut self, template: FilterSpec, tspec: Tspec) -> PathErr {
+    #[must_use]
+    pub fn sender(mut self, template: FilterSpec, tspec: Tspec) -> Self {
         self.sender = Some(Sender {
             template,
             tspec,
@@ -215,8 +221,9 @@ impl PathErr {
 
 impl PathTear {
     /// The end of this sender's path.
-    pub fn new(session: Session, hop: RsvpHop, sender: FilterSpec) -> PathTear {
-        PathTear {
+    #[must_use]
+    pub fn new(session: Session, hop: RsvpHop, sender: FilterSpec) -> Self {
+        Self {
             frame: Frame::default(),
             session,
             hop,
@@ -225,7 +232,8 @@ impl PathTear {
     }
 
     /// Adds what the message says to a shared layer 2 network.
-    pub fn layer2(mut self, layer2: Layer2) -> PathTear {
+    #[must_use]
+    pub fn layer2(mut self, layer2: Layer2) -> Self {
         self.frame.extras.layer2(&layer2);
         self
     }
@@ -235,8 +243,8 @@ impl PathTear {
     ///
     /// # Errors
     /// A missing object, or one that cannot be read.
-    pub fn from_message(message: &Message<'_>) -> Result<PathTear, ParseError> {
-        Ok(PathTear {
+    pub fn from_message(message: &Message<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
             frame: Frame::of(message),
             session: required(message, class::SESSION)?,
             hop: required(message, class::RSVP_HOP)?,
@@ -272,25 +280,29 @@ macro_rules! frame_methods {
     ($($builder:ident),*) => {$(
         impl $builder {
             /// Sets the TTL the message is sent with; 64 otherwise.
-            pub fn send_ttl(mut self, send_ttl: u8) -> $builder {
+            #[must_use]
+            pub fn send_ttl(mut self, send_ttl: u8) -> Self {
                 self.frame.send_ttl = send_ttl;
                 self
             }
 
             /// Names the message, so that it can be acknowledged and refreshed (RFC 2961 §4).
-            pub fn message_id(mut self, id: MessageId) -> $builder {
+            #[must_use]
+            pub fn message_id(mut self, id: MessageId) -> Self {
                 self.frame.extras.message_id(&id);
                 self
             }
 
             /// Acknowledges a received message; may be called several times.
-            pub fn acknowledge(mut self, ack: MessageIdAck) -> $builder {
+            #[must_use]
+            pub fn acknowledge(mut self, ack: MessageIdAck) -> Self {
                 self.frame.extras.acknowledge(&ack);
                 self
             }
 
             /// Appends an object of an unknown class that is passed on.
-            pub fn unknown(mut self, object: UnknownObject) -> $builder {
+            #[must_use]
+            pub fn unknown(mut self, object: UnknownObject) -> Self {
                 self.frame.unknown.push(object);
                 self
             }
@@ -304,7 +316,8 @@ macro_rules! policy_methods {
     ($($builder:ident),*) => {$(
         impl $builder {
             /// Appends a POLICY_DATA object.
-            pub fn policy_data(mut self, data: PolicyData) -> $builder {
+            #[must_use]
+            pub fn policy_data(mut self, data: PolicyData) -> Self {
                 self.policy_data.push(data);
                 self
             }

@@ -37,21 +37,22 @@ pub struct Identity {
 
 impl PolicyData {
     /// An object without options and elements.
-    pub fn new() -> PolicyData {
-        PolicyData::default()
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Reads a received object.
     ///
     /// # Errors
     /// A fault in the framing of options or elements.
-    pub fn from_view(data: &crate::policy::PolicyData<'_>) -> Result<PolicyData, ParseError> {
-        let mut built = PolicyData::new();
+    pub fn from_view(data: &crate::policy::PolicyData<'_>) -> Result<Self, ParseError> {
+        let mut built = Self::new();
         for option in data.options() {
             let option = option?;
             built = built.option(|writer| {
                 writer.object(option.class, option.c_type, |writer| {
-                    writer.bytes(option.body)
+                    writer.bytes(option.body);
                 });
             });
         }
@@ -63,18 +64,21 @@ impl PolicyData {
     }
 
     /// Appends an element.
-    pub fn element(mut self, element: impl Into<Element>) -> PolicyData {
+    #[must_use]
+    pub fn element(mut self, element: impl Into<Element>) -> Self {
         self.elements.push(element.into());
         self
     }
 
     /// Says that the policy is about this sender's flow; may be called several times.
-    pub fn filter_spec(self, filter: FilterSpec) -> PolicyData {
+    #[must_use]
+    pub fn filter_spec(self, filter: FilterSpec) -> Self {
         self.option(|writer| writer.sender(class::FILTER_SPEC, &filter))
     }
 
     /// Names the policy node that built the object and, if given, the one it is for.
-    pub fn hops(self, originating: RsvpHop, destination: Option<RsvpHop>) -> PolicyData {
+    #[must_use]
+    pub fn hops(self, originating: RsvpHop, destination: Option<RsvpHop>) -> Self {
         self.option(|writer| {
             writer.hop(&originating);
             if let Some(destination) = &destination {
@@ -84,7 +88,8 @@ impl PolicyData {
     }
 
     /// Says that the policy is about these senders, all of one address family.
-    pub fn scope(self, addresses: &[IpAddr]) -> PolicyData {
+    #[must_use]
+    pub fn scope(self, addresses: &[IpAddr]) -> Self {
         let mut addresses = addresses.to_vec();
         addresses.sort_unstable();
         addresses.dedup();
@@ -92,7 +97,8 @@ impl PolicyData {
     }
 
     /// Sets how often the policy is refreshed.
-    pub fn refresh_time(self, time_values: TimeValues) -> PolicyData {
+    #[must_use]
+    pub fn refresh_time(self, time_values: TimeValues) -> Self {
         self.option(|writer| writer.time_values(&time_values))
     }
 
@@ -105,14 +111,14 @@ impl PolicyData {
 
     /// Puts an option before the others.
     #[cfg(feature = "integrity")]
-    pub(crate) fn first_option(mut self, class: u8, c_type: u8, body: &[u8]) -> PolicyData {
+    pub(crate) fn first_option(mut self, class: u8, c_type: u8, body: &[u8]) -> Self {
         let others = core::mem::take(&mut self.options);
         let mut built = self.option(|writer| writer.object(class, c_type, |w| w.bytes(body)));
         built.options.extend_from_slice(&others);
         built
     }
 
-    fn option(mut self, write: impl FnOnce(&mut Writer)) -> PolicyData {
+    fn option(mut self, write: impl FnOnce(&mut Writer)) -> Self {
         let mut writer = Writer::default();
         write(&mut writer);
         match writer.finish() {
@@ -137,8 +143,8 @@ pub fn policy_data_object(data: &PolicyData) -> Result<Vec<u8>, BuildError> {
 
 impl Element {
     /// An element of any P-Type; without data it deletes the state of its P-Type.
-    pub fn new(p_type: u16, data: impl Into<Vec<u8>>) -> Element {
-        Element {
+    pub fn new(p_type: u16, data: impl Into<Vec<u8>>) -> Self {
+        Self {
             p_type,
             data: data.into(),
         }
@@ -146,7 +152,7 @@ impl Element {
 }
 
 impl From<PreemptionPriority> for Element {
-    fn from(priority: PreemptionPriority) -> Element {
+    fn from(priority: PreemptionPriority) -> Self {
         let mut writer = Writer::default();
         writer.bytes(&[
             0,
@@ -156,16 +162,16 @@ impl From<PreemptionPriority> for Element {
         ]);
         writer.u16(priority.preemption_priority);
         writer.u16(priority.defending_priority);
-        Element::new(p_type::PREEMPTION_PRI, writer.as_slice())
+        Self::new(p_type::PREEMPTION_PRI, writer.as_slice())
     }
 }
 
 impl From<Identity> for Element {
-    fn from(mut identity: Identity) -> Element {
+    fn from(mut identity: Identity) -> Self {
         if let Some(signature) = identity.signature.take() {
             identity = identity.attribute(3, 0, &signature);
         }
-        Element {
+        Self {
             p_type: identity.p_type,
             data: identity.data,
         }
@@ -174,8 +180,9 @@ impl From<Identity> for Element {
 
 impl Identity {
     /// The identity of a user.
-    pub fn user() -> Identity {
-        Identity {
+    #[must_use]
+    pub fn user() -> Self {
+        Self {
             p_type: p_type::AUTH_USER,
             data: Vec::new(),
             signature: None,
@@ -183,8 +190,9 @@ impl Identity {
     }
 
     /// The identity of an application.
-    pub fn app() -> Identity {
-        Identity {
+    #[must_use]
+    pub fn app() -> Self {
+        Self {
             p_type: p_type::AUTH_APP,
             data: Vec::new(),
             signature: None,
@@ -193,23 +201,27 @@ impl Identity {
 
     /// Appends a POLICY_LOCATOR: a distinguished name (RFC 1779). Sent as ASCII if it is, else
     /// as UTF-16 in network byte order.
-    pub fn locator(self, name: &str) -> Identity {
+    #[must_use]
+    pub fn locator(self, name: &str) -> Self {
         self.name(1, name)
     }
 
     /// Appends a CREDENTIAL that is a plain name. Sent as ASCII if it is, else as UTF-16 in
     /// network byte order.
-    pub fn credential(self, name: &str) -> Identity {
+    #[must_use]
+    pub fn credential(self, name: &str) -> Self {
         self.name(2, name)
     }
 
     /// Appends a CREDENTIAL that is a Kerberos ticket.
-    pub fn kerberos_ticket(self, ticket: &[u8]) -> Identity {
+    #[must_use]
+    pub fn kerberos_ticket(self, ticket: &[u8]) -> Self {
         self.attribute(2, 3, ticket)
     }
 
     /// Appends a POLICY_ERROR_OBJECT, for PathErr and ResvErr.
-    pub fn policy_error(self, error: PolicyErrorValue, detail: &[u8]) -> Identity {
+    #[must_use]
+    pub fn policy_error(self, error: PolicyErrorValue, detail: &[u8]) -> Self {
         let mut value = Writer::default();
         value.u16(0);
         value.u16(error.number());
@@ -218,7 +230,8 @@ impl Identity {
     }
 
     /// Appends any attribute, for what has no method of its own.
-    pub fn attribute(mut self, a_type: u8, sub_type: u8, value: &[u8]) -> Identity {
+    #[must_use]
+    pub fn attribute(mut self, a_type: u8, sub_type: u8, value: &[u8]) -> Self {
         let mut writer = Writer::default();
         writer.counted("attribute", |writer| {
             writer.bytes(&[a_type, sub_type]);
@@ -230,12 +243,13 @@ impl Identity {
 
     /// Sets the DIGITAL_SIGNATURE, which becomes the last attribute. What it has to cover is
     /// the finished element before it, see [`crate::Identity::signed`].
-    pub fn signature(mut self, signature: impl Into<Vec<u8>>) -> Identity {
+    #[must_use]
+    pub fn signature(mut self, signature: impl Into<Vec<u8>>) -> Self {
         self.signature = Some(signature.into());
         self
     }
 
-    fn name(self, a_type: u8, name: &str) -> Identity {
+    fn name(self, a_type: u8, name: &str) -> Self {
         if name.is_ascii() {
             return self.attribute(a_type, 1, name.as_bytes());
         }

@@ -51,18 +51,19 @@ pub struct Bundle {
 
 impl Ack {
     /// Acknowledges one message; [`Ack::acknowledge`] adds others.
-    pub fn new(ack: MessageIdAck) -> Ack {
+    #[must_use]
+    pub fn new(ack: MessageIdAck) -> Self {
         let mut frame = Frame::default();
         frame.extras.acknowledge(&ack);
-        Ack { frame }
+        Self { frame }
     }
 
     /// Reads a received Ack.
     ///
     /// # Errors
     /// None today; the signature is that of the other builders.
-    pub fn from_message(message: &Message<'_>) -> Result<Ack, ParseError> {
-        Ok(Ack {
+    pub fn from_message(message: &Message<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
             frame: Frame::of(message),
         })
     }
@@ -78,8 +79,9 @@ impl Ack {
 
 impl Srefresh {
     /// Refreshes this state, made by messages with this epoch (24 bits).
-    pub fn new(epoch: u32, targets: Targets) -> Srefresh {
-        Srefresh {
+    #[must_use]
+    pub fn new(epoch: u32, targets: Targets) -> Self {
+        Self {
             frame: Frame::default(),
             epoch,
             targets,
@@ -90,7 +92,7 @@ impl Srefresh {
     ///
     /// # Errors
     /// A missing list, or one that cannot be read.
-    pub fn from_message(message: &Message<'_>) -> Result<Srefresh, ParseError> {
+    pub fn from_message(message: &Message<'_>) -> Result<Self, ParseError> {
         let list: MessageIdList<'_> = required(message, class::MESSAGE_ID_LIST)?;
         let entries = || list.entries();
         let targets = match list.c_type() {
@@ -106,7 +108,7 @@ impl Srefresh {
                 Targets::Multicast(target.collect())
             }
         };
-        Ok(Srefresh {
+        Ok(Self {
             frame: Frame::of(message),
             epoch: list.epoch(),
             targets,
@@ -170,8 +172,9 @@ impl Srefresh {
 
 impl Bundle {
     /// A bundle without messages; it needs at least one.
-    pub fn new() -> Bundle {
-        Bundle {
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
             send_ttl: 64,
             messages: Vec::new(),
             count: 0,
@@ -179,7 +182,8 @@ impl Bundle {
     }
 
     /// Sets the TTL the bundle is sent with; 64 otherwise.
-    pub fn send_ttl(mut self, send_ttl: u8) -> Bundle {
+    #[must_use]
+    pub fn send_ttl(mut self, send_ttl: u8) -> Self {
         self.send_ttl = send_ttl;
         self
     }
@@ -188,7 +192,7 @@ impl Bundle {
     ///
     /// # Errors
     /// Not a legal message; a Bundle.
-    pub fn message(mut self, message: &[u8]) -> Result<Bundle, BuildError> {
+    pub fn message(mut self, message: &[u8]) -> Result<Self, BuildError> {
         let mut index = crate::index::ObjectIndex::new();
         let parsed = Message::parse(message, &mut index)?;
         if parsed.message_type() == MessageType::Bundle {
@@ -200,11 +204,13 @@ impl Bundle {
     }
 
     /// How many messages there are.
+    #[must_use]
     pub const fn len(&self) -> usize {
         self.count
     }
 
     /// Whether there is no message yet.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -227,8 +233,8 @@ impl Bundle {
 }
 
 impl Default for Bundle {
-    fn default() -> Bundle {
-        Bundle::new()
+    fn default() -> Self {
+        Self::new()
     }
 }
 

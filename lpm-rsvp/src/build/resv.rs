@@ -88,8 +88,9 @@ pub enum Senders {
 
 impl Resv {
     /// A reservation.
-    pub fn new(session: Session, hop: RsvpHop, time_values: TimeValues, flows: Flows) -> Resv {
-        Resv {
+    #[must_use]
+    pub fn new(session: Session, hop: RsvpHop, time_values: TimeValues, flows: Flows) -> Self {
+        Self {
             frame: Frame::default(),
             session,
             hop,
@@ -105,8 +106,8 @@ impl Resv {
     ///
     /// # Errors
     /// A missing object, or one that cannot be read.
-    pub fn from_message(message: &Message<'_>) -> Result<Resv, ParseError> {
-        Ok(Resv {
+    pub fn from_message(message: &Message<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
             frame: Frame::of(message),
             session: required(message, class::SESSION)?,
             hop: required(message, class::RSVP_HOP)?,
@@ -119,19 +120,22 @@ impl Resv {
     }
 
     /// Adds the class that the flow gets on a layer 2 network, 0 to 7 (RFC 2814 §B.5).
-    pub fn traffic_class(mut self, traffic_class: TrafficClass) -> Resv {
+    #[must_use]
+    pub fn traffic_class(mut self, traffic_class: TrafficClass) -> Self {
         self.frame.extras.traffic_class(traffic_class);
         self
     }
 
     /// Adds the code points that senders may mark their packets with, each 0 to 63 (RFC 2996).
-    pub fn dclass(mut self, dscps: &[u8]) -> Resv {
+    #[must_use]
+    pub fn dclass(mut self, dscps: &[u8]) -> Self {
         self.frame.extras.dclass(dscps);
         self
     }
 
     /// Asks for a ResvConf to this receiver.
-    pub fn confirm(mut self, receiver: impl Into<IpAddr>) -> Resv {
+    #[must_use]
+    pub fn confirm(mut self, receiver: impl Into<IpAddr>) -> Self {
         self.confirm = Some(ResvConfirm {
             receiver: receiver.into(),
         });
@@ -162,9 +166,10 @@ impl Resv {
 
 impl ResvErr {
     /// An error about one flow of a reservation.
-    pub fn new(session: Session, hop: RsvpHop, error: ErrorSpec, flow: Flows) -> ResvErr {
+    #[must_use]
+    pub fn new(session: Session, hop: RsvpHop, error: ErrorSpec, flow: Flows) -> Self {
         let (scope, policy_data) = (Vec::new(), Vec::new());
-        ResvErr {
+        Self {
             frame: Frame::default(),
             session,
             hop,
@@ -179,8 +184,8 @@ impl ResvErr {
     ///
     /// # Errors
     /// A missing object, or one that cannot be read.
-    pub fn from_message(message: &Message<'_>) -> Result<ResvErr, ParseError> {
-        Ok(ResvErr {
+    pub fn from_message(message: &Message<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
             frame: Frame::of(message),
             session: required(message, class::SESSION)?,
             hop: required(message, class::RSVP_HOP)?,
@@ -212,8 +217,9 @@ impl ResvErr {
 
 impl ResvTear {
     /// The end of these reservations.
-    pub fn new(session: Session, hop: RsvpHop, senders: Senders) -> ResvTear {
-        ResvTear {
+    #[must_use]
+    pub fn new(session: Session, hop: RsvpHop, senders: Senders) -> Self {
+        Self {
             frame: Frame::default(),
             session,
             hop,
@@ -226,12 +232,12 @@ impl ResvTear {
     ///
     /// # Errors
     /// A missing object, or one that cannot be read.
-    pub fn from_message(message: &Message<'_>) -> Result<ResvTear, ParseError> {
+    pub fn from_message(message: &Message<'_>) -> Result<Self, ParseError> {
         let senders = message
             .flow_descriptors()
             .flat_map(|flow| flow.filters())
             .collect();
-        Ok(ResvTear {
+        Ok(Self {
             frame: Frame::of(message),
             session: required(message, class::SESSION)?,
             hop: required(message, class::RSVP_HOP)?,
@@ -273,14 +279,15 @@ impl ResvTear {
 impl ResvConf {
     /// Confirms reservations to the receiver that asked. The error has code 0, and names the
     /// confirming node.
-    pub fn new(session: Session, node: IpAddr, confirm: ResvConfirm, flows: Flows) -> ResvConf {
+    #[must_use]
+    pub fn new(session: Session, node: IpAddr, confirm: ResvConfirm, flows: Flows) -> Self {
         let error = ErrorSpec {
             node,
             flags: 0,
             code: 0,
             value: 0,
         };
-        ResvConf {
+        Self {
             frame: Frame::default(),
             session,
             error,
@@ -293,8 +300,8 @@ impl ResvConf {
     ///
     /// # Errors
     /// A missing object, or one that cannot be read.
-    pub fn from_message(message: &Message<'_>) -> Result<ResvConf, ParseError> {
-        Ok(ResvConf {
+    pub fn from_message(message: &Message<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
             frame: Frame::of(message),
             session: required(message, class::SESSION)?,
             error: required(message, class::ERROR_SPEC)?,
@@ -321,7 +328,7 @@ impl ResvConf {
 }
 
 impl Flows {
-    fn of(message: &Message<'_>) -> Result<Flows, ParseError> {
+    fn of(message: &Message<'_>) -> Result<Self, ParseError> {
         let mut flows = message.flow_descriptors();
         match required(message, class::STYLE)? {
             ResvStyle::FixedFilter => {
@@ -333,11 +340,11 @@ impl Flows {
             }
             ResvStyle::WildcardFilter => {
                 let flow = flows.next().ok_or_else(|| no_flow(message))?;
-                Ok(Flows::WildcardFilter(service(message, &flow)?))
+                Ok(Self::WildcardFilter(service(message, &flow)?))
             }
             ResvStyle::SharedExplicit => {
                 let flow = flows.next().ok_or_else(|| no_flow(message))?;
-                Ok(Flows::SharedExplicit(
+                Ok(Self::SharedExplicit(
                     service(message, &flow)?,
                     flow.filters().collect(),
                 ))
@@ -348,18 +355,18 @@ impl Flows {
 
     fn write(&self, writer: &mut Writer) {
         match self {
-            Flows::WildcardFilter(request) => {
+            Self::WildcardFilter(request) => {
                 writer.style(ResvStyle::WildcardFilter);
                 writer.flow_spec(request);
             }
-            Flows::FixedFilter(flows) => {
+            Self::FixedFilter(flows) => {
                 writer.style(ResvStyle::FixedFilter);
                 for (request, filter) in flows {
                     writer.flow_spec(request);
                     writer.sender(class::FILTER_SPEC, filter);
                 }
             }
-            Flows::SharedExplicit(request, filters) => {
+            Self::SharedExplicit(request, filters) => {
                 writer.style(ResvStyle::SharedExplicit);
                 writer.flow_spec(request);
                 for filter in filters {
@@ -401,7 +408,8 @@ macro_rules! scope_methods {
         impl $builder {
             /// Sets the senders that a WF reservation is forwarded to, all of one address
             /// family; the builder brings them into order.
-            pub fn scope(mut self, addresses: &[IpAddr]) -> $builder {
+            #[must_use]
+            pub fn scope(mut self, addresses: &[IpAddr]) -> Self {
                 self.scope = addresses.to_vec();
                 self.scope.sort_unstable();
                 self.scope.dedup();

@@ -40,8 +40,8 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn of(message: &Message<'_>) -> Result<Candidate, ParseError> {
-        Ok(Candidate {
+    fn of(message: &Message<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
             address: required::<SbmAddress>(message, class::DSBM_IP_ADDRESS)?.address,
             l2: required(message, class::RSVP_HOP_L2)?,
             priority: required(message, class::SBM_PRIORITY)?,
@@ -60,8 +60,8 @@ impl Candidate {
 impl DsbmWilling {
     /// A candidate. `l2` of zeros leaves the layer 2 address out; a priority of 0 takes the
     /// candidature back.
-    pub fn new(address: impl Into<IpAddr>, l2: L2Address, priority: SbmPriority) -> DsbmWilling {
-        DsbmWilling {
+    pub fn new(address: impl Into<IpAddr>, l2: L2Address, priority: SbmPriority) -> Self {
+        Self {
             frame: Frame::default(),
             candidate: Candidate {
                 address: address.into(),
@@ -75,8 +75,8 @@ impl DsbmWilling {
     ///
     /// # Errors
     /// A missing object, or one that cannot be read.
-    pub fn from_message(message: &Message<'_>) -> Result<DsbmWilling, ParseError> {
-        Ok(DsbmWilling {
+    pub fn from_message(message: &Message<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
             frame: Frame::of(message).without_layer2(),
             candidate: Candidate::of(message)?,
         })
@@ -101,8 +101,8 @@ impl IAmDsbm {
         l2: L2Address,
         priority: SbmPriority,
         timers: DsbmTimerIntervals,
-    ) -> IAmDsbm {
-        IAmDsbm {
+    ) -> Self {
+        Self {
             frame: Frame::default(),
             dsbm: Candidate {
                 address: address.into(),
@@ -115,7 +115,8 @@ impl IAmDsbm {
     }
 
     /// Says how much may be sent without a reservation; otherwise anything.
-    pub fn non_resv_send_limit(mut self, limit: NonResvSendLimit) -> IAmDsbm {
+    #[must_use]
+    pub fn non_resv_send_limit(mut self, limit: NonResvSendLimit) -> Self {
         self.limit = Some(limit);
         self
     }
@@ -124,8 +125,8 @@ impl IAmDsbm {
     ///
     /// # Errors
     /// A missing object, or one that cannot be read.
-    pub fn from_message(message: &Message<'_>) -> Result<IAmDsbm, ParseError> {
-        Ok(IAmDsbm {
+    pub fn from_message(message: &Message<'_>) -> Result<Self, ParseError> {
+        Ok(Self {
             frame: Frame::of(message).without_layer2(),
             dsbm: Candidate::of(message)?,
             timers: required(message, class::DSBM_TIMER_INTERVALS)?,

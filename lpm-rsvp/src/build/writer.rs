@@ -64,7 +64,7 @@ impl Writer {
 
     /// A length field of two bytes, then the content. The length counts both; zeros that then
     /// fill up to a multiple of 4 do not count.
-    pub(super) fn counted(&mut self, part: &'static str, content: impl FnOnce(&mut Writer)) {
+    pub(super) fn counted(&mut self, part: &'static str, content: impl FnOnce(&mut Self)) {
         let start = self.bytes.len();
         self.u16(0);
         content(self);
@@ -106,7 +106,7 @@ impl Writer {
     }
 
     /// An RSVP object; the content is filled up to a multiple of 4, which counts.
-    pub(super) fn object(&mut self, class: u8, c_type: u8, content: impl FnOnce(&mut Writer)) {
+    pub(super) fn object(&mut self, class: u8, c_type: u8, content: impl FnOnce(&mut Self)) {
         let part = class::name(class).unwrap_or("object");
         self.counted(part, |writer| {
             let start = writer.bytes.len();
@@ -149,7 +149,7 @@ impl Writer {
 
     pub(super) fn time_values(&mut self, time_values: &TimeValues) {
         self.object(class::TIME_VALUES, 1, |writer| {
-            writer.u32(time_values.refresh_ms)
+            writer.u32(time_values.refresh_ms);
         });
     }
 
@@ -164,7 +164,7 @@ impl Writer {
     pub(super) fn resv_confirm(&mut self, confirm: &ResvConfirm) {
         let receiver = confirm.receiver;
         self.object(class::RESV_CONFIRM, family(receiver), |writer| {
-            writer.address(receiver)
+            writer.address(receiver);
         });
     }
 

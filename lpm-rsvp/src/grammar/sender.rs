@@ -21,7 +21,7 @@ pub(super) struct SenderRule<'a> {
 }
 
 impl<'a> SenderRule<'a> {
-    pub(super) const fn new() -> SenderRule<'a> {
+    pub(super) const fn new() -> Self {
         SenderRule {
             session: None,
             types: 0,

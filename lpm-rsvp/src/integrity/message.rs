@@ -98,22 +98,23 @@ impl Algorithm {
     pub(super) const LONGEST: usize = 64;
 
     /// Length of the digest in bytes.
+    #[must_use]
     pub const fn digest_length(self) -> usize {
         match self {
-            Algorithm::HmacMd5 => 16,
-            Algorithm::HmacSha1 => 20,
-            Algorithm::HmacSha224 => 28,
-            Algorithm::HmacSha256 => 32,
-            Algorithm::HmacSha384 => 48,
-            Algorithm::HmacSha512 => 64,
+            Self::HmacMd5 => 16,
+            Self::HmacSha1 => 20,
+            Self::HmacSha224 => 28,
+            Self::HmacSha256 => 32,
+            Self::HmacSha384 => 48,
+            Self::HmacSha512 => 64,
         }
     }
 }
 
 impl Key {
     /// A key. `None` when the identifier has more than 48 bits.
-    pub fn new(id: u64, algorithm: Algorithm, secret: impl Into<Vec<u8>>) -> Option<Key> {
-        (id >> 48 == 0).then(|| Key {
+    pub fn new(id: u64, algorithm: Algorithm, secret: impl Into<Vec<u8>>) -> Option<Self> {
+        (id >> 48 == 0).then(|| Self {
             id,
             algorithm,
             secret: secret.into(),
@@ -121,11 +122,13 @@ impl Key {
     }
 
     /// The key identifier; 48 bits.
+    #[must_use]
     pub const fn id(&self) -> u64 {
         self.id
     }
 
     /// The algorithm.
+    #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -166,7 +169,7 @@ impl Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Key { id, algorithm, .. } = self;
+        let Self { id, algorithm, .. } = self;
         f.debug_struct("Key")
             .field("id", id)
             .field("algorithm", algorithm)
@@ -213,6 +216,7 @@ pub fn verify<'a>(message: &Message<'a>, key: &Key) -> Result<Integrity<'a>, Int
 
 /// An Integrity Challenge message: asks the sender of a message with this key to prove that
 /// its sequence numbers are fresh. `cookie` should not be foreseeable.
+#[must_use]
 pub fn challenge(key_id: u64, cookie: u64) -> Vec<u8> {
     unsigned(
         MessageType::IntegrityChallenge,
@@ -363,7 +367,8 @@ pub struct ReplayWindow {
 impl ReplayWindow {
     /// Messages may come out of order by less than `size`, at most 64; with 1, which 0 also
     /// means, each number must be greater than all before.
-    pub const fn new(size: u32) -> ReplayWindow {
+    #[must_use]
+    pub const fn new(size: u32) -> Self {
         let size = if size == 0 {
             1
         } else if size > 64 {
@@ -371,7 +376,7 @@ impl ReplayWindow {
         } else {
             size
         };
-        ReplayWindow {
+        Self {
             highest: None,
             seen: 0,
             size,
@@ -379,11 +384,12 @@ impl ReplayWindow {
     }
 
     /// A window of a sender that proved its sequence number by a response.
-    pub const fn starting_at(sequence: u64, size: u32) -> ReplayWindow {
-        ReplayWindow {
+    #[must_use]
+    pub const fn starting_at(sequence: u64, size: u32) -> Self {
+        Self {
             highest: Some(sequence),
             seen: 1,
-            ..ReplayWindow::new(size)
+            ..Self::new(size)
         }
     }
 

@@ -44,11 +44,13 @@ pub struct GuaranteedParameters {
 
 impl<'a> AdSpec<'a> {
     /// The object itself.
+    #[must_use]
     pub const fn object(&self) -> RawObject<'a> {
         self.0
     }
 
     /// All service blocks; service 1 comes first.
+    #[must_use]
     pub const fn blocks(&self) -> ServiceBlocks<'a> {
         ServiceBlocks::new(self.0)
     }
@@ -126,7 +128,7 @@ impl<'a> Object<'a> for AdSpec<'a> {
     const CLASSES: &'static [u8] = &[class::ADSPEC];
 
     /// Never fails: RSVP does not judge ADSPECs, traffic control does.
-    fn parse(object: RawObject<'a>) -> Result<AdSpec<'a>, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         Ok(AdSpec(object))
     }
 }

@@ -24,7 +24,7 @@ pub struct ServiceBlocks<'a> {
 }
 
 impl<'a> ServiceBlocks<'a> {
-    pub(crate) const fn new(object: RawObject<'a>) -> ServiceBlocks<'a> {
+    pub(crate) const fn new(object: RawObject<'a>) -> Self {
         ServiceBlocks {
             object,
             started: false,
@@ -119,6 +119,7 @@ pub struct ServiceBlock<'a> {
 
 impl<'a> ServiceBlock<'a> {
     /// The parameters, in order.
+    #[must_use]
     pub const fn parameters(&self) -> Parameters<'a> {
         Parameters {
             object: self.object,

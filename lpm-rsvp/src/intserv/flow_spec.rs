@@ -39,6 +39,7 @@ pub struct Rspec {
 
 impl<'a> FlowSpec<'a> {
     /// The object itself.
+    #[must_use]
     pub const fn object(&self) -> RawObject<'a> {
         self.0
     }
@@ -90,6 +91,7 @@ impl<'a> FlowSpec<'a> {
     }
 
     /// All service blocks.
+    #[must_use]
     pub const fn blocks(&self) -> ServiceBlocks<'a> {
         ServiceBlocks::new(self.0)
     }
@@ -112,12 +114,11 @@ fn tspec_of(block: &ServiceBlock<'_>) -> Result<Tspec, ParseError> {
 
 impl ServiceRequest {
     /// The token bucket, where the service has one.
+    #[must_use]
     pub const fn tspec(&self) -> Option<Tspec> {
         match self {
-            ServiceRequest::ControlledLoad(tspec) | ServiceRequest::Guaranteed(tspec, _) => {
-                Some(*tspec)
-            }
-            ServiceRequest::Null { .. } => None,
+            Self::ControlledLoad(tspec) | Self::Guaranteed(tspec, _) => Some(*tspec),
+            Self::Null { .. } => None,
         }
     }
 }
@@ -127,7 +128,7 @@ impl<'a> Object<'a> for FlowSpec<'a> {
 
     /// Never fails: RSVP does not judge flowspecs, traffic control does.
     #[inline]
-    fn parse(object: RawObject<'a>) -> Result<FlowSpec<'a>, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         Ok(FlowSpec(object))
     }
 }
@@ -135,15 +136,15 @@ impl<'a> Object<'a> for FlowSpec<'a> {
 impl core::fmt::Display for ServiceRequest {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            ServiceRequest::ControlledLoad(tspec) => write!(f, "controlled load {tspec}"),
-            ServiceRequest::Guaranteed(tspec, rspec) => {
+            Self::ControlledLoad(tspec) => write!(f, "controlled load {tspec}"),
+            Self::Guaranteed(tspec, rspec) => {
                 write!(
                     f,
                     "guaranteed {} B/s, slack {} µs, {tspec}",
                     rspec.rate, rspec.slack
                 )
             }
-            ServiceRequest::Null { max_packet } => write!(f, "null, packets to {max_packet} B"),
+            Self::Null { max_packet } => write!(f, "null, packets to {max_packet} B"),
         }
     }
 }

@@ -10,7 +10,8 @@ use super::tspec::Tspec;
 impl Tspec {
     /// Whether a reservation for `self` is as good for the traffic of `other` as one for
     /// `other`: at least its rates and sizes, at most its minimum policed unit.
-    pub fn substitutes(&self, other: &Tspec) -> bool {
+    #[must_use]
+    pub fn substitutes(&self, other: &Self) -> bool {
         self.rate >= other.rate
             && self.bucket >= other.bucket
             && self.peak_rate >= other.peak_rate
@@ -19,7 +20,8 @@ impl Tspec {
     }
 
     /// The order that [`substitutes`](Self::substitutes) makes; `None` for unordered Tspecs.
-    pub fn compare(&self, other: &Tspec) -> Option<Ordering> {
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Option<Ordering> {
         match (self.substitutes(other), other.substitutes(self)) {
             (true, true) => Some(Ordering::Equal),
             (true, false) => Some(Ordering::Greater),
@@ -30,16 +32,18 @@ impl Tspec {
 
     /// The Tspec of a merged reservation: what both need, with the smaller maximum packet
     /// size, so that nothing is promised that one of the paths cannot carry.
-    pub fn merge(&self, other: &Tspec) -> Tspec {
-        Tspec {
+    #[must_use]
+    pub fn merge(&self, other: &Self) -> Self {
+        Self {
             max_packet: self.max_packet.min(other.max_packet),
             ..self.least_common(other)
         }
     }
 
     /// The least Tspec that describes the traffic of either one.
-    pub fn least_common(&self, other: &Tspec) -> Tspec {
-        Tspec {
+    #[must_use]
+    pub fn least_common(&self, other: &Self) -> Self {
+        Self {
             rate: self.rate.max(other.rate),
             bucket: self.bucket.max(other.bucket),
             peak_rate: self.peak_rate.max(other.peak_rate),
@@ -50,8 +54,9 @@ impl Tspec {
 
     /// The Tspec of both flows together. Rate and bucket stay finite; a peak rate that is
     /// unknown for one is unknown for both.
-    pub fn sum(&self, other: &Tspec) -> Tspec {
-        Tspec {
+    #[must_use]
+    pub fn sum(&self, other: &Self) -> Self {
+        Self {
             rate: (self.rate + other.rate).min(f32::MAX),
             bucket: (self.bucket + other.bucket).min(f32::MAX),
             peak_rate: self.peak_rate + other.peak_rate,
@@ -61,11 +66,12 @@ impl Tspec {
 
     /// The minimum of two Tspecs: the lesser one if they are ordered, else value by value,
     /// where the *larger* bucket counts as the minimum.
-    pub fn minimum(&self, other: &Tspec) -> Tspec {
+    #[must_use]
+    pub fn minimum(&self, other: &Self) -> Self {
         match self.compare(other) {
             Some(Ordering::Less | Ordering::Equal) => *self,
             Some(Ordering::Greater) => *other,
-            None => Tspec {
+            None => Self {
                 rate: self.rate.min(other.rate),
                 bucket: self.bucket.max(other.bucket),
                 peak_rate: self.peak_rate.min(other.peak_rate),
@@ -78,13 +84,15 @@ impl Tspec {
 
 impl Rspec {
     /// Whether `self` is as good as `other`: at least its rate with at most its slack.
-    pub fn substitutes(&self, other: &Rspec) -> bool {
+    #[must_use]
+    pub fn substitutes(&self, other: &Self) -> bool {
         self.rate >= other.rate && self.slack <= other.slack
     }
 
     /// The RSpec of a merged reservation: the larger rate, the smaller slack.
-    pub fn merge(&self, other: &Rspec) -> Rspec {
-        Rspec {
+    #[must_use]
+    pub fn merge(&self, other: &Self) -> Self {
+        Self {
             rate: self.rate.max(other.rate),
             slack: self.slack.min(other.slack),
         }
@@ -96,7 +104,8 @@ impl Rspec {
     ///
     /// `None` unless r ≤ `rate` ≤ R and the slack suffices for the longer delay
     /// (b + Ctot) / `rate` − (b + Ctot) / R.
-    pub fn with_rate(&self, rate: f32, tspec: &Tspec, c_tot: u32) -> Option<Rspec> {
+    #[must_use]
+    pub fn with_rate(&self, rate: f32, tspec: &Tspec, c_tot: u32) -> Option<Self> {
         if !(tspec.rate..=self.rate).contains(&rate) {
             return None;
         }
@@ -110,7 +119,7 @@ impl Rspec {
         };
         let slack = f64::from(self.slack) - (delay(rate) - delay(self.rate));
         // Whole microseconds, rounded down: the receiver's bound holds either way.
-        (slack >= 0.0).then(|| Rspec {
+        (slack >= 0.0).then(|| Self {
             rate,
             slack: floor(slack, self.slack),
         })
@@ -131,19 +140,16 @@ fn floor(number: f64, limit: u32) -> u32 {
 impl ServiceRequest {
     /// The request of a merged reservation. `None` for requests of different services: there
     /// is no rule for them, nodes answer with traffic control error "services conflict".
-    pub fn merge(&self, other: &ServiceRequest) -> Option<ServiceRequest> {
+    #[must_use]
+    pub fn merge(&self, other: &Self) -> Option<Self> {
         Some(match (self, other) {
-            (ServiceRequest::ControlledLoad(a), ServiceRequest::ControlledLoad(b)) => {
-                ServiceRequest::ControlledLoad(a.merge(b))
+            (Self::ControlledLoad(a), Self::ControlledLoad(b)) => Self::ControlledLoad(a.merge(b)),
+            (Self::Guaranteed(a, r), Self::Guaranteed(b, s)) => {
+                Self::Guaranteed(a.merge(b), r.merge(s))
             }
-            (ServiceRequest::Guaranteed(a, r), ServiceRequest::Guaranteed(b, s)) => {
-                ServiceRequest::Guaranteed(a.merge(b), r.merge(s))
-            }
-            (ServiceRequest::Null { max_packet: a }, ServiceRequest::Null { max_packet: b }) => {
-                ServiceRequest::Null {
-                    max_packet: *a.min(b),
-                }
-            }
+            (Self::Null { max_packet: a }, Self::Null { max_packet: b }) => Self::Null {
+                max_packet: *a.min(b),
+            },
             _ => return None,
         })
     }
@@ -166,8 +172,9 @@ pub struct HopParameters {
 
 impl GeneralParameters {
     /// The values after one more node.
-    pub fn compose(&self, hop: &HopParameters) -> GeneralParameters {
-        GeneralParameters {
+    #[must_use]
+    pub fn compose(&self, hop: &HopParameters) -> Self {
+        Self {
             break_bit: self.break_bit,
             is_hops: self.is_hops.saturating_add(1).min(MAX_IS_HOPS),
             // A 0, "no estimate", stays 0 through the minimum.
@@ -180,8 +187,9 @@ impl GeneralParameters {
 
 impl GuaranteedParameters {
     /// The values after one more node with error terms `c` (bytes) and `d` (microseconds).
-    pub fn compose(&self, c: u32, d: u32) -> GuaranteedParameters {
-        GuaranteedParameters {
+    #[must_use]
+    pub fn compose(&self, c: u32, d: u32) -> Self {
+        Self {
             break_bit: self.break_bit,
             c_tot: self.c_tot.saturating_add(c),
             d_tot: self.d_tot.saturating_add(d),
@@ -191,8 +199,9 @@ impl GuaranteedParameters {
     }
 
     /// The values after a node that reshapes the traffic: the partial sums begin anew.
-    pub fn reshaped(&self) -> GuaranteedParameters {
-        GuaranteedParameters {
+    #[must_use]
+    pub fn reshaped(&self) -> Self {
+        Self {
             c_sum: 0,
             d_sum: 0,
             ..*self

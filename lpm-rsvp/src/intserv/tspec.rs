@@ -34,11 +34,11 @@ impl Tspec {
     ///
     /// # Errors
     /// Too short; r or b NaN, infinite or negative; p NaN or negative; m > M.
-    pub(crate) fn from_parameter(parameter: &Parameter<'_>) -> Result<Tspec, ParseError> {
+    pub(crate) fn from_parameter(parameter: &Parameter<'_>) -> Result<Self, ParseError> {
         if parameter.value.len() != 20 {
             return Err(parameter.overrun("token bucket Tspec", 20));
         }
-        let tspec = Tspec {
+        let tspec = Self {
             rate: parameter.finite(0, "token rate r")?,
             bucket: parameter.finite(4, "bucket size b")?,
             peak_rate: parameter.float(8, "peak rate p")?,
@@ -53,6 +53,7 @@ impl Tspec {
 
     /// Whether the values are ones that may be sent: see the fields, and m ≤ M.
     #[inline]
+    #[must_use]
     pub fn is_legal(&self) -> bool {
         // As bits the numbers without sign are in order, and those that are not numbers last.
         const INFINITE: u32 = f32::INFINITY.to_bits();
@@ -67,7 +68,7 @@ impl Tspec {
     /// The token bucket where most senders put it, alone in the only block; `None` for any other
     /// layout and for illegal values.
     #[inline]
-    pub(crate) fn usual(body: &[u8]) -> Option<Tspec> {
+    pub(crate) fn usual(body: &[u8]) -> Option<Self> {
         // Message header, service header, parameter header; r, b, p, m, M.
         let body: &[u8; 32] = body.try_into().ok()?;
         let word = |at| wire::u32(body, at).unwrap_or_default();
@@ -77,7 +78,7 @@ impl Tspec {
         {
             return None;
         }
-        let tspec = Tspec {
+        let tspec = Self {
             rate: f32::from_bits(word(12)),
             bucket: f32::from_bits(word(16)),
             peak_rate: f32::from_bits(word(20)),
@@ -92,7 +93,7 @@ impl<'a> Object<'a> for Tspec {
     const CLASSES: &'static [u8] = &[class::SENDER_TSPEC];
 
     #[inline]
-    fn parse(object: RawObject<'a>) -> Result<Tspec, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         if object.c_type != 2 {
             return Err(object.unknown_c_type());
         }

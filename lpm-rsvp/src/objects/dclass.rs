@@ -22,7 +22,7 @@ impl<'a> DClass<'a> {
 impl<'a> Object<'a> for DClass<'a> {
     const CLASSES: &'static [u8] = &[class::DCLASS];
 
-    fn parse(object: RawObject<'a>) -> Result<DClass<'a>, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         match (object.c_type, object.body.len() % 4) {
             (1, 0) => Ok(DClass { body: object.body }),
             (1, _) => Err(object.body_length("a multiple of 4")),

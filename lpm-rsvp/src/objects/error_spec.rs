@@ -31,14 +31,14 @@ impl ErrorSpec {
 impl<'a> Object<'a> for ErrorSpec {
     const CLASSES: &'static [u8] = &[class::ERROR_SPEC];
 
-    fn parse(object: RawObject<'a>) -> Result<ErrorSpec, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         let ipv6 = match object.c_type {
             1 => false,
             2 => true,
             _ => return Err(object.unknown_c_type()),
         };
         let (node, [flags, code, value1, value2]) = object.address_and_word(ipv6)?;
-        Ok(ErrorSpec {
+        Ok(Self {
             node,
             flags,
             code,
@@ -49,7 +49,7 @@ impl<'a> Object<'a> for ErrorSpec {
 
 impl fmt::Display for ErrorSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ErrorSpec {
+        let Self {
             node, code, value, ..
         } = self;
         write!(f, "{} ({code}/{value}) at {node}", self.reason())

@@ -35,25 +35,26 @@ pub enum SourceSelector {
 
 impl FilterSpec {
     /// A sender with a source port (0 = none).
-    pub fn new(address: impl Into<IpAddr>, port: u16) -> FilterSpec {
-        FilterSpec {
+    pub fn new(address: impl Into<IpAddr>, port: u16) -> Self {
+        Self {
             address: address.into(),
             selector: SourceSelector::Port(port),
         }
     }
 
     /// An IPsec sender with its SPI.
-    pub fn gpi(address: impl Into<IpAddr>, spi: u32) -> FilterSpec {
-        FilterSpec {
+    pub fn gpi(address: impl Into<IpAddr>, spi: u32) -> Self {
+        Self {
             address: address.into(),
             selector: SourceSelector::Gpi(spi),
         }
     }
 
     /// An IPv6 sender with a flow label. `None` when the label has more than 24 bits.
-    pub fn flow_label(address: core::net::Ipv6Addr, label: u32) -> Option<FilterSpec> {
+    #[must_use]
+    pub fn flow_label(address: core::net::Ipv6Addr, label: u32) -> Option<Self> {
         let selector = SourceSelector::FlowLabel(label);
-        (label <= 0x00ff_ffff).then_some(FilterSpec {
+        (label <= 0x00ff_ffff).then_some(Self {
             address: address.into(),
             selector,
         })
@@ -78,7 +79,7 @@ impl FilterSpec {
 
     /// Reads the body of an object of this C-Type.
     #[inline]
-    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<FilterSpec> {
+    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<Self> {
         let ipv6 = match c_type {
             1 | 4 => false,
             2 | 3 | 5 => true,
@@ -92,20 +93,23 @@ impl FilterSpec {
             4 | 5 => SourceSelector::Gpi(word),
             _ => SourceSelector::Port(u16::from_be_bytes([port1, port2])),
         };
-        Some(FilterSpec { address, selector })
+        Some(Self { address, selector })
     }
 
     /// SrcAddress.
+    #[must_use]
     pub const fn address(&self) -> IpAddr {
         self.address
     }
 
     /// Source port, flow label or GPI.
+    #[must_use]
     pub const fn selector(&self) -> SourceSelector {
         self.selector
     }
 
     /// The source port, when the sender is named by one.
+    #[must_use]
     pub const fn port(&self) -> Option<u16> {
         match self.selector {
             SourceSelector::Port(port) => Some(port),
@@ -118,8 +122,8 @@ impl<'a> Object<'a> for FilterSpec {
     const CLASSES: &'static [u8] = &[class::FILTER_SPEC, class::SENDER_TEMPLATE];
 
     #[inline]
-    fn parse(object: RawObject<'a>) -> Result<FilterSpec, ParseError> {
-        FilterSpec::read(object.c_type, object.body).ok_or_else(|| match object.c_type {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
+        Self::read(object.c_type, object.body).ok_or_else(|| match object.c_type {
             1 | 4 => object.body_length("8"),
             2 | 3 | 5 => object.body_length("20"),
             _ => object.unknown_c_type(),

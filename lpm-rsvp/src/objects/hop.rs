@@ -21,14 +21,14 @@ pub struct RsvpHop {
 impl RsvpHop {
     /// Reads the body of an object of this C-Type.
     #[inline]
-    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<RsvpHop> {
+    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<Self> {
         let ipv6 = match c_type {
             1 => false,
             2 => true,
             _ => return None,
         };
         let (address, handle) = address_and_word(body, ipv6)?;
-        Some(RsvpHop {
+        Some(Self {
             address,
             logical_interface: u32::from_be_bytes(handle),
         })
@@ -39,8 +39,8 @@ impl<'a> Object<'a> for RsvpHop {
     const CLASSES: &'static [u8] = &[class::RSVP_HOP];
 
     #[inline]
-    fn parse(object: RawObject<'a>) -> Result<RsvpHop, ParseError> {
-        RsvpHop::read(object.c_type, object.body).ok_or_else(|| match object.c_type {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
+        Self::read(object.c_type, object.body).ok_or_else(|| match object.c_type {
             1 => object.body_length("8"),
             2 => object.body_length("20"),
             _ => object.unknown_c_type(),

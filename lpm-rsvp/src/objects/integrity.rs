@@ -24,6 +24,7 @@ impl Integrity<'_> {
     pub const HANDSHAKE: u8 = 0x80;
 
     /// Whether the sender answers challenges.
+    #[must_use]
     pub const fn handshake(&self) -> bool {
         self.flags & (Self::HANDSHAKE | 0x01) != 0
     }
@@ -32,7 +33,7 @@ impl Integrity<'_> {
 impl<'a> Object<'a> for Integrity<'a> {
     const CLASSES: &'static [u8] = &[class::INTEGRITY];
 
-    fn parse(object: RawObject<'a>) -> Result<Integrity<'a>, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         if object.c_type != 1 {
             return Err(object.unknown_c_type());
         }
@@ -71,7 +72,7 @@ pub struct Challenge {
 impl<'a> Object<'a> for Challenge {
     const CLASSES: &'static [u8] = &[class::CHALLENGE];
 
-    fn parse(object: RawObject<'a>) -> Result<Challenge, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         if object.c_type != 1 {
             return Err(object.unknown_c_type());
         }
@@ -80,7 +81,7 @@ impl<'a> Object<'a> for Challenge {
             wire::array(object.body, 8),
             object.body.len(),
         ) {
-            (Some(key_id), Some(cookie), 16) => Ok(Challenge {
+            (Some(key_id), Some(cookie), 16) => Ok(Self {
                 key_id,
                 cookie: u64::from_be_bytes(cookie),
             }),

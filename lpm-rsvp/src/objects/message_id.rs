@@ -53,7 +53,7 @@ impl MessageId {
     /// Flag ACK_Desired: the sender wants an acknowledgement.
     pub const ACK_DESIRED: u8 = 0x01;
 
-    fn of(object: &RawObject<'_>) -> Result<MessageId, ParseError> {
+    fn of(object: &RawObject<'_>) -> Result<Self, ParseError> {
         let (Some(word), Some(identifier), 8) = (
             wire::u32(object.body, 0),
             wire::u32(object.body, 4),
@@ -62,7 +62,7 @@ impl MessageId {
             return Err(object.body_length("8"));
         };
         let [flags, ..] = word.to_be_bytes();
-        Ok(MessageId {
+        Ok(Self {
             flags,
             epoch: word & 0x00ff_ffff,
             identifier,
@@ -73,9 +73,9 @@ impl MessageId {
 impl<'a> Object<'a> for MessageId {
     const CLASSES: &'static [u8] = &[class::MESSAGE_ID];
 
-    fn parse(object: RawObject<'a>) -> Result<MessageId, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         match object.c_type {
-            1 => MessageId::of(&object),
+            1 => Self::of(&object),
             _ => Err(object.unknown_c_type()),
         }
     }
@@ -84,11 +84,11 @@ impl<'a> Object<'a> for MessageId {
 impl<'a> Object<'a> for MessageIdAck {
     const CLASSES: &'static [u8] = &[class::MESSAGE_ID_ACK];
 
-    fn parse(object: RawObject<'a>) -> Result<MessageIdAck, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         match object.c_type {
             1 | 2 => {
                 let message = MessageId::of(&object)?;
-                Ok(MessageIdAck {
+                Ok(Self {
                     negative: object.c_type == 2,
                     message,
                 })
@@ -100,11 +100,13 @@ impl<'a> Object<'a> for MessageIdAck {
 
 impl<'a> MessageIdList<'a> {
     /// 1 MESSAGE_ID LIST, 2 and 3 SRC_LIST (IPv4, IPv6), 4 and 5 MCAST_LIST.
+    #[must_use]
     pub const fn c_type(&self) -> u8 {
         self.c_type
     }
 
     /// The epoch of all entries; 24 bits.
+    #[must_use]
     pub const fn epoch(&self) -> u32 {
         self.epoch
     }
@@ -132,7 +134,7 @@ impl<'a> MessageIdList<'a> {
 impl<'a> Object<'a> for MessageIdList<'a> {
     const CLASSES: &'static [u8] = &[class::MESSAGE_ID_LIST];
 
-    fn parse(object: RawObject<'a>) -> Result<MessageIdList<'a>, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         let size = entry_size(object.c_type).ok_or_else(|| object.unknown_c_type())?;
         match (wire::u32(object.body, 0), object.body.get(4..)) {
             (Some(word), Some(entries)) if entries.len().checked_rem(size) == Some(0) => {

@@ -18,7 +18,7 @@ pub struct ResvConfirm {
 impl<'a> Object<'a> for ResvConfirm {
     const CLASSES: &'static [u8] = &[class::RESV_CONFIRM];
 
-    fn parse(object: RawObject<'a>) -> Result<ResvConfirm, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         let body = object.body;
         let (receiver, expected) = match object.c_type {
             1 if body.len() == 4 => (wire::ipv4(body, 0), "4"),
@@ -28,7 +28,7 @@ impl<'a> Object<'a> for ResvConfirm {
             _ => return Err(object.unknown_c_type()),
         };
         match receiver {
-            Some(receiver) => Ok(ResvConfirm { receiver }),
+            Some(receiver) => Ok(Self { receiver }),
             None => Err(object.body_length(expected)),
         }
     }

@@ -24,7 +24,7 @@ impl<'a> Object<'a> for SbmAddress {
         class::LAN_LOOPBACK,
     ];
 
-    fn parse(object: RawObject<'a>) -> Result<SbmAddress, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         let body = object.body;
         let (address, expected) = match object.c_type {
             1 if body.len() == 4 => (wire::ipv4(body, 0), "4"),
@@ -34,7 +34,7 @@ impl<'a> Object<'a> for SbmAddress {
             _ => return Err(object.unknown_c_type()),
         };
         address
-            .map(|address| SbmAddress { address })
+            .map(|address| Self { address })
             .ok_or_else(|| object.body_length(expected))
     }
 }
@@ -52,13 +52,13 @@ pub struct L2Address {
 impl<'a> Object<'a> for L2Address {
     const CLASSES: &'static [u8] = &[class::RSVP_HOP_L2, class::LAN_NHOP_L2];
 
-    fn parse(object: RawObject<'a>) -> Result<L2Address, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         match (
             object.c_type,
             object.body.len(),
             wire::array(object.body, 0),
         ) {
-            (1, 8, Some(octets)) => Ok(L2Address { octets }),
+            (1, 8, Some(octets)) => Ok(Self { octets }),
             (1, ..) => Err(object.body_length("8")),
             _ => Err(object.unknown_c_type()),
         }
@@ -84,9 +84,9 @@ pub struct SbmPriority {
 impl<'a> Object<'a> for SbmPriority {
     const CLASSES: &'static [u8] = &[class::SBM_PRIORITY];
 
-    fn parse(object: RawObject<'a>) -> Result<SbmPriority, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         let [.., priority] = word(object)?;
-        Ok(SbmPriority { priority })
+        Ok(Self { priority })
     }
 }
 
@@ -103,9 +103,9 @@ pub struct DsbmTimerIntervals {
 impl<'a> Object<'a> for DsbmTimerIntervals {
     const CLASSES: &'static [u8] = &[class::DSBM_TIMER_INTERVALS];
 
-    fn parse(object: RawObject<'a>) -> Result<DsbmTimerIntervals, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         let [_, _, dead_interval, refresh_interval] = word(object)?;
-        Ok(DsbmTimerIntervals {
+        Ok(Self {
             dead_interval,
             refresh_interval,
         })
@@ -123,9 +123,9 @@ pub struct TrafficClass {
 impl<'a> Object<'a> for TrafficClass {
     const CLASSES: &'static [u8] = &[class::TCLASS];
 
-    fn parse(object: RawObject<'a>) -> Result<TrafficClass, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         let [.., last] = word(object)?;
-        Ok(TrafficClass {
+        Ok(Self {
             user_priority: last & 0x07,
         })
     }
@@ -146,7 +146,7 @@ impl<'a> Object<'a> for NonResvSendLimit {
 
     /// Accepts the SENDER_TSPEC in it both as a complete object, as the text of RFC 2814
     /// says, and as its bare content, as the figure shows it.
-    fn parse(object: RawObject<'a>) -> Result<NonResvSendLimit, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         if object.c_type != 1 {
             return Err(object.unknown_c_type());
         }
@@ -172,7 +172,7 @@ impl<'a> Object<'a> for NonResvSendLimit {
                         min_policed: parameter.word(12, "minimum policed unit m")?,
                         max_packet: parameter.word(16, "maximum packet size M")?,
                     };
-                    return Ok(NonResvSendLimit { limit });
+                    return Ok(Self { limit });
                 }
             }
         }

@@ -16,11 +16,13 @@ pub struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     /// The addresses. RFC 2205 wants them in ascending order; `strict` parsing checks that.
+    #[must_use]
     pub const fn addresses(&self) -> ScopeAddresses<'a> {
         ScopeAddresses(*self)
     }
 
     /// Whether the addresses ascend, each greater than the one before.
+    #[must_use]
     pub fn is_ascending(&self) -> bool {
         self.addresses()
             .zip(self.addresses().skip(1))
@@ -31,7 +33,7 @@ impl<'a> Scope<'a> {
 impl<'a> Object<'a> for Scope<'a> {
     const CLASSES: &'static [u8] = &[class::SCOPE];
 
-    fn parse(object: RawObject<'a>) -> Result<Scope<'a>, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         let body = object.body;
         match object.c_type {
             1 if body.len() % 4 == 0 => Ok(Scope { ipv6: false, body }),

@@ -37,38 +37,43 @@ impl Session {
     pub const E_POLICE: u8 = 0x01;
 
     /// A session with a plain port. `None` when the address is unspecified or the protocol 0.
-    pub fn new(address: impl Into<IpAddr>, protocol: u8, port: u16) -> Option<Session> {
-        Session::checked(address.into(), protocol, SessionPort::Port(port))
+    pub fn new(address: impl Into<IpAddr>, protocol: u8, port: u16) -> Option<Self> {
+        Self::checked(address.into(), protocol, SessionPort::Port(port))
     }
 
     /// An IPsec session (protocol 50 ESP or 51 AH). `None` when the address is unspecified,
     /// the protocol 0 or the virtual port 0.
-    pub fn gpi(address: impl Into<IpAddr>, protocol: u8, virtual_port: u16) -> Option<Session> {
-        Session::checked(address.into(), protocol, SessionPort::Virtual(virtual_port))
+    pub fn gpi(address: impl Into<IpAddr>, protocol: u8, virtual_port: u16) -> Option<Self> {
+        Self::checked(address.into(), protocol, SessionPort::Virtual(virtual_port))
     }
 
     /// The same session with these flags.
-    pub const fn with_flags(mut self, flags: u8) -> Session {
+    #[must_use]
+    pub const fn with_flags(mut self, flags: u8) -> Self {
         self.flags = flags;
         self
     }
 
     /// DestAddress: unicast or multicast, never unspecified.
+    #[must_use]
     pub const fn address(&self) -> IpAddr {
         self.address
     }
 
     /// ProtocolId: the IP protocol number, never 0.
+    #[must_use]
     pub const fn protocol(&self) -> u8 {
         self.protocol
     }
 
     /// Flags, see [`Session::E_POLICE`].
+    #[must_use]
     pub const fn flags(&self) -> u8 {
         self.flags
     }
 
     /// DstPort or vDstPort.
+    #[must_use]
     pub const fn port(&self) -> SessionPort {
         self.port
     }
@@ -100,7 +105,7 @@ impl Session {
 
     /// Reads the body of an object of this C-Type.
     #[inline]
-    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<Session> {
+    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<Self> {
         let ipv6 = match c_type {
             1 | 3 => false,
             2 | 4 => true,
@@ -112,14 +117,14 @@ impl Session {
             1 | 2 => SessionPort::Port(port),
             _ => SessionPort::Virtual(port),
         };
-        let session = Session::checked(address, protocol, port)?;
+        let session = Self::checked(address, protocol, port)?;
         Some(session.with_flags(flags))
     }
 
     #[inline]
-    fn checked(address: IpAddr, protocol: u8, port: SessionPort) -> Option<Session> {
+    fn checked(address: IpAddr, protocol: u8, port: SessionPort) -> Option<Self> {
         let legal = !address.is_unspecified() && protocol != 0 && port != SessionPort::Virtual(0);
-        legal.then_some(Session {
+        legal.then_some(Self {
             address,
             protocol,
             flags: 0,
@@ -130,9 +135,10 @@ impl Session {
 
 impl SessionPort {
     /// The number, whichever kind it is.
+    #[must_use]
     pub const fn number(self) -> u16 {
         match self {
-            SessionPort::Port(port) | SessionPort::Virtual(port) => port,
+            Self::Port(port) | Self::Virtual(port) => port,
         }
     }
 }
@@ -141,8 +147,8 @@ impl<'a> Object<'a> for Session {
     const CLASSES: &'static [u8] = &[class::SESSION];
 
     #[inline]
-    fn parse(object: RawObject<'a>) -> Result<Session, ParseError> {
-        Session::read(object.c_type, object.body).ok_or_else(|| fault(object))
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
+        Self::read(object.c_type, object.body).ok_or_else(|| fault(object))
     }
 }
 

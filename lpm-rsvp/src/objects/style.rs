@@ -23,31 +23,33 @@ pub enum ResvStyle {
 
 impl ResvStyle {
     /// The option vector: 24 bits, of which the low 5 are in use.
+    #[must_use]
     pub const fn option_vector(self) -> u32 {
         match self {
-            ResvStyle::WildcardFilter => 0x11,
-            ResvStyle::FixedFilter => 0x0a,
-            ResvStyle::SharedExplicit => 0x12,
-            ResvStyle::Unknown(bits) => bits as u32,
+            Self::WildcardFilter => 0x11,
+            Self::FixedFilter => 0x0a,
+            Self::SharedExplicit => 0x12,
+            Self::Unknown(bits) => bits as u32,
         }
     }
 
     /// The style of an option vector. Only the low 5 bits decide, as RFC 2205 §A.7 wants.
     #[inline]
-    pub const fn from_option_vector(vector: u32) -> ResvStyle {
+    #[must_use]
+    pub const fn from_option_vector(vector: u32) -> Self {
         match vector.to_be_bytes()[3] & 0x1f {
-            0x11 => ResvStyle::WildcardFilter,
-            0x0a => ResvStyle::FixedFilter,
-            0x12 => ResvStyle::SharedExplicit,
-            bits => ResvStyle::Unknown(bits),
+            0x11 => Self::WildcardFilter,
+            0x0a => Self::FixedFilter,
+            0x12 => Self::SharedExplicit,
+            bits => Self::Unknown(bits),
         }
     }
 
     /// Reads the body of an object of this C-Type.
     #[inline]
-    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<ResvStyle> {
+    pub(crate) fn read(c_type: u8, body: &[u8]) -> Option<Self> {
         let vector = u32::from_be_bytes(body.try_into().ok()?);
-        (c_type == 1).then(|| ResvStyle::from_option_vector(vector))
+        (c_type == 1).then(|| Self::from_option_vector(vector))
     }
 }
 
@@ -55,8 +57,8 @@ impl<'a> Object<'a> for ResvStyle {
     const CLASSES: &'static [u8] = &[class::STYLE];
 
     #[inline]
-    fn parse(object: RawObject<'a>) -> Result<ResvStyle, ParseError> {
-        ResvStyle::read(object.c_type, object.body).ok_or_else(|| match object.c_type {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
+        Self::read(object.c_type, object.body).ok_or_else(|| match object.c_type {
             1 => object.body_length("4"),
             _ => object.unknown_c_type(),
         })
@@ -66,10 +68,10 @@ impl<'a> Object<'a> for ResvStyle {
 impl fmt::Display for ResvStyle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            ResvStyle::WildcardFilter => "WF",
-            ResvStyle::FixedFilter => "FF",
-            ResvStyle::SharedExplicit => "SE",
-            ResvStyle::Unknown(bits) => return write!(f, "unknown style {bits:#04x}"),
+            Self::WildcardFilter => "WF",
+            Self::FixedFilter => "FF",
+            Self::SharedExplicit => "SE",
+            Self::Unknown(bits) => return write!(f, "unknown style {bits:#04x}"),
         })
     }
 }

@@ -18,15 +18,17 @@ pub struct TimeValues {
 
 impl TimeValues {
     /// The default of RFC 2205 §3.7: 30 s.
-    pub const DEFAULT: TimeValues = TimeValues { refresh_ms: 30_000 };
+    pub const DEFAULT: Self = Self { refresh_ms: 30_000 };
 
     /// The refresh period R.
+    #[must_use]
     pub const fn refresh_period(&self) -> Duration {
         Duration::from_millis(self.refresh_ms as u64)
     }
 
     /// How long state lives without a refresh: (K + 0.5) · 1.5 · R with K = 3, that is
     /// 5.25 · R (RFC 2205 §3.7).
+    #[must_use]
     pub const fn lifetime(&self) -> Duration {
         Duration::from_millis((self.refresh_ms as u64).saturating_mul(21) / 4)
     }
@@ -35,9 +37,9 @@ impl TimeValues {
 impl<'a> Object<'a> for TimeValues {
     const CLASSES: &'static [u8] = &[class::TIME_VALUES];
 
-    fn parse(object: RawObject<'a>) -> Result<TimeValues, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         match (object.c_type, object.body.len(), wire::u32(object.body, 0)) {
-            (1, 4, Some(refresh_ms)) => Ok(TimeValues { refresh_ms }),
+            (1, 4, Some(refresh_ms)) => Ok(Self { refresh_ms }),
             (1, ..) => Err(object.body_length("4")),
             _ => Err(object.unknown_c_type()),
         }

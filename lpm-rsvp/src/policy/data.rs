@@ -26,18 +26,21 @@ pub struct PolicyData<'a> {
 
 impl<'a> PolicyData<'a> {
     /// The object itself.
+    #[must_use]
     pub const fn object(&self) -> RawObject<'a> {
         self.object
     }
 
     /// The policy elements, in order.
     #[inline]
+    #[must_use]
     pub fn elements(&self) -> Elements<'a> {
         Elements::new(self.raw_elements())
     }
 
     /// The policy elements as they lie in the object.
     #[inline]
+    #[must_use]
     pub fn raw_elements(&self) -> RawElements<'a> {
         let before = self.object.body.len().wrapping_sub(self.elements.len());
         let offset = usize::from(self.object.offset).wrapping_add(HEADER);
@@ -45,6 +48,7 @@ impl<'a> PolicyData<'a> {
     }
 
     /// The options: complete RSVP objects with a special meaning here.
+    #[must_use]
     pub fn options(&self) -> ObjectWalk<'a> {
         let start = wire::clamp(HEADER.saturating_add(PREFIX));
         ObjectWalk::new(self.options, self.object.offset.saturating_add(start))
@@ -99,6 +103,7 @@ impl<'a> PolicyData<'a> {
 
     /// Whether the object is meant for the node with these addresses: there is no destination
     /// policy node, or it is one of them.
+    #[must_use]
     pub fn is_for(&self, addresses: &[IpAddr]) -> bool {
         match self.destination_hop() {
             None => true,
@@ -133,7 +138,7 @@ impl<'a> Object<'a> for PolicyData<'a> {
 
     /// Reads the frame: Data Offset. Options and elements are read when they are asked for.
     #[inline]
-    fn parse(object: RawObject<'a>) -> Result<PolicyData<'a>, ParseError> {
+    fn parse(object: RawObject<'a>) -> Result<Self, ParseError> {
         match split(object.c_type, object.body) {
             Some((options, elements)) => Ok(PolicyData {
                 object,
@@ -169,7 +174,7 @@ fn fault(object: RawObject<'_>) -> ParseError {
 pub struct PolicyDataObjects<'a>(Objects<'a>);
 
 impl<'a> PolicyDataObjects<'a> {
-    pub(crate) const fn new(objects: Objects<'a>) -> PolicyDataObjects<'a> {
+    pub(crate) const fn new(objects: Objects<'a>) -> Self {
         PolicyDataObjects(objects)
     }
 }
@@ -195,7 +200,7 @@ pub struct PolicyElements<'a> {
 }
 
 impl<'a> PolicyElements<'a> {
-    pub(crate) const fn new(objects: Objects<'a>) -> PolicyElements<'a> {
+    pub(crate) const fn new(objects: Objects<'a>) -> Self {
         PolicyElements {
             objects: PolicyDataObjects::new(objects),
             current: Elements::new(RawElements::new(&[], 0)),

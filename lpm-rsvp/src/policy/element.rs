@@ -47,6 +47,7 @@ pub enum PolicyElement<'a> {
 
 impl PolicyElement<'_> {
     /// The P-Type.
+    #[must_use]
     pub const fn p_type(&self) -> u16 {
         match self {
             PolicyElement::PreemptionPriority(_) => p_type::PREEMPTION_PRI,
@@ -87,7 +88,7 @@ impl<'a> RawElement<'a> {
 pub struct Elements<'a>(RawElements<'a>);
 
 impl<'a> Elements<'a> {
-    pub(super) const fn new(raw: RawElements<'a>) -> Elements<'a> {
+    pub(super) const fn new(raw: RawElements<'a>) -> Self {
         Elements(raw)
     }
 }

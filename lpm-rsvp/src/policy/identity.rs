@@ -15,17 +15,19 @@ const HEADER: usize = 4;
 pub struct Identity<'a>(RawElement<'a>);
 
 impl<'a> Identity<'a> {
-    pub(super) const fn new(element: RawElement<'a>) -> Identity<'a> {
+    pub(super) const fn new(element: RawElement<'a>) -> Self {
         Identity(element)
     }
 
     /// The element itself.
+    #[must_use]
     pub const fn element(&self) -> RawElement<'a> {
         self.0
     }
 
     /// The attributes, in order.
     #[inline]
+    #[must_use]
     pub const fn attributes(&self) -> Attributes<'a> {
         Attributes {
             offset: self.0.offset.wrapping_add(HEADER),
@@ -35,6 +37,7 @@ impl<'a> Identity<'a> {
 
     /// The first locator in clear text: the distinguished name (RFC 1779) under which the
     /// policy of this user or application is found. Attributes past a fault do not count.
+    #[must_use]
     pub fn locator(&self) -> Option<Text<'a>> {
         self.valid().find_map(|attribute| match attribute {
             Attribute::PolicyLocator(locator) => locator.text(),
@@ -43,6 +46,7 @@ impl<'a> Identity<'a> {
     }
 
     /// The first credential. Attributes past a fault do not count.
+    #[must_use]
     pub fn credential(&self) -> Option<Credential<'a>> {
         self.valid().find_map(|attribute| match attribute {
             Attribute::Credential(credential) => Some(credential),
@@ -53,6 +57,7 @@ impl<'a> Identity<'a> {
     /// What the digital signature covers, with the signature: the whole element, header
     /// included, up to the DIGITAL_SIGNATURE attribute, which is the last (RFC 3182 §3.3.3).
     /// `None` when there is no signature or attributes follow it.
+    #[must_use]
     pub fn signed(&self) -> Option<(&'a [u8], &'a [u8])> {
         let mut attributes = self.attributes();
         loop {
@@ -141,6 +146,7 @@ pub enum Credential<'a> {
 
 impl<'a> Locator<'a> {
     /// The name, when it is in clear text.
+    #[must_use]
     pub const fn text(&self) -> Option<Text<'a>> {
         match self {
             Locator::Name(text) => Some(*text),
@@ -149,7 +155,7 @@ impl<'a> Locator<'a> {
     }
 
     #[inline]
-    fn new(sub_type: u8, value: &'a [u8]) -> Locator<'a> {
+    fn new(sub_type: u8, value: &'a [u8]) -> Self {
         match sub_type {
             1 => Locator::Name(Text::ascii(value)),
             2 => Locator::Name(Text::utf16(value)),
@@ -166,6 +172,7 @@ impl<'a> Locator<'a> {
     }
 
     /// The SubType on the wire.
+    #[must_use]
     pub const fn sub_type(&self) -> u8 {
         match self {
             Locator::Name(text) => match text.encoding() {
@@ -181,6 +188,7 @@ impl<'a> Locator<'a> {
 
 impl<'a> Credential<'a> {
     /// The name, for the credentials that are one.
+    #[must_use]
     pub const fn text(&self) -> Option<Text<'a>> {
         match self {
             Credential::AsciiId(text) | Credential::UnicodeId(text) => Some(*text),
@@ -189,6 +197,7 @@ impl<'a> Credential<'a> {
     }
 
     /// The SubType on the wire.
+    #[must_use]
     pub const fn sub_type(&self) -> u8 {
         match self {
             Credential::AsciiId(_) => 1,
@@ -201,7 +210,7 @@ impl<'a> Credential<'a> {
     }
 
     #[inline]
-    fn new(sub_type: u8, value: &'a [u8]) -> Credential<'a> {
+    fn new(sub_type: u8, value: &'a [u8]) -> Self {
         match sub_type {
             1 => Credential::AsciiId(Text::ascii(value)),
             2 => Credential::UnicodeId(Text::utf16(value)),
@@ -246,27 +255,28 @@ pub enum PolicyErrorValue {
 
 impl PolicyErrorValue {
     /// The number on the wire.
+    #[must_use]
     pub const fn number(self) -> u16 {
         match self {
-            PolicyErrorValue::NoMoreInfo => 1,
-            PolicyErrorValue::UnsupportedCredentialType => 2,
-            PolicyErrorValue::InsufficientPrivileges => 3,
-            PolicyErrorValue::ExpiredCredential => 4,
-            PolicyErrorValue::IdentityChanged => 5,
-            PolicyErrorValue::Other(number) => number,
+            Self::NoMoreInfo => 1,
+            Self::UnsupportedCredentialType => 2,
+            Self::InsufficientPrivileges => 3,
+            Self::ExpiredCredential => 4,
+            Self::IdentityChanged => 5,
+            Self::Other(number) => number,
         }
     }
 }
 
 impl From<u16> for PolicyErrorValue {
-    fn from(number: u16) -> PolicyErrorValue {
+    fn from(number: u16) -> Self {
         match number {
-            1 => PolicyErrorValue::NoMoreInfo,
-            2 => PolicyErrorValue::UnsupportedCredentialType,
-            3 => PolicyErrorValue::InsufficientPrivileges,
-            4 => PolicyErrorValue::ExpiredCredential,
-            5 => PolicyErrorValue::IdentityChanged,
-            number => PolicyErrorValue::Other(number),
+            1 => Self::NoMoreInfo,
+            2 => Self::UnsupportedCredentialType,
+            3 => Self::InsufficientPrivileges,
+            4 => Self::ExpiredCredential,
+            5 => Self::IdentityChanged,
+            number => Self::Other(number),
         }
     }
 }
@@ -274,12 +284,12 @@ impl From<u16> for PolicyErrorValue {
 impl fmt::Display for PolicyErrorValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            PolicyErrorValue::NoMoreInfo => "no more information",
-            PolicyErrorValue::UnsupportedCredentialType => "unsupported credential type",
-            PolicyErrorValue::InsufficientPrivileges => "insufficient privileges",
-            PolicyErrorValue::ExpiredCredential => "expired credential",
-            PolicyErrorValue::IdentityChanged => "identity changed",
-            PolicyErrorValue::Other(number) => return write!(f, "policy error {number}"),
+            Self::NoMoreInfo => "no more information",
+            Self::UnsupportedCredentialType => "unsupported credential type",
+            Self::InsufficientPrivileges => "insufficient privileges",
+            Self::ExpiredCredential => "expired credential",
+            Self::IdentityChanged => "identity changed",
+            Self::Other(number) => return write!(f, "policy error {number}"),
         })
     }
 }

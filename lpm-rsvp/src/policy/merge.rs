@@ -26,10 +26,11 @@ impl PreemptionPriority {
     /// The priorities of a merged reservation: the greatest of those elements that take part
     /// by their own strategy. `homogeneous`: all flows ask for the same quality of service.
     /// `None` when no element takes part. A strategy that is not known takes no part.
+    #[must_use]
     pub fn merge(flows: &[MergingFlow], homogeneous: bool) -> Option<MergedPriority> {
         let parts = flows.iter().filter(|flow| flow.participates(homogeneous));
         let merged = |merged: Option<MergedPriority>, flow: &MergingFlow| {
-            let PreemptionPriority {
+            let Self {
                 preemption_priority,
                 defending_priority,
                 ..
@@ -50,8 +51,9 @@ impl PreemptionPriority {
 
     /// The element to send back to a flow that forces an error when flows of different quality
     /// of service are merged; `None` for the other strategies.
-    pub fn heterogeneous(&self) -> Option<PreemptionPriority> {
-        (self.merge_strategy == MergeStrategy::ForceError).then_some(PreemptionPriority {
+    #[must_use]
+    pub fn heterogeneous(&self) -> Option<Self> {
+        (self.merge_strategy == MergeStrategy::ForceError).then_some(Self {
             error: PreemptionError::Heterogeneous,
             ..*self
         })
@@ -59,24 +61,24 @@ impl PreemptionPriority {
 
     /// The element to send back to a flow that was preempted: that of the flow which took its
     /// place (RFC 3181 §6).
-    pub fn preempted_by(preempting: &PreemptionPriority) -> PreemptionPriority {
-        PreemptionPriority {
+    #[must_use]
+    pub fn preempted_by(preempting: &Self) -> Self {
+        Self {
             error: PreemptionError::Preemption,
             ..*preempting
         }
     }
 
     /// Whether this new flow may take the place of an admitted one.
-    pub const fn preempts(&self, admitted: &PreemptionPriority) -> bool {
+    #[must_use]
+    pub const fn preempts(&self, admitted: &Self) -> bool {
         self.preemption_priority > admitted.defending_priority
     }
 
     /// Fewer elements that merge alike: for each strategy the greatest priorities
     /// (RFC 3181 §A.2), in the order 1, 2, 3. Elements with an error or an unknown strategy
     /// are left out.
-    pub fn compress<'a>(
-        elements: impl IntoIterator<Item = &'a PreemptionPriority> + Clone,
-    ) -> [Option<PreemptionPriority>; 3] {
+    pub fn compress<'a>(elements: impl IntoIterator<Item = &'a Self> + Clone) -> [Option<Self>; 3] {
         let strategies = [
             MergeStrategy::HighestQos,
             MergeStrategy::HighestPriority,
@@ -88,7 +90,7 @@ impl PreemptionPriority {
                 .into_iter()
                 .filter(|e| e.merge_strategy == strategy && e.error == PreemptionError::None)
                 .copied()
-                .reduce(|a, b| PreemptionPriority {
+                .reduce(|a, b| Self {
                     preemption_priority: a.preemption_priority.max(b.preemption_priority),
                     defending_priority: a.defending_priority.max(b.defending_priority),
                     ..a

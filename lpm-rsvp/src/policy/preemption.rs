@@ -53,8 +53,9 @@ pub enum PreemptionError {
 impl PreemptionPriority {
     /// A priority with the recommended merge strategy and no error. `None` when the defending
     /// priority is lower than the preemption priority.
-    pub fn new(preemption_priority: u16, defending_priority: u16) -> Option<PreemptionPriority> {
-        (preemption_priority <= defending_priority).then_some(PreemptionPriority {
+    #[must_use]
+    pub fn new(preemption_priority: u16, defending_priority: u16) -> Option<Self> {
+        (preemption_priority <= defending_priority).then_some(Self {
             merge_strategy: MergeStrategy::HighestQos,
             error: PreemptionError::None,
             preemption_priority,
@@ -63,7 +64,7 @@ impl PreemptionPriority {
     }
 
     #[inline]
-    pub(super) fn parse(element: RawElement<'_>) -> Result<PreemptionPriority, ParseError> {
+    pub(super) fn parse(element: RawElement<'_>) -> Result<Self, ParseError> {
         let Ok(&[_, strategy, error, _, priority @ ..]) = <&[u8; 8]>::try_from(element.data) else {
             let (expected, found) = ("8 in PREEMPTION_PRI", wire::clamp(element.data.len()));
             return Err(element.fault(0, ErrorKind::BodyLength { expected, found }));
@@ -83,7 +84,7 @@ impl PreemptionPriority {
                 },
             ));
         }
-        Ok(PreemptionPriority {
+        Ok(Self {
             merge_strategy: MergeStrategy::from(strategy),
             error: PreemptionError::from(error),
             preemption_priority,
@@ -94,46 +95,48 @@ impl PreemptionPriority {
 
 impl MergeStrategy {
     /// The number on the wire.
+    #[must_use]
     pub const fn number(self) -> u8 {
         match self {
-            MergeStrategy::HighestQos => 1,
-            MergeStrategy::HighestPriority => 2,
-            MergeStrategy::ForceError => 3,
-            MergeStrategy::Unknown(number) => number,
+            Self::HighestQos => 1,
+            Self::HighestPriority => 2,
+            Self::ForceError => 3,
+            Self::Unknown(number) => number,
         }
     }
 }
 
 impl From<u8> for MergeStrategy {
-    fn from(number: u8) -> MergeStrategy {
+    fn from(number: u8) -> Self {
         match number {
-            1 => MergeStrategy::HighestQos,
-            2 => MergeStrategy::HighestPriority,
-            3 => MergeStrategy::ForceError,
-            number => MergeStrategy::Unknown(number),
+            1 => Self::HighestQos,
+            2 => Self::HighestPriority,
+            3 => Self::ForceError,
+            number => Self::Unknown(number),
         }
     }
 }
 
 impl PreemptionError {
     /// The number on the wire.
+    #[must_use]
     pub const fn number(self) -> u8 {
         match self {
-            PreemptionError::None => 0,
-            PreemptionError::Preemption => 1,
-            PreemptionError::Heterogeneous => 2,
-            PreemptionError::Unknown(number) => number,
+            Self::None => 0,
+            Self::Preemption => 1,
+            Self::Heterogeneous => 2,
+            Self::Unknown(number) => number,
         }
     }
 }
 
 impl From<u8> for PreemptionError {
-    fn from(number: u8) -> PreemptionError {
+    fn from(number: u8) -> Self {
         match number {
-            0 => PreemptionError::None,
-            1 => PreemptionError::Preemption,
-            2 => PreemptionError::Heterogeneous,
-            number => PreemptionError::Unknown(number),
+            0 => Self::None,
+            1 => Self::Preemption,
+            2 => Self::Heterogeneous,
+            number => Self::Unknown(number),
         }
     }
 }

@@ -17,8 +17,9 @@ pub struct RawElement<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-impl<'a> RawElement<'a> {
+impl RawElement<'_> {
     /// Bytes from the start of the message to the element's header.
+    #[must_use]
     pub fn offset(&self) -> u16 {
         wire::clamp(self.offset)
     }
@@ -54,7 +55,7 @@ pub struct RawElements<'a> {
 
 impl<'a> RawElements<'a> {
     /// The elements in `bytes`, which lie `offset` bytes after the start of their message.
-    pub(super) const fn new(bytes: &'a [u8], offset: usize) -> RawElements<'a> {
+    pub(super) const fn new(bytes: &'a [u8], offset: usize) -> Self {
         RawElements {
             offset,
             rest: bytes,

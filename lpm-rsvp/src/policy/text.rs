@@ -30,7 +30,8 @@ pub enum TextEncoding {
 
 impl<'a> Text<'a> {
     /// A text of single bytes.
-    pub fn ascii(bytes: &'a [u8]) -> Text<'a> {
+    #[must_use]
+    pub fn ascii(bytes: &'a [u8]) -> Self {
         let mut bytes = bytes;
         while let Some((0, rest)) = bytes.split_last() {
             bytes = rest;
@@ -42,7 +43,8 @@ impl<'a> Text<'a> {
     }
 
     /// A text in UTF-16, its byte order found as described at [`Text`].
-    pub fn utf16(bytes: &'a [u8]) -> Text<'a> {
+    #[must_use]
+    pub fn utf16(bytes: &'a [u8]) -> Self {
         let (encoding, bytes) = match bytes {
             [0xfe, 0xff, rest @ ..] => (TextEncoding::Utf16Be, rest),
             [0xff, 0xfe, rest @ ..] => (TextEncoding::Utf16Le, rest),
@@ -59,16 +61,19 @@ impl<'a> Text<'a> {
     }
 
     /// The bytes, without byte order mark and trailing NULs.
+    #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// The encoding.
+    #[must_use]
     pub const fn encoding(&self) -> TextEncoding {
         self.encoding
     }
 
     /// The characters; U+FFFD stands for what cannot be decoded.
+    #[must_use]
     pub fn chars(&self) -> Chars<'a> {
         Chars(match self.encoding {
             TextEncoding::Ascii => Decoder::Bytes {
@@ -98,6 +103,7 @@ impl<'a> Text<'a> {
 
     /// Like [`eq_str`](Self::eq_str), but the ASCII letters match in both cases, as is usual
     /// for distinguished names.
+    #[must_use]
     pub fn eq_ignore_ascii_case(&self, other: &str) -> bool {
         !self.chars().any(|c| c == char::REPLACEMENT_CHARACTER)
             && self
@@ -107,6 +113,7 @@ impl<'a> Text<'a> {
     }
 
     /// Whether there are no characters.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

@@ -140,8 +140,8 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    fn default() -> Policy {
-        Policy {
+    fn default() -> Self {
+        Self {
             decisions: Cell::new([Decision::DontCare; 3]),
             told: RefCell::default(),
         }

@@ -73,8 +73,8 @@ fn rate(service: &ServiceRequest) -> u64 {
 }
 
 impl Model {
-    pub fn new(config: SbmConfig) -> Model {
-        Model {
+    pub fn new(config: SbmConfig) -> Self {
+        Self {
             config,
             clock: SystemTime::UNIX_EPOCH,
             flows: Vec::new(),
@@ -129,7 +129,7 @@ impl Model {
             let after = &mut expected.after;
             match (kind, decision) {
                 (MessageType::PathTear, _) => {
-                    self.forget(key, DeleteReason::ReceivedPathTear, after)
+                    self.forget(key, DeleteReason::ReceivedPathTear, after);
                 }
                 (MessageType::ResvTear, _) => {
                     if senders.is_empty() || !self.leave_out(key, &senders) {
@@ -280,7 +280,7 @@ impl Model {
         let mut next = self.flows.clone();
         next.retain(|other| other.key != flow.key);
         next.push(flow.clone());
-        let next = Model {
+        let next = Self {
             config: self.config.clone(),
             clock: self.clock,
             flows: next,

@@ -48,17 +48,17 @@ fn pool(kilobytes: u64) -> PoolConfig {
 }
 
 impl Story {
-    fn new(change: impl FnOnce(&mut SbmConfig)) -> Story {
+    fn new(change: impl FnOnce(&mut SbmConfig)) -> Self {
         let mut config = SbmConfig::default();
         change(&mut config);
-        Story {
+        Self {
             sbm: Sbm::new(Policy::default(), &config),
             time: 1_000_000,
         }
     }
 
-    fn limited(pool: PoolConfig) -> Story {
-        Story::new(|config| config.interfaces = vec![(InterfaceName::Any, pool)])
+    fn limited(pool: PoolConfig) -> Self {
+        Self::new(|config| config.interfaces = vec![(InterfaceName::Any, pool)])
     }
 
     fn decided(&mut self, asked: Asked, decision: Decision) -> Answer<[Decision; 3]> {

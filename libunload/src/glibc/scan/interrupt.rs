@@ -316,7 +316,7 @@ fn claim_signal() -> Option<c_int> {
     action.sa_sigaction = ours;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
     // SAFETY: `answer` is a handler of the three-argument kind, as the flags say.
-    match unsafe { libc::sigaction(unused, &action, ptr::null_mut()) } {
+    match unsafe { libc::sigaction(unused, &raw const action, ptr::null_mut()) } {
         0 => {
             CLAIMED.store(unused, Ordering::Relaxed);
             Some(unused)

@@ -114,9 +114,9 @@ impl Call {
         let program_counter = address()?;
         let stack_pointer = address()?;
         Some(Self {
+            text,
             stack_pointer,
             program_counter,
-            text,
         })
     }
 }

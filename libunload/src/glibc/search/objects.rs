@@ -45,7 +45,7 @@ pub(super) fn search<'o>(
     let mut places = Vec::new();
     reader.read(&ranges, |start, words| {
         wanted.find_in(words, |index| {
-            places.push((start + index * WORD, words[index]))
+            places.push((start + index * WORD, words[index]));
         });
     })?;
     for (place, word) in places {

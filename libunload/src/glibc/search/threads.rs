@@ -66,7 +66,7 @@ pub(super) fn search_thread_locals<'o>(
         let mut places = Vec::new();
         let mut note = |start: usize, words: &[usize]| {
             wanted.find_in(words, |index| {
-                places.push((start + index * WORD, words[index]))
+                places.push((start + index * WORD, words[index]));
             });
         };
         let at = |offset: usize| pointer.wrapping_add(offset);

@@ -252,7 +252,7 @@ unsafe extern "C" fn lead_back(
                 // SAFETY: all zeros is the default action.
                 let default = unsafe { MaybeUninit::<libc::sigaction>::zeroed().assume_init() };
                 // SAFETY: as above.
-                unsafe { libc::sigaction(signal, &default, ptr::null_mut()) };
+                unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) };
             }
         }
         // SAFETY: it handled the signal when the library was loaded, and its owner is still there: `Actions` sees to

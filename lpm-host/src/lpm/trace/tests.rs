@@ -51,7 +51,7 @@ fn callsite(name: &str, is_span: bool) -> AbiCallsite<'_> {
     }
 }
 
-fn fields<'a>(message: &'a str) -> [AbiField<'a>; 2] {
+fn fields(message: &str) -> [AbiField<'_>; 2] {
     [
         AbiField {
             index: 0,

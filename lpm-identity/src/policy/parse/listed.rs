@@ -81,7 +81,7 @@ pub(super) struct GroupLists<'a> {
 }
 
 impl<'a> GroupLists<'a> {
-    pub(super) fn new(groups: &'a [Group]) -> GroupLists<'a> {
+    pub(super) fn new(groups: &'a [Group]) -> Self {
         let names = groups.iter().map(|group| group.name.as_str());
         GroupLists {
             groups,

@@ -18,8 +18,8 @@ pub(super) struct Subnets {
 }
 
 impl Subnets {
-    pub(super) fn read(top: &Table<'_>) -> Result<Subnets, PolicyError> {
-        let mut subnets = Subnets::default();
+    pub(super) fn read(top: &Table<'_>) -> Result<Self, PolicyError> {
+        let mut subnets = Self::default();
         for table in top.tables("subnet", &[SUBNET])? {
             let (name, at) = table
                 .text("name")?

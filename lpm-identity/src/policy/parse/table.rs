@@ -13,7 +13,7 @@ pub(crate) struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    pub(crate) fn new(source: &'a str, text: &str) -> File<'a> {
+    pub(crate) fn new(source: &'a str, text: &str) -> Self {
         let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
         File { source, line_ends }
     }
@@ -61,7 +61,7 @@ impl<'a> Table<'a> {
         entries: &'a DeTable<'a>,
         at: usize,
         accepted: &[&[&'static str]],
-    ) -> Result<Table<'a>, PolicyError> {
+    ) -> Result<Self, PolicyError> {
         let table = Table {
             file,
             heading: heading.to_owned(),
@@ -105,7 +105,7 @@ impl<'a> Table<'a> {
         &self,
         key: &'static str,
         accepted: &[&[&'static str]],
-    ) -> Result<Option<Table<'a>>, PolicyError> {
+    ) -> Result<Option<Self>, PolicyError> {
         let Some((value, place)) = self.value(key) else {
             return Ok(None);
         };
@@ -129,7 +129,7 @@ impl<'a> Table<'a> {
         &self,
         key: &'static str,
         accepted: &[&[&'static str]],
-    ) -> Result<Vec<Table<'a>>, PolicyError> {
+    ) -> Result<Vec<Self>, PolicyError> {
         let Some((value, place)) = self.value(key) else {
             return Ok(Vec::new());
         };

@@ -133,9 +133,7 @@ impl CheckedLpm {
         let builder = Pcm::builder()
             .event_log(self.recorder.clone())
             .drain_limit(self.time_limit);
-        let pcm = lpms
-            .into_iter()
-            .fold(builder, |builder, lpm| builder.lpm(lpm));
+        let pcm = lpms.into_iter().fold(builder, lpm_host::PcmBuilder::lpm);
         let pcm = pcm
             .build()
             .map_err(|error| self.broken(&error.to_string()))?;

@@ -72,7 +72,7 @@ impl<'a> Decider<'a> {
         config: &Config,
         startup: &Startup,
         reporter: &'a Reporter,
-    ) -> Decider<'a> {
+    ) -> Self {
         let lpms = startup.lpms.iter();
         Decider {
             sbm: Sbm::new(pcm, &config.sbm),

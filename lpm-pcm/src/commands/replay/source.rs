@@ -44,8 +44,8 @@ pub(super) enum SourceItem {
 
 /// An empty message.
 impl Default for SourceItem {
-    fn default() -> SourceItem {
-        SourceItem::Message(CapturedMessage::empty())
+    fn default() -> Self {
+        Self::Message(CapturedMessage::empty())
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn start(captures: Vec<PathBuf>, progress: Progress) -> io::Result<Source> {
+    pub(super) fn start(captures: Vec<PathBuf>, progress: Progress) -> io::Result<Self> {
         let (giver, items) = queue(READ_AHEAD);
         thread::Builder::new()
             .name("captures".to_owned())
@@ -67,7 +67,7 @@ impl Source {
                     }
                 }
             })?;
-        Ok(Source { items })
+        Ok(Self { items })
     }
 
     /// The next item. When it has to wait for one, it first runs `idle`.

@@ -26,7 +26,7 @@ pub(super) enum Connection {
 
 impl Connection {
     /// Connects; without an address, to the daemon of this host.
-    pub(super) fn open(address: Option<&SyslogAddress>) -> io::Result<Connection> {
+    pub(super) fn open(address: Option<&SyslogAddress>) -> io::Result<Self> {
         match address {
             None => local(),
             Some(SyslogAddress::Unix(path)) => unix(path),
@@ -37,19 +37,19 @@ impl Connection {
                 };
                 let socket = UdpSocket::bind(any)?;
                 socket.connect(address)?;
-                Ok(Connection::Udp(socket))
+                Ok(Self::Udp(socket))
             }),
             Some(SyslogAddress::Tcp(host)) => first_of(host, |address| {
                 let stream = TcpStream::connect_timeout(&address, LIMIT)?;
                 stream.set_write_timeout(Some(LIMIT))?;
-                Ok(Connection::Tcp(stream))
+                Ok(Self::Tcp(stream))
             }),
         }
     }
 
     /// Whether the other side has closed it. What is sent then would be lost without an error.
     pub(super) fn is_closed(&self) -> bool {
-        let Connection::Tcp(stream) = self else {
+        let Self::Tcp(stream) = self else {
             return false;
         };
         let peeked = stream
@@ -63,10 +63,10 @@ impl Connection {
     pub(super) fn send(&mut self, message: &[u8]) -> io::Result<()> {
         match self {
             #[cfg(unix)]
-            Connection::Unix(socket) => socket.send(message).map(drop),
-            Connection::Udp(socket) => socket.send(message).map(drop),
+            Self::Unix(socket) => socket.send(message).map(drop),
+            Self::Udp(socket) => socket.send(message).map(drop),
             // Framed by octet counting (RFC 6587 §3.4.1).
-            Connection::Tcp(stream) => {
+            Self::Tcp(stream) => {
                 let count = format!("{} ", message.len());
                 stream.write_all(&[count.as_bytes(), message].concat())
             }

@@ -34,8 +34,8 @@ pub(super) struct Accepted {
 }
 
 impl RecentRows {
-    pub(super) fn new() -> RecentRows {
-        RecentRows {
+    pub(super) fn new() -> Self {
+        Self {
             rows: HashMap::new(),
             names: Vec::new(),
         }

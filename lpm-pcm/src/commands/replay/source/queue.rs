@@ -141,8 +141,8 @@ impl<T> Taker<T> {
 }
 
 impl<T> Items<T> {
-    fn new() -> Items<T> {
-        Items {
+    fn new() -> Self {
+        Self {
             places: Vec::new(),
             count: 0,
         }
