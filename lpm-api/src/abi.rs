@@ -10,7 +10,7 @@ mod export;
 pub mod extension;
 mod failure;
 mod instance;
-mod message;
+pub(crate) mod message;
 mod panic_report;
 mod root;
 mod trace;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use lpm_abi::{AbiAdmit, AbiAnswer};
 use lpm_rsvp::{FlowDescriptor, Message, PolicyElement};
 
-use crate::abi;
+use crate::abi::message::message;
 use crate::callbacks::PcmCallbacks;
 use crate::decision::Decision;
 use crate::deferral::Deferral;
@@ -42,7 +42,7 @@ impl<'a> AdmitRequest<'a> {
     /// The message, in network byte order behind typed views.
     #[must_use]
     pub fn message(&self) -> Message<'a> {
-        abi::message(&self.abi.message)
+        message(&self.abi.message)
     }
 
     /// When the message was received; from the capture's clock where one is replayed.

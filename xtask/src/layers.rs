@@ -16,15 +16,8 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ItemMod, ItemUse, Lit, Meta, UseTree};
 
-/// Crates whose circles are still to be untied. One that has none any more has to go from here.
-const NOT_YET: &[&str] = &["lpm-api"];
-
 /// Checks each library of the repository that is published, and says which of its files are in circles.
 pub(crate) fn check(root: &Path) -> Result<bool, Box<dyn Error>> {
-    check_but(NOT_YET, root)
-}
-
-fn check_but(not_yet: &[&str], root: &Path) -> Result<bool, Box<dyn Error>> {
     let mut folders: Vec<PathBuf> = fs::read_dir(root)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
@@ -35,13 +28,7 @@ fn check_but(not_yet: &[&str], root: &Path) -> Result<bool, Box<dyn Error>> {
     folders.sort();
     let mut is_layered = true;
     for folder in folders {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let is_excused = not_yet.contains(&&*name);
-        let has_circles = !check_crate(&folder)?;
-        if is_excused && !has_circles {
-            println!("{name}: has no circles any more, so it has to go from the list NOT_YET");
-        }
-        is_layered &= has_circles == is_excused;
+        is_layered &= check_crate(&folder)?;
     }
     Ok(is_layered)
 }
@@ -407,16 +394,14 @@ mod tests {
     }
 
     #[test]
-    fn crates_that_are_excused() {
+    fn each_crate_of_the_repository() {
         let root = tempfile::tempdir().expect("a folder");
         let source = root.path().join("crate/src");
         fs::create_dir_all(&source).expect("made");
         fs::write(source.join("lib.rs"), "mod below;").expect("written");
         for (below, expected) in [("", true), ("use crate::Face;", false)] {
             fs::write(source.join("below.rs"), below).expect("written");
-            let check = |not_yet| check_but(not_yet, root.path()).expect("crates");
-            assert_eq!(check(&[]), expected);
-            assert_eq!(check(&["crate"]), !expected);
+            assert_eq!(check(root.path()).expect("crates"), expected);
         }
     }
 

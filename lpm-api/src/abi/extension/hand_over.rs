@@ -12,7 +12,7 @@ use crate::hand_over::HandOver;
 use crate::lpm::Lpm;
 
 /// How this LPM hands over and takes over.
-pub(in crate::abi) fn hand_over<L: Lpm>(instance: &Instance<L>) -> AbiExtension<'_> {
+pub(crate) fn hand_over<L: Lpm>(instance: &Instance<L>) -> AbiExtension<'_> {
     let functions = const {
         &AbiHandOver {
             hand_over: give::<L>,

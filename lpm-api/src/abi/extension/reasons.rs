@@ -12,7 +12,7 @@ use crate::decision::Decision;
 use crate::lpm::Lpm;
 
 /// The reasons of this LPM.
-pub(in crate::abi) fn reasons<L: Lpm>(instance: &Instance<L>) -> AbiExtension<'_> {
+pub(crate) fn reasons<L: Lpm>(instance: &Instance<L>) -> AbiExtension<'_> {
     let functions = const {
         &AbiReasons {
             explain: explain::<L>,
