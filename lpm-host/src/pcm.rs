@@ -63,7 +63,7 @@ impl Pcm {
     ///
     /// # Errors
     ///
-    /// The list is none that a PCM can be [built](PcmBuilder::build) from; a new LPM that is not
+    /// The list is none that a PCM can be [built](crate::PcmBuilder::build) from; a new LPM that is not
     /// optional does not load or initialize; or the PCM is in the wrong state. Then nothing has
     /// changed.
     pub fn reconfigure(
