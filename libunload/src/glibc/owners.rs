@@ -15,6 +15,9 @@ use once_cell::race::OnceBox;
 pub(super) trait Word {
     fn get(&self) -> usize;
     fn set(&self, value: usize);
+
+    /// What was written before is seen by whoever comes to such a fence later.
+    fn fence();
 }
 
 impl Word for AtomicUsize {
@@ -24,6 +27,10 @@ impl Word for AtomicUsize {
 
     fn set(&self, value: usize) {
         self.store(value, Ordering::SeqCst);
+    }
+
+    fn fence() {
+        std::sync::atomic::fence(Ordering::SeqCst);
     }
 }
 
@@ -131,6 +138,10 @@ mod model {
 
         fn set(&self, value: usize) {
             self.store(value, Ordering::SeqCst);
+        }
+
+        fn fence() {
+            loom::sync::atomic::fence(Ordering::SeqCst);
         }
     }
 

@@ -163,6 +163,7 @@ pub(super) fn hand_out(
 /// the two sees the other.
 fn open<W: Word>(live: &W, leaves: &W, handler: usize) {
     live.set(handler);
+    W::fence();
     if leaves.get() != 0 {
         live.set(0);
     }
@@ -171,6 +172,7 @@ fn open<W: Word>(live: &W, leaves: &W, handler: usize) {
 /// Closes the ways into an owner.
 fn close<'w, W: Word + 'w>(leaves: &W, ways: impl Iterator<Item = &'w W>) {
     leaves.set(1);
+    W::fence();
     ways.for_each(|live| live.set(0));
 }
 
