@@ -122,8 +122,9 @@ pub(in super::super) fn places() -> [Range<usize>; 2] {
     ]
 }
 
-/// An address for `holder` (`None`: it is not known who that is) to keep, which leads to the handler of this signal as long as that is there: the trampoline,
-/// or the default action when all are taken. `owner` is whose handler it is.
+/// An address for `holder` (`None`: it is not known who that is) to keep, which leads to the handler of
+/// this signal as long as that is there: the trampoline, or the default action when all are taken. `owner`
+/// is whose handler it is.
 pub(super) fn hand_out(
     signal: c_int,
     handler: usize,
