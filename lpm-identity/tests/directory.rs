@@ -1,16 +1,18 @@
 //! The directory, with real OpenLDAP servers.
 #![cfg(target_os = "linux")]
 
+#[path = "support/certificates.rs"]
+mod certificates;
 #[path = "support/slapd.rs"]
 mod slapd;
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use certificates::Certificates;
 use lpm_api::lpm_rsvp::{Message, ObjectIndex};
 use lpm_api::{Decision, DeinitReason, Lpm, LpmPolicyError, Metric, Priority, Scope};
 use lpm_identity::IdentityLpm;
@@ -341,55 +343,6 @@ fn a_wrong_password_is_no_way_in() {
     fs::write(folder.path().join("password"), "secret\n").unwrap();
     assert_eq!(decision(&lpm, "ada"), accept(300));
     end(lpm);
-}
-
-/// A certificate for `localhost`, its key, and another authority that did not sign it.
-struct Certificates {
-    folder: tempfile::TempDir,
-}
-
-impl Certificates {
-    fn new() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, subject) in [("server", "/CN=localhost"), ("other", "/CN=other")] {
-            let made = Command::new("openssl")
-                .args([
-                    "req",
-                    "-x509",
-                    "-newkey",
-                    "ec",
-                    "-pkeyopt",
-                    "ec_paramgen_curve:P-256",
-                ])
-                .args(["-nodes", "-days", "2", "-subj", subject])
-                .args(["-addext", "subjectAltName=DNS:localhost"])
-                .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-                .args([
-                    "-keyout",
-                    &format!("{name}.key"),
-                    "-out",
-                    &format!("{name}.pem"),
-                ])
-                .current_dir(folder.path())
-                .output();
-            match made {
-                Ok(made) => assert!(
-                    made.status.success(),
-                    "{}",
-                    String::from_utf8_lossy(&made.stderr)
-                ),
-                Err(_) => {
-                    println!("SKIPPED: openssl is not installed");
-                    return None;
-                }
-            }
-        }
-        Some(Self { folder })
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Limits that hold for several PCMs together, with a real Redis server and several processes.
 #![cfg(target_os = "linux")]
 
+#[path = "support/certificates.rs"]
+mod certificates;
 mod support;
 
 use std::env;
@@ -11,6 +13,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use certificates::Certificates;
 use lpm_api::lpm_rsvp::{Message, ObjectIndex};
 use lpm_api::{Decision, DeinitReason, DeleteReason, Lpm, LpmPolicyError, Metric, Priority, Scope};
 use lpm_identity::IdentityLpm;
@@ -615,38 +618,10 @@ fn answers_that_make_no_sense_end_nothing() {
 
 #[test]
 fn tls_takes_a_server_that_is_trusted_only() {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, subject) in [("server", "/CN=localhost"), ("other", "/CN=other")] {
-        let made = Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-            ])
-            .args(["-nodes", "-days", "2", "-subj", subject])
-            .args(["-addext", "subjectAltName=DNS:localhost"])
-            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-            .args([
-                "-keyout",
-                &format!("{name}.key"),
-                "-out",
-                &format!("{name}.pem"),
-            ])
-            .current_dir(folder.path())
-            .output();
-        let Ok(made) = made else {
-            println!("SKIPPED: openssl is not installed");
-            return;
-        };
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-    }
+    let Some(certificates) = Certificates::new() else {
+        return;
+    };
+    let folder = &certificates.folder;
     let port = free_port();
     let server = Command::new("redis-server")
         .args([
