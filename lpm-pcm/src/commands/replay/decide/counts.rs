@@ -1,0 +1,110 @@
+//! How many messages there were, and what became of them.
+
+use std::collections::BTreeMap;
+
+use lpm_host::Outcome;
+use lpm_rsvp::{CommonHeader, MessageType};
+
+use crate::output::record::Record;
+
+/// How many messages there were, by what became of them.
+pub(super) struct Counts {
+    pub(super) messages: u64,
+    pub(super) accept: u64,
+    pub(super) reject: u64,
+    pub(super) drop: u64,
+    pub(super) dont_care: u64,
+    pub(super) malformed: u64,
+    pub(super) unsupported: u64,
+    pub(super) refused: u64,
+    pub(super) outgoing: u64,
+    pub(super) bundles: u64,
+    pub(super) incomplete: u64,
+    pub(super) removed: u64,
+    /// By message type.
+    pub(super) types: [u64; 256],
+}
+
+impl Counts {
+    /// Counts a message.
+    pub(super) fn count(&mut self, message: &[u8]) {
+        self.messages += 1;
+        if let Some(message_type) = message_type(message) {
+            self.types[usize::from(message_type.number())] += 1;
+        }
+    }
+
+    /// Counts what became of one that was decided.
+    pub(super) fn count_outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Accept => self.accept += 1,
+            Outcome::Reject => self.reject += 1,
+            Outcome::Drop => self.drop += 1,
+            Outcome::DontCare => self.dont_care += 1,
+        }
+    }
+
+    /// The last record of the run, after which so many flows are kept.
+    pub(super) fn summary(&self, flows: usize) -> Record<'static> {
+        let Counts {
+            messages,
+            accept,
+            reject,
+            drop,
+            dont_care,
+            malformed,
+            unsupported,
+            refused,
+            outgoing,
+            bundles,
+            incomplete,
+            removed,
+            types,
+        } = self;
+        let types = (0..=255).zip(types).filter(|(_, count)| **count > 0);
+        Record::Summary {
+            messages: *messages,
+            accept: *accept,
+            reject: *reject,
+            drop: *drop,
+            dont_care: *dont_care,
+            malformed: *malformed,
+            unsupported: *unsupported,
+            refused: *refused,
+            outgoing: *outgoing,
+            bundles: *bundles,
+            incomplete: *incomplete,
+            types: types
+                .map(|(number, count)| (MessageType::from(number).to_string(), *count))
+                .collect::<BTreeMap<_, _>>(),
+            removed: *removed,
+            flows: flows as u64,
+        }
+    }
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            messages: 0,
+            accept: 0,
+            reject: 0,
+            drop: 0,
+            dont_care: 0,
+            malformed: 0,
+            unsupported: 0,
+            refused: 0,
+            outgoing: 0,
+            bundles: 0,
+            incomplete: 0,
+            removed: 0,
+            types: [0; 256],
+        }
+    }
+}
+
+/// The type that a message's header states.
+pub(super) fn message_type(message: &[u8]) -> Option<MessageType> {
+    let header = CommonHeader::parse(message).ok()?;
+    Some(header.message_type)
+}
