@@ -81,7 +81,7 @@ impl PcmBuilder {
 
     /// How long a library that goes waits for the threads that called its LPMs. Each destroys what the library keeps
     /// in it (`thread_local!`) when it next asks a PCM, calls [`visit_thread`](crate::visit_thread), or ends. What threads
-    /// keep that do not come in time is lost, and counted in [`LeftBehind::thread_locals`](crate::LeftBehind).
+    /// keep that do not come in time is lost, and counted in [`LeftBehind::thread_locals`](crate::libunload::LeftBehind).
     ///
     /// By default threads that are asking are waited for, up to 10 ms, and others are not.
     pub const fn visit_limit(mut self, limit: Duration) -> Self {

@@ -8,8 +8,10 @@ use std::{fmt, io};
 use lpm_api::LpmStatus;
 
 use crate::lpm::error::LpmError;
-use crate::lpm::module::LoadError;
 use crate::source::LpmSource;
+
+pub use crate::lpm::compatibility::Incompatibility;
+pub use crate::lpm::module::LoadError;
 
 /// A PCM cannot be built from this configuration: the embedder's mistake.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use lpm_api::{LpmHandle, LpmStatus};
 /// [`Pcm::demote_later`](crate::Pcm::demote_later) is the way.
 ///
 /// ```
-/// use lpm_host::{Event, EventLog, Severity};
+/// use lpm_host::event::{Event, EventLog, Severity};
 ///
 /// /// Errors to standard error, all else to nobody.
 /// struct ErrorsOnly;

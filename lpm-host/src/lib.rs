@@ -2,7 +2,7 @@
 //! flows may have what they ask for, combine what they say, and really unload them.
 //!
 //! 1. [`Pcm::builder`] takes the LPMs in order, each a [`LpmConfig`] with a library that the caller
-//!    vouches for ([`LpmLibrary::trust`], the one `unsafe` step), and an [`EventLog`].
+//!    vouches for ([`LpmLibrary::trust`], the one `unsafe` step), and an [`EventLog`](event::EventLog).
 //! 2. [`Pcm::become_dsbm`] loads each library from a private copy, checks that both sides agree on
 //!    the ABI, and initializes the LPM with a handle of its own ([`Startup`]).
 //! 3. [`Pcm::admit`] decides on a message: every LPM is asked, and their answers are combined flow
@@ -45,7 +45,7 @@
 //!
 //! An LPM that misbehaves does not take the PCM with it: panics are caught, lifecycle calls have a
 //! deadline, a library whose unmapping might not be safe stays mapped, and all of it is recorded
-//! as [`Event`]s. What no host can do is keep native code from writing where it should not.
+//! as [`Event`](event::Event)s. What no host can do is keep native code from writing where it should not.
 //!
 //! # Features
 //!
@@ -59,8 +59,8 @@ mod builder;
 mod clock;
 mod config;
 mod dispatch;
-mod error;
-mod event;
+pub mod error;
+pub mod event;
 mod event_limit;
 mod initialized;
 mod life;
@@ -81,9 +81,7 @@ mod verdict;
 #[allow(unsafe_code)]
 mod lpm;
 
-pub use libunload::{
-    FormatProblem, Hazard, LeftBehind, LibraryFile, NoDelete, OpenError, ThreadLabel, visit_thread,
-};
+pub use libunload::visit_thread;
 pub use lpm_api::{
     AddressRow, CommitDecision, Decision, DeinitReason, DeleteReason, Interface, LpmHandle,
     LpmStatus, PeType,
@@ -96,15 +94,11 @@ pub use self::ask::statistics::LpmStatistics;
 pub use self::ask::tell::{CommittedResv, StateGone};
 pub use self::builder::PcmBuilder;
 pub use self::config::{CallMode, LpmConfig};
-pub use self::error::{BuildError, LpmFailure, LpmStartError, PcmError, StartError};
-pub use self::event::{Event, EventId, EventLog, Severity, TracingEventLog};
 pub use self::initialized::InitializedLpm;
 pub use self::life::reconfigure::Reconfiguration;
 pub use self::life::startup::Startup;
 pub use self::life::teardown::{DeinitializedLpm, PendingTeardown, Teardown, UnloadedLibrary};
-pub use self::lpm::compatibility::Incompatibility;
 pub use self::lpm::describe::LpmDescription;
-pub use self::lpm::module::LoadError;
 pub use self::lpm::trace::TraceLimit;
 pub use self::lpm::trust::LpmLibrary;
 pub use self::manual_clock::ManualClock;

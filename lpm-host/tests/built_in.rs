@@ -10,10 +10,11 @@ use lpm_api::{
     AdmitRequest, Answer, Decision, Deferral, DeinitError, DeinitReason, DeleteState, InitError,
     InitInfo, Lpm, LpmPolicyError, LpmStatus, Priority, Statistics,
 };
+use lpm_host::error::{LpmStartError, PcmError, StartError};
+use lpm_host::event::{Event, EventId, EventLog};
 use lpm_host::testing::messages;
 use lpm_host::{
-    CallMode, Event, EventId, EventLog, LpmConfig, LpmSource, LpmStartError, ManualClock, Outcome,
-    Pcm, PcmBuilder, PcmError, ReceivedMessage, StartError, Verdict,
+    CallMode, LpmConfig, LpmSource, ManualClock, Outcome, Pcm, PcmBuilder, ReceivedMessage, Verdict,
 };
 
 const ACCEPT: Decision = Decision::accept(Priority::MIN);

@@ -13,10 +13,11 @@ use lpm_api::{
     Deferral, DeinitError, DeinitReason, DeleteReason, DeleteState, InitError, InitInfo, Lpm,
     LpmPolicyError, LpmStatus, ObjectsAnswer, ObjectsRequest, Priority, ResultError,
 };
+use lpm_host::event::{Event, EventId, EventLog};
 use lpm_host::testing::{TestMessage, messages};
 use lpm_host::{
-    CallMode, CommittedResv, Event, EventId, EventLog, LpmConfig, LpmHandle, LpmSource,
-    ManualClock, OutgoingMessage, OutgoingVerdict, Pcm, ReceivedMessage, StateGone, Verdict,
+    CallMode, CommittedResv, LpmConfig, LpmHandle, LpmSource, ManualClock, OutgoingMessage,
+    OutgoingVerdict, Pcm, ReceivedMessage, StateGone, Verdict,
 };
 
 const ACCEPT: Decision = Decision::accept(Priority::MIN);

@@ -14,7 +14,7 @@ use lpm_api::{
     LpmPolicyError, LpmStatus, ObjectsAnswer, ObjectsDeferral, ObjectsRequest, PeType, Priority,
     ResultError, Statistics,
 };
-use lpm_host::LpmStartError;
+use lpm_host::error::LpmStartError;
 use lpm_host::testing::{Answered, Supplied, TestPcm, messages};
 
 const ACCEPT: Decision = Decision::accept(Priority::MIN);

@@ -5,7 +5,8 @@
 //! like this:
 //!
 //! ```no_run
-//! use lpm_host::{Pcm, TracingEventLog};
+//! use lpm_host::event::TracingEventLog;
+//! use lpm_host::Pcm;
 //! use lpm_pcm::{config::Config, node};
 //!
 //! let config = Config::read("/etc/lpm/pcm.toml".as_ref())?;

@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lpm_host::{Event, EventLog};
+use lpm_host::event::{Event, EventLog};
 use thiserror::Error;
 
 use crate::config::{EventTarget, EventsEntry};

@@ -7,7 +7,9 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use anstream::AutoStream;
-use lpm_host::{BuildError, Event, EventId, EventLog, LpmConfig, LpmSource, Pcm};
+use lpm_host::error::BuildError;
+use lpm_host::event::{Event, EventId, EventLog};
+use lpm_host::{LpmConfig, LpmSource, Pcm};
 use lpm_sample::SampleLpm;
 
 use crate::config::{Config, EventsEntry, LpmEntry, LpmLocation};

@@ -9,7 +9,8 @@
 //! [`TimedPcm`] is a `lpm_host::Pcm` as such a policy:
 //!
 //! ```
-//! use lpm_host::{Pcm, PcmError, ReceivedMessage};
+//! use lpm_host::error::PcmError;
+//! use lpm_host::{Pcm, ReceivedMessage};
 //! use lpm_sbm::{Sbm, SbmConfig, TimedPcm};
 //!
 //! fn decide(pcm: &Pcm, messages: &[ReceivedMessage<'_>]) -> Result<(), PcmError> {

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use lpm_api::Decision;
-use lpm_host::{CommittedResv, Pcm, PcmError, ReceivedMessage, StateGone, Verdict};
+use lpm_host::error::PcmError;
+use lpm_host::{CommittedResv, Pcm, ReceivedMessage, StateGone, Verdict};
 use lpm_rsvp::build::flow_spec_object;
 
 use crate::policy::{Committed, Policy};

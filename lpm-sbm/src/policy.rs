@@ -1,7 +1,8 @@
 //! Who decides: the PCM, as the SBM sees it.
 
 use lpm_api::{CommitDecision, Decision, Interface};
-use lpm_host::{PcmError, ReceivedMessage, StateGone};
+use lpm_host::error::PcmError;
+use lpm_host::{ReceivedMessage, StateGone};
 use lpm_rsvp::{Message, ServiceRequest};
 
 /// What the SBM asks and tells a PCM.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use lpm_api::{Decision, DeleteReason, FlowKey, Interface, Priority};
-use lpm_host::{PcmError, ReceivedMessage, StateGone};
+use lpm_host::error::PcmError;
+use lpm_host::{ReceivedMessage, StateGone};
 use lpm_rsvp::{
     FilterSpec, FlowDescriptor, Message, MessageIdList, MessageType, ObjectIndex, ServiceRequest,
     class,

@@ -8,7 +8,8 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use lpm_api::{Decision, Interface, Priority};
-use lpm_host::{PcmError, ReceivedMessage, StateGone};
+use lpm_host::error::PcmError;
+use lpm_host::{ReceivedMessage, StateGone};
 use lpm_rsvp::build::{Flows, Resv, ResvTear, Senders};
 use lpm_rsvp::{
     FilterSpec, Message, ObjectIndex, RsvpHop, ServiceRequest, Session, TimeValues, Tspec,

@@ -40,12 +40,11 @@ use lpm_api::{
     AdmitRequest, Answer, Decision, Deferral, DeinitError, DeinitReason, DeleteReason, DeleteState,
     InitError, InitInfo, Interface, Lpm, PcmCallbacks, Priority,
 };
+use lpm_host::error::PcmError;
+use lpm_host::event::EventId;
 use lpm_host::lpm_rsvp::build::{Path, PathTear};
 use lpm_host::lpm_rsvp::{FilterSpec, Message, ObjectIndex, RsvpHop, Session, TimeValues, Tspec};
-use lpm_host::{
-    CallMode, EventId, LpmConfig, LpmSource, Outcome, Pcm, PcmError, ReceivedMessage, StateGone,
-    Verdict,
-};
+use lpm_host::{CallMode, LpmConfig, LpmSource, Outcome, Pcm, ReceivedMessage, StateGone, Verdict};
 use lpm_tests::RecordedEvents;
 
 const LIMIT: Duration = Duration::from_millis(100);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, JoinHandle};
 
-use lpm_host::{Pcm, PcmError};
+use lpm_host::Pcm;
+use lpm_host::error::PcmError;
 
 use crate::messages::{admit, path};
 

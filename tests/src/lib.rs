@@ -18,9 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lpm_fixtures::file_name;
-use lpm_host::{
-    Event, EventId, EventLog, LpmConfig, LpmLibrary, PinReason, libunload, trust_library,
-};
+use lpm_host::event::{Event, EventId, EventLog};
+use lpm_host::{LpmConfig, LpmLibrary, PinReason, libunload, trust_library};
 
 /// The shared library of the identity LPM, which this package depends on.
 ///

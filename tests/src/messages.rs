@@ -3,14 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lpm_host::error::PcmError;
 use lpm_host::lpm_api::Interface;
 use lpm_host::lpm_rsvp::build::{Flows, Path, PathTear, Resv};
 use lpm_host::lpm_rsvp::{
     FilterSpec, Message, ObjectIndex, RsvpHop, ServiceRequest, Session, TimeValues, Tspec,
 };
 use lpm_host::{
-    CommitDecision, CommittedResv, OutgoingMessage, OutgoingVerdict, Pcm, PcmError,
-    ReceivedMessage, Verdict,
+    CommitDecision, CommittedResv, OutgoingMessage, OutgoingVerdict, Pcm, ReceivedMessage, Verdict,
 };
 
 const HOP: RsvpHop = RsvpHop {

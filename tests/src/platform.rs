@@ -1,6 +1,7 @@
 //! What becomes of libraries on the platform that the tests run on.
 
-use lpm_host::{EventId, PinReason, UnloadOutcome, libunload};
+use lpm_host::event::EventId;
+use lpm_host::{PinReason, UnloadOutcome, libunload};
 
 /// Whether libraries are unmapped. Where they are not, the platform is the reason that is given.
 pub const UNMAPS: bool = cfg!(any(

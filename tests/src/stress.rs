@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use lpm_host::{LpmConfig, Pcm, PcmError, UnloadOutcome};
+use lpm_host::error::PcmError;
+use lpm_host::{LpmConfig, Pcm, UnloadOutcome};
 
 use crate::callers::Callers;
 use crate::messages::{admit, path};

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use lpm_fixtures::file_name;
-use lpm_host::{
-    EventId, LpmConfig, Pcm, PcmBuilder, PinReason, Teardown, UnloadOutcome, UnloadedLibrary,
-};
+use lpm_host::event::EventId;
+use lpm_host::{LpmConfig, Pcm, PcmBuilder, PinReason, Teardown, UnloadOutcome, UnloadedLibrary};
 
 use crate::callers::Callers;
 use crate::messages::{admit, path};

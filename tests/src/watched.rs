@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use lpm_host::{
-    Event, EventId, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm, PinReason, Teardown, Verdict,
-};
+use lpm_host::event::{Event, EventId};
+use lpm_host::{LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm, PinReason, Teardown, Verdict};
 
 use crate::messages::{admit, path};
 use crate::platform::{assert_gone, reasons_of_its_own};

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use lpm_host::{EventId, LpmStatus};
+use lpm_host::LpmStatus;
+use lpm_host::event::EventId;
 
 #[test]
 fn the_book_lists_every_event() {

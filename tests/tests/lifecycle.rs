@@ -4,8 +4,10 @@
 use std::fs;
 use std::time::Duration;
 
+use lpm_host::error::{PcmError, StartError};
+use lpm_host::event::EventId;
 use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority};
-use lpm_host::{EventId, LpmStatus, Outcome, Pcm, PcmError, PinReason, StartError};
+use lpm_host::{LpmStatus, Outcome, Pcm, PinReason};
 use lpm_tests::messages::{admit, admit_at, noon, path, path_tear};
 use lpm_tests::platform::{GONE, UNMAPS, assert_gone, reasons_of_its_own};
 use lpm_tests::{RecordedEvents, fixture, fixture_copied, library};

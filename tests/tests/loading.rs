@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use lpm_host::{EventId, LpmConfig, LpmStatus, Pcm, Severity, StartError};
+use lpm_host::error::StartError;
+use lpm_host::event::{EventId, Severity};
+use lpm_host::{LpmConfig, LpmStatus, Pcm};
 use lpm_tests::platform::GONE;
 use lpm_tests::{RecordedEvents, fixture, trusted};
 

@@ -10,8 +10,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use lpm_host::error::PcmError;
+use lpm_host::event::EventId;
 use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority, RejectReason};
-use lpm_host::{Admission, EventId, LpmStatus, Outcome, Pcm, PcmError, Verdict};
+use lpm_host::{Admission, LpmStatus, Outcome, Pcm, Verdict};
 use lpm_tests::fixture;
 use lpm_tests::messages::{admit, orders, path, with_received};
 use lpm_tests::watched::Watched;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use lpm_host::EventId;
+use lpm_host::event::EventId;
 
 struct Row<'a> {
     fixture: &'a str,

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use lpm_host::error::StartError;
+use lpm_host::event::EventId;
 use lpm_host::lpm_api::{Decision, LpmPolicyError};
-use lpm_host::{
-    AddressRow, CallMode, EventId, LpmConfig, LpmStatus, Outcome, Pcm, PinReason, StartError,
-};
+use lpm_host::{AddressRow, CallMode, LpmConfig, LpmStatus, Outcome, Pcm, PinReason};
 use lpm_tests::messages::{admit, commit_resv, path, path_tear, rsvp_objects};
 use lpm_tests::platform::{GONE, assert_gone};
 use lpm_tests::watched::Watched;

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use lpm_host::error::StartError;
+use lpm_host::event::EventId;
 use lpm_host::lpm_api::{Decision, Priority};
 use lpm_host::{
-    EventId, LpmConfig, LpmStatus, ManualClock, Outcome, OutgoingVerdict, Pcm, PeType, StartError,
-    SuppliedObjects,
+    LpmConfig, LpmStatus, ManualClock, Outcome, OutgoingVerdict, Pcm, PeType, SuppliedObjects,
 };
 use lpm_tests::messages::{admit, path, rsvp_objects};
 use lpm_tests::platform::{GONE, assert_gone};

@@ -1,10 +1,10 @@
 //! An LPM that panics, whichever method it is in: the call failed, and all else goes on.
 #![forbid(unsafe_code)]
 
+use lpm_host::error::StartError;
+use lpm_host::event::EventId;
 use lpm_host::lpm_api::{Decision, LpmPolicyError};
-use lpm_host::{
-    AddressRow, CallMode, EventId, LpmStatus, Outcome, OutgoingVerdict, Pcm, StartError,
-};
+use lpm_host::{AddressRow, CallMode, LpmStatus, Outcome, OutgoingVerdict, Pcm};
 use lpm_tests::messages::{commit_resv, path, path_tear, rsvp_objects};
 use lpm_tests::platform::GONE;
 use lpm_tests::watched::Watched;

@@ -6,7 +6,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use lpm_host::{EventId, LpmConfig, LpmStatus, Outcome, Pcm, PcmError, StartError};
+use lpm_host::error::{PcmError, StartError};
+use lpm_host::event::EventId;
+use lpm_host::{LpmConfig, LpmStatus, Outcome, Pcm};
 use lpm_tests::capture::{Capture, What};
 use lpm_tests::messages::{admit, commit_resv, path, path_tear, rsvp_objects};
 use lpm_tests::process::{child, in_own_process, is_own_process, told};

@@ -5,10 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lpm_host::event::EventId;
 use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority, RejectReason};
-use lpm_host::{
-    Admission, EventId, LpmConfig, LpmStatus, Outcome, OutgoingVerdict, PinReason, Verdict,
-};
+use lpm_host::{Admission, LpmConfig, LpmStatus, Outcome, OutgoingVerdict, PinReason, Verdict};
 use lpm_tests::fixture;
 use lpm_tests::messages::{path, rsvp_objects, with_received};
 use lpm_tests::platform::assert_gone;

@@ -5,10 +5,12 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use lpm_host::error::{BuildError, PcmError, StartError};
+use lpm_host::event::EventId;
 use lpm_host::lpm_api::LpmPolicyError;
 use lpm_host::{
-    AddressRow, BuildError, CommitDecision, CommittedResv, Decision, DeinitReason, DeleteReason,
-    EventId, LpmConfig, Outcome, Pcm, PcmError, StartError, StateGone,
+    AddressRow, CommitDecision, CommittedResv, Decision, DeinitReason, DeleteReason, LpmConfig,
+    Outcome, Pcm, StateGone,
 };
 use lpm_tests::messages::{INTERFACE, admit, path, path_tear, resv, rsvp_objects, with_received};
 use lpm_tests::platform::assert_gone;

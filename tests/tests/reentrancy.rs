@@ -6,9 +6,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use lpm_host::{
-    Event, EventId, EventLog, LpmConfig, LpmStatus, Outcome, Pcm, PcmError, PendingTeardown,
-};
+use lpm_host::error::PcmError;
+use lpm_host::event::{Event, EventId, EventLog};
+use lpm_host::{LpmConfig, LpmStatus, Outcome, Pcm, PendingTeardown};
 use lpm_tests::messages::{admit, path};
 use lpm_tests::platform::{GONE, assert_gone};
 use lpm_tests::{RecordedEvents, fixture};

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lpm_fixtures::file_name;
-use lpm_host::{
-    Event, EventId, LpmConfig, NoDelete, Pcm, PinReason, StartError, UnloadOutcome,
-    UnloadedLibrary, libunload,
-};
+use lpm_host::error::StartError;
+use lpm_host::event::{Event, EventId};
+use lpm_host::libunload::NoDelete;
+use lpm_host::{LpmConfig, Pcm, PinReason, UnloadOutcome, UnloadedLibrary, libunload};
 use lpm_tests::callers::Callers;
 use lpm_tests::process::in_own_process;
 use lpm_tests::unloading::{Others, ask_and_unload, reasons};

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lpm_fixtures::file_name;
-use lpm_host::{EventId, LpmStatus, Pcm, PcmError, PinReason, UnloadOutcome, libunload};
+use lpm_host::error::PcmError;
+use lpm_host::event::EventId;
+use lpm_host::{LpmStatus, Pcm, PinReason, UnloadOutcome, libunload};
 use lpm_tests::callers::Callers;
 use lpm_tests::process::in_own_process;
 use lpm_tests::unloading::{Others, only_library, reasons, reasons_to_pin};

@@ -10,7 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use lpm_host::{EventId, LpmStatus};
+use lpm_host::LpmStatus;
+use lpm_host::event::EventId;
 use lpm_tests::process::{child, in_child, in_own_process, is_own_process, told};
 use lpm_tests::resident_bytes;
 use lpm_tests::unloading::unmaps;

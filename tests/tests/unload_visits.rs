@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use lpm_host::{Pcm, PcmError, UnloadOutcome};
+use lpm_host::error::PcmError;
+use lpm_host::{Pcm, UnloadOutcome};
 use lpm_tests::callers::Callers;
 use lpm_tests::messages::{admit, path};
 use lpm_tests::process::in_own_process;

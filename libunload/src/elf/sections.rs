@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use object::elf;
 use object::read::SectionIndex;
-use object::read::elf::{FileHeader, SectionHeader, SectionTable};
+use object::read::elf::{FileHeader, Rela, SectionHeader, SectionTable};
 use object::{Endianness, ReadRef};
 
 use crate::bounds::{self, Reading};
@@ -130,8 +130,10 @@ pub(super) fn has_static_tls<'data, R: ReadRef<'data>>(
     sections.iter().any(|section| {
         let relocations = section.rela(endian, data).ok().flatten();
         let is_loaded = section.sh_flags(endian).contains(elf::SHF_ALLOC);
-        let is_fixed =
-            |relocation: &<Header as FileHeader>::Rela| relocation.r_type(endian, false).0 == FIXED;
+        // By the name of the trait: the types of 32 bits have a method of this name, too.
+        let is_fixed = |relocation: &<Header as FileHeader>::Rela| {
+            Rela::r_type(relocation, endian, false).0 == FIXED
+        };
         is_loaded && relocations.is_some_and(|(relocations, _)| relocations.iter().any(is_fixed))
     })
 }

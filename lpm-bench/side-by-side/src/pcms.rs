@@ -4,7 +4,8 @@ use std::error::Error;
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-use lpm_host::{Event, EventLog, Interface, LpmConfig, LpmLibrary, Pcm, ReceivedMessage};
+use lpm_host::event::{Event, EventLog};
+use lpm_host::{Interface, LpmConfig, LpmLibrary, Pcm, ReceivedMessage};
 use lpm_rsvp::Message;
 
 /// Puts nothing on record.

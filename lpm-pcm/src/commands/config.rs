@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Subcommand;
-use lpm_host::{Event, EventLog, Pcm, Severity, StartError};
+use lpm_host::Pcm;
+use lpm_host::error::StartError;
+use lpm_host::event::{Event, EventLog, Severity};
 
 use super::counted;
 use crate::config::Config;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lpm_host::LibraryFile;
+use lpm_host::libunload::LibraryFile;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
-use lpm_host::{StartError, Startup, Teardown, UnloadOutcome};
+use lpm_host::error::StartError;
+use lpm_host::{Startup, Teardown, UnloadOutcome};
 use lpm_sbm::TimedPcm;
 
 use crate::config::{Config, EventTarget, EventsEntry};

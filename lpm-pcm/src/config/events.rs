@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use lpm_host::Severity;
+use lpm_host::event::Severity;
 use serde::Deserialize;
 use syslog_fmt::Facility;
 use toml::Spanned;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::time::SystemTime;
 
-use lpm_host::{Event, Severity};
+use lpm_host::event::{Event, Severity};
 use serde::Serialize;
 
 use crate::config::Format;
@@ -141,7 +141,8 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use lpm_host::{EventId, LpmHandle, LpmStatus};
+    use lpm_host::event::EventId;
+    use lpm_host::{LpmHandle, LpmStatus};
     use serde_json::{Value, json};
 
     use super::*;

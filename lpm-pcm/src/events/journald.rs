@@ -4,7 +4,7 @@ use std::io;
 
 use log::kv::Value;
 use log::{Level, Record};
-use lpm_host::Severity;
+use lpm_host::event::Severity;
 use systemd_journal_logger::JournalLog;
 
 use super::entry::Entry;

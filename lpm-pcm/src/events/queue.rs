@@ -210,7 +210,7 @@ impl State {
 mod tests {
     use std::thread;
 
-    use lpm_host::{Event, EventId};
+    use lpm_host::event::{Event, EventId};
 
     use super::*;
 

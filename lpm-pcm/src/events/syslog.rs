@@ -5,7 +5,7 @@ mod connection;
 use std::io;
 
 use gethostname::gethostname;
-use lpm_host::Severity;
+use lpm_host::event::Severity;
 use syslog_fmt::v5424::{Config, Formatter, Timestamp};
 use syslog_fmt::{Facility, Severity as Level};
 
@@ -141,7 +141,8 @@ fn shortened(text: &str) -> &str {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use lpm_host::{Event, EventId, LpmHandle, LpmStatus};
+    use lpm_host::event::{Event, EventId};
+    use lpm_host::{LpmHandle, LpmStatus};
 
     use super::super::entry::What;
     use super::*;

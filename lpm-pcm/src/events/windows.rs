@@ -2,7 +2,7 @@
 
 use std::io;
 
-use lpm_host::Severity;
+use lpm_host::event::Severity;
 use winsafe::co::EVENTLOG;
 use winsafe::prelude::*;
 use winsafe::{HEVENTLOG, SysResult};

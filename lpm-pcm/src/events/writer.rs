@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lpm_host::Severity;
+use lpm_host::event::Severity;
 
 use super::entry::Entry;
 use super::queue::{CAPACITY, Queue};
@@ -147,7 +147,7 @@ impl Drop for AtWork {
 mod tests {
     use std::sync::{Mutex, mpsc};
 
-    use lpm_host::{Event, EventId, EventLog};
+    use lpm_host::event::{Event, EventId, EventLog};
 
     use super::super::Events;
     use super::*;

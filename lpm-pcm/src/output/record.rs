@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use lpm_api::LpmPolicyError;
-use lpm_host::{Event, Outcome};
+use lpm_host::Outcome;
+use lpm_host::event::Event;
 use lpm_rsvp::{FilterSpec, LspTunnel, MessageType, Session};
 use lpm_sbm::{PathState, Refusal, Resources};
 use serde::{Serialize, Serializer};

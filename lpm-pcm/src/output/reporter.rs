@@ -7,7 +7,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lpm_host::{Event, EventLog};
+use lpm_host::event::{Event, EventLog};
 
 use super::printer::Printer;
 use super::record::{MessageRecord, Record};

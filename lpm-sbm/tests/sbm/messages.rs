@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use lpm_api::{CommitDecision, Decision, DeleteReason, FlowKey, Interface};
-use lpm_host::{PcmError, ReceivedMessage, StateGone};
+use lpm_host::error::PcmError;
+use lpm_host::{ReceivedMessage, StateGone};
 use lpm_rsvp::build::{Flows, Path, PathTear, Resv, ResvTear, Senders};
 use lpm_rsvp::{FilterSpec, Message, Rspec, RsvpHop, ServiceRequest, Session, TimeValues, Tspec};
 use lpm_sbm::Committed;

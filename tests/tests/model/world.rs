@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use lpm_host::error::{PcmError, StartError};
+use lpm_host::event::EventId;
 use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority, RejectReason};
 use lpm_host::{
-    Admission, CallMode, EventId, FlowVerdict, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm,
-    PcmError, StartError, Teardown, Verdict,
+    Admission, CallMode, FlowVerdict, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm, Teardown,
+    Verdict,
 };
 use lpm_tests::messages::{admit, orders, with_received};
 use lpm_tests::platform::{GONE, assert_gone};

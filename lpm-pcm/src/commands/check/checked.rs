@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use lpm_host::error::PcmError;
 use lpm_host::lpm_rsvp::Message;
 use lpm_host::testing::TestMessage;
 use lpm_host::{
-    AddressRow, CallMode, LpmConfig, OutgoingMessage, Pcm, PcmError, PinReason, ReceivedMessage,
-    StateGone, Teardown, UnloadOutcome, libunload,
+    AddressRow, CallMode, LpmConfig, OutgoingMessage, Pcm, PinReason, ReceivedMessage, StateGone,
+    Teardown, UnloadOutcome, libunload,
 };
 use lpm_host::{CommitDecision, CommittedResv, DeleteReason};
 

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lpm_host::{Event, EventId, EventLog, LpmStatus};
+use lpm_host::LpmStatus;
+use lpm_host::event::{Event, EventId, EventLog};
 
 use super::finding::{Finding, Kind};
 use super::task::Record;

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lpm_host::{
-    Event, EventId, EventLog, LoadError, LpmConfig, LpmDescription, LpmStartError, Pcm, StartError,
-    UnloadOutcome,
-};
+use lpm_host::error::{LoadError, LpmStartError, StartError};
+use lpm_host::event::{Event, EventId, EventLog};
+use lpm_host::{LpmConfig, LpmDescription, Pcm, UnloadOutcome};
 use serde::{Deserialize, Serialize};
 
 use super::super::lpm_text::LpmText;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lpm_api::Direction;
-use lpm_host::{PcmError, ReceivedMessage, Startup};
+use lpm_host::error::PcmError;
+use lpm_host::{ReceivedMessage, Startup};
 use lpm_rsvp::{Message, MessageType, ObjectIndex, ParseError};
 use lpm_sbm::{Answer, InterfaceName, Removed, Sbm, StateId, TimedPcm, TimedVerdict};
 

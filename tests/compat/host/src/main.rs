@@ -15,11 +15,8 @@ use lpm_host::lpm_rsvp::build::{Flows, Path as PathMessage, PathTear, Resv};
 use lpm_host::lpm_rsvp::{
     FilterSpec, Message, ObjectIndex, RsvpHop, ServiceRequest, Session, TimeValues, Tspec,
 };
-use lpm_host::{
-    AddressRow, CommitDecision, CommittedResv, Decision, DeleteReason, Event, EventLog, Interface,
-    LpmConfig, OutgoingMessage, OutgoingVerdict, Pcm, ReceivedMessage, StateGone, UnloadOutcome,
-    trust_library,
-};
+use lpm_host::event::{Event, EventLog};
+use lpm_host::{AddressRow, CommitDecision, CommittedResv, Decision, DeleteReason, Interface, LpmConfig, OutgoingMessage, OutgoingVerdict, Pcm, ReceivedMessage, StateGone, UnloadOutcome, trust_library};
 
 const INTERFACE: Interface = Interface {
     index: 7,
