@@ -39,6 +39,8 @@ pub(super) struct Object {
     pub(super) read_only_after_relocation: Range<usize>,
     /// The dynamic section.
     pub(super) dynamic: usize,
+    /// The index of its unwind tables, which the loader knows, too.
+    pub(super) unwind_index: usize,
     /// Its thread-locals, if it has any.
     pub(super) thread_locals: Option<ThreadLocals>,
 }
@@ -340,6 +342,7 @@ fn from_headers(path: CString, base: usize, module: usize, headers: &[ProgramHea
         writable: with(libc::PF_W).collect(),
         read_only_after_relocation: relro.start & !(page - 1)..relro.end & !(page - 1),
         dynamic: find(libc::PT_DYNAMIC).map_or(0, |dynamic| dynamic.start),
+        unwind_index: find(libc::PT_GNU_EH_FRAME).map_or(0, |index| index.start),
         thread_locals: find(libc::PT_TLS)
             .filter(|_| module != 0)
             .map(|place| ThreadLocals {

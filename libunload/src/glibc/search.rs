@@ -21,6 +21,7 @@
 //! the kernel, the program's own heap, constants that the program keeps. The book says so.
 
 mod chains;
+mod heaps;
 mod lists;
 mod objects;
 mod threads;

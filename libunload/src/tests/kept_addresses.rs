@@ -358,6 +358,43 @@ fn callback_on_the_heap_of_a_library_that_stays() {
     });
 }
 
+/// An old address that leads to where something else is now holds nothing, although the number of a former size stands
+/// in front of it.
+#[test]
+fn remnant_on_the_heap() {
+    in_own_process("kept_addresses::remnant_on_the_heap", || {
+        let (helper, options) = helper("void *kept; void keep(void *block) { kept = block; }");
+        let options: Vec<_> = options.iter().map(String::as_str).collect();
+        let fixture = Fixture::c(
+            "#include <pthread.h>
+             #include <stdlib.h>
+             void keep(void *); static void mine(void) {}
+             static void *fill(void *unused) {
+                 long *block = calloc(32, 8);
+                 block[11] = block[19] = 0x41;
+                 block[13] = (long)mine;
+                 keep(block + 12);
+                 return unused;
+             }
+             int here(void) { fill(0); return 0; }
+             int in_thread(void) {
+                 pthread_t thread;
+                 return pthread_create(&thread, 0, fill, 0) || pthread_join(thread, 0);
+             }
+             int run(void) { long *block = calloc(32, 8); block[13] = (long)mine; keep(block); return 0; }
+             int nothing(void) { keep(0); return 0; }",
+            &options,
+        );
+        for function in ["here", "in_thread"] {
+            let library = fixture.open();
+            assert_eq!(call(&library, function), 0);
+            assert_eq!(unload(library), UnloadOutcome::Unmapped, "{function}");
+        }
+        is_kept_by("the memory itself", &fixture, "by way of the heap");
+        drop(helper);
+    });
+}
+
 /// What C++ code has in the locale of the process.
 #[test]
 fn facet_of_the_global_locale() {

@@ -8,7 +8,9 @@
 //!
 //! What looks like memory in use: glibc writes the size in front of it, and in front of what comes next that this is
 //! in use. Memory that a thread keeps for its next `malloc` is known by a mark. What is free otherwise is not followed,
-//! so glibc's own lists of it are no beginnings either.
+//! so glibc's own lists of it are no beginnings either. Where something is found in this way, it is looked for once
+//! more among what [`heaps`](super::heaps) says that `malloc` has given out: an old address may lead to where memory was
+//! divided otherwise.
 
 use std::collections::HashSet;
 use std::io;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use super::super::ledger::{self, Ledger};
 use super::super::memory::{self, Reader};
 use super::super::object::{self, Object};
+use super::heaps::Heaps;
 use super::objects;
 use super::wanted::{Find, Wanted, is_among};
 
@@ -51,13 +54,28 @@ pub(super) fn search(
     loaded: &[Object],
     finds: &mut Vec<Find>,
 ) -> io::Result<()> {
-    /// More are not followed.
-    const MOST: usize = 20_000;
     let roots = beginnings(leaving, loaded);
     let keeps = leaving.iter().any(|object| keeps_on_the_heap(object));
     if !keeps && roots.iter().all(|object| is_of_the_c_library(object)) {
         return Ok(());
     }
+    let mut found = walk(wanted, leaving, &roots, None)?;
+    if !found.is_empty() {
+        found = walk(wanted, leaving, &roots, Some(Heaps::new()))?;
+    }
+    finds.extend(found);
+    Ok(())
+}
+
+/// Follows the chains from their beginnings, through what is no remnant, if it is known what is.
+fn walk(
+    wanted: &Wanted,
+    leaving: &[&Object],
+    roots: &[&Object],
+    mut heaps: Option<Heaps>,
+) -> io::Result<Vec<Find>> {
+    /// More are not followed.
+    const MOST: usize = 20_000;
     let mut walk = Walk {
         wanted,
         leaving,
@@ -65,14 +83,17 @@ pub(super) fn search(
         // Their own notes of where the objects are.
         seen: ledger::all().iter().map(start_of).collect(),
         next: Vec::new(),
-        finds,
+        finds: Vec::new(),
     };
     let mut reader = Reader::new();
     for object in roots {
         walk.begin_at(object, &mut reader)?;
     }
     while !walk.next.is_empty() && walk.seen.len() < MOST {
-        let chunks = chunks(&mut reader, &std::mem::take(&mut walk.next))?;
+        let mut chunks = chunks(&mut reader, &std::mem::take(&mut walk.next))?;
+        if let Some(heaps) = &mut heaps {
+            chunks.retain(|chunk| !heaps.is_remnant(chunk.start));
+        }
         // So many that they are read at once, and none in parts.
         let mut batch = Vec::new();
         let mut room = Reader::ROOM;
@@ -87,7 +108,7 @@ pub(super) fn search(
         }
         walk.follow(&batch, &mut reader)?;
     }
-    Ok(())
+    Ok(walk.finds)
 }
 
 /// On the way along the chains.
@@ -99,7 +120,7 @@ struct Walk<'a> {
     seen: HashSet<usize>,
     /// What was reached and not looked at, with the word in a library's data that it was reached from.
     next: Vec<(usize, usize)>,
-    finds: &'a mut Vec<Find>,
+    finds: Vec<Find>,
 }
 
 impl Walk<'_> {
@@ -249,6 +270,7 @@ fn is_record_of(content: &[usize], leaving: &[&Object]) -> bool {
 
 /// Whether this is where an object that leaves, or a part of it, begins or ends, or in its dynamic section: what loaders,
 /// debuggers and this crate note of objects, remnants of which are all over the heap. Nobody else calls or reads there.
+/// So it is with the index of its unwind tables, which `_dl_find_object` tells.
 fn is_bound_of(word: usize, leaving: &[&Object]) -> bool {
     let is_bound = |range: &Range<usize>| range.start == word || range.end == word;
     leaving.iter().any(|object| {
@@ -256,7 +278,9 @@ fn is_bound_of(word: usize, leaving: &[&Object]) -> bool {
         let mut parts = parts.chain([&object.range, &object.read_only_after_relocation]);
         let entries = object.dynamic_entries().count() + 1;
         let dynamic = object.dynamic..object.dynamic + 2 * WORD * entries;
-        word == object.base || dynamic.contains(&word) || parts.any(is_bound)
+        [object.base, object.unwind_index].contains(&word)
+            || dynamic.contains(&word)
+            || parts.any(is_bound)
     })
 }
 
