@@ -11,7 +11,7 @@ use support::{office, pcm};
 
 const REPLAY: &str = include_str!("../../docs/src/json.md");
 const LIBRARIES: &str = include_str!("../../docs/src/json-libraries.md");
-const OPERATOR: &str = include_str!("../../docs/src/operator.md");
+const TOOLS: &str = include_str!("../../docs/src/tools.md");
 
 /// The fields of an object, in the order of their names: each with what is said of its type.
 type Fields = Vec<(String, String)>;
@@ -151,7 +151,7 @@ fn what_pcm_check_can_find_is_in_the_book() {
         .filter(|name| name.chars().all(|c| c == '_' || c.is_ascii_lowercase()));
     let names: Vec<&str> = names.collect();
     assert!(names.len() > 20, "{names:?}");
-    let findings = OPERATOR.split("| finding | |").nth(1).expect("the table");
+    let findings = TOOLS.split("| finding | |").nth(1).expect("the table");
     let table = findings.split("\n\n").next().unwrap();
     for name in names {
         assert!(table.contains(&format!("`{name}`")), "{name}");
