@@ -10,6 +10,7 @@
 
 mod layout;
 mod sections;
+mod variables;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,6 +22,7 @@ use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionTable, Sym};
 use object::{Endianness, ReadRef};
 
 pub(super) use self::sections::debugging_information;
+pub(super) use self::variables::variables;
 
 use self::layout::{Entry, Header, Section, Segment, damaged};
 

@@ -44,8 +44,8 @@
 //!    back.
 //!
 //! What no host can see is left to the caller of [`Library::unload`], and to the library: addresses that
-//! somebody keeps encoded, in memory of an allocator of his own, or on the program's own heap; constants of
-//! the library that the program keeps; requests that the kernel has under way.
+//! somebody keeps encoded, in memory of an allocator of his own, or on the program's own heap; requests that
+//! the kernel has under way.
 //!
 //! | platform | unmapped? |
 //! |---|---|

@@ -61,12 +61,6 @@ impl Limited {
         Some(std::mem::take(&mut rate.suppressed))
     }
 
-    /// Hands an event to the PCM's author's log, on a stack without remnants of calls.
-    fn hand_on(&self, event: &Event) {
-        clear_stack();
-        self.inner.record(event);
-    }
-
     /// Says what was not recorded, about LPMs that are gone.
     fn forget(&self, event: &Event) {
         let Some(handle) = event.handle else { return };
@@ -82,7 +76,7 @@ impl Limited {
         };
         for ((id, ..), rate) in gone {
             if rate.suppressed > 0 {
-                self.hand_on(&suppressed(event, id, rate.suppressed));
+                self.inner.record(&suppressed(event, id, rate.suppressed));
             }
         }
     }
@@ -97,24 +91,15 @@ impl EventLog for Limited {
             ) {
                 self.forget(event);
             }
-            return self.hand_on(event);
+            return self.inner.record(event);
         }
         if let Some(before) = self.admit(event, Instant::now()) {
             if before > 0 {
-                self.hand_on(&suppressed(event, event.id, before));
+                self.inner.record(&suppressed(event, event.id, before));
             }
-            self.hand_on(event);
+            self.inner.record(event);
         }
     }
-}
-
-/// Overwrites what calls have left on the stack below here: addresses of LPMs, too. What a log builds may keep some
-/// of it where its own fields leave room, as the table does with which std names the functions of a backtrace. The
-/// search before a library is unmapped would then find it in the program.
-#[inline(never)]
-fn clear_stack() {
-    const BYTES: usize = 32 << 10;
-    std::hint::black_box(&mut [0_u8; BYTES]);
 }
 
 /// Whether an LPM can cause any number of these events.

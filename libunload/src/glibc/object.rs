@@ -172,13 +172,6 @@ impl Object {
         })
     }
 
-    /// Whether this is an address of what nobody runs and nobody writes to.
-    pub(super) fn is_constant(&self, address: usize) -> bool {
-        let has = |range: &Range<usize>| range.contains(&address);
-        let is_variable = self.writable.iter().any(has) && !has(&self.read_only_after_relocation);
-        has(&self.range) && !is_variable && !self.text.iter().any(has)
-    }
-
     /// The object's relocations, those for functions included.
     pub(super) fn relocations(&self) -> impl Iterator<Item = &libc::Elf64_Rela> {
         const DT_PLTRELSZ: i64 = 2;

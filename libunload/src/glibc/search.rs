@@ -18,7 +18,7 @@
 //! there before any of the library ran is not about it, although it looks so: that is the [`Baseline`].
 //!
 //! What no search sees: addresses that others encode, memory of foreign allocators, requests under way in
-//! the kernel, the program's own heap, constants that the program keeps. The book says so.
+//! the kernel, the program's own heap. The book says so.
 
 mod chains;
 mod heaps;
@@ -84,7 +84,7 @@ fn static_places(wanted: &Wanted, leaving: &[&Object], loaded: &[Object]) -> io:
             .iter()
             .filter(|object| !wanted::is_among(object, leaving))
     };
-    objects::search(wanted, leaving, staying(), &mut reader, &mut finds)?;
+    objects::search(wanted, staying(), &mut reader, &mut finds)?;
     threads::search_thread_locals(wanted, leaving, staying(), &mut reader, &mut finds)?;
     Ok(finds)
 }

@@ -523,3 +523,49 @@ fn what_was_taken_back_holds_nothing() {
         }
     });
 }
+
+/// What the program keeps in its own data counts, constants and all; what lies in the room between fields of std's table
+/// for backtraces does not.
+#[test]
+fn constant_that_the_program_keeps() {
+    static KEPT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    use std::sync::atomic::Ordering::Relaxed;
+
+    in_own_process("kept_addresses::constant_that_the_program_keeps", || {
+        let fixture = Fixture::c(
+            "#include <stdint.h>
+             static const char text[] = \"a constant\"; static int variable; static void code(void) {}
+             const char *const table[] = { text, \"another\" };
+             const char *constant(void) { return text; }
+             int nothing(void) { return 0; }
+             int run(void) {
+                 volatile uintptr_t stack[8192];
+                 for (int i = 0; i < 8192; i += 4) {
+                     stack[i] = (uintptr_t)text; stack[i + 1] = (uintptr_t)&variable;
+                     stack[i + 2] = (uintptr_t)code; stack[i + 3] = (uintptr_t)table;
+                 }
+                 return 0;
+             }",
+            &[],
+        );
+        let library = fixture.open();
+        assert_eq!(call(&library, "run"), 0);
+        let named = std::backtrace::Backtrace::force_capture().to_string();
+        assert!(named.contains("constant_that_the_program_keeps"), "{named}");
+        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+
+        let library = fixture.open();
+        let constant = library.symbol(c"constant").expect("the function");
+        // SAFETY: the function has this type.
+        let constant: extern "C" fn() -> usize = unsafe { std::mem::transmute(constant.as_ptr()) };
+        KEPT.store(constant(), Relaxed);
+        let reasons = reasons_to_pin(library);
+        let [PinReason::AddressKept { holder }] = &reasons[..] else {
+            panic!("{reasons:?}");
+        };
+        assert!(holder.contains("KEPT"), "{holder}");
+        KEPT.store(0, Relaxed);
+        let again = fixture.open();
+        assert_eq!(unload(again), UnloadOutcome::Unmapped);
+    });
+}

@@ -7,16 +7,16 @@
 //! - functions around `fork` that belong to an object that leaves;
 //! - the destructor of a key that was deleted.
 //!
-//! Left out as well is where the host itself lends memory to libraries, and notes where they are, and, in the
-//! program's own data, addresses of constants of the library: what the program builds keeps remnants of memory that
-//! was used before where its fields leave room (the table with which std names the functions of a backtrace does),
-//! and these are mostly of the host's own objects that lead to the library's tables of methods. A program that keeps
-//! a constant of a library itself has vouched that it does not use it any more.
+//! Left out as well is where the host itself lends memory to libraries, and notes where they are; and the table with which
+//! Rust's standard library names the functions of a backtrace, which is known by its name: it is written together with the
+//! room between its fields, where remnants of calls are.
 
 use std::ffi::CStr;
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::super::heap;
 use super::super::lent;
@@ -25,22 +25,22 @@ use super::super::object::Object;
 use super::super::owners;
 use super::super::signals::{in_force, trampolines};
 use super::wanted::{Find, Wanted, symbol};
+use crate::elf;
 
 const WORD: usize = size_of::<usize>();
 
 pub(super) fn search<'o>(
     wanted: &Wanted,
-    leaving: &[&Object],
     staying: impl Iterator<Item = &'o Object>,
     reader: &mut Reader,
     finds: &mut Vec<Find>,
 ) -> io::Result<()> {
     let staying: Vec<_> = staying.collect();
     let ranges: Vec<_> = staying.iter().copied().flat_map(data).collect();
-    let program = staying.iter().find(|object| object.path.is_empty());
-    let is_remnant = |place: usize, word: usize| {
-        program.is_some_and(|program| program.range.contains(&place))
-            && leaving.iter().any(|object| object.is_constant(word))
+    let is_remnant = |place: usize| {
+        let mut staying = staying.iter();
+        let object = staying.find(|object| object.range.contains(&place));
+        object.is_some_and(|object| is_in_table_of_backtraces(object, place - object.base))
     };
     let mut places = Vec::new();
     reader.read(&ranges, |start, words| {
@@ -49,7 +49,7 @@ pub(super) fn search<'o>(
         });
     })?;
     for (place, word) in places {
-        if !is_given_up(wanted, place) && !is_remnant(place, word) {
+        if !is_given_up(wanted, place) && !is_remnant(place) {
             let (of, holder) = holder(place);
             finds.push(Find {
                 place,
@@ -88,6 +88,31 @@ fn without(range: &Range<usize>, other: &Range<usize>) -> [Range<usize>; 2] {
         other.end.clamp(range.start, range.end)..range.end,
     ]
 }
+
+/// Whether a virtual address of an object is in what std, or the crate `backtrace`, keeps of the files that it read.
+fn is_in_table_of_backtraces(object: &Object, address: usize) -> bool {
+    static OF_PROGRAM: OnceLock<Vec<Range<usize>>> = OnceLock::new();
+    let is_in = |tables: &[Range<usize>]| tables.iter().any(|table| table.contains(&address));
+    if object.path.is_empty() {
+        return is_in(OF_PROGRAM.get_or_init(|| tables_of_backtraces(PROGRAM)));
+    }
+    let path = object.path.to_str();
+    path.is_ok_and(|path| is_in(&tables_of_backtraces(path)))
+}
+
+fn tables_of_backtraces(path: &str) -> Vec<Range<usize>> {
+    let Ok(file) = File::open(path) else {
+        return Vec::new();
+    };
+    let has = |name: &[u8], part: &[u8]| name.windows(part.len()).any(|at| at == part);
+    let tables = elf::variables(&file, |name, _| {
+        has(name, b"MAPPINGS_CACHE") && has(name, b"symbolize") && has(name, b"gimli")
+    });
+    tables.into_iter().map(|(range, _)| range).collect()
+}
+
+/// The program's file.
+const PROGRAM: &str = "/proc/self/exe";
 
 /// Whether the C library will not use what it has there.
 fn is_given_up(wanted: &Wanted, place: usize) -> bool {
@@ -174,13 +199,23 @@ pub(super) fn holder(place: usize) -> (usize, String) {
     };
     let path = text(info.dli_fname).unwrap_or_default();
     let file = path.rsplit('/').next().unwrap_or(&path);
-    let Some(name) = text(info.dli_sname) else {
-        let offset = place.wrapping_sub(info.dli_fbase as usize);
-        return (place, format!("{file} (+{offset:#x})"));
+    let base = info.dli_fbase as usize;
+    let exported = text(info.dli_sname).map(|name| (info.dli_saddr as usize, name));
+    let Some((start, name)) = exported.or_else(|| variable(&path, base, place)) else {
+        return (place, format!("{file} (+{:#x})", place.wrapping_sub(base)));
     };
-    let start = info.dli_saddr as usize;
     match place.wrapping_sub(start) {
         0 => (start, format!("{file} ({name})")),
         offset => (start, format!("{file} ({name}+{offset:#x})")),
     }
+}
+
+/// Where the variable at this place begins that is not exported, and what it is called.
+fn variable(path: &str, base: usize, place: usize) -> Option<(usize, String)> {
+    let program = object_of(holder as *const () as usize).map(|info| info.dli_fbase as usize);
+    let path = if program == Some(base) { PROGRAM } else { path };
+    let place = place.checked_sub(base)?;
+    let is_it = |_: &[u8], range: &Range<usize>| range.contains(&place);
+    let (range, name) = elf::variables(&File::open(path).ok()?, is_it).pop()?;
+    Some((base + range.start, name))
 }
