@@ -79,6 +79,25 @@ const fn crate_of(module: &'static str) -> &'static str {
 ///
 /// Extensions of the API that the LPM implements are named behind it:
 /// `export_lpm!(MyLpm; Statistics)` for [`Statistics`](crate::Statistics).
+///
+/// A library has one LPM. A crate that other LPMs build on exports its own only where it is asked to, by a feature:
+///
+/// ```toml
+/// [lib]
+/// crate-type = ["cdylib", "rlib"]
+///
+/// [features]
+/// default = ["export"]
+/// export = []
+/// ```
+///
+/// ```ignore
+/// #[cfg(feature = "export")]
+/// lpm_api::export_lpm!(MyLpm);
+/// ```
+///
+/// They depend on it with `default-features = false`. Where it is forgotten, the linker speaks of two definitions of
+/// `export_lpm_is_called_twice_in_this_library`.
 #[macro_export]
 macro_rules! export_lpm {
     ($lpm:ty $(; $($extension:ident),+ $(,)?)?) => {
@@ -107,6 +126,10 @@ macro_rules! export_lpm {
             // `abi_stable::library::ROOT_MODULE_LOADER_NAME`
             #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             static LPM_LIBRARY: $crate::abi::LibHeader = $crate::abi::header::<ExportedLpm>();
+
+            // What the linker complains of when there are two; nobody would know what to make of the name above.
+            #[unsafe(export_name = "export_lpm_is_called_twice_in_this_library")]
+            static ONCE: u8 = 0;
         };
     };
 }
