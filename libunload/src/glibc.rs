@@ -84,7 +84,7 @@ use crate::elf::{Image, Routines};
 use crate::error::OpenError;
 use crate::facts::HinderingFacts;
 use crate::lock::lock;
-use crate::os::Handle;
+use crate::os::{Handle, LoaderError};
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
 use crate::stage::NoDelete;
 use crate::stage::Staged;
@@ -162,7 +162,7 @@ impl Loaded {
         path: &Path,
         original: &Path,
         prepared: &Prepared,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, LoaderError> {
         let Prepared {
             facts, search_path, ..
         } = prepared;
@@ -184,7 +184,8 @@ impl Loaded {
         let Some(main) = Object::of_handle(&handle, &now).cloned() else {
             // SAFETY: nothing of the library has run.
             unsafe { handle.close() }?;
-            return Err("the loader does not list the library that it just loaded".to_owned());
+            let unlisted = "the loader does not list the library that it just loaded";
+            return Err(LoaderError(unlisted.to_owned()));
         };
         let Opened {
             all: ledgers,

@@ -91,9 +91,9 @@ impl Library {
     ) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise.
         let loaded = unsafe { Loaded::load(&staged.path(), path, &known.prepared) };
-        let mut loaded = loaded.map_err(|message| OpenError::Loader {
+        let mut loaded = loaded.map_err(|error| OpenError::Loader {
             path: path.to_path_buf(),
-            message,
+            message: error.to_string(),
         })?;
         // SAFETY: the caller vouches for the code.
         unsafe { loaded.start(&known.prepared) };

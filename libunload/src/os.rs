@@ -9,3 +9,8 @@ mod windows;
 pub(super) use unix::{Handle, lock_exclusively};
 #[cfg(windows)]
 pub(super) use windows::Handle;
+
+/// Why the loader does not do what it was asked for, in its words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct LoaderError(pub(super) String);

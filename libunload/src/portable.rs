@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::error::OpenError;
 use crate::facts::HinderingFacts;
-use crate::os::Handle;
+use crate::os::{Handle, LoaderError};
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
 use crate::stage::NoDelete;
 use crate::stage::Staged;
@@ -93,7 +93,7 @@ impl Loaded {
     /// # Safety
     ///
     /// The caller vouches for the code in the library and in what it needs.
-    pub(super) unsafe fn load(path: &Path, _: &Path, _: &Prepared) -> Result<Self, String> {
+    pub(super) unsafe fn load(path: &Path, _: &Path, _: &Prepared) -> Result<Self, LoaderError> {
         // SAFETY: the caller vouches for the code.
         let handle = unsafe { Handle::open(path) }?;
         Ok(Self { handle })

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::OpenError;
 use crate::facts::HinderingFacts;
-use crate::os::Handle;
+use crate::os::{Handle, LoaderError};
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
 use crate::pe::{Image, Slots};
 use crate::stage::NoDelete;
@@ -101,7 +101,7 @@ impl Loaded {
         path: &Path,
         original: &Path,
         prepared: &Prepared,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, LoaderError> {
         // SAFETY: the caller vouches for the code.
         let handle = unsafe { Handle::open(path, original) }?;
         let base = handle.base();

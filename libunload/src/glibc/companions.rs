@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::os::Handle;
+use crate::os::{Handle, LoaderError};
 
 /// Libraries that are held open until the library that needs them is loaded, and holds them itself.
 pub(super) struct Companions(Vec<Handle>);
@@ -51,7 +51,7 @@ impl Companions {
     /// # Safety
     ///
     /// The caller vouches for the initializers in them.
-    pub(super) unsafe fn open(files: &[PathBuf]) -> Result<Self, String> {
+    pub(super) unsafe fn open(files: &[PathBuf]) -> Result<Self, LoaderError> {
         let mut companions = Self(Vec::new());
         for file in files {
             // SAFETY: the caller's promise.

@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
 
+use super::LoaderError;
+
 /// A library that is open in the system's loader. Dropping it does not close it.
 pub(crate) struct Handle(NonNull<c_void>);
 
@@ -22,8 +24,9 @@ impl Handle {
     /// # Safety
     ///
     /// The caller vouches for the library's initializers and those of what it depends on.
-    pub(crate) unsafe fn open(path: &Path) -> Result<Self, String> {
-        let name = CString::new(path.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
+    pub(crate) unsafe fn open(path: &Path) -> Result<Self, LoaderError> {
+        let name = CString::new(path.as_os_str().as_bytes());
+        let name = name.map_err(|error| LoaderError(error.to_string()))?;
         // SAFETY: the name is a C string; the caller vouches for what runs.
         let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
         NonNull::new(handle).map(Self).ok_or_else(last_error)
@@ -56,7 +59,7 @@ impl Handle {
     ///
     /// The caller vouches for the library's finalizers, and that nothing in the library is used
     /// afterwards.
-    pub(crate) unsafe fn close(self) -> Result<(), String> {
+    pub(crate) unsafe fn close(self) -> Result<(), LoaderError> {
         // SAFETY: the handle is open, and consumed.
         match unsafe { libc::dlclose(self.0.as_ptr()) } {
             0 => Ok(()),
@@ -77,15 +80,14 @@ pub(crate) fn lock_exclusively(file: &File) -> io::Result<bool> {
     }
 }
 
-fn last_error() -> String {
+fn last_error() -> LoaderError {
     // SAFETY: `dlerror` has no preconditions.
     let message = unsafe { libc::dlerror() };
     if message.is_null() {
-        return "the loader does not say why".to_owned();
+        return LoaderError("the loader does not say why".to_owned());
     }
     // SAFETY: a message of the loader is a C string that stays until this thread calls the loader
     // again.
-    unsafe { CStr::from_ptr(message) }
-        .to_string_lossy()
-        .into_owned()
+    let message = unsafe { CStr::from_ptr(message) };
+    LoaderError(message.to_string_lossy().into_owned())
 }

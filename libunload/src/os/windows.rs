@@ -13,6 +13,8 @@ use windows_sys::Win32::System::LibraryLoader::{
     LoadLibraryExW, RemoveDllDirectory,
 };
 
+use super::LoaderError;
+
 /// A library that is open in the system's loader. Dropping it does not close it.
 pub(crate) struct Handle(NonNull<c_void>);
 
@@ -29,8 +31,8 @@ impl Handle {
     /// # Safety
     ///
     /// The caller vouches for the library's initializers and those of what it depends on.
-    pub(crate) unsafe fn open(path: &Path, original: &Path) -> Result<Self, String> {
-        let name = wide_path(path).map_err(|error| error.to_string())?;
+    pub(crate) unsafe fn open(path: &Path, original: &Path) -> Result<Self, LoaderError> {
+        let name = wide_path(path).map_err(|error| LoaderError(error.to_string()))?;
         let _silent = Silent::new();
         let _dependencies = SearchedFolder::around(original);
         // SAFETY: the name ends with 0 and outlives the call; the caller vouches for what runs.
@@ -77,7 +79,7 @@ impl Handle {
     ///
     /// The caller vouches for the library's finalizers, and that nothing in the library is used
     /// afterwards.
-    pub(crate) unsafe fn close(self) -> Result<(), String> {
+    pub(crate) unsafe fn close(self) -> Result<(), LoaderError> {
         // SAFETY: the handle is open, and consumed.
         match unsafe { FreeLibrary(self.0.as_ptr()) } {
             0 => Err(last_error()),
@@ -140,6 +142,6 @@ fn wide_path(path: &Path) -> io::Result<Vec<u16>> {
     Ok(wide)
 }
 
-fn last_error() -> String {
-    io::Error::last_os_error().to_string()
+fn last_error() -> LoaderError {
+    LoaderError(io::Error::last_os_error().to_string())
 }

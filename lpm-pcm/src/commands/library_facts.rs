@@ -34,9 +34,9 @@ pub(crate) struct HazardFact {
 /// Why a library's file tells nothing.
 #[derive(Debug, Error)]
 pub(crate) enum FactsError {
-    /// It cannot be read, or is no library for this machine. The text names it.
-    #[error("{0}")]
-    Unreadable(String),
+    /// It cannot be read, or is no library for this machine.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// Reading took too long.
     #[error("{}: reading it was ended after {limit:?}; give more with --time-limit", library.display())]
     TookTooLong { library: PathBuf, limit: Duration },
@@ -47,6 +47,11 @@ pub(crate) enum FactsError {
     #[error(transparent)]
     Child(#[from] ChildError),
 }
+
+/// What the child says of a file that tells nothing; the text names it.
+#[derive(Debug, Error, Serialize, Deserialize)]
+#[error("{0}")]
+pub(crate) struct Unreadable(String);
 
 /// What a child is to do.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -63,10 +68,10 @@ pub(crate) fn read(
     library: &Path,
     limit: Duration,
 ) -> Result<LibraryFacts, FactsError> {
-    let finished = child::run::<Result<LibraryFacts, String>>("read", &task, library, limit)?;
+    let finished = child::run::<Result<LibraryFacts, Unreadable>>("read", &task, library, limit)?;
     let library = library.to_owned();
     match (finished.records.into_iter().next(), finished.end) {
-        (Some(found), End::Well) => found.map_err(FactsError::Unreadable),
+        (Some(found), End::Well) => Ok(found?),
         (None, End::Well) => Err(FactsError::Ended {
             library,
             how: "said nothing".to_owned(),
@@ -81,14 +86,14 @@ pub(crate) fn in_child(task: Task, library: &Path, journal: &Journal) {
     journal.write(&facts(task, library));
 }
 
-fn facts(task: Task, library: &Path) -> Result<LibraryFacts, String> {
-    let file = LibraryFile::read(library).map_err(|error| error.to_string())?;
+fn facts(task: Task, library: &Path) -> Result<LibraryFacts, Unreadable> {
+    let file = LibraryFile::read(library).map_err(|error| Unreadable(error.to_string()))?;
     let sha256 = match task {
         Task::Headers => None,
         Task::Whole => {
             let sum = sum::of_file(library);
-            let unreadable = |error| format!("{}: cannot be read: {error}", library.display());
-            Some(sum.map_err(unreadable)?)
+            let library = library.display();
+            Some(sum.map_err(|error| Unreadable(format!("{library}: cannot be read: {error}")))?)
         }
     };
     let hazards = file.hazards().into_iter().map(|hazard| HazardFact {

@@ -18,10 +18,15 @@ pub(super) fn parse(text: &Spanned<String>, key: &str) -> Result<Duration, Fault
 /// The same on a command line.
 ///
 /// # Errors
-/// What was expected.
-pub(crate) fn parse_argument(text: &str) -> Result<Duration, String> {
-    of_words(text).ok_or_else(|| format!("expected {EXPECTED}"))
+/// It is none.
+pub(crate) fn parse_argument(text: &str) -> Result<Duration, NoDuration> {
+    of_words(text).ok_or(NoDuration)
 }
+
+/// An argument is not what was expected.
+#[derive(Debug, thiserror::Error)]
+#[error("expected {EXPECTED}")]
+pub(crate) struct NoDuration;
 
 const EXPECTED: &str = "a duration such as \"500 ms\", \"90 min\" or \"8h\"";
 

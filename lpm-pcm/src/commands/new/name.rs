@@ -1,10 +1,23 @@
 //! Names that a crate can have.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
 
 /// A name that Cargo and the compiler take.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CrateName(String);
+
+/// Why a crate cannot be named so.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(super) enum NameError {
+    /// The path ends in none.
+    #[error("`{}` has no name for the crate", .0.display())]
+    Missing(PathBuf),
+    /// Cargo, the compiler or the code of LPMs takes no such name.
+    #[error("`{name}` is no name for a crate: {why}")]
+    Refused { name: String, why: &'static str },
+}
 
 /// Names that mean something else in an LPM's code.
 const TAKEN: [&str; 9] = [
@@ -33,14 +46,17 @@ const LONGEST: usize = 64;
 
 impl CrateName {
     /// The last part of the path, if it is such a name.
-    pub(super) fn of(path: &Path) -> Result<Self, String> {
+    pub(super) fn of(path: &Path) -> Result<Self, NameError> {
         let name = path.file_name().map(|name| name.to_string_lossy());
         let Some(name) = name else {
-            return Err(format!("`{}` has no name for the crate", path.display()));
+            return Err(NameError::Missing(path.to_owned()));
         };
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let begins = name.starts_with(|c: char| c.is_ascii_alphabetic());
-        let refuse = |why: &str| Err(format!("`{name}` is no name for a crate: {why}"));
+        let refuse = |why| {
+            let name = name.clone().into_owned();
+            Err(NameError::Refused { name, why })
+        };
         if !begins || !name.chars().all(allowed) {
             return refuse(
                 "it has to begin with a letter (a to z), and has letters, digits, `-` and `_` only",

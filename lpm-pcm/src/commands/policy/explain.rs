@@ -13,7 +13,8 @@ use lpm_identity::duration::FlowDuration;
 use lpm_identity::explain::{Holdings, Request};
 use lpm_identity::ledger::Traffic;
 use lpm_identity::policy::Policy;
-use lpm_sample::units::Rate;
+use lpm_sample::units::{Rate, RateError};
+use thiserror::Error;
 
 /// A request, and where it comes in.
 #[derive(Debug, clap::Args)]
@@ -92,22 +93,21 @@ impl Args {
     }
 
     /// An interface on the subnet that is named, or the one that is given.
-    fn interface_in(&self, policy: &Policy) -> Result<Interface, String> {
+    fn interface_in(&self, policy: &Policy) -> Result<Interface, UnknownSubnet> {
         let Some(name) = &self.subnet else {
             return Ok(self.interface.unwrap_or(NOWHERE));
         };
         let subnet = policy.subnets().iter().find(|subnet| subnet.name == *name);
         let Some(subnet) = subnet else {
             let known: Vec<_> = policy.subnets().iter().map(|it| it.name.as_str()).collect();
-            return Err(format!(
-                "{}: there is no subnet {name:?}; defined: {}",
-                self.file.display(),
-                if known.is_empty() {
-                    "none".to_owned()
-                } else {
-                    known.join(", ")
-                }
-            ));
+            return Err(UnknownSubnet {
+                file: self.file.clone(),
+                name: name.clone(),
+                defined: match &*known {
+                    [] => "none".to_owned(),
+                    known => known.join(", "),
+                },
+            });
         };
         Ok(match (subnet.interfaces.first(), subnet.prefixes.first()) {
             (Some(index), _) => Interface {
@@ -144,28 +144,45 @@ enum Time {
     Clock(DateTime),
 }
 
-fn time(text: &str) -> Result<Time, String> {
+/// The policy defines no subnet of this name.
+#[derive(Debug, Error)]
+#[error("{}: there is no subnet {name:?}; defined: {defined}", file.display())]
+struct UnknownSubnet {
+    file: PathBuf,
+    name: String,
+    defined: String,
+}
+
+/// An argument is not what was expected.
+#[derive(Debug, Error)]
+enum BadArgument {
+    #[error("expected a date and a time, such as 2026-07-01T14:30, perhaps with Z or an offset")]
+    Time,
+    #[error("expected an IP address, or a number from 0 to 4294967295")]
+    Interface,
+    #[error("{0}, or \"unbounded\"")]
+    PeakRate(RateError),
+}
+
+fn time(text: &str) -> Result<Time, BadArgument> {
     let instant = text.parse().map(Time::Instant);
     instant
         .or_else(|_| text.parse().map(Time::Clock))
-        .map_err(|_| {
-            "expected a date and a time, such as 2026-07-01T14:30, perhaps with Z or an offset"
-                .to_owned()
-        })
+        .map_err(|_| BadArgument::Time)
 }
 
-fn interface(text: &str) -> Result<Interface, String> {
+fn interface(text: &str) -> Result<Interface, BadArgument> {
     let index = text.parse().map(|index| Interface { index, ..NOWHERE });
     index
         .or_else(|_| text.parse().map(|address| Interface { address, ..NOWHERE }))
-        .map_err(|_| "expected an IP address, or a number from 0 to 4294967295".to_owned())
+        .map_err(|_| BadArgument::Interface)
 }
 
-fn peak_rate(text: &str) -> Result<f32, String> {
+fn peak_rate(text: &str) -> Result<f32, BadArgument> {
     if text == "unbounded" {
         return Ok(f32::INFINITY);
     }
     let rate: Result<Rate, _> = text.parse();
     rate.map(Rate::bytes_per_second)
-        .map_err(|error| format!("{error}, or \"unbounded\""))
+        .map_err(BadArgument::PeakRate)
 }

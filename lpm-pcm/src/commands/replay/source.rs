@@ -3,12 +3,13 @@
 
 mod queue;
 
+use std::error::Error;
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+use std::{fmt, io};
 
 use crate::capture::{self, Capture, CaptureError, CapturedMessage, Contents, Incomplete, STDIN};
 use crate::output::progress::Progress;
@@ -80,7 +81,7 @@ impl Source {
 /// the captures can be opened.
 ///
 /// Standard input, pipes and devices are left alone: looking would consume them.
-pub(super) fn check(captures: &[PathBuf]) -> Result<(), String> {
+pub(super) fn check(captures: &[PathBuf]) -> Result<(), NoCapture> {
     let mut faults = Vec::new();
     for path in captures {
         if path.as_os_str() == STDIN || is_stream(path) {
@@ -88,11 +89,28 @@ pub(super) fn check(captures: &[PathBuf]) -> Result<(), String> {
         }
         match Capture::open(path) {
             Ok(_) => return Ok(()),
-            Err(error) => faults.push(error.to_string()),
+            Err(error) => faults.push(error),
         }
     }
-    Err(faults.join("\n"))
+    Err(NoCapture(faults))
 }
+
+/// Not one of the captures can be opened.
+#[derive(Debug)]
+pub(super) struct NoCapture(Vec<CaptureError>);
+
+impl fmt::Display for NoCapture {
+    /// A line for each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for NoCapture {}
 
 /// How many bytes the files among the captures have.
 pub(super) fn total_size(captures: &[PathBuf]) -> u64 {
