@@ -13,6 +13,9 @@ mod workload;
 #[allow(dead_code, unused_imports)]
 #[path = "../../lpm-host/src/requests/table.rs"]
 mod host_table;
+#[allow(dead_code, unused_imports)]
+#[path = "../../lpm-host/src/requests/shard.rs"]
+mod shard;
 
 use std::error::Error;
 use std::ffi::OsString;

@@ -13,6 +13,9 @@ use lpm_host::Admission;
 use lpm_rsvp::{Message, ObjectIndex};
 
 #[allow(dead_code, unused_imports)]
+#[path = "../src/requests/shard.rs"]
+mod shard;
+#[allow(dead_code, unused_imports)]
 #[path = "../src/requests/table.rs"]
 mod table;
 

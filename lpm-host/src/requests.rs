@@ -3,4 +3,5 @@
 pub(crate) mod asked;
 pub(crate) mod registry;
 pub(crate) mod results;
+pub(crate) mod shard;
 pub(crate) mod table;

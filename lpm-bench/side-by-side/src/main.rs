@@ -7,6 +7,9 @@ mod host_library {
     pub(crate) mod gate;
 }
 #[allow(dead_code, unused_imports)]
+#[path = "../../../lpm-host/src/requests/shard.rs"]
+mod shard;
+#[allow(dead_code, unused_imports)]
 #[path = "../../../lpm-host/src/requests/table.rs"]
 mod host_table;
 

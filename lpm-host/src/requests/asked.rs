@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
 
-use super::table::{Refused, Table};
+use super::shard::Refused;
+use super::table::Table;
 use crate::answers::decisions::Decisions;
 use crate::answers::objects::Objects;
 use crate::answers::pending::Pending;

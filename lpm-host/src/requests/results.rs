@@ -8,7 +8,7 @@ use lpm_api::{Decision, LpmHandle, LpmStatus, RequestHandle};
 
 use super::asked::{Asked, Question};
 use super::registry::{self, Registered};
-use super::table::Refused;
+use super::shard::Refused;
 use crate::answers::decisions::Decisions;
 use crate::answers::faults::{self, Function};
 use crate::answers::objects::Objects;

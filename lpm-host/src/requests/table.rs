@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::sync::{Mutex, MutexGuard};
+use super::shard::{INDEX_BITS, Refused, Shard};
 
 /// The primitives of the standard library, or those that the model checker watches.
 mod sync {
@@ -23,66 +24,10 @@ const SHARDS: usize = 8;
 #[cfg(all(test, loom))]
 const SHARDS: usize = 1;
 
-/// Handle: 32 bits generation, 4 bits shard, 28 bits index.
-const INDEX_BITS: u32 = 28;
-const MAX_SLOTS: usize = 1 << INDEX_BITS;
-
-/// Why a request cannot be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// It was answered before.
-    Answered,
-    /// Its time was over.
-    TimedOut,
-    /// There never was such a request.
-    Unknown,
-    /// The table is closed.
-    Closed,
-}
-
 /// Outstanding requests.
 pub(crate) struct Table<T> {
     shards: [Mutex<Shard<T>>; SHARDS],
 }
-
-/// Deadlines stand apart from the rest, so that looking for those that are over reads little.
-struct Shard<T> {
-    chunks: Vec<Chunk<T>>,
-    /// The slots that were ever used.
-    used: usize,
-    outstanding: usize,
-    /// No deadline is earlier than this one.
-    earliest: u32,
-    /// Vacant slots: answered ones are used again first, timed-out ones last, so that a late answer is
-    /// told as late for as long as can be.
-    first_vacant: u32,
-    last_vacant: u32,
-    is_closed: bool,
-}
-
-#[cfg(not(all(test, loom)))]
-const CHUNK: usize = 1024;
-/// The model checker's threads have small stacks.
-#[cfg(all(test, loom))]
-const CHUNK: usize = 4;
-
-struct Chunk<T> {
-    deadlines: Box<[u32]>,
-    slots: Box<[Slot<T>]>,
-}
-
-struct Slot<T> {
-    /// Of the request that is here, or was last; 0 before the first.
-    generation: u32,
-    place: Place<T>,
-}
-
-enum Place<T> {
-    Outstanding(T),
-    Vacant { next: u32, timed_out: bool },
-}
-
-const NONE: u32 = u32::MAX;
 
 impl<T> Table<T> {
     pub(crate) fn new() -> Self {
@@ -95,26 +40,13 @@ impl<T> Table<T> {
     /// 2³¹ requests, the request comes back.
     pub(crate) fn issue(&self, request: T, deadline: u32) -> Result<u64, T> {
         let number = shard_of_thread();
-        let mut shard = lock(&self.shards[number]);
-        if shard.is_closed {
-            return Err(request);
-        }
-        let Some(index) = shard.vacant_slot() else {
-            return Err(request);
-        };
-        let generation = shard.fill(index, request, deadline);
+        let (index, generation) = lock(&self.shards[number]).issue(request, deadline)?;
         Ok(handle(generation, number, index))
     }
 
     /// Takes a request off the table: it is answered.
     pub(crate) fn take(&self, handle: u64) -> Result<T, Refused> {
-        let (generation, number, index) = parts(handle);
-        let shard = self.shards.get(number).ok_or(Refused::Unknown)?;
-        let mut shard = lock(shard);
-        if shard.is_closed {
-            return Err(Refused::Closed);
-        }
-        let taken = shard.take(index, generation, |_| false);
+        let taken = self.take_in_time(handle, |_| false);
         taken.map(|(request, _)| request)
     }
 
@@ -127,11 +59,7 @@ impl<T> Table<T> {
     ) -> Result<(T, bool), Refused> {
         let (generation, number, index) = parts(handle);
         let shard = self.shards.get(number).ok_or(Refused::Unknown)?;
-        let mut shard = lock(shard);
-        if shard.is_closed {
-            return Err(Refused::Closed);
-        }
-        shard.take(index, generation, is_over)
+        lock(shard).take(index, generation, is_over)
     }
 
     /// Takes the requests off the table whose deadline is `now` or before.
@@ -146,17 +74,9 @@ impl<T> Table<T> {
     /// Closes the table, and gives what was on it to `each`.
     pub(crate) fn close(&self, mut each: impl FnMut(T)) {
         for shard in &self.shards {
-            let chunks = {
-                let mut shard = lock(shard);
-                shard.is_closed = true;
-                shard.outstanding = 0;
-                std::mem::take(&mut shard.chunks)
-            };
-            for slot in chunks.into_iter().flat_map(|chunk| chunk.slots) {
-                if let Place::Outstanding(request) = slot.place {
-                    each(request);
-                }
-            }
+            // In a statement of its own: what `each` does is not done under the lock.
+            let outstanding = lock(shard).close();
+            outstanding.for_each(&mut each);
         }
     }
 
@@ -164,172 +84,11 @@ impl<T> Table<T> {
     #[cfg(test)]
     pub(crate) fn outstanding(&self) -> usize {
         let shards = self.shards.iter();
-        shards.map(|shard| lock(shard).outstanding).sum()
+        shards.map(|shard| lock(shard).outstanding()).sum()
     }
 }
 
-impl<T> Shard<T> {
-    fn new() -> Self {
-        Self {
-            chunks: Vec::new(),
-            used: 0,
-            outstanding: 0,
-            earliest: 0,
-            first_vacant: NONE,
-            last_vacant: NONE,
-            is_closed: false,
-        }
-    }
-
-    fn slot(&mut self, index: usize) -> Option<&mut Slot<T>> {
-        self.chunks
-            .get_mut(index / CHUNK)?
-            .slots
-            .get_mut(index % CHUNK)
-    }
-
-    fn vacant_slot(&mut self) -> Option<usize> {
-        let is_room = self.used < self.chunks.len() * CHUNK;
-        if self.first_vacant != NONE {
-            let index = self.first_vacant as usize;
-            let Place::Vacant { next, timed_out } = self.slot(index)?.place else {
-                return None;
-            };
-            if timed_out && is_room {
-                // The late answer is to be told from one that was given twice, as long as it can be.
-                self.used += 1;
-                return Some(self.used - 1);
-            }
-            self.first_vacant = next;
-            if next == NONE {
-                self.last_vacant = NONE;
-            }
-            return Some(index);
-        }
-        if self.used == MAX_SLOTS {
-            return None;
-        }
-        if !is_room {
-            self.chunks.push(Chunk::vacant());
-        }
-        self.used += 1;
-        Some(self.used - 1)
-    }
-
-    fn fill(&mut self, index: usize, request: T, deadline: u32) -> u32 {
-        if self.outstanding == 0 || is_before(deadline, self.earliest) {
-            self.earliest = deadline;
-        }
-        self.outstanding += 1;
-        let chunk = &mut self.chunks[index / CHUNK];
-        chunk.deadlines[index % CHUNK] = deadline;
-        let slot = &mut chunk.slots[index % CHUNK];
-        // 0 is no generation, so that 0 is no handle.
-        slot.generation = slot.generation.wrapping_add(1).max(1);
-        slot.place = Place::Outstanding(request);
-        slot.generation
-    }
-
-    fn take(
-        &mut self,
-        index: usize,
-        generation: u32,
-        is_over: impl FnOnce(u32) -> bool,
-    ) -> Result<(T, bool), Refused> {
-        let slot = self.slot(index).ok_or(Refused::Unknown)?;
-        if generation == 0 || is_before(slot.generation, generation) {
-            return Err(Refused::Unknown);
-        }
-        if slot.generation != generation {
-            return Err(Refused::Answered);
-        }
-        match slot.place {
-            Place::Vacant {
-                timed_out: true, ..
-            } => Err(Refused::TimedOut),
-            Place::Vacant { .. } => Err(Refused::Answered),
-            Place::Outstanding(_) => {
-                let chunk = self.chunks.get(index / CHUNK).ok_or(Refused::Unknown)?;
-                let is_late = is_over(chunk.deadlines[index % CHUNK]);
-                let request = self.vacate(index, is_late).ok_or(Refused::Unknown)?;
-                Ok((request, is_late))
-            }
-        }
-    }
-
-    /// Empties a slot, and puts it among the vacant ones.
-    fn vacate(&mut self, index: usize, timed_out: bool) -> Option<T> {
-        let at = u32::try_from(index).ok()?;
-        let (first, last) = (self.first_vacant, self.last_vacant);
-        let to_front = !timed_out;
-        let next = if to_front { first } else { NONE };
-        let slot = self.slot(index)?;
-        let before = std::mem::replace(&mut slot.place, Place::Vacant { next, timed_out });
-        if to_front {
-            self.first_vacant = at;
-            if last == NONE {
-                self.last_vacant = at;
-            }
-        } else {
-            self.last_vacant = at;
-            if first == NONE {
-                self.first_vacant = at;
-            } else if let Place::Vacant { next, .. } = &mut self.slot(last as usize)?.place {
-                *next = at;
-            }
-        }
-        self.outstanding -= 1;
-        match before {
-            Place::Outstanding(request) => Some(request),
-            Place::Vacant { .. } => None,
-        }
-    }
-
-    fn expire(&mut self, now: u32, expired: &mut Vec<T>) {
-        if self.outstanding == 0 || is_before(now, self.earliest) {
-            return;
-        }
-        let mut earliest = None;
-        for index in 0..self.used {
-            let chunk = &self.chunks[index / CHUNK];
-            let deadline = chunk.deadlines[index % CHUNK];
-            if is_before(now, deadline) {
-                // That of a vacant slot may make the next look come too early, and no more.
-                if earliest.is_none_or(|earliest| is_before(deadline, earliest)) {
-                    earliest = Some(deadline);
-                }
-            } else if let Place::Outstanding(_) = chunk.slots[index % CHUNK].place {
-                expired.extend(self.vacate(index, true));
-            }
-        }
-        self.earliest = earliest.unwrap_or(now);
-    }
-}
-
-impl<T> Chunk<T> {
-    /// Not inlined: threads of LPMs may have small stacks.
-    #[cold]
-    #[inline(never)]
-    fn vacant() -> Self {
-        let slot = || Slot {
-            generation: 0,
-            place: Place::Vacant {
-                next: NONE,
-                timed_out: false,
-            },
-        };
-        Self {
-            deadlines: vec![0; CHUNK].into(),
-            slots: std::iter::repeat_with(slot).take(CHUNK).collect(),
-        }
-    }
-}
-
-/// Whether one point comes before another on a circle of numbers: they are less than half of it apart.
-fn is_before(one: u32, other: u32) -> bool {
-    one.wrapping_sub(other) > u32::MAX / 2
-}
-
+/// 32 bits generation, 4 bits shard, 28 bits index.
 fn handle(generation: u32, shard: usize, index: usize) -> u64 {
     u64::from(generation) << 32 | (shard as u64) << INDEX_BITS | index as u64
 }
@@ -343,7 +102,7 @@ fn parts(handle: u64) -> (u32, usize, usize) {
     (
         (handle >> 32) as u32,
         (low >> INDEX_BITS) as usize,
-        low as usize & (MAX_SLOTS - 1),
+        low as usize & ((1 << INDEX_BITS) - 1),
     )
 }
 
@@ -375,6 +134,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::shard::CHUNK;
     use super::*;
 
     #[test]
