@@ -101,7 +101,7 @@ pub(crate) const TASKS: &[Task] = &[
     ),
     task(
         "asan",
-        "tests under AddressSanitizer (takes a nightly compiler)",
+        "the tests that cross crates, under AddressSanitizer",
         Commands(&[&[".ci/asan"]]),
     ),
     task(
@@ -137,6 +137,11 @@ pub(crate) const TASKS: &[Task] = &[
                 "lpm-rsvp/fuzz",
             ],
         ]),
+    ),
+    task(
+        "apart",
+        "check what is in a workspace of its own: fuzz targets, peers of the benchmarks",
+        Commands(&[&[".ci/apart"]]),
     ),
     task(
         "cross",
