@@ -138,7 +138,7 @@ fn objects_that_are_not() {
         "another's later",
     ] {
         let watched = Watched::start(supplies("supplies", &format!("3 {way}")));
-        assert_eq!(objects(&watched.pcm).policy_data, [], "{way}");
+        assert_eq!(objects(&watched.pcm).policy_data, b"", "{way}");
         assert_eq!(watched.calls("rsvp_objects"), 1);
         let (status, reasons) = watched.end();
         // One that answers on a thread of its own has joined it now.

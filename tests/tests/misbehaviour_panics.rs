@@ -97,7 +97,7 @@ fn in_rsvp_objects() {
         let OutgoingVerdict::Send(objects) = sent else {
             panic!("{sent:?}")
         };
-        assert_eq!(objects.policy_data, []);
+        assert_eq!(objects.policy_data, b"");
         assert_eq!(objects.late, [watched.lpm]);
         assert_eq!(watched.calls("rsvp_objects"), 1);
         let _ = watched.only(EventId::LpmCallFailed, LpmStatus::PANICKED);
