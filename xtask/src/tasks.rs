@@ -154,6 +154,11 @@ pub(crate) const TASKS: &[Task] = &[
         Commands(&[&[".ci/windows"]]),
     ),
     task(
+        "aarch64",
+        "the tests that cross crates, built for aarch64 and run in qemu",
+        Commands(&[&[".ci/aarch64"]]),
+    ),
+    task(
         "no-std",
         "compile lpm-rsvp without the standard library",
         Commands(&[&[".ci/no-std"]]),
