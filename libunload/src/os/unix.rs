@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
 
-use super::LoaderError;
+use super::error::LoaderError;
 
 /// A library that is open in the system's loader. Dropping it does not close it.
 pub(crate) struct Handle(NonNull<c_void>);

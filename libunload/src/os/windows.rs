@@ -13,7 +13,7 @@ use windows_sys::Win32::System::LibraryLoader::{
     LoadLibraryExW, RemoveDllDirectory,
 };
 
-use super::LoaderError;
+use super::error::LoaderError;
 
 /// A library that is open in the system's loader. Dropping it does not close it.
 pub(crate) struct Handle(NonNull<c_void>);
