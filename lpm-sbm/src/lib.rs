@@ -1,6 +1,9 @@
 //! What stands in for the Subnet Bandwidth Manager (SBM): the flow state of RSVP, its timers, and
 //! the bandwidth of interfaces. No I/O, and no clock of its own: time comes with the messages.
 //!
+//! [`Sbm`] looks on: it decides on messages that others exchange. [`Node`] takes part: it is the RSVP
+//! node that the messages pass, with the same state, timers and bandwidth behind it.
+//!
 //! The road of a message: [`Sbm::receive`] removes what ran out before it came, has [`Policy`]
 //! decide, and then does what the SBM would do. Path and Resv state is kept, refreshed and torn
 //! down (`flow_table`, `lifetime`), and what policy accepts in a Resv takes bandwidth
@@ -31,6 +34,7 @@ mod excerpt;
 mod flow_table;
 mod lifetime;
 mod message_ids;
+mod node;
 mod pcm;
 mod policy;
 mod ranks;
@@ -43,6 +47,11 @@ pub use answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resource
 pub use bandwidth::{InterfaceName, PoolConfig, bits_per_second};
 pub use config::SbmConfig;
 pub use message_ids::{StateId, SummaryRefresh};
+pub use node::Node;
+pub use node::output::{
+    About, Command, Datagram, Decided, DropReason, News, NodeConfig, NodeInterface, Notice, Output,
+    Packet, Question, Reserved, Route, Routes, Ruling,
+};
 pub use pcm::{TimedPcm, TimedVerdict};
 pub use policy::{Committed, Policy};
 pub use refusal::Refusal;

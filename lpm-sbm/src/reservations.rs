@@ -22,6 +22,12 @@ pub(crate) struct ReservationKey {
     sender: Option<FilterSpec>,
 }
 
+impl ReservationKey {
+    pub(crate) fn session(&self) -> Session {
+        self.session
+    }
+}
+
 /// What a next hop asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Request {
@@ -201,6 +207,14 @@ impl Reservations {
         self.reservations
             .get(key)
             .map(|reservation| reservation.merged)
+    }
+
+    /// The senders that a reservation is for; none for any.
+    pub(crate) fn senders(&self, key: &ReservationKey) -> Vec<FilterSpec> {
+        let reservation = self.reservations.get(key);
+        let senders = reservation.map(|reservation| reservation.senders.keys().copied());
+        let senders: Option<Option<Vec<_>>> = senders.map(Iterator::collect);
+        senders.flatten().unwrap_or_default()
     }
 
     /// Some flow of a reservation, and what is reserved.

@@ -1,0 +1,216 @@
+//! An RSVP node: takes in messages, keeps Path and Resv state, has LPMs decide and the kernel reserve, and
+//! sends what its neighbours are to know (RFC 2205, RFC 2209). No I/O, and no clock of its own.
+//!
+//! The road of a message: [`Node::receive`] checks it (`receive`), and tells a refresh, which only renews
+//! state, from what is new. That is asked about: [`Output::Ask`], to which the answer goes to
+//! [`Node::decided`]. What is granted becomes state (`paths`, `resvs`), takes bandwidth
+//! (`crate::reservations`) and is reserved by the kernel ([`Output::Reserve`], `reserve`), merged with
+//! what other next hops want (`merge`), and sent on (`upstream`). What is not becomes an error message
+//! (`errors`). Meanwhile later messages about the same flow wait (`waiting`), and no others.
+//!
+//! Whoever runs it does what [`Node::poll`] says, in order, and calls [`Node::tick`] at
+//! [`Node::next_deadline`].
+
+mod deadlines;
+mod errors;
+mod links;
+mod merge;
+pub(crate) mod output;
+mod paths;
+mod policy;
+mod receive;
+mod reserve;
+mod resvs;
+mod said;
+mod state;
+mod tick;
+mod upstream;
+mod waiting;
+mod wire;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use foldhash::quality::FixedState;
+use foldhash::{HashMap, HashMapExt};
+use lpm_api::{DeleteReason, FlowKey, Interface};
+use lpm_rsvp::Session;
+
+use std::hash::BuildHasher;
+
+use self::deadlines::Deadlines;
+use self::output::{Datagram, DropReason, News, NodeConfig, NodeInterface, Notice, Output, Packet};
+use self::state::{Installed, SessionState};
+use self::waiting::Waiting;
+use crate::bandwidth::Pools;
+use crate::lifetime::{Life, Time, Timers};
+use crate::reservations::{ReservationKey, Reservations};
+
+/// The TTL of messages between neighbours.
+pub(crate) const TTL: u8 = 64;
+
+/// How much memory messages of a flow may take on average, in bytes.
+const BYTES_PER_FLOW: usize = 1024;
+
+/// An RSVP node.
+///
+/// Times are durations since some moment of the caller's choosing, by a clock that never goes back.
+pub struct Node<R> {
+    config: NodeConfig,
+    timers: Timers,
+    routes: R,
+    interfaces: BTreeMap<u32, NodeInterface>,
+    sessions: HashMap<Session, SessionState>,
+    flows: usize,
+    bytes: usize,
+    reservations: Reservations,
+    installed: HashMap<ReservationKey, Installed>,
+    deadlines: Deadlines,
+    repair_at: Option<Duration>,
+    waiting: Waiting,
+    outputs: VecDeque<Output>,
+    /// The last number that was given to something.
+    number: u64,
+}
+
+impl<R> Node<R> {
+    /// A node without interfaces and without state.
+    pub fn new(config: NodeConfig, routes: R) -> Self {
+        Self {
+            timers: Timers {
+                missed_refreshes: config.sbm.missed_refreshes,
+                max_duration: config.sbm.max_flow_duration,
+            },
+            routes,
+            interfaces: BTreeMap::new(),
+            sessions: HashMap::new(),
+            flows: 0,
+            bytes: 0,
+            reservations: Reservations::new(Pools::new(&config.sbm.interfaces)),
+            installed: HashMap::new(),
+            deadlines: Deadlines::default(),
+            repair_at: None,
+            waiting: Waiting::new(config.max_waiting),
+            outputs: VecDeque::new(),
+            number: 0,
+            config,
+        }
+    }
+
+    /// What is to be done next.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to [`tick`](Self::tick).
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.deadlines.first()
+    }
+
+    /// The routes.
+    pub fn routes(&mut self) -> &mut R {
+        &mut self.routes
+    }
+
+    /// How many flows there is state of: senders, and requests of next hops.
+    pub fn flow_count(&self) -> usize {
+        self.flows
+    }
+
+    /// How much of an interface's bandwidth is reserved, in bit/s.
+    pub fn allocated(&self, interface: &Interface) -> u128 {
+        let pools = self.reservations.pools();
+        pools.taken(pools.key(interface))
+    }
+
+    /// A number that nothing else has.
+    fn number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    /// When to refresh next: between half and one and a half refresh periods from now (RFC 2205 §3.7).
+    fn next_refresh(&mut self, now: Duration) -> Duration {
+        let draw = self.number();
+        let draw = FixedState::with_seed(self.config.seed).hash_one(draw);
+        let share = u32::try_from(draw >> 32).unwrap_or_default();
+        now + self.config.refresh / 2
+            + self
+                .config
+                .refresh
+                .mul_f64(f64::from(share) / 2_f64.powi(32))
+    }
+
+    fn is_own(&self, address: IpAddr) -> bool {
+        let mut interfaces = self.interfaces.values();
+        interfaces.any(|interface| interface.addresses.contains(&address))
+    }
+
+    /// An interface as LPMs and bandwidth know it.
+    fn interface(&self, index: u32, like: IpAddr) -> Option<Interface> {
+        let address = self.interfaces.get(&index)?.address(like)?;
+        Some(Interface { index, address })
+    }
+
+    /// Whether there is room for state of one more flow, that takes so many bytes.
+    fn has_room(&self, bytes: usize) -> bool {
+        let max = self.config.sbm.max_flows;
+        self.flows < max && self.bytes + bytes <= max.saturating_mul(BYTES_PER_FLOW)
+    }
+
+    fn send(&mut self, datagram: Datagram) {
+        self.outputs.push_back(Output::Send(datagram));
+    }
+
+    fn tell_gone(
+        &mut self,
+        session: Session,
+        said: &[u8],
+        interface: Interface,
+        reason: DeleteReason,
+    ) {
+        self.outputs.push_back(Output::Tell(Notice {
+            session,
+            bytes: said.to_vec(),
+            interface,
+            news: News::Gone(reason),
+        }));
+    }
+
+    fn dropped(&mut self, packet: &Packet<'_>, reason: DropReason) {
+        self.outputs.push_back(Output::Dropped {
+            interface: packet.interface,
+            source: packet.source,
+            reason,
+        });
+    }
+
+    fn resv(&mut self, flow: &FlowKey) -> Option<&mut state::ResvState> {
+        let session = self.sessions.get_mut(&flow.session())?;
+        session.resvs.get_mut(flow)
+    }
+
+    /// Forgets a session of which nothing is left.
+    fn clear(&mut self, session: Session) {
+        if self
+            .sessions
+            .get(&session)
+            .is_some_and(SessionState::is_empty)
+        {
+            self.sessions.remove(&session);
+        }
+    }
+}
+
+/// A time on the clock that lifetimes are kept by.
+fn time(now: Duration) -> Time {
+    Time::from(SystemTime::UNIX_EPOCH + now)
+}
+
+/// From when on state is too old.
+fn end(life: Life) -> Duration {
+    let end = SystemTime::from(life.deadline().time);
+    let end = end.duration_since(SystemTime::UNIX_EPOCH);
+    end.unwrap_or_default() + Duration::from_nanos(1)
+}

@@ -1,0 +1,140 @@
+//! What all next hops together want of a previous hop (RFC 2209, RESV REFRESH).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use lpm_rsvp::{FilterSpec, Message, ObjectIndex, ResvStyle, ServiceRequest, class};
+
+use super::deadlines::Neighbour;
+use super::state::{Blockade, PathState, ResvState, SessionState, Wanted};
+use super::wire::object;
+
+/// What is to be asked of a previous hop; `None` for nothing.
+pub(crate) fn wanted(
+    session: &SessionState,
+    previous_hop: Neighbour,
+    now: Duration,
+) -> Option<Wanted> {
+    let paths = || {
+        let paths = session.paths.iter();
+        paths.filter(|(_, path)| path.previous_hop() == previous_hop)
+    };
+    let mut style = None;
+    let mut flows: Vec<(ServiceRequest, Vec<FilterSpec>)> = Vec::new();
+    let mut scope = Vec::new();
+    let mut passed_on: Vec<Vec<u8>> = Vec::new();
+    for (sender, path) in paths() {
+        let resvs: Vec<_> = matching(session, sender, path).collect();
+        let Some(service) = merged(&resvs, session, sender, path, now) else {
+            continue;
+        };
+        for resv in resvs {
+            style.get_or_insert(resv.style);
+            pass_on(resv, &mut passed_on);
+            if resv.scope.is_empty() || resv.scope.contains(&sender.address()) {
+                scope.push(sender.address());
+            }
+        }
+        match (style, flows.first_mut()) {
+            (Some(ResvStyle::FixedFilter), _) | (_, None) => flows.push((service, vec![*sender])),
+            (_, Some((shared, senders))) => {
+                // Services that do not merge are refused before they get here.
+                *shared = shared.merge(&service).unwrap_or(*shared);
+                senders.push(*sender);
+            }
+        }
+    }
+    let style = style?;
+    let has_others = paths().count() != session.paths.len();
+    if style == ResvStyle::WildcardFilter {
+        flows.iter_mut().for_each(|(_, senders)| senders.clear());
+        if has_others && scope.is_empty() {
+            return None;
+        }
+    }
+    // Shared trees aside, more than one previous hop means that each is told which senders are its own.
+    if style != ResvStyle::WildcardFilter || !has_others {
+        scope.clear();
+    }
+    scope.sort_unstable();
+    scope.dedup();
+    let (_, path) = paths().next()?;
+    Some(Wanted {
+        style,
+        flows,
+        scope,
+        logical_interface: path.hop.logical_interface,
+        passed_on,
+    })
+}
+
+/// The reservations for a sender that are in force.
+fn matching<'a>(
+    session: &'a SessionState,
+    sender: &'a FilterSpec,
+    path: &'a PathState,
+) -> impl Iterator<Item = &'a ResvState> {
+    let resvs = session.resvs.values();
+    resvs.filter(move |resv| resv.is_reserved && resv.is_for(sender, path))
+}
+
+/// The least upper bound of the requests that are not blockaded. Where all are, the least of them.
+fn merged(
+    resvs: &[&ResvState],
+    session: &SessionState,
+    sender: &FilterSpec,
+    path: &PathState,
+    now: Duration,
+) -> Option<ServiceRequest> {
+    let is_blockaded = |resv: &ResvState| {
+        let mut blockades = session.blockades.iter();
+        blockades.any(|blockade| {
+            blockade.is_for(sender, path.hop.address)
+                && blockade.until > now
+                && !is_greater(&blockade.service, &resv.service)
+        })
+    };
+    let free = resvs.iter().filter(|resv| !is_blockaded(resv));
+    let free = free.map(|resv| resv.service);
+    let merge = |a: ServiceRequest, b: ServiceRequest| a.merge(&b).unwrap_or(a);
+    free.reduce(merge).or_else(|| {
+        let all = resvs.iter().map(|resv| resv.service);
+        all.reduce(|a, b| if is_greater(&a, &b) { b } else { a })
+    })
+}
+
+impl Blockade {
+    pub(crate) fn is_for(&self, sender: &FilterSpec, previous_hop: IpAddr) -> bool {
+        self.previous_hop == previous_hop && self.sender.is_none_or(|own| own == *sender)
+    }
+}
+
+/// Whether a request is strictly greater than another one.
+pub(crate) fn is_greater(one: &ServiceRequest, other: &ServiceRequest) -> bool {
+    one != other
+        && match (one, other) {
+            (ServiceRequest::ControlledLoad(a), ServiceRequest::ControlledLoad(b)) => {
+                a.substitutes(b)
+            }
+            (ServiceRequest::Guaranteed(a, r), ServiceRequest::Guaranteed(b, s)) => {
+                a.substitutes(b) && r.substitutes(s)
+            }
+            _ => false,
+        }
+}
+
+/// Takes what of a Resv goes on to the previous hop, each different object once.
+fn pass_on(resv: &ResvState, passed_on: &mut Vec<Vec<u8>>) {
+    let mut index = ObjectIndex::new();
+    let Ok(message) = Message::parse(&resv.said, &mut index) else {
+        return;
+    };
+    for entry in message.entries() {
+        if entry.class == class::POLICY_DATA || entry.class >= 192 {
+            let object = object(&message, entry);
+            if !passed_on.iter().any(|other| other == object) {
+                passed_on.push(object.to_vec());
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Messages that come in, and the answers about them.
+
+use std::time::Duration;
+
+use lpm_api::Decision;
+use lpm_rsvp::{Message, MessageType, ObjectIndex, Session, SessionPort, SourceSelector};
+
+use super::output::{About, DropReason, News, Notice, Output, Packet, Question, Routes};
+use super::waiting::{Asked, Channel, Held, Target};
+use crate::node::Node;
+
+impl<R: Routes> Node<R> {
+    /// Takes in a datagram.
+    pub fn receive(&mut self, now: Duration, packet: &Packet<'_>) {
+        if let Err(reason) = self.take_in(now, packet) {
+            self.dropped(packet, reason);
+        }
+    }
+
+    fn take_in(&mut self, now: Duration, packet: &Packet<'_>) -> Result<(), DropReason> {
+        if !self.interfaces.contains_key(&packet.interface) {
+            return Err(DropReason::Interface);
+        }
+        let mut index = ObjectIndex::new();
+        let parsed = Message::parse(packet.bytes, &mut index);
+        let message = parsed.map_err(|_| DropReason::Malformed)?;
+        let message_type = message.message_type();
+        if !message_type.needs_router_alert() && !self.is_own(packet.destination) {
+            return Err(DropReason::NotForUs);
+        }
+        if message_type == MessageType::Bundle {
+            for bytes in message.bundled() {
+                let bytes = bytes.map_err(|_| DropReason::Malformed)?;
+                let is_bundle = bytes.get(1) == Some(&MessageType::Bundle.number());
+                // RFC 2961 §3.1: no bundle in a bundle.
+                if is_bundle {
+                    return Err(DropReason::Malformed);
+                }
+                self.receive(now, &Packet { bytes, ..*packet });
+            }
+            return Ok(());
+        }
+        if let Some(hop) = message.hop()
+            && self.is_own(hop.address)
+        {
+            return Err(DropReason::Loop);
+        }
+        let session = message.session().ok_or(DropReason::Unsupported)?;
+        check_ports(&message, session)?;
+        let channel = match message_type {
+            MessageType::Path | MessageType::PathTear => {
+                let sender = message.sender_template();
+                Channel::Path(session.with_flags(0), sender.ok_or(DropReason::Malformed)?)
+            }
+            MessageType::Resv | MessageType::ResvTear => {
+                let hop = message.hop().ok_or(DropReason::Malformed)?;
+                Channel::Resv(session.with_flags(0), hop.address)
+            }
+            MessageType::PathErr | MessageType::ResvErr => return self.error(packet, &message),
+            MessageType::ResvConf => return self.confirmation(packet, &message),
+            _ => return Err(DropReason::Unsupported),
+        };
+        match self.waiting.line_up(channel, packet) {
+            Some(true) => Ok(()),
+            Some(false) => Err(DropReason::Busy),
+            None => self.turn(now, channel, packet, &message),
+        }
+    }
+
+    /// It is the turn of a message of a channel.
+    fn turn(
+        &mut self,
+        now: Duration,
+        channel: Channel,
+        packet: &Packet<'_>,
+        message: &Message<'_>,
+    ) -> Result<(), DropReason> {
+        match message.message_type() {
+            MessageType::Path => self.path(now, channel, packet, message),
+            MessageType::PathTear => self.path_tear(now, packet, message),
+            MessageType::Resv => self.resv_came(now, channel, packet, message),
+            _ => self.resv_tear(now, packet, message),
+        }
+    }
+
+    /// Goes on with the messages of a channel.
+    pub(super) fn go_on(&mut self, now: Duration, channel: Channel) {
+        while let Some(held) = self.waiting.next(channel) {
+            let packet = held.packet();
+            let mut index = ObjectIndex::new();
+            // It was parsed before.
+            let Ok(message) = Message::parse(packet.bytes, &mut index) else {
+                continue;
+            };
+            if let Err(reason) = self.turn(now, channel, &packet, &message) {
+                self.dropped(&packet, reason);
+            }
+        }
+    }
+
+    /// Asks whether a message is granted; messages of its channel wait.
+    pub(super) fn ask(
+        &mut self,
+        channel: Option<Channel>,
+        packet: &Packet<'_>,
+        session: Session,
+        interface: lpm_api::Interface,
+    ) -> Result<(), DropReason> {
+        if !self.waiting.has_room() {
+            return Err(DropReason::Busy);
+        }
+        if let Some(channel) = channel {
+            self.waiting.open(channel);
+        }
+        let id = self.number();
+        self.waiting.ask(id, Asked::Received(Held::from(packet)));
+        self.outputs.push_back(Output::Ask(Question {
+            id,
+            session: session.with_flags(0),
+            about: About::Received {
+                bytes: packet.bytes.to_vec(),
+                interface,
+                received: packet.received,
+                integrity_verified: packet.integrity_verified,
+            },
+        }));
+        Ok(())
+    }
+
+    /// The LPMs have decided: one decision for each flow descriptor of the message. Whatever they do not
+    /// grant they have been told to forget.
+    pub fn decided(&mut self, now: Duration, id: u64, decisions: &[Decision]) {
+        let Some(Asked::Received(held)) = self.waiting.answered(id) else {
+            return;
+        };
+        let packet = held.packet();
+        let mut index = ObjectIndex::new();
+        let Ok(message) = Message::parse(packet.bytes, &mut index) else {
+            return;
+        };
+        let Some(session) = message.session() else {
+            return;
+        };
+        let session = session.with_flags(0);
+        match message.message_type() {
+            MessageType::Path => {
+                let decision = decisions.first().copied().unwrap_or(Decision::DontCare);
+                if let Some(sender) = message.sender_template() {
+                    self.path_decided(now, &packet, &message, decision);
+                    let channel = Channel::Path(session, sender);
+                    self.waiting.close(channel);
+                    self.go_on(now, channel);
+                }
+            }
+            MessageType::Resv => {
+                if let Some(hop) = message.hop() {
+                    let channel = Channel::Resv(session, hop.address);
+                    self.resv_decided(now, channel, &packet, &message, decisions);
+                    self.waiting.close(channel);
+                    self.go_on(now, channel);
+                }
+            }
+            _ => self.error_decided(now, &packet, &message, decisions),
+        }
+    }
+
+    /// The LPMs have said what goes into a message: POLICY_DATA objects, or `None` if it does not go out.
+    pub fn supplied(&mut self, now: Duration, id: u64, objects: Option<Vec<u8>>) {
+        let Some(Asked::Outgoing(target)) = self.waiting.answered(id) else {
+            return;
+        };
+        match target {
+            Target::Path(session, sender, version) => {
+                self.path_supplied(now, session, sender, version, objects);
+            }
+            Target::Upstream(session, neighbour, version, confirm) => {
+                self.upstream_supplied(now, session, neighbour, version, confirm, objects);
+            }
+            Target::Error(datagram, received) => self.error_supplied(datagram, &received, objects),
+        }
+    }
+
+    /// Asks what goes into a message.
+    pub(super) fn ask_outgoing(
+        &mut self,
+        session: Session,
+        bytes: Vec<u8>,
+        interface: lpm_api::Interface,
+        target: Target,
+    ) {
+        let id = self.number();
+        self.waiting.ask(id, Asked::Outgoing(target));
+        let room =
+            u32::from(u16::MAX).saturating_sub(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.outputs.push_back(Output::Ask(Question {
+            id,
+            session,
+            about: About::Outgoing {
+                bytes,
+                interface,
+                room,
+            },
+        }));
+    }
+
+    /// Tells the LPMs of a teardown that came in.
+    pub(super) fn tell_torn(
+        &mut self,
+        session: Session,
+        packet: &Packet<'_>,
+        interface: lpm_api::Interface,
+    ) {
+        self.outputs.push_back(Output::Tell(Notice {
+            session,
+            bytes: packet.bytes.to_vec(),
+            interface,
+            news: News::Torn {
+                received: packet.received,
+            },
+        }));
+    }
+}
+
+/// Where the destination has no port the senders have none (RFC 2205 §3.2).
+fn check_ports(message: &Message<'_>, session: Session) -> Result<(), DropReason> {
+    if session.port() != SessionPort::Port(0) {
+        return Ok(());
+    }
+    let mut senders = message.flow_descriptors().flat_map(|flow| flow.filters());
+    let has_port = senders.any(|sender| !matches!(sender.selector(), SourceSelector::Port(0)));
+    if has_port {
+        Err(DropReason::Ports)
+    } else {
+        Ok(())
+    }
+}

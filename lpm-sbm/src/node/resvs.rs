@@ -1,0 +1,399 @@
+//! Reservation state (RFC 2209: RESV and RTEAR MESSAGE ARRIVES).
+
+use std::time::Duration;
+
+use lpm_api::{Decision, DeleteReason, FlowKey, Interface};
+use lpm_rsvp::{
+    FilterSpec, FlowDescriptor, Message, MessageType, ObjectIndex, ResvStyle, RsvpHop, Session,
+};
+
+use super::deadlines::Due;
+use super::output::{DropReason, Packet, Routes, Ruling};
+use super::said::said;
+use super::state::{PathState, ResvState};
+use super::waiting::Channel;
+use crate::node::{Node, end, time};
+use crate::refusal::Refusal;
+use crate::reservations::Request;
+use crate::state::Senders;
+
+/// Error codes of RFC 2205, appendix B, that are no refusals of what policy has accepted.
+const NO_PATH: u8 = 3;
+const NO_SENDER: u8 = 4;
+const CONFLICTING_STYLE: u8 = 5;
+
+impl<R: Routes> Node<R> {
+    pub(super) fn resv_came(
+        &mut self,
+        now: Duration,
+        channel: Channel,
+        packet: &Packet<'_>,
+        message: &Message<'_>,
+    ) -> Result<(), DropReason> {
+        let session = message
+            .session()
+            .ok_or(DropReason::Malformed)?
+            .with_flags(0);
+        let hop = message.hop().ok_or(DropReason::Malformed)?;
+        let interface = self.outgoing_interface(packet, hop, session)?;
+        let style = message.style().ok_or(DropReason::Malformed)?;
+        let kept = self.sessions.get(&session);
+        let Some(kept) = kept.filter(|kept| !kept.paths.is_empty()) else {
+            self.resv_errors(message, interface, hop, NO_PATH, 0);
+            return Ok(());
+        };
+        if let Some(other) = kept.resvs.values().find(|resv| resv.style != style) {
+            let value = u16::try_from(other.style.option_vector()).unwrap_or_default();
+            self.resv_errors(message, interface, hop, CONFLICTING_STYLE, value);
+            return Ok(());
+        }
+        if message.resv_confirm().is_none() && self.is_refresh(message, interface) {
+            for descriptor in message.flow_descriptors() {
+                self.refresh_resv(now, message, &descriptor);
+            }
+            return Ok(());
+        }
+        self.ask(Some(channel), packet, session, interface)
+    }
+
+    /// The interface that a Resv asks for resources on: what this node called it in its Path.
+    fn outgoing_interface(
+        &self,
+        packet: &Packet<'_>,
+        hop: RsvpHop,
+        session: Session,
+    ) -> Result<Interface, DropReason> {
+        let index = match hop.logical_interface {
+            0 => packet.interface,
+            index => index,
+        };
+        let interface = self.interface(index, session.address());
+        interface.ok_or(DropReason::LogicalInterface)
+    }
+
+    /// Whether a message says only what is kept.
+    fn is_refresh(&self, message: &Message<'_>, interface: Interface) -> bool {
+        message.flow_descriptors().all(|descriptor| {
+            let Some(flow) = FlowKey::of(message, &descriptor) else {
+                return false;
+            };
+            let Some(kept) = self.sessions.get(&flow.session()) else {
+                return false;
+            };
+            let senders: Vec<_> = kept.senders_by(interface.index).copied().collect();
+            let said = said(message, &descriptor, |sender| senders.contains(sender));
+            let resv = kept.resvs.get(&flow);
+            resv.is_some_and(|resv| resv.said == said && resv.interface == interface)
+        })
+    }
+
+    fn refresh_resv(
+        &mut self,
+        now: Duration,
+        message: &Message<'_>,
+        descriptor: &FlowDescriptor<'_>,
+    ) {
+        let timers = self.timers;
+        let Some(flow) = FlowKey::of(message, descriptor) else {
+            return;
+        };
+        if let Some(resv) = self.resv(&flow) {
+            resv.life = timers
+                .start(message.time_values(), time(now))
+                .continuing(resv.life);
+            self.look_at_resv(flow);
+        }
+    }
+
+    /// Sets when a reservation is looked at.
+    pub(super) fn look_at_resv(&mut self, flow: FlowKey) {
+        if let Some(resv) = self.resv(&flow) {
+            let (old, new) = (resv.look, end(resv.life));
+            resv.look = new;
+            self.deadlines.remove(old, Due::Resv(flow));
+            self.deadlines.add(new, Due::Resv(flow));
+        }
+    }
+
+    pub(super) fn resv_decided(
+        &mut self,
+        now: Duration,
+        channel: Channel,
+        packet: &Packet<'_>,
+        message: &Message<'_>,
+        decisions: &[Decision],
+    ) {
+        let (Some(session), Some(hop)) = (message.session(), message.hop()) else {
+            return;
+        };
+        let session = session.with_flags(0);
+        let Ok(interface) = self.outgoing_interface(packet, hop, session) else {
+            return;
+        };
+        let mut is_gone = false;
+        for (descriptor, decision) in message.flow_descriptors().zip(
+            decisions
+                .iter()
+                .copied()
+                .chain(std::iter::repeat(Decision::DontCare)),
+        ) {
+            let Some(flow) = FlowKey::of(message, &descriptor) else {
+                continue;
+            };
+            match decision {
+                Decision::Accept(_) => {
+                    let asked = Asked {
+                        message,
+                        descriptor: &descriptor,
+                        flow,
+                        interface,
+                        hop,
+                        decision,
+                    };
+                    self.resv_accepted(now, channel, &asked);
+                }
+                denied => {
+                    self.record(MessageType::Resv, flow, Ruling::Denied(denied));
+                    // To LPMs the request is gone; what they granted before is still theirs to forget.
+                    is_gone |= self.remove_resv(&flow, Some(DeleteReason::StateTimeout));
+                    if let Decision::Reject(reason) = denied {
+                        let said = said(message, &descriptor, |_| true);
+                        let (code, value) = (reason.code(), reason.value());
+                        self.resv_error(&said, interface, hop, 0, code, value);
+                    }
+                }
+            }
+        }
+        if is_gone {
+            self.update_upstream(now, session, None, true);
+        }
+    }
+
+    /// Policy accepts a flow of a Resv: takes bandwidth for it, and has the kernel reserve.
+    fn resv_accepted(&mut self, now: Duration, channel: Channel, asked: &Asked<'_>) {
+        let (message, flow, interface) = (asked.message, asked.flow, asked.interface);
+        let Decision::Accept(priority) = asked.decision else {
+            return;
+        };
+        let style = message.style().unwrap_or(ResvStyle::WildcardFilter);
+        let Some(kept) = self.sessions.get(&flow.session()) else {
+            return;
+        };
+        let is_known = kept
+            .senders_by(interface.index)
+            .copied()
+            .collect::<Vec<_>>();
+        let mut senders: Senders = match style {
+            ResvStyle::WildcardFilter => Senders::new(),
+            _ => asked.descriptor.filters().collect(),
+        };
+        senders.retain(|sender| is_known.contains(sender));
+        senders.sort_unstable();
+        senders.dedup();
+        let said_whole = || said(message, asked.descriptor, |_| true);
+        let told_gone = DeleteReason::AdmissionControlFailed;
+        if is_known.is_empty() || (senders.is_empty() && style != ResvStyle::WildcardFilter) {
+            let said = said_whole();
+            self.record(MessageType::Resv, flow, Ruling::Refused(Refusal::NoSender));
+            self.tell_gone(flow.session(), &said, interface, told_gone);
+            self.resv_error(&said, interface, asked.hop, 0, NO_SENDER.into(), 0);
+            return;
+        }
+        let flow_spec = asked.descriptor.flow_spec();
+        let service = flow_spec.and_then(|flow_spec| flow_spec.service().ok());
+        let before = kept.resvs.get(&flow).cloned();
+        let said = said(message, asked.descriptor, |sender| {
+            is_known.contains(sender)
+        });
+        let result = match service {
+            None => Err(Refusal::BadFlowSpec),
+            Some(_) if before.is_none() && !self.has_room(said.len()) => Err(Refusal::TableFull),
+            Some(service) => {
+                let request = Request {
+                    service,
+                    senders: senders.clone(),
+                    priority,
+                };
+                self.take_bandwidth(now, &flow, interface, request)
+                    .map(|change| (service, change))
+            }
+        };
+        let (service, change) = match result {
+            Ok(result) => result,
+            Err(refusal) => {
+                let said = said_whole();
+                self.record(MessageType::Resv, flow, Ruling::Refused(refusal));
+                self.tell_gone(flow.session(), &said, interface, told_gone);
+                let in_place = u8::from(before.is_some()) * lpm_rsvp::ErrorSpec::IN_PLACE;
+                let (code, value) = (refusal.error_code(), refusal.error_value());
+                self.resv_error(&said, interface, asked.hop, in_place, code, value);
+                return;
+            }
+        };
+        self.record(MessageType::Resv, flow, Ruling::Granted(priority));
+        let mut life = self.timers.start(message.time_values(), time(now));
+        if let Some(before) = &before {
+            life = life.continuing(before.life);
+        }
+        let version = self.number();
+        let scope = message.scope().map(|scope| scope.addresses().collect());
+        self.put_resv(
+            flow,
+            ResvState {
+                said,
+                senders,
+                interface,
+                hop: asked.hop,
+                style,
+                service,
+                priority,
+                scope: scope.unwrap_or_default(),
+                life,
+                look: end(life),
+                is_reserved: before.as_ref().is_some_and(|before| before.is_reserved),
+                version,
+            },
+        );
+        // A change of the interface leaves what was reserved on the other one behind.
+        if let Some(old) = before.as_ref().filter(|old| old.interface != interface) {
+            self.give_bandwidth_back(&flow, old.interface);
+        }
+        let confirm = message.resv_confirm().map(|confirm| confirm.receiver);
+        self.reserve(now, channel, flow, before, change, confirm);
+    }
+
+    pub(super) fn put_resv(&mut self, flow: FlowKey, state: ResvState) {
+        self.flows += 1;
+        self.bytes += state.said.len();
+        let look = state.look;
+        let kept = self.sessions.entry(flow.session()).or_default();
+        if let Some(old) = kept.resvs.insert(flow, state) {
+            self.flows -= 1;
+            self.bytes -= old.said.len();
+            self.deadlines.remove(old.look, Due::Resv(flow));
+        }
+        self.deadlines.add(look, Due::Resv(flow));
+    }
+
+    pub(super) fn resv_tear(
+        &mut self,
+        now: Duration,
+        packet: &Packet<'_>,
+        message: &Message<'_>,
+    ) -> Result<(), DropReason> {
+        let session = message
+            .session()
+            .ok_or(DropReason::Malformed)?
+            .with_flags(0);
+        let hop = message.hop().ok_or(DropReason::Malformed)?;
+        let interface = self.outgoing_interface(packet, hop, session)?;
+        let flows: Vec<_> = message
+            .flow_descriptors()
+            .filter_map(|descriptor| {
+                let flow = FlowKey::of(message, &descriptor)?;
+                let torn: Vec<FilterSpec> = descriptor.filters().collect();
+                let kept = self.sessions.get(&session)?.resvs.get(&flow)?;
+                (Some(kept.style) == message.style()).then_some((flow, torn))
+            })
+            .collect();
+        if flows.is_empty() {
+            return Err(DropReason::NoState);
+        }
+        self.tell_torn(session, packet, interface);
+        for (flow, torn) in flows {
+            let reason = DeleteReason::ReceivedResvTear;
+            self.record(MessageType::ResvTear, flow, Ruling::Removed(reason));
+            if torn.is_empty() || !self.leave_out(flow, &torn) {
+                self.remove_resv(&flow, None);
+            }
+        }
+        self.update_upstream(now, session, None, true);
+        self.clear(session);
+        Ok(())
+    }
+
+    /// Takes senders out of a reservation, and says whether others are left in it. If not, nothing is
+    /// changed.
+    fn leave_out(&mut self, flow: FlowKey, gone: &[FilterSpec]) -> bool {
+        let Some(resv) = self.resv(&flow) else {
+            return false;
+        };
+        let mut left = resv.senders.clone();
+        left.retain(|sender| !gone.contains(sender));
+        if left.is_empty() {
+            return false;
+        }
+        let mut index = ObjectIndex::new();
+        let narrowed = Message::parse(&resv.said, &mut index)
+            .ok()
+            .and_then(|message| {
+                let descriptor = message.flow_descriptors().next()?;
+                Some(said(&message, &descriptor, |sender| left.contains(sender)))
+            });
+        resv.senders = left.clone();
+        let interface = resv.interface;
+        if let Some(narrowed) = narrowed {
+            let (old, new) = (resv.said.len(), narrowed.len());
+            resv.said = narrowed;
+            self.bytes = self.bytes - old + new;
+        }
+        self.narrow_bandwidth(&flow, interface, left);
+        true
+    }
+
+    /// Removes a reservation; LPMs are told for this reason, if they do not know. Whether there was one.
+    pub(super) fn remove_resv(&mut self, flow: &FlowKey, told: Option<DeleteReason>) -> bool {
+        let kept = self.sessions.get_mut(&flow.session());
+        let Some(resv) = kept.and_then(|kept| kept.resvs.remove(flow)) else {
+            return false;
+        };
+        self.deadlines.remove(resv.look, Due::Resv(*flow));
+        self.flows -= 1;
+        self.bytes -= resv.said.len();
+        self.give_bandwidth_back(flow, resv.interface);
+        if let Some(reason) = told {
+            self.tell_gone(flow.session(), &resv.said, resv.interface, reason);
+            self.record(MessageType::Resv, *flow, Ruling::Removed(reason));
+        }
+        true
+    }
+
+    /// A sender is gone: reservations that are for it alone go, too (RFC 2205 §3.1.5).
+    pub(super) fn sender_is_gone(
+        &mut self,
+        session: Session,
+        sender: FilterSpec,
+        path: &PathState,
+        reason: DeleteReason,
+    ) {
+        let Some(kept) = self.sessions.get(&session) else {
+            return;
+        };
+        let resvs = kept.resvs.iter();
+        let resvs: Vec<_> = resvs
+            .filter(|(_, resv)| resv.is_for(&sender, path))
+            .map(|(flow, resv)| (*flow, resv.senders.is_empty(), resv.interface.index))
+            .collect();
+        for (flow, is_for_any, interface) in resvs {
+            let has_others = if is_for_any {
+                let kept = self.sessions.get(&session);
+                kept.is_some_and(|kept| kept.senders_by(interface).next().is_some())
+            } else {
+                self.leave_out(flow, &[sender])
+            };
+            if !has_others {
+                self.remove_resv(&flow, Some(reason));
+            }
+        }
+    }
+}
+
+/// A flow of a Resv that policy has accepted.
+struct Asked<'a> {
+    message: &'a Message<'a>,
+    descriptor: &'a FlowDescriptor<'a>,
+    flow: FlowKey,
+    interface: Interface,
+    hop: RsvpHop,
+    decision: Decision,
+}

@@ -1,0 +1,306 @@
+//! What previous hops are asked for (RFC 2209: RESV REFRESH).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use lpm_api::FlowKey;
+use lpm_rsvp::{FilterSpec, Message, MessageType, ObjectIndex, ResvStyle, RsvpHop, Session, class};
+
+use super::deadlines::{Due, Neighbour};
+use super::merge::wanted;
+use super::output::{Datagram, Routes};
+use super::policy::combined;
+use super::policy::with_policy;
+use super::state::{SessionState, Upstream, Wanted};
+use super::waiting::Target;
+use super::wire::Writer;
+use crate::node::{Node, TTL};
+
+impl<R: Routes> Node<R> {
+    /// Tells previous hops what is wanted of them now, as far as that has changed. A receiver who asks for
+    /// it gets a confirmation where nothing has: else it goes along. What is wanted no more is torn down if
+    /// `is_torn`, and else left to time out there.
+    pub(super) fn update_upstream(
+        &mut self,
+        now: Duration,
+        session: Session,
+        confirm: Option<(FlowKey, IpAddr)>,
+        is_torn: bool,
+    ) {
+        let Some(kept) = self.sessions.get(&session) else {
+            return;
+        };
+        let hops = kept.paths.values().map(|path| path.previous_hop());
+        let hops: BTreeSet<_> = hops.chain(kept.upstream.keys().copied()).collect();
+        let mut is_asked = false;
+        for hop in hops {
+            let Some(kept) = self.sessions.get(&session) else {
+                return;
+            };
+            let new = wanted(kept, hop, now);
+            let old = kept.upstream.get(&hop).map(|upstream| &upstream.wanted);
+            if old == new.as_ref() {
+                continue;
+            }
+            let gone = gone(kept, hop, old, new.as_ref());
+            if let Some((style, gone)) = gone.filter(|_| is_torn) {
+                self.tear_upstream(session, hop, style, &gone);
+            }
+            match new {
+                Some(new) => {
+                    is_asked = true;
+                    let confirm = confirm.map(|(_, receiver)| receiver);
+                    self.ask_upstream(now, session, hop, new, confirm);
+                }
+                None if is_torn => self.forget_upstream(session, hop),
+                None => {}
+            }
+        }
+        if let Some((flow, receiver)) = confirm.filter(|_| !is_asked) {
+            self.confirm(&flow, receiver);
+        }
+    }
+
+    /// Has a Resv go to a previous hop, with what the LPMs put into it.
+    fn ask_upstream(
+        &mut self,
+        now: Duration,
+        session: Session,
+        hop: Neighbour,
+        wanted: Wanted,
+        confirm: Option<IpAddr>,
+    ) {
+        let version = self.number();
+        let look = self.next_refresh(now);
+        let bytes = self.resv_bytes(session, hop, &wanted, None);
+        let Some(kept) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let upstream = Upstream {
+            wanted,
+            outgoing: None,
+            look,
+            version,
+        };
+        let due = Due::Upstream(session, hop);
+        if let Some(old) = kept.upstream.insert(hop, upstream) {
+            self.deadlines.remove(old.look, due);
+        }
+        self.deadlines.add(look, due);
+        if let Some((bytes, interface)) = bytes.zip(self.interface(hop.interface, hop.address)) {
+            let target = Target::Upstream(session, hop, version, confirm);
+            self.ask_outgoing(session, bytes, interface, target);
+        }
+    }
+
+    /// The LPMs have said what goes into the Resv for a previous hop.
+    pub(super) fn upstream_supplied(
+        &mut self,
+        now: Duration,
+        session: Session,
+        hop: Neighbour,
+        version: u64,
+        confirm: Option<IpAddr>,
+        objects: Option<Vec<u8>>,
+    ) {
+        let Some(kept) = self.sessions.get(&session) else {
+            return;
+        };
+        let upstream = kept.upstream.get(&hop);
+        let Some(upstream) = upstream.filter(|upstream| upstream.version == version) else {
+            return;
+        };
+        let Some(objects) = objects else {
+            return;
+        };
+        let received = upstream.wanted.passed_on.iter();
+        let is_policy = |object: &&Vec<u8>| object.get(2) == Some(&class::POLICY_DATA);
+        let received: Vec<_> = received.filter(is_policy).cloned().collect();
+        let policy = combined(&objects, &received);
+        let datagram = |confirm| {
+            let (bytes, interface) = self
+                .resv_bytes(session, hop, &upstream.wanted, confirm)
+                .zip(self.interface(hop.interface, hop.address))?;
+            Some(Datagram {
+                interface: interface.index,
+                source: interface.address,
+                destination: hop.address,
+                ttl: TTL,
+                router_alert: false,
+                bytes: with_policy(&bytes, &policy)?,
+            })
+        };
+        let (first, later) = (datagram(confirm), datagram(None));
+        let refresh_at = self.next_refresh(now);
+        if let Some(first) = first {
+            self.send(first);
+        }
+        let kept = self.sessions.get_mut(&session);
+        if let Some(upstream) = kept.and_then(|kept| kept.upstream.get_mut(&hop)) {
+            upstream.outgoing = later;
+            let due = Due::Upstream(session, hop);
+            self.deadlines.remove(upstream.look, due);
+            upstream.look = refresh_at;
+            self.deadlines.add(refresh_at, due);
+        }
+    }
+
+    /// Asks a previous hop again for what it was asked for.
+    pub(super) fn refresh_upstream(&mut self, now: Duration, session: Session, hop: Neighbour) {
+        let refresh_at = self.next_refresh(now);
+        let kept = self.sessions.get_mut(&session);
+        let Some(upstream) = kept.and_then(|kept| kept.upstream.get_mut(&hop)) else {
+            return;
+        };
+        upstream.look = refresh_at;
+        let datagram = upstream.outgoing.clone();
+        self.deadlines.add(refresh_at, Due::Upstream(session, hop));
+        if let Some(datagram) = datagram {
+            self.send(datagram);
+        }
+    }
+
+    fn forget_upstream(&mut self, session: Session, hop: Neighbour) {
+        let kept = self.sessions.get_mut(&session);
+        if let Some(upstream) = kept.and_then(|kept| kept.upstream.remove(&hop)) {
+            self.deadlines
+                .remove(upstream.look, Due::Upstream(session, hop));
+        }
+    }
+
+    /// The Resv for a previous hop, without policy data.
+    fn resv_bytes(
+        &self,
+        session: Session,
+        hop: Neighbour,
+        wanted: &Wanted,
+        confirm: Option<IpAddr>,
+    ) -> Option<Vec<u8>> {
+        let refresh_ms = u32::try_from(self.config.refresh.as_millis()).unwrap_or(u32::MAX);
+        let mut writer = self
+            .header(MessageType::Resv, session, hop, wanted.logical_interface)?
+            .time_values(refresh_ms);
+        if let Some(receiver) = confirm {
+            writer = writer.resv_confirm(receiver);
+        }
+        writer = writer.scope(&wanted.scope);
+        for object in &wanted.passed_on {
+            if object.get(2) != Some(&class::POLICY_DATA) {
+                writer = writer.raw(object);
+            }
+        }
+        writer = writer.style(wanted.style);
+        for (service, senders) in &wanted.flows {
+            writer = writer.flow_spec(service);
+            for sender in senders {
+                writer = writer.filter_spec(sender);
+            }
+        }
+        writer.finish()
+    }
+
+    /// A message for a previous hop, up to its RSVP_HOP.
+    fn header(
+        &self,
+        message_type: MessageType,
+        session: Session,
+        hop: Neighbour,
+        logical_interface: u32,
+    ) -> Option<Writer> {
+        let own = self.interface(hop.interface, hop.address)?;
+        let kept = self.sessions.get(&session)?;
+        let mut paths = kept.paths.values();
+        let path = paths.find(|path| path.previous_hop() == hop)?;
+        let mut index = ObjectIndex::new();
+        let message = Message::parse(&path.said, &mut index).ok()?;
+        let writer = Writer::new(message_type, TTL).copy(&message, class::SESSION);
+        Some(writer.hop(RsvpHop {
+            address: own.address,
+            logical_interface,
+        }))
+    }
+
+    /// Tells a previous hop that nothing is wanted of these senders any more.
+    fn tear_upstream(
+        &mut self,
+        session: Session,
+        hop: Neighbour,
+        style: ResvStyle,
+        senders: &[FilterSpec],
+    ) {
+        let Some(kept) = self.sessions.get(&session) else {
+            return;
+        };
+        let Some(upstream) = kept.upstream.get(&hop) else {
+            return;
+        };
+        let logical_interface = upstream.wanted.logical_interface;
+        let Some(writer) = self.header(MessageType::ResvTear, session, hop, logical_interface)
+        else {
+            return;
+        };
+        let writer = writer.style(style);
+        let writer = senders.iter().fold(writer, Writer::filter_spec);
+        if let Some((bytes, own)) = writer
+            .finish()
+            .zip(self.interface(hop.interface, hop.address))
+        {
+            self.send(Datagram {
+                interface: own.index,
+                source: own.address,
+                destination: hop.address,
+                ttl: TTL,
+                router_alert: false,
+                bytes,
+            });
+        }
+    }
+
+    /// Tears down everything that previous hops were asked for.
+    pub(super) fn tear_all_upstream(&mut self, session: Session) {
+        let Some(kept) = self.sessions.get(&session) else {
+            return;
+        };
+        let all = kept.upstream.iter();
+        let all: Vec<_> = all
+            .filter_map(|(hop, upstream)| {
+                Some((*hop, gone(kept, *hop, Some(&upstream.wanted), None)?))
+            })
+            .collect();
+        for (hop, (style, senders)) in all {
+            self.tear_upstream(session, hop, style, &senders);
+            self.forget_upstream(session, hop);
+        }
+    }
+}
+
+/// What a previous hop that still has the senders is wanted for no more: the style, and the senders, which
+/// are none for all. `None` for nothing.
+fn gone(
+    kept: &SessionState,
+    hop: Neighbour,
+    old: Option<&Wanted>,
+    new: Option<&Wanted>,
+) -> Option<(ResvStyle, Vec<FilterSpec>)> {
+    let old = old?;
+    let is_there = |sender: &FilterSpec| {
+        let path = kept.paths.get(sender);
+        path.is_some_and(|path| path.previous_hop() == hop)
+    };
+    if old.style == ResvStyle::WildcardFilter {
+        let mut paths = kept.paths.values();
+        let is_there = paths.any(|path| path.previous_hop() == hop);
+        return (new.is_none() && is_there).then(|| (old.style, Vec::new()));
+    }
+    let senders = |wanted: &Wanted| {
+        let flows = wanted.flows.iter();
+        flows
+            .flat_map(|(_, senders)| senders.iter().copied())
+            .collect::<Vec<_>>()
+    };
+    let left = new.map(senders).unwrap_or_default();
+    let mut gone = senders(old);
+    gone.retain(|sender| is_there(sender) && !left.contains(sender));
+    (!gone.is_empty()).then_some((old.style, gone))
+}

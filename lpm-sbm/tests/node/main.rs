@@ -1,0 +1,7 @@
+//! The RSVP node: stories of single flows, and random ones that leave nothing behind.
+#![forbid(unsafe_code)]
+#![allow(unreachable_pub, reason = "modules of a test")]
+
+mod random;
+mod stories;
+mod world;
