@@ -4,8 +4,7 @@
 
 mod common;
 
-use std::process::Command;
-
+use common::instructions;
 use common::walk::walk;
 use lpm_rsvp::{Message, ObjectIndex, Strictness, class};
 
@@ -79,15 +78,16 @@ fn cost_is_linear() {
     if let Ok(run) = std::env::var(RUN) {
         return measured(&run);
     }
-    if Command::new("valgrind").arg("--version").output().is_err() {
-        eprintln!("not measured: valgrind is not installed");
+    if !instructions::can_be_counted() {
         return;
     }
     std::thread::scope(|scope| {
         for (kind, (name, _)) in HOSTILE.iter().enumerate() {
             scope.spawn(move || {
-                let [small, middle, large] =
-                    [1, 2, 4].map(|size| instructions(kind, size * 15_000));
+                let [small, middle, large] = [1, 2, 4].map(|size| {
+                    let run = format!("{kind},{}", size * 15_000);
+                    instructions::count("cost_is_linear", RUN, &run)
+                });
                 let (half, whole) = (middle - small, large - middle);
                 println!("{name}: {half} instructions for 15 000 bytes, {whole} for 30 000 more");
                 // Twice the bytes, twice the cost; a square would be four times.
@@ -110,24 +110,6 @@ fn measured(run: &str) {
             assert_eq!(strictness, Strictness::Strict, "not walked");
         }
     }
-}
-
-fn instructions(kind: usize, size: usize) -> i64 {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "cost_is_linear", "--test-threads=1"])
-        .env(RUN, format!("{kind},{size}"))
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{text}\n{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
-    let (_, count) = text.split_once("Collected : ").unwrap();
-    count.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 fn message(message_type: u8, objects: &[u8]) -> Vec<u8> {

@@ -3,8 +3,11 @@
 //! is not installed.
 #![forbid(unsafe_code)]
 
+#[allow(unreachable_pub, reason = "lpm-rsvp has it, too")]
+#[path = "../../lpm-rsvp/tests/common/instructions.rs"]
+mod instructions;
+
 use std::net::Ipv4Addr;
-use std::process::Command;
 use std::time::SystemTime;
 
 use lpm_api::{Decision, Interface, Priority};
@@ -47,14 +50,16 @@ fn cost_is_linear() {
         story(flows.parse().unwrap());
         return;
     }
-    if Command::new("valgrind").arg("--version").output().is_err() {
-        eprintln!("not measured: valgrind is not installed");
+    if !instructions::can_be_counted() {
         return;
     }
     std::thread::scope(|scope| {
         for (number, (name, _)) in STORIES.iter().enumerate() {
             scope.spawn(move || {
-                let [small, middle, large] = [1, 2, 4].map(|size| instructions(number, size * 120));
+                let [small, middle, large] = [1, 2, 4].map(|size| {
+                    let run = format!("{number},{}", size * 120);
+                    instructions::count("cost_is_linear", RUN, &run)
+                });
                 let (half, whole) = (middle - small, large - middle);
                 println!("{name}: {half} instructions for 120 flows, {whole} for 240 more");
                 // Twice the flows, twice the cost; a square would be four times.
@@ -69,24 +74,6 @@ fn the_stories_happen() {
     let left = STORIES.map(|(name, story)| (name, story(50)));
     let expected = [50, 50, 0, 50, 25];
     assert_eq!(left.map(|(_, left)| left), expected, "{left:?}");
-}
-
-fn instructions(story: usize, flows: usize) -> i64 {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "cost_is_linear", "--test-threads=1"])
-        .env(RUN, format!("{story},{flows}"))
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{text}\n{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
-    let (_, count) = text.split_once("Collected : ").unwrap();
-    count.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 /// Accepts everything; the session's port is the priority.

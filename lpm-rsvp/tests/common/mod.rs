@@ -1,6 +1,7 @@
 //! Captures for the tests.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+pub mod instructions;
 pub mod strategy;
 pub mod walk;
 
