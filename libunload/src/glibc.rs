@@ -35,8 +35,6 @@
 //! - Functions that it found with `dlsym` instead of importing them, threads that it had the kernel start
 //!   (`clone`). Such threads are seen when their stacks are looked at, unless they have not yet begun to
 //!   run the library's code.
-//! - Functions that the C library calls on a thread of its own once something is done: `mq_notify`,
-//!   `aio_read`, `getaddrinfo_a` with `SIGEV_THREAD`.
 //! - Initializers of private dependencies, which run before their imports are redirected.
 
 mod calls;

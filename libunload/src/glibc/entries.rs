@@ -1,6 +1,6 @@
 //! What a ledger has entries of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
 use std::ops::Range;
 
@@ -22,8 +22,10 @@ pub(super) struct Entries {
     pub(super) held_back: bool,
     /// Functions to be called at exit.
     pub(super) exits: Exits,
-    /// Requests that it made.
-    pub(super) requests: Vec<Request>,
+    /// Requests that it made, by their places, which are not done, or whose results nobody has taken.
+    pub(super) requests: BTreeMap<usize, Request>,
+    /// Where in the object there are, or were, requests.
+    pub(super) places_of_requests: BTreeSet<usize>,
     /// Queues whose messages it is told of.
     pub(super) queues: Vec<libc::mqd_t>,
     /// Files that it has mapped to read.
@@ -124,11 +126,13 @@ impl Exits {
     }
 }
 
-/// A request that is not done, or whose result nobody has taken.
-#[derive(Clone, Copy)]
-pub(super) struct Request {
-    /// Where it is (`struct aiocb`).
-    pub(super) place: usize,
+/// What was asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    /// Input or output (`struct aiocb`).
+    Transfer,
+    /// To look a name up (`struct gaicb`).
+    Name,
 }
 
 /// A file that an object has mapped, where, and which.

@@ -45,15 +45,7 @@ pub(super) unsafe extern "C" fn register_at_exit(
     argument: *mut c_void,
     handle: *mut c_void,
 ) -> c_int {
-    match ledger::of_address(handle as usize) {
-        Some(ledger) => ledger.with(|entries| {
-            let handles = &mut entries.exits.handles;
-            if !handles.contains(&(handle as usize)) {
-                handles.push(handle as usize);
-            }
-        }),
-        None => note_stuck(function as *const () as usize),
-    }
+    note(function as *const () as usize, handle as usize);
     // SAFETY: the caller's promise.
     unsafe { __cxa_atexit(function, argument, handle) }
 }
@@ -72,7 +64,7 @@ pub(super) unsafe extern "C" fn register_on_exit(
     unsafe { on_exit(function, argument) }
 }
 
-/// Stands in for `__cxa_at_quick_exit`, whose functions glibc never forgets.
+/// Stands in for `__cxa_at_quick_exit`, whose functions glibc forgets, without a call, with those for a common exit.
 ///
 /// # Safety
 ///
@@ -81,9 +73,22 @@ pub(super) unsafe extern "C" fn register_at_quick_exit(
     function: unsafe extern "C" fn(*mut c_void),
     handle: *mut c_void,
 ) -> c_int {
-    note_stuck(function as *const () as usize);
+    note(function as *const () as usize, handle as usize);
     // SAFETY: the caller's promise.
     unsafe { __cxa_at_quick_exit(function, handle) }
+}
+
+/// Notes a function that was registered under this handle.
+fn note(function: usize, handle: usize) {
+    match ledger::of_address(handle) {
+        Some(ledger) => ledger.with(|entries| {
+            let handles = &mut entries.exits.handles;
+            if !handles.contains(&handle) {
+                handles.push(handle);
+            }
+        }),
+        None => note_stuck(function),
+    }
 }
 
 fn note_stuck(function: usize) {

@@ -24,7 +24,7 @@ const ADDRESS_KINDS: &[u32] = if cfg!(target_arch = "x86_64") {
 };
 
 /// The functions that are stood in for.
-fn stand_ins() -> [(&'static [u8], *const ()); 33] {
+fn stand_ins() -> [(&'static [u8], *const ()); 36] {
     [
         (b"__cxa_thread_atexit_impl", tls::register as *const ()),
         (b"__cxa_thread_atexit", tls::register as *const ()),
@@ -52,6 +52,9 @@ fn stand_ins() -> [(&'static [u8], *const ()); 33] {
         (b"aio_read64", requests::read as *const ()),
         (b"aio_write", requests::write as *const ()),
         (b"aio_write64", requests::write as *const ()),
+        (b"aio_fsync", requests::write_out as *const ()),
+        (b"aio_fsync64", requests::write_out as *const ()),
+        (b"getaddrinfo_a", requests::look_up as *const ()),
         (b"aio_return", requests::take_result as *const ()),
         (b"aio_return64", requests::take_result as *const ()),
         (b"lio_listio", requests::list as *const ()),
@@ -101,6 +104,10 @@ fn redirect_to(object: &Object, stand_ins: &[(&'static [u8], *const ())]) -> Vec
         let Some((_, stand_in)) = stand_ins.iter().find(|(known, _)| *known == name) else {
             continue;
         };
+        if *stand_in == requests::look_up as *const () && !requests::can_look_up() {
+            // The search looks for what it leaves.
+            continue;
+        }
         let slot = object.base + to_usize(relocation.r_offset);
         let writable =
             |range: &Range<usize>| range.contains(&slot) && slot + size_of::<usize>() <= range.end;

@@ -1,4 +1,4 @@
-//! Requests that a library made and that end later: `aio_read` and its relatives, `mq_notify`.
+//! Requests that a library made and that end later: `aio_read` and its relatives, `getaddrinfo_a`, `mq_notify`.
 //!
 //! The C library writes to the request, and to its buffer, when it is done, and then may call a function on a
 //! thread of its own (`SIGEV_THREAD`). So requests are cancelled when the library goes, and those that
@@ -12,6 +12,7 @@ use super::calls::Event;
 use super::entries::Request;
 use super::ledger::{self, Ledger};
 use super::memory;
+use super::search::wanted::symbol;
 
 /// What the C library and this file agree on: the parts of `struct aiocb` that matter here.
 #[repr(C)]
@@ -27,6 +28,7 @@ struct Block {
 unsafe extern "C" {
     fn aio_read(block: *mut Block) -> c_int;
     fn aio_write(block: *mut Block) -> c_int;
+    fn aio_fsync(operation: c_int, block: *mut Block) -> c_int;
     fn aio_error(block: *const Block) -> c_int;
     fn aio_return(block: *mut Block) -> isize;
     fn aio_cancel(file: c_int, block: *mut Block) -> c_int;
@@ -35,27 +37,65 @@ unsafe extern "C" {
     fn mq_notify(queue: libc::mqd_t, event: *const Event) -> c_int;
 }
 
+/// glibc's functions to look names up, which older ones have in a library of its own.
+#[derive(Clone, Copy)]
+struct Names {
+    look_up: unsafe extern "C" fn(c_int, *const usize, c_int, *mut Event) -> c_int,
+    error: unsafe extern "C" fn(usize) -> c_int,
+    cancel: unsafe extern "C" fn(usize) -> c_int,
+}
+
+impl Names {
+    fn of_process() -> Option<Self> {
+        let [look_up, error, cancel] =
+            [c"getaddrinfo_a", c"gai_error", c"gai_cancel"].map(|name| symbol(name));
+        let (look_up, error, cancel) = (look_up?, error?, cancel?);
+        // SAFETY: glibc's functions of these names have these types.
+        unsafe {
+            Some(Self {
+                look_up: std::mem::transmute::<usize, _>(look_up),
+                error: std::mem::transmute::<usize, _>(error),
+                cancel: std::mem::transmute::<usize, _>(cancel),
+            })
+        }
+    }
+}
+
+/// Whether this process has `getaddrinfo_a` for all.
+pub(super) fn can_look_up() -> bool {
+    Names::of_process().is_some()
+}
+
 /// How many requests of this object are under way.
 pub(super) fn under_way(ledger: &Ledger) -> usize {
+    all_under_way(ledger).len()
+}
+
+fn all_under_way(ledger: &Ledger) -> Vec<(usize, Request)> {
     let requests = ledger.with(|entries| entries.requests.clone());
-    requests
-        .iter()
-        .filter(|request| is_under_way(request))
-        .count()
+    requests.into_iter().filter(is_under_way).collect()
 }
 
 /// Cancels the requests of an object that can be, and has its queues call nothing any more.
 pub(super) fn cancel(ledger: &Ledger) {
-    let (requests, queues) = ledger.with(|entries| {
-        (
-            entries.requests.clone(),
-            std::mem::take(&mut entries.queues),
-        )
-    });
-    for request in requests.iter().filter(|request| is_under_way(request)) {
-        let block = request.place as *mut Block;
-        // SAFETY: the request is under way, so the block is one, in memory that stays until it is done.
-        unsafe { aio_cancel((*block).file, block) };
+    let queues = ledger.with(|entries| std::mem::take(&mut entries.queues));
+    for (place, request) in all_under_way(ledger) {
+        // SAFETY: the request is under way, so it is one, in memory that stays until it is done.
+        unsafe {
+            match request {
+                Request::Transfer => {
+                    let block = place as *mut Block;
+                    aio_cancel((*block).file, block);
+                }
+                Request::Name => {
+                    // Of one that it cancels, glibc says for ever that it is under way.
+                    let answer = Names::of_process().map(|names| (names.cancel)(place));
+                    if answer != Some(EAI_NOTCANCELED) {
+                        forget(ledger, place);
+                    }
+                }
+            }
+        }
     }
     for queue in queues {
         // SAFETY: this ends what the process asked of the queue; if that is closed, it fails.
@@ -64,12 +104,46 @@ pub(super) fn cancel(ledger: &Ledger) {
 }
 
 /// Whether the C library is still at it.
-fn is_under_way(request: &Request) -> bool {
-    let block = request.place as *const Block;
+fn is_under_way(&(place, request): &(usize, Request)) -> bool {
     // Memory of one that is done may be gone.
-    memory::word(request.place).is_some()
-            // SAFETY: the block was one when the request was made, and is mapped; nothing is written.
-            && unsafe { aio_error(block) } == libc::EINPROGRESS
+    if memory::word(place).is_none() {
+        return false;
+    }
+    // SAFETY: there was one when the request was made, and memory is mapped; nothing is written.
+    unsafe {
+        match request {
+            Request::Transfer => aio_error(place as *const Block) == libc::EINPROGRESS,
+            Request::Name => {
+                let names = Names::of_process();
+                names.is_some_and(|names| (names.error)(place) == EAI_INPROGRESS)
+            }
+        }
+    }
+}
+
+/// Of `netdb.h`.
+const EAI_INPROGRESS: c_int = -100;
+const EAI_NOTCANCELED: c_int = -102;
+
+/// Notes a request, before it is made: it may be done at once.
+fn note(ledger: &Ledger, place: usize, request: Request) {
+    let is_inside = ledger.object.range.contains(&place);
+    ledger.with(|entries| {
+        entries.requests.insert(place, request);
+        if is_inside {
+            entries.places_of_requests.insert(place);
+        }
+    });
+}
+
+/// Forgets names that were looked up: nobody says when the results are taken.
+fn forget_names(ledger: &Ledger) {
+    ledger.with(|entries| {
+        let is_needed = |place: &usize, request: &mut Request| {
+            *request == Request::Transfer || is_under_way(&(*place, *request))
+        };
+        entries.requests.retain(is_needed);
+    });
 }
 
 /// Whose request it is: that of who called, or who has the memory.
@@ -88,25 +162,16 @@ unsafe fn request(block: *mut Block, make: impl FnOnce(*mut Block) -> c_int) -> 
     };
     // SAFETY: the caller passes a block that is his until the request is made.
     unsafe { (*block).event.redirect_for_good(&ledger) };
-    let request = Request {
-        place: block as usize,
-    };
-    // First: it may be done at once.
-    ledger.with(|entries| {
-        entries
-            .requests
-            .retain(|other| other.place != request.place);
-        entries.requests.push(request);
-    });
+    note(&ledger, block as usize, Request::Transfer);
     let failed = make(block);
     if failed != 0 {
-        forget(&ledger, request.place);
+        forget(&ledger, block as usize);
     }
     failed
 }
 
 fn forget(ledger: &Ledger, place: usize) {
-    ledger.with(|entries| entries.requests.retain(|request| request.place != place));
+    ledger.with(|entries| entries.requests.remove(&place));
 }
 
 /// Stands in for `aio_read`.
@@ -127,6 +192,54 @@ pub(super) unsafe extern "C" fn read(block: *mut c_void) -> c_int {
 pub(super) unsafe extern "C" fn write(block: *mut c_void) -> c_int {
     // SAFETY: the caller's promise.
     unsafe { request(block.cast(), |block| aio_write(block)) }
+}
+
+/// Stands in for `aio_fsync`.
+///
+/// # Safety
+///
+/// As for `aio_fsync`.
+pub(super) unsafe extern "C" fn write_out(operation: c_int, block: *mut c_void) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { request(block.cast(), |block| aio_fsync(operation, block)) }
+}
+
+/// Stands in for `getaddrinfo_a`.
+///
+/// # Safety
+///
+/// As for `getaddrinfo_a`.
+pub(super) unsafe extern "C" fn look_up(
+    mode: c_int,
+    list: *const usize,
+    count: c_int,
+    event: *mut Event,
+) -> c_int {
+    let Some(names) = Names::of_process() else {
+        // Never so: it is stood in for where there are such functions.
+        return libc::EAI_SYSTEM;
+    };
+    let requests = usize::try_from(count).unwrap_or(0);
+    // SAFETY: the caller passes so many addresses.
+    let all =
+        unsafe { std::slice::from_raw_parts(list, if list.is_null() { 0 } else { requests }) };
+    let caller = ledger::of_caller();
+    caller.iter().for_each(|ledger| forget_names(ledger));
+    for &place in all.iter().filter(|&&place| place != 0) {
+        if let Some(ledger) = ledger::of_address(place).as_ref().or(caller.as_ref()) {
+            note(ledger, place, Request::Name);
+        }
+    }
+    // SAFETY: the caller passes an event or null.
+    let mut event = unsafe { event.as_ref() }.copied();
+    if let (Some(event), Some(ledger)) = (&mut event, &caller) {
+        event.redirect_for_good(ledger);
+    }
+    let event = event
+        .as_mut()
+        .map_or(std::ptr::null_mut(), std::ptr::from_mut);
+    // SAFETY: the caller's promise; glibc copies the event.
+    unsafe { (names.look_up)(mode, list, count, event) }
 }
 
 /// Stands in for `aio_return`.
@@ -161,9 +274,7 @@ pub(super) unsafe extern "C" fn list(
             let block = block.cast::<Block>();
             // SAFETY: the caller passes blocks that are his until the requests are made.
             unsafe { (*block).event.redirect_for_good(&ledger) };
-            let place = block as usize;
-            forget(&ledger, place);
-            ledger.with(|entries| entries.requests.push(Request { place }));
+            note(&ledger, block as usize, Request::Transfer);
         }
     }
     // SAFETY: the caller passes an event or null.

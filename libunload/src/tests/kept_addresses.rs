@@ -182,6 +182,45 @@ fn request_that_does_not_end() {
     });
 }
 
+/// Names that are not being looked up yet are taken back; those that are, are waited for. Whatever became of the library,
+/// nobody calls its function or writes to its requests afterwards.
+#[test]
+fn names_that_are_looked_up() {
+    in_own_process("kept_addresses::names_that_are_looked_up", || {
+        let fixture = Fixture::c(
+            r#"
+            #include <netdb.h>
+            #include <signal.h>
+            enum { COUNT = 20000 };
+            static struct gaicb requests[COUNT], *list[COUNT];
+            static void done(union sigval value) { (void)value; }
+            int run(void) {
+                struct sigevent event = { .sigev_notify = SIGEV_THREAD };
+                event.sigev_notify_function = done;
+                for (int i = 0; i < COUNT; i++) {
+                    requests[i].ar_name = "127.0.0.1";
+                    list[i] = &requests[i];
+                }
+                return getaddrinfo_a(GAI_NOWAIT, list, COUNT, &event);
+            }
+            "#,
+            &["-D_GNU_SOURCE"],
+        );
+        let library = fixture.open();
+        assert_eq!(call(&library, "run"), 0);
+        if let UnloadOutcome::Pinned { reasons } = unload(library) {
+            let of_requests = |reason: &PinReason| {
+                matches!(
+                    reason,
+                    PinReason::RequestsUnderWay { .. } | PinReason::AddressKept { .. }
+                )
+            };
+            assert!(reasons.iter().all(of_requests), "{reasons:?}");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    });
+}
+
 /// Another thread's stack for signal handlers cannot be taken back from here.
 #[test]
 fn stack_for_signal_handlers_of_another_thread() {

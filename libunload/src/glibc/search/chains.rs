@@ -12,7 +12,7 @@
 //! more among what [`heaps`](super::heaps) says that `malloc` has given out: an old address may lead to where memory was
 //! divided otherwise.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,16 +26,16 @@ use super::wanted::{Find, Wanted, is_among};
 
 const WORD: usize = size_of::<usize>();
 
-/// Functions of the C library that keep an address they are given on its heap, where nothing takes it back.
-const KEEP_ON_THE_HEAP: [&[u8]; 8] = [
+/// Functions of the C library, and of its parts, that keep an address they are given on the heap, where nothing takes it
+/// back.
+const KEEP_ON_THE_HEAP: [&[u8]; 7] = [
     b"register_printf_specifier",
     b"register_printf_function",
     b"register_printf_modifier",
     b"register_printf_type",
     b"hsearch",
     b"getaddrinfo_a",
-    b"aio_fsync",
-    b"aio_fsync64",
+    b"__register_frame",
 ];
 
 /// Memory of `malloc` that is reached.
@@ -82,6 +82,7 @@ fn walk(
         kept_mark: mark_of_kept(),
         // Their own notes of where the objects are.
         seen: ledger::all().iter().map(start_of).collect(),
+        requests: places_of_requests(wanted),
         next: Vec::new(),
         finds: Vec::new(),
     };
@@ -116,6 +117,8 @@ struct Walk<'a> {
     wanted: &'a Wanted,
     leaving: &'a [&'a Object],
     kept_mark: Option<usize>,
+    /// What the C library may still have of requests that are done.
+    requests: BTreeSet<usize>,
     /// What was reached.
     seen: HashSet<usize>,
     /// What was reached and not looked at, with the word in a library's data that it was reached from.
@@ -160,10 +163,11 @@ impl Walk<'_> {
                 return;
             }
             self.wanted.find_in(content, |index| {
-                if is_bound_of(content[index], self.leaving) {
+                let word = content[index];
+                if is_bound_of(word, self.leaving) || self.requests.contains(&word) {
                     return;
                 }
-                places.push((start + index * WORD, content[index], chunk.root));
+                places.push((start + index * WORD, word, chunk.root));
             });
             for &word in content {
                 if may_be_of_malloc(word) && self.seen.insert(word) {
@@ -223,6 +227,14 @@ fn keeps_on_the_heap(object: &Object) -> bool {
     let mut relocations = object.relocations();
     let keeps = |name: &[u8]| KEEP_ON_THE_HEAP.contains(&name);
     relocations.any(|relocation| object.import_name(relocation).is_some_and(keeps))
+}
+
+/// Where the objects that leave have had requests; none is under way any more.
+fn places_of_requests(wanted: &Wanted) -> BTreeSet<usize> {
+    let ledgers = ledger::all().into_iter();
+    let leaving = ledgers.filter(|ledger| wanted.has(ledger.object.dynamic));
+    let places = |ledger: Arc<Ledger>| ledger.with(|entries| entries.places_of_requests.clone());
+    leaving.flat_map(places).collect()
 }
 
 /// Where the memory of a ledger begins: its counts come first.

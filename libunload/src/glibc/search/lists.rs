@@ -1,5 +1,7 @@
-//! What the C library finds by way of lists on the heap: the environment, the open streams.
+//! What is found by way of lists: the environment and the open streams, which the C library has on the heap, and the timers
+//! of the kernel.
 
+use std::fs;
 use std::io;
 
 use super::super::{lent, memory};
@@ -10,6 +12,7 @@ const WORD: usize = size_of::<usize>();
 
 pub(super) fn search(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
     search_environment(wanted, finds);
+    search_timers(wanted, finds);
     search_streams(wanted, finds)
 }
 
@@ -23,6 +26,31 @@ fn search_environment(wanted: &Wanted, finds: &mut Vec<Find>) {
                 word,
                 of: array,
                 holder: "the environment".to_owned(),
+            });
+        }
+    }
+}
+
+/// What timers hand to handlers of signals. Those of the library that are known were deleted before.
+fn search_timers(wanted: &Wanted, finds: &mut Vec<Find>) {
+    let Ok(timers) = fs::read_to_string("/proc/self/timers") else {
+        return;
+    };
+    // "signal: 10/00007f1a2b3c4d5e", the number of the signal and what comes with it.
+    for timer in timers
+        .lines()
+        .filter_map(|line| line.strip_prefix("signal: "))
+    {
+        let Some((signal, value)) = timer.split_once('/') else {
+            continue;
+        };
+        let value = usize::from_str_radix(value.trim_start_matches("0x"), 16);
+        if let Some(word) = value.ok().filter(|&word| wanted.has(word)) {
+            finds.push(Find {
+                place: 0,
+                word,
+                of: word,
+                holder: format!("a timer that sends signal {signal}"),
             });
         }
     }
