@@ -72,7 +72,11 @@ mod stamp;
 
 #[cfg(all(unix, not(target_vendor = "apple")))]
 mod elf;
-#[cfg(windows)]
+// Files are hostile to test on any system.
+#[cfg(any(
+    windows,
+    all(test, not(loom), target_os = "linux", target_pointer_width = "64")
+))]
 mod pe;
 
 #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]

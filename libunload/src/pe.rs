@@ -1,5 +1,8 @@
 //! A look into a library's file before anything of it runs: the format of Windows.
 
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests;
+
 use std::fs::File;
 use std::io::{self, Read};
 

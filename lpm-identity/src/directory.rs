@@ -183,6 +183,8 @@ impl Shared {
     /// Looks a user up, and tells who waits for that.
     async fn find_out(&self, servers: &Servers, name: &UserName) {
         self.lookups.fetch_add(1, Ordering::Relaxed);
+        #[cfg(test)]
+        tests::fault(name);
         let found = match servers.find(name, self.cache.knows(name)).await {
             Some(found) => {
                 self.cache.remember(name, &found);
@@ -243,4 +245,120 @@ async fn answer(
     }
     tasks.shutdown().await;
     servers.close().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+
+    use lpm_api::Name;
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+    use crate::config::Config;
+
+    /// Who is looked up by a task that panics.
+    const PANICS: &str = "panics";
+
+    pub(super) fn fault(name: &UserName) {
+        assert!(*name != user(PANICS), "on purpose");
+    }
+
+    fn user(id: &str) -> UserName {
+        UserName::Id(Name::id(id))
+    }
+
+    fn config(url: &str, more: &str) -> DirectoryConfig {
+        let config = format!(
+            "[default]\npriority = 1\n[directory]\nservers = ['{url}']\nuser_base = 'o=office'\n\
+             policy_base = 'o=office'\nretry_after = 3600\n{more}"
+        );
+        let config = Config::read(&config, "test", None).expect("a configuration");
+        config.directory.expect("a directory")
+    }
+
+    /// Where nobody listens.
+    fn nowhere() -> String {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        format!("ldap://{}", listener.local_addr().expect("an address"))
+    }
+
+    fn ask(directory: &Directory, id: &str) -> mpsc::Receiver<Found> {
+        let (tell, told) = mpsc::channel();
+        directory.look_up(user(id), move |found| {
+            let _ = tell.send(found);
+        });
+        told
+    }
+
+    #[test]
+    fn whoever_waits_for_a_task_that_panics_is_answered_and_not_locked_out() {
+        let directory = Directory::start(config(&nowhere(), "")).expect("a thread");
+        for _ in 0..3 {
+            // Several wait for the same task, or for the next one.
+            let waiting: Vec<_> = (0..5).map(|_| ask(&directory, PANICS)).collect();
+            for told in waiting {
+                assert_eq!(told.recv(), Ok(Found::Unusable));
+            }
+            assert!(directory.shared.waiting().is_empty());
+            let other = ask(&directory, "ada").recv();
+            assert_eq!(other, Ok(Found::Unreachable), "the thread goes on");
+        }
+        assert_eq!(directory.remembered(&user(PANICS)), None);
+    }
+
+    /// Collects what is logged on this thread.
+    struct Log(mpsc::Sender<String>);
+
+    impl Subscriber for Log {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &Event<'_>) {
+            let mut text = event.metadata().level().to_string();
+            event.record(
+                &mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                    text += &format!(" {field}={value:?}");
+                },
+            );
+            let _ = self.0.send(text);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn a_password_that_would_go_in_clear_text_is_warned_of_once() {
+        let logged = |url: &str, more: &str| -> Vec<String> {
+            let (sender, log) = mpsc::channel();
+            let bind = "bind_dn = 'cn=pcm,o=office'\nbind_password_env = 'NO_SUCH_SECRET'\n";
+            let bind = if more == "anonymous" { "" } else { bind };
+            let more = more.trim_start_matches("anonymous");
+            tracing::subscriber::with_default(Log(sender), || {
+                drop(Directory::start(config(url, &format!("{bind}{more}"))).expect("a thread"));
+            });
+            log.try_iter().collect()
+        };
+        let warned = logged("ldap://127.0.0.1:9", "");
+        assert_eq!(warned.len(), 1, "{warned:?}");
+        for part in [
+            "WARN",
+            "in clear text",
+            "ldap://127.0.0.1:9",
+            "cn=pcm,o=office",
+            "ldaps://",
+        ] {
+            assert!(warned[0].contains(part), "{part}: {warned:?}");
+        }
+        assert_eq!(logged("ldap://127.0.0.1:9", "start_tls = true\n"), [""; 0]);
+        assert_eq!(logged("ldaps://127.0.0.1:9", ""), [""; 0]);
+        assert_eq!(logged("ldap://127.0.0.1:9", "anonymous"), [""; 0]);
+    }
 }

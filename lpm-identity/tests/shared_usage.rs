@@ -9,7 +9,8 @@ use std::env;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -311,6 +312,71 @@ fn a_flow_that_is_torn_down_while_it_waits_is_not_counted() {
     assert_eq!(decided.recv_timeout(LONG), Ok(NO_ROOM));
     until("given back", || redis.counted() == 1);
     lpm.deinitialize(DeinitReason::Shutdown).unwrap();
+}
+
+/// Between an LPM and the server: from the first flow on that is to be counted it holds back the answers.
+struct Between {
+    holds: Arc<AtomicBool>,
+    /// How many bytes the server was sent.
+    sent: Arc<AtomicUsize>,
+}
+
+impl Between {
+    fn start_on(port: u16, server: u16) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let (holds, sent) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let between = Self {
+            holds: Arc::clone(&holds),
+            sent: Arc::clone(&sent),
+        };
+        thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).unwrap();
+            let (mut back, mut from) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let is_held = Arc::clone(&holds);
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(length @ 1..) = from.read(&mut buffer) {
+                    while is_held.load(Ordering::SeqCst) {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    let _ = back.write_all(&buffer[..length]);
+                }
+            });
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = client.read(&mut buffer) {
+                let counts = buffer[..length].windows(9).any(|text| text == b":account:");
+                if counts && sent.load(Ordering::SeqCst) > 0 {
+                    holds.store(true, Ordering::SeqCst);
+                }
+                let _ = server.write_all(&buffer[..length]);
+                sent.fetch_add(length, Ordering::SeqCst);
+            }
+        });
+        Ok(between)
+    }
+}
+
+/// Also what the server counts while the answer is still on its way is given back.
+#[test]
+fn what_is_being_counted_when_the_lpm_ends_is_given_back() {
+    let Some(redis) = Redis::start() else { return };
+    let port = free_port();
+    let lpm = lpm(port, TEN_MBYTES, "when_unreachable = 'count_alone'\n");
+    until("alone", || decision(&lpm, 1, 1, 1.0) == accept(5));
+    let Ok(between) = Between::start_on(port, redis.port) else {
+        // Somebody else has the port now.
+        return;
+    };
+    until("counted", || redis.counted() == 1);
+    let sent = between.sent.load(Ordering::SeqCst);
+    let ending = thread::spawn(move || lpm.deinitialize(DeinitReason::Shutdown));
+    until("told", || {
+        ending.is_finished() || between.sent.load(Ordering::SeqCst) > sent
+    });
+    between.holds.store(false, Ordering::SeqCst);
+    ending.join().unwrap().unwrap();
+    assert_eq!(redis.keys(), [""; 0]);
 }
 
 const LIMIT: usize = 3_000;

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -252,26 +252,35 @@ fn work(mut job: Job) {
         if !REUSE || matches!(next, Next::End) {
             return;
         }
-        job = match receiver.recv_timeout(PATIENCE) {
-            Ok(next) => next,
-            Err(_) => {
-                let is_unasked = {
-                    let mut idle = lock(&IDLE);
-                    let before = idle.len();
-                    idle.retain(|(idle, _)| *idle != this);
-                    idle.len() < before
-                };
-                if is_unasked {
-                    return;
-                }
-                // Somebody took it from the list before that, and has sent a job, or will.
-                match receiver.recv() {
-                    Ok(next) => next,
-                    Err(_) => return,
-                }
-            }
+        let Some(next) = next_job(&receiver, &IDLE, this, PATIENCE) else {
+            return;
         };
+        job = next;
     }
+}
+
+/// What the thread of this number, which is among the idle ones, is to do next; `None` if nobody asks
+/// for it so long.
+fn next_job(
+    jobs: &Receiver<Job>,
+    idle: &Mutex<Vec<Idle>>,
+    this: u64,
+    patience: Duration,
+) -> Option<Job> {
+    if let Ok(next) = jobs.recv_timeout(patience) {
+        return Some(next);
+    }
+    let is_unasked = {
+        let mut idle = lock(idle);
+        let before = idle.len();
+        idle.retain(|(idle, _)| *idle != this);
+        idle.len() < before
+    };
+    if is_unasked {
+        return None;
+    }
+    // Somebody took it from the list before that, and has sent a job, or will.
+    jobs.recv().ok()
 }
 
 /// Held for moments only; no foreign code runs meanwhile.
@@ -316,6 +325,42 @@ mod tests {
             let thread = call("test", Duration::from_secs(60), || thread::current().id());
             assert_ne!(thread, Ok(overdue));
         }
+    }
+
+    /// Whoever takes a thread off the list and has not sent the job yet finds it still there, although its
+    /// patience is over.
+    #[test]
+    fn a_thread_that_was_taken_waits_for_its_job() {
+        for _ in 0..20 {
+            let (sender, receiver) = mpsc::channel::<Job>();
+            let idle = &Mutex::new(vec![(7, sender)]);
+            thread::scope(|scope| {
+                let waiting = {
+                    let mut list = lock(idle);
+                    // It loses its patience while the list is locked, if it has got there already.
+                    let work = move || next_job(&receiver, idle, 7, Duration::ZERO);
+                    let waiting = scope.spawn(work);
+                    thread::sleep(Duration::from_millis(1));
+                    let (_, taken) = list.pop().expect("it is idle");
+                    drop(list);
+                    // Long enough for one that does not wait to be gone.
+                    thread::sleep(Duration::from_millis(1));
+                    taken.send(Box::new(|_| Next::End)).map(|()| waiting)
+                };
+                let waiting = waiting.expect("somebody is there to take the job");
+                let job = waiting.join().expect("no panic").expect("a job");
+                assert!(matches!(job(&|| ()), Next::End));
+            });
+        }
+    }
+
+    #[test]
+    fn a_thread_that_nobody_asks_for_ends_and_is_on_the_list_no_more() {
+        let (sender, receiver) = mpsc::channel::<Job>();
+        let idle = Mutex::new(vec![(7, sender.clone()), (8, sender)]);
+        assert!(next_job(&receiver, &idle, 7, Duration::ZERO).is_none());
+        let left: Vec<_> = lock(&idle).iter().map(|(number, _)| *number).collect();
+        assert_eq!(left, [8]);
     }
 
     #[test]

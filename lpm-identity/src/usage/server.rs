@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -27,10 +28,11 @@ use crate::tls::{self, Stream, TlsError};
 const AT_A_TIME: usize = 500;
 const ROUNDS: usize = 20_000;
 
-/// A connection, and who this PCM is on the server.
+/// A connection, and who this PCM is on the server. It is closed with the last clone.
+#[derive(Clone)]
 pub(super) struct Server {
     connection: MultiplexedConnection,
-    driver: JoinHandle<()>,
+    _driver: Arc<Driver>,
     scripts: Scripts,
     time_limit: Duration,
     epoch: String,
@@ -41,7 +43,11 @@ pub(super) struct Server {
     lease: String,
 }
 
+/// What reads and writes a connection, until this is dropped.
+struct Driver(JoinHandle<()>);
+
 /// The names of the keys.
+#[derive(Clone)]
 struct Keys {
     leases: String,
     epoch: String,
@@ -50,6 +56,7 @@ struct Keys {
     accounts: String,
 }
 
+#[derive(Clone)]
 struct Scripts {
     reserve: Script,
     release: Script,
@@ -135,7 +142,7 @@ impl Server {
         let prefix = format!("{{{}}}", config.prefix);
         let mut server = Self {
             connection,
-            driver: tokio::spawn(driver),
+            _driver: Arc::new(Driver(tokio::spawn(driver))),
             scripts: Scripts {
                 reserve: Script::new(include_str!("reserve.lua")),
                 release: Script::new(include_str!("release.lua")),
@@ -282,9 +289,9 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for Driver {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.0.abort();
     }
 }
 

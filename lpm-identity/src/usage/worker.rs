@@ -34,6 +34,8 @@ pub(super) struct Worker {
     /// Who this PCM is on the server, for as long as this LPM is initialized.
     pcm: String,
     server: Option<Server>,
+    /// Where this PCM may have been counted, also while that is under way: to be left in the end.
+    counts_on: Option<Server>,
     /// Whether it was told that the server cannot be reached.
     told: bool,
     /// When to renew the lease, or to try the server again.
@@ -60,6 +62,7 @@ impl Worker {
             orders,
             pcm: format!("{}-{random:016x}", std::process::id()),
             server: None,
+            counts_on: None,
             told: false,
             next: Instant::now(),
             book: BTreeMap::new(),
@@ -73,7 +76,7 @@ impl Worker {
             _ = stop => {}
             () = self.work() => {}
         }
-        if let Some(server) = &mut self.server {
+        if let Some(server) = &mut self.counts_on {
             // Without an answer the lease ends by itself.
             let _ = server.leave().await;
         }
@@ -116,6 +119,7 @@ impl Worker {
             let fresh = format!("{}-{}", self.pcm, self.next_id);
             self.next_id += 1;
             let mut server = Server::connect(&self.config, &self.pcm, &fresh).await?;
+            self.counts_on = Some(server.clone());
             let began_anew = server.renew().await? == Lease::OfAnotherEpoch
                 || !self.count_all(&mut server).await?;
             if began_anew {
@@ -161,6 +165,7 @@ impl Worker {
 
     fn lost(&mut self, why: &Trouble) {
         self.server = None;
+        self.counts_on = None;
         self.next = Instant::now() + RETRY_AFTER;
         if !self.told {
             self.told = true;
