@@ -314,7 +314,7 @@ impl EventLog for TracingEventLog {
                     lpm = event.lpm.as_deref(),
                     handle = event.handle.map(LpmHandle::number),
                     library = event.library.as_ref().map(|path| tracing::field::debug(path)),
-                    status = event.status.map(|status| status.0),
+                    status = event.status.map(tracing::field::display),
                     "{}",
                     event.detail
                 )

@@ -171,6 +171,7 @@ impl LoadedModule {
         name: &Arc<str>,
         init: AbiInit<'_>,
     ) -> Result<AbiInitialized, LpmError> {
+        trace::note_lpm(self.attachment.number(), name);
         let initialized = panics::during(Some(name), || self.module.initialize()(init));
         initialized.into_result().map_err(LpmError::from)
     }

@@ -104,7 +104,8 @@ extern "C" fn report_panic(library: u64, panic: AbiPanic<'_>) {
         let attached = lock(&ATTACHED).get(&library).cloned();
         let Some(attached) = attached else { return };
         let event = event(&attached.library, &panic);
-        let event = match under_way::lpm_on_this_thread() {
+        let lpm = under_way::lpm_on_this_thread().or_else(|| trace::lpms(library));
+        let event = match lpm {
             Some(lpm) => event.lpm(lpm),
             None => event,
         };

@@ -46,6 +46,18 @@ pub(super) fn attach(library: u64, path: &Path, limit: TraceLimit) {
     source::add(library, path, limit);
 }
 
+/// Notes that there is an LPM of this name in this library.
+pub(super) fn note_lpm(library: u64, name: &Arc<str>) {
+    if let Some(source) = source::get(library) {
+        source.has(name);
+    }
+}
+
+/// The LPM in this library, or all of them.
+pub(super) fn lpms(library: u64) -> Option<Arc<str>> {
+    source::get(library)?.lpms()
+}
+
 /// Takes no more records of this library, and closes the spans that it left open.
 pub(super) fn detach(library: u64) {
     if let Some(source) = source::remove(library) {
@@ -103,9 +115,9 @@ pub(super) fn leave(depth: usize) {
     }
 }
 
-/// The LPM that a record on this thread is from; the library, for one from a thread of the library's own.
+/// The LPM that a record on this thread is from; all of the library, for one from a thread of the library's own.
 fn who(source: &Source) -> Arc<str> {
-    under_way::lpm_on_this_thread().unwrap_or_else(|| Arc::clone(&source.name))
+    under_way::lpm_on_this_thread().unwrap_or_else(|| source.name())
 }
 
 /// The most verbose level that the host wants: 0 nothing, 1 error, … 5 trace.

@@ -23,7 +23,9 @@ const GENERIC_LIMIT: usize = 4_096;
 pub(super) struct Source {
     pub(super) number: u64,
     /// Its file name.
-    pub(super) name: Arc<str>,
+    file: Arc<str>,
+    /// The names of its LPMs.
+    lpms: RwLock<Vec<Arc<str>>>,
     pub(super) spans: Spans,
     budget: Budget,
     /// The level that it was told.
@@ -51,7 +53,8 @@ pub(super) fn add(library: u64, path: &Path, limit: TraceLimit) {
     let name = path.file_name().unwrap_or(path.as_os_str());
     let source = Arc::new(Source {
         number: library,
-        name: name.to_string_lossy().into(),
+        file: name.to_string_lossy().into(),
+        lpms: RwLock::default(),
         spans: Spans::default(),
         budget: Budget::new(limit, Instant::now()),
         level: AtomicU32::new(0),
@@ -71,6 +74,28 @@ pub(super) fn remove(library: u64) -> Option<Arc<Source>> {
 }
 
 impl Source {
+    /// Notes that there is an LPM of this name in it.
+    pub(super) fn has(&self, lpm: &Arc<str>) {
+        let mut lpms = self.lpms.write().unwrap_or_else(PoisonError::into_inner);
+        if !lpms.contains(lpm) {
+            lpms.push(Arc::clone(lpm));
+        }
+    }
+
+    /// The name of its LPM, or of all of them, which a thread of the library's own does not tell apart.
+    pub(super) fn lpms(&self) -> Option<Arc<str>> {
+        match &**self.lpms.read().unwrap_or_else(PoisonError::into_inner) {
+            [] => None,
+            [lpm] => Some(Arc::clone(lpm)),
+            lpms => Some(lpms.join(", ").into()),
+        }
+    }
+
+    /// The same, and its file where there is no LPM yet.
+    pub(super) fn name(&self) -> Arc<str> {
+        self.lpms().unwrap_or_else(|| Arc::clone(&self.file))
+    }
+
     /// The number of the callsite with this description; `None` where there are too many.
     pub(super) fn register(&self, description: &Description<'_>) -> Option<u32> {
         sites::intern(description).or_else(|| self.register_generic(description))
@@ -144,7 +169,7 @@ impl Source {
     fn report(&self, dropped: u64) {
         tracing::warn!(
             target: "lpm_host::trace",
-            lpm = &*self.name,
+            lpm = &*self.name(),
             dropped,
             "an LPM logs more than it may: {dropped} of its events and spans were dropped"
         );

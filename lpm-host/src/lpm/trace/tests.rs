@@ -14,6 +14,20 @@ use super::*;
 
 const UNLIMITED: TraceLimit = TraceLimit::new(u32::MAX, u32::MAX);
 
+#[test]
+fn a_thread_of_a_library_logs_in_the_name_of_its_lpms() {
+    let library = Attached::new();
+    let name = || who(&source::get(library.0).expect("attached"));
+    assert_eq!(&*name(), "liblogs.so", "there is no LPM yet");
+    let [a, b] = ["a", "b"].map(Arc::<str>::from);
+    for lpm in [&a, &a] {
+        note_lpm(library.0, lpm);
+        assert_eq!(&*name(), "a");
+    }
+    note_lpm(library.0, &b);
+    assert_eq!(&*name(), "a, b");
+}
+
 /// A library that is attached while this exists.
 struct Attached(u64);
 
