@@ -189,6 +189,9 @@ fn replay_refreshes(count: u64) -> Result {
         config: Some(path("pcm.toml")),
         format: replay::Format::Table,
         log: LogLevel::Warn,
+        no_timing: false,
+        summary: false,
+        filter: Default::default(),
     };
     let mut outcome = Ok(ExitCode::FAILURE);
     counted_calls(&mut || outcome = replay::run(&args), 1);

@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod asking;
 pub(crate) mod decide;
+pub(crate) mod explain;
 pub(crate) mod outgoing;
 pub(crate) mod statistics;
 pub(crate) mod tell;

@@ -10,7 +10,7 @@ use crate::answers::objects::OutgoingVerdict;
 use crate::ask::admission::Admission;
 use crate::ask::statistics::LpmStatistics;
 use crate::ask::tell::{CommittedResv, StateGone};
-use crate::ask::{decide, outgoing};
+use crate::ask::{decide, explain, outgoing};
 use crate::config::LpmConfig;
 use crate::error::{PcmError, StartError};
 
@@ -94,6 +94,22 @@ impl Pcm {
     #[inline]
     pub fn admit(&self, received: &ReceivedMessage<'_>) -> Result<Verdict, PcmError> {
         decide::now(&self.serving, received)
+    }
+
+    /// Why the LPM whose word the verdict on a flow is decided so, in a sentence of its own for the operator; the flow
+    /// is its position in the message. `None` where the LPM has nothing to say, gave no answer or is gone, or
+    /// where it is nobody's word.
+    ///
+    /// Asked for apart from [`admit`](Self::admit), with the same message, by whoever wants to know. What has changed
+    /// since may show. The LPM has its result time limit for it; at most 1024 bytes are taken.
+    #[must_use]
+    pub fn explain(
+        &self,
+        received: &ReceivedMessage<'_>,
+        verdict: &Verdict,
+        flow: u16,
+    ) -> Option<String> {
+        explain::explain(&self.serving, received, verdict, flow)
     }
 
     /// Like [`admit`](Self::admit), but does not wait for LPMs that put off their answers: the

@@ -13,7 +13,8 @@ use lpm_api::{
     Deferral, DeinitError, DeinitReason, DeleteReason, DeleteState, InitError, InitInfo, Lpm,
     LpmPolicyError, LpmStatus, ObjectsAnswer, ObjectsRequest, Priority, ResultError,
 };
-use lpm_host::event::{Event, EventId, EventLog};
+use lpm_host::event::{Event, EventId, EventLog, Severity};
+use lpm_host::lpm_rsvp::FlowDescriptor;
 use lpm_host::testing::{TestMessage, messages};
 use lpm_host::{
     CallMode, CommittedResv, LpmConfig, LpmHandle, LpmSource, ManualClock, OutgoingMessage,
@@ -424,5 +425,123 @@ fn an_lpm_that_missed_too_much_is_initialized_anew() {
         let stopped = world.pcm.demote().unwrap().lpms;
         assert_eq!(stopped.len(), 1);
         assert_eq!(stopped[0].handle, by);
+    }
+}
+
+/// Says why, or does what it is told to instead.
+struct Explains {
+    how: String,
+    clock: Option<ManualClock>,
+}
+
+impl Lpm for Explains {
+    fn initialize(init: InitInfo<'_>) -> Result<Self, InitError> {
+        let scripts = SCRIPTS.lock().unwrap();
+        let script = scripts.get(init.config());
+        Ok(Self {
+            how: init.config().to_owned(),
+            clock: script.map(|script| script.clock.clone()),
+        })
+    }
+
+    fn admit(&self, request: AdmitRequest<'_>) -> Answer {
+        assert!(!self.how.starts_with("fails"), "by intent");
+        request.decide_all(Decision::reject(LpmPolicyError::NoPrivileges))
+    }
+
+    fn explain(
+        &self,
+        request: &AdmitRequest<'_>,
+        flow: &FlowDescriptor<'_>,
+        decision: Decision,
+    ) -> Option<String> {
+        assert!(!self.how.starts_with("panics"), "by intent");
+        if let Some(clock) = &self.clock {
+            clock.advance(LIMIT * 3);
+        }
+        match &*self.how {
+            "silent" => None,
+            "long" => Some("ä".repeat(10_000)),
+            _ => Some(format!(
+                "{} of {}: {decision:?} on interface {}",
+                flow.index(),
+                request.flow_count(),
+                request.interface().index
+            )),
+        }
+    }
+}
+
+fn explained(how: &str, mode: CallMode, clock: &ManualClock) -> (Option<String>, Vec<Event>) {
+    let events = Recorded::default();
+    let config = LpmConfig::new("explains", LpmSource::built_in::<Explains>())
+        .config(how)
+        .call_mode(mode)
+        .result_time_limit(LIMIT);
+    let pcm = Pcm::builder()
+        .lpm(config)
+        .clock(clock)
+        .event_log(events.clone());
+    let pcm = pcm.build().unwrap();
+    pcm.become_dsbm().unwrap();
+    let message = messages::path().build();
+    let received = received(&message);
+    let verdict = pcm.admit(&received).unwrap();
+    let why = pcm.explain(&received, &verdict, 0);
+    assert_eq!(
+        pcm.explain(&received, &verdict, 1),
+        None,
+        "there is no such flow"
+    );
+    pcm.demote().unwrap();
+    assert_eq!(pcm.explain(&received, &verdict, 0), None, "the LPM is gone");
+    let warnings = events.0.lock().unwrap();
+    let warnings = warnings
+        .iter()
+        .filter(|event| event.severity != Severity::Info);
+    (why, warnings.cloned().collect())
+}
+
+#[test]
+fn whoever_wants_to_know_is_told_why() {
+    let clock = ManualClock::new();
+    for mode in [CallMode::Inline, CallMode::worker()] {
+        let (why, warnings) = explained("plain", mode, &clock);
+        let why = why.expect("a reason");
+        assert!(
+            why.starts_with("0 of 1: Reject(") && why.contains("on interface"),
+            "{why}"
+        );
+        assert_eq!(warnings, []);
+        assert_eq!(explained("silent", mode, &clock), (None, Vec::new()));
+        let (long, _) = explained("long", mode, &clock);
+        assert_eq!(
+            long,
+            Some("ä".repeat(512)),
+            "1024 bytes of whole characters"
+        );
+        // It gave no decision that it could explain.
+        let (why, _) = explained("fails", mode, &clock);
+        assert_eq!(why, None);
+    }
+}
+
+#[test]
+fn an_explanation_that_panics_or_is_late_is_none() {
+    for mode in [CallMode::Inline, CallMode::worker()] {
+        let clock = ManualClock::new();
+        assert_eq!(explained("panics", mode, &clock).0, None);
+        let world = World::new("late reason", mode);
+        let name = format!("late reason {mode:?}");
+        let (why, warnings) = explained(&name, mode, &world.clock);
+        if mode == CallMode::Inline {
+            assert_eq!(why, None);
+            let ids: Vec<_> = warnings.iter().map(|event| event.id).collect();
+            assert_eq!(ids, [EventId::LpmTimedOut]);
+            assert!(
+                warnings[0].detail.contains("explain did not return"),
+                "{warnings:?}"
+            );
+        }
     }
 }

@@ -11,8 +11,8 @@ use lpm_sample::units::Rate;
 
 use crate::desk::{Desk, InForce};
 use crate::directory::Directory;
-use crate::ledger::{Claim, Reservation, Ticket, Traffic};
-use crate::policy::{Here, Limits, Rule};
+use crate::ledger::{Claim, Held, Reservation, Ticket, Traffic};
+use crate::policy::{Here, Limits, Policy, Rule};
 use crate::profile::Found;
 use crate::request::{Ask, Request, Requests, Senders};
 use crate::subject::Subject;
@@ -140,6 +140,38 @@ impl<'a> Consideration<'a> {
             self.desk.counters.count(self.direction(), *decision);
         }
         verdict
+    }
+
+    /// The message.
+    pub(crate) fn message(&self) -> &Message<'a> {
+        &self.message
+    }
+
+    /// What one of its flows asks for.
+    pub(crate) fn request(&self, flow: &FlowDescriptor<'_>) -> Option<&Request> {
+        self.requests.get(usize::from(flow.index()))
+    }
+
+    pub(crate) fn directory(&self) -> Option<&'a Directory> {
+        self.directory
+    }
+
+    /// The policy in force.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.in_force.policy
+    }
+
+    pub(crate) fn here(&self) -> &Here {
+        &self.here
+    }
+
+    /// What a subject has: on the subnet of the request, or everywhere.
+    pub(crate) fn held(&self, subject: &Subject, on_subnet: bool, direction: Direction) -> Held {
+        let in_force = &*self.in_force;
+        let subnet = self.here.subnet().filter(|_| on_subnet);
+        let subnet = subnet.map(|place| in_force.subnets[place]);
+        self.desk
+            .ledger(|ledger| ledger.held(subject, &in_force.policy, subnet, direction))
     }
 
     fn considered(&self, flow: &FlowDescriptor<'_>) -> Result<Verdict, LpmPolicyError> {

@@ -60,6 +60,7 @@ mod no_thread;
 mod objects;
 pub mod policy;
 pub mod profile;
+mod reason;
 mod recent;
 mod request;
 mod reread;

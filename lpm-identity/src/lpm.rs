@@ -77,6 +77,21 @@ impl Lpm for IdentityLpm {
         answer
     }
 
+    fn explain(
+        &self,
+        request: &AdmitRequest<'_>,
+        flow: &FlowDescriptor<'_>,
+        decision: Decision,
+    ) -> Option<String> {
+        let facts = Facts {
+            interface: request.interface(),
+            received: request.received(),
+            integrity_verified: request.integrity_verified(),
+        };
+        self.consider(request.message(), facts)
+            .reason(flow, decision)
+    }
+
     fn commit_resv(&self, commit: CommitResv<'_>) {
         if let Some(flow) = commit.flow_key() {
             // Of a merged reservation the subject has what it asked for, not what others add.

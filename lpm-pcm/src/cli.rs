@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{check, config, generate, inspect, new, policy, replay};
+use crate::commands::{check, config, diff, explain, generate, inspect, new, policy, replay};
 use crate::in_child;
 
 /// Runs the program.
@@ -14,6 +14,8 @@ pub fn run() -> ExitCode {
     cli.color.write_global();
     let result = match &cli.command {
         Command::Replay(args) => replay::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Config(args) => config::run(args),
         Command::Inspect(args) => inspect::run(args),
@@ -51,6 +53,10 @@ pub enum Command {
     /// Decide the RSVP messages of captures
     #[command(long_about = replay::LONG_ABOUT, after_help = EXIT_STATUS)]
     Replay(replay::Args),
+    /// Say why one message of a capture is decided as it is
+    Explain(explain::Args),
+    /// Say which decisions another configuration would change
+    Diff(diff::Args),
     /// Check a configuration before it is put to work
     Config(config::Args),
     /// Check a policy file of the sample LPM, or explain what it decides

@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod config;
+pub mod diff;
+pub mod explain;
 pub mod generate;
 pub mod inspect;
 pub(crate) mod library_facts;

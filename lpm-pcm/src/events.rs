@@ -19,10 +19,11 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lpm_host::event::{Event, EventLog};
+use lpm_host::event::Event;
 use thiserror::Error;
 
 use crate::config::{EventTarget, EventsEntry};
+use crate::output::record::MessageRecord;
 use crate::signals;
 
 use sink::Sink;
@@ -90,32 +91,35 @@ impl Events {
         writers.all(|writer| writer.is_kept(FINISH_LIMIT))
     }
 
-    /// Waits until everything is written, [`FINISH_LIMIT`] at most, and tells what is not. To be called
-    /// once, at the end: events that come later are lost.
-    pub fn finish(&self) {
-        let deadline = Instant::now() + FINISH_LIMIT;
-        for writer in &self.writers {
-            writer.close(deadline);
-        }
-        for writer in &self.writers {
-            writer.finish(deadline);
-        }
-    }
-}
-
-impl EventLog for Events {
-    fn record(&self, event: &Event) {
+    /// Puts an event on record, which happened while this message was decided.
+    pub fn record(&self, event: &Event, about: Option<&MessageRecord>) {
         let mut interested = self
             .writers
             .iter()
             .filter(|writer| event.severity >= writer.min_severity())
             .peekable();
         if interested.peek().is_some() {
-            let entry = Arc::new(Entry::now(event.clone()));
+            let entry = Arc::new(Entry::now(event.clone(), about.cloned()));
             for writer in interested {
                 writer.put(&entry);
             }
         }
+    }
+
+    /// Waits until everything is written, [`FINISH_LIMIT`] at most, and tells what is not. To be called
+    /// once, at the end: events that come later are lost. Returns whether everything is on record in all
+    /// places that are required.
+    #[must_use]
+    pub fn finish(&self) -> bool {
+        let deadline = Instant::now() + FINISH_LIMIT;
+        for writer in &self.writers {
+            writer.close(deadline);
+        }
+        let mut are_kept = true;
+        for writer in &self.writers {
+            are_kept &= writer.finish(deadline);
+        }
+        are_kept
     }
 }
 

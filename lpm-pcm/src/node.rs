@@ -41,7 +41,7 @@ impl EventLog for Logs {
                 event.to_mut().detail = detail;
             }
         }
-        self.events.record(&event);
+        self.events.record(&event, self.reporter.message().as_ref());
         self.reporter.record(&event);
     }
 }

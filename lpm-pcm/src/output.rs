@@ -1,6 +1,8 @@
 //! What `pcm` prints: one [`Record`](record::Record) after the other, as a [`table`] for people or as [`json`] for
 //! programs.
 
+pub mod asked;
+pub mod filter;
 pub mod json;
 pub(crate) mod plain;
 pub mod printer;
@@ -8,4 +10,5 @@ pub mod progress;
 pub mod record;
 pub mod reporter;
 pub mod table;
+pub mod tally;
 pub mod time;

@@ -240,6 +240,74 @@ fn a_fifo_without_a_reader_does_not_hold_the_start_and_loses_nothing() {
     assert_eq!(seen.len(), count, "{seen:?}");
 }
 
+/// An event names the message that was being decided, wherever the LPM's code runs.
+#[test]
+fn events_name_the_message_that_was_being_decided() {
+    for calls in ["inline", "worker"] {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[[lpm]]\nname = 'panics'\nlibrary = {:?}\nconfig = 'admit'\ncalls = '{calls}'\n\
+             [[events]]\nto = 'file'\npath = 'all.jsonl'\nformat = 'json'\n\
+             [[events]]\nto = 'file'\npath = 'all.log'\n",
+            lpm_fixtures::library("panics"),
+        );
+        fs::write(folder.path().join("pcm.toml"), text).unwrap();
+        let run = replay(&folder);
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        let decisions: Vec<Value> = run.records("decision").collect();
+
+        let lines = fs::read_to_string(folder.path().join("all.jsonl")).unwrap();
+        let events = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        let (panics, others): (Vec<Value>, Vec<Value>) =
+            events.partition(|event: &Value| event["id"] == "lpm_panicked");
+        assert!(!panics.is_empty(), "{lines}");
+        for event in &panics {
+            let about = &event["about"];
+            let mut decisions = decisions.iter();
+            let decision = decisions.find(|decision| decision["number"] == about["number"]);
+            let decision = decision.unwrap_or_else(|| panic!("{calls}: {event}"));
+            for field in [
+                "capture",
+                "packet",
+                "time",
+                "source",
+                "destination",
+                "message",
+            ] {
+                assert_eq!(about[field], decision[field], "{calls}: {event}");
+            }
+        }
+        // Each message once, and none where none was decided.
+        let number = |event: &Value| event["about"]["number"].as_u64().unwrap();
+        assert!(
+            panics
+                .windows(2)
+                .all(|two| number(&two[0]) < number(&two[1]))
+        );
+        let of_life = [
+            "became_dsbm",
+            "lpm_initialized",
+            "lpm_deinitialized",
+            "demoted",
+        ];
+        for event in others
+            .iter()
+            .filter(|event| of_life.iter().any(|id| event["id"] == *id))
+        {
+            assert_eq!(event["about"], Value::Null, "{event}");
+        }
+        let text = fs::read_to_string(folder.path().join("all.log")).unwrap();
+        let of_first = format!("packet {} of ", panics[0]["about"]["packet"]);
+        let first = text
+            .lines()
+            .find(|line| line.contains("lpm_panicked"))
+            .unwrap();
+        assert!(first.contains(&of_first), "{first}");
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn nothing_is_granted_while_a_required_file_cannot_be_written() {
@@ -248,7 +316,10 @@ fn nothing_is_granted_while_a_required_file_cannot_be_written() {
             "[[events]]\nto = 'file'\npath = '{path}'\nrequired = {required}\n"
         ));
         let run = replay(&folder);
-        assert_eq!(run.status, 0, "{}", run.stderr);
+        let is_lost = path == "/dev/full";
+        assert_eq!(run.status, i32::from(required && is_lost), "{}", run.stderr);
+        let told = run.stderr.matches("events were not written").count();
+        assert_eq!(told, usize::from(is_lost), "{}", run.stderr);
         // Others grant nothing.
         let grants =
             |decision: &Value| decision["message"] == "Path" || decision["message"] == "Resv";

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lpm_rsvp::build::{self, Identity, PolicyData};
-use lpm_rsvp::integrity::{Algorithm, Key, sign};
-use lpm_rsvp::{FilterSpec, RsvpHop, Session, TimeValues, Tspec};
+use lpm_rsvp::integrity::{Algorithm, Key, challenge, respond, sign};
+use lpm_rsvp::{FilterSpec, Message, ObjectIndex, RsvpHop, Session, TimeValues, Tspec};
 use serde_json::{Value, json};
 use support::{Pcap, RSVP, Run, ipv4, pcm};
 
@@ -469,6 +469,60 @@ fn unsigned_messages_are_refused_where_a_key_says_so() {
         .collect();
     assert_eq!(refused, ["unsigned", "unsigned"]);
     counts_add_up(&run);
+}
+
+/// A challenge is never signed, its response always is (RFC 2747 §4.3); neither is malformed, or a matter of
+/// policy.
+#[test]
+fn the_handshake_about_sequence_numbers_is_named_and_checked() {
+    let key = |secret: &str| Key::new(1, Algorithm::HmacSha256, secret).unwrap();
+    let asked = challenge(1, 0x5eed);
+    let mut index = ObjectIndex::new();
+    let asked_for = Message::parse(&asked, &mut index).unwrap();
+    let answer = |secret, sequence| respond(&asked_for, &key(secret), sequence).unwrap();
+    let forged = answer("another", 8);
+    let answer = answer("secret", 7);
+    let packets = [&asked, &answer, &answer, &forged].map(|message| ipv4(RSVP, message));
+    let capture = Pcap::new(101).file(&packets);
+
+    let tables = "[keys]\nid = 1\nalgorithm = 'hmac-sha256'\nfile = 'r1.key'\nrequired = true\n";
+    let run = |tables: &str| {
+        let folder = support::configured_with(lpm_sample::DEMO_POLICY, tables);
+        fs::write(folder.path().join("r1.key"), "secret").unwrap();
+        fs::write(folder.path().join("handshake.pcap"), &capture).unwrap();
+        let [config, capture] = ["pcm.toml", "handshake.pcap"].map(|name| folder.path().join(name));
+        let [config, capture] = [&config, &capture].map(|path| path.to_str().unwrap());
+        let run = pcm(&["replay", "--format", "json", "--config", config, capture]);
+        assert_eq!((run.status, run.stderr.as_str()), (0, ""));
+        counts_add_up(&run);
+        let types = json!({"IntegrityChallenge": 1, "IntegrityResponse": 3});
+        assert_eq!(summary(&run)["types"], types);
+        run
+    };
+    let said = |run: &Run, kind: &'static str| -> Vec<(Value, Value)> {
+        run.records(kind)
+            .map(|record| (record["message"].clone(), record["integrity"].clone()))
+            .collect()
+    };
+    let is = |message: &str, integrity: &str| (json!(message), json!(integrity));
+
+    let without_keys = run("");
+    let [challenge, response] = ["IntegrityChallenge", "IntegrityResponse"];
+    let not_verified = is(response, "not_verified");
+    let expected = [
+        is(challenge, "unsigned"),
+        not_verified.clone(),
+        not_verified.clone(),
+        not_verified,
+    ];
+    assert_eq!(said(&without_keys, "decision"), expected);
+    assert_eq!(summary(&without_keys)["dont_care"], 4);
+
+    let with_keys = run(tables);
+    let expected = [is(challenge, "unsigned"), is(response, "verified")];
+    assert_eq!(said(&with_keys, "decision"), expected);
+    let expected = [is(response, "replayed"), is(response, "digest")];
+    assert_eq!(said(&with_keys, "refused"), expected);
 }
 
 #[test]

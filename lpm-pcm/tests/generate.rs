@@ -7,10 +7,12 @@ use std::fs;
 
 use support::pcm;
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 10] = [
     "check",
     "completions",
     "config",
+    "diff",
+    "explain",
     "inspect",
     "man",
     "new",

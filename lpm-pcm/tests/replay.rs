@@ -71,6 +71,9 @@ fn json_records_come_in_order_with_all_their_fields() {
                 "interface",
                 "session",
                 "integrity",
+                "users",
+                "applications",
+                "previous_hop",
                 "flows",
                 "outcome",
                 "nanos",
@@ -89,7 +92,7 @@ fn json_records_come_in_order_with_all_their_fields() {
         ),
         (
             "lpm_deinitialized",
-            &["lpm", "handle", "reason", "status", "nanos"],
+            &["lpm", "handle", "reason", "status", "status_name", "nanos"],
         ),
         (
             "library_unloaded",
@@ -119,7 +122,14 @@ fn json_records_come_in_order_with_all_their_fields() {
     for record in &records {
         let kind = record["type"].as_str().unwrap();
         let mut fields = &[
-            "id", "severity", "lpm", "handle", "library", "status", "detail",
+            "id",
+            "severity",
+            "lpm",
+            "handle",
+            "library",
+            "status",
+            "status_name",
+            "detail",
         ][..];
         if kind == "state_removed" {
             fields = &[
@@ -182,6 +192,8 @@ fn json_records_come_in_order_with_all_their_fields() {
         "refused_by",
         "resources",
         "path",
+        "asked",
+        "why",
     ];
     for (index, flow) in resv["flows"].as_array().unwrap().iter().enumerate() {
         assert_eq!(flow["index"], index);
@@ -215,7 +227,7 @@ fn the_table_has_a_row_per_flow_and_no_colours_in_a_pipe() {
     );
     assert!(
         run.stdout
-            .contains("reject 2/18            sample      flow rate limit"),
+            .contains(" asked, [[group]] \"engineering\" allows "),
         "{}",
         run.stdout
     );

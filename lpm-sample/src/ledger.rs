@@ -68,6 +68,12 @@ impl Ledger {
         Ok(())
     }
 
+    /// How many flows a subject has in one direction.
+    pub(crate) fn held(&self, subject: &Subject, direction: Direction) -> u32 {
+        let account = (subject.clone(), direction);
+        self.counts.get(&account).copied().unwrap_or(0)
+    }
+
     /// The resources of a flow are allocated.
     pub(crate) fn commit(&mut self, key: &FlowKey) {
         if let Some(flow) = self.flows.get_mut(key) {

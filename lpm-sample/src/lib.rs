@@ -8,6 +8,7 @@
 //! 3. [`policy`] has the subject's [`Rule`](policy::Rule): a priority or a rejection, how many flows,
 //!    of which rate. The format of the policy file is described there.
 //! 4. `ledger.rs` counts the subject's flows.
+//! 5. [`reason`] says in a sentence why a flow is decided as it is; `places.rs` knows the lines of the policy.
 //!
 //! It decides on Path (the sender's TSpec) and Resv messages (the FLOWSPEC of each flow), and lets
 //! the errors that travel back, PathErr and ResvErr, pass: with no opinion of any LPM, the PCM would
@@ -34,8 +35,10 @@ pub mod identity;
 mod ledger;
 pub mod listed;
 mod lpm;
+mod places;
 pub mod policy;
 mod read;
+pub mod reason;
 pub mod rule;
 mod section;
 pub mod units;

@@ -5,15 +5,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lpm_api::lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle};
 use lpm_api::{
-    AdmitRequest, Answer, CommitResv, Decision, DeleteReason, DeleteState, FlowKey, InitError,
-    InitInfo, Lpm, LpmPolicyError, Metric, PeType, Priority, Statistics,
+    AdmitRequest, Answer, CommitResv, Decision, DeleteReason, DeleteState, Direction, FlowKey,
+    InitError, InitInfo, Lpm, LpmPolicyError, Metric, PeType, Priority, Statistics,
 };
 use smallvec::SmallVec;
 
-use crate::identity::{self, Identities, Malformed};
+use crate::identity::{self, Identified, Identities, Malformed};
 use crate::ledger::Ledger;
 use crate::policy::Policy;
-use crate::rule::{Outcome, asked};
+use crate::reason::Asked;
+use crate::rule::{Limit, Outcome, asked};
 
 /// The sample LPM.
 #[derive(Debug)]
@@ -41,6 +42,15 @@ impl Lpm for SampleLpm {
     fn admit(&self, request: AdmitRequest<'_>) -> Answer {
         let mut decisions = self.decide(&request.message()).into_iter();
         request.decide(|_| decisions.next().unwrap_or(Decision::DontCare))
+    }
+
+    fn explain(
+        &self,
+        request: &AdmitRequest<'_>,
+        flow: &FlowDescriptor<'_>,
+        decision: Decision,
+    ) -> Option<String> {
+        self.reason(&request.message(), flow, decision)
     }
 
     fn commit_resv(&self, commit: CommitResv<'_>) {
@@ -97,6 +107,58 @@ impl SampleLpm {
             decided.unwrap_or_else(Decision::reject)
         };
         flows.map(decide).collect()
+    }
+
+    /// Why this was decided on a flow of a message, in words; `None` for messages that ask for nothing.
+    #[must_use]
+    pub fn reason(
+        &self,
+        message: &Message<'_>,
+        flow: &FlowDescriptor<'_>,
+        decision: Decision,
+    ) -> Option<String> {
+        let direction = match message.message_type() {
+            MessageType::Path => Direction::Sends,
+            MessageType::Resv => Direction::Receives,
+            _ => return None,
+        };
+        let (users, applications) = (self.policy.users(), self.policy.applications());
+        let identities = Identities::of(message, identity::simple, users, applications);
+        let Ok(Identified { subject, .. }) = identities.subject(flow.filters()) else {
+            return Some("one of the identities in the message cannot be read".to_owned());
+        };
+        let Policy { places, .. } = &self.policy;
+        let (rule, who) = (self.policy.rule(&subject), places.who(&subject));
+        let asked = Asked {
+            who: &who,
+            rate: flow.rate(),
+            peak_rate: None,
+            flows: self.ledger().held(&subject, direction),
+            sum_rate: None,
+            sum_peak_rate: None,
+        };
+        let of_outcome = places.of_outcome(&subject);
+        Some(match (decision, rule.outcome) {
+            (Decision::Accept(priority), _) => asked.admitted(priority.value(), of_outcome),
+            (_, Outcome::Reject(reason)) => asked.refused(reason, of_outcome),
+            _ => match LpmPolicyError::from_value(decision.error_value())? {
+                LpmPolicyError::Limit(Metric::FlowRate, scope) => {
+                    let Limit::AtMost(most, _) = rule.flow_rate else {
+                        return None;
+                    };
+                    let place = places.of(&subject, scope);
+                    asked.exceeds(Metric::FlowRate, &most.to_string(), place)
+                }
+                LpmPolicyError::Limit(Metric::FlowCount, scope) => {
+                    let Limit::AtMost(most, _) = rule.flows else {
+                        return None;
+                    };
+                    let place = places.of(&subject, scope);
+                    asked.exceeds(Metric::FlowCount, &most.to_string(), place)
+                }
+                _ => asked.makes_no_sense(),
+            },
+        })
     }
 
     /// Releases what the end of a flow releases; a flow that is not counted is passed over.

@@ -33,6 +33,7 @@ use lpm_api::{LpmPolicyError, Scope};
 
 use crate::identity::Subject;
 use crate::listed::Listed;
+use crate::places::Places;
 use crate::rule::{Limit, Outcome, Setting};
 use crate::section::Section;
 use crate::units::Rate;
@@ -46,6 +47,7 @@ pub struct Policy {
     pub(crate) application_rules: Vec<Rule>,
     pub(crate) default: Rule,
     pub(crate) unauthenticated: Rule,
+    pub(crate) places: Places,
 }
 
 /// What is decided for a subject.

@@ -10,6 +10,7 @@ use lpm_api::{Name, Scope};
 use toml::Spanned;
 
 use crate::listed::Listed;
+use crate::places::{Member, Places};
 use crate::policy::{Policy, Rule};
 use crate::section::{File, Section};
 
@@ -117,10 +118,22 @@ impl Text<'_> {
         }
         let nobody = Section::default();
         let default = file.default.as_ref().map_or(&nobody, Spanned::get_ref);
+        let lines = Lines::of(self.text);
+        let line = |section: &Option<Spanned<Section>>| {
+            let section = section.as_ref();
+            section.map_or(0, |section| lines.of_byte(section.span().start))
+        };
+        let mut places = Places {
+            source: self.source.into(),
+            default: line(&file.default),
+            unauthenticated: line(&file.unauthenticated),
+            ..Places::default()
+        };
         let groups = self.groups(&file.group)?;
-        let (users, user_rules) = self.members(&file.user, &groups, default)?;
+        let members = |sections, places| self.members(sections, &groups, default, &lines, places);
+        let (users, user_rules) = members(&file.user, &mut places.users)?;
         let (applications, application_rules) =
-            self.members(&file.application, &groups, default)?;
+            members(&file.application, &mut places.applications)?;
         let unnamed = Scope::GlobalUnauthenticated;
         Ok(Policy {
             users,
@@ -129,6 +142,7 @@ impl Text<'_> {
             application_rules,
             default: self.standing(&file.default, Scope::GlobalDefault, UnknownUser)?,
             unauthenticated: self.standing(&file.unauthenticated, unnamed, NoPrivileges)?,
+            places,
         })
     }
 
@@ -150,29 +164,28 @@ impl Text<'_> {
     fn groups<'a>(
         &self,
         sections: &'a [Spanned<Section>],
-    ) -> Result<HashMap<&'a str, &'a Section>, PolicyError> {
+    ) -> Result<HashMap<&'a str, &'a Spanned<Section>>, PolicyError> {
         let mut groups = HashMap::new();
         for section in sections {
             self.unexpected(section, [false, true, true, true])?;
             let Some(name) = &section.get_ref().name else {
                 return Err(self.fault(section.span(), "the key name is missing"));
             };
-            if groups
-                .insert(name.get_ref().as_str(), section.get_ref())
-                .is_some()
-            {
+            if groups.insert(name.get_ref().as_str(), section).is_some() {
                 return Err(self.twice(name));
             }
         }
         Ok(groups)
     }
 
-    /// The users or the applications: who they are, and the rule of each.
+    /// The users or the applications: who they are, and the rule of each; to `places` goes where they stand.
     fn members(
         &self,
         sections: &[Spanned<Section>],
-        groups: &HashMap<&str, &Section>,
+        groups: &HashMap<&str, &Spanned<Section>>,
         default: &Section,
+        lines: &Lines,
+        places: &mut Vec<Member>,
     ) -> Result<(Listed, Vec<Rule>), PolicyError> {
         let mut listed = Listed::default();
         let mut rules = Vec::with_capacity(sections.len());
@@ -193,16 +206,29 @@ impl Text<'_> {
                 self.enter(id, &name, |name| listed.enter_id(name, place).is_some())?;
             }
             let mut layers = vec![(member, Scope::GlobalUser)];
+            let mut of_group = None;
             if let Some(name) = &member.group {
                 let unknown = || {
                     let problem = format!("there is no group {:?}", name.get_ref());
                     self.fault(name.span(), &problem)
                 };
                 let group = groups.get(name.get_ref().as_str()).ok_or_else(unknown)?;
-                layers.push((group, Scope::GlobalGroup));
+                layers.push((group.get_ref(), Scope::GlobalGroup));
+                let heading = format!("[[group]] {:?}", name.get_ref());
+                of_group = Some((heading.into(), lines.of_byte(group.span().start)));
             }
             layers.push((default, Scope::GlobalDefault));
-            rules.push(Rule::of(&layers).ok_or_else(|| self.fault(span, NO_OUTCOME))?);
+            rules.push(Rule::of(&layers).ok_or_else(|| self.fault(span.clone(), NO_OUTCOME))?);
+            let outcome = layers
+                .iter()
+                .find(|(section, _)| section.outcome().is_some());
+            let name = member.id.as_ref().or(member.dn.as_ref());
+            places.push(Member {
+                name: name.map_or("", |name| name.get_ref()).into(),
+                line: lines.of_byte(span.start),
+                group: of_group,
+                outcome: outcome.map_or(Scope::GlobalDefault, |(_, scope)| *scope),
+            });
         }
         listed.shrink_to_fit();
         Ok((listed, rules))
@@ -266,6 +292,21 @@ impl Text<'_> {
             place,
             problem: problem.to_owned(),
         }
+    }
+}
+
+/// Where the lines of a text end.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line of a byte, from 1.
+    fn of_byte(&self, at: usize) -> u32 {
+        let before = self.0.partition_point(|end| *end < at);
+        u32::try_from(before + 1).unwrap_or(u32::MAX)
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) enum Telling {
     IpAddressTable,
     /// To count: extension `Statistics`.
     Statistics,
+    /// To say why: extension `lpm.reasons.1`.
+    Explain,
 }
 
 impl Telling {
@@ -58,7 +60,13 @@ impl Telling {
             Self::DeleteState => "delete_state",
             Self::IpAddressTable => "ip_address_table",
             Self::Statistics => "statistics",
+            Self::Explain => "explain",
         }
+    }
+
+    /// Whether an LPM that misses it knows something wrong afterwards.
+    pub(crate) const fn is_news(self) -> bool {
+        !matches!(self, Self::Statistics | Self::Explain)
     }
 
     /// That the call failed.
@@ -161,6 +169,14 @@ pub(crate) fn not_answered(lpm: &InitializedLpm, late: usize, limit: Duration) -
 fn returned_late(lpm: &InitializedLpm, function: Function, limit: Duration) -> Event {
     let (name, consequence) = (function.name(), function.without_answer());
     let detail = format!("{name} did not return within {limit:?}: {consequence}");
+    lpm.about(EventId::LpmTimedOut, detail)
+        .status(LpmStatus::TIME_OUT)
+}
+
+/// That a call returned too late for its reason to be of use.
+#[cold]
+pub(crate) fn explained_late(lpm: &InitializedLpm, limit: Duration) -> Event {
+    let detail = format!("explain did not return within {limit:?}: its reason is not shown");
     lpm.about(EventId::LpmTimedOut, detail)
         .status(LpmStatus::TIME_OUT)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use abi_stable::std_types::{RStr, RVec};
 use lpm_abi::{
     AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiInitialized, AbiObjectsRequest, AbiStatistics, ExtensionFunctions,
+    AbiInitialized, AbiObjectsRequest, AbiReasons, AbiStatistics, ExtensionFunctions,
 };
 use lpm_api::{DeinitReason, LpmHandle, LpmStatus, PeType};
 
@@ -126,6 +126,27 @@ impl Instance {
                 .map(|counter| (String::from(counter.name.as_str()), counter.value))
                 .collect(),
         ))
+    }
+
+    /// Why it made this decision on a flow, where it offers the extension; `Err` where it offers another of
+    /// that name.
+    pub(crate) fn explain(
+        &self,
+        request: &AbiAdmit<'_>,
+        flow: u16,
+        decision: AbiDecision,
+    ) -> Result<Option<String>, compatibility::Incompatibility> {
+        let id = RStr::from_str(AbiReasons::ID);
+        let extension = panics::during(Some(&self.name), || self.lpm.lpm().extension(id));
+        let Some(extension) = extension.into_option() else {
+            return Ok(None);
+        };
+        compatibility::check_extension::<AbiReasons>(extension.layout())?;
+        // SAFETY: the line above compared the layouts.
+        let (lpm, functions) = unsafe { extension.functions::<AbiReasons>() };
+        // SAFETY: both come from the same extension.
+        let explain = || unsafe { functions.explain(lpm, request, flow, decision) };
+        Ok(panics::during(Some(&self.name), explain))
     }
 
     /// Tells that state is gone.

@@ -84,7 +84,7 @@ impl Seat {
                 events.record(&telling.failed(&self.about, status));
             }
             Ok(_) | Err(NotTaken::Stopped) => {}
-            Err(NotTaken::Full) => self.backlog.lock().lose(),
+            Err(NotTaken::Full) if telling.is_news() => self.backlog.lock().lose(),
             Err(why) => events.record(&telling.not_made(&self.about, explain(why))),
         }
     }

@@ -60,6 +60,7 @@ pub(crate) fn policy_in<'a>(
     let mut read = |kind| listed::read(&top, kind, &default, &mut group_lists, &mut subnets);
     let (users, applications) = (read("user")?, read("application")?);
     let mut policy = Policy {
+        source: file.source().into(),
         has_conditions: false,
         users,
         applications,

@@ -230,6 +230,14 @@ impl<'a> Layer<'a> {
     /// Where that stands, and under which conditions it holds; `subnet` is the name of the one
     /// that the request came in on.
     pub(crate) fn describe(&self, subnet: &str) -> String {
+        match self.line() {
+            0 => self.heading(subnet),
+            line => format!("{}, line {line}", self.heading(subnet)),
+        }
+    }
+
+    /// The same without the line.
+    pub(crate) fn heading(&self, subnet: &str) -> String {
         let mut text = self.origin.to_string();
         if self.on_subnet {
             text.push_str(&format!(" on subnet {subnet}"));
@@ -237,10 +245,12 @@ impl<'a> Layer<'a> {
         if let Some(schedule) = self.held.schedule {
             text.push_str(&format!(" {schedule}"));
         }
-        if self.held.line > 0 {
-            text.push_str(&format!(", line {}", self.held.line));
-        }
         text
+    }
+
+    /// The line of the section, from 1; 0 for what is in no file.
+    pub(crate) fn line(&self) -> u32 {
+        self.held.line
     }
 }
 

@@ -11,6 +11,8 @@ use super::zone::Zone;
 /// Everybody's sections.
 #[derive(Debug)]
 pub struct Policy {
+    /// What it is called in errors, such as its file.
+    pub(super) source: Box<str>,
     pub(super) users: Listed,
     pub(super) applications: Listed,
     pub(super) groups: Vec<Group>,
@@ -42,6 +44,11 @@ impl Policy {
         let groups = self.groups.iter().map(|group| &group.section);
         let standing = [&self.default, &self.unauthenticated];
         members.chain(groups).chain(standing)
+    }
+
+    /// What it is called in errors, such as its file.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
     }
 
     /// The users that are listed.

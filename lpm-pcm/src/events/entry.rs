@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::config::Format;
 use crate::output::plain::Plain;
-use crate::output::record::Record;
+use crate::output::record::{MessageRecord, Record};
 use crate::output::time::rfc3339;
 
 /// Something to write.
@@ -18,6 +18,8 @@ pub struct Entry {
     pub time: SystemTime,
     /// What happened.
     pub what: What,
+    /// The message that was being decided, if one was.
+    pub about: Option<MessageRecord>,
 }
 
 /// What an entry says.
@@ -30,13 +32,24 @@ pub enum What {
 }
 
 impl Entry {
-    /// An entry for an event that happened now.
+    /// An entry for an event that happened now, while this message was decided.
     #[must_use]
-    pub fn now(event: Event) -> Self {
+    pub fn now(event: Event, about: Option<MessageRecord>) -> Self {
         Self {
             time: SystemTime::now(),
             what: What::Event(event),
+            about,
         }
+    }
+
+    /// About how much memory it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let texts = self.event().map_or(0, |event| {
+            let library = event.library.as_ref();
+            event.detail.len() + library.map_or(0, |path| path.as_os_str().len())
+        });
+        size_of::<Self>() + texts
     }
 
     /// The event, or `None` for a gap.
@@ -70,6 +83,28 @@ impl Entry {
         self.event().map_or("events_lost", |event| event.id.name())
     }
 
+    /// Where the message was found that was being decided, by the names that sinks with fields give it.
+    #[must_use]
+    pub fn place(&self) -> Vec<(&'static str, String)> {
+        let Some(MessageRecord {
+            number,
+            origin,
+            message,
+        }) = &self.about
+        else {
+            return Vec::new();
+        };
+        vec![
+            ("message_number", number.to_string()),
+            ("message", message.to_string()),
+            ("capture", origin.capture.to_string()),
+            ("packet", origin.packet.to_string()),
+            ("packet_time", rfc3339(origin.time)),
+            ("source", origin.source.to_string()),
+            ("destination", origin.destination.to_string()),
+        ]
+    }
+
     /// The entry on one line, with a newline.
     #[must_use]
     pub fn line(&self, format: Format) -> Vec<u8> {
@@ -89,6 +124,7 @@ impl Entry {
                 time,
                 number: event.id.number(),
                 record: Record::event(event, None),
+                about: self.about.as_ref(),
             },
             What::Gap(count) => Json::Gap {
                 r#type: self.name(),
@@ -99,7 +135,7 @@ impl Entry {
     }
 }
 
-/// Its form as text: `TIME SEVERITY NAME: LPM name (handle 1): detail`.
+/// Its form as text: `TIME SEVERITY NAME: LPM name (handle 1): detail (message 7, Path, …)`.
 impl Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (time, severity) = (rfc3339(self.time), self.severity());
@@ -116,7 +152,24 @@ impl Display for Entry {
                 write!(f, "library {}: ", Plain(&library.to_string_lossy()))?;
             }
         }
-        write!(f, "{}", Plain(&self.detail()))
+        write!(f, "{}", Plain(&self.detail()))?;
+        let Some(about) = &self.about else {
+            return Ok(());
+        };
+        let MessageRecord {
+            number,
+            origin,
+            message,
+        } = about;
+        write!(
+            f,
+            " (message {number}, {message} {} > {}, packet {} of {} at {})",
+            origin.source,
+            origin.destination,
+            origin.packet,
+            Plain(&origin.capture),
+            rfc3339(origin.time)
+        )
     }
 }
 
@@ -128,6 +181,9 @@ enum Json<'a> {
         number: u16,
         #[serde(flatten)]
         record: Record<'a>,
+        /// Not flattened: it has a number and a time of its own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        about: Option<&'a MessageRecord>,
     },
     Gap {
         r#type: &'static str,
@@ -143,14 +199,31 @@ mod tests {
 
     use lpm_host::event::EventId;
     use lpm_host::{LpmHandle, LpmStatus};
+    use lpm_rsvp::MessageType;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::output::record::Origin;
 
     fn entry(what: What) -> Entry {
         Entry {
             time: SystemTime::UNIX_EPOCH + Duration::from_secs(951_827_696),
             what,
+            about: None,
+        }
+    }
+
+    fn path() -> MessageRecord {
+        MessageRecord {
+            number: 7,
+            origin: Origin {
+                capture: "a\n.pcap".into(),
+                packet: 12,
+                time: SystemTime::UNIX_EPOCH,
+                source: [10, 0, 0, 7].into(),
+                destination: [10, 0, 0, 9].into(),
+            },
+            message: MessageType::Path,
         }
     }
 
@@ -181,10 +254,37 @@ mod tests {
             json!({
                 "type": "event", "time": "2000-02-29T12:34:56.000000Z", "number": 40,
                 "id": "lpm_panicked", "severity": "error", "lpm": "identity", "handle": 7,
-                "library": "liblpm.so", "status": LpmStatus::PANICKED.0, "detail": "two\nlines",
+                "library": "liblpm.so", "status": LpmStatus::PANICKED.0, "status_name": "panicked",
+                "detail": "two\nlines",
             })
         );
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+    }
+
+    #[test]
+    fn the_message_that_was_being_decided_is_found_again() {
+        let entry = Entry {
+            about: Some(path()),
+            ..entry(What::Event(panicked()))
+        };
+        let text = String::from_utf8(entry.line(Format::Text)).unwrap();
+        assert!(
+            text.ends_with(
+                ": two\\nlines (message 7, Path 10.0.0.7 > 10.0.0.9, packet 12 of a\\n.pcap at \
+                 1970-01-01T00:00:00.000000Z)\n"
+            ),
+            "{text}"
+        );
+        let json: Value = serde_json::from_slice(&entry.line(Format::Json)).unwrap();
+        assert_eq!(json["number"], 40, "the event's");
+        assert_eq!(json["time"], "2000-02-29T12:34:56.000000Z", "the event's");
+        assert_eq!(
+            json["about"],
+            json!({
+                "number": 7, "capture": "a\n.pcap", "packet": 12, "time": "1970-01-01T00:00:00.000000Z",
+                "source": "10.0.0.7", "destination": "10.0.0.9", "message": "Path",
+            })
+        );
     }
 
     #[test]

@@ -11,7 +11,9 @@ use super::entry::Entry;
 use super::sink::Sink;
 
 /// Sends entries with fields: `MESSAGE`, `PRIORITY`, `LPM_EVENT_ID`, `LPM_EVENT`, `LPM_NAME`,
-/// `LPM_HANDLE`, `LPM_LIBRARY`, `LPM_STATUS`.
+/// `LPM_HANDLE`, `LPM_LIBRARY`, `LPM_STATUS`, `LPM_STATUS_NAME`, and of the message that was being decided
+/// `LPM_MESSAGE_NUMBER`, `LPM_MESSAGE`, `LPM_CAPTURE`, `LPM_PACKET`, `LPM_PACKET_TIME`, `LPM_SOURCE`,
+/// `LPM_DESTINATION`.
 pub(super) struct Journald {
     /// `None` until journald has answered once.
     journal: Option<JournalLog>,
@@ -41,6 +43,8 @@ impl Sink for Journald {
         let library = event
             .and_then(|event| event.library.as_ref())
             .map(|library| library.to_string_lossy());
+        let status = event.and_then(|event| event.status);
+        let status_name = status.map(|status| status.to_string());
         if let Some(event) = event {
             fields.push(("LPM_EVENT_ID", event.id.number().into()));
             fields.extend(event.lpm.as_deref().map(|lpm| ("LPM_NAME", lpm.into())));
@@ -48,7 +52,23 @@ impl Sink for Journald {
             fields.extend(handle.map(|handle| ("LPM_HANDLE", handle.into())));
             fields.extend(library.as_deref().map(|path| ("LPM_LIBRARY", path.into())));
             fields.extend(event.status.map(|status| ("LPM_STATUS", status.0.into())));
+            let name = status_name.as_deref();
+            fields.extend(name.map(|name| ("LPM_STATUS_NAME", name.into())));
         }
+        let about = entry.place();
+        let about = about.iter().map(|(name, value)| {
+            let name = match *name {
+                "message_number" => "LPM_MESSAGE_NUMBER",
+                "message" => "LPM_MESSAGE",
+                "capture" => "LPM_CAPTURE",
+                "packet" => "LPM_PACKET",
+                "packet_time" => "LPM_PACKET_TIME",
+                "source" => "LPM_SOURCE",
+                _ => "LPM_DESTINATION",
+            };
+            (name, Value::from(value.as_str()))
+        });
+        fields.extend(about);
         self.journal()?.journal_send(
             &Record::builder()
                 .args(format_args!("{detail}"))

@@ -9,6 +9,9 @@ use super::entry::{Entry, What};
 /// How many events wait for one sink at most; what comes while so many wait is lost, and counted.
 pub const CAPACITY: usize = 1024;
 
+/// How many bytes they may take together, if there are several.
+pub(super) const MOST_BYTES: usize = 4 << 20;
+
 /// Entries on their way from the threads that record events to the thread of the sink.
 pub(super) struct Queue {
     capacity: usize,
@@ -19,6 +22,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     entries: VecDeque<Arc<Entry>>,
+    /// How many bytes these take.
+    bytes: usize,
     counts: Counts,
     /// Set when nothing more comes: when to give up writing.
     deadline: Option<Instant>,
@@ -59,8 +64,10 @@ impl Queue {
         if state.deadline.is_some() {
             return;
         }
-        if state.entries.len() < self.capacity {
-            state.entries.push_back(Arc::clone(entry));
+        let bytes = state.bytes + entry.size();
+        let has_room = state.entries.len() < self.capacity && bytes <= MOST_BYTES;
+        if has_room || state.entries.is_empty() {
+            state.push(Arc::clone(entry));
         } else {
             state.widen_gap();
         }
@@ -77,6 +84,7 @@ impl Queue {
                 closed => match state.entries.pop_front() {
                     None if closed.is_none() => state = self.wait(state),
                     entry => {
+                        state.bytes -= entry.as_ref().map_or(0, |entry| entry.size());
                         state.is_under_way = entry.is_some();
                         return entry;
                     }
@@ -189,19 +197,27 @@ impl Queue {
 }
 
 impl State {
+    fn push(&mut self, entry: Arc<Entry>) {
+        self.bytes += entry.size();
+        self.entries.push_back(entry);
+    }
+
     /// Makes the gap at the end one event wider; there is room for one beyond the capacity.
     fn widen_gap(&mut self) {
         let count = match self.entries.back().map(|last| &last.what) {
             Some(What::Gap(count)) => {
                 let count = *count;
-                self.entries.pop_back();
+                if let Some(gap) = self.entries.pop_back() {
+                    self.bytes -= gap.size();
+                }
                 count
             }
             _ => 0,
         };
-        self.entries.push_back(Arc::new(Entry {
+        self.push(Arc::new(Entry {
             time: SystemTime::now(),
             what: What::Gap(count + 1),
+            about: None,
         }));
     }
 }
@@ -215,7 +231,7 @@ mod tests {
     use super::*;
 
     fn entry(detail: &str) -> Arc<Entry> {
-        Arc::new(Entry::now(Event::new(EventId::Demoted, detail)))
+        Arc::new(Entry::now(Event::new(EventId::Demoted, detail), None))
     }
 
     fn details(queue: &Queue) -> Vec<String> {
@@ -261,6 +277,37 @@ mod tests {
         let rest = details(&queue);
         assert!(rest[0].ends_with("too fast: 1"), "{rest:?}");
         assert_eq!(rest[1], "d");
+    }
+
+    /// What libraries say may be long; what waits is bounded by bytes, too.
+    #[test]
+    fn long_events_leave_gaps_before_there_are_many() {
+        let queue = Queue::new(CAPACITY);
+        let long = "x".repeat(MOST_BYTES / 4);
+        for _ in 0..10 {
+            queue.put(&entry(&long));
+        }
+        let waiting = |queue: &Queue| queue.lock().bytes;
+        assert!(
+            waiting(&queue) <= MOST_BYTES + size_of::<Entry>(),
+            "{}",
+            waiting(&queue)
+        );
+        let first = queue.take().unwrap();
+        queue.written(&first);
+        queue.put(&entry("short"));
+        let rest = details(&queue);
+        assert_eq!(rest[0..2], [&*long, &*long]);
+        assert!(rest[2].ends_with("too fast: 7"), "{}", rest[2]);
+        assert_eq!(rest[3..], ["short"]);
+        assert_eq!(waiting(&queue), 0);
+
+        // One that is longer than all may be together is not lost where nothing else waits.
+        let queue = Queue::new(CAPACITY);
+        let longest = "x".repeat(MOST_BYTES + 1);
+        queue.put(&entry(&longest));
+        queue.put(&entry("lost"));
+        assert_eq!(details(&queue)[0], longest);
     }
 
     #[test]

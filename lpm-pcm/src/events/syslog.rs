@@ -106,7 +106,10 @@ fn parameters(entry: &Entry) -> Vec<(&'static str, String)> {
         .as_ref()
         .map(|library| ("library", library.to_string_lossy().into_owned()));
     let status = event.status.map(|status| ("status", status.0.to_string()));
-    parameters.extend([lpm, handle, library, status].into_iter().flatten());
+    let status_name = event.status.map(|it| ("status_name", it.to_string()));
+    let all = [lpm, handle, library, status, status_name];
+    parameters.extend(all.into_iter().flatten());
+    parameters.extend(entry.place());
     parameters
 }
 
@@ -151,6 +154,7 @@ mod tests {
         let entry = Entry {
             time: SystemTime::UNIX_EPOCH + Duration::new(951_827_696, 5_000),
             what,
+            about: None,
         };
         let syslog = Syslog::new(Facility::Daemon, None);
         String::from_utf8(syslog.message(&entry).unwrap()).unwrap()
@@ -178,7 +182,7 @@ mod tests {
         assert_eq!(
             rest,
             "lpm_panicked [lpm@32473 id=\"40\" event=\"lpm_panicked\" lpm=\"a\\]\\\"b\\\\\" \
-             handle=\"7\" library=\"lib.so\" status=\"9\"] \u{feff}all \"gone\"]"
+             handle=\"7\" library=\"lib.so\" status=\"9\" status_name=\"status 9\"] \u{feff}all \"gone\"]"
         );
     }
 

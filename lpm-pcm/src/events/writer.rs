@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lpm_host::event::Severity;
 
 use super::entry::Entry;
-use super::queue::{CAPACITY, Queue};
+use super::queue::{CAPACITY, MOST_BYTES, Queue};
 use super::sink::{Sink, Tell};
 
 /// How long the first wait for a sink that does not work is; each next one is twice as long.
@@ -79,8 +79,9 @@ impl Writer {
         self.queue.close(deadline);
     }
 
-    /// Waits for that, and tells what was not written. A thread that is held in the sink is left behind.
-    pub(super) fn finish(&self, deadline: Instant) {
+    /// Waits for that, and tells what was not written; whether everything was that had to be. A thread that
+    /// is held in the sink is left behind.
+    pub(super) fn finish(&self, deadline: Instant) -> bool {
         let counts = self.queue.wait_until_left(deadline);
         if counts.lost() > 0 {
             (self.tell)(&format_args!(
@@ -90,6 +91,7 @@ impl Writer {
                 counts.recorded
             ));
         }
+        !self.is_required || counts.lost() == 0
     }
 }
 
@@ -120,8 +122,10 @@ impl AtWork {
                 is_told = true;
                 self.queue.fails();
                 (self.tell)(&format_args!(
-                    "events to {}: {error}; {}; up to {CAPACITY} events wait for it",
-                    self.place, self.advice
+                    "events to {}: {error}; {}; up to {CAPACITY} events ({} MiB) wait for it",
+                    self.place,
+                    self.advice,
+                    MOST_BYTES >> 20
                 ));
             }
             if !self.queue.pause(pause) {
@@ -147,7 +151,7 @@ impl Drop for AtWork {
 mod tests {
     use std::sync::{Mutex, mpsc};
 
-    use lpm_host::event::{Event, EventId, EventLog};
+    use lpm_host::event::{Event, EventId};
 
     use super::super::Events;
     use super::*;
@@ -207,11 +211,11 @@ mod tests {
         let events = Events {
             writers: vec![start("there", Flaky { failures: 2, out }, &tell)],
         };
-        events.record(&event("a"));
-        events.record(&event("b"));
+        events.record(&event("a"), None);
+        events.record(&event("b"), None);
         assert_eq!(written.recv().unwrap(), "a");
         assert_eq!(written.recv().unwrap(), "b");
-        events.finish();
+        assert!(events.finish());
         let lines = lines.lock().unwrap();
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].starts_with("events to there: "), "{lines:?}");
@@ -232,10 +236,10 @@ mod tests {
         };
         let count = CAPACITY + 100;
         for number in 0..count {
-            events.record(&event(number.to_string()));
+            events.record(&event(number.to_string()), None);
             assert_eq!(written.recv().unwrap(), number.to_string());
         }
-        events.finish();
+        assert!(events.finish(), "it need not be there");
         let expected = format!("events to nowhere: {count} of {count} events were not written");
         assert_eq!(*lines.lock().unwrap(), [expected]);
         drop(release);
@@ -251,10 +255,17 @@ mod tests {
         }
         let (tell, lines) = told();
         let events = Events {
+            writers: vec![start("there", Panics, &tell).required(true)],
+        };
+        events.record(&event("a"), None);
+        assert!(!events.finish(), "it had to be there");
+        let lines_of_required = std::mem::take(&mut *lines.lock().unwrap());
+        assert_eq!(lines_of_required.len(), 1, "{lines_of_required:?}");
+        let events = Events {
             writers: vec![start("there", Panics, &tell)],
         };
-        events.record(&event("a"));
-        events.finish();
+        events.record(&event("a"), None);
+        assert!(events.finish(), "it need not be there");
         assert_eq!(
             *lines.lock().unwrap(),
             ["events to there: 1 of 1 events were not written"]

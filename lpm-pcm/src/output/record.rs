@@ -16,6 +16,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
+use super::asked::{Asked, Who};
 use super::time::rfc3339;
 use crate::integrity::Provenance;
 
@@ -94,13 +95,20 @@ pub enum Record<'a> {
         session: Option<Session>,
         /// What its INTEGRITY object says: `unsigned`, `not_verified` or `verified`.
         integrity: Provenance,
+        /// Who asks, as the message says.
+        #[serde(flatten)]
+        who: Who<'a>,
+        /// The address in its RSVP_HOP: the node that it comes from.
+        #[serde(serialize_with = "as_text_if_any")]
+        previous_hop: Option<IpAddr>,
         /// The decision flow by flow; empty for messages that policy does not decide.
         flows: &'a [FlowRecord<'a>],
         /// What becomes of the message: `accept`, `reject`, `drop` or `dont_care`.
         #[serde(serialize_with = "as_name")]
         outcome: Outcome,
-        /// How long the decision took, in nanoseconds.
-        nanos: u64,
+        /// How long the decision took, in nanoseconds; no field where times are not wanted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        nanos: Option<u64>,
     },
     /// The SBM stand-in has removed the state of a flow.
     StateRemoved {
@@ -135,6 +143,8 @@ pub enum Record<'a> {
         library: Option<Cow<'a, str>>,
         /// The status that the LPM returned.
         status: Option<u32>,
+        /// Its name, such as `LPM_TIME_OUT`.
+        status_name: Option<String>,
         /// In words.
         detail: &'a str,
         /// The message that was being decided; no field where there was none.
@@ -145,7 +155,7 @@ pub enum Record<'a> {
     Log {
         /// `error`, `warn`, `info`, `debug` or `trace`.
         level: &'static str,
-        /// The LPM, or on a thread of its own its library's file; `None` for the PCM.
+        /// The LPM, or on a thread of a library's own all LPMs of that library; `None` for the PCM.
         lpm: Option<String>,
         /// Where in its code, such as a module's path.
         target: String,
@@ -166,8 +176,11 @@ pub enum Record<'a> {
         reason: &'static str,
         /// What it returned; 0 when all went well.
         status: u32,
-        /// How long it took, in nanoseconds.
-        nanos: u64,
+        /// The name of that, such as `LPM_OK`.
+        status_name: String,
+        /// How long it took, in nanoseconds; no field where times are not wanted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        nanos: Option<u64>,
     },
     /// A library was unloaded, or kept.
     LibraryUnloaded {
@@ -177,8 +190,9 @@ pub enum Record<'a> {
         outcome: &'static str,
         /// Why it is pinned; empty when it is unmapped.
         reasons: Vec<String>,
-        /// How long it took, in nanoseconds.
-        nanos: u64,
+        /// How long it took, in nanoseconds; no field where times are not wanted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        nanos: Option<u64>,
     },
     /// A Srefresh was taken in (RFC 2961 §5.3). It comes after the message's `decision`.
     SummaryRefresh {
@@ -296,6 +310,21 @@ pub enum Record<'a> {
         /// Why it cannot be read further.
         error: Option<String>,
     },
+    /// How often flows were decided on, of a user, of an application, or for a reason.
+    Tally {
+        /// `user`, `application` or `reason`.
+        by: &'static str,
+        /// Who, or why.
+        name: Cow<'a, str>,
+        /// How many decisions accepted.
+        accept: u64,
+        /// How many rejected.
+        reject: u64,
+        /// How many dropped the message.
+        drop: u64,
+        /// How many were no matter of policy.
+        dont_care: u64,
+    },
     /// The last record of a run.
     Summary {
         /// All RSVP messages: the sum of the next eight.
@@ -339,6 +368,8 @@ pub struct FlowRecord<'a> {
     /// `10.0.0.7:4000`, in which several are separated by `, `, or `null`.
     #[serde(rename = "filter", serialize_with = "as_list_if_any")]
     pub senders: SmallVec<[FilterSpec; 1]>,
+    /// What it asks for.
+    pub asked: Option<Asked<'a>>,
     /// The LPM priority value: 1 to 65280 accepted with this priority, 65533 drop the message,
     /// 65534 don't care, 65535 reject.
     pub lpv: u32,
@@ -361,6 +392,8 @@ pub struct FlowRecord<'a> {
     /// The error, or what else there is to say, in words, for people.
     #[serde(skip)]
     pub reason: Option<Reason>,
+    /// Why, in the words of the LPM whose decision it is, where it was asked.
+    pub why: Option<String>,
 }
 
 /// Who refuses a flow. Serialized in snake_case.
@@ -404,6 +437,7 @@ impl<'a> Record<'a> {
             handle: event.handle.map(|handle| handle.number()),
             library: event.library.as_deref().map(|path| path.to_string_lossy()),
             status: event.status.map(|status| status.0),
+            status_name: event.status.map(|status| status.to_string()),
             detail: &event.detail,
             message,
         }

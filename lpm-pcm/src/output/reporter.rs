@@ -49,6 +49,13 @@ impl Reporter {
         *self.message.lock().unwrap_or_else(PoisonError::into_inner) = message;
     }
 
+    /// The message that is being decided.
+    #[must_use]
+    pub fn message(&self) -> Option<MessageRecord> {
+        let message = self.message.lock();
+        message.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Prints a record.
     pub fn report(&self, record: &Record<'_>) {
         let mut inner = self.lock();
@@ -113,8 +120,6 @@ impl Reporter {
 
 impl EventLog for Reporter {
     fn record(&self, event: &Event) {
-        let message = self.message.lock();
-        let message = message.unwrap_or_else(PoisonError::into_inner).clone();
-        self.report(&Record::event(event, message.as_ref()));
+        self.report(&Record::event(event, self.message().as_ref()));
     }
 }

@@ -68,6 +68,8 @@ pub struct Table<W, L> {
     start: Line,
     /// And what they go on with.
     rest: Line,
+    /// How wide its columns are.
+    widths: Widths,
     recent: RecentRows,
     /// Of `out`.
     palette: Palette,
@@ -84,13 +86,24 @@ impl<W: Write, L: Write> Table<W, L> {
         Self {
             out,
             log,
-            start: Line::default(),
-            rest: Line::default(),
+            start: Line::new(usize::MAX),
+            rest: Line::new(usize::MAX),
+            widths: Widths::USUAL,
             recent: RecentRows::new(),
             palette: Palette::COLOURED,
             has_heading: false,
             capture: "".into(),
             day: None,
+        }
+    }
+
+    /// Prints for a terminal of so many columns: what a line has no room for goes on below.
+    #[must_use]
+    pub fn columns(self, columns: usize) -> Self {
+        Self {
+            start: Line::new(columns),
+            rest: Line::new(columns),
+            ..self
         }
     }
 
@@ -117,6 +130,7 @@ impl<W: Write, L: Write> Table<W, L> {
                 session: Cell::Words("session"),
                 flow: Cell::Words("flow"),
                 decision: Cell::Words("decision"),
+                who: Cell::Words("who"),
                 by: Cell::Words("by"),
                 reason: Cell::Words("reason"),
                 ..Row::default()
@@ -137,24 +151,36 @@ impl<W: Write, L: Write> Table<W, L> {
     }
 
     fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
-        let line = &mut self.rest;
-        line.clear();
-        line.cell(row.kind, 8);
-        line.cell(row.addresses, 23);
-        line.cell(row.session, 22);
-        line.cell(row.flow, 21);
-        line.styled_cell(row.decision, 21, row.style);
-        line.cell(row.by, 10);
+        let before = self.widths;
+        let Self {
+            start,
+            rest: line,
+            widths,
+            ..
+        } = self;
+        begin(start, row);
+        line.begin(start.column());
+        let cells = [row.kind, row.addresses, row.session, row.flow];
+        for (cell, width) in cells.into_iter().zip(&mut widths.0) {
+            let have = line.cell(cell, *width);
+            *width = have.clamp(*width, WIDEST);
+        }
+        let [.., decision, who, by] = &mut widths.0;
+        line.styled_cell(row.decision, *decision, row.style);
+        for (cell, width) in [(row.who, who), (row.by, by)] {
+            let have = line.cell(cell, *width);
+            // A DN would leave room for nothing else.
+            if !line.is_narrow() {
+                *width = have.clamp(*width, WIDEST);
+            }
+        }
         line.cell(row.reason, 0);
         line.add_to_last(row.integrity);
         line.end();
-        write_row(
-            &mut self.out,
-            &mut self.start,
-            row.packet,
-            row.time,
-            line.text(),
-        )
+        if *widths != before {
+            self.recent.clear();
+        }
+        write_row(&mut self.out, &self.start, self.rest.text())
     }
 
     /// The row of a message that has one flow, as most do.
@@ -164,9 +190,8 @@ impl<W: Write, L: Write> Table<W, L> {
             return self.decision(said, slice::from_ref(flow));
         };
         if let Some(text) = self.recent.get(&about) {
-            let packet = Cell::Packet(said.origin.packet);
-            let time = Cell::Time(said.origin.time);
-            return write_row(&mut self.out, &mut self.start, packet, time, text);
+            begin(&mut self.start, &said.row());
+            return write_row(&mut self.out, &self.start, text);
         }
         self.decision(said, slice::from_ref(flow))?;
         self.recent.put(about, self.rest.text());
@@ -202,7 +227,10 @@ impl<W: Write, L: Write> Table<W, L> {
                     Some(RefusedBy::Sbm) => Cell::Words("sbm"),
                     _ => flow.by.map_or(Cell::Words("-"), Cell::Text),
                 },
-                reason: flow.reason.map_or(Cell::Empty, Cell::Reason),
+                reason: match &flow.why {
+                    Some(why) => Cell::Text(why),
+                    None => flow.reason.map_or(Cell::Empty, Cell::Reason),
+                },
                 ..first
             };
             self.rows(row, &flow.senders)?;
@@ -218,15 +246,20 @@ impl<W: Write, L: Write> Table<W, L> {
         what: fmt::Arguments<'_>,
     ) -> io::Result<()> {
         let what = what.to_string();
-        let line = &mut self.rest;
-        line.clear();
-        line.cell(row.kind, 8);
-        line.cell(row.addresses, 23);
+        let Self {
+            start,
+            rest: line,
+            widths: Widths([kind, addresses, ..]),
+            ..
+        } = self;
+        begin(start, row);
+        line.begin(start.column());
+        line.cell(row.kind, *kind);
+        line.cell(row.addresses, *addresses);
         line.styled_cell(Cell::Text(&what), 0, style);
         line.add_to_last(row.integrity);
         line.end();
-        let (packet, time) = (row.packet, row.time);
-        write_row(&mut self.out, &mut self.start, packet, time, line.text())
+        write_row(&mut self.out, &self.start, self.rest.text())
     }
 
     /// A row for each sender, of which only the first one has what is said of all.
@@ -269,11 +302,13 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 message,
                 session,
                 integrity,
+                who,
                 flows,
                 ..
             } => {
                 self.heading(Some(&origin.capture), origin.time)?;
                 let said = Said {
+                    who: *who,
                     origin,
                     message: *message,
                     session: *session,
@@ -411,17 +446,15 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 other,
                 ..
             } => {
-                if *messages == 0 && *packets > 0 {
-                    let others = if other.is_empty() {
-                        "nothing else"
-                    } else {
-                        "but"
-                    };
-                    let (capture, list) = (Plain(capture), List(other));
-                    writeln!(
-                        self.out,
-                        "{capture}: no RSVP in {packets} packets, {others} {list}"
-                    )?;
+                if *packets == 0 {
+                    writeln!(self.out, "{}: there is no packet in it", Plain(capture))?;
+                } else if *messages == 0 {
+                    let capture = Plain(capture);
+                    write!(self.out, "{capture}: no RSVP in {packets} packets")?;
+                    if !other.is_empty() {
+                        write!(self.out, ", but {}", List(other))?;
+                    }
+                    writeln!(self.out)?;
                 }
                 if not_looked_into.is_empty() {
                     return Ok(());
@@ -488,6 +521,7 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 handle,
                 reason,
                 status,
+                status_name,
                 nanos,
             } => {
                 let Palette { good, bad, .. } = self.palette;
@@ -495,9 +529,9 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 writeln!(
                     self.out,
                     "LPM {}: deinitialized ({reason}), handle {handle}, \
-                     {style}status {status}{style:#}, {:.1?}",
+                     {style}{status_name}{style:#}{}",
                     Plain(lpm),
-                    Duration::from_nanos(*nanos)
+                    Took(*nanos)
                 )
             }
             Record::LibraryUnloaded {
@@ -513,11 +547,29 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 };
                 writeln!(
                     self.out,
-                    "library {}: {style}{}{style:#}, {:.1?}",
+                    "library {}: {style}{}{style:#}{}",
                     Plain(library),
                     Plain(&words),
-                    Duration::from_nanos(*nanos)
+                    Took(*nanos)
                 )
+            }
+            Record::Tally {
+                by,
+                name,
+                accept,
+                reject,
+                drop,
+                dont_care,
+            } => {
+                let all = accept + reject + drop + dont_care;
+                write!(self.out, "{by} {}: {all} decisions: ", Plain(name))?;
+                write!(self.out, "{accept} accepted, {reject} rejected")?;
+                for (count, what) in [(drop, "dropped"), (dont_care, "not for policy to decide")] {
+                    if *count > 0 {
+                        write!(self.out, ", {count} {what}")?;
+                    }
+                }
+                writeln!(self.out)
             }
             Record::Summary {
                 messages,
@@ -567,16 +619,38 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
     }
 }
 
-fn write_row(
-    out: &mut impl Write,
-    start: &mut Line,
-    packet: Cell<'_>,
-    time: Cell<'_>,
-    rest: &str,
-) -> io::Result<()> {
-    start.clear();
-    start.cell(packet, 6);
-    start.cell(time, 15);
+/// How wide columns are at first, from the type of the message to who decides. They grow with what is in them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Widths([usize; 7]);
+
+impl Widths {
+    /// For IPv4.
+    const USUAL: Self = Self([8, 23, 22, 15, 20, 8, 8]);
+}
+
+/// Columns do not grow beyond.
+const WIDEST: usize = 48;
+
+/// How long something took, where that is known.
+struct Took(Option<u64>);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(nanos) => write!(f, ", {:.1?}", Duration::from_nanos(nanos)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a row begins with: where the message is.
+fn begin(start: &mut Line, row: &Row<'_>) {
+    start.begin(0);
+    start.cell(row.packet, 6);
+    start.cell(row.time, if start.is_narrow() { 12 } else { 15 });
+}
+
+fn write_row(out: &mut impl Write, start: &Line, rest: &str) -> io::Result<()> {
     out.write_all(start.text().as_bytes())?;
     out.write_all(rest.as_bytes())
 }
@@ -622,6 +696,7 @@ impl fmt::Display for PeType {
 mod tests {
     use super::*;
     use crate::integrity::Provenance;
+    use crate::output::asked::Who;
     use crate::output::record::{Origin, Reason};
     use lpm_rsvp::Session;
     use lpm_sbm::Refusal;
@@ -669,6 +744,8 @@ mod tests {
             error_value: 17,
             by,
             refused_by: (outcome == Outcome::Reject).then_some(RefusedBy::Policy),
+            asked: None,
+            why: None,
             resources: None,
             path: None,
             reason: (outcome == Outcome::Reject).then_some(Reason::Sbm(Refusal::NoPath)),
@@ -677,6 +754,8 @@ mod tests {
             number: 7,
             origin: &origin(0),
             integrity: Provenance::Unsigned,
+            who: Who::default(),
+            previous_hop: None,
             message: MessageType::Resv,
             interface: 1,
             session: Session::new([10, 0, 0, 9], 17, 5004),
@@ -685,7 +764,7 @@ mod tests {
                 flow(2, Outcome::Reject, None),
             ],
             outcome: Outcome::Accept,
-            nanos: 1,
+            nanos: Some(1),
         });
         let lines: Vec<_> = out.lines().collect();
         assert_eq!(lines.len(), 4);
@@ -722,6 +801,8 @@ mod tests {
                     error_value: 0,
                     by: [Some("identity"), Some(""), None][by],
                     refused_by: None,
+                    asked: None,
+                    why: None,
                     resources: None,
                     path: None,
                     reason: is_noted.then_some(Reason::Sbm(Refusal::NoPath)),
@@ -731,11 +812,13 @@ mod tests {
                     origin: &Origin { capture: Arc::clone(&capture), ..origin(seconds) },
                     integrity: if is_signed { Provenance::Verified } else { Provenance::Unsigned },
                     message: [MessageType::Path, MessageType::Resv, MessageType::Resv][usize::from(kind)],
+                    who: Who::default(),
+                    previous_hop: None,
                     interface: 1,
                     session: Session::new([10, 0, 0, 9], 17, 5004),
                     flows: &[flow],
                     outcome: Outcome::Accept,
-                    nanos: 1,
+                    nanos: Some(1),
                 };
                 table.print(&record).unwrap();
                 let mut fresh = Table::new(&mut expected, io::sink());
@@ -756,6 +839,7 @@ mod tests {
             handle: None,
             library: None,
             status: None,
+            status_name: None,
             detail: "stays mapped",
             message: None,
         };

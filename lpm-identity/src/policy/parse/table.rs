@@ -18,6 +18,11 @@ impl<'a> File<'a> {
         File { source, line_ends }
     }
 
+    /// The name of the policy.
+    pub(super) fn source(&self) -> &str {
+        self.source
+    }
+
     pub(crate) fn syntax_error(&self, error: &toml::de::Error) -> PolicyError {
         let at = error.span().map_or(0, |span| span.start);
         self.error(

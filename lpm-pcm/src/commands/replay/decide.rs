@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use lpm_api::Direction;
 use lpm_host::error::PcmError;
-use lpm_host::{ReceivedMessage, Startup};
+use lpm_host::{FlowVerdict, Outcome, Pcm, ReceivedMessage, Startup};
 use lpm_rsvp::{Message, MessageType, ObjectIndex, ParseError};
 use lpm_sbm::{Answer, InterfaceName, Removed, Sbm, StateId, TimedPcm, TimedVerdict};
 
@@ -22,11 +22,14 @@ use self::undecided::{cut_short, index_all, malformed, outgoing, refused, text, 
 use crate::capture::{CaptureError, CapturedMessage, Contents, Incomplete};
 use crate::config::Config;
 use crate::integrity::{Guard, Provenance};
+use crate::output::asked::Who;
 use crate::output::record::{MessageRecord, Origin, PacketsRecord, Record};
 use crate::output::reporter::Reporter;
 
 /// Decides messages and counts them.
 pub(super) struct Decider<'a> {
+    pcm: &'a Pcm,
+    wants: Wants,
     sbm: Sbm<TimedPcm<'a>>,
     guard: Guard,
     names: Names,
@@ -38,15 +41,28 @@ pub(super) struct Decider<'a> {
     before: (u64, u64),
 }
 
+/// What is wanted besides the decisions.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::commands) struct Wants {
+    /// How long they take.
+    pub(in crate::commands) times: bool,
+    /// The reasons of the LPMs also where they accept.
+    pub(in crate::commands) all_reasons: bool,
+}
+
 impl<'a> Decider<'a> {
     pub(super) fn new(
-        pcm: TimedPcm<'a>,
+        pcm: &'a Pcm,
+        wants: Wants,
+        timed: TimedPcm<'a>,
         config: &Config,
         startup: &Startup,
         reporter: &'a Reporter,
     ) -> Self {
         Decider {
-            sbm: Sbm::new(pcm, &config.sbm),
+            pcm,
+            wants,
+            sbm: Sbm::new(timed, &config.sbm),
             guard: Guard::new(config.keys.clone()),
             names: Names::new(startup),
             reporter,
@@ -55,6 +71,11 @@ impl<'a> Decider<'a> {
             capture: "".into(),
             before: (0, 0),
         }
+    }
+
+    /// How many messages there were so far.
+    pub(super) fn messages(&self) -> u64 {
+        self.counts.messages
     }
 
     /// The capture with this name begins.
@@ -194,7 +215,7 @@ impl<'a> Decider<'a> {
             integrity_verified: integrity == Provenance::Verified,
         };
         let answer = self.sbm.receive(&received)?;
-        self.report(coming, &message, integrity, &answer);
+        self.report(coming, &received, integrity, &answer);
         if message.message_type() == MessageType::Srefresh {
             self.summary_refresh(coming, &message);
         }
@@ -206,13 +227,18 @@ impl<'a> Decider<'a> {
     fn report(
         &mut self,
         coming: &Coming<'_>,
-        message: &Message<'_>,
+        received: &ReceivedMessage<'_>,
         integrity: Provenance,
         answer: &Answer<TimedVerdict>,
     ) {
+        let (message, TimedVerdict { verdict, elapsed }) = (&received.message, &answer.verdict);
         self.counts.removed += (answer.before.len() + answer.after.len()) as u64;
         report_removed(self.reporter, &answer.before);
-        let flows = self.names.flows(message, answer);
+        let explain = |decided: &FlowVerdict, flow: u16| {
+            let is_wanted = self.wants.all_reasons || decided.outcome() == Outcome::Reject;
+            is_wanted.then(|| self.pcm.explain(received, verdict, flow))?
+        };
+        let flows = self.names.flows(message, answer, explain);
         let outcome = outcome(&flows);
         self.counts.count_outcome(outcome);
         self.reporter.report(&Record::Decision {
@@ -222,9 +248,11 @@ impl<'a> Decider<'a> {
             interface: coming.interface.index,
             session: message.session(),
             integrity,
+            who: Who::of(*message),
+            previous_hop: message.hop().map(|hop| hop.address),
             flows: &flows,
             outcome,
-            nanos: nanos(answer.verdict.elapsed),
+            nanos: self.wants.times.then(|| nanos(*elapsed)),
         });
         report_removed(self.reporter, &answer.after);
     }

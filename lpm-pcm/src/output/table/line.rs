@@ -1,4 +1,4 @@
-//! A line of the table.
+//! A line of the table, and those that it goes on in where a terminal is too narrow for it.
 
 use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
@@ -7,14 +7,18 @@ use std::time::SystemTime;
 use anstyle::Style;
 use lpm_rsvp::{FilterSpec, MessageType, Session};
 
+use crate::output::asked::Who;
 use crate::output::plain::Plain;
 use crate::output::record::Reason;
 use crate::output::time::push_time_of_day;
 
 /// Cells in columns, two spaces between them.
-#[derive(Default)]
 pub(super) struct Line {
     text: String,
+    /// How many columns there are.
+    room: usize,
+    /// Where the next cell begins.
+    column: usize,
 }
 
 /// What a cell says.
@@ -43,31 +47,92 @@ pub(super) enum Cell<'a> {
         value: u16,
     },
     Reason(Reason),
+    Who(Who<'a>),
 }
 
+/// Terminals with fewer columns see milliseconds only.
+const WIDE: usize = 140;
+
 const GAP: &str = "  ";
-const SPACES: &str = "                                ";
+
+/// Where lines begin that a line goes on in.
+const INDENT: usize = 8;
+const SPACES: &str = "                                                                ";
 
 impl Line {
-    pub(super) fn clear(&mut self) {
-        self.text.clear();
+    /// With room for so many columns.
+    pub(super) fn new(room: usize) -> Self {
+        Self {
+            text: String::new(),
+            // Less is no room for anything.
+            room: room.max(40),
+            column: 0,
+        }
     }
 
-    /// Adds a cell, filled up to a width.
-    pub(super) fn cell(&mut self, cell: Cell<'_>, width: usize) {
-        self.filled(cell, width);
-        self.text.push_str(GAP);
+    /// Begins anew in this column.
+    pub(super) fn begin(&mut self, column: usize) {
+        self.text.clear();
+        self.column = column;
+    }
+
+    /// Adds a cell, filled up to a width. Returns how wide it is.
+    pub(super) fn cell(&mut self, cell: Cell<'_>, width: usize) -> usize {
+        self.styled_cell(cell, width, Style::new())
     }
 
     /// Adds a cell with a style.
-    pub(super) fn styled_cell(&mut self, cell: Cell<'_>, width: usize, style: Style) {
-        if style.is_plain() {
-            return self.cell(cell, width);
+    pub(super) fn styled_cell(&mut self, cell: Cell<'_>, width: usize, style: Style) -> usize {
+        let start = self.text.len();
+        self.push_content(cell, width);
+        let have = columns(&self.text[start..]);
+        if self.column + have > self.room {
+            self.wrap(start);
+        } else {
+            self.column += have;
         }
-        self.push(style.render());
-        self.filled(cell, width);
-        self.push(style.render_reset());
+        let filled = width.saturating_sub(have).min(SPACES.len());
+        self.text.push_str(&SPACES[..filled]);
+        if !style.is_plain() {
+            let content = self.text.split_off(start);
+            // A line that it is wrapped to begins before the style.
+            let blank = content.len() - content.trim_start().len();
+            self.text.push_str(&content[..blank]);
+            self.push(style.render());
+            self.text.push_str(&content[blank..]);
+            self.push(style.render_reset());
+        }
         self.text.push_str(GAP);
+        self.column += filled + GAP.len();
+        have
+    }
+
+    /// Puts the cell that begins here on a line of its own, or on several, broken between words.
+    #[cold]
+    fn wrap(&mut self, start: usize) {
+        let content = self.text.split_off(start);
+        if self.column > INDENT {
+            self.break_line();
+        }
+        for (position, word) in content.split(' ').enumerate() {
+            let wide = columns(word);
+            if position > 0 && self.column + 1 + wide > self.room {
+                self.break_line();
+            } else if position > 0 {
+                self.text.push(' ');
+                self.column += 1;
+            }
+            self.text.push_str(word);
+            self.column += wide;
+        }
+    }
+
+    fn break_line(&mut self) {
+        let length = self.text.trim_end_matches(' ').len();
+        self.text.truncate(length);
+        self.text.push('\n');
+        self.text.push_str(&SPACES[..INDENT]);
+        self.column = INDENT;
     }
 
     /// Adds text to the last cell, which is not filled up.
@@ -93,12 +158,21 @@ impl Line {
         self.text.push('\n');
     }
 
+    /// Where the next cell begins.
+    pub(super) fn column(&self) -> usize {
+        self.column
+    }
+
+    /// Whether there is room for less than most.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.room < WIDE
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    fn filled(&mut self, cell: Cell<'_>, width: usize) {
-        let start = self.text.len();
+    fn push_content(&mut self, cell: Cell<'_>, width: usize) {
         match cell {
             Cell::Empty => {}
             Cell::Words(words) => self.text.push_str(words),
@@ -108,7 +182,13 @@ impl Line {
                 // A String takes everything.
                 let _ = write!(self.text, "{number:>width$}");
             }
-            Cell::Time(time) => push_time_of_day(&mut self.text, time),
+            Cell::Time(time) => {
+                push_time_of_day(&mut self.text, time);
+                if self.is_narrow() {
+                    // Milliseconds are enough.
+                    self.text.truncate(self.text.len() - 3);
+                }
+            }
             Cell::Addresses(source, destination) => {
                 self.push(source);
                 self.text.push_str(" > ");
@@ -126,15 +206,8 @@ impl Line {
             }
             Cell::Reject { code, value } => self.push(format_args!("reject {code}/{value}")),
             Cell::Reason(reason) => self.push(reason),
+            Cell::Who(who) => self.push(who),
         }
-        let added = &self.text[start..];
-        let have = if added.is_ascii() {
-            added.len()
-        } else {
-            added.chars().count()
-        };
-        let spaces = width.saturating_sub(have).min(SPACES.len());
-        self.text.push_str(&SPACES[..spaces]);
     }
 
     fn push(&mut self, what: impl Display) {
@@ -143,12 +216,43 @@ impl Line {
     }
 }
 
+/// How many columns a text takes.
+fn columns(text: &str) -> usize {
+    if text.is_ascii() {
+        text.len()
+    } else {
+        text.chars().count()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_line_that_is_too_long_goes_on_below() {
+        let mut line = Line::new(40);
+        line.begin(10);
+        let style = Style::new().bold();
+        assert_eq!(line.cell(Cell::Text("a"), 20), 1);
+        assert_eq!(line.styled_cell(Cell::Text("does not fit"), 14, style), 12);
+        line.cell(Cell::Text("fits"), 4);
+        line.cell(
+            Cell::Text("so many words that they take several lines of their own"),
+            0,
+        );
+        line.end();
+        let text = anstream::adapter::strip_str(line.text()).to_string();
+        assert_eq!(
+            text,
+            "a\n        does not fit    fits\n        so many words that they take\n        \
+             several lines of their own\n"
+        );
+        assert!(text.lines().all(|line| line.len() <= 40));
+    }
+
     fn line(cells: &[&str]) -> String {
-        let mut line = Line::default();
+        let mut line = Line::new(usize::MAX);
         for text in cells {
             line.cell(Cell::Text(text), 4);
         }

@@ -31,6 +31,8 @@ pub(super) struct Accepted {
     integrity: Provenance,
     /// The place of the LPM's name.
     by: usize,
+    /// Who asks, as a hash.
+    who: u64,
 }
 
 impl RecentRows {
@@ -43,7 +45,8 @@ impl RecentRows {
 
     /// What the row of a flow is about; `None` for what is not remembered.
     pub(super) fn about(&mut self, said: &Said<'_>, flow: &FlowRecord<'_>) -> Option<Accepted> {
-        let is_plain = flow.outcome == Outcome::Accept && flow.reason.is_none();
+        let is_plain =
+            flow.outcome == Outcome::Accept && flow.reason.is_none() && flow.why.is_none();
         match (said.session, &flow.senders[..]) {
             (Some(session), [sender]) if is_plain => Some(Accepted {
                 session,
@@ -53,9 +56,15 @@ impl RecentRows {
                 message: said.message.number(),
                 integrity: said.integrity,
                 by: self.place_of(flow.by),
+                who: said.who.hash(),
             }),
             _ => None,
         }
+    }
+
+    /// Forgets all rows.
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
     }
 
     pub(super) fn get(&self, about: &Accepted) -> Option<&str> {

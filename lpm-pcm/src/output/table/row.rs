@@ -5,6 +5,7 @@ use lpm_rsvp::{MessageType, Session};
 
 use super::line::Cell;
 use crate::integrity::Provenance;
+use crate::output::asked::Who;
 use crate::output::record::Origin;
 
 /// What a message that is decided says.
@@ -13,12 +14,14 @@ pub(super) struct Said<'a> {
     pub(super) message: MessageType,
     pub(super) session: Option<Session>,
     pub(super) integrity: Provenance,
+    pub(super) who: Who<'a>,
 }
 
-impl Said<'_> {
-    pub(super) fn row(&self) -> Row<'static> {
+impl<'a> Said<'a> {
+    pub(super) fn row(&self) -> Row<'a> {
         Row {
             session: self.session.map_or(Cell::Words("-"), Cell::Session),
+            who: Cell::Who(self.who),
             integrity: note(self.integrity),
             ..Row::of(self.origin, Some(self.message))
         }
@@ -36,13 +39,14 @@ pub(super) struct Row<'a> {
     pub(super) decision: Cell<'a>,
     /// Of the decision.
     pub(super) style: Style,
+    pub(super) who: Cell<'a>,
     pub(super) by: Cell<'a>,
     pub(super) reason: Cell<'a>,
     /// What is known of the message's sender.
     pub(super) integrity: Option<&'static str>,
 }
 
-impl Row<'static> {
+impl Row<'_> {
     /// What a row says of where a message was found.
     pub(super) fn of(origin: &Origin, message: Option<MessageType>) -> Self {
         Self {

@@ -8,6 +8,7 @@ use lpm_rsvp::{FlowDescriptor, Message};
 use lpm_sbm::{Answer, FlowAnswer, PathState, Refusal, TimedVerdict};
 use smallvec::SmallVec;
 
+use crate::output::asked::Asked;
 use crate::output::record::{FlowRecord, Reason, RefusedBy};
 
 /// One for each flow of a message.
@@ -27,27 +28,30 @@ impl Names {
     }
 
     /// One record for each flow of a message that was decided.
-    pub(super) fn flows(
-        &self,
-        message: &Message<'_>,
+    pub(super) fn flows<'a>(
+        &'a self,
+        message: &Message<'a>,
         answer: &Answer<TimedVerdict>,
-    ) -> FlowRecords<'_> {
+        explain: impl Fn(&FlowVerdict, u16) -> Option<String>,
+    ) -> FlowRecords<'a> {
         let mut records = FlowRecords::new();
         let verdicts = answer.verdict.verdict.flows();
         for (index, (flow, verdict)) in message.flow_descriptors().zip(verdicts).enumerate() {
             let nothing = FlowAnswer::default();
             let sbm = answer.flows.get(index).unwrap_or(&nothing);
-            records.push(self.flow(&flow, verdict, sbm));
+            let mut record = self.flow(flow, verdict, sbm);
+            record.why = explain(verdict, record.index);
+            records.push(record);
         }
         records
     }
 
-    fn flow(
-        &self,
-        descriptor: &FlowDescriptor<'_>,
+    fn flow<'a>(
+        &'a self,
+        descriptor: FlowDescriptor<'a>,
         verdict: &FlowVerdict,
         sbm: &FlowAnswer,
-    ) -> FlowRecord<'_> {
+    ) -> FlowRecord<'a> {
         let decision = verdict.decision;
         let (outcome, refused_by) = match (verdict.outcome(), sbm.refusal) {
             (_, Some(_)) => (Outcome::Reject, Some(RefusedBy::Sbm)),
@@ -57,6 +61,7 @@ impl Names {
         FlowRecord {
             index: descriptor.index(),
             senders: descriptor.filters().collect(),
+            asked: Some(Asked::of(descriptor)),
             lpv: decision.lpv(),
             outcome,
             error_code: sbm
@@ -70,6 +75,7 @@ impl Names {
             resources: sbm.resources,
             path: sbm.path,
             reason: reason(decision, sbm),
+            why: None,
         }
     }
 

@@ -1,0 +1,123 @@
+//! How often flows were decided on, by user, application and reason, in place of the decisions themselves.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use lpm_host::Outcome;
+
+use super::printer::Printer;
+use super::record::{FlowRecord, Record, RefusedBy};
+
+/// Counts decisions, and prints the counts before the summary. What else there is, it prints as it comes.
+pub struct Tallied<P> {
+    inner: P,
+    users: Counts,
+    applications: Counts,
+    reasons: Counts,
+}
+
+type Counts = BTreeMap<String, Count>;
+
+#[derive(Default)]
+struct Count {
+    accept: u64,
+    reject: u64,
+    drop: u64,
+    dont_care: u64,
+}
+
+impl Count {
+    fn add(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Accept => &mut self.accept,
+            Outcome::Reject => &mut self.reject,
+            Outcome::Drop => &mut self.drop,
+            Outcome::DontCare => &mut self.dont_care,
+        } += 1;
+    }
+}
+
+impl<P: Printer> Tallied<P> {
+    /// Prints to `inner`.
+    pub fn new(inner: P) -> Self {
+        Self {
+            inner,
+            users: Counts::new(),
+            applications: Counts::new(),
+            reasons: Counts::new(),
+        }
+    }
+
+    fn count(counts: &mut Counts, name: String, outcome: Outcome) {
+        counts.entry(name).or_default().add(outcome);
+    }
+
+    fn print_counts(&mut self) -> io::Result<()> {
+        let all = [
+            ("user", &self.users),
+            ("application", &self.applications),
+            ("reason", &self.reasons),
+        ];
+        for (by, counts) in all {
+            for (name, count) in counts {
+                self.inner.print(&Record::Tally {
+                    by,
+                    name: name.as_str().into(),
+                    accept: count.accept,
+                    reject: count.reject,
+                    drop: count.drop,
+                    dont_care: count.dont_care,
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<P: Printer> Printer for Tallied<P> {
+    fn print(&mut self, record: &Record<'_>) -> io::Result<()> {
+        match record {
+            Record::Decision { who, flows, .. } => {
+                let (mut users, applications) = (who.users(), who.applications());
+                if users.is_empty() && applications.is_empty() {
+                    users.push("(nobody)".to_owned());
+                }
+                for flow in *flows {
+                    for user in &users {
+                        Self::count(&mut self.users, user.clone(), flow.outcome);
+                    }
+                    for application in &applications {
+                        Self::count(&mut self.applications, application.clone(), flow.outcome);
+                    }
+                    if let Some(reason) = reason(flow) {
+                        Self::count(&mut self.reasons, reason, flow.outcome);
+                    }
+                }
+                Ok(())
+            }
+            Record::Summary { .. } => {
+                self.print_counts()?;
+                self.inner.print(record)
+            }
+            Record::StateRemoved { .. } | Record::SummaryRefresh { .. } => Ok(()),
+            _ => self.inner.print(record),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Why a flow is refused, in words that many have in common.
+fn reason(flow: &FlowRecord<'_>) -> Option<String> {
+    let by = match flow.refused_by? {
+        RefusedBy::Policy => flow.by.unwrap_or("policy"),
+        RefusedBy::Sbm => "sbm",
+    };
+    let (code, value) = (flow.error_code, flow.error_value);
+    Some(match flow.reason {
+        Some(reason) => format!("{by}: {reason} ({code}/{value})"),
+        None => format!("{by}: {code}/{value}"),
+    })
+}
