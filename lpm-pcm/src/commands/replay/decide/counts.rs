@@ -46,7 +46,7 @@ impl Counts {
 
     /// The last record of the run, after which so many flows are kept.
     pub(super) fn summary(&self, flows: usize) -> Record<'static> {
-        let Counts {
+        let Self {
             messages,
             accept,
             reject,
