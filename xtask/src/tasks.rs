@@ -120,6 +120,9 @@ pub(crate) const TASKS: &[Task] = &[
                 "lpm-tests",
                 "--test",
                 "lifecycle",
+                // It runs one thread at a time: one that waits for its turn does not say where it is.
+                "--",
+                "--test-threads=1",
             ],
         ),
     ),
