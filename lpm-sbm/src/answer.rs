@@ -3,11 +3,12 @@
 use std::time::SystemTime;
 
 use lpm_api::{DeleteReason, FlowKey, Interface};
-
 use lpm_rsvp::FilterSpec;
 use serde::Serialize;
 use smallvec::SmallVec;
 
+use crate::path_state::PathState;
+use crate::receipt::Receipt;
 use crate::refusal::Refusal;
 
 /// What became of a message.
@@ -21,6 +22,9 @@ pub struct Answer<V> {
     pub flows: SmallVec<[FlowAnswer; 1]>,
     /// State that is gone because of the message, besides what the message itself is about.
     pub after: Vec<Removed>,
+    /// Of a message about one flow, whose state is what the message says: with it, the same message is
+    /// taken in again in less time ([`Sbm::receive_again`](crate::Sbm::receive_again)).
+    pub receipt: Option<Receipt>,
 }
 
 /// What the SBM did about a flow that policy has decided on.
@@ -34,16 +38,15 @@ pub struct FlowAnswer {
     pub refusal: Option<Refusal>,
 }
 
-/// Whether a Resv has the Path state that it answers. Serialized in snake_case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PathState {
-    /// It does.
-    Known,
-    /// There is none for its session.
-    NoPath,
-    /// There is some for its session, but none of it by the senders that it names.
-    NoSender,
+impl FlowAnswer {
+    /// What was kept before, was kept on.
+    pub(crate) fn refreshed(path: Option<PathState>) -> Self {
+        Self {
+            path,
+            resources: path.map(|_| Resources::Unchanged),
+            refusal: None,
+        }
+    }
 }
 
 /// What became of the resources that a Resv asks for. Serialized in snake_case.

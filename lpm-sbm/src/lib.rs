@@ -7,7 +7,8 @@
 //! The road of a message: [`Sbm::receive`] removes what ran out before it came, has [`Policy`]
 //! decide, and then does what the SBM would do. Path and Resv state is kept, refreshed and torn
 //! down (`flow_table`, `lifetime`), and what policy accepts in a Resv takes bandwidth
-//! (`reservations`, `bandwidth`). Policy hears of each of these.
+//! (`reservations`, `bandwidth`). Policy hears of each of these. A message that comes again byte for byte,
+//! as most do, need not be read: [`Sbm::receive_again`] finds its state by a [`Receipt`].
 //!
 //! [`TimedPcm`] is a `lpm_host::Pcm` as such a policy:
 //!
@@ -35,15 +36,17 @@ mod flow_table;
 mod lifetime;
 mod message_ids;
 mod node;
+mod path_state;
 mod pcm;
 mod policy;
 mod ranks;
+mod receipt;
 mod refusal;
 mod reservations;
 mod sbm;
 mod state;
 
-pub use answer::{Answer, FlowAnswer, PathState, RemovalReason, Removed, Resources};
+pub use answer::{Answer, FlowAnswer, RemovalReason, Removed, Resources};
 pub use bandwidth::{InterfaceName, PoolConfig, bits_per_second};
 pub use config::SbmConfig;
 pub use message_ids::{StateId, SummaryRefresh};
@@ -52,7 +55,9 @@ pub use node::output::{
     About, Command, Datagram, Decided, DropReason, News, NodeConfig, NodeInterface, Notice, Output,
     Packet, Question, Reserved, Route, Routes, Ruling,
 };
+pub use path_state::PathState;
 pub use pcm::{TimedPcm, TimedVerdict};
 pub use policy::{Committed, Policy};
+pub use receipt::Receipt;
 pub use refusal::Refusal;
 pub use sbm::Sbm;

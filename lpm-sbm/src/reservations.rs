@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use foldhash::{HashMap, HashMapExt};
 use lpm_api::{CommitDecision, FlowKey, Interface, Priority};
 use lpm_rsvp::{FilterSpec, ServiceRequest, Session};
+use smallvec::SmallVec;
 
 use crate::answer::Resources;
 use crate::bandwidth::{PoolKey, Pools, rate};
@@ -74,9 +75,10 @@ pub(crate) struct Reservations {
 }
 
 struct Reservation {
-    /// Never empty, and all of one service.
-    requests: BTreeMap<FlowKey, Request>,
-    /// How many of the requests name each sender; `None` is any.
+    /// By flow, in the order of the keys; never empty, and all of one service. Nearly always there is one,
+    /// for which a map would take two kilobytes.
+    requests: SmallVec<[(FlowKey, Request); 1]>,
+    /// How many of the requests name each sender; `None` is any. Empty as long as there is but one.
     senders: BTreeMap<Option<FilterSpec>, usize>,
     merged: ServiceRequest,
 }
@@ -102,7 +104,7 @@ impl Reservations {
     /// Whether the flow has asked for just this already, and has it.
     pub(crate) fn has(&self, key: &ReservationKey, flow: &FlowKey, request: &Request) -> bool {
         let reservation = self.reservations.get(key);
-        reservation.is_some_and(|reservation| reservation.requests.get(flow) == Some(request))
+        reservation.is_some_and(|reservation| reservation.request(flow) == Some(request))
     }
 
     /// Finds room for a request, in place of what the flow has asked for there until now: names the flows
@@ -220,7 +222,7 @@ impl Reservations {
     /// Some flow of a reservation, and what is reserved.
     pub(crate) fn first(&self, key: &ReservationKey) -> Option<(FlowKey, ServiceRequest)> {
         let reservation = self.reservations.get(key)?;
-        let (flow, _) = reservation.requests.first_key_value()?;
+        let (flow, _) = reservation.requests.first()?;
         Some((*flow, reservation.merged))
     }
 
@@ -251,7 +253,7 @@ impl Reservations {
             }
             if let Some(reservation) = self.reservations.get(&lower) {
                 free = free.saturating_add(rate(&reservation.merged));
-                flows.extend(reservation.requests.keys().copied());
+                flows.extend(reservation.requests.iter().map(|(flow, _)| *flow));
             }
         }
         Ok(flows)
@@ -260,24 +262,32 @@ impl Reservations {
 
 impl Reservation {
     fn new(flow: FlowKey, request: Request) -> Self {
-        let mut reservation = Self {
+        Self {
             merged: request.service,
             senders: BTreeMap::new(),
-            requests: BTreeMap::new(),
-        };
-        reservation.put(flow, request);
-        reservation
+            requests: SmallVec::from_buf([(flow, request)]),
+        }
+    }
+
+    fn find(&self, flow: &FlowKey) -> Result<usize, usize> {
+        self.requests.binary_search_by(|(key, _)| key.cmp(flow))
+    }
+
+    fn request(&self, flow: &FlowKey) -> Option<&Request> {
+        let place = self.find(flow).ok()?;
+        self.requests.get(place).map(|(_, request)| request)
     }
 
     /// The greatest of the requests' priorities.
     fn priority(&self) -> Option<Priority> {
-        self.requests.values().map(|request| request.priority).max()
+        let requests = self.requests.iter();
+        requests.map(|(_, request)| request.priority).max()
     }
 
     /// All requests merged, with this one in place of the flow's; `None` if they are for different
     /// services.
     fn merged_with(&self, flow: &FlowKey, request: &Request) -> Option<ServiceRequest> {
-        let others = self.requests.iter().filter(|(other, _)| *other != flow);
+        let others = self.requests.iter().filter(|(other, _)| other != flow);
         others
             .map(|(_, other)| other.service)
             .try_fold(request.service, |merged, other| merged.merge(&other))
@@ -285,28 +295,46 @@ impl Reservation {
 
     fn put(&mut self, flow: FlowKey, request: Request) -> Change {
         let merged = self.merged_with(&flow, &request).unwrap_or(request.service);
+        if let [(only, old)] = &mut self.requests[..]
+            && *only == flow
+        {
+            let is_changed = old.senders != request.senders;
+            *old = request;
+            return self.changed(merged, is_changed);
+        }
+        if let [(_, only)] = &self.requests[..] {
+            self.senders = only.named().map(|sender| (sender, 1)).collect();
+        }
         let mut is_changed = self.count(&request);
-        if let Some(old) = self.requests.insert(flow, request) {
-            is_changed |= self.discount(&old);
+        match self.find(&flow) {
+            Ok(place) => {
+                let old = std::mem::replace(&mut self.requests[place].1, request);
+                is_changed |= self.discount(&old);
+            }
+            Err(place) => self.requests.insert(place, (flow, request)),
         }
         self.changed(merged, is_changed)
     }
 
     fn remove(&mut self, flow: &FlowKey) -> Change {
-        let Some(request) = self.requests.remove(flow) else {
+        let Ok(place) = self.find(flow) else {
             return Change::Unchanged;
         };
-        let is_changed = self.discount(&request);
-        let mut services = self.requests.values().map(|request| request.service);
+        let (_, request) = self.requests.remove(place);
+        let mut services = self.requests.iter().map(|(_, request)| request.service);
         let Some(first) = services.next() else {
             return Change::Released;
         };
         let merged = services.try_fold(first, |merged, other| merged.merge(&other));
+        let is_changed = self.discount(&request);
+        if self.requests.len() == 1 {
+            self.senders.clear();
+        }
         self.changed(merged.unwrap_or(first), is_changed)
     }
 
     fn narrow(&mut self, flow: &FlowKey, senders: Senders) -> Change {
-        match self.requests.get(flow) {
+        match self.request(flow) {
             Some(request) => {
                 let request = Request {
                     senders,

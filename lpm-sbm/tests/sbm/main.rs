@@ -6,11 +6,12 @@ mod messages;
 mod model;
 mod stories;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use lpm_api::{Decision, LpmPolicyError, Priority};
 use lpm_rsvp::{Message, ObjectIndex};
-use lpm_sbm::{InterfaceName, PoolConfig, Sbm, SbmConfig};
+use lpm_sbm::{InterfaceName, PoolConfig, Receipt, Sbm, SbmConfig};
 use proptest::prelude::*;
 use proptest::sample;
 
@@ -117,6 +118,7 @@ proptest! {
         let mut sbm = Sbm::new(Policy::default(), &config);
         let mut model = Model::new(config);
         let mut time = 1_000_000_i64;
+        let mut receipts = HashMap::<_, Option<Receipt>>::new();
         for (number, step) in steps.iter().enumerate() {
             time += step.later;
             let mut step = step.clone();
@@ -129,7 +131,13 @@ proptest! {
             let message = Message::parse(&bytes, &mut index).unwrap();
             let received = received(message, step.interface, time);
             sbm.policy().decisions.set(step.decisions);
-            let answer = sbm.receive(&received).unwrap();
+            let known = receipts.entry((bytes.clone(), step.interface)).or_default();
+            let answer = match known {
+                Some(receipt) => sbm.receive_again(&received, receipt).unwrap(),
+                None => sbm.receive(&received).unwrap(),
+            };
+            // One that is old is used on, as long as there is no newer one.
+            *known = answer.receipt.or(*known);
 
             let expected = model.receive(&received, &step.decisions);
             let context = || format!("step {number}: {step:?}");
