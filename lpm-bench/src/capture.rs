@@ -7,7 +7,7 @@ use etherparse::PacketBuilder;
 
 use crate::messages::{ROUTER, SERVER, host, path_with_identity, resv_with_identity};
 
-/// How many flows a capture has. Each is refreshed in every refresh period.
+/// How many flows a capture has where nothing else is said.
 pub const FLOWS: u32 = 1_000;
 
 /// 2026-03-02T08:00:00Z, in seconds since the Unix epoch.
@@ -22,12 +22,20 @@ const REFRESH_PERIOD: u64 = 30_000_000;
 /// # Errors
 /// What the operating system says.
 pub fn write(out: &mut impl Write, messages: u64) -> io::Result<()> {
+    write_flows(out, FLOWS, messages)
+}
+
+/// Likewise, with so many flows. Each is refreshed in every refresh period.
+///
+/// # Errors
+/// What the operating system says.
+pub fn write_flows(out: &mut impl Write, flows: u32, messages: u64) -> io::Result<()> {
     // Version 2.4, microseconds, a snapshot length of 64 KiB, Ethernet.
     for word in [0xa1b2_c3d4_u32, 0x0002_0004, 0, 0, 65_535, 1] {
         out.write_all(&word.to_be_bytes())?;
     }
-    let frames: Vec<_> = (0..FLOWS).flat_map(frames).collect();
-    let every = REFRESH_PERIOD / (2 * u64::from(FLOWS));
+    let frames: Vec<_> = (0..flows).flat_map(frames).collect();
+    let every = REFRESH_PERIOD / (2 * u64::from(flows));
     for (number, frame) in (0..messages).zip(frames.iter().cycle()) {
         let time = number * every;
         let length = frame.len() as u64;

@@ -34,7 +34,7 @@ type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 type Workload = (&'static str, fn(u64) -> Result);
 
 /// All of them.
-pub(crate) const WORKLOADS: [Workload; 10] = [
+pub(crate) const WORKLOADS: [Workload; 13] = [
     ("admit, 1 LPM", |count| admit(1, "", count)),
     ("admit, 16 LPMs", |count| admit(16, "", count)),
     ("admit, 1 LPM that defers and answers", |count| {
@@ -50,7 +50,19 @@ pub(crate) const WORKLOADS: [Workload; 10] = [
         parse_and_walk(&messages::resv(1, 8), count)
     }),
     ("identity LPM, 1 000 users", identity),
-    ("pcm replay, a refresh", replay_refreshes),
+    (
+        "identity LPM, a first message, 10 000 users",
+        first_messages,
+    ),
+    ("pcm replay, a first message, 10 000 flows", |count| {
+        replay(10_000, count)
+    }),
+    ("pcm replay, a refresh", |count| {
+        replay(capture::FLOWS, count)
+    }),
+    ("pcm replay, a refresh, 100 000 flows", |count| {
+        replay(100_000, 200_000 + count)
+    }),
 ];
 
 /// Does one of them so many times.
@@ -154,33 +166,56 @@ fn identity(count: u64) -> Result {
     let bytes = messages::path_with_identity(1, 1);
     let mut index = ObjectIndex::new();
     let message = Message::parse(&bytes, &mut index)?;
-    let facts = || Facts {
-        interface: interface(),
-        received: SystemTime::UNIX_EPOCH,
-        integrity_verified: false,
-    };
+    let mut decide = || decide(&lpm, message);
+    counted_calls(&mut decide, count);
+    Ok(())
+}
+
+/// Paths of flows that were not there before.
+fn first_messages(count: u64) -> Result {
+    const USERS: u32 = 10_000;
+    let policy = Policy::parse("workload", &policy::identity_policy(USERS))?;
+    let lpm = IdentityLpm::new(policy);
+    let flows = (0..USERS).take(usize::try_from(count)?);
+    let paths: Vec<_> = flows
+        .map(|flow| messages::path_with_identity(flow, flow))
+        .collect();
+    let mut paths = paths.iter();
+    let mut index = ObjectIndex::new();
     let mut decide = || {
-        let consideration = lpm.consider(black_box(message), facts());
-        for flow in message.flow_descriptors() {
-            let verdict = consideration.decide(&flow);
-            assert!(matches!(black_box(verdict), Verdict::Decided(_)));
-        }
+        let path = paths.next().expect("no more calls than users");
+        let message = Message::parse(path, &mut index).expect("well-formed");
+        decide(&lpm, message);
     };
     counted_calls(&mut decide, count);
     Ok(())
 }
 
-/// Without what the thread does that reads the capture.
-fn replay_refreshes(count: u64) -> Result {
+fn decide(lpm: &IdentityLpm, message: Message<'_>) {
+    let facts = Facts {
+        interface: interface(),
+        received: SystemTime::UNIX_EPOCH,
+        integrity_verified: false,
+    };
+    let consideration = lpm.consider(black_box(message), facts);
+    for flow in message.flow_descriptors() {
+        let verdict = consideration.decide(&flow);
+        assert!(matches!(black_box(verdict), Verdict::Decided(_)));
+    }
+}
+
+/// A capture with so many flows and messages, the first of each flow at the beginning.
+fn replay(flows: u32, messages: u64) -> Result {
     let folder = tempfile::tempdir()?;
     let path = |name| folder.path().join(name);
     let mut pcap = Vec::new();
-    capture::write(&mut pcap, count)?;
+    capture::write_flows(&mut pcap, flows, messages)?;
     fs::write(path("capture.pcap"), pcap)?;
-    fs::write(path("policy.toml"), policy::identity_policy(capture::FLOWS))?;
+    fs::write(path("policy.toml"), policy::identity_policy(flows))?;
     let library = beside("lpm_identity");
     let config = format!(
-        "[[lpm]]\nname = 'identity'\nlibrary = '{}'\n[lpm.config]\npolicy_file = 'policy.toml'\n",
+        "[[lpm]]\nname = 'identity'\nlibrary = '{}'\n[lpm.config]\npolicy_file = 'policy.toml'\n\
+         [sbm]\nmax_flows = 1000000\n",
         library.display()
     );
     fs::write(path("pcm.toml"), config)?;
