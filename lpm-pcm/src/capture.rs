@@ -182,6 +182,12 @@ impl Iterator for Capture {
     }
 }
 
+/// Whether the file at `path` can be read without waiting for anything or unpacking: a regular file that is
+/// not compressed.
+pub(crate) fn is_plain_file(path: &Path) -> bool {
+    path.is_file() && !compressed::is_compressed(path)
+}
+
 /// Opens a file, and tells a directory from a file on every system.
 fn open_file(path: &Path) -> Result<File, CaptureErrorKind> {
     if path.is_dir() {

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 
 use lpm_fixtures::library;
-use lpm_rsvp::build::{Flows, Path, Resv};
+use lpm_rsvp::build::{Flows, Path, PathTear, Resv};
 use lpm_rsvp::{FilterSpec, RsvpHop, ServiceRequest, Session, TimeValues, Tspec};
 use serde_json::{Value, json};
 use support::{Pcap, RSVP, Run, configured_with, ipv4, pcm};
@@ -68,6 +68,10 @@ fn resv_of(number: u8, next_hop: u8, rate: f32) -> Vec<u8> {
 
 /// Decides packets, one every `interval` seconds.
 fn replay(interval: u32, packets: &[Vec<u8>], policy: &str, tables: &str) -> Run {
+    replay_as("json", interval, packets, policy, tables)
+}
+
+fn replay_as(format: &str, interval: u32, packets: &[Vec<u8>], policy: &str, tables: &str) -> Run {
     let folder = configured_with(policy, tables);
     let capture = folder.path().join("capture.pcap");
     let pcap = Pcap {
@@ -77,7 +81,7 @@ fn replay(interval: u32, packets: &[Vec<u8>], policy: &str, tables: &str) -> Run
     fs::write(&capture, pcap.file(packets)).unwrap();
     let config = folder.path().join("pcm.toml");
     let [config, capture] = [&config, &capture].map(|path| path.to_str().unwrap());
-    let run = pcm(&["replay", "--format", "json", "--config", config, capture]);
+    let run = pcm(&["replay", "--format", format, "--config", config, capture]);
     assert_eq!(run.status, 0, "{}", run.stderr);
     run
 }
@@ -273,4 +277,59 @@ fn the_table_says_who_refuses() {
         "{}",
         run.stdout
     );
+}
+
+#[test]
+fn what_comes_again_is_decided_like_what_says_the_same_in_other_bytes() {
+    let tear = ipv4(
+        RSVP,
+        &PathTear::new(session(1), hop(1), sender()).build().unwrap(),
+    );
+    let (path, resv) = ([path(1), path(2)], [resv(1), resv(2)]);
+    let mut story = Vec::new();
+    for _ in 0..3 {
+        for (path, resv) in path.iter().zip(&resv) {
+            story.extend([path, resv, resv, path, path, resv].map(Clone::clone));
+        }
+        story.push(tear.clone());
+        // Without Path state, and then with some again.
+        story.extend([&resv[0], &resv[0], &path[0], &resv[0], &resv[0]].map(Clone::clone));
+    }
+    // Each message with and without a checksum, in turn: none is what it was when it came last.
+    let mut others = story.clone();
+    for number in 0..others.len() {
+        let before = story[..number].iter();
+        if before.filter(|packet| **packet == story[number]).count() % 2 == 1 {
+            others[number][22..24].fill(0);
+        }
+    }
+    // At the longer interval state times out between refreshes.
+    for interval in [1, 30] {
+        for tables in [
+            "",
+            "[sbm]\nrequire_path = true\nmax_flow_duration = '50 s'\n",
+        ] {
+            let run = |format, packets: &[_]| replay_as(format, interval, packets, ANYBODY, tables);
+            let rows = |packets: &[_]| {
+                let run = run("table", packets);
+                let rows = run.stdout.lines().map(str::to_owned);
+                let of_flows = |row: &String| row.contains("/udp") || row.contains("5004");
+                rows.filter(of_flows).collect::<Vec<_>>()
+            };
+            let records = |packets: &[_]| {
+                let mut records = run("json", packets).json();
+                records.retain(|record| {
+                    matches!(record["type"].as_str(), Some("decision" | "state_removed"))
+                });
+                for record in &mut records {
+                    record.as_object_mut().unwrap().remove("nanos");
+                    record.as_object_mut().unwrap().remove("capture");
+                }
+                records
+            };
+            assert!(rows(&story).len() >= story.len());
+            assert_eq!(rows(&story), rows(&others));
+            assert_eq!(records(&story), records(&others));
+        }
+    }
 }

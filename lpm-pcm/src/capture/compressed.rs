@@ -4,7 +4,9 @@
 //! Memory is bounded by the formats' windows, and work by [`Bounded`]: what unpacks to far more than
 //! any capture does is refused.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,24 +44,53 @@ pub(super) fn unpacked(mut reader: impl Read + Send + 'static) -> Box<dyn Read +
         let count = Arc::clone(&count);
         BufReader::with_capacity(BUFFER, Counted { inner, count })
     };
-    match magic[..] {
-        [0x1f, 0x8b, ..] => {
+    match Format::of(&magic) {
+        Some(Format::Gzip) => {
             let gzip = MultiGzDecoder::new(packed(whole));
             Box::new(Bounded::new(gzip, count))
         }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+        Some(Format::Zstd) => {
             let zstd = Zstd::new(packed(whole));
             Box::new(Bounded::new(zstd, count))
         }
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
+        Some(Format::Xz) => {
             let xz = XzReader::new_mem_limit(packed(whole), true, MEMORY);
             Box::new(Bounded::new(xz, count))
         }
-        [0x04, 0x22, 0x4d, 0x18, ..] => {
+        Some(Format::Lz4) => {
             let lz4 = Lz4(Lz4Decoder::new(packed(whole)));
             Box::new(Bounded::new(lz4, count))
         }
-        _ => Box::new(whole),
+        None => Box::new(whole),
+    }
+}
+
+/// Whether a file is compressed; not, where it cannot be read.
+pub(super) fn is_compressed(path: &Path) -> bool {
+    let mut magic = Vec::new();
+    let file = File::open(path).map(|file| file.take(MAGIC));
+    let _ = file.and_then(|mut file| file.read_to_end(&mut magic));
+    Format::of(&magic).is_some()
+}
+
+/// How something is compressed.
+enum Format {
+    Gzip,
+    Zstd,
+    Xz,
+    Lz4,
+}
+
+impl Format {
+    /// By its first bytes.
+    fn of(magic: &[u8]) -> Option<Self> {
+        match magic {
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstd),
+            [0xfd, b'7', b'z', b'X', b'Z', 0] => Some(Self::Xz),
+            [0x04, 0x22, 0x4d, 0x18, ..] => Some(Self::Lz4),
+            _ => None,
+        }
     }
 }
 

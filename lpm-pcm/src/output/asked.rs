@@ -1,11 +1,9 @@
 //! Who asks with a message, and what for: read from the message only where it is shown.
 
 use std::fmt::{self, Display};
-use std::hash::{BuildHasher, Hasher};
 
-use foldhash::fast::FixedState;
 use lpm_rsvp::policy::p_type::{AUTH_APP, AUTH_USER};
-use lpm_rsvp::{FlowDescriptor, Identity, Message, PolicyElement, ServiceRequest, class};
+use lpm_rsvp::{FlowDescriptor, Identity, Message, PolicyElement, ServiceRequest};
 use serde::{Serialize, Serializer};
 
 use super::plain::Plain;
@@ -47,18 +45,6 @@ impl<'a> Who<'a> {
             }
         }
         names
-    }
-
-    /// The same for messages whose POLICY_DATA is the same.
-    pub(super) fn hash(&self) -> u64 {
-        let mut hasher = FixedState::default().build_hasher();
-        if let Some(message) = &self.0 {
-            let objects = message.entries().iter();
-            for object in objects.filter(|object| object.class == class::POLICY_DATA) {
-                hasher.write(object.object(message.bytes()).body);
-            }
-        }
-        hasher.finish()
     }
 }
 

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lpm_host::event::{Event, EventLog};
 
-use super::printer::Printer;
-use super::record::{MessageRecord, Record};
+use super::printer::{PrintedRow, Printer};
+use super::record::{MessageRecord, Origin, Record};
 
 /// Where records go, from any thread. Keeps the first error, after which nothing is printed.
 pub struct Reporter {
@@ -61,6 +61,28 @@ impl Reporter {
         let mut inner = self.lock();
         self.print_queued(&mut inner);
         self.attempt(&mut inner, |printer| printer.print(record));
+    }
+
+    /// Prints a record, and gives back the row of it, if it has one that can be printed again.
+    pub fn report_row(&self, record: &Record<'_>) -> Option<PrintedRow> {
+        let mut inner = self.lock();
+        self.print_queued(&mut inner);
+        self.attempt(&mut inner, |printer| printer.print(record));
+        inner.printer.last_row()
+    }
+
+    /// Prints a row again, for a message that was found here and is decided likewise. `false` if it has to
+    /// be made anew.
+    #[must_use]
+    pub fn report_again(&self, origin: &Origin, row: &PrintedRow) -> bool {
+        let mut inner = self.lock();
+        self.print_queued(&mut inner);
+        let mut is_printed = true;
+        self.attempt(&mut inner, |printer| {
+            is_printed = printer.print_again(origin, row)?;
+            Ok(())
+        });
+        is_printed
     }
 
     /// Has a record printed before the next one, or with the next [`flush`](Self::flush), and does not wait

@@ -1,12 +1,10 @@
 //! The table for people: a row per flow, coloured on a terminal.
 
 mod line;
-mod recent;
 mod row;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,11 +13,10 @@ use lpm_host::Outcome;
 use lpm_rsvp::{FilterSpec, MessageType};
 
 use self::line::{Cell, Line};
-use self::recent::RecentRows;
 use self::row::{Row, Said, note};
 use super::plain::Plain;
-use super::printer::Printer;
-use super::record::{FlowRecord, PacketsRecord, Record, RefusedBy};
+use super::printer::{PrintedRow, Printer};
+use super::record::{FlowRecord, Origin, PacketsRecord, Record, RefusedBy};
 use super::time::date;
 
 /// What is said in which colour.
@@ -70,7 +67,10 @@ pub struct Table<W, L> {
     rest: Line,
     /// How wide its columns are.
     widths: Widths,
-    recent: RecentRows,
+    /// How often that has changed.
+    layout: u32,
+    /// Whether the last row says all of a decision.
+    is_whole: bool,
     /// Of `out`.
     palette: Palette,
     has_heading: bool,
@@ -89,7 +89,8 @@ impl<W: Write, L: Write> Table<W, L> {
             start: Line::new(usize::MAX),
             rest: Line::new(usize::MAX),
             widths: Widths::USUAL,
-            recent: RecentRows::new(),
+            layout: 0,
+            is_whole: false,
             palette: Palette::COLOURED,
             has_heading: false,
             capture: "".into(),
@@ -178,24 +179,9 @@ impl<W: Write, L: Write> Table<W, L> {
         line.add_to_last(row.integrity);
         line.end();
         if *widths != before {
-            self.recent.clear();
+            self.layout += 1;
         }
         write_row(&mut self.out, &self.start, self.rest.text())
-    }
-
-    /// The row of a message that has one flow, as most do.
-    fn single(&mut self, said: &Said<'_>, flow: &FlowRecord<'_>) -> io::Result<()> {
-        let about = self.recent.about(said, flow);
-        let Some(about) = about else {
-            return self.decision(said, slice::from_ref(flow));
-        };
-        if let Some(text) = self.recent.get(&about) {
-            begin(&mut self.start, &said.row());
-            return write_row(&mut self.out, &self.start, text);
-        }
-        self.decision(said, slice::from_ref(flow))?;
-        self.recent.put(about, self.rest.text());
-        Ok(())
     }
 
     fn decision(&mut self, said: &Said<'_>, flows: &[FlowRecord<'_>]) -> io::Result<()> {
@@ -283,7 +269,25 @@ impl<W: Write, L: Write> Table<W, L> {
 }
 
 impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
+    fn last_row(&self) -> Option<PrintedRow> {
+        self.is_whole.then(|| PrintedRow {
+            layout: (self.layout, self.start.column()),
+            text: self.rest.text().into(),
+        })
+    }
+
+    fn print_again(&mut self, origin: &Origin, row: &PrintedRow) -> io::Result<bool> {
+        self.heading(Some(&origin.capture), origin.time)?;
+        begin(&mut self.start, &Row::of(origin, None));
+        let is_same = row.layout == (self.layout, self.start.column());
+        if is_same {
+            write_row(&mut self.out, &self.start, &row.text)?;
+        }
+        Ok(is_same)
+    }
+
     fn print(&mut self, record: &Record<'_>) -> io::Result<()> {
+        self.is_whole = false;
         match record {
             Record::LpmInitialized {
                 lpm,
@@ -314,10 +318,12 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                     session: *session,
                     integrity: *integrity,
                 };
-                match flows {
-                    [flow] => self.single(&said, flow),
-                    flows => self.decision(&said, flows),
-                }
+                self.decision(&said, flows)?;
+                self.is_whole = match flows {
+                    [flow] => flow.senders.len() <= 1 && flow.why.is_none(),
+                    _ => false,
+                };
+                Ok(())
             }
             Record::StateRemoved {
                 time,

@@ -3,6 +3,7 @@
 mod coming;
 mod counts;
 mod flows;
+mod known;
 mod undecided;
 
 use std::mem;
@@ -18,11 +19,13 @@ use lpm_sbm::{Answer, InterfaceName, Removed, Sbm, StateId, TimedPcm, TimedVerdi
 use self::coming::Coming;
 use self::counts::{Counts, message_type};
 use self::flows::{Names, outcome};
+use self::known::{Known, KnownMessages, KnownRow};
 use self::undecided::{cut_short, index_all, malformed, outgoing, refused, text, unsupported};
 use crate::capture::{CaptureError, CapturedMessage, Contents, Incomplete};
 use crate::config::Config;
 use crate::integrity::{Guard, Provenance};
 use crate::output::asked::Who;
+use crate::output::printer::PrintedRow;
 use crate::output::record::{MessageRecord, Origin, PacketsRecord, Record};
 use crate::output::reporter::Reporter;
 
@@ -33,6 +36,7 @@ pub(super) struct Decider<'a> {
     sbm: Sbm<TimedPcm<'a>>,
     guard: Guard,
     names: Names,
+    known: KnownMessages,
     reporter: &'a Reporter,
     index: ObjectIndex,
     counts: Counts,
@@ -65,6 +69,7 @@ impl<'a> Decider<'a> {
             sbm: Sbm::new(timed, &config.sbm),
             guard: Guard::new(config.keys.clone()),
             names: Names::new(startup),
+            known: KnownMessages::default(),
             reporter,
             index: ObjectIndex::new(),
             counts: Counts::default(),
@@ -149,22 +154,71 @@ impl<'a> Decider<'a> {
             self.malformed(coming, bytes, bytes.len(), cut_short(coming.captured));
             return Ok(());
         }
-        let is_bundle = message_type(bytes) == Some(MessageType::Bundle);
+        if message_type(bytes) == Some(MessageType::Bundle)
+            && let Ok(bundle) = Message::parse(bytes, index)
+            && bundle.bundled().next().is_some()
+        {
+            self.counts.bundles += 1;
+            return self.bundle(coming, bundle);
+        }
+        self.one(coming, bytes, index)
+    }
+
+    /// One message: it is read, unless it came before.
+    fn one(
+        &mut self,
+        coming: &Coming<'_>,
+        bytes: &[u8],
+        index: &mut ObjectIndex,
+    ) -> Result<(), PcmError> {
+        self.counts.count(bytes);
+        let mut messages = mem::take(&mut self.known);
+        let known = messages.find(coming, bytes);
+        let is_known = known.is_some();
+        let decided = known.map_or(Ok(()), |known| self.again(coming, known));
+        self.known = messages;
+        if is_known {
+            return decided;
+        }
         match Message::parse(bytes, index) {
-            Ok(bundle) if is_bundle && bundle.bundled().next().is_some() => {
-                self.counts.bundles += 1;
-                self.bundle(coming, bundle)
-            }
-            Ok(message) => {
-                self.counts.count(bytes);
-                self.message(coming, message)
-            }
+            Ok(message) => self.message(coming, message),
             Err(error) => {
-                self.counts.count(bytes);
                 self.unreadable(coming, bytes, &error);
                 Ok(())
             }
         }
+    }
+
+    /// Has a message decided that came before.
+    fn again(&mut self, coming: &Coming<'_>, known: &mut Known) -> Result<(), PcmError> {
+        let message = known.message();
+        self.about(coming, &message);
+        let received = received(coming, message, known.integrity);
+        let answer = self.sbm.receive_again(&received, &known.receipt)?;
+        if let (Some(receipt), [verdict]) = (answer.receipt, answer.verdict.verdict.flows()) {
+            let said = known.row.as_ref().filter(|row| {
+                row.verdict == *verdict
+                    && row.path == receipt.path()
+                    && answer.before.is_empty()
+                    && !self.wants.all_reasons
+            });
+            if said.is_some_and(|row| self.reporter.report_again(&coming.origin, &row.printed)) {
+                self.counts.count_outcome(Outcome::Accept);
+            } else {
+                let printed = self.report(coming, &received, known.integrity, &answer, true);
+                let (verdict, path) = (*verdict, receipt.path());
+                known.row = printed.map(|printed| KnownRow {
+                    printed,
+                    verdict,
+                    path,
+                });
+            }
+            known.receipt = receipt;
+        } else {
+            self.report(coming, &received, known.integrity, &answer, false);
+        }
+        self.reporter.about(None);
+        Ok(())
     }
 
     /// Each message in a Bundle is one of its own (RFC 2961 §3.4). A Bundle in it is none that may be
@@ -172,15 +226,8 @@ impl<'a> Decider<'a> {
     fn bundle(&mut self, coming: &Coming<'_>, bundle: Message<'_>) -> Result<(), PcmError> {
         let mut index = ObjectIndex::new();
         for part in bundle.bundled() {
-            match part.map(|bytes| (bytes, Message::parse(bytes, &mut index))) {
-                Ok((bytes, Ok(message))) => {
-                    self.counts.count(bytes);
-                    self.message(coming, message)?;
-                }
-                Ok((bytes, Err(error))) => {
-                    self.counts.count(bytes);
-                    self.unreadable(coming, bytes, &error);
-                }
+            match part {
+                Ok(bytes) => self.one(coming, bytes, &mut index)?,
                 Err(error) => {
                     let start = usize::from(error.offset);
                     let rest = bundle.bytes().get(start..).unwrap_or_default();
@@ -203,19 +250,13 @@ impl<'a> Decider<'a> {
         let Some(integrity) = self.checked(coming, &message) else {
             return Ok(());
         };
-        self.reporter.about(Some(MessageRecord {
-            number: self.counts.messages,
-            origin: coming.origin.clone(),
-            message: message.message_type(),
-        }));
-        let received = ReceivedMessage {
-            message,
-            interface: coming.interface,
-            received: coming.captured.time,
-            integrity_verified: integrity == Provenance::Verified,
-        };
+        self.about(coming, &message);
+        let received = received(coming, message, integrity);
         let answer = self.sbm.receive(&received)?;
-        self.report(coming, &received, integrity, &answer);
+        self.report(coming, &received, integrity, &answer, false);
+        if let Some(receipt) = answer.receipt {
+            self.known.put(coming, &message, integrity, receipt);
+        }
         if message.message_type() == MessageType::Srefresh {
             self.summary_refresh(coming, &message);
         }
@@ -223,14 +264,24 @@ impl<'a> Decider<'a> {
         Ok(())
     }
 
-    /// Reports what was decided.
+    /// What happens from now on happens while this message is decided.
+    fn about(&self, coming: &Coming<'_>, message: &Message<'_>) {
+        self.reporter.about(Some(MessageRecord {
+            number: self.counts.messages,
+            origin: coming.origin.clone(),
+            message: message.message_type(),
+        }));
+    }
+
+    /// Reports what was decided; gives back the row of it, if that is wanted and there is one.
     fn report(
         &mut self,
         coming: &Coming<'_>,
         received: &ReceivedMessage<'_>,
         integrity: Provenance,
         answer: &Answer<TimedVerdict>,
-    ) {
+        wants_row: bool,
+    ) -> Option<PrintedRow> {
         let (message, TimedVerdict { verdict, elapsed }) = (&received.message, &answer.verdict);
         self.counts.removed += (answer.before.len() + answer.after.len()) as u64;
         report_removed(self.reporter, &answer.before);
@@ -241,7 +292,7 @@ impl<'a> Decider<'a> {
         let flows = self.names.flows(message, answer, explain);
         let outcome = outcome(&flows);
         self.counts.count_outcome(outcome);
-        self.reporter.report(&Record::Decision {
+        let record = Record::Decision {
             number: self.counts.messages,
             origin: &coming.origin,
             message: message.message_type(),
@@ -253,8 +304,15 @@ impl<'a> Decider<'a> {
             flows: &flows,
             outcome,
             nanos: self.wants.times.then(|| nanos(*elapsed)),
-        });
+        };
+        let row = if wants_row {
+            self.reporter.report_row(&record)
+        } else {
+            self.reporter.report(&record);
+            None
+        };
         report_removed(self.reporter, &answer.after);
+        row
     }
 
     /// Renews the state that a Srefresh names.
@@ -327,6 +385,19 @@ impl<'a> Decider<'a> {
     /// The last record of the run.
     pub(super) fn summary(&self) -> Record<'static> {
         self.counts.summary(self.sbm.flow_count())
+    }
+}
+
+fn received<'a>(
+    coming: &Coming<'_>,
+    message: Message<'a>,
+    integrity: Provenance,
+) -> ReceivedMessage<'a> {
+    ReceivedMessage {
+        message,
+        interface: coming.interface,
+        received: coming.captured.time,
+        integrity_verified: integrity == Provenance::Verified,
     }
 }
 

@@ -1,5 +1,8 @@
-//! The captures of a run, read on a thread of their own: reading may block for ever (standard
-//! input), and a signal must end the run all the same.
+//! The captures of a run, in order.
+//!
+//! Where reading may block for ever (standard input, a pipe), or takes work of its own (what is
+//! compressed), it is done on a thread of its own: a signal must end the run all the same. Plain files are
+//! read in place: to hand a message from thread to thread takes about as long as to read it.
 
 mod queue;
 
@@ -9,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use std::{fmt, io};
+use std::{fmt, io, mem, vec};
 
 use crate::capture::{self, Capture, CaptureError, CapturedMessage, Contents, Incomplete, STDIN};
 use crate::output::progress::Progress;
 
-use queue::{Abandoned, Giver, Taker, queue};
+use queue::{Abandoned, Taker, queue};
 
 pub(super) use queue::Next;
 
@@ -51,30 +54,126 @@ impl Default for SourceItem {
 }
 
 /// The captures of a run, in order.
-pub(super) struct Source {
-    items: Taker<SourceItem>,
+pub(super) enum Source {
+    /// Read when an item is asked for, which is the one that was read last.
+    InPlace(Box<(Reading, SourceItem)>),
+    Thread(Taker<SourceItem>),
 }
 
 impl Source {
     pub(super) fn start(captures: Vec<PathBuf>, progress: Progress) -> io::Result<Self> {
+        let is_in_place = captures.iter().all(|path| capture::is_plain_file(path));
+        let mut reading = Reading {
+            captures: captures.into_iter(),
+            progress,
+            stage: Stage::Between,
+        };
+        if is_in_place {
+            return Ok(Self::InPlace(Box::new((reading, SourceItem::default()))));
+        }
         let (giver, items) = queue(READ_AHEAD);
         thread::Builder::new()
             .name("captures".to_owned())
             .spawn(move || {
-                for path in &captures {
-                    if read(path, &progress, &giver).is_err() {
-                        // Nobody listens any more.
+                // What was given before has left in its place an item whose memory is used again.
+                let mut item = SourceItem::default();
+                while reading.next_into(&mut item) {
+                    if let Err(Abandoned) = giver.give(&mut item) {
                         return;
                     }
                 }
             })?;
-        Ok(Self { items })
+        Ok(Self::Thread(items))
     }
 
     /// The next item. When it has to wait for one, it first runs `idle`.
     pub(super) fn next(&mut self, idle: impl FnOnce()) -> Next<&SourceItem> {
-        self.items.take(PATIENCE, idle)
+        match self {
+            Self::InPlace(place) => {
+                let (reading, item) = &mut **place;
+                match reading.next_into(item) {
+                    true => Next::Item(item),
+                    false => Next::End,
+                }
+            }
+            Self::Thread(items) => items.take(PATIENCE, idle),
+        }
     }
+}
+
+/// The captures, being read.
+pub(super) struct Reading {
+    captures: vec::IntoIter<PathBuf>,
+    progress: Progress,
+    stage: Stage,
+}
+
+/// How far reading has come.
+enum Stage {
+    /// The next capture is to begin.
+    Between,
+    /// This one has begun.
+    Begun(PathBuf),
+    Open(Box<Capture>),
+}
+
+impl Reading {
+    /// Reads the next item into one whose memory is used again; `false` at the end.
+    fn next_into(&mut self, item: &mut SourceItem) -> bool {
+        let end = match mem::replace(&mut self.stage, Stage::Between) {
+            Stage::Between => {
+                let Some(path) = self.captures.next() else {
+                    return false;
+                };
+                *item = SourceItem::Begin(name(&path));
+                self.stage = Stage::Begun(path);
+                return true;
+            }
+            Stage::Begun(path) => {
+                let progress = &self.progress;
+                match Capture::open_counted(&path, |file: File| progress.count(file)) {
+                    Ok(capture) => {
+                        self.stage = Stage::Open(Box::new(capture));
+                        return self.next_into(item);
+                    }
+                    Err(fault) => SourceItem::End {
+                        contents: Contents::default(),
+                        fault: Some(fault),
+                    },
+                }
+            }
+            Stage::Open(mut capture) => match read(&mut capture, item) {
+                None => {
+                    self.stage = Stage::Open(capture);
+                    return true;
+                }
+                Some(fault) => SourceItem::End {
+                    contents: capture.contents(),
+                    fault,
+                },
+            },
+        };
+        *item = end;
+        true
+    }
+}
+
+/// Reads the next item of a capture; at its end, the fault that ends it, if there is one.
+fn read(capture: &mut Capture, item: &mut SourceItem) -> Option<Option<CaptureError>> {
+    if !matches!(item, SourceItem::Message(_)) {
+        *item = SourceItem::default();
+    }
+    let SourceItem::Message(message) = item else {
+        return Some(None);
+    };
+    *item = match capture.next_into(message) {
+        Some(Ok(capture::Next::Message)) => return None,
+        Some(Ok(capture::Next::Incomplete(incomplete))) => SourceItem::Incomplete(incomplete),
+        Some(Ok(capture::Next::Notice(notice))) => SourceItem::Notice(notice),
+        Some(Err(error)) => return Some(Some(error)),
+        None => return Some(None),
+    };
+    None
 }
 
 /// Looks at the files before anything is loaded, so that wrong names cost nothing: fails if not one of
@@ -119,45 +218,6 @@ pub(super) fn total_size(captures: &[PathBuf]) -> u64 {
         .filter(fs::Metadata::is_file)
         .map(|file| file.len())
         .sum()
-}
-
-fn read(path: &Path, progress: &Progress, giver: &Giver<SourceItem>) -> Result<(), Abandoned> {
-    giver.give(&mut SourceItem::Begin(name(path)))?;
-    let end = match Capture::open_counted(path, |file: File| progress.count(file)) {
-        Ok(mut capture) => {
-            let fault = read_messages(&mut capture, giver)?;
-            let contents = capture.contents();
-            SourceItem::End { contents, fault }
-        }
-        Err(fault) => SourceItem::End {
-            contents: Contents::default(),
-            fault: Some(fault),
-        },
-    };
-    giver.give(&mut { end })
-}
-
-/// Reads on to the end, or to a fault.
-fn read_messages(
-    capture: &mut Capture,
-    giver: &Giver<SourceItem>,
-) -> Result<Option<CaptureError>, Abandoned> {
-    let mut item = SourceItem::default();
-    loop {
-        // What was given before has left in its place an item whose memory is used again.
-        let mut message = match item {
-            SourceItem::Message(used) => used,
-            _ => CapturedMessage::empty(),
-        };
-        item = match capture.next_into(&mut message) {
-            Some(Ok(capture::Next::Message)) => SourceItem::Message(message),
-            Some(Ok(capture::Next::Incomplete(incomplete))) => SourceItem::Incomplete(incomplete),
-            Some(Ok(capture::Next::Notice(notice))) => SourceItem::Notice(notice),
-            Some(Err(error)) => return Ok(Some(error)),
-            None => return Ok(None),
-        };
-        giver.give(&mut item)?;
-    }
 }
 
 /// What a capture is called.

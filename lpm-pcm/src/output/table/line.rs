@@ -178,10 +178,7 @@ impl Line {
             Cell::Words(words) => self.text.push_str(words),
             Cell::Text(text) if Plain(text).is_plain() => self.text.push_str(text),
             Cell::Text(text) => self.push(Plain(text)),
-            Cell::Packet(number) => {
-                // A String takes everything.
-                let _ = write!(self.text, "{number:>width$}");
-            }
+            Cell::Packet(number) => self.push_right(number, width),
             Cell::Time(time) => {
                 push_time_of_day(&mut self.text, time);
                 if self.is_narrow() {
@@ -208,6 +205,22 @@ impl Line {
             Cell::Reason(reason) => self.push(reason),
             Cell::Who(who) => self.push(who),
         }
+    }
+
+    /// Adds a number on the right of a cell, without the detour over a formatter: there is one in each row.
+    fn push_right(&mut self, number: u64, width: usize) {
+        let mut digits = [b' '; 20];
+        let mut start = digits.len();
+        let mut rest = number;
+        while start == digits.len() || rest > 0 {
+            start -= 1;
+            let [.., digit] = (rest % 10).to_be_bytes();
+            digits[start] = b'0' + digit;
+            rest /= 10;
+        }
+        let start = start.min(digits.len().saturating_sub(width));
+        self.text
+            .push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
     }
 
     fn push(&mut self, what: impl Display) {

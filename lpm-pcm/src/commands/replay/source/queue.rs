@@ -33,7 +33,7 @@ pub(super) struct Giver<T> {
 }
 
 /// Takes them out.
-pub(super) struct Taker<T> {
+pub(in super::super) struct Taker<T> {
     shared: Arc<Shared<T>>,
     /// Taken out of the queue together.
     taken: Items<T>,
