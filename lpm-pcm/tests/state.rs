@@ -267,13 +267,13 @@ fn the_table_says_who_refuses() {
             .expect(part)
     };
     assert!(
-        line("removed ").ends_with("sbm         state timeout"),
+        line("removed ").ends_with("sbm       state timeout"),
         "{}",
         run.stdout
     );
     assert!(
         line("reject 1/2")
-            .ends_with("sbm         too little bandwidth: asked 1 Mbit/s, free 500 kbit/s"),
+            .ends_with("sbm       too little bandwidth: asked 1 Mbit/s, free 500 kbit/s"),
         "{}",
         run.stdout
     );
