@@ -46,7 +46,9 @@
 //!    the lock is looked at. One that is added later belongs to a thread whose E3 comes after that lock
 //!    was released, hence after D1.
 //!
-//! Passes may nest, into the same gate or others, and may end in any order: each has a slot of its own.
+//! Passes may nest, into the same gate or others, and may end in any order: each has a slot of its own. A
+//! thread that passes one gate and then many others, one after the other, says so with [`Gate::enter_first`]:
+//! its two slots are found once.
 //! A pass that is forgotten (`mem::forget`) leaves its slot taken, and its value is never given back.
 //!
 //! [hazard pointer]: https://doi.org/10.1109/TPDS.2004.8
@@ -117,8 +119,50 @@ impl<T: Send + Sync> Gate<T> {
         if current != seen {
             current = self.announce_again(slot, current);
         }
+        self.pass(slot, current)
+    }
+
+    /// Enters the value that is published now, on a thread that is in no other pass, and with it the way into
+    /// further gates. `None`: it is in one, or has not entered anything before, or the value was replaced at
+    /// this very moment, or this process may not use the barrier that is usual on its system; then
+    /// [`enter`](Self::enter) does it.
+    #[inline]
+    pub fn enter_first(&self) -> Option<First<'_, T>> {
+        let [slot, look] = records::first_slots()?;
+        let outer = self.enter_by(slot)?;
+        Some(First { outer, look })
+    }
+
+    /// The barrier of this gate where it is that of all gates of the process, as it is but in unit tests, and
+    /// [`records::first_slots`] gave slots: a constant.
+    #[cfg(not(all(test, loom)))]
+    #[inline]
+    const fn usual_barrier(&self) -> Barrier {
+        Barrier::USUAL
+    }
+
+    #[cfg(all(test, loom))]
+    fn usual_barrier(&self) -> Barrier {
+        self.barrier
+    }
+
+    /// Enters with a slot that is vacant; `None` where the value was replaced at that very moment, and the
+    /// slot has been cleared.
+    #[inline]
+    fn enter_by(&self, slot: &'static Slot) -> Option<Pass<'_, T>> {
+        slot.count_entry();
+        let seen = self.current.load(Ordering::Relaxed);
+        let barrier = self.usual_barrier();
+        let current = barrier.announce(slot, seen.cast(), &self.current);
+        // Else it is dropped unused, which clears the slot.
+        let pass = self.pass(slot, current);
+        (current == seen).then_some(pass)
+    }
+
+    /// The pass in `slot`, where `current` was loaded last: that is valid also if an address came back.
+    #[inline]
+    fn pass(&self, slot: &'static Slot, current: *mut T) -> Pass<'_, T> {
         Pass {
-            // The pointer that was loaded last, since it is valid also if an address came back.
             // SAFETY: `current` always holds what `Box::into_raw` returned.
             value: unsafe { NonNull::new_unchecked(current) },
             slot,
@@ -195,6 +239,45 @@ impl<T: Send + Sync> Drop for Pass<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.slot.store(ptr::null_mut(), Ordering::Release);
+    }
+}
+
+/// A [`Pass`] of a thread that is in no other, and the way from there into other gates, one at a time.
+pub struct First<'gate, T: Send + Sync> {
+    outer: Pass<'gate, T>,
+    look: &'static Slot,
+}
+
+/// The way from a [`First`] into other gates.
+pub struct Look<'pass> {
+    slot: &'static Slot,
+    pass: PhantomData<&'pass mut Pass<'pass, ()>>,
+}
+
+impl<T: Send + Sync> First<'_, T> {
+    /// The value, and the way into other gates.
+    #[inline]
+    pub fn split(&mut self) -> (&T, Look<'_>) {
+        let look = Look {
+            slot: self.look,
+            pass: PhantomData,
+        };
+        (&self.outer, look)
+    }
+}
+
+impl Look<'_> {
+    /// Has `call` look at the value of another gate, which stays valid meanwhile. `None`, without a call: the
+    /// value was replaced at this very moment; then [`Gate::enter`] does it.
+    #[inline]
+    pub fn at<T: Send + Sync, R>(
+        &mut self,
+        gate: &Gate<T>,
+        call: impl FnOnce(&T) -> R,
+    ) -> Option<R> {
+        // The slot is vacant: there is one `Look` on a thread, and it is borrowed.
+        let pass = gate.enter_by(self.slot)?;
+        Some(call(&pass))
     }
 }
 

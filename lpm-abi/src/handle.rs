@@ -1,25 +1,32 @@
 //! Handles: how the PCM and its LPMs name each other and their requests.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// Names one initialization of an LPM (lpmapi `LPM_HANDLE`).
 ///
 /// Unique in the process and never used twice, so a handle kept past deinitialization names
 /// nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LpmHandle(u64);
+pub struct LpmHandle(NonZeroU64);
 
 impl LpmHandle {
-    /// A handle with this number; for PCMs, which number the LPMs they initialize.
+    /// A handle with this number; for PCMs, which number the LPMs they initialize from 1 on. 0 names no
+    /// LPM, and is taken for the last number, which never names one either.
+    #[inline]
     #[must_use]
     pub const fn new(number: u64) -> Self {
-        Self(number)
+        match NonZeroU64::new(number) {
+            Some(number) => Self(number),
+            None => Self(NonZeroU64::MAX),
+        }
     }
 
     /// The handle's number.
+    #[inline]
     #[must_use]
     pub const fn number(self) -> u64 {
-        self.0
+        self.0.get()
     }
 }
 

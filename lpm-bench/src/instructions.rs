@@ -18,7 +18,7 @@ use crate::workload::{COMMAND, COUNTED, WORKLOADS};
 const CALLS: u64 = 2_000;
 
 /// How many percent more than on record are a regression.
-const MARGIN: f64 = 10.0;
+const MARGIN: f64 = 5.0;
 
 /// The same, where another compiler or another valgrind was used for the record.
 const MARGIN_ELSEWHERE: f64 = 25.0;

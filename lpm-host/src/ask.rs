@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod asking;
+mod at_once;
 pub(crate) mod decide;
 pub(crate) mod explain;
 pub(crate) mod outgoing;

@@ -33,6 +33,7 @@ impl Clock {
         self.started.is_none()
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> u32 {
         self.now.load(Ordering::Relaxed)
     }

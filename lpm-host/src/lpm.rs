@@ -26,5 +26,5 @@ pub(crate) mod module;
 pub(crate) mod panics;
 pub(crate) mod trace;
 pub(crate) mod trust;
-mod under_way;
+pub(crate) mod under_way;
 pub(crate) mod visits;

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use libunload::gate::{Gate, Pass, Retired};
+use libunload::gate::{First, Gate, Pass, Retired};
 
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
@@ -56,6 +56,12 @@ impl Serving {
         } else {
             Err(PcmError::NotDsbm)
         }
+    }
+
+    /// The LPMs, or none, on a thread that is asking no other.
+    #[inline]
+    pub(crate) fn enter_first(&self) -> Option<First<'_, Roster>> {
+        self.roster.enter_first()
     }
 
     /// The LPMs of now, to look at without being inside the list.

@@ -1,6 +1,6 @@
 //! What the PCM decides about a message.
 
-use std::fmt;
+use std::{fmt, iter, slice};
 
 use lpm_api::{Decision, LpmHandle, LpmPolicyError, LpmStatus};
 use smallvec::SmallVec;
@@ -11,33 +11,48 @@ pub(crate) type PerFlow<T> = SmallVec<[T; 2]>;
 
 /// The PCM's decision on a message, flow by flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    pub(crate) flows: PerFlow<FlowVerdict>,
-    pub(crate) immediate_refresh: bool,
-    /// `OK` where all LPMs answered.
-    pub(crate) failure: LpmStatus,
+pub struct Verdict(Kind);
+
+/// For nearly every message there is one flow and nothing besides: that is a few words to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    OneFlow(FlowVerdict),
+    Any {
+        flows: PerFlow<FlowVerdict>,
+        immediate_refresh: bool,
+        /// `OK` where all LPMs answered.
+        failure: LpmStatus,
+    },
 }
 
 impl Verdict {
     /// The verdict on a message that policy does not decide on.
     #[inline]
     pub(crate) fn undecided() -> Self {
-        Self {
-            flows: SmallVec::new(),
-            immediate_refresh: false,
-            failure: LpmStatus::OK,
-        }
+        Self::new(iter::empty(), false, LpmStatus::OK)
     }
 
-    /// The verdict on a message about one flow.
+    /// The verdict on a message about one flow that all LPMs answered, and nothing besides.
     #[inline]
-    pub(crate) fn of_one(flow: FlowVerdict, immediate_refresh: bool, failure: LpmStatus) -> Self {
-        let mut flows = PerFlow::new();
-        flows.push(flow);
-        Self {
-            flows,
-            immediate_refresh,
-            failure,
+    pub(crate) const fn of_one(flow: FlowVerdict) -> Self {
+        Self(Kind::OneFlow(flow))
+    }
+
+    /// The verdict on any message.
+    pub(crate) fn new(
+        flows: impl Iterator<Item = FlowVerdict>,
+        immediate_refresh: bool,
+        failure: LpmStatus,
+    ) -> Self {
+        let flows: PerFlow<_> = flows.collect();
+        match *flows {
+            // So that equal verdicts are alike.
+            [flow] if !immediate_refresh && failure.is_ok() => Self::of_one(flow),
+            _ => Self(Kind::Any {
+                flows,
+                immediate_refresh,
+                failure,
+            }),
         }
     }
 
@@ -46,13 +61,22 @@ impl Verdict {
     #[inline]
     #[must_use]
     pub fn flows(&self) -> &[FlowVerdict] {
-        &self.flows
+        match &self.0 {
+            Kind::OneFlow(flow) => slice::from_ref(flow),
+            Kind::Any { flows, .. } => flows,
+        }
     }
 
     /// Whether an LPM asks for an RSVP refresh at once (lpmapi `FORCE_IMMEDIATE_REFRESH`).
     #[must_use]
-    pub const fn immediate_refresh(&self) -> bool {
-        self.immediate_refresh
+    pub fn immediate_refresh(&self) -> bool {
+        matches!(
+            self.0,
+            Kind::Any {
+                immediate_refresh: true,
+                ..
+            }
+        )
     }
 
     /// Why an LPM gave no answer, so that the flows are rejected: the first that was noticed, where there are
@@ -62,7 +86,10 @@ impl Verdict {
     /// ([`LpmStatus::INVALID_LPM_HANDLE`]). `None` where every LPM answered.
     #[must_use]
     pub fn failure(&self) -> Option<LpmStatus> {
-        (!self.failure.is_ok()).then_some(self.failure)
+        match self.0 {
+            Kind::Any { failure, .. } if !failure.is_ok() => Some(failure),
+            _ => None,
+        }
     }
 
     /// What becomes of the message as a whole.
@@ -71,7 +98,7 @@ impl Verdict {
     /// accepted (each rejected one gets a ResvErr of its own), and is rejected when none is.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        let outcomes = || self.flows.iter().map(FlowVerdict::outcome);
+        let outcomes = || self.flows().iter().map(FlowVerdict::outcome);
         [Outcome::Drop, Outcome::Accept, Outcome::Reject]
             .into_iter()
             .find(|wanted| outcomes().any(|outcome| outcome == *wanted))

@@ -22,7 +22,12 @@ use crate::wire;
 pub struct Message<'a> {
     bytes: &'a [u8],
     entries: &'a [ObjectEntry],
+    /// How many flow descriptors there are, or `UNCOUNTED`.
+    flows: u32,
 }
+
+/// More flow descriptors than a message has room for.
+const UNCOUNTED: u32 = u32::MAX;
 
 impl<'a> Message<'a> {
     /// A message with an index that was made before, in constant time and unchecked.
@@ -33,7 +38,14 @@ impl<'a> Message<'a> {
         Message {
             bytes,
             entries: objects,
+            flows: UNCOUNTED,
         }
+    }
+
+    /// The same message, whose flow descriptors were counted.
+    #[inline]
+    pub(crate) const fn with_counted_flows(self, flows: u32) -> Self {
+        Self { flows, ..self }
     }
 
     /// The message in network byte order, header included.
@@ -67,6 +79,16 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn message_type(&self) -> MessageType {
         MessageType::from(wire::u8(self.bytes, 1).unwrap_or_default())
+    }
+
+    /// How many [`flow_descriptors`](Self::flow_descriptors) there are, where parsing has counted them on
+    /// its way: in Path and Resv messages as nearly all senders make them.
+    #[inline]
+    pub const fn counted_flows(&self) -> Option<u32> {
+        match self.flows {
+            UNCOUNTED => None,
+            flows => Some(flows),
+        }
     }
 
     /// All objects, in order.

@@ -2,7 +2,7 @@
 
 use crate::checksum::checksum;
 use crate::error::{ErrorKind, ParseError};
-use crate::grammar::usual::index_usual;
+use crate::grammar::usual::{Counted, index_usual};
 use crate::grammar::{Check, Strictness};
 use crate::header::CommonHeader;
 use crate::index::ObjectIndex;
@@ -41,9 +41,9 @@ impl<'a> Message<'a> {
         index.clear();
         match strictness {
             Strictness::Lenient => match index_usual(bytes, index.slots()) {
-                Some(count) => {
-                    let entries = index.filled(count);
-                    Ok(Message::from_index(bytes, entries))
+                Some(Counted { objects, flows }) => {
+                    let entries = index.filled(objects);
+                    Ok(Message::from_index(bytes, entries).with_counted_flows(flows))
                 }
                 None => Message::checked::<false>(bytes, index),
             },

@@ -40,6 +40,13 @@ pub(crate) enum Barrier {
 
 #[cfg(not(all(test, loom)))]
 impl Barrier {
+    /// What [`of_process`](Self::of_process) nearly always chooses on this system.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) const USUAL: Self = Self::Membarrier;
+    /// What [`of_process`](Self::of_process) chooses on this system.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) const USUAL: Self = Self::Swap;
+
     /// The cheapest one that works in this process; found out once.
     pub(super) fn of_process() -> Self {
         static CHOICE: OnceLock<Barrier> = OnceLock::new();
@@ -89,6 +96,8 @@ impl Barrier {
 
 #[cfg(all(test, loom))]
 impl Barrier {
+    pub(super) const USUAL: Self = Self::Fence;
+
     pub(super) fn of_process() -> Self {
         Self::Fence
     }

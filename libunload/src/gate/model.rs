@@ -7,7 +7,9 @@
 //!
 //! Entrants are threads of their own, since the main thread's thread-locals outlive loom's statics.
 
+use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::time::Duration;
 
 use loom::cell::UnsafeCell;
@@ -169,6 +171,53 @@ fn two_gates_nested() {
         entrant.join().unwrap();
         drop((old_inner, old_outer));
     });
+}
+
+fn looker_against_replacers(barrier: Barrier) {
+    let gate = |barrier| Arc::new(Gate::with_barrier(Probe::new(), barrier));
+    let (outer, inner) = (gate(barrier), gate(barrier));
+    let entrant = thread::spawn({
+        let (outer, inner) = (Arc::clone(&outer), Arc::clone(&inner));
+        move || {
+            // The first entry of a thread is never its cheapest.
+            outer.enter().read();
+            if let Some(mut first) = outer.enter_first() {
+                let (probe, mut look) = first.split();
+                look.at(&inner, |probe| probe.read());
+                probe.read();
+            }
+            assert!(!inside_any_pass());
+        }
+    });
+    let old_inner = drain(inner.replace(Probe::new()));
+    let old_outer = drain(outer.replace(Probe::new()));
+    entrant.join().unwrap();
+    drop((old_inner, old_outer));
+}
+
+#[test]
+fn looking_into_a_gate_from_another() {
+    bounded_model(|| looker_against_replacers(Barrier::Fence));
+}
+
+/// In a process of its own: loom ends the threads of a model that fails, and passes that end so, outside the
+/// model, end the process.
+#[test]
+fn without_the_light_barrier_a_look_is_a_use_after_the_end() {
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "--nocapture"])
+        .arg("gate::model::looker_without_the_light_barrier")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "the model must fail");
+    assert!(said.contains("Causality violation"), "{said}");
+}
+
+#[test]
+#[ignore = "fails, for the test above"]
+fn looker_without_the_light_barrier() {
+    bounded_model(|| looker_against_replacers(Barrier::Missing));
 }
 
 /// The address that an entrant has loaded may be freed and published again before it validates it.

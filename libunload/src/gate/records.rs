@@ -15,6 +15,7 @@ use std::ptr;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
+use super::barrier::Barrier;
 use super::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use super::sync::{Mutex, MutexGuard, thread_local};
 
@@ -158,7 +159,7 @@ pub(super) fn count() -> usize {
 pub(super) fn vacant_slot() -> &'static Slot {
     let record = this_record();
     // A call passes two gates, that of the list of LPMs and that of the LPM.
-    let [first, second, ..] = &record.slots;
+    let [first, _, second, ..] = &record.slots;
     for slot in [first, second] {
         if slot.load(Ordering::Relaxed).is_null() {
             return slot;
@@ -167,10 +168,21 @@ pub(super) fn vacant_slot() -> &'static Slot {
     nested_slot(record)
 }
 
+/// The slots of a pass and of one look at a time inside it, where this thread is in no pass, and all gates
+/// have the [usual](super::Barrier::USUAL) barrier. The second is for nothing else, so it is vacant.
+#[inline]
+pub(super) fn first_slots() -> Option<[&'static Slot; 2]> {
+    let record = LOCAL.try_with(|local| local.usual.get()).ok()?;
+    // SAFETY: whatever sets the cell sets it to a `&'static Record`.
+    let [first, look, ..] = unsafe { &(*record).slots };
+    let is_vacant = first.load(Ordering::Relaxed).is_null();
+    is_vacant.then_some([first, look])
+}
+
 /// For passes inside those, or for a thread that has no record. Not inlined, so that the usual ones stay short.
 #[inline(never)]
 fn nested_slot(record: &'static Record) -> &'static Slot {
-    for slot in record.slots.iter().skip(2) {
+    for slot in record.slots.iter().skip(3) {
         if slot.load(Ordering::Relaxed).is_null() {
             return slot;
         }
@@ -196,7 +208,7 @@ fn claim_slot() -> &'static Slot {
 #[cfg(not(all(test, loom)))]
 const SLOTS: usize = 7;
 #[cfg(all(test, loom))]
-const SLOTS: usize = 2;
+const SLOTS: usize = 3;
 
 /// The slots of one thread. The alignment keeps threads from sharing cache lines, also the neighbouring
 /// line that x86 fetches along.
@@ -307,6 +319,8 @@ fn registry() -> MutexGuard<'static, Registry> {
 struct Local {
     /// Only ever a `&'static Record`; constants may not hold references to statics that change.
     record: Cell<*const Record>,
+    /// The same where all gates have the usual barrier.
+    usual: Cell<*const Record>,
     /// Numbers of our own: the system's are reused.
     thread: Cell<u64>,
 }
@@ -328,7 +342,12 @@ impl Owner {
         let record = registry.vacant_entry().record;
         record.claimed.store(true, Ordering::Relaxed);
         self.record.set(Some(record));
-        let _ = LOCAL.try_with(|local| local.record.set(record));
+        let _ = LOCAL.try_with(|local| {
+            local.record.set(record);
+            if Barrier::of_process() == Barrier::USUAL {
+                local.usual.set(record);
+            }
+        });
         Some(record)
     }
 }
@@ -336,7 +355,10 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         if let Some(record) = self.record.get() {
-            let _ = LOCAL.try_with(|local| local.record.set(Record::none()));
+            let _ = LOCAL.try_with(|local| {
+                local.record.set(Record::none());
+                local.usual.set(Record::none());
+            });
             record.claimed.store(false, Ordering::Release);
         }
     }
@@ -353,6 +375,7 @@ thread_local! {
     static LOCAL: Local = const {
         Local {
             record: Cell::new(&raw const NONE),
+            usual: Cell::new(&raw const NONE),
             thread: Cell::new(NO_THREAD),
         }
     };
@@ -366,6 +389,7 @@ thread_local! {
 thread_local! {
     static LOCAL: Local = Local {
         record: Cell::new(Record::none()),
+        usual: Cell::new(Record::none()),
         thread: Cell::new(NO_THREAD),
     };
     static OWNER: Owner = Owner {

@@ -62,6 +62,64 @@ fn a_pass_keeps_its_value_and_later_ones_get_the_next() {
     }
 }
 
+/// Where the process has the barrier that is usual on its system, else there is nothing to see.
+fn two_gates() -> Option<[Gate<i32>; 2]> {
+    let gates = [1, 10].map(|value| Gate::new(Box::new(value)));
+    (Barrier::of_process() == Barrier::USUAL).then_some(gates)
+}
+
+#[test]
+fn a_thread_in_no_pass_enters_first_and_looks_into_others() {
+    let Some([outer, inner]) = two_gates() else {
+        return;
+    };
+    // Not before this thread has entered anything, nor inside a pass.
+    drop(outer.enter());
+    let pass = inner.enter();
+    assert!(outer.enter_first().is_none());
+    drop(pass);
+
+    let mut first = outer.enter_first().expect("in no pass");
+    assert!(outer.enter_first().is_none(), "one on a thread");
+    let (outer_value, mut look) = first.split();
+    let passes = [inner.enter(), inner.enter()];
+    let sum = look.at(&inner, |value| {
+        assert_eq!(
+            inner.passes().len(),
+            3,
+            "all of them have slots of their own"
+        );
+        assert_eq!(*inner.enter() + *outer.enter(), 11);
+        *outer_value + *value
+    });
+    assert_eq!(sum, Some(11));
+    assert_eq!(inner.passes().len(), 2);
+    drop(passes);
+    assert_eq!(look.at(&outer, |value| *value), Some(1));
+    drop(first);
+    assert!(!inside_any_pass());
+}
+
+#[test]
+fn a_look_keeps_its_value() {
+    let Some([outer, inner]) = two_gates() else {
+        return;
+    };
+    drop(outer.enter());
+    let mut first = outer.enter_first().expect("in no pass");
+    let (_, mut look) = first.split();
+    let retired = look.at(&inner, |value| {
+        let retired = inner.replace(Box::new(20));
+        let still_inside = retired.drain(Duration::ZERO).unwrap_err();
+        assert!(matches!(still_inside.reason(), Reason::ThisThread));
+        assert_eq!(*value, 10);
+        still_inside
+    });
+    let retired = retired.expect("looks");
+    assert_eq!(*retired.drain(Duration::ZERO).unwrap(), 10);
+    assert_eq!(look.at(&inner, |value| *value), Some(20));
+}
+
 #[test]
 #[cfg(all(target_os = "linux", not(miri)))]
 fn the_thread_inside_is_named() {

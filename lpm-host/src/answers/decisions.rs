@@ -77,10 +77,13 @@ impl Decisions {
 
 /// The verdict on these flows.
 pub(crate) fn verdict(flows: &[Aggregate], immediate_refresh: bool, failure: LpmStatus) -> Verdict {
-    Verdict {
-        flows: flows.iter().map(|flow| flow.verdict()).collect(),
-        immediate_refresh,
-        failure,
+    match flows {
+        // As nearly always.
+        [flow] if !immediate_refresh && failure.is_ok() => Verdict::of_one(flow.verdict()),
+        _ => {
+            let flows = flows.iter().map(|flow| flow.verdict());
+            Verdict::new(flows, immediate_refresh, failure)
+        }
     }
 }
 

@@ -75,6 +75,15 @@ impl<G: Default + Send + 'static> Pending<G> {
         }
     }
 
+    /// Adds what the caller heard while it was asking. What was gathered, if no answer is still to come: nobody
+    /// waits for it yet.
+    pub(crate) fn conclude(&self, add: impl FnOnce(&mut G)) -> Option<G> {
+        let mut gathering = self.lock();
+        add(&mut gathering.gathered);
+        gathering.open -= 1;
+        (gathering.open == 0).then(|| mem::take(&mut gathering.gathered))
+    }
+
     /// Looks at what was gathered so far.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&G) -> R) -> R {
         look(&self.lock().gathered)

@@ -1,7 +1,7 @@
 //! Asking the LPMs, one after the other.
 
 use std::cell::{Cell, OnceCell};
-use std::mem;
+use std::ptr;
 use std::sync::Arc;
 
 use lpm_abi::{AbiAnswer, AbiDecision, AbiDeleteState, AbiResult};
@@ -9,20 +9,22 @@ use lpm_api::abi::abi_message;
 use lpm_api::{Decision, DeleteReason, LpmStatus};
 use lpm_rsvp::{Message, MessageType, class};
 
+use super::tell::forget;
 use crate::answers::aggregate::Aggregate;
 use crate::answers::decisions::{Decisions, FAILED, counts_as, verdict};
 use crate::answers::faults::{self, Function, Judged, Returned, judge};
 use crate::answers::pending::Pending;
 use crate::event::EventLog;
-use crate::lpm::calls::AdmitCall;
+use crate::lpm::calls::{self, Asker};
 use crate::lpm::instance::Instance;
+use crate::lpm::under_way::{self, Callee};
 use crate::message::{OwnedReceived, ReceivedMessage};
 use crate::requests::asked::{Asked, Question};
 use crate::requests::results;
 use crate::roster::Roster;
 use crate::seat::seated::{Route, Seat, Slot};
 use crate::serving::Serving;
-use crate::verdict::{FlowVerdict, PerFlow, Verdict};
+use crate::verdict::{PerFlow, Verdict};
 
 /// How far the LPMs got.
 pub(crate) enum Progress {
@@ -38,8 +40,12 @@ pub(crate) struct Asking<'a> {
     roster: &'a Roster,
     serving: &'a Serving,
     flow_count: usize,
-    /// The place of the LPM that is asked now.
-    now: Cell<u32>,
+    /// The LPM that is asked now.
+    now: Callee,
+    /// What time it was when that was called.
+    began: Cell<u32>,
+    /// The handle under which it puts off its answer, if it does.
+    issued: Cell<Option<u64>>,
     /// Whether one was stopped before it could be asked.
     closed: Cell<bool>,
     immediate_refresh: Cell<bool>,
@@ -57,18 +63,22 @@ struct Later {
 }
 
 impl<'a> Asking<'a> {
+    /// Asks about so many flows.
     #[inline]
-    pub(crate) fn new(
+    pub(super) fn new(
         received: &'a ReceivedMessage<'a>,
         roster: &'a Roster,
         serving: &'a Serving,
+        flow_count: usize,
     ) -> Self {
         Self {
             received,
             roster,
             serving,
-            flow_count: flow_count(&received.message),
-            now: Cell::new(0),
+            flow_count,
+            now: Callee::none(),
+            began: Cell::new(serving.clock.now()),
+            issued: Cell::new(None),
             closed: Cell::new(false),
             immediate_refresh: Cell::new(false),
             failure: Cell::new(LpmStatus::OK),
@@ -76,62 +86,74 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// Asks every LPM where the message is about one flow, as nearly all are: what is said then takes no
-    /// more than registers. `None` where it is not, or where not all of them answered.
+    /// Asks every LPM. `None` if one was stopped meanwhile, so that not all of them could be asked.
+    pub(super) fn ask(&self) -> Option<Progress> {
+        let mut flows = PerFlow::from_elem(Aggregate::EMPTY, self.flow_count);
+        let places = PerFlow::from_elem(Cell::new(AbiDecision::UNANSWERED), self.flow_count);
+        self.ask_from(0, &mut flows, &places)
+    }
+
+    /// Says which LPM is asked now.
     #[inline]
-    pub(crate) fn ask_about_one_flow(&self) -> Option<FlowVerdict> {
-        if self.flow_count != 1 {
+    pub(super) const fn now(&self) -> &Callee {
+        &self.now
+    }
+
+    #[inline]
+    pub(super) const fn roster(&self) -> &Roster {
+        self.roster
+    }
+
+    /// Whether it was this time when the LPM was called that is asked now.
+    #[inline]
+    pub(super) fn began_at(&self, time: u32) -> bool {
+        self.began.get() == time
+    }
+
+    /// The place of an LPM in configured order.
+    pub(super) fn order(&self, lpm: &Seat) -> u32 {
+        let seats = (0..).zip(&self.roster.seats);
+        let mut orders =
+            seats.filter_map(|(order, seat)| ptr::eq(Arc::as_ptr(seat), lpm).then_some(order));
+        orders.next().unwrap_or(u32::MAX)
+    }
+
+    /// Asks the LPMs from this place on, with a place in `flows` and in `places` for each flow.
+    pub(super) fn ask_from(
+        &self,
+        first: usize,
+        flows: &mut [Aggregate],
+        places: &[Cell<AbiDecision>],
+    ) -> Option<Progress> {
+        let rest = self.roster.seats.get(first..).unwrap_or_default();
+        if !rest.is_empty() {
+            self.ask_each(rest, flows, places);
+        }
+        let pending = self.later.get().map(|later| &later.pending);
+        let gathered = pending.and_then(|pending| self.leave_to_the_others(pending, flows));
+        if self.closed.get() {
             return None;
         }
-        let mut flow = [Aggregate::EMPTY];
-        self.ask_about(&mut flow, &mut [AbiDecision::UNANSWERED])
-            .then(|| flow[0].verdict())
+        let verdict = match (pending, gathered) {
+            (None, _) => verdict(flows, self.immediate_refresh.get(), self.failure.get()),
+            // Those that put off their answers have answered meanwhile.
+            (_, Some(decisions)) => decisions.verdict(),
+            (Some(pending), None) => return Some(Progress::Open(Arc::clone(pending))),
+        };
+        forget(self.roster, self.received, verdict.flows(), self.serving);
+        Some(Progress::Answered(verdict))
     }
 
-    /// The verdict on a message about one flow.
-    #[inline]
-    pub(crate) fn verdict_of_one(&self, flow: FlowVerdict) -> Verdict {
-        Verdict::of_one(flow, self.immediate_refresh.get(), self.failure.get())
-    }
-
-    /// What [`ask_about_one_flow`](Self::ask_about_one_flow) could not do. `None` if an LPM was stopped
-    /// meanwhile, so that not all of them could be asked.
-    pub(crate) fn go_on(&self) -> Option<Progress> {
-        if self.flow_count != 1 {
-            let mut flows = PerFlow::from_elem(Aggregate::EMPTY, self.flow_count);
-            let mut buffer = PerFlow::from_elem(AbiDecision::UNANSWERED, self.flow_count);
-            if self.ask_about(&mut flows, &mut buffer) {
-                let verdict = verdict(&flows, self.immediate_refresh.get(), self.failure.get());
-                return Some(Progress::Answered(verdict));
-            }
-        }
-        match self.later.get() {
-            Some(later) if !self.closed.get() => Some(Progress::Open(Arc::clone(&later.pending))),
-            _ => None,
-        }
-    }
-
-    /// Asks every LPM, with a place in `flows` and in `buffer` for each flow; whether all of them answered.
-    #[inline(always)]
-    fn ask_about(&self, flows: &mut [Aggregate], buffer: &mut [AbiDecision]) -> bool {
-        let call = AdmitCall::new(self.received, || self.issue());
-        let request = call.request();
-        let clock = &*self.serving.clock;
-        let mut began = clock.now();
-        for (order, seat) in (0..).zip(&self.roster.seats) {
-            self.now.set(order);
+    fn ask_each(&self, seats: &[Arc<Seat>], flows: &mut [Aggregate], places: &[Cell<AbiDecision>]) {
+        let request = calls::request(self, places);
+        self.began.set(self.serving.clock.now());
+        for seat in seats {
+            self.now.set(&seat.about.name);
             match seat.route() {
                 Route::Inline => match &*seat.gate.enter() {
                     Slot::Running(lpm) => {
-                        let answer = lpm.admit(&request, buffer);
-                        let ended = clock.now();
-                        if answer.is_plain() && call.issued().is_none() && ended == began {
-                            self.add(seat, flows, buffer);
-                        } else {
-                            self.not_plain(seat, answer, call.issued(), began, flows, buffer);
-                            call.renew();
-                        }
-                        began = ended;
+                        let answer = lpm.admit(&request);
+                        self.hear(seat, answer, flows, places);
                     }
                     Slot::Closed => self.closed.set(true),
                 },
@@ -142,20 +164,32 @@ impl<'a> Asking<'a> {
                 }
             }
         }
-        let all_answered = !self.closed.get() && self.later.get().is_none();
-        if !all_answered {
-            self.leave_to_the_others(flows);
-        }
-        all_answered
     }
 
-    /// Adds the answer of the LPM that is asked now, and takes it out of the buffer.
-    #[inline]
-    fn add(&self, seat: &Seat, flows: &mut [Aggregate], buffer: &mut [AbiDecision]) {
-        for (flow, place) in flows.iter_mut().zip(buffer) {
-            let answered = mem::replace(place, AbiDecision::UNANSWERED);
+    /// Adds what the LPM that is asked now has answered, and makes ready for the next.
+    pub(super) fn hear(
+        &self,
+        seat: &Seat,
+        answer: AbiAnswer,
+        flows: &mut [Aggregate],
+        places: &[Cell<AbiDecision>],
+    ) {
+        let issued = self.issued.take();
+        let is_at_once = issued.is_none() && self.began_at(self.serving.clock.now());
+        if answer.is_plain() && is_at_once {
+            self.add(seat, flows, places);
+        } else {
+            self.not_plain(seat, answer, issued, flows, places);
+        }
+        self.began.set(self.serving.clock.now());
+    }
+
+    /// Adds the decisions of the LPM that is asked now, and takes them out of their places.
+    fn add(&self, seat: &Seat, flows: &mut [Aggregate], places: &[Cell<AbiDecision>]) {
+        for (flow, place) in flows.iter_mut().zip(places) {
+            let answered = place.replace(AbiDecision::UNANSWERED);
             if Decision::from_abi(answered).is_some() {
-                flow.add_next(Aggregate::of(answered, seat.handle, self.now.get()));
+                flow.add_next(Aggregate::of(answered, seat.handle, self.order(seat)));
             } else {
                 self.add_invalid(seat, flow, answered);
             }
@@ -169,7 +203,7 @@ impl<'a> Asking<'a> {
         flow.add_next(Aggregate::of(
             counts_as(answered),
             seat.handle,
-            self.now.get(),
+            self.order(seat),
         ));
     }
 
@@ -180,7 +214,7 @@ impl<'a> Asking<'a> {
             self.failure.set(why);
         }
         for flow in flows {
-            flow.add_next(Aggregate::of(FAILED, seat.handle, self.now.get()));
+            flow.add_next(Aggregate::of(FAILED, seat.handle, self.order(seat)));
         }
     }
 
@@ -191,24 +225,25 @@ impl<'a> Asking<'a> {
         seat: &Seat,
         answer: AbiAnswer,
         issued: Option<u64>,
-        began: u32,
         flows: &mut [Aggregate],
-        buffer: &mut [AbiDecision],
+        places: &[Cell<AbiDecision>],
     ) {
         let returned = Returned {
             answer,
             is_deferred: issued.is_some(),
-            after: seat.limit_if_over(began, &self.serving.clock),
+            after: seat.limit_if_over(self.began.get(), &self.serving.clock),
         };
         let judged = judge(Function::Admit, &seat.about, &returned, &**self.events());
         if judged == Judged::Here {
-            self.add(seat, flows, buffer);
+            self.add(seat, flows, places);
             if answer.flags() & AbiAnswer::FORCE_IMMEDIATE_REFRESH != 0 {
                 self.immediate_refresh.set(true);
             }
             return;
         }
-        buffer.fill(AbiDecision::UNANSWERED);
+        for place in places {
+            place.set(AbiDecision::UNANSWERED);
+        }
         match judged {
             Judged::Missing(why) => self.add_failure(seat, flows, why),
             Judged::Late => {
@@ -221,25 +256,25 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// Leaves what the LPMs said to those that still owe an answer; to nobody if one could not be asked.
-    #[cold]
-    fn leave_to_the_others(&self, flows: &[Aggregate]) {
-        let Some(Later { pending, .. }) = self.later.get() else {
-            return;
-        };
+    /// Leaves what the LPMs said to those that still owe an answer, if any does; to nobody if one could not be
+    /// asked.
+    fn leave_to_the_others(
+        &self,
+        pending: &Pending<Decisions>,
+        flows: &[Aggregate],
+    ) -> Option<Decisions> {
         // Where one could not be asked, what the others still say is of no use.
-        pending.answer(|others| {
+        pending.conclude(|others| {
             if !self.closed.get() {
                 others.merge(flows, self.immediate_refresh.get(), self.failure.get());
             }
-        });
+        })
     }
 
-    /// Puts the LPM's answer on its table; 0 where the LPM is being stopped.
-    #[cold]
-    fn issue(&self) -> u64 {
-        let order = self.now.get();
-        let Some(seat) = self.roster.seats.get(order as usize) else {
+    /// Puts the answer of the LPM that is asked now on its table.
+    fn put_off(&self) -> u64 {
+        let mut seats = (0..).zip(&self.roster.seats);
+        let Some((order, seat)) = seats.find(|(_, seat)| self.now.is(&seat.about.name)) else {
             return 0;
         };
         let pending = &self.later().pending;
@@ -265,7 +300,7 @@ impl<'a> Asking<'a> {
     /// Has a thread of the LPM's own make the call; its answer comes as a deferred one does.
     #[cold]
     fn send_to_worker(&self, seat: &Arc<Seat>) {
-        let request = self.issue();
+        let request = self.put_off();
         let copy = &self.later().copy;
         let copy = copy.get_or_init(|| Arc::new(OwnedReceived::from(self.received)));
         let (copy, flow_count) = (Arc::clone(copy), self.flow_count);
@@ -281,9 +316,46 @@ impl<'a> Asking<'a> {
     }
 }
 
+impl Asker for Asking<'_> {
+    #[inline]
+    fn received(&self) -> &ReceivedMessage<'_> {
+        self.received
+    }
+
+    #[cold]
+    fn issue(&self) -> u64 {
+        under_way::demand_attention();
+        self.issued.get().unwrap_or_else(|| {
+            let number = self.put_off();
+            self.issued.set(Some(number));
+            number
+        })
+    }
+}
+
+/// A message that an LPM is asked about on a thread of its own.
+struct OnWorker<'a> {
+    received: &'a ReceivedMessage<'a>,
+    request: u64,
+    is_deferred: Cell<bool>,
+}
+
+impl Asker for OnWorker<'_> {
+    fn received(&self) -> &ReceivedMessage<'_> {
+        self.received
+    }
+
+    fn issue(&self) -> u64 {
+        self.is_deferred.set(true);
+        self.request
+    }
+}
+
 /// How many flow descriptors the message has that LPMs decide on.
-#[inline]
-fn flow_count(message: &Message<'_>) -> usize {
+pub(super) fn flow_count(message: &Message<'_>) -> usize {
+    if let Some(counted) = message.counted_flows() {
+        return counted as usize;
+    }
     match message.message_type() {
         // The sender, if named: counted without looking further into it. It is among the last.
         MessageType::Path | MessageType::PathErr => {
@@ -303,12 +375,17 @@ fn answer_on_worker(
     flow_count: usize,
     events: &dyn EventLog,
 ) {
-    let call = AdmitCall::new(received, || request);
-    let mut buffer = PerFlow::from_elem(AbiDecision::UNANSWERED, flow_count);
-    let answer = lpm.admit(&call.request(), &mut buffer);
+    let asker = OnWorker {
+        received,
+        request,
+        is_deferred: Cell::new(false),
+    };
+    let mut decisions = PerFlow::from_elem(AbiDecision::UNANSWERED, flow_count);
+    let places = Cell::from_mut(&mut *decisions).as_slice_of_cells();
+    let answer = lpm.admit(&calls::request(&asker, places));
     let returned = Returned {
         answer,
-        is_deferred: call.issued().is_some(),
+        is_deferred: asker.is_deferred.get(),
         // Its request says so.
         after: None,
     };
@@ -322,7 +399,7 @@ fn answer_on_worker(
                 status: LpmStatus::OK.0,
                 flags: answer.flags(),
             };
-            let taken = results::take_decisions(&result, &buffer);
+            let taken = results::take_decisions(&result, &decisions);
             if taken == LpmStatus::TIME_OUT {
                 forget_late(lpm, received);
             }

@@ -7,13 +7,13 @@
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
-use lpm_abi::{AbiAdmit, AbiDecision};
+use lpm_abi::AbiDecision;
 use lpm_api::LpmStatus;
 
 use crate::answers::decisions::FAILED;
 use crate::answers::faults::{Telling, explained_late};
 use crate::event::EventId;
-use crate::lpm::calls::AdmitCall;
+use crate::lpm::calls::{self, Asker};
 use crate::lpm::compatibility::Incompatibility;
 use crate::lpm::instance::Instance;
 use crate::message::{OwnedReceived, ReceivedMessage};
@@ -41,15 +41,13 @@ pub(crate) fn explain(
     let seat = roster.seats.iter().find(|seat| seat.handle == by)?;
     let flow_count = verdict.flows().len();
     let ask = move |lpm: &Instance, received: &ReceivedMessage<'_>| {
-        let call = AdmitCall::new(received, || 0);
         // They say how many flows there are.
-        let mut places = PerFlow::from_elem(AbiDecision::UNANSWERED, flow_count);
-        let places = Cell::from_mut(&mut places[..]).as_slice_of_cells();
-        let request = AbiAdmit {
-            places: places.into(),
-            ..call.request()
-        };
-        lpm.explain(&request, flow, decision)
+        let places = PerFlow::from_elem(Cell::new(AbiDecision::UNANSWERED), flow_count);
+        lpm.explain(
+            &calls::request(&Explained(received), &places),
+            flow,
+            decision,
+        )
     };
     let events = &*serving.events;
     let said = match seat.route() {
@@ -76,6 +74,19 @@ pub(crate) fn explain(
         events.record(&seat.about.about(EventId::LpmCallFailed, detail));
         None
     })
+}
+
+/// A message that was decided on: no answer is put off any more.
+struct Explained<'a>(&'a ReceivedMessage<'a>);
+
+impl Asker for Explained<'_> {
+    fn received(&self) -> &ReceivedMessage<'_> {
+        self.0
+    }
+
+    fn issue(&self) -> u64 {
+        0
+    }
 }
 
 /// Asks on a thread of the LPM's own, within its limit.

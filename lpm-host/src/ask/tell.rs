@@ -95,8 +95,21 @@ impl CommittedResv<'_> {
 
 /// Lets every LPM drop what it kept for flows that are not admitted after all, where there is state to
 /// forget: of a Path or Resv.
-#[cold]
+#[inline]
 pub(crate) fn forget(
+    roster: &Roster,
+    received: &ReceivedMessage<'_>,
+    flows: &[FlowVerdict],
+    serving: &Serving,
+) {
+    if !flows.iter().all(FlowVerdict::is_accepted) {
+        forget_some(roster, received, flows, serving);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn forget_some(
     roster: &Roster,
     received: &ReceivedMessage<'_>,
     flows: &[FlowVerdict],
@@ -122,7 +135,11 @@ pub(crate) fn forget(
 }
 
 /// Lets the LPMs forget what is refused, once the last of them answered.
+#[inline]
 pub(crate) fn forget_refused(serving: &Serving, received: &ReceivedMessage<'_>, verdict: &Verdict) {
+    if verdict.flows().iter().all(FlowVerdict::is_accepted) {
+        return;
+    }
     if let Ok(roster) = serving.in_charge() {
         forget(&roster, received, verdict.flows(), serving);
     }

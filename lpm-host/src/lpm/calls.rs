@@ -5,8 +5,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use abi_stable::std_types::RSlice;
-use lpm_abi::{AbiAdmit, AbiInterface, AbiTime, AdmitCallFunctions, Defer};
+use lpm_abi::{AbiAdmit, AbiDecision, AbiInterface, AbiTime, AdmitCall, AdmitCallFunctions, Defer};
 use lpm_api::abi::abi_message;
 
 use crate::message::ReceivedMessage;
@@ -54,78 +53,65 @@ impl<F: Fn() -> u64> Call<F> {
     }
 }
 
-/// A call in which an LPM decides on a message; or several calls, one after the other.
-pub(crate) struct AdmitCall<'a, F: Fn() -> u64> {
-    received: &'a ReceivedMessage<'a>,
-    deferral: Call<F>,
+/// Who asks LPMs to decide on a message, one after the other.
+pub(crate) trait Asker {
+    fn received(&self) -> &ReceivedMessage<'_>;
+
+    /// Takes a handle under which the LPM that is asked now puts off its answer; the same one when it is
+    /// asked for again. 0 where the LPM is being stopped.
+    fn issue(&self) -> u64;
 }
 
-impl<'a, F: Fn() -> u64> AdmitCall<'a, F> {
-    const FUNCTIONS: AdmitCallFunctions = AdmitCallFunctions {
-        issue: issue_decision::<F>,
-        received: received::<F>,
-        interface: interface::<F>,
-    };
+/// What the LPMs get, with a place for each of their decisions.
+#[inline]
+pub(crate) fn request<'a, A: Asker>(asker: &'a A, places: &'a [Cell<AbiDecision>]) -> AbiAdmit<'a> {
+    let received = asker.received();
+    AbiAdmit {
+        integrity_verified: received.integrity_verified,
+        message: abi_message(received.message),
+        // SAFETY: the reference is valid as long as the result's lifetime, and the functions are for
+        // references to this type.
+        call: unsafe { AdmitCall::new(ptr::from_ref(asker).cast(), functions::<A>()) },
+        places: places.into(),
+    }
+}
 
-    /// A call whose request gets its handle from `issue`, which is called once at most for each LPM.
-    #[inline]
-    pub(crate) const fn new(received: &'a ReceivedMessage<'a>, issue: F) -> Self {
-        Self {
-            received,
-            deferral: Call::new(issue),
+const fn functions<A: Asker>() -> &'static AdmitCallFunctions {
+    const {
+        &AdmitCallFunctions {
+            issue: issue_decision::<A>,
+            received: received::<A>,
+            interface: interface::<A>,
         }
-    }
-
-    /// What the LPM gets.
-    #[inline]
-    pub(crate) fn request(&self) -> AbiAdmit<'_> {
-        AbiAdmit {
-            integrity_verified: self.received.integrity_verified,
-            message: abi_message(self.received.message),
-            // SAFETY: the reference is valid as long as the result's lifetime, and the functions are for
-            // references to this type.
-            call: unsafe { lpm_abi::AdmitCall::new(ptr::from_ref(self).cast(), &Self::FUNCTIONS) },
-            places: RSlice::EMPTY,
-        }
-    }
-
-    /// The handle under which the LPM puts off its answer, if it does.
-    #[inline]
-    pub(crate) fn issued(&self) -> Option<u64> {
-        self.deferral.issued()
-    }
-
-    /// Makes it another LPM's call.
-    pub(crate) fn renew(&self) {
-        self.deferral.issued.set(None);
     }
 }
 
 /// # Safety
 ///
-/// `context` comes from a reference to an `AdmitCall<F>` that is still valid.
-unsafe extern "C" fn issue_decision<F: Fn() -> u64>(context: *const ()) -> u64 {
+/// `context` comes from a reference to an `A` that is still valid.
+unsafe extern "C" fn issue_decision<A: Asker>(context: *const ()) -> u64 {
     // SAFETY: the caller's promise.
-    let call = unsafe { &*context.cast::<AdmitCall<'_, F>>() };
-    call.deferral.issue_without_unwinding()
+    let asker = unsafe { &*context.cast::<A>() };
+    // Unwinding into the library would end the process.
+    catch_unwind(AssertUnwindSafe(|| asker.issue())).unwrap_or(0)
 }
 
 /// # Safety
 ///
 /// As for `issue_decision`.
-unsafe extern "C" fn received<F: Fn() -> u64>(context: *const ()) -> AbiTime {
+unsafe extern "C" fn received<A: Asker>(context: *const ()) -> AbiTime {
     // SAFETY: the caller's promise.
-    let call = unsafe { &*context.cast::<AdmitCall<'_, F>>() };
-    call.received.received.into()
+    let asker = unsafe { &*context.cast::<A>() };
+    asker.received().received.into()
 }
 
 /// # Safety
 ///
 /// As for `issue_decision`.
-unsafe extern "C" fn interface<F: Fn() -> u64>(context: *const ()) -> AbiInterface {
+unsafe extern "C" fn interface<A: Asker>(context: *const ()) -> AbiInterface {
     // SAFETY: the caller's promise.
-    let call = unsafe { &*context.cast::<AdmitCall<'_, F>>() };
-    call.received.interface.into()
+    let asker = unsafe { &*context.cast::<A>() };
+    asker.received().interface.into()
 }
 
 /// # Safety

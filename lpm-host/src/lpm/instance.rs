@@ -1,6 +1,5 @@
 //! An initialized LPM.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use abi_stable::std_types::{RStr, RVec};
@@ -51,15 +50,15 @@ impl Instance {
         }
     }
 
-    /// Asks for decisions, one per place of the buffer.
+    /// Asks for decisions.
+    pub(crate) fn admit(&self, request: &AbiAdmit<'_>) -> AbiAnswer {
+        panics::during(Some(&self.name), || self.lpm.admit(request))
+    }
+
+    /// Asks for decisions in a [series of calls](super::under_way::Series), now for this LPM.
     #[inline]
-    pub(crate) fn admit(&self, request: &AbiAdmit<'_>, decisions: &mut [AbiDecision]) -> AbiAnswer {
-        panics::during(Some(&self.name), || {
-            self.lpm.admit(&AbiAdmit {
-                places: Cell::from_mut(decisions).as_slice_of_cells().into(),
-                ..*request
-            })
-        })
+    pub(crate) fn admit_in_series(&self, request: &AbiAdmit<'_>) -> AbiAnswer {
+        self.lpm.admit(request)
     }
 
     /// What is known about it outside.

@@ -9,7 +9,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -19,7 +18,7 @@ use lpm_api::LpmStatus;
 
 use super::lock::lock;
 use super::trace::{self, TraceLimit};
-use super::under_way::{self, NO_LPM};
+use super::under_way::{self, Callee, DEMANDED, IN_CALL, REPORTED};
 use crate::event::{Event, EventId, EventLog};
 
 /// A library's place among those that may report panics.
@@ -76,24 +75,38 @@ thread_local! {
 pub(super) fn during<R>(lpm: Option<&Arc<str>>, call: impl FnOnce() -> R) -> R {
     under_way::with(|calls| {
         let spans = calls.spans.get();
-        let outer = calls.inside.replace(lpm.map_or(NO_LPM, ptr::from_ref));
+        let callee = Callee::of(lpm);
+        let outer = calls.inside.replace(&raw const callee);
+        let attention = calls.attention.get();
+        calls.attention.set(attention | IN_CALL);
         let result = call();
         calls.inside.set(outer);
-        if calls.spans.get() > spans {
-            trace::leave(spans);
-        }
-        if calls.has_reports.get() {
-            record_all();
+        calls.mark(IN_CALL, attention & IN_CALL != 0);
+        if calls.attention.get() & !IN_CALL != 0 {
+            attend(spans);
+            // It is for the call around this one.
+            calls.mark(DEMANDED, attention & DEMANDED != 0);
         }
         result
     })
 }
 
+/// Sees to what a call has left: leaves all spans of libraries but so many, and records the panics that were
+/// reported.
 #[cold]
-fn record_all() {
-    under_way::with(|calls| calls.has_reports.set(false));
-    for (events, event) in REPORTS.take() {
-        events.record(&event);
+pub(crate) fn attend(spans: usize) {
+    if under_way::with(|calls| calls.spans.get()) > spans {
+        trace::leave(spans);
+    }
+    let attention = under_way::with(|calls| {
+        let attention = calls.attention.get();
+        calls.attention.set(attention & !(REPORTED | DEMANDED));
+        attention
+    });
+    if attention & REPORTED != 0 {
+        for (events, event) in REPORTS.take() {
+            events.record(&event);
+        }
     }
 }
 
@@ -111,7 +124,7 @@ extern "C" fn report_panic(library: u64, panic: AbiPanic<'_>) {
         };
         if under_way::with(|calls| !calls.inside.get().is_null()) {
             REPORTS.with_borrow_mut(|reports| reports.push((Arc::clone(&attached.events), event)));
-            under_way::with(|calls| calls.has_reports.set(true));
+            under_way::with(|calls| calls.mark(REPORTED, true));
         } else {
             // A thread of the library's own, on which no call will return.
             let record = move || attached.events.record(&event);
@@ -132,4 +145,24 @@ fn event(library: &Path, panic: &AbiPanic<'_>) -> Event {
     Event::new(EventId::LpmPanicked, detail)
         .status(LpmStatus::PANICKED)
         .library(library)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lpm::under_way::{Series, demand_attention, needs_attention};
+
+    #[test]
+    fn calls_inside_a_call_leave_what_that_demands() {
+        let callee = Callee::none();
+        let series = Series::start(&callee).expect("in no call");
+        during(None, demand_attention);
+        assert!(!needs_attention());
+        demand_attention();
+        during(None, demand_attention);
+        assert!(needs_attention());
+        attend(0);
+        assert!(!needs_attention());
+        drop(series);
+    }
 }

@@ -71,6 +71,7 @@ impl<T> Shard<T> {
 
     /// Puts a request into a slot: its index, and the generation it now has. When the shard is closed or full, the request
     /// comes back.
+    #[inline]
     pub(super) fn issue(&mut self, request: T, deadline: u32) -> Result<(usize, u32), T> {
         if self.is_closed {
             return Err(request);
@@ -83,6 +84,7 @@ impl<T> Shard<T> {
 
     /// Takes a request out of its slot, as one that timed out if `is_over` says so of its deadline; whether it does is told
     /// besides.
+    #[inline]
     pub(super) fn take(
         &mut self,
         index: usize,
@@ -201,6 +203,7 @@ impl<T> Shard<T> {
     }
 
     /// Empties a slot, and puts it among the vacant ones.
+    #[inline]
     fn vacate(&mut self, index: usize, timed_out: bool) -> Option<T> {
         let at = u32::try_from(index).ok()?;
         let (first, last) = (self.first_vacant, self.last_vacant);

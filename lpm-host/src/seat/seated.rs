@@ -102,6 +102,12 @@ impl Seat {
         seat
     }
 
+    /// Whether calls go into the LPM on the caller's thread.
+    #[inline]
+    pub(crate) fn is_inline(&self) -> bool {
+        self.route.load(Ordering::Relaxed) == Route::Inline as u8
+    }
+
     #[inline]
     pub(crate) fn route(&self) -> Route {
         match self.route.load(Ordering::Relaxed) {

@@ -16,10 +16,18 @@ use crate::object::{HEADER, ObjectEntry};
 use crate::objects::ResvStyle;
 use crate::wire;
 
-/// Indexes the objects of a Path or Resv and gives their number; `None` when there are more than
-/// there are slots, or when the message needs a closer look.
+/// What a message consists of.
+pub(crate) struct Counted {
+    /// Its objects.
+    pub(crate) objects: usize,
+    /// Its flow descriptors.
+    pub(crate) flows: u32,
+}
+
+/// Indexes the objects of a Path or Resv and counts them; `None` when there are more than there are
+/// slots, or when the message needs a closer look.
 #[inline]
-pub(crate) fn index_usual(bytes: &[u8], slots: &mut [ObjectEntry; INLINE]) -> Option<usize> {
+pub(crate) fn index_usual(bytes: &[u8], slots: &mut [ObjectEntry; INLINE]) -> Option<Counted> {
     const PATH: u8 = MessageType::Path.number();
     const RESV: u8 = MessageType::Resv.number();
     let (&[_, message_type, ..], objects) =
@@ -40,7 +48,7 @@ pub(crate) fn index_usual(bytes: &[u8], slots: &mut [ObjectEntry; INLINE]) -> Op
     }
 }
 
-fn path<const IPV6: bool>(mut rest: Rest<'_, '_>) -> Option<usize> {
+fn path<const IPV6: bool>(mut rest: Rest<'_, '_>) -> Option<Counted> {
     session::<IPV6>(&mut rest)?;
     rest.take(with_word(class::RSVP_HOP, IPV6))?;
     rest.take(TIME_VALUES)?;
@@ -48,10 +56,10 @@ fn path<const IPV6: bool>(mut rest: Rest<'_, '_>) -> Option<usize> {
     rest.take(with_word(class::SENDER_TEMPLATE, IPV6))?;
     rest.take_opaque(class::SENDER_TSPEC)?;
     rest.take_opaque(class::ADSPEC);
-    rest.end()
+    rest.end(1)
 }
 
-fn resv<const IPV6: bool>(mut rest: Rest<'_, '_>) -> Option<usize> {
+fn resv<const IPV6: bool>(mut rest: Rest<'_, '_>) -> Option<Counted> {
     session::<IPV6>(&mut rest)?;
     rest.take(with_word(class::RSVP_HOP, IPV6))?;
     rest.take(TIME_VALUES)?;
@@ -61,18 +69,21 @@ fn resv<const IPV6: bool>(mut rest: Rest<'_, '_>) -> Option<usize> {
     let filter = with_word(class::FILTER_SPEC, IPV6);
     rest.take_opaque(class::FLOWSPEC)?;
     let own_flow_specs = match style {
-        ResvStyle::WildcardFilter => return rest.end(),
+        ResvStyle::WildcardFilter => return rest.end(1),
         ResvStyle::SharedExplicit => false,
         ResvStyle::FixedFilter => true,
         ResvStyle::Unknown(_) => return None,
     };
+    let mut flows = 1;
     loop {
         rest.take(filter)?;
         if rest.bytes.is_empty() {
-            return rest.end();
+            return rest.end(flows);
         }
         if own_flow_specs {
             rest.take_opaque(class::FLOWSPEC);
+            // There are no more than there are slots.
+            flows = flows.wrapping_add(1);
         }
     }
 }
@@ -167,11 +178,11 @@ impl<'a> Rest<'a, '_> {
         Some(content)
     }
 
-    /// How many objects were indexed, once there are no more.
+    /// How many objects were indexed, once there are no more, in a message with so many flows.
     #[inline]
-    fn end(self) -> Option<usize> {
-        let free = self.slots.len();
-        self.bytes.is_empty().then(|| INLINE.wrapping_sub(free))
+    fn end(self, flows: u32) -> Option<Counted> {
+        let objects = INLINE.wrapping_sub(self.slots.len());
+        self.bytes.is_empty().then_some(Counted { objects, flows })
     }
 }
 
@@ -258,12 +269,16 @@ mod tests {
         let header = [0x10, message_type, 0, 0, 64, 0, length[0], length[1]];
         let bytes = [&header, objects].concat();
         let found = index_usual(&bytes, &mut slots);
-        if let Some(count) = found {
+        if let Some(Counted { objects, flows }) = found {
             let mut index = ObjectIndex::new();
             let message = Message::checked::<false>(&bytes, &mut index);
             assert_eq!(
                 message.map(|message| message.entries()),
-                Ok(&slots[..count])
+                Ok(&slots[..objects])
+            );
+            assert_eq!(
+                message.map(|message| message.flow_descriptors().count()),
+                Ok(flows as usize)
             );
         }
         found.is_some()
