@@ -10,11 +10,13 @@
 //! the other where it fails.
 //!
 //! Debugging information, most of a library's file, is not copied. A copy in memory is kept when its
-//! library is unloaded, and serves again if the file still has the same [stamp](FileStamp) then.
+//! library is unloaded, and serves again in this process if the file still has the same [stamp](FileStamp) then.
 
 mod bytes;
 #[cfg(target_os = "linux")]
 mod kept;
+#[cfg(target_os = "linux")]
+mod lease;
 #[cfg(target_os = "linux")]
 mod memory;
 mod on_disk;
@@ -32,9 +34,6 @@ use crate::stamp::FileStamp;
 pub struct Copies {
     directory: Option<PathBuf>,
     no_delete: NoDelete,
-    /// Of libraries that were unloaded.
-    #[cfg(target_os = "linux")]
-    kept: kept::Kept,
 }
 
 /// What to do with a library that is linked as not to be unloaded (`DF_1_NODELETE`).
@@ -82,7 +81,7 @@ impl Copies {
     /// Takes the copy that is kept of the file at `path`, if it has this stamp, with what its user knew of it.
     #[cfg(target_os = "linux")]
     pub(super) fn take<K: 'static>(&self, path: &Path, stamp: FileStamp) -> Option<(Staged, K)> {
-        let (file, known) = self.kept.take(path, stamp)?;
+        let (file, known) = kept::take(&self.purpose(path), stamp)?;
         let stamp = Some(stamp);
         Some((Staged::Memory { file, stamp }, *known.downcast().ok()?))
     }
@@ -96,10 +95,19 @@ impl Copies {
             stamp: Some(stamp),
         }) = staged
         {
-            self.kept.add(path, file, stamp, Box::new(known));
+            kept::add(self.purpose(path), file, stamp, Box::new(known));
         }
         #[cfg(not(target_os = "linux"))]
         drop((path, staged, known));
+    }
+
+    #[cfg(target_os = "linux")]
+    fn purpose(&self, original: &Path) -> kept::Purpose {
+        kept::Purpose {
+            original: original.to_path_buf(),
+            directory: self.directory.clone(),
+            no_delete: self.no_delete,
+        }
     }
 
     /// Copies the file `source`, which stands at `path`.

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
+#[cfg(target_os = "linux")]
+use super::lease::Lease;
 use crate::stamp::FileStamp;
 
 /// How much of a library is copied, in bytes: a file that is mostly a hole is as long as it likes.
@@ -14,6 +16,8 @@ const MOST_COPIED: u64 = 4 << 30;
 pub(super) fn copy(source: &File, copy: &File) -> io::Result<bool> {
     const ATTEMPTS: usize = 3;
     for _ in 0..ATTEMPTS {
+        #[cfg(target_os = "linux")]
+        let lease = Lease::of(source);
         let before = source.metadata()?;
         let parts = parts(source, before.len());
         let length: u64 = parts.iter().map(|part| part.end - part.start).sum();
@@ -25,12 +29,17 @@ pub(super) fn copy(source: &File, copy: &File) -> io::Result<bool> {
         let complete = parts.iter().try_fold(true, |complete, part| {
             Ok::<_, io::Error>(complete && copy_part(source, copy, part)?)
         })?;
+        #[cfg(target_os = "linux")]
+        let nobody_wrote = lease.is_some_and(|lease| lease.is_held());
+        #[cfg(not(target_os = "linux"))]
+        let nobody_wrote = false;
         // Times are coarse: a file may be written to again without them telling. What is read twice with the same
         // result, all of it the second time after all of it the first, was so at the moment between.
         if complete
-            && parts.iter().try_fold(true, |same, part| {
-                Ok::<_, io::Error>(same && is_same_part(source, copy, part)?)
-            })?
+            && (nobody_wrote
+                || parts.iter().try_fold(true, |same, part| {
+                    Ok::<_, io::Error>(same && is_same_part(source, copy, part)?)
+                })?)
             && FileStamp::from(&before) == (&source.metadata()?).into()
         {
             return Ok(true);

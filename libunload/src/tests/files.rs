@@ -573,9 +573,17 @@ fn copy_kept_for_the_next_time() {
         assert_eq!(unload(twin), UnloadOutcome::Unmapped);
         assert_eq!(unload(library), UnloadOutcome::Unmapped);
 
-        let library = fixture.open_with(&staging);
-        assert_eq!((copy(&library), call(&library, "run")), (first, 7));
-        assert_eq!(unload(library), UnloadOutcome::Unmapped);
+        // Also for whoever makes copies in the same way, and for nobody else.
+        for (copies, is_first) in [
+            (staging.clone(), true),
+            (Copies::new(), true),
+            (Copies::new().no_delete(NoDelete::Keep), false),
+        ] {
+            let library = fixture.open_with(&copies);
+            assert_eq!(copy(&library) == first, is_first);
+            assert_eq!(call(&library, "run"), 7);
+            assert_eq!(unload(library), UnloadOutcome::Unmapped);
+        }
 
         fs::copy(&other.path, &fixture.path).expect("overwritten");
         let file = fs::File::options().write(true).open(&fixture.path);
