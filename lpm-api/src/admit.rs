@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use lpm_abi::{AbiAdmit, AbiAnswer};
-use lpm_rsvp::{FlowDescriptor, Message, PolicyElement};
+use lpm_rsvp::{FlowDescriptor, Message, PolicyElement, Text};
 
 use crate::abi::message::message;
 use crate::callbacks::PcmCallbacks;
@@ -74,6 +74,21 @@ impl<'a> AdmitRequest<'a> {
             .filter(move |element| pe_type.serves(element.p_type()))
     }
 
+    /// The name of the user who asks: the first that an AUTH_USER element says, its policy locator
+    /// (a DN) or else its credential, if that is a name (RFC 3182). Names that are encrypted, and
+    /// tickets and certificates, are in [`policy_elements`](Self::policy_elements).
+    ///
+    /// Whoever sent the message says so; nothing has proved it. In a network whose hosts are not
+    /// trusted ask for [`integrity_verified`](Self::integrity_verified), too.
+    #[must_use]
+    pub fn user(&self) -> Option<Text<'a>> {
+        let mut elements = self.message().policy_elements().filter_map(Result::ok);
+        elements.find_map(|element| match element {
+            PolicyElement::AuthUser(identity) => identity.name(),
+            _ => None,
+        })
+    }
+
     /// What tells a flow of this message from every other, the same in each refresh of it; see
     /// [`FlowKey::of`].
     #[must_use]
@@ -89,8 +104,8 @@ impl<'a> AdmitRequest<'a> {
     /// use lpm_api::{AdmitRequest, Answer, Decision, LpmPolicyError, Priority};
     ///
     /// fn admit(request: AdmitRequest<'_>) -> Answer {
-    ///     request.decide(|flow| match flow.tspec() {
-    ///         Some(tspec) if tspec.rate > 125_000.0 => Decision::reject(LpmPolicyError::NoPrivileges),
+    ///     request.decide(|flow| match flow.rate() {
+    ///         Some(rate) if rate > 125_000.0 => Decision::reject(LpmPolicyError::NoPrivileges),
     ///         Some(_) => Decision::accept(Priority::MIN),
     ///         None => Decision::DontCare,
     ///     })

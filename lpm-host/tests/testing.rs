@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use lpm_api::lpm_rsvp::build::Identity;
 use lpm_api::lpm_rsvp::{PolicyElement, ResvStyle};
 use lpm_api::{
     AddressRow, AddressTableRefused, AdmitRequest, Answer, CommitDecision, CommitResv, Decision,
@@ -139,6 +140,51 @@ fn decided(decisions: &[Decision], immediate_refresh: bool) -> Option<Answered> 
         decisions: decisions.to_vec(),
         immediate_refresh,
     })
+}
+
+/// Notes who asks.
+#[derive(Default)]
+struct WhoAsks(Mutex<Vec<Option<String>>>);
+
+impl Lpm for WhoAsks {
+    fn initialize(_: InitInfo<'_>) -> Result<Self, InitError> {
+        Ok(Self::default())
+    }
+
+    fn admit(&self, request: AdmitRequest<'_>) -> Answer {
+        let user = request.user().map(|name| name.to_string());
+        self.0.lock().unwrap().push(user);
+        request.decide_all(Decision::DontCare)
+    }
+}
+
+#[test]
+fn the_user_is_who_asks() {
+    let pcm = TestPcm::<WhoAsks>::start("").unwrap();
+    let by_id = Identity::user().credential("älice");
+    let ticket = Identity::user().kerberos_ticket(&[1, 2, 3]);
+    for message in [
+        messages::path().user("CN=Alice"),
+        messages::path().element(by_id),
+        messages::path().application("CN=Call").user("CN=Bob"),
+        messages::path().element(ticket),
+        messages::path(),
+    ] {
+        assert_eq!(pcm.admit(&message.build()), [Decision::DontCare]);
+    }
+    let asked = pcm.lpm().0.lock().unwrap();
+    let asked: Vec<_> = asked.iter().map(Option::as_deref).collect();
+    let nobody = None;
+    assert_eq!(
+        asked,
+        [
+            Some("CN=Alice"),
+            Some("älice"),
+            Some("CN=Bob"),
+            nobody,
+            nobody
+        ]
+    );
 }
 
 #[test]

@@ -5,8 +5,11 @@
 mod support;
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
+use std::thread;
+use std::time::Duration;
 
 use support::{pcm, pcm_in};
 
@@ -17,43 +20,104 @@ fn workspace() -> PathBuf {
 
 #[test]
 fn a_new_crate_does_all_that_is_promised() {
-    let folder = tempfile::tempdir().unwrap();
-    let workspace = workspace();
-    let run = pcm_in(
-        folder.path(),
-        &["new", "rate-limit", "--path", workspace.to_str().unwrap()],
-    );
-    assert_eq!(run.status, 0, "{}", run.stderr);
-    let project = folder.path().join("rate-limit");
-    // The versions that are here already, and a place to keep what is built.
-    fs::copy(workspace.join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
-    let built = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("tutorial");
-    fs::create_dir_all(&built).unwrap();
-    std::os::unix::fs::symlink(&built, project.join("target")).unwrap();
-
-    let next = run.stdout.split("Next:").nth(1).expect("what comes next");
-    let mut steps = next.lines().map(str::trim).filter(|line| !line.is_empty());
-    assert_eq!(steps.next(), Some("cd rate-limit"));
-    let steps: Vec<&str> = steps.collect();
-    let readme = fs::read_to_string(project.join("README.md")).unwrap();
-    let readme = readme.split("```").nth(1).unwrap();
-    assert!(readme.ends_with(&(steps.join("\n") + "\n")), "{readme}");
-
-    shell(&project, "cargo fmt --check");
-    let [test, build, check, replay] = steps[..] else {
-        panic!("{steps:?}")
+    let steps = Steps::of("rate-limit", &[]);
+    let [test, build, check, replay] = &steps.lines[..] else {
+        panic!("{:?}", steps.lines)
     };
-    let tests = shell(&project, test);
-    assert!(tests.contains("2 passed"), "{tests}");
-    shell(&project, build);
-    let checked = shell(
-        &project,
-        &format!("{check} --deny-warnings --time-limit '60 s'"),
-    );
-    assert!(checked.contains("nothing found"), "{checked}");
-    let replayed = shell(&project, replay);
-    for word in ["rate-limit", "accept", "reject", support::GONE] {
-        assert!(replayed.contains(word), "{word}: {replayed}");
+    steps.take(test, build, check, replay);
+    assert!(steps.project.join(".git").is_dir());
+}
+
+/// An LPM that asks a server.
+#[test]
+fn a_new_crate_that_defers_does_so_too() {
+    let steps = Steps::of("ask-server", &["--deferred"]);
+    let [test, build, serve, check, replay] = &steps.lines[..] else {
+        panic!("{:?}", steps.lines)
+    };
+    let server = serve.strip_suffix(" &").unwrap();
+    let _server = Server::start(&steps.project, server);
+    steps.take(test, build, check, replay);
+}
+
+/// What `pcm new` says comes next.
+struct Steps {
+    _folder: tempfile::TempDir,
+    project: PathBuf,
+    lines: Vec<String>,
+}
+
+impl Steps {
+    fn of(name: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = workspace();
+        let mut command = vec!["new", name, "--path", workspace.to_str().unwrap()];
+        command.extend(arguments);
+        let run = pcm_in(folder.path(), &command);
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        let project = folder.path().join(name);
+        // The versions that are here already, and a place to keep what is built.
+        fs::copy(workspace.join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
+        let built = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("tutorial");
+        fs::create_dir_all(&built).unwrap();
+        std::os::unix::fs::symlink(&built, project.join("target")).unwrap();
+
+        let next = run.stdout.split("Next:").nth(1).expect("what comes next");
+        let mut steps = next.lines().map(str::trim).filter(|line| !line.is_empty());
+        assert_eq!(steps.next(), Some(format!("cd {name}").as_str()));
+        let lines: Vec<String> = steps.map(str::to_owned).collect();
+        let readme = fs::read_to_string(project.join("README.md")).unwrap();
+        let readme = readme.split("```").nth(1).unwrap();
+        assert!(readme.ends_with(&(lines.join("\n") + "\n")), "{readme}");
+        shell(&project, "cargo fmt --check");
+        Self {
+            _folder: folder,
+            project,
+            lines,
+        }
+    }
+
+    fn take(&self, test: &str, build: &str, check: &str, replay: &str) {
+        let tests = shell(&self.project, test);
+        assert!(tests.contains("2 passed"), "{tests}");
+        shell(&self.project, build);
+        let checked = shell(
+            &self.project,
+            &format!("{check} --deny-warnings --time-limit '60 s'"),
+        );
+        assert!(checked.contains("nothing found"), "{checked}");
+        let replayed = shell(&self.project, replay);
+        for word in ["accept", "reject", support::GONE] {
+            assert!(replayed.contains(word), "{word}: {replayed}");
+        }
+    }
+}
+
+/// The example of the crate that defers. Dropping it ends it.
+struct Server(Child);
+
+impl Server {
+    fn start(project: &Path, command: &str) -> Self {
+        shell(project, "cargo build --example server");
+        let mut words = command.split_whitespace();
+        let server = Command::new(words.next().unwrap())
+            .args(words)
+            .current_dir(project)
+            .spawn()
+            .unwrap();
+        let server = Self(server);
+        while TcpStream::connect("127.0.0.1:7171").is_err() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It is the server itself: `cargo run` gives its place to what it runs.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -74,6 +138,8 @@ fn without_a_checkout_the_crates_are_those_of_the_registry() {
     let mut files: Vec<_> = fs::read_dir(&project)
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap())
+        // It is there where git is.
+        .filter(|name| name != ".git")
         .collect();
     files.sort();
     let all = [

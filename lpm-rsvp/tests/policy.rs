@@ -76,6 +76,12 @@ fn identity_with_everything() {
             .unwrap()
             .eq_str("CN=Alice,OU=Sales,O=Example")
     );
+    // Whoever prints an identity reads it.
+    let printed = format!("{user:?}");
+    assert!(
+        printed.contains("\"CN=Alice,OU=Sales,O=Example\""),
+        "{printed}"
+    );
     let Some(Credential::UnicodeId(name)) = user.credential() else {
         panic!("no UNICODE_ID")
     };

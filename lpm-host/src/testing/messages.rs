@@ -16,8 +16,8 @@ use lpm_rsvp::build::{
     ResvTear, Senders,
 };
 use lpm_rsvp::{
-    ErrorSpec, FilterSpec, Message, MessageType, ObjectIndex, ParseError, ResvStyle, RsvpHop,
-    ServiceRequest, Session, TimeValues, Tspec,
+    ErrorSpec, FilterSpec, Message, MessageType, ObjectIndex, ParseError, ResvStyle, Rspec,
+    RsvpHop, ServiceRequest, Session, TimeValues, Tspec,
 };
 
 /// A Path from the host next to the node.
@@ -61,6 +61,8 @@ pub struct MessageBuilder {
     hop: RsvpHop,
     senders: Vec<FilterSpec>,
     tspec: Tspec,
+    /// Of guaranteed service; `None` for controlled load.
+    rspec: Option<Rspec>,
     policy_data: Vec<PolicyData>,
     error: ErrorSpec,
 }
@@ -84,6 +86,7 @@ impl MessageBuilder {
                 min_policed: 64,
                 max_packet: 1_500,
             },
+            rspec: None,
             policy_data: Vec::new(),
             error: ErrorSpec {
                 node: neighbour,
@@ -134,6 +137,13 @@ impl MessageBuilder {
     /// The token rate in bytes/s.
     pub const fn rate(mut self, rate: f32) -> Self {
         self.tspec.rate = rate;
+        self
+    }
+
+    /// A Resv for guaranteed service (RFC 2212) instead of controlled load, with this rate R in bytes/s,
+    /// which is to be reserved; not below the token rate.
+    pub const fn guaranteed(mut self, rate: f32) -> Self {
+        self.rspec = Some(Rspec { rate, slack: 0 });
         self
     }
 
@@ -233,7 +243,10 @@ impl MessageBuilder {
     }
 
     fn flows(&self, senders: &[FilterSpec]) -> Flows {
-        let request = ServiceRequest::ControlledLoad(self.tspec);
+        let request = match self.rspec {
+            Some(rspec) => ServiceRequest::Guaranteed(self.tspec, rspec),
+            None => ServiceRequest::ControlledLoad(self.tspec),
+        };
         match self.style {
             ResvStyle::WildcardFilter => Flows::WildcardFilter(request),
             ResvStyle::SharedExplicit => Flows::SharedExplicit(request, senders.to_vec()),

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use self::name::CrateName;
 
@@ -21,12 +21,17 @@ pub struct Args {
     /// A checkout of this project to take lpm-api and lpm-host from, instead of crates.io
     #[arg(long = "path", value_name = "CHECKOUT")]
     pub checkout: Option<PathBuf>,
+
+    /// An LPM that asks a server and answers later, instead of one that decides at once
+    #[arg(long)]
+    pub deferred: bool,
 }
 
 /// What `pcm new --help` says.
 pub(crate) const LONG_ABOUT: &str = "\
-Make a crate with an LPM to begin with: it admits flows up to a rate, has unit tests, a CI file, a pcm.toml and \
-a capture to try it on. It compiles, passes `pcm check`, and runs in `pcm replay`.
+Make a crate with an LPM to begin with: it admits flows up to a rate (with --deferred: whom a server knows), \
+has unit tests, a CI file, a pcm.toml and a capture to try it on. It compiles, passes `pcm check`, and runs in \
+`pcm replay`. It is a git repository, unless it lies in one or there is no git.
 
 Nothing is written unless everything can be.";
 
@@ -36,8 +41,8 @@ Exit status:
   1  the name is none, there is something of that name, or the crate cannot be written
   2  wrong usage";
 
-/// The files: where each goes, and its contents; `{{…}}` is filled in.
-const FILES: [(&str, &str); 6] = [
+/// The files that every crate has: where each goes, and its contents; `{{…}}` is filled in.
+const FILES: [(&str, &str); 5] = [
     ("Cargo.toml", include_str!("new/template/Cargo.toml.in")),
     ("README.md", include_str!("new/template/README.md.in")),
     ("pcm.toml", include_str!("new/template/pcm.toml.in")),
@@ -46,8 +51,48 @@ const FILES: [(&str, &str); 6] = [
         include_str!("new/template/ci.yml.in"),
     ),
     (".gitignore", "/target\n"),
-    ("src/lib.rs", include_str!("new/template/lib.rs")),
 ];
+
+/// An LPM to begin with.
+struct Kind {
+    files: &'static [(&'static str, &'static str)],
+    /// Its configuration, and what that is.
+    config: &'static str,
+    config_is: &'static str,
+    /// What it does.
+    what: &'static str,
+    /// What has to run before the LPM is tried: a line for the shell, the same in words, and for CI.
+    before: &'static str,
+    and_before: &'static str,
+    ci_before: &'static str,
+}
+
+const DECIDING: Kind = Kind {
+    files: &[("src/lib.rs", include_str!("new/template/lib.rs"))],
+    config: "125000",
+    config_is: "The most that a flow may ask for, in bytes/s.",
+    what: "This one admits flows up to a rate.",
+    before: "",
+    and_before: "",
+    ci_before: "",
+};
+
+const DEFERRING: Kind = Kind {
+    files: &[
+        ("src/lib.rs", include_str!("new/template/deferred/lib.rs")),
+        (
+            "examples/server.rs",
+            include_str!("new/template/deferred/server.rs"),
+        ),
+    ],
+    config: "127.0.0.1:7171",
+    config_is: "The address of the server that is asked.",
+    what: "This one asks a server about each user.",
+    before: "cargo run --example server &\n",
+    and_before: "; starts a server to ask",
+    ci_before: "      - run: cargo run --example server &\n",
+};
+
 /// A capture of RSVP messages.
 const CAPTURE: (&str, &[u8]) = ("office.pcap", include_bytes!("../../demo/office.pcap"));
 
@@ -68,37 +113,70 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    write(path, parent, &name, &sources).map_err(|error| {
+    let kind = match args.deferred {
+        true => &DEFERRING,
+        false => &DECIDING,
+    };
+    write(path, parent, &name, &sources, kind).map_err(|error| {
         format!(
             "{}: cannot be written: {error}; nothing was made",
             path.display()
         )
     })?;
-    anstream::println!("{}", next_steps(path, &name));
+    make_repository(path);
+    anstream::println!("{}", next_steps(path, &name, kind));
     Ok(ExitCode::SUCCESS)
 }
 
-fn next_steps(path: &Path, name: &CrateName) -> String {
+fn next_steps(path: &Path, name: &CrateName, kind: &Kind) -> String {
     let (path, library) = (path.display(), name.library());
+    let Kind { config, what, .. } = kind;
+    let before = match kind.before {
+        "" => String::new(),
+        line => format!("    {line}"),
+    };
     format!(
-        "{path}: made, with an LPM that admits flows up to a rate. Next:\n\
+        "{path}: made, with an LPM to begin with. {what} Next:\n\
          \n    cd {path}\
          \n    cargo test\
          \n    cargo build --release\
-         \n    pcm check {library} --config 125000\
+         \n{before}    pcm check {library} --config {config}\
          \n    pcm replay office.pcap --config pcm.toml\n"
     )
 }
 
+/// As `cargo new` does: a repository, unless the crate lies in one. Without git there is none.
+fn make_repository(path: &Path) {
+    let git = |arguments: &[&str]| {
+        let run = Command::new("git")
+            .arg("-C")
+            .arg(path)
+            .args(arguments)
+            .output();
+        run.is_ok_and(|run| run.status.success())
+    };
+    if !git(&["rev-parse", "--git-dir"]) {
+        git(&["init", "--quiet"]);
+    }
+}
+
 /// Writes everything beside the place where it is to be, and moves it there in one step.
-fn write(path: &Path, parent: &Path, name: &CrateName, sources: &Sources) -> io::Result<()> {
+fn write(
+    path: &Path,
+    parent: &Path,
+    name: &CrateName,
+    sources: &Sources,
+    kind: &Kind,
+) -> io::Result<()> {
     let aside = tempfile::Builder::new()
         .prefix(".pcm-new-")
         .tempdir_in(parent)?;
     let root = aside.path().join(name.text());
-    let files = FILES.map(|(file, text)| (file, filled_in(text, name, sources).into_bytes()));
+    let files = FILES.iter().chain(kind.files);
+    let files =
+        files.map(|(file, text)| (*file, filled_in(text, name, sources, kind).into_bytes()));
     let capture = (CAPTURE.0, CAPTURE.1.to_vec());
-    for (file, contents) in files.into_iter().chain([capture]) {
+    for (file, contents) in files.chain([capture]) {
         let file = root.join(file);
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder)?;
@@ -108,8 +186,14 @@ fn write(path: &Path, parent: &Path, name: &CrateName, sources: &Sources) -> io:
     fs::rename(root, path)
 }
 
-fn filled_in(text: &str, name: &CrateName, sources: &Sources) -> String {
-    text.replace("{{name}}", name.text())
+fn filled_in(text: &str, name: &CrateName, sources: &Sources, kind: &Kind) -> String {
+    text.replace("{{what}}", kind.what)
+        .replace("{{config}}", kind.config)
+        .replace("{{config-is}}", kind.config_is)
+        .replace("{{before}}", kind.before)
+        .replace("{{and-before}}", kind.and_before)
+        .replace("{{ci-before}}", kind.ci_before)
+        .replace("{{name}}", name.text())
         .replace("{{library}}", &name.library())
         .replace("{{note}}", &sources.note)
         .replace("{{lpm-api}}", &sources.lpm_api)

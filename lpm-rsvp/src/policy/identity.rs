@@ -11,7 +11,7 @@ use crate::wire;
 const HEADER: usize = 4;
 
 /// An identity: a list of attributes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Identity<'a>(RawElement<'a>);
 
 impl<'a> Identity<'a> {
@@ -54,6 +54,13 @@ impl<'a> Identity<'a> {
         })
     }
 
+    /// The name: the [locator](Self::locator), or else that of the [credential](Self::credential). It
+    /// is what the sender says; nothing has proved it.
+    #[must_use]
+    pub fn name(&self) -> Option<Text<'a>> {
+        self.locator().or_else(|| self.credential()?.text())
+    }
+
     /// What the digital signature covers, with the signature: the whole element, header
     /// included, up to the DIGITAL_SIGNATURE attribute, which is the last (RFC 3182 §3.3.3).
     /// `None` when there is no signature or attributes follow it.
@@ -72,6 +79,13 @@ impl<'a> Identity<'a> {
 
     fn valid(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
         self.attributes().map_while(Result::ok)
+    }
+}
+
+impl fmt::Debug for Identity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity ")?;
+        f.debug_list().entries(self.valid()).finish()
     }
 }
 

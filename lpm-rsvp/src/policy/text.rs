@@ -11,7 +11,7 @@ use core::str::{Utf8Chunk, Utf8Chunks};
 ///
 /// `Display` shows control characters as escapes, so that a hostile name cannot play with a
 /// terminal or a log. For the plain text collect [`chars`](Text::chars).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Text<'a> {
     encoding: TextEncoding,
     bytes: &'a [u8],
@@ -143,6 +143,12 @@ fn likely_order(bytes: &[u8]) -> TextEncoding {
         TextEncoding::Utf16Le
     } else {
         TextEncoding::Utf16Be
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
     }
 }
 

@@ -4,7 +4,7 @@
 use lpm_api::{AdmitRequest, Answer, Decision, InitError, InitInfo, Lpm};
 use lpm_api::{LpmPolicyError, Metric, Priority, Scope};
 
-/// Admits flows up to a token rate; configured with that rate in bytes/s, such as `125000`.
+/// Admits flows up to a rate; configured with that rate in bytes/s, such as `125000`.
 struct RateLimit {
     most: f32,
 }
@@ -25,8 +25,8 @@ impl Lpm for RateLimit {
     }
 
     fn admit(&self, request: AdmitRequest<'_>) -> Answer {
-        request.decide(|flow| match flow.tspec() {
-            Some(tspec) if tspec.rate <= self.most => Decision::accept(Priority::MIN),
+        request.decide(|flow| match flow.rate() {
+            Some(rate) if rate <= self.most => Decision::accept(Priority::MIN),
             Some(_) => Decision::reject(TOO_FAST),
             // Not said in a form that this LPM understands, so it has no opinion.
             None => Decision::DontCare,
@@ -51,6 +51,9 @@ mod tests {
         let faster = messages::resv().rate(125_001.0).build();
         assert_eq!(pcm.admit(&as_fast), [accept]);
         assert_eq!(pcm.admit(&faster), [reject]);
+        // What a guaranteed service reserves may be more than what the flow sends.
+        let reserves_more = messages::resv().guaranteed(125_001.0).build();
+        assert_eq!(pcm.admit(&reserves_more), [reject]);
     }
 
     #[test]
