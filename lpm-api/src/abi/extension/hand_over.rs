@@ -42,8 +42,10 @@ unsafe extern "C" fn give<L: Lpm>(
             return Ok(ROption::RSome(format));
         }
         let found = bytes.len();
-        let message = format_args!("hands over {found} bytes, of which the PCM takes {limit}");
-        Err(failure(&message, LpmStatus::INVALID_RESULTS))
+        Err(failure(
+            &format_args!("hands over {found} bytes, of which the PCM takes {limit}"),
+            LpmStatus::INVALID_RESULTS,
+        ))
     });
     given
         .unwrap_or_else(|Panicked| Err(panicked("hand_over")))
