@@ -82,7 +82,7 @@ fn whoever_is_refused_is_named_with_the_reason() {
             .map(|user| user.as_str().unwrap().to_lowercase())
         {
             Some(user) if !user.contains(['=', '(']) => {
-                assert!(why.starts_with(&user), "{why}: {user}")
+                assert!(why.starts_with(&user), "{why}: {user}");
             }
             _ => assert!(why.contains(": "), "{why}"),
         }
