@@ -358,8 +358,11 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 }
                 if !unknown.is_empty() {
                     let ids = unknown.join(", ");
-                    let what = format_args!("not known, MESSAGE_ID_NACK: {ids}");
-                    self.undecided(&row, caution, what)?;
+                    self.undecided(
+                        &row,
+                        caution,
+                        format_args!("not known, MESSAGE_ID_NACK: {ids}"),
+                    )?;
                 }
                 Ok(())
             }
