@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{check, config, diff, explain, generate, inspect, new, policy, replay};
+use crate::commands::{check, config, diff, explain, generate, inspect, new, policy, replay, run};
 use crate::in_child;
 
 /// Runs the program.
@@ -16,6 +16,7 @@ pub fn run() -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Run(args) => run::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Config(args) => config::run(args),
         Command::Inspect(args) => inspect::run(args),
@@ -57,6 +58,9 @@ pub enum Command {
     Explain(explain::Args),
     /// Say which decisions another configuration would change
     Diff(diff::Args),
+    /// Be an RSVP node of a network: decide, reserve and forward
+    #[command(long_about = run::LONG_ABOUT, after_help = run::EXIT_STATUS)]
+    Run(run::Args),
     /// Check a configuration before it is put to work
     Config(config::Args),
     /// Check a policy file of the sample LPM, or explain what it decides

@@ -11,6 +11,7 @@ pub mod lpm_text;
 pub mod new;
 pub mod policy;
 pub mod replay;
+pub mod run;
 
 /// So many of something: `1 error`, `2 errors`.
 fn counted(number: usize, noun: &str) -> String {

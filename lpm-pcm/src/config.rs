@@ -20,6 +20,7 @@ mod error;
 mod events;
 mod keys;
 mod lpm;
+mod run;
 mod sample;
 mod sbm;
 mod text;
@@ -35,6 +36,7 @@ use error::Fault;
 use events::EventsTable;
 use keys::KeysTables;
 use lpm::LpmTable;
+use run::RunTable;
 use sbm::{InterfaceTables, SbmTable};
 
 use crate::integrity::KeyEntry;
@@ -43,6 +45,7 @@ pub(crate) use duration::parse_argument as parse_duration_argument;
 pub use error::ConfigError;
 pub use events::{EventTarget, EventsEntry, Format, SyslogAddress};
 pub use lpm::{LpmEntry, LpmLocation};
+pub use run::RunConfig;
 
 /// What `pcm.toml` says.
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ pub struct Config {
     pub sbm: SbmConfig,
     /// With what INTEGRITY objects are checked.
     pub keys: Vec<KeyEntry>,
+    /// The RSVP node of `pcm run`.
+    pub run: RunConfig,
 }
 
 impl Config {
@@ -81,6 +86,7 @@ impl Config {
             events: Vec::new(),
             sbm: SbmConfig::default(),
             keys: Vec::new(),
+            run: RunConfig::default(),
         }
     }
 
@@ -110,11 +116,13 @@ impl Config {
         let events = events.collect::<Result<_, _>>().map_err(fault)?;
         let sbm = file.sbm.config(file.interface).map_err(fault)?;
         let keys = file.keys.entries(folder).map_err(fault)?;
+        let run = file.run.config().map_err(fault)?;
         Ok(Self {
             lpms,
             events,
             sbm,
             keys,
+            run,
         })
     }
 }
@@ -132,6 +140,8 @@ struct File {
     interface: InterfaceTables,
     #[serde(default)]
     keys: KeysTables,
+    #[serde(default)]
+    run: RunTable,
 }
 
 #[cfg(test)]
@@ -353,13 +363,14 @@ mod tests {
     }
 
     /// The tables as they begin in a file, and the headings of their sections in the book.
-    const TABLES: [(&str, &str); 6] = [
+    const TABLES: [(&str, &str); 7] = [
         ("", "The file"),
         ("[[lpm]]\n", "`[[lpm]]`"),
         ("[[events]]\n", "`[[events]]`"),
         ("[sbm]\n", "`[sbm]`"),
         ("[interface.1]\n", "`[interface.\"…\"]`"),
         ("[[keys]]\n", "`[[keys]]`"),
+        ("[run]\n", "`[run]`"),
     ];
 
     /// What is wrong with an unknown key says which ones are known.

@@ -194,7 +194,8 @@ impl Guard {
 }
 
 impl KeyEntry {
-    fn is_for(&self, sender: IpAddr, interface: &Interface) -> bool {
+    /// Whether it is for messages of this sender on this interface.
+    pub(crate) fn is_for(&self, sender: IpAddr, interface: &Interface) -> bool {
         let is_interface = |name: InterfaceName| match name {
             InterfaceName::Index(index) => index == interface.index,
             InterfaceName::Address(address) => address == interface.address,

@@ -20,6 +20,8 @@ pub mod integrity;
 pub mod log;
 pub mod node;
 pub mod output;
+#[cfg(target_os = "linux")]
+pub mod run;
 pub mod secrets;
 pub mod signals;
 mod sum;

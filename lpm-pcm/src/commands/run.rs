@@ -1,0 +1,176 @@
+//! `pcm run`: an RSVP node of a network.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Be an RSVP node of a network.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which LPMs to run, on which interfaces, and what there is of them (a pcm.toml)
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+
+    /// How decisions are printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[cfg(target_os = "linux")]
+use crate::run::record::Format;
+
+/// How decisions are printed.
+#[cfg(not(target_os = "linux"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON object a line, for programs
+    Json,
+}
+
+pub(crate) const LONG_ABOUT: &str = "\
+Be an RSVP node of a network: decide, reserve and forward.
+
+Takes in the RSVP messages that pass this host (IPv4, IP protocol 46), asks the LPMs, reserves what they grant in the \
+kernel if the configuration says `enforce = true`, passes messages on to the next node, and gives everything back when \
+it ends. Prints a line for each decision. Linux only; needs CAP_NET_RAW, and CAP_NET_ADMIN to reserve.";
+
+pub(crate) const EXIT_STATUS: &str = "\
+Exit status:
+  1    it could not start, or standard output cannot be written
+  2    wrong usage
+  130  stopped by Ctrl-C (SIGINT): flows torn down, reservations given back, LPMs deinitialized and unloaded
+  143  stopped by SIGTERM, likewise";
+
+/// Runs the command.
+///
+/// # Errors
+/// What kept it from starting.
+#[cfg(not(target_os = "linux"))]
+pub fn run(_: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    Err("run needs Linux: raw sockets, netlink and traffic control are its kernel's. pcm replay runs everywhere".into())
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What kept it from starting.
+#[cfg(target_os = "linux")]
+pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let end = runtime.block_on(linux::serve(args))?;
+    Ok(ExitCode::from(match end {
+        crate::run::service::End::Interrupted => 130,
+        crate::run::service::End::Terminated => 143,
+    }))
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::error::Error;
+    use std::fs;
+    use std::io;
+    use std::sync::Arc;
+
+    use lpm_host::UnloadOutcome;
+    use lpm_host::event::{Event, EventLog, Severity};
+    use sd_notify::NotifyState;
+
+    use super::Args;
+    use crate::config::Config;
+    use crate::events::Events;
+    use crate::node;
+    use crate::output::plain::Plain;
+    use crate::output::progress::Progress;
+    use crate::run::service::{End, Host, Service, address_rows};
+    use crate::secrets;
+
+    pub(super) async fn serve(args: &Args) -> Result<End, Box<dyn Error>> {
+        let config = Config::read(&args.config)?;
+        let mut host = Host::open()?;
+        let links = host.links(&config)?;
+        for line in lacking(&config, links.is_empty()) {
+            anstream::eprintln!("pcm: {line}");
+        }
+        let events = Arc::new(Log(node::events(&config.events, &Progress::of(0))?));
+        let pcm = Arc::new(node::pcm(&config, Arc::clone(&events))?);
+        pcm.set_ip_address_table(&address_rows(&links));
+        for lpm in pcm.become_dsbm()?.lpms {
+            anstream::eprintln!("pcm: LPM {}: {}, {}", lpm.name, lpm.pe_type, lpm.source);
+        }
+        for link in &links {
+            let addresses = &link.interface.addresses;
+            anstream::eprintln!("pcm: RSVP on {} {addresses:?}", link.name);
+        }
+        let out = io::BufWriter::new(io::stdout());
+        let (pcm_of_service, format) = (Arc::clone(&pcm), args.format);
+        let mut service = Service::new(config, host, links, pcm_of_service, format, out)?;
+        // Where nobody waits for it nothing is said.
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        let end = service.serve(|| Ok(Config::read(&args.config)?)).await;
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        service.finish()?;
+        let teardown = pcm.shutdown()?;
+        for library in teardown.libraries {
+            if let UnloadOutcome::Pinned { reasons } = &library.outcome {
+                let library = library.library.display();
+                for reason in reasons {
+                    anstream::eprintln!("pcm: {library} stays mapped: {reason}");
+                }
+            }
+        }
+        drop(pcm);
+        match events.0.finish() {
+            true => end,
+            false => Err("not all events are on record in the places that are required".into()),
+        }
+    }
+
+    /// What is missing on this host, each in one line, with what works all the same.
+    fn lacking(config: &Config, has_no_links: bool) -> Vec<String> {
+        let mut lacking = Vec::new();
+        if has_no_links {
+            lacking.push("no interface is up yet: waiting for one".to_owned());
+        }
+        let forwards = fs::read_to_string("/proc/sys/net/ipv4/ip_forward");
+        if forwards.is_ok_and(|forwards| forwards.trim() == "0") {
+            lacking.push(
+                "net.ipv4.ip_forward is 0: Paths for other hosts do not reach pcm; what is for this host does"
+                    .to_owned(),
+            );
+        }
+        if !config.run.enforce {
+            lacking.push(
+                "`enforce` is off: what is granted is counted, and not reserved in the kernel"
+                    .to_owned(),
+            );
+        } else if config.sbm.interfaces.is_empty() {
+            lacking.push(
+                "`enforce` is on, but no [interface] table says a `bandwidth`: nothing can be reserved".to_owned(),
+            );
+        }
+        lacking
+    }
+
+    /// Events to their sinks, and what is a warning or worse to standard error, too.
+    struct Log(Events);
+
+    impl EventLog for Log {
+        fn record(&self, event: &Event) {
+            self.0.record(event, None);
+            if event.severity >= Severity::Warning {
+                let detail = secrets::hide(&event.detail);
+                let (name, detail) = (event.id.name(), Plain(&detail));
+                let lpm = event.lpm.as_deref().map(|lpm| format!("LPM {lpm}: "));
+                anstream::eprintln!(
+                    "pcm: {} {name}: {}{detail}",
+                    event.severity,
+                    lpm.unwrap_or_default()
+                );
+            }
+        }
+    }
+}

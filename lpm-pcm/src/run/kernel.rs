@@ -1,0 +1,324 @@
+//! Reservations in the kernel, on a thread of their own: a class takes milliseconds.
+//!
+//! Each interface with a configured bandwidth gets an HTB at its root when the first reservation on it comes. What
+//! this program left there before, after a crash, is taken away first; what somebody else put there stays, unless
+//! the configuration says otherwise, and then there are no reservations on that interface.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::ops::RangeInclusive;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use lpm_rsvp::FilterSpec;
+use lpm_sbm::{Command, Reserved};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::netlink::Netlink;
+use super::traffic::{self, Class, MINORS, NODES, Root};
+
+/// What is known of an interface.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Its bandwidth in bytes/s.
+    pub bandwidth: u64,
+    /// Its longest packet.
+    pub mtu: u32,
+}
+
+/// What the thread is told.
+enum Order {
+    Interface(u32, Option<Capacity>),
+    Do(Command),
+}
+
+/// What the kernel has done.
+#[derive(Debug)]
+pub struct Done {
+    /// The command.
+    pub id: u64,
+    /// Whether it is done; if not, why.
+    pub result: io::Result<()>,
+}
+
+/// The thread.
+pub struct Kernel {
+    orders: Sender<Order>,
+    thread: JoinHandle<()>,
+}
+
+impl Kernel {
+    /// Starts it; what is done is said there.
+    ///
+    /// # Errors
+    /// The kernel refuses a connection, or the system a thread.
+    pub fn start(is_replacing: bool, done: UnboundedSender<Done>) -> io::Result<Self> {
+        let worker = Worker {
+            netlink: Netlink::connect()?,
+            is_replacing,
+            capacities: HashMap::new(),
+            interfaces: HashMap::new(),
+            installed: HashMap::new(),
+        };
+        let (orders, inbox) = channel();
+        let thread = std::thread::Builder::new()
+            .name("pcm kernel".to_owned())
+            .spawn(move || worker.work(&inbox, &done))?;
+        Ok(Self { orders, thread })
+    }
+
+    /// Says what an interface is like; `None`: nothing can be reserved there.
+    pub fn interface(&self, index: u32, capacity: Option<Capacity>) {
+        let _ = self.orders.send(Order::Interface(index, capacity));
+    }
+
+    /// Has a command carried out.
+    pub fn carry_out(&self, command: Command) {
+        let _ = self.orders.send(Order::Do(command));
+    }
+
+    /// Carries out what is left, takes away what was put on interfaces, and ends.
+    pub fn finish(self) {
+        drop(self.orders);
+        let _ = self.thread.join();
+    }
+}
+
+struct Worker {
+    netlink: Netlink,
+    is_replacing: bool,
+    capacities: HashMap<u32, Capacity>,
+    interfaces: HashMap<u32, Interface>,
+    installed: HashMap<u64, Installed>,
+}
+
+/// An interface with an HTB of ours.
+struct Interface {
+    mtu: u32,
+    minors: Free<u16>,
+    nodes: HashMap<u8, Free<u32>>,
+}
+
+/// A reservation that is there.
+struct Installed {
+    interface: u32,
+    minor: u16,
+    class: Class,
+    bucket: u8,
+    filters: HashMap<Option<FilterSpec>, u32>,
+}
+
+impl Worker {
+    fn work(mut self, orders: &Receiver<Order>, done: &UnboundedSender<Done>) {
+        while let Ok(order) = orders.recv() {
+            match order {
+                Order::Interface(index, Some(capacity)) => {
+                    self.capacities.insert(index, capacity);
+                }
+                Order::Interface(index, None) => {
+                    self.capacities.remove(&index);
+                    // It is gone, and what was on it with it.
+                    self.interfaces.remove(&index);
+                    self.installed
+                        .retain(|_, installed| installed.interface != index);
+                }
+                Order::Do(command) => {
+                    let result = self.carry_out(&command);
+                    let _ = done.send(Done {
+                        id: command.id,
+                        result,
+                    });
+                }
+            }
+        }
+        for index in self.interfaces.into_keys() {
+            // It may be gone.
+            let _ = traffic::clear(&mut self.netlink, index);
+        }
+    }
+
+    fn carry_out(&mut self, command: &Command) -> io::Result<()> {
+        let result = match &command.wanted {
+            Some(wanted) => self.install(command.reservation, command.interface, wanted),
+            None => {
+                self.remove(command.reservation);
+                Ok(())
+            }
+        };
+        if result.is_err() && !self.is_whole(command.reservation) {
+            self.remove(command.reservation);
+        }
+        result
+    }
+
+    /// Whether what there is of a reservation is of use.
+    fn is_whole(&self, reservation: u64) -> bool {
+        let installed = self.installed.get(&reservation);
+        installed.is_none_or(|installed| !installed.filters.is_empty())
+    }
+
+    fn install(&mut self, reservation: u64, index: u32, wanted: &Reserved) -> io::Result<()> {
+        let bucket = traffic::bucket(&wanted.session).ok_or_else(|| {
+            let what = "flows of IPv6 cannot be told apart in the kernel by this version";
+            io::Error::new(io::ErrorKind::Unsupported, what)
+        })?;
+        self.set_up(index)?;
+        let Self {
+            netlink,
+            interfaces,
+            installed,
+            ..
+        } = self;
+        let Some(interface) = interfaces.get_mut(&index) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let class = Class::of(&wanted.service, interface.mtu);
+        let known = match installed.get_mut(&reservation) {
+            Some(known) => {
+                if known.class != class {
+                    traffic::reserve(netlink, index, known.minor, class, interface.mtu, false)?;
+                    known.class = class;
+                }
+                known
+            }
+            None => {
+                let minor = interface.minors.take().ok_or_else(|| full("classes"))?;
+                let made = traffic::reserve(netlink, index, minor, class, interface.mtu, true);
+                if let Err(error) = made {
+                    interface.minors.give_back(minor);
+                    return Err(error);
+                }
+                installed.entry(reservation).or_insert(Installed {
+                    interface: index,
+                    minor,
+                    class,
+                    bucket,
+                    filters: HashMap::new(),
+                })
+            }
+        };
+        let senders: Vec<_> = match &wanted.senders[..] {
+            [] => vec![None],
+            senders => senders.iter().copied().map(Some).collect(),
+        };
+        let nodes = interface
+            .nodes
+            .entry(bucket)
+            .or_insert_with(|| Free::new(NODES));
+        for sender in &senders {
+            if known.filters.contains_key(sender) {
+                continue;
+            }
+            let node = nodes
+                .take()
+                .ok_or_else(|| full("filters for one destination"))?;
+            let handle = traffic::filter_handle(bucket, node);
+            let (session, sender_of) = (&wanted.session, sender.as_ref());
+            let added =
+                traffic::add_filter(netlink, index, handle, known.minor, session, sender_of);
+            if let Err(error) = added {
+                nodes.give_back(node);
+                return Err(error);
+            }
+            known.filters.insert(*sender, node);
+        }
+        known.filters.retain(|sender, node| {
+            let is_wanted = senders.contains(sender);
+            if !is_wanted {
+                let handle = traffic::filter_handle(bucket, *node);
+                let _ = traffic::remove_filter(netlink, index, handle);
+                nodes.give_back(*node);
+            }
+            is_wanted
+        });
+        Ok(())
+    }
+
+    fn remove(&mut self, reservation: u64) {
+        let Some(installed) = self.installed.remove(&reservation) else {
+            return;
+        };
+        let index = installed.interface;
+        let Some(interface) = self.interfaces.get_mut(&index) else {
+            return;
+        };
+        // What cannot be taken away was taken away by somebody else.
+        if let Some(nodes) = interface.nodes.get_mut(&installed.bucket) {
+            for node in installed.filters.into_values() {
+                let handle = traffic::filter_handle(installed.bucket, node);
+                let _ = traffic::remove_filter(&mut self.netlink, index, handle);
+                nodes.give_back(node);
+            }
+        }
+        let _ = traffic::unreserve(&mut self.netlink, index, installed.minor);
+        interface.minors.give_back(installed.minor);
+    }
+
+    /// Has an HTB of ours on an interface.
+    fn set_up(&mut self, index: u32) -> io::Result<()> {
+        if self.interfaces.contains_key(&index) {
+            return Ok(());
+        }
+        let capacity = self.capacities.get(&index).copied().ok_or_else(|| {
+            let what = "the interface has no [interface] table with its `bandwidth`";
+            io::Error::new(io::ErrorKind::NotFound, what)
+        })?;
+        match traffic::root(&mut self.netlink, index)? {
+            Root::Default => {}
+            Root::Own => traffic::clear(&mut self.netlink, index)?,
+            Root::Other(_) if self.is_replacing => traffic::clear(&mut self.netlink, index)?,
+            Root::Other(kind) => {
+                let what = format!(
+                    "the interface has a {kind} qdisc that is not ours; `replace_qdisc = true` in [run] \
+                     lets pcm replace it"
+                );
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+            }
+        }
+        let Capacity { bandwidth, mtu } = capacity;
+        if let Err(error) = traffic::set_up(&mut self.netlink, index, bandwidth, mtu) {
+            let _ = traffic::clear(&mut self.netlink, index);
+            return Err(error);
+        }
+        self.interfaces.insert(
+            index,
+            Interface {
+                mtu,
+                minors: Free::new(MINORS),
+                nodes: HashMap::new(),
+            },
+        );
+        Ok(())
+    }
+}
+
+/// Numbers that nothing has yet, the lowest first.
+struct Free<T> {
+    next: RangeInclusive<T>,
+    given_back: BTreeSet<T>,
+}
+
+impl<T: Copy + Ord> Free<T>
+where
+    RangeInclusive<T>: Iterator<Item = T>,
+{
+    fn new(all: RangeInclusive<T>) -> Self {
+        Self {
+            next: all,
+            given_back: BTreeSet::new(),
+        }
+    }
+
+    fn take(&mut self) -> Option<T> {
+        self.given_back.pop_first().or_else(|| self.next.next())
+    }
+
+    fn give_back(&mut self, number: T) {
+        self.given_back.insert(number);
+    }
+}
+
+fn full(what: &str) -> io::Error {
+    let what = format!("the kernel has room for no more {what} on this interface");
+    io::Error::new(io::ErrorKind::QuotaExceeded, what)
+}

@@ -1,0 +1,121 @@
+//! What `pcm run` puts on record: a line for each decision.
+
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use lpm_api::Decision;
+use lpm_sbm::{Decided, Ruling};
+use serde::Serialize;
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON object a line, for programs
+    Json,
+}
+
+/// A decision, as it is printed. Serialized in snake_case.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+struct Line {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    time: String,
+    message: String,
+    session: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sender: Option<String>,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_value: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl Line {
+    fn of(decided: &Decided, time: SystemTime) -> Self {
+        let time = Timestamp::try_from(time).map(|time| time.to_string());
+        let sender = decided.flow.and_then(|flow| flow.sender());
+        let mut line = Self {
+            kind: "ruling",
+            time: time.unwrap_or_default(),
+            message: decided.message.to_string(),
+            session: decided.session.to_string(),
+            sender: sender.map(|sender| sender.to_string()),
+            outcome: "",
+            priority: None,
+            error_code: None,
+            error_value: None,
+            reason: None,
+        };
+        line.outcome = match decided.outcome {
+            Ruling::Granted(priority) => {
+                line.priority = Some(priority.value());
+                "granted"
+            }
+            Ruling::Denied(decision @ Decision::Reject(_)) => {
+                line.error_code = Some(decision.error_code());
+                line.error_value = Some(decision.error_value());
+                "denied"
+            }
+            Ruling::Denied(_) => "dropped",
+            Ruling::Refused(refusal) => {
+                line.error_code = Some(refusal.error_code());
+                line.error_value = Some(refusal.error_value());
+                line.reason = Some(refusal.to_string());
+                "refused"
+            }
+            Ruling::NotReserved => "not_reserved",
+            Ruling::Removed(reason) => {
+                line.reason = Some(format!("{reason:?}"));
+                "removed"
+            }
+        };
+        line
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{} {} {}", self.time, self.message, self.session);
+        if let Some(sender) = &self.sender {
+            text.push_str(&format!(" from {sender}"));
+        }
+        text.push_str(&format!(": {}", self.outcome));
+        if let Some(priority) = self.priority {
+            text.push_str(&format!(", priority {priority}"));
+        }
+        if let Some((code, value)) = self.error_code.zip(self.error_value) {
+            text.push_str(&format!(", error {code}/{value}"));
+        }
+        if let Some(reason) = &self.reason {
+            text.push_str(&format!(": {reason}"));
+        }
+        text
+    }
+}
+
+/// Prints a decision.
+///
+/// # Errors
+/// Those of `out`.
+pub fn print(
+    out: &mut impl Write,
+    format: Format,
+    decided: &Decided,
+    time: SystemTime,
+) -> io::Result<()> {
+    let line = Line::of(decided, time);
+    match format {
+        Format::Text => writeln!(out, "{}", line.text()),
+        Format::Json => {
+            serde_json::to_writer(&mut *out, &line)?;
+            writeln!(out)
+        }
+    }
+}

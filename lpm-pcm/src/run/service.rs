@@ -1,0 +1,446 @@
+//! The loop: packets, answers, timers, changes of links and routes, and signals.
+
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use lpm_api::{AddressRow, Interface};
+use lpm_host::Pcm;
+use lpm_rsvp::{Message, ObjectIndex};
+use lpm_sbm::{DropReason, InterfaceName, Node, NodeConfig, Output, Packet};
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, sleep_until};
+
+use super::desk::{Answer, Desk};
+use super::kernel::{Capacity, Done, Kernel};
+use super::netlink::{Changes, Link, Netlink};
+use super::record::{self, Format};
+use super::signer::Signer;
+use super::socket::{Arrival, RawSocket};
+use crate::config::Config;
+use crate::integrity::{Guard, Provenance};
+
+/// The longest IPv4 packet.
+const LONGEST: usize = 65_535;
+/// How many packets are taken in before anything else gets its turn.
+const BURST: usize = 64;
+/// How often what was dropped is said.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+/// What the kernel of this host gives `pcm run`.
+pub struct Host {
+    socket: AsyncFd<RawSocket>,
+    changes: AsyncFd<Changes>,
+    netlink: Netlink,
+}
+
+impl Host {
+    /// Opens what is needed, inside a tokio runtime.
+    ///
+    /// # Errors
+    /// What is missing, and what to do.
+    pub fn open() -> Result<Self, Box<dyn Error>> {
+        let socket = RawSocket::open().map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "no raw socket: CAP_NET_RAW is missing; run as root, or grant it to the service"
+                    .into()
+            }
+            _ => format!("no raw socket for RSVP: {error}"),
+        })?;
+        Ok(Self {
+            socket: watched(socket)?,
+            changes: watched(Changes::listen()?)?,
+            netlink: Netlink::connect()?,
+        })
+    }
+
+    /// The interfaces that RSVP is to run on.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn links(&mut self, config: &Config) -> io::Result<Vec<Link>> {
+        let mut links = self.netlink.links()?;
+        let named = &config.run.interfaces;
+        links.retain(|link| named.is_empty() || named.contains(&link.name));
+        Ok(links)
+    }
+}
+
+/// Has the loop say when there is something to read.
+#[allow(
+    deprecated,
+    reason = "its successor is unsafe, since a type may lie about its descriptor; these two own theirs"
+)]
+fn watched<T: AsRawFd>(source: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::new(source)
+}
+
+/// What is told to LPMs of these interfaces.
+#[must_use]
+pub fn address_rows(links: &[Link]) -> Vec<AddressRow> {
+    links.iter().flat_map(Link::rows).collect()
+}
+
+/// The running service.
+pub struct Service<W> {
+    config: Config,
+    node: Node<Netlink>,
+    socket: AsyncFd<RawSocket>,
+    changes: AsyncFd<Changes>,
+    lookup: Netlink,
+    links: Vec<Link>,
+    pcm: Arc<Pcm>,
+    desk: Desk,
+    answers: UnboundedReceiver<Answer>,
+    kernel: Option<Kernel>,
+    done: UnboundedReceiver<Done>,
+    guard: Guard,
+    signer: Signer,
+    started: Instant,
+    /// What was dropped since it was last said.
+    dropped: BTreeMap<DropReason, u64>,
+    tell_at: Instant,
+    /// What the kernel said of reservations that it cannot make, and how often.
+    failures: HashMap<String, u64>,
+    format: Format,
+    out: W,
+}
+
+impl<W: Write> Service<W> {
+    /// A service on these interfaces, whose LPMs are in charge already.
+    ///
+    /// # Errors
+    /// The kernel refuses a connection.
+    pub fn new(
+        config: Config,
+        host: Host,
+        links: Vec<Link>,
+        pcm: Arc<Pcm>,
+        format: Format,
+        out: W,
+    ) -> io::Result<Self> {
+        let (answer, answers) = unbounded_channel();
+        let (tell_done, done) = unbounded_channel();
+        let kernel = match config.run.enforce {
+            true => Some(Kernel::start(config.run.replace_qdisc, tell_done)?),
+            false => None,
+        };
+        let mut node_config = NodeConfig::default();
+        node_config.sbm = config.sbm.clone();
+        node_config.refresh = config.run.refresh;
+        node_config.seed = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| u64::from(since.subsec_nanos()) ^ since.as_secs());
+        let mut service = Self {
+            guard: Guard::new(config.keys.clone()),
+            signer: Signer::new(&config.keys),
+            node: Node::new(node_config, host.netlink),
+            socket: host.socket,
+            changes: host.changes,
+            lookup: Netlink::connect()?,
+            links: Vec::new(),
+            desk: Desk::new(Arc::clone(&pcm), answer),
+            pcm,
+            answers,
+            kernel,
+            done,
+            started: Instant::now(),
+            dropped: BTreeMap::new(),
+            tell_at: Instant::now() + TELL_EVERY,
+            failures: HashMap::new(),
+            config,
+            format,
+            out,
+        };
+        service.take_links(links);
+        Ok(service)
+    }
+
+    /// Serves until a signal says to end. `reload` reads the configuration anew.
+    ///
+    /// # Errors
+    /// The system refuses signals, or the output cannot be written.
+    pub async fn serve(
+        &mut self,
+        mut reload: impl FnMut() -> Result<Config, Box<dyn Error>>,
+    ) -> Result<End, Box<dyn Error>> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut buffer = vec![0; LONGEST];
+        let mut arrivals = Vec::new();
+        loop {
+            self.work_off()?;
+            let now = Instant::now();
+            let due = self.node.next_deadline();
+            let due = due.map_or(now + TELL_EVERY, |due| self.started + due);
+            let due = due.min(self.tell_at);
+            tokio::select! {
+                biased;
+                _ = interrupt.recv() => return Ok(End::Interrupted),
+                _ = terminate.recv() => return Ok(End::Terminated),
+                _ = hangup.recv() => self.reload(reload()),
+                () = sleep_until(due) => {
+                    self.tell_dropped(Instant::now());
+                    self.node.tick(self.now());
+                }
+                Some(answer) = self.answers.recv() => self.answered(answer),
+                Some(done) = self.done.recv() => self.is_done(done),
+                ready = self.changes.readable() => {
+                    let mut ready = ready?;
+                    while let Ok(Ok(())) = ready.try_io(|changes| changes.get_ref().read()) {}
+                    self.follow_changes();
+                }
+                ready = self.socket.readable() => {
+                    let mut ready = ready?;
+                    for _ in 0..BURST {
+                        match ready.try_io(|socket| socket.get_ref().receive(&mut buffer)) {
+                            Ok(Ok(Some(arrival))) => arrivals.push((arrival, payload(&arrival, &buffer))),
+                            Ok(Ok(None)) => {}
+                            Ok(Err(_)) | Err(_) => break,
+                        }
+                    }
+                    drop(ready);
+                    for packet in arrivals.drain(..) {
+                        self.receive(&packet.0, &packet.1);
+                    }
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn receive(&mut self, arrival: &Arrival, bytes: &[u8]) {
+        let Some(integrity_verified) = self.is_trusted(arrival, bytes) else {
+            return;
+        };
+        let packet = Packet {
+            interface: arrival.interface,
+            source: arrival.source,
+            destination: arrival.destination,
+            ttl: arrival.ttl,
+            bytes,
+            received: SystemTime::now(),
+            integrity_verified,
+        };
+        self.node.receive(self.started.elapsed(), &packet);
+    }
+
+    /// Whether a message bears an INTEGRITY object that was verified; `None` if it is not to be trusted at all.
+    fn is_trusted(&mut self, arrival: &Arrival, bytes: &[u8]) -> Option<bool> {
+        if self.config.keys.is_empty() {
+            return Some(false);
+        }
+        let mut index = ObjectIndex::new();
+        // The node counts what is malformed.
+        let Ok(message) = Message::parse(bytes, &mut index) else {
+            return Some(false);
+        };
+        let interface = self.interface(arrival.interface, arrival.destination);
+        match self.guard.check(&message, arrival.source, &interface) {
+            Ok(provenance) => Some(provenance == Provenance::Verified),
+            Err(forged) => {
+                *self
+                    .failures
+                    .entry(format!("a message of {}: {forged}", arrival.source))
+                    .or_default() += 1;
+                None
+            }
+        }
+    }
+
+    /// An interface with its own address; where it has none, with this one.
+    fn interface(&self, index: u32, address: IpAddr) -> Interface {
+        let mut links = self.links.iter();
+        let link = links.find(|link| link.interface.index == index);
+        let own = link.and_then(|link| link.interface.address(address));
+        Interface {
+            index,
+            address: own.unwrap_or(address),
+        }
+    }
+
+    /// Does what the node says.
+    fn work_off(&mut self) -> io::Result<()> {
+        let mut has_printed = false;
+        while let Some(output) = self.node.poll() {
+            match output {
+                Output::Send(mut datagram) => {
+                    let interface = self.interface(datagram.interface, datagram.source);
+                    datagram.bytes = self.signer.signed(datagram.bytes, &interface);
+                    if let Err(error) = self.socket.get_ref().send(&datagram) {
+                        let to = datagram.destination;
+                        *self
+                            .failures
+                            .entry(format!("nothing goes to {to}: {error}"))
+                            .or_default() += 1;
+                    }
+                }
+                Output::Ask(question) => self.desk.ask(question),
+                Output::Tell(notice) => self.desk.tell(notice),
+                Output::Reserve(command) => match &self.kernel {
+                    Some(kernel) => kernel.carry_out(command),
+                    // What is granted is counted, and the kernel does nothing about it.
+                    None => self.node.reserved(self.started.elapsed(), command.id, true),
+                },
+                Output::Record(decided) => {
+                    record::print(&mut self.out, self.format, &decided, SystemTime::now())?;
+                    has_printed = true;
+                }
+                Output::Dropped { reason, .. } => *self.dropped.entry(reason).or_default() += 1,
+            }
+        }
+        if has_printed {
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        let now = self.now();
+        match answer {
+            Answer::Decided(id, decisions) => self.node.decided(now, id, &decisions),
+            Answer::Supplied(id, objects) => self.node.supplied(now, id, objects),
+            Answer::Free(session) => self.desk.is_free(session),
+        }
+    }
+
+    fn is_done(&mut self, done: Done) {
+        if let Err(error) = &done.result {
+            *self
+                .failures
+                .entry(format!("not reserved: {error}"))
+                .or_default() += 1;
+        }
+        self.node.reserved(self.now(), done.id, done.result.is_ok());
+    }
+
+    /// Says what was dropped and what failed, once in a while.
+    fn tell_dropped(&mut self, now: Instant) {
+        if now < self.tell_at {
+            return;
+        }
+        self.tell_at = now + TELL_EVERY;
+        for (reason, count) in std::mem::take(&mut self.dropped) {
+            anstream::eprintln!("pcm: {count} messages dropped: {}", reason.name());
+        }
+        for (what, count) in std::mem::take(&mut self.failures) {
+            anstream::eprintln!("pcm: {what} ({count} times)");
+        }
+    }
+
+    fn follow_changes(&mut self) {
+        let links = self.lookup.links().map(|mut links| {
+            let named = &self.config.run.interfaces;
+            links.retain(|link| named.is_empty() || named.contains(&link.name));
+            links
+        });
+        match links {
+            Ok(links) if links != self.links => {
+                let rows = address_rows(&links);
+                self.take_links(links);
+                let pcm = Arc::clone(&self.pcm);
+                tokio::task::spawn_blocking(move || pcm.set_ip_address_table(&rows));
+            }
+            _ => self.node.routes_changed(self.now()),
+        }
+    }
+
+    fn take_links(&mut self, links: Vec<Link>) {
+        if let Some(kernel) = &self.kernel {
+            for old in &self.links {
+                let index = old.interface.index;
+                if !links.iter().any(|link| link.interface.index == index) {
+                    kernel.interface(index, None);
+                }
+            }
+            for link in &links {
+                let bandwidth = bandwidth(&self.config, link);
+                let capacity = bandwidth.map(|bandwidth| Capacity {
+                    bandwidth,
+                    mtu: link.interface.mtu,
+                });
+                if capacity.is_some() {
+                    kernel.interface(link.interface.index, capacity);
+                }
+            }
+        }
+        let interfaces = links.iter().map(|link| link.interface.clone());
+        self.node.set_interfaces(self.started.elapsed(), interfaces);
+        self.links = links;
+    }
+
+    /// Runs the LPMs of another configuration; flows stay.
+    fn reload(&mut self, config: Result<Config, Box<dyn Error>>) {
+        let config = match config {
+            Ok(config) => config,
+            Err(error) => {
+                anstream::eprintln!("pcm: not reloaded: {error}");
+                return;
+            }
+        };
+        let lpms: Vec<_> = config.lpms.iter().map(crate::node::lpm).collect();
+        let pcm = Arc::clone(&self.pcm);
+        tokio::task::spawn_blocking(move || match pcm.reconfigure(lpms) {
+            Ok(_) => anstream::eprintln!("pcm: reloaded: the LPMs of the configuration run"),
+            Err(error) => anstream::eprintln!("pcm: not reloaded: {error}"),
+        });
+    }
+
+    /// Tears everything down: in the neighbours, and in the kernel.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.node.stop(self.now());
+        let worked = self.work_off();
+        if let Some(kernel) = self.kernel.take() {
+            kernel.finish();
+        }
+        self.tell_at = Instant::now();
+        self.tell_dropped(self.tell_at);
+        worked
+    }
+}
+
+/// The RSVP message of a packet.
+fn payload(arrival: &Arrival, buffer: &[u8]) -> Vec<u8> {
+    let payload = buffer.get(arrival.payload..arrival.end);
+    payload.unwrap_or_default().to_vec()
+}
+
+/// What the configuration says of an interface, in bytes/s.
+fn bandwidth(config: &Config, link: &Link) -> Option<u64> {
+    let tables = &config.sbm.interfaces;
+    let of = |is_wanted: &dyn Fn(&InterfaceName) -> bool| {
+        let mut tables = tables.iter();
+        tables
+            .find(|(name, _)| is_wanted(name))
+            .map(|(_, pool)| pool.bandwidth)
+    };
+    let by_address = of(
+        &|name| matches!(name, InterfaceName::Address(address) if link.interface.addresses.contains(address)),
+    );
+    let bits = by_address
+        .or_else(|| of(&|name| *name == InterfaceName::Index(link.interface.index)))
+        .or_else(|| of(&|name| *name == InterfaceName::Any))?;
+    Some(bits / 8)
+}

@@ -1,0 +1,187 @@
+//! The raw socket of RSVP (IP protocol 46) for IPv4.
+//!
+//! With Router Alert set, the kernel of a router hands over what is addressed to others and carries that option,
+//! instead of forwarding it. What is sent has its IP header made here: a Path goes on in the name of its sender.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::os::fd::{AsRawFd, RawFd};
+
+use etherparse::{IpNumber, Ipv4Header, Ipv4HeaderSlice};
+use lpm_sbm::Datagram;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
+    sockopt,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// The protocol number of RSVP.
+const RSVP: u8 = 46;
+/// The Router Alert option (RFC 2113).
+const ROUTER_ALERT: [u8; 4] = [148, 4, 0, 0];
+/// DSCP CS6, for the traffic of the network itself.
+const NETWORK_CONTROL: u8 = 48;
+
+nix::setsockopt_impl!(
+    RouterAlert,
+    libc::IPPROTO_IP,
+    libc::IP_ROUTER_ALERT,
+    bool,
+    nix::sys::socket::sockopt::SetBool
+);
+/// Hands over packets with a Router Alert option.
+#[derive(Clone, Copy, Debug)]
+struct RouterAlert;
+
+/// The socket.
+#[derive(Debug)]
+pub struct RawSocket(Socket);
+
+/// Where a packet came from and was going to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The interface it came in on.
+    pub interface: u32,
+    /// Its source.
+    pub source: IpAddr,
+    /// Its destination.
+    pub destination: IpAddr,
+    /// Its TTL.
+    pub ttl: u8,
+    /// Where in the buffer its payload begins.
+    pub payload: usize,
+    /// Where it ends.
+    pub end: usize,
+}
+
+impl RawSocket {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// Mostly that CAP_NET_RAW is missing.
+    pub fn open() -> io::Result<Self> {
+        let socket = Socket::new(
+            Domain::IPV4,
+            Type::RAW,
+            Some(Protocol::from(i32::from(RSVP))),
+        )?;
+        setsockopt(&socket, RouterAlert, &true)?;
+        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+        socket.set_header_included_v4(true)?;
+        socket.set_nonblocking(true)?;
+        // A burst of refreshes is to find room; less is no error.
+        let _ = socket.set_recv_buffer_size(4 << 20);
+        Ok(Self(socket))
+    }
+
+    /// Takes a packet into `buffer`. `None` for one that is no use.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
+        let mut space = nix::cmsg_space!(libc::in_pktinfo);
+        let mut parts = [IoSliceMut::new(buffer)];
+        let flags = MsgFlags::empty();
+        let (length, interface) = {
+            let received =
+                recvmsg::<SockaddrIn>(self.0.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+            let interface = received.cmsgs()?.find_map(|message| match message {
+                ControlMessageOwned::Ipv4PacketInfo(info) => u32::try_from(info.ipi_ifindex).ok(),
+                _ => None,
+            });
+            (received.bytes, interface)
+        };
+        let packet = buffer.get(..length).unwrap_or_default();
+        let header = Ipv4HeaderSlice::from_slice(packet).ok();
+        Ok(header.zip(interface).map(|(header, interface)| Arrival {
+            interface,
+            source: header.source_addr().into(),
+            destination: header.destination_addr().into(),
+            ttl: header.ttl(),
+            payload: header.slice().len(),
+            end: length,
+        }))
+    }
+
+    /// Sends a datagram.
+    ///
+    /// # Errors
+    /// As of the system: the interface is gone, there is no route, or no room.
+    pub fn send(&self, datagram: &Datagram) -> io::Result<()> {
+        let (IpAddr::V4(source), IpAddr::V4(destination)) = (datagram.source, datagram.destination)
+        else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let header = header(datagram, source, destination)?;
+        let info = libc::in_pktinfo {
+            ipi_ifindex: i32::try_from(datagram.interface).map_err(io::Error::other)?,
+            ipi_spec_dst: libc::in_addr { s_addr: 0 },
+            ipi_addr: libc::in_addr { s_addr: 0 },
+        };
+        let to = SockaddrIn::from(SocketAddrV4::new(destination, 0));
+        let parts = [IoSlice::new(&header), IoSlice::new(&datagram.bytes)];
+        let control = [ControlMessage::Ipv4PacketInfo(&info)];
+        sendmsg(
+            self.0.as_raw_fd(),
+            &parts,
+            &control,
+            MsgFlags::empty(),
+            Some(&to),
+        )?;
+        Ok(())
+    }
+}
+
+/// The IP header of a datagram.
+fn header(datagram: &Datagram, source: Ipv4Addr, destination: Ipv4Addr) -> io::Result<Vec<u8>> {
+    let length = u16::try_from(datagram.bytes.len()).map_err(io::Error::other)?;
+    let mut header = Ipv4Header::new(
+        length,
+        datagram.ttl,
+        IpNumber(RSVP),
+        source.octets(),
+        destination.octets(),
+    )
+    .map_err(io::Error::other)?;
+    // The longest of them are to go in fragments.
+    header.dont_fragment = false;
+    header.dscp = NETWORK_CONTROL.try_into().map_err(io::Error::other)?;
+    if datagram.router_alert {
+        header.options = ROUTER_ALERT.into();
+        header.total_len = header.total_len.saturating_add(4);
+    }
+    header.header_checksum = header.calc_header_checksum();
+    Ok(header.to_bytes().to_vec())
+}
+
+impl AsRawFd for RawSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_has_router_alert_where_it_is_wanted() {
+        let mut datagram = Datagram {
+            interface: 1,
+            source: IpAddr::from([10, 0, 0, 7]),
+            destination: IpAddr::from([10, 0, 0, 1]),
+            ttl: 63,
+            router_alert: true,
+            bytes: vec![0; 100],
+        };
+        let made = |datagram: &Datagram| {
+            header(datagram, [10, 0, 0, 7].into(), [10, 0, 0, 1].into()).unwrap()
+        };
+        let bytes = made(&datagram);
+        let read = Ipv4HeaderSlice::from_slice(&bytes).unwrap();
+        assert_eq!((read.ttl(), read.options()), (63, &ROUTER_ALERT[..]));
+        assert_eq!((read.total_len(), read.dcp().value()), (124, 48));
+        datagram.router_alert = false;
+        assert_eq!(made(&datagram).len(), 20);
+    }
+}
