@@ -40,22 +40,24 @@ unsafe extern "C" {
 /// glibc's functions to look names up, which older ones have in a library of its own.
 #[derive(Clone, Copy)]
 struct Names {
-    look_up: unsafe extern "C" fn(c_int, *const usize, c_int, *mut Event) -> c_int,
-    error: unsafe extern "C" fn(usize) -> c_int,
-    cancel: unsafe extern "C" fn(usize) -> c_int,
+    look_up: LookUp,
+    error: OfOne,
+    cancel: OfOne,
 }
+
+type LookUp = unsafe extern "C" fn(c_int, *const usize, c_int, *mut Event) -> c_int;
+type OfOne = unsafe extern "C" fn(usize) -> c_int;
 
 impl Names {
     fn of_process() -> Option<Self> {
-        let [look_up, error, cancel] =
-            [c"getaddrinfo_a", c"gai_error", c"gai_cancel"].map(|name| symbol(name));
+        let [look_up, error, cancel] = [c"getaddrinfo_a", c"gai_error", c"gai_cancel"].map(symbol);
         let (look_up, error, cancel) = (look_up?, error?, cancel?);
         // SAFETY: glibc's functions of these names have these types.
         unsafe {
             Some(Self {
-                look_up: std::mem::transmute::<usize, _>(look_up),
-                error: std::mem::transmute::<usize, _>(error),
-                cancel: std::mem::transmute::<usize, _>(cancel),
+                look_up: std::mem::transmute::<usize, LookUp>(look_up),
+                error: std::mem::transmute::<usize, OfOne>(error),
+                cancel: std::mem::transmute::<usize, OfOne>(cancel),
             })
         }
     }
