@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use once_cell::race::OnceBox;
 
 use super::object::Object;
-use super::search::wanted::symbol;
+use super::search::wanted::ENVIRONMENT;
 use super::{memory, owners, tasks};
 use crate::outcome::PinReason;
 
@@ -79,7 +79,7 @@ pub(super) fn variables() -> Vec<usize> {
     /// More are not looked at.
     const MOST: usize = 1 << 16;
     let mut all = Vec::new();
-    let mut place = symbol(c"environ").and_then(memory::word).unwrap_or(0);
+    let mut place = ENVIRONMENT.address().and_then(memory::word).unwrap_or(0);
     let mut words = [0; 128];
     while place != 0 && all.len() < MOST {
         let read = memory::read(place, &mut words).unwrap_or(0);

@@ -132,13 +132,16 @@ impl Reader {
 }
 
 fn whole_words(range: &Range<usize>) -> Range<usize> {
-    let start = range.start.next_multiple_of(WORD);
+    let start = range
+        .start
+        .checked_next_multiple_of(WORD)
+        .unwrap_or(range.end);
     start..(range.end & !(WORD - 1)).max(start)
 }
 
 fn next_page(address: usize) -> usize {
     const PAGE: usize = 4096;
-    (address & !(PAGE - 1)) + PAGE
+    (address & !(PAGE - 1)).saturating_add(PAGE)
 }
 
 #[cfg(test)]

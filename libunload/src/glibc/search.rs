@@ -30,15 +30,17 @@ pub(super) mod wanted;
 use std::collections::BTreeMap;
 use std::io;
 
-use self::wanted::{Baseline, Find, Wanted};
-use super::lent;
+use self::wanted::{Baseline, Find, Holder, Wanted};
 use super::memory::Reader;
 use super::object::Object;
+use super::{lent, tasks};
 use crate::outcome::PinReason;
 
 /// Notes what there is when objects have just been mapped. Where nothing can be read, nothing is noted.
 pub(super) fn baseline(leaving: &[&Object], loaded: &[Object]) -> Baseline {
-    let finds = static_places(&Wanted::new(leaving), leaving, loaded);
+    let wanted = Wanted::new(leaving);
+    let finds =
+        threads::numbers().and_then(|threads| static_places(&wanted, &threads, leaving, loaded));
     let finds = finds.unwrap_or_default().into_iter();
     Baseline(finds.map(|find| (find.place, find.word)).collect())
 }
@@ -68,15 +70,24 @@ pub(super) fn search(
         .into_iter()
         .filter(|find| !was_there(find) && !lent::was_token(find.place));
     let mut holders = BTreeMap::new();
-    for Find { of, holder, .. } in new {
+    for find in new {
+        if holders.len() == MOST {
+            break;
+        }
+        let (of, holder) = told(find.holder);
         holders.entry(of).or_insert(holder);
     }
     let reason = |holder| PinReason::AddressKept { holder };
-    holders.into_values().take(MOST).map(reason).collect()
+    holders.into_values().map(reason).collect()
 }
 
 /// What is in places that are always there.
-fn static_places(wanted: &Wanted, leaving: &[&Object], loaded: &[Object]) -> io::Result<Vec<Find>> {
+fn static_places(
+    wanted: &Wanted,
+    threads: &[libc::pid_t],
+    leaving: &[&Object],
+    loaded: &[Object],
+) -> io::Result<Vec<Find>> {
     let mut finds = Vec::new();
     let mut reader = Reader::new();
     let staying = || {
@@ -85,16 +96,34 @@ fn static_places(wanted: &Wanted, leaving: &[&Object], loaded: &[Object]) -> io:
             .filter(|object| !wanted::is_among(object, leaving))
     };
     objects::search(wanted, staying(), &mut reader, &mut finds)?;
-    threads::search_thread_locals(wanted, leaving, staying(), &mut reader, &mut finds)?;
+    threads::search_thread_locals(wanted, threads, leaving, staying(), &mut reader, &mut finds)?;
     Ok(finds)
 }
 
 fn all_places(wanted: &Wanted, leaving: &[&Object], loaded: &[Object]) -> io::Result<Vec<Find>> {
-    let mut finds = static_places(wanted, leaving, loaded)?;
+    let threads = threads::numbers()?;
+    let mut finds = static_places(wanted, &threads, leaving, loaded)?;
     lists::search(wanted, &mut finds)?;
-    threads::search_system_calls(wanted, &mut finds);
+    threads::search_system_calls(wanted, &threads, &mut finds);
     chains::search(wanted, leaving, loaded, &mut finds)?;
     Ok(finds)
+}
+
+/// What tells one holder from another, and who it is.
+fn told(holder: Holder) -> (usize, String) {
+    match holder {
+        Holder::Data(place) => objects::holder(place),
+        Holder::Heap(root) => {
+            let (of, holder) = objects::holder(root);
+            (of, format!("{holder}, by way of the heap,"))
+        }
+        Holder::Thread(thread) => (
+            thread.unsigned_abs() as usize,
+            format!("a thread-local of {}", tasks::label(thread)),
+        ),
+        Holder::Stream(stream) => (stream, format!("an open stream (FILE at {stream:#x})")),
+        Holder::Other(of, holder) => (of, holder),
+    }
 }
 
 /// Who has this address: `libc.so.6 (stdout+0x8)`.
@@ -128,24 +157,39 @@ mod tests {
     #[test]
     fn cost() {
         const SEARCHES: u32 = 100;
+        const NOWHERE: usize = 0x7eee_eeee_0000;
         let loaded = object::loaded();
         let mut nowhere = loaded[0].clone();
-        (nowhere.range, nowhere.dynamic) = (8..16, 8);
+        (nowhere.range, nowhere.dynamic) = (NOWHERE..NOWHERE + 8, NOWHERE);
         let (leaving, wanted) = ([&nowhere], Wanted::new(&[&nowhere]));
-        let before = time();
-        for _ in 0..SEARCHES {
-            let finds = static_places(&wanted, &leaving, &loaded).expect("own memory");
-            assert!(finds.iter().all(|find| wanted.is(find.word)));
-        }
-        let places = (time() - before) / SEARCHES;
-        let before = time();
-        for _ in 0..SEARCHES {
-            lists::search(&wanted, &mut Vec::new()).expect("own memory");
-            threads::search_system_calls(&wanted, &mut Vec::new());
-        }
-        let rest = (time() - before) / SEARCHES;
+        let measured = |search: &mut dyn FnMut()| {
+            let before = time();
+            (0..SEARCHES).for_each(|_| search());
+            (time() - before) / SEARCHES
+        };
+        let mut reader = Reader::new();
+        let mut finds = Vec::new();
+        let all = threads::numbers().expect("the threads");
+        let data = measured(&mut || {
+            objects::search(&wanted, loaded.iter(), &mut reader, &mut finds).expect("own memory");
+        });
+        let threads = measured(&mut || {
+            let staying = loaded.iter();
+            threads::search_thread_locals(
+                &wanted,
+                &all,
+                &leaving,
+                staying,
+                &mut reader,
+                &mut finds,
+            )
+            .expect("own memory");
+        });
+        let lists = measured(&mut || lists::search(&wanted, &mut finds).expect("own memory"));
+        let calls = measured(&mut || threads::search_system_calls(&wanted, &all, &mut finds));
+        assert!(finds.iter().all(|find| wanted.is(find.word)));
         eprintln!(
-            "measured: {places:?} for data and thread-locals, {rest:?} for lists and system calls; {} objects",
+            "measured: {data:?} for the data of {} objects, {threads:?} for thread-locals, {lists:?} for lists,              {calls:?} for system calls",
             loaded.len()
         );
     }

@@ -22,7 +22,7 @@ use super::super::memory::{self, Reader};
 use super::super::object::{self, Object};
 use super::heaps::Heaps;
 use super::objects;
-use super::wanted::{Find, Wanted, is_among};
+use super::wanted::{Find, Holder, Wanted, is_among};
 
 const WORD: usize = size_of::<usize>();
 
@@ -179,12 +179,10 @@ impl Walk<'_> {
             if objects::is_registration_given_up(self.wanted, place) {
                 continue;
             }
-            let (of, holder) = objects::holder(root);
             self.finds.push(Find {
                 place,
                 word,
-                of,
-                holder: format!("{holder}, by way of the heap,"),
+                holder: Holder::Heap(root),
             });
         }
         Ok(())

@@ -6,9 +6,12 @@ use std::io;
 
 use super::super::{lent, memory};
 use super::objects;
-use super::wanted::{Find, Wanted, symbol};
+use super::wanted::{ENVIRONMENT, Find, Holder, Known, Wanted};
 
 const WORD: usize = size_of::<usize>();
+
+/// The first of the open streams.
+pub(super) static STREAMS: Known = Known::new(c"_IO_list_all");
 
 pub(super) fn search(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
     search_environment(wanted, finds);
@@ -18,14 +21,13 @@ pub(super) fn search(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
 
 /// The array of variables, if it is the library's. The variables that are were replaced before ([`lent`]).
 fn search_environment(wanted: &Wanted, finds: &mut Vec<Find>) {
-    let array = symbol(c"environ").and_then(memory::word).unwrap_or(0);
+    let array = ENVIRONMENT.address().and_then(memory::word).unwrap_or(0);
     for word in std::iter::once(array).chain(lent::variables()) {
         if wanted.has(word) {
             finds.push(Find {
                 place: 0,
                 word,
-                of: array,
-                holder: "the environment".to_owned(),
+                holder: Holder::Other(array, "the environment".to_owned()),
             });
         }
     }
@@ -49,8 +51,7 @@ fn search_timers(wanted: &Wanted, finds: &mut Vec<Find>) {
             finds.push(Find {
                 place: 0,
                 word,
-                of: word,
-                holder: format!("a timer that sends signal {signal}"),
+                holder: Holder::Other(word, format!("a timer that sends signal {signal}")),
             });
         }
     }
@@ -66,7 +67,7 @@ fn search_streams(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
     const LENGTH: usize = 0x108 / WORD;
     /// More are not looked at.
     const MOST: usize = 1 << 16;
-    let Some(list) = symbol(c"_IO_list_all") else {
+    let Some(list) = STREAMS.address() else {
         return Ok(());
     };
     let mut stream = memory::word(list).unwrap_or(0);
@@ -84,8 +85,7 @@ fn search_streams(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
             finds.push(Find {
                 place: stream + index * WORD,
                 word: words[index],
-                of: stream,
-                holder: format!("an open stream (FILE at {stream:#x})"),
+                holder: Holder::Stream(stream),
             });
         });
         // What the functions get: glibc's own for `fmemopen`, with the buffer.
@@ -96,8 +96,7 @@ fn search_streams(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
             finds.push(Find {
                 place: cookie,
                 word: kept[0],
-                of: stream,
-                holder: format!("an open stream (FILE at {stream:#x})"),
+                holder: Holder::Stream(stream),
             });
         }
         stream = words[NEXT];

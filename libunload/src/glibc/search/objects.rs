@@ -24,10 +24,14 @@ use super::super::memory::{self, Reader};
 use super::super::object::Object;
 use super::super::owners;
 use super::super::signals::{in_force, trampolines};
-use super::wanted::{Find, Wanted, symbol};
+use super::lists::STREAMS;
+use super::wanted::{Find, Holder, Known, Wanted};
 use crate::elf;
 
 const WORD: usize = size_of::<usize>();
+
+/// Numbers and destructors of keys.
+pub(super) static KEYS: Known = Known::new(c"__pthread_keys");
 
 pub(super) fn search<'o>(
     wanted: &Wanted,
@@ -50,12 +54,10 @@ pub(super) fn search<'o>(
     })?;
     for (place, word) in places {
         if !is_given_up(wanted, place) && !is_remnant(place) {
-            let (of, holder) = holder(place);
             finds.push(Find {
                 place,
                 word,
-                of,
-                holder,
+                holder: Holder::Data(place),
             });
         }
     }
@@ -116,7 +118,9 @@ const PROGRAM: &str = "/proc/self/exe";
 
 /// Whether the C library will not use what it has there.
 fn is_given_up(wanted: &Wanted, place: usize) -> bool {
-    let libc = symbol(c"_IO_list_all").and_then(|list| Some(object_of(list)?.dli_fbase));
+    let libc = STREAMS
+        .address()
+        .and_then(|list| Some(object_of(list)?.dli_fbase));
     libc.is_some()
         && object_of(place).map(|info| info.dli_fbase) == libc
         && (is_destructor_of_no_key(place) || is_registration_given_up(wanted, place))
@@ -132,13 +136,13 @@ pub(super) fn is_registration_given_up(wanted: &Wanted, place: usize) -> bool {
 /// Whether the place is the one of a destructor (`__pthread_keys`) whose key was deleted.
 fn is_destructor_of_no_key(place: usize) -> bool {
     /// `PTHREAD_KEYS_MAX`
-    const KEYS: usize = 1024;
-    let Some(keys) = symbol(c"__pthread_keys") else {
+    const COUNT: usize = 1024;
+    let Some(keys) = KEYS.address() else {
         return false;
     };
     // Each is a number, which is odd while the key exists, and a destructor.
     let offset = place.wrapping_sub(keys);
-    let is_one = offset < KEYS * 2 * WORD;
+    let is_one = offset < COUNT * 2 * WORD;
     is_one && memory::word(place & !(2 * WORD - 1)).is_some_and(|number| number % 2 == 0)
 }
 

@@ -24,7 +24,8 @@ use super::super::ledger;
 use super::super::memory::{self, Reader};
 use super::super::object::{Object, ThreadLocals};
 use super::super::tasks::{current_id, label};
-use super::wanted::{Find, Wanted, symbol};
+use super::objects::KEYS;
+use super::wanted::{Find, Holder, Wanted, symbol};
 
 const WORD: usize = size_of::<usize>();
 
@@ -46,6 +47,7 @@ const GROUP: usize = 32;
 
 pub(super) fn search_thread_locals<'o>(
     wanted: &Wanted,
+    threads: &[libc::pid_t],
     leaving: &[&Object],
     staying: impl Iterator<Item = &'o Object>,
     reader: &mut Reader,
@@ -59,51 +61,127 @@ pub(super) fn search_thread_locals<'o>(
         .filter_map(|object| object.thread_locals)
         .collect();
     let staying: Vec<_> = staying.filter_map(|object| object.thread_locals).collect();
-    for thread in numbers()? {
-        let Some(pointer) = layout.pointer_of(thread) else {
+    let threads: Vec<_> = threads
+        .iter()
+        .filter_map(|&thread| Some((thread, layout.pointer_of(thread)?)))
+        .collect();
+    let blocks: Vec<_> = threads
+        .iter()
+        .map(|&(_, pointer)| layout.block_of(pointer))
+        .collect();
+    let copies = Copies::read(&blocks, reader)?;
+    let modules = leaving.iter().chain(&staying).map(|locals| locals.module);
+    let modules = modules.max().unwrap_or(0);
+    let tables = threads.iter().enumerate().map(|(index, &(_, pointer))| {
+        let words = copies.of(index);
+        let place = layout.table.wrapping_sub(layout.block.0) / WORD;
+        let table = words.get(place).filter(|_| layout.is_one(pointer, words));
+        // In front of it stands how many entries there are.
+        let start = table.and_then(|table| table.checked_sub(2 * WORD));
+        let end = |start: usize| start.checked_add(2 * WORD * (modules + 2));
+        start
+            .and_then(|start| Some(start..end(start)?))
+            .unwrap_or_default()
+    });
+    let tables: Vec<_> = tables.collect();
+    let tables = Copies::read(&tables, reader)?;
+
+    let mut elsewhere = Vec::new();
+    for (index, &(thread, pointer)) in threads.iter().enumerate() {
+        let (block, words) = (&blocks[index], copies.of(index));
+        if !layout.is_one(pointer, words) {
             continue;
-        };
-        let mut places = Vec::new();
-        let mut note = |start: usize, words: &[usize]| {
-            wanted.find_in(words, |index| {
-                places.push((start + index * WORD, words[index]));
-            });
-        };
-        let at = |offset: usize| pointer.wrapping_add(offset);
-        let block = at(layout.block.0)..at(layout.block.1);
-        let table = Table::read(memory::word(at(layout.table)).unwrap_or(0));
+        }
+        let table = Table(tables.of(index));
         // What lies in the block, too, and is looked at in other ways or not at all.
-        let first_values = at(layout.values) - GROUP * 2 * WORD..at(layout.values);
+        let values = pointer.wrapping_add(layout.values);
+        let first_values = values.wrapping_sub(GROUP * 2 * WORD)..values;
         let theirs = leaving.iter().filter_map(|locals| table.place_of(locals));
         let left_out: Vec<_> = theirs.chain([first_values]).collect();
-        reader.read(std::slice::from_ref(&block), &mut note)?;
-        let elsewhere = staying.iter().filter_map(|locals| table.place_of(locals));
-        let elsewhere: Vec<_> = elsewhere
-            .filter(|place| !block.contains(&place.start))
-            .collect();
-        reader.read(&elsewhere, &mut note)?;
-        places.retain(|(place, _)| !left_out.iter().any(|range| range.contains(place)));
-        find_values(wanted, at(layout.values), &mut places)?;
-        finds.extend(places.into_iter().map(|(place, word)| Find {
-            place,
-            word,
-            of: pointer,
-            holder: format!("a thread-local of {}", label(thread)),
-        }));
+        let mut found = |place: usize, word: usize| {
+            finds.push(Find {
+                place,
+                word,
+                holder: Holder::Thread(thread),
+            });
+        };
+        wanted.find_in(words, |index| {
+            let place = block.start + index * WORD;
+            if !left_out.iter().any(|range| range.contains(&place)) {
+                found(place, words[index]);
+            }
+        });
+        let groups = words.get(values.wrapping_sub(block.start) / WORD..);
+        let groups = groups
+            .and_then(|rest| rest.get(..GROUP))
+            .unwrap_or_default();
+        find_values(wanted, groups, (block.start, words), &mut found)?;
+        let places = staying.iter().filter_map(|locals| table.place_of(locals));
+        let places = places.filter(|place| !block.contains(&place.start));
+        elsewhere.extend(places.map(|place| (place, thread)));
     }
-    Ok(())
+    elsewhere.sort_by_key(|(place, _)| place.start);
+    let ranges: Vec<_> = elsewhere.iter().map(|(place, _)| place.clone()).collect();
+    reader.read(&ranges, |start, words| {
+        wanted.find_in(words, |index| {
+            let place = start + index * WORD;
+            let after = elsewhere.partition_point(|(other, _)| other.start <= place);
+            finds.push(Find {
+                place,
+                word: words[index],
+                holder: Holder::Thread(elsewhere[after - 1].1),
+            });
+        });
+    })
 }
 
-/// Values under keys that exist and are not made by what leaves.
-fn find_values(wanted: &Wanted, groups: usize, places: &mut Vec<(usize, usize)>) -> io::Result<()> {
-    let Some(keys) = symbol(c"__pthread_keys") else {
+/// Copies of ranges of memory, with zeros where there was none.
+struct Copies {
+    /// Where each begins among the words.
+    starts: Vec<usize>,
+    words: Vec<usize>,
+}
+
+impl Copies {
+    fn read(ranges: &[Range<usize>], reader: &mut Reader) -> io::Result<Self> {
+        let mut starts = vec![0];
+        for range in ranges {
+            starts.push(starts[starts.len() - 1] + range.len() / WORD);
+        }
+        let mut words = vec![0; starts[ranges.len()]];
+        reader.read(ranges, |start, part| {
+            let has = |range: &Range<usize>| range.contains(&start);
+            if let Some(index) = ranges.iter().position(has) {
+                let first = starts[index] + (start - ranges[index].start) / WORD;
+                let length = part.len().min(starts[index + 1] - first);
+                words[first..first + length].copy_from_slice(&part[..length]);
+            }
+        })?;
+        Ok(Self { starts, words })
+    }
+
+    /// The words of the range of this index.
+    fn of(&self, index: usize) -> &[usize] {
+        &self.words[self.starts[index]..self.starts[index + 1]]
+    }
+}
+
+/// Values under keys that exist and are not made by what leaves. `groups` is where they are, the first in the thread's
+/// block, of which there is a copy.
+fn find_values(
+    wanted: &Wanted,
+    groups: &[usize],
+    (start, block): (usize, &[usize]),
+    mut found: impl FnMut(usize, usize),
+) -> io::Result<()> {
+    let Some(keys) = KEYS.address() else {
         return Ok(());
     };
-    let mut addresses = [0; GROUP];
-    let read = memory::read(groups, &mut addresses)?;
-    for (number, &group) in addresses[..read].iter().enumerate() {
-        let mut values = [0; 2 * GROUP];
-        if group == 0 || memory::read(group, &mut values)? < values.len() {
+    for (number, &group) in groups.iter().enumerate() {
+        let copy = block.get(group.wrapping_sub(start) / WORD..);
+        let copy = copy.and_then(|rest| rest.first_chunk::<{ 2 * GROUP }>());
+        let mut values = copy.copied().unwrap_or([0; 2 * GROUP]);
+        if group == 0 || copy.is_none() && memory::read(group, &mut values)? < values.len() {
             continue;
         }
         for (index, value) in values.chunks_exact(2).enumerate() {
@@ -113,7 +191,7 @@ fn find_values(wanted: &Wanted, groups: usize, places: &mut Vec<(usize, usize)>)
                 && memory::word(keys + key * 2 * WORD) == Some(value[0])
                 && !is_key_of(wanted, key)
             {
-                places.push((group + (2 * index + 1) * WORD, value[1]));
+                found(group + (2 * index + 1) * WORD, value[1]);
             }
         }
     }
@@ -127,25 +205,16 @@ fn is_key_of(wanted: &Wanted, key: usize) -> bool {
     leaving.any(|ledger| ledger.with(|entries| entries.keys.iter().any(|own| own.is(key))))
 }
 
-/// Where a thread has the thread-locals of each object.
-struct Table(Vec<usize>);
+/// Where a thread has the thread-locals of each object, after how many entries there are.
+struct Table<'a>(&'a [usize]);
 
-impl Table {
-    /// Reads the table at this address: in front of it stands how many entries there are.
-    fn read(address: usize) -> Self {
-        /// More are not looked at.
-        const MOST: usize = 4096;
-        let length = address.checked_sub(2 * WORD).and_then(memory::word);
-        let mut entries = vec![0; 2 * (length.unwrap_or(0).min(MOST) + 1)];
-        let read = memory::read(address, &mut entries).unwrap_or(0);
-        entries.truncate(read);
-        Self(entries)
-    }
-
+impl Table<'_> {
     fn place_of(&self, locals: &ThreadLocals) -> Option<Range<usize>> {
+        let count = *self.0.first()?;
         // Where the thread has not used them yet, this is an odd number.
-        let start = *self.0.get(2 * locals.module)?;
-        (start != 0 && start % 2 == 0).then_some(start..start.checked_add(locals.size)?)
+        let start = *self.0.get(2 * (locals.module + 1))?;
+        let is_there = locals.module <= count && start != 0 && start % 2 == 0;
+        is_there.then_some(start..start.checked_add(locals.size)?)
     }
 }
 
@@ -195,11 +264,19 @@ impl Layout {
 
     /// Another thread's pointer, if glibc started it.
     fn pointer_of(&self, thread: libc::pid_t) -> Option<usize> {
-        let pointer = robust_list_of(thread)?.wrapping_sub(self.robust_list);
-        let control = pointer.wrapping_add(self.control.0);
-        // x86-64: it begins with its own address.
-        let is_one = !cfg!(target_arch = "x86_64") || memory::word(control) == Some(pointer);
-        is_one.then_some(pointer)
+        Some(robust_list_of(thread)?.wrapping_sub(self.robust_list))
+    }
+
+    /// The memory around a thread pointer.
+    fn block_of(&self, pointer: usize) -> Range<usize> {
+        pointer.wrapping_add(self.block.0)..pointer.wrapping_add(self.block.1)
+    }
+
+    /// Whether this is a thread's block: not of one that glibc did not start, or that has ended.
+    fn is_one(&self, pointer: usize, block: &[usize]) -> bool {
+        // x86-64: the control block begins with its own address.
+        let index = self.control.0.wrapping_sub(self.block.0) / WORD;
+        !cfg!(target_arch = "x86_64") || block.get(index) == Some(&pointer)
     }
 }
 
@@ -246,13 +323,9 @@ fn robust_list_of(thread: libc::pid_t) -> Option<usize> {
 }
 
 /// The arguments of the system calls that threads wait in: a buffer there will be written to.
-pub(super) fn search_system_calls(wanted: &Wanted, finds: &mut Vec<Find>) {
+pub(super) fn search_system_calls(wanted: &Wanted, threads: &[libc::pid_t], finds: &mut Vec<Find>) {
     let own = current_id();
-    for thread in numbers()
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|&thread| thread != own)
-    {
+    for &thread in threads.iter().filter(|&&thread| thread != own) {
         // "number argument… stack-pointer program-counter", or "running".
         let call = fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
         let call = call.unwrap_or_default();
@@ -264,15 +337,17 @@ pub(super) fn search_system_calls(wanted: &Wanted, finds: &mut Vec<Find>) {
             finds.push(Find {
                 place: 0,
                 word,
-                of: word,
-                holder: format!("system call {number} that {} waits in", label(thread)),
+                holder: Holder::Other(
+                    word,
+                    format!("system call {number} that {} waits in", label(thread)),
+                ),
             });
         }
     }
 }
 
 /// The threads of this process.
-fn numbers() -> io::Result<Vec<libc::pid_t>> {
+pub(super) fn numbers() -> io::Result<Vec<libc::pid_t>> {
     let entries = fs::read_dir("/proc/self/task")?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     Ok(names.filter_map(|name| name.parse().ok()).collect())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use smallvec::SmallVec;
 
@@ -18,9 +19,22 @@ pub(in super::super) struct Wanted {
 pub(super) struct Find {
     pub(super) place: usize,
     pub(super) word: usize,
-    /// What tells one holder from another: its address, say.
-    pub(super) of: usize,
-    pub(super) holder: String,
+    pub(super) holder: Holder,
+}
+
+/// Who has an address; only those that an operator is told of are looked up.
+#[derive(Clone)]
+pub(super) enum Holder {
+    /// The data at this place.
+    Data(usize),
+    /// The heap, which the data at this place leads to.
+    Heap(usize),
+    /// The thread of this number.
+    Thread(libc::pid_t),
+    /// The open stream at this place.
+    Stream(usize),
+    /// Somebody else; a number tells one from another.
+    Other(usize, String),
 }
 
 /// What looked like addresses of a library before any of it ran: the words, by their places.
@@ -56,22 +70,44 @@ impl Wanted {
 
     /// Calls `found` with the index of each word that [is](Self::is) one.
     pub(super) fn find_in(&self, words: &[usize], mut found: impl FnMut(usize)) {
-        // Most pieces have none: a loop without branches tells.
-        const PIECE: usize = 64;
+        // Most pieces have none.
+        const PIECE: usize = 256;
         for (number, piece) in words.chunks(PIECE).enumerate() {
-            let mut any = false;
-            for range in &self.ranges {
-                let (start, length) = (range.start, range.len());
-                for &word in piece {
-                    any |= word.wrapping_sub(start) < length;
-                    any |= self.decode(word).wrapping_sub(start) < length;
-                }
-            }
-            if any {
+            if self.has_any(piece) {
                 let indexes = (0..piece.len()).filter(|&index| self.is(piece[index]));
                 indexes.for_each(|index| found(number * PIECE + index));
             }
         }
+    }
+
+    fn has_any(&self, words: &[usize]) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has what the function is compiled for.
+            return unsafe { self.has_any_by_fours(words) };
+        }
+        self.has_any_one_by_one(words)
+    }
+
+    /// The same, compiled for a processor that compares four words at once.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    unsafe fn has_any_by_fours(&self, words: &[usize]) -> bool {
+        self.has_any_one_by_one(words)
+    }
+
+    #[inline(always)]
+    fn has_any_one_by_one(&self, words: &[usize]) -> bool {
+        // Without branches.
+        let mut any = false;
+        for range in &self.ranges {
+            let (start, length) = (range.start, range.len());
+            for &word in words {
+                any |= word.wrapping_sub(start) < length;
+                any |= self.decode(word).wrapping_sub(start) < length;
+            }
+        }
+        any
     }
 }
 
@@ -96,6 +132,22 @@ fn guard() -> usize {
     }
 }
 
+/// A symbol of the C library or the loader that was looked up once: both stay.
+pub(in super::super) struct Known(&'static std::ffi::CStr, OnceLock<Option<usize>>);
+
+impl Known {
+    pub(in super::super) const fn new(name: &'static std::ffi::CStr) -> Self {
+        Self(name, OnceLock::new())
+    }
+
+    pub(in super::super) fn address(&self) -> Option<usize> {
+        *self.1.get_or_init(|| symbol(self.0))
+    }
+}
+
+/// The variables of the environment.
+pub(in super::super) static ENVIRONMENT: Known = Known::new(c"environ");
+
 /// The address of a symbol of the C library or the loader; some are for debuggers only.
 pub(in super::super) fn symbol(name: &std::ffi::CStr) -> Option<usize> {
     // SAFETY: the name is a C string.
@@ -106,4 +158,46 @@ pub(in super::super) fn symbol(name: &std::ffi::CStr) -> Option<usize> {
 /// Whether an object is one of those that leave.
 pub(super) fn is_among(object: &Object, leaving: &[&Object]) -> bool {
     leaving.iter().any(|other| other.dynamic == object.dynamic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wherever they are, and encoded too.
+    #[test]
+    fn addresses_are_found_among_others() {
+        let (range, guard) = (0x7f00_1234_5000..0x7f00_1234_8000, 0x1234_5678_9abc_def0);
+        let wanted = Wanted {
+            ranges: SmallVec::from_iter([range.clone(), 8..16]),
+            guard,
+        };
+        let encoded = |address: usize| match cfg!(target_arch = "x86_64") {
+            true => (address ^ guard).rotate_left(17),
+            false => address ^ guard,
+        };
+        let inside = [range.start, range.end - 1, 8, 15];
+        let outside = [range.start - 1, range.end, 7, 16, 0, usize::MAX];
+        for length in [1, 3, 255, 256, 257, 1000] {
+            for place in [0, length / 2, length - 1] {
+                let found = |word: usize| {
+                    let mut words = vec![0xdead_beef_0000; length];
+                    words[place] = word;
+                    let mut found = Vec::new();
+                    wanted.find_in(&words, |index| found.push(index));
+                    let by_one = wanted.has_any_one_by_one(&words);
+                    assert_eq!(by_one, wanted.has_any(&words));
+                    found
+                };
+                for word in inside {
+                    assert_eq!(found(word), [place]);
+                    assert_eq!(found(encoded(word)), [place]);
+                }
+                for word in outside {
+                    assert!(found(word).is_empty());
+                    assert!(found(encoded(word)).is_empty());
+                }
+            }
+        }
+    }
 }
