@@ -9,7 +9,7 @@ use crate::bounds;
 use crate::error::FormatProblem;
 
 /// Where the headers end, and the section begins, in the file and in memory.
-const HEADERS: usize = 0x400;
+const HEADERS: u32 = 0x400;
 const SECTION: u32 = 0x1000;
 
 /// A row of the import table: where the names of the symbols are, the name of the library, and where the
@@ -30,7 +30,7 @@ fn dll(rows: &[Row], data: &[u8]) -> Vec<u8> {
     section.extend(data);
     let length = u32::try_from(section.len()).unwrap();
 
-    let mut file = vec![0; HEADERS];
+    let mut file = vec![0; HEADERS as usize];
     let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, b"MZ");
     put(0x3c, &0x40_u32.to_le_bytes());
@@ -46,10 +46,7 @@ fn dll(rows: &[Row], data: &[u8]) -> Vec<u8> {
     put(0x58 + 124, &length.to_le_bytes());
     let header = 0x58 + 240;
     put(header, b".idata");
-    for (place, value) in [length, SECTION, length, HEADERS as u32]
-        .into_iter()
-        .enumerate()
-    {
+    for (place, value) in [length, SECTION, length, HEADERS].into_iter().enumerate() {
         put(header + 8 + 4 * place, &value.to_le_bytes());
     }
     file.extend(section);
@@ -170,7 +167,7 @@ fn a_name_ends_before_the_section_does() {
 #[test]
 fn no_more_is_read_than_any_library_has() {
     let mut bytes = dll(&[], b"");
-    let size = u32::MAX - HEADERS as u32;
+    let size = u32::MAX - HEADERS;
     for at in [8, 16] {
         let at = 0x58 + 240 + at;
         bytes[at..at + 4].copy_from_slice(&size.to_le_bytes());
