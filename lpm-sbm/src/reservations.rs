@@ -1,7 +1,7 @@
 //! Reservations: what next hops ask for, merged, and its share of an interface's bandwidth.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::{HashMap, HashMapExt};
 use lpm_api::{CommitDecision, FlowKey, Interface, Priority};
@@ -214,9 +214,19 @@ impl Reservations {
     /// The senders that a reservation is for; none for any.
     pub(crate) fn senders(&self, key: &ReservationKey) -> Vec<FilterSpec> {
         let reservation = self.reservations.get(key);
-        let senders = reservation.map(|reservation| reservation.senders.keys().copied());
-        let senders: Option<Option<Vec<_>>> = senders.map(Iterator::collect);
-        senders.flatten().unwrap_or_default()
+        let requests = reservation.map_or(&[][..], |reservation| &reservation.requests);
+        if requests
+            .iter()
+            .any(|(_, request)| request.senders.is_empty())
+        {
+            return Vec::new();
+        }
+        let named = requests.iter().flat_map(|(_, request)| &request.senders);
+        named
+            .copied()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 
     /// Some flow of a reservation, and what is reserved.
