@@ -10,7 +10,7 @@
 
 mod layout;
 mod sections;
-mod variables;
+pub(super) mod variables;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,7 +22,6 @@ use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionTable, Sym};
 use object::{Endianness, ReadRef};
 
 pub(super) use self::sections::debugging_information;
-pub(super) use self::variables::variables;
 
 use self::layout::{Entry, Header, Section, Segment, damaged};
 

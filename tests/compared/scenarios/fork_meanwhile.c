@@ -1,7 +1,10 @@
 // 6 · children are forked while the library registers and forgets: each runs the same functions
+#include <fcntl.h>
+#include <mqueue.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,6 +13,8 @@ extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);
 extern void *__dso_handle;
 static void nothing(int signal) {}
 static void no(void *value) {}
+static void come(union sigval value) {}
+static void *end(void *argument) { return argument; }
 static void once(void) {
     pthread_key_t key;
     if (!pthread_key_create(&key, no)) {
@@ -23,6 +28,15 @@ static void once(void) {
     timer_t timer;
     struct sigevent event = {.sigev_notify = SIGEV_NONE};
     if (!timer_create(CLOCK_MONOTONIC, &event, &timer)) timer_delete(timer);
+    event = (struct sigevent){.sigev_notify = SIGEV_THREAD, .sigev_notify_function = come};
+    mq_notify(-1, &event);
+    int file = open("/proc/self/exe", O_RDONLY);
+    void *mapped = mmap(0, 4096, PROT_READ, MAP_PRIVATE, file, 0);
+    munmap(mapped, 4096);
+    close(file);
+    pthread_t thread;
+    if (!pthread_create(&thread, 0, end, 0)) pthread_join(thread, 0);
+    sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, 0);
     free(realloc(malloc(10), 2000));
 }
 static volatile int over;

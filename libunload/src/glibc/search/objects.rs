@@ -26,7 +26,7 @@ use super::super::owners;
 use super::super::signals::{in_force, trampolines};
 use super::lists::STREAMS;
 use super::wanted::{Find, Holder, Known, Wanted};
-use crate::elf;
+use crate::elf::variables::variables;
 
 const WORD: usize = size_of::<usize>();
 
@@ -107,7 +107,7 @@ fn tables_of_backtraces(path: &str) -> Vec<Range<usize>> {
         return Vec::new();
     };
     let has = |name: &[u8], part: &[u8]| name.windows(part.len()).any(|at| at == part);
-    let tables = elf::variables(&file, |name, _| {
+    let tables = variables(&file, |name, _| {
         has(name, b"MAPPINGS_CACHE") && has(name, b"symbolize") && has(name, b"gimli")
     });
     tables.into_iter().map(|(range, _)| range).collect()
@@ -220,6 +220,6 @@ fn variable(path: &str, base: usize, place: usize) -> Option<(usize, String)> {
     let path = if program == Some(base) { PROGRAM } else { path };
     let place = place.checked_sub(base)?;
     let is_it = |_: &[u8], range: &Range<usize>| range.contains(&place);
-    let (range, name) = elf::variables(&File::open(path).ok()?, is_it).pop()?;
+    let (range, name) = variables(&File::open(path).ok()?, is_it).pop()?;
     Some((base + range.start, name))
 }
