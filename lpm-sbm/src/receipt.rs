@@ -1,5 +1,5 @@
 //! What is remembered of a message that was taken in: with it, the same bytes are taken in again without
-//! being read. A refresh with the identity LPM takes about 1 500 instructions more without it.
+//! being read: the SBM itself takes 430 instructions for that. `pcm replay` is where it shows.
 
 use crate::path_state::PathState;
 
