@@ -41,7 +41,7 @@ impl Probe {
     }
 }
 
-/// With three threads that matter: what up to three preemptions bring about (loom's documentation calls two or
+/// With three threads, or slots, that matter: what up to three preemptions bring about (loom's documentation calls two or
 /// three enough for most bugs); every interleaving would take hours.
 fn bounded_model(run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -136,7 +136,7 @@ fn nested_passes_end_in_any_order() {
 
 #[test]
 fn passes_nested_deeper_than_a_record() {
-    model(|| {
+    bounded_model(|| {
         let gate = gate();
         let entrant = thread::spawn({
             let gate = Arc::clone(&gate);
@@ -223,7 +223,7 @@ fn looker_without_the_light_barrier() {
 /// The address that an entrant has loaded may be freed and published again before it validates it.
 #[test]
 fn an_address_that_comes_back() {
-    model(|| {
+    bounded_model(|| {
         let gate = gate();
         let entrant = thread::spawn({
             let gate = Arc::clone(&gate);
@@ -240,7 +240,7 @@ fn an_address_that_comes_back() {
 /// A thread exits and another takes over its record while a drainer looks.
 #[test]
 fn a_record_changes_hands() {
-    model(|| {
+    bounded_model(|| {
         let gate = gate();
         let entrants = thread::spawn({
             let gate = Arc::clone(&gate);
