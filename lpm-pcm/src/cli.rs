@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{check, config, diff, explain, generate, inspect, new, policy, replay, run};
+use crate::commands::{
+    check, config, control, diff, explain, generate, inspect, new, policy, replay, run,
+};
 use crate::in_child;
 
 /// Runs the program.
@@ -17,6 +19,9 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Run(args) => run::run(args),
+        Command::Status(args) => control::status(args),
+        Command::Sessions(args) => control::sessions(args),
+        Command::Reload(args) => control::reload(args),
         Command::Policy(args) => policy::run(args),
         Command::Config(args) => config::run(args),
         Command::Inspect(args) => inspect::run(args),
@@ -61,6 +66,12 @@ pub enum Command {
     /// Be an RSVP node of a network: decide, reserve and forward
     #[command(long_about = run::LONG_ABOUT, after_help = run::EXIT_STATUS)]
     Run(run::Args),
+    /// Say how a running `pcm run` is
+    Status(control::Args),
+    /// Say which sessions a running `pcm run` keeps
+    Sessions(control::SessionsArgs),
+    /// Have a running `pcm run` take its configuration anew
+    Reload(control::Args),
     /// Check a configuration before it is put to work
     Config(config::Args),
     /// Check a policy file of the sample LPM, or explain what it decides

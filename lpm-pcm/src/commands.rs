@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod config;
+pub mod control;
 pub mod diff;
 pub mod explain;
 pub mod generate;

@@ -116,7 +116,7 @@ impl Config {
         let events = events.collect::<Result<_, _>>().map_err(fault)?;
         let sbm = file.sbm.config(file.interface).map_err(fault)?;
         let keys = file.keys.entries(folder).map_err(fault)?;
-        let run = file.run.config().map_err(fault)?;
+        let run = file.run.config(folder).map_err(fault)?;
         Ok(Self {
             lpms,
             events,

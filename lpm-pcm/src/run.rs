@@ -4,6 +4,7 @@
 //! be done. LPMs are asked by the desk ([`desk`]) and the kernel reserves on a thread of its own ([`kernel`]), so that
 //! neither holds up the loop.
 
+pub mod control;
 pub mod desk;
 pub mod kernel;
 pub mod netlink;

@@ -55,6 +55,7 @@ pub use node::output::{
     About, Command, Datagram, Decided, DropReason, News, NodeConfig, NodeInterface, Notice, Output,
     Packet, Question, Reserved, Route, Routes, Ruling,
 };
+pub use node::report::{ReservationReport, SenderReport, SessionReport};
 pub use path_state::PathState;
 pub use pcm::{TimedPcm, TimedVerdict};
 pub use policy::{Committed, Policy};

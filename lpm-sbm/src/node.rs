@@ -19,6 +19,7 @@ pub(crate) mod output;
 mod paths;
 mod policy;
 mod receive;
+pub(crate) mod report;
 mod reserve;
 mod resvs;
 mod said;
@@ -116,6 +117,11 @@ impl<R> Node<R> {
     /// How many flows there is state of: senders, and requests of next hops.
     pub fn flow_count(&self) -> usize {
         self.flows
+    }
+
+    /// How many sessions there is state of.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
     }
 
     /// How much of an interface's bandwidth is reserved, in bit/s.

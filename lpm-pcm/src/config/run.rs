@@ -1,5 +1,6 @@
 //! The `[run]` table: the RSVP node of `pcm run`.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -20,6 +21,8 @@ pub struct RunConfig {
     pub enforce: bool,
     /// Whether a qdisc that somebody else put on an interface may be replaced.
     pub replace_qdisc: bool,
+    /// The control socket; `None` for none.
+    pub control: Option<PathBuf>,
 }
 
 impl Default for RunConfig {
@@ -29,6 +32,7 @@ impl Default for RunConfig {
             refresh: Duration::from_secs(30),
             enforce: false,
             replace_qdisc: false,
+            control: None,
         }
     }
 }
@@ -44,14 +48,17 @@ pub(super) struct RunTable {
     enforce: bool,
     #[serde(default)]
     replace_qdisc: bool,
+    control: Option<PathBuf>,
 }
 
 impl RunTable {
-    pub(super) fn config(self) -> Result<RunConfig, Fault> {
+    /// What it says; a relative path is meant from `folder`.
+    pub(super) fn config(self, folder: &Path) -> Result<RunConfig, Fault> {
         let mut config = RunConfig {
             interfaces: self.interfaces,
             enforce: self.enforce,
             replace_qdisc: self.replace_qdisc,
+            control: self.control.map(|path| folder.join(path)),
             ..RunConfig::default()
         };
         if let Some(text) = &self.refresh {
@@ -70,8 +77,6 @@ impl RunTable {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::super::Config;
     use super::*;
 

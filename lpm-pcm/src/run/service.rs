@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
+use super::control::{Asked, Control, InterfaceStatus, Query, Reply, Status};
 use super::desk::{Answer, Desk};
 use super::kernel::{Capacity, Done, Kernel};
 use super::netlink::{Changes, Link, Netlink};
@@ -109,11 +110,15 @@ pub struct Service<W> {
     answers: UnboundedReceiver<Answer>,
     kernel: Option<Kernel>,
     done: UnboundedReceiver<Done>,
+    control: Option<Control>,
+    queries: UnboundedReceiver<Asked>,
     guard: Guard,
     signer: Signer,
     started: Instant,
     /// What was dropped since it was last said.
     dropped: BTreeMap<DropReason, u64>,
+    /// What was dropped before that.
+    told: BTreeMap<DropReason, u64>,
     tell_at: Instant,
     /// What the kernel said of reservations that it cannot make, and how often.
     failures: HashMap<String, u64>,
@@ -140,6 +145,15 @@ impl<W: Write> Service<W> {
             true => Some(Kernel::start(config.run.replace_qdisc, tell_done)?),
             false => None,
         };
+        let (query, queries) = unbounded_channel();
+        let control = config.run.control.as_deref();
+        let control = control.map(|path| {
+            let control = Control::open(path, query);
+            control.map_err(|error| {
+                let what = format!("control socket {}: {error}", path.display());
+                io::Error::new(error.kind(), what)
+            })
+        });
         let mut node_config = NodeConfig::default();
         node_config.sbm = config.sbm.clone();
         node_config.refresh = config.run.refresh;
@@ -147,6 +161,8 @@ impl<W: Write> Service<W> {
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |since| u64::from(since.subsec_nanos()) ^ since.as_secs());
         let mut service = Self {
+            control: control.transpose()?,
+            queries,
             guard: Guard::new(config.keys.clone()),
             signer: Signer::new(&config.keys),
             node: Node::new(node_config, host.netlink),
@@ -161,6 +177,7 @@ impl<W: Write> Service<W> {
             done,
             started: Instant::now(),
             dropped: BTreeMap::new(),
+            told: BTreeMap::new(),
             tell_at: Instant::now() + TELL_EVERY,
             failures: HashMap::new(),
             config,
@@ -201,6 +218,13 @@ impl<W: Write> Service<W> {
                 }
                 Some(answer) = self.answers.recv() => self.answered(answer),
                 Some(done) = self.done.recv() => self.is_done(done),
+                Some((query, answer)) = self.queries.recv() => {
+                    if query == Query::Reload {
+                        self.reload(reload());
+                    }
+                    // Who went away does not mind.
+                    let _ = answer.send(self.reply(query));
+                }
                 ready = self.changes.readable() => {
                     let mut ready = ready?;
                     while let Ok(Ok(())) = ready.try_io(|changes| changes.get_ref().read()) {}
@@ -340,10 +364,52 @@ impl<W: Write> Service<W> {
         }
         self.tell_at = now + TELL_EVERY;
         for (reason, count) in std::mem::take(&mut self.dropped) {
+            *self.told.entry(reason).or_default() += count;
             anstream::eprintln!("pcm: {count} messages dropped: {}", reason.name());
         }
         for (what, count) in std::mem::take(&mut self.failures) {
             anstream::eprintln!("pcm: {what} ({count} times)");
+        }
+    }
+
+    fn reply(&self, query: Query) -> Reply {
+        match query {
+            Query::Sessions => Reply::Sessions(self.node.report()),
+            Query::Reload => Reply::Reloading,
+            Query::Status => Reply::Status(self.status()),
+        }
+    }
+
+    fn status(&self) -> Status {
+        let interfaces = self.links.iter().map(|link| {
+            let index = link.interface.index;
+            let addresses = link.interface.addresses.iter();
+            let reserved = addresses.map(|address| {
+                self.node.allocated(&Interface {
+                    index,
+                    address: *address,
+                })
+            });
+            InterfaceStatus {
+                name: link.name.clone(),
+                index,
+                reserved: u64::try_from(reserved.max().unwrap_or_default()).unwrap_or(u64::MAX),
+            }
+        });
+        let mut dropped = self.told.clone();
+        for (reason, count) in &self.dropped {
+            *dropped.entry(*reason).or_default() += count;
+        }
+        Status {
+            uptime: self.started.elapsed().as_secs(),
+            interfaces: interfaces.collect(),
+            sessions: self.node.session_count(),
+            flows: self.node.flow_count(),
+            enforce: self.config.run.enforce,
+            dropped: dropped
+                .into_iter()
+                .map(|(reason, count)| (reason.name(), count))
+                .collect(),
         }
     }
 
@@ -410,6 +476,7 @@ impl<W: Write> Service<W> {
     /// # Errors
     /// The output cannot be written.
     pub fn finish(mut self) -> io::Result<()> {
+        self.control = None;
         self.node.stop(self.now());
         let worked = self.work_off();
         if let Some(kernel) = self.kernel.take() {

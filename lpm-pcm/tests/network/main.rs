@@ -324,6 +324,53 @@ fn what_is_signed_goes_through_and_what_is_not_or_wrongly_does_not() {
 }
 
 #[test]
+fn what_is_kept_can_be_asked_from_outside() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    let pcm = net.pcm("[run]\ncontrol = 'control'\n[interface.'*']\nbandwidth = '10 Mbit/s'\n");
+    let (sender, receiver) = (net.sender(), net.receiver());
+    reserve(&sender, &receiver, 1e6);
+    let ask = |arguments: &[&str]| {
+        let socket = pcm.file("control");
+        let run = support::pcm(&[arguments, &["--socket", socket.to_str().unwrap()]].concat());
+        assert_eq!((run.status, run.stderr.as_str()), (0, ""));
+        run.stdout
+    };
+    let sessions = ask(&["sessions"]);
+    let lines: Vec<_> = sessions.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "10.77.2.1:5201/udp",
+            "  from 10.77.1.1:4000 by 10.77.1.1, CN=Bob",
+            "  FF 1000000 bit/s for 10.77.2.1, priority 10, CN=Bob"
+        ]
+    );
+    assert_eq!(ask(&["sessions", "--user", "CN=Bob"]), sessions);
+    assert_eq!(ask(&["sessions", "--user", "CN=Eve"]), "");
+    let status = ask(&["status"]);
+    assert!(
+        status.contains("1 sessions, 2 flows, counted only"),
+        "{status}"
+    );
+    assert!(status.contains("r1: 1000000 bit/s reserved"), "{status}");
+    pcm.configure(&net::POLICY.replace("CN=Eve", "CN=Mallory"));
+    ask(&["reload"]);
+    eventually("pcm has reloaded", || {
+        pcm.has_said("reloaded: ").then_some(())
+    });
+    sender.send(SENDER, to(RECEIVER), path("CN=Eve", USUAL, 1e6));
+    receiver.next(MessageType::Path);
+    let socket = pcm.file("control");
+    assert_eq!(pcm.stop("TERM"), Some(143));
+    let run = support::pcm(&["status", "--socket", socket.to_str().unwrap()]);
+    assert_eq!(run.status, 1);
+    assert!(run.stderr.contains("is pcm run there"), "{}", run.stderr);
+}
+
+#[test]
 fn a_new_policy_holds_after_sighup_and_flows_live_on() {
     if !can_make_networks() {
         return;

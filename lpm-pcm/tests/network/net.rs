@@ -217,6 +217,11 @@ impl Pcm {
         std::fs::write(self.folder.path().join("pcm.toml"), text).unwrap();
     }
 
+    /// A file beside its configuration.
+    pub fn file(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
     pub fn signal(&self, signal: &str) {
         must(&format!("kill -s {signal} {}", self.child.id()));
     }

@@ -1,0 +1,199 @@
+//! `pcm status`, `pcm sessions` and `pcm reload`: ask a `pcm run` over its control socket.
+
+#[cfg(not(unix))]
+use std::error::Error;
+use std::path::PathBuf;
+#[cfg(not(unix))]
+use std::process::ExitCode;
+
+/// Ask a running `pcm run`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The control socket: what [run] `control` of its configuration says
+    #[arg(long, value_name = "PATH", default_value = "/run/pcm/control")]
+    pub socket: PathBuf,
+
+    /// Print the answer as it comes, one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Ask a running `pcm run` what it keeps.
+#[derive(Debug, clap::Args)]
+pub struct SessionsArgs {
+    /// Whom to ask.
+    #[command(flatten)]
+    pub ask: Args,
+
+    /// Only sessions with this user in them
+    #[arg(long, value_name = "DN")]
+    pub user: Option<String>,
+}
+
+/// Runs `pcm status`.
+///
+/// # Errors
+/// Nobody serves the socket.
+#[cfg(not(unix))]
+pub fn status(_: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    Err(ELSEWHERE.into())
+}
+
+/// Runs `pcm reload`.
+///
+/// # Errors
+/// Nobody serves the socket.
+#[cfg(not(unix))]
+pub fn reload(_: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    Err(ELSEWHERE.into())
+}
+
+/// Runs `pcm sessions`.
+///
+/// # Errors
+/// Nobody serves the socket.
+#[cfg(not(unix))]
+pub fn sessions(_: &SessionsArgs) -> Result<ExitCode, Box<dyn Error>> {
+    Err(ELSEWHERE.into())
+}
+
+#[cfg(not(unix))]
+const ELSEWHERE: &str = "pcm run, and so what asks it, needs Linux";
+
+#[cfg(unix)]
+pub use unix::{reload, sessions, status};
+
+#[cfg(unix)]
+mod unix {
+    use std::error::Error;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::path::Path;
+    use std::process::ExitCode;
+    use std::time::Duration;
+
+    use serde_json::Value;
+
+    use super::{Args, SessionsArgs};
+    use crate::output::plain::Plain;
+
+    /// Runs `pcm status`.
+    ///
+    /// # Errors
+    /// Nobody serves the socket, or the output cannot be written.
+    pub fn status(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+        let reply = ask(&args.socket, "status")?;
+        if args.json {
+            return print(&format!("{reply}\n"));
+        }
+        let status = &reply["status"];
+        let mut text = format!(
+            "serving for {} s, {} sessions, {} flows, {}\n",
+            status["uptime"],
+            status["sessions"],
+            status["flows"],
+            match status["enforce"].as_bool() {
+                Some(true) => "reserved in the kernel",
+                _ => "counted only",
+            }
+        );
+        for interface in rows(&status["interfaces"]) {
+            let name = Plain(word(&interface["name"])).to_string();
+            text.push_str(&format!(
+                "{name}: {} bit/s reserved\n",
+                interface["reserved"]
+            ));
+        }
+        for dropped in rows(&status["dropped"]) {
+            text.push_str(&format!("dropped: {} {}\n", dropped[1], word(&dropped[0])));
+        }
+        print(&text)
+    }
+
+    /// Runs `pcm reload`.
+    ///
+    /// # Errors
+    /// Nobody serves the socket.
+    pub fn reload(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+        let reply = ask(&args.socket, "reload")?;
+        match args.json {
+            true => print(&format!("{reply}\n")),
+            false => print("reloading; how it went is in the log of pcm run\n"),
+        }
+    }
+
+    /// Runs `pcm sessions`.
+    ///
+    /// # Errors
+    /// Nobody serves the socket, or the output cannot be written.
+    pub fn sessions(args: &SessionsArgs) -> Result<ExitCode, Box<dyn Error>> {
+        let mut reply = ask(&args.ask.socket, "sessions")?;
+        if let (Some(user), Some(all)) = (&args.user, reply["sessions"].as_array_mut()) {
+            let has_user = |of: &Value| rows(&of["users"]).any(|name| word(name) == user);
+            all.retain(|session| {
+                rows(&session["senders"]).any(has_user)
+                    || rows(&session["reservations"]).any(has_user)
+            });
+        }
+        if args.ask.json {
+            return print(&format!("{reply}\n"));
+        }
+        let mut text = String::new();
+        for session in rows(&reply["sessions"]) {
+            text.push_str(&format!("{}\n", word(&session["session"])));
+            for sender in rows(&session["senders"]) {
+                text.push_str(&format!(
+                    "  from {} by {}{}\n",
+                    word(&sender["sender"]),
+                    word(&sender["previous_hop"]),
+                    users(sender),
+                ));
+            }
+            for resv in rows(&session["reservations"]) {
+                text.push_str(&format!(
+                    "  {} {} bit/s for {}, priority {}{}\n",
+                    word(&resv["style"]),
+                    resv["rate"],
+                    word(&resv["next_hop"]),
+                    resv["priority"],
+                    users(resv),
+                ));
+            }
+        }
+        print(&text)
+    }
+
+    /// Asks, and reads the answer.
+    fn ask(socket: &Path, question: &str) -> Result<Value, Box<dyn Error>> {
+        let fault = |error: std::io::Error| {
+            let path = socket.display();
+            format!("{path}: {error}; is pcm run there, with this `control` in its [run]?")
+        };
+        let mut stream = UnixStream::connect(socket).map_err(fault)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream
+            .write_all(format!("{question}\n").as_bytes())
+            .map_err(fault)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(fault)?;
+        Ok(serde_json::from_str(&answer)?)
+    }
+
+    fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+        value.as_array().into_iter().flatten()
+    }
+
+    fn word(value: &Value) -> &str {
+        value.as_str().unwrap_or_default()
+    }
+
+    fn users(of: &Value) -> String {
+        let users = rows(&of["users"]).map(|user| format!(", {}", Plain(word(user))));
+        users.collect()
+    }
+
+    fn print(text: &str) -> Result<ExitCode, Box<dyn Error>> {
+        anstream::stdout().lock().write_all(text.as_bytes())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

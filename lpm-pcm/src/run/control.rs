@@ -1,0 +1,152 @@
+//! The control socket: whoever may open it asks how the service is, and has it reload.
+//!
+//! A connection has one line, the question, and then the answer, one JSON object.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use lpm_sbm::SessionReport;
+
+/// How long a question may take to come.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest question, in bytes.
+const LONGEST: u64 = 64;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// How the service is.
+    Status,
+    /// What it keeps.
+    Sessions,
+    /// That it takes its configuration anew.
+    Reload,
+}
+
+impl Query {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Sessions => "sessions",
+            Self::Reload => "reload",
+        }
+    }
+
+    fn of(line: &str) -> Option<Self> {
+        let all = [Self::Status, Self::Sessions, Self::Reload];
+        all.into_iter().find(|query| query.name() == line.trim())
+    }
+}
+
+/// How the service is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// How long it has been serving, in seconds.
+    pub uptime: u64,
+    /// The interfaces that RSVP runs on.
+    pub interfaces: Vec<InterfaceStatus>,
+    /// How many sessions it keeps.
+    pub sessions: usize,
+    /// How many flows: senders, and requests of next hops.
+    pub flows: usize,
+    /// Whether the kernel reserves what is granted.
+    pub enforce: bool,
+    /// Messages that were not taken in, by reason.
+    pub dropped: Vec<(&'static str, u64)>,
+}
+
+/// How an interface is.
+#[derive(Clone, Debug, Serialize)]
+pub struct InterfaceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub index: u32,
+    /// What of its bandwidth is reserved, in bit/s.
+    pub reserved: u64,
+}
+
+/// An answer.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// How the service is.
+    Status(Status),
+    /// What it keeps.
+    Sessions(Vec<SessionReport>),
+    /// It reloads; whether that went well is on its standard error.
+    Reloading,
+    /// The question is none.
+    Unknown,
+}
+
+/// A question that came in, and where the answer goes.
+pub type Asked = (Query, oneshot::Sender<Reply>);
+
+/// The socket; its file goes with it.
+pub struct Control(PathBuf);
+
+impl Control {
+    /// Opens the socket, for the owner of this process only, and takes in questions.
+    ///
+    /// # Errors
+    /// The path is taken by something else than a socket that nobody serves, or cannot be made.
+    pub fn open(path: &Path, queries: UnboundedSender<Asked>) -> io::Result<Self> {
+        if let Ok(metadata) = fs::symlink_metadata(path) {
+            let is_served = std::os::unix::net::UnixStream::connect(path).is_ok();
+            if !metadata.file_type().is_socket() || is_served {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            fs::remove_file(path)?;
+        }
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let queries = queries.clone();
+                tokio::spawn(async move {
+                    // Who does not ask, or goes away, gets no answer.
+                    let _ = timeout(PATIENCE, serve(stream, &queries)).await;
+                });
+            }
+        });
+        Ok(Self(path.to_owned()))
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+async fn serve(mut stream: UnixStream, queries: &UnboundedSender<Asked>) -> io::Result<()> {
+    let mut line = String::new();
+    let (reader, mut writer) = stream.split();
+    BufReader::new(reader.take(LONGEST))
+        .read_line(&mut line)
+        .await?;
+    let reply = match Query::of(&line) {
+        Some(query) => {
+            let (answer, answered) = oneshot::channel();
+            let _ = queries.send((query, answer));
+            answered.await.map_err(io::Error::other)?
+        }
+        None => Reply::Unknown,
+    };
+    let mut bytes = serde_json::to_vec(&reply)?;
+    bytes.push(b'\n');
+    writer.write_all(&bytes).await
+}
