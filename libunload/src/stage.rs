@@ -19,6 +19,7 @@ mod kept;
 mod lease;
 #[cfg(target_os = "linux")]
 mod memory;
+mod no_delete;
 mod on_disk;
 
 use std::fs::{self, File};
@@ -29,26 +30,13 @@ use self::on_disk::StagedFile;
 use crate::error::OpenError;
 use crate::stamp::FileStamp;
 
+pub use self::no_delete::NoDelete;
+
 /// How the private copies are made.
 #[derive(Clone, Debug, Default)]
 pub struct Copies {
     directory: Option<PathBuf>,
     no_delete: NoDelete,
-}
-
-/// What to do with a library that is linked as not to be unloaded (`DF_1_NODELETE`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NoDelete {
-    /// Load it; it will stay mapped.
-    Keep,
-    /// Clear the flag in the private copy, where what the library does is watched. Libraries bear it because
-    /// their thread-local destructors and exit handlers could outlive them, or because their compiler sets
-    /// it for all: that is taken care of here.
-    #[default]
-    Clear,
-    /// Do not load it.
-    Refuse,
 }
 
 impl Copies {

@@ -17,7 +17,6 @@ use std::io;
 #[cfg(not(all(test, loom)))]
 use std::sync::{OnceLock, atomic::compiler_fence};
 
-use super::records::Slot;
 use super::sync::atomic::{AtomicPtr, Ordering, fence};
 
 /// How entering and draining threads are ordered. A property of each gate, chosen when it is made.
@@ -62,7 +61,12 @@ impl Barrier {
 
     /// E2 and E3: stores `value` in `slot`, then loads `current`.
     #[inline]
-    pub(super) fn announce<T>(self, slot: &Slot, value: *mut (), current: &AtomicPtr<T>) -> *mut T {
+    pub(super) fn announce<T>(
+        self,
+        slot: &AtomicPtr<()>,
+        value: *mut (),
+        current: &AtomicPtr<T>,
+    ) -> *mut T {
         match self {
             Self::Membarrier => {
                 slot.store(value, Ordering::Release);
@@ -102,7 +106,12 @@ impl Barrier {
         Self::Fence
     }
 
-    pub(super) fn announce<T>(self, slot: &Slot, value: *mut (), current: &AtomicPtr<T>) -> *mut T {
+    pub(super) fn announce<T>(
+        self,
+        slot: &AtomicPtr<()>,
+        value: *mut (),
+        current: &AtomicPtr<T>,
+    ) -> *mut T {
         slot.store(value, Ordering::Release);
         if self == Self::Fence {
             fence(Ordering::SeqCst);

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use super::NoDelete;
+use super::no_delete::NoDelete;
 use crate::lock::lock;
 use crate::stamp::FileStamp;
 

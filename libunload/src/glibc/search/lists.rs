@@ -6,12 +6,9 @@ use std::io;
 
 use super::super::{lent, memory};
 use super::objects;
-use super::wanted::{ENVIRONMENT, Find, Holder, Known, Wanted};
+use super::wanted::{ENVIRONMENT, Find, Holder, STREAMS, Wanted};
 
 const WORD: usize = size_of::<usize>();
-
-/// The first of the open streams.
-pub(super) static STREAMS: Known = Known::new(c"_IO_list_all");
 
 pub(super) fn search(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
     search_environment(wanted, finds);

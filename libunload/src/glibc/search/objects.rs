@@ -24,8 +24,7 @@ use super::super::memory::{self, Reader};
 use super::super::object::Object;
 use super::super::owners;
 use super::super::signals::{in_force, trampolines};
-use super::lists::STREAMS;
-use super::wanted::{Find, Holder, Known, Wanted};
+use super::wanted::{Find, Holder, Known, STREAMS, Wanted};
 use crate::elf::variables::variables;
 
 const WORD: usize = size_of::<usize>();

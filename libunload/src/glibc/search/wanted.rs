@@ -148,6 +148,9 @@ impl Known {
 /// The variables of the environment.
 pub(in super::super) static ENVIRONMENT: Known = Known::new(c"environ");
 
+/// The first of the open streams.
+pub(super) static STREAMS: Known = Known::new(c"_IO_list_all");
+
 /// The address of a symbol of the C library or the loader; some are for debuggers only.
 pub(in super::super) fn symbol(name: &std::ffi::CStr) -> Option<usize> {
     // SAFETY: the name is a C string.
