@@ -53,9 +53,8 @@ impl MessageIds {
         if old == new {
             return;
         }
-        if let Some(old) = old
-            && let Some(flows) = self.0.get_mut(&old)
-        {
+        let emptied = old.and_then(|old| Some((old, self.0.get_mut(&old)?)));
+        if let Some((old, flows)) = emptied {
             flows.retain(|other| other != flow);
             if flows.is_empty() {
                 self.0.remove(&old);

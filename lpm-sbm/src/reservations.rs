@@ -305,12 +305,12 @@ impl Reservation {
 
     fn put(&mut self, flow: FlowKey, request: Request) -> Change {
         let merged = self.merged_with(&flow, &request).unwrap_or(request.service);
-        if let [(only, old)] = &mut self.requests[..]
-            && *only == flow
-        {
-            let is_changed = old.senders != request.senders;
-            *old = request;
-            return self.changed(merged, is_changed);
+        if let [(only, old)] = &mut self.requests[..] {
+            if *only == flow {
+                let is_changed = old.senders != request.senders;
+                *old = request;
+                return self.changed(merged, is_changed);
+            }
         }
         if let [(_, only)] = &self.requests[..] {
             self.senders = only.named().map(|sender| (sender, 1)).collect();

@@ -102,10 +102,13 @@ impl<P: Policy> Sbm<P> {
     ) -> Result<Answer<P::Verdict>, PcmError> {
         let before = self.advance(received.received)?;
         let verdict = self.policy.admit(received)?;
-        if let Decision::Accept(priority) = P::decision(&verdict, 0)
-            && let Some(receipt) = self.renewed(received, receipt)
-            && self.table.refresh_again(&receipt, priority, self.clock)
-        {
+        let refreshed = match P::decision(&verdict, 0) {
+            Decision::Accept(priority) => self
+                .renewed(received, receipt)
+                .filter(|receipt| self.table.refresh_again(receipt, priority, self.clock)),
+            _ => None,
+        };
+        if let Some(receipt) = refreshed {
             let path = receipt.path;
             return Ok(Answer {
                 before,
@@ -154,12 +157,13 @@ impl<P: Policy> Sbm<P> {
                     let decision = P::decision(&verdict, descriptor.index());
                     flows.push(self.flow(&incoming, decision, &mut after)?);
                 }
+                let is_accepted = matches!(P::decision(&verdict, 0), Decision::Accept(_));
                 if let ([flow], Some(descriptor)) = (&flows[..], message.flow_descriptors().next())
-                    && let Decision::Accept(_) = P::decision(&verdict, 0)
-                    && flow.refusal.is_none()
                 {
-                    let key = FlowKey::of(&message, &descriptor);
-                    receipt = key.and_then(|key| self.table.receipt(&key, flow.path));
+                    if is_accepted && flow.refusal.is_none() {
+                        let key = FlowKey::of(&message, &descriptor);
+                        receipt = key.and_then(|key| self.table.receipt(&key, flow.path));
+                    }
                 }
             }
             MessageType::PathTear | MessageType::ResvTear => {

@@ -75,9 +75,8 @@ impl KeyTable {
         if let Some(id) = self.id.as_ref().filter(|id| *id.get_ref() >> 48 != 0) {
             return Err(Fault::of(id, "`id` has more than 48 bits"));
         }
-        if let Some(window) = &self.window
-            && !(1..=64).contains(window.get_ref())
-        {
+        let too_wide = |window: &&Spanned<u32>| !(1..=64).contains(window.get_ref());
+        if let Some(window) = self.window.as_ref().filter(too_wide) {
             let message = format!("`window` is {}, expected 1 to 64", window.get_ref());
             return Err(Fault::of(window, message));
         }

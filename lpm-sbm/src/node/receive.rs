@@ -40,9 +40,7 @@ impl<R: Routes> Node<R> {
             }
             return Ok(());
         }
-        if let Some(hop) = message.hop()
-            && self.is_own(hop.address)
-        {
+        if message.hop().is_some_and(|hop| self.is_own(hop.address)) {
             return Err(DropReason::Loop);
         }
         let session = message.session().ok_or(DropReason::Unsupported)?;

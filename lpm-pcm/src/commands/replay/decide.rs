@@ -154,12 +154,13 @@ impl<'a> Decider<'a> {
             self.malformed(coming, bytes, bytes.len(), cut_short(coming.captured));
             return Ok(());
         }
-        if message_type(bytes) == Some(MessageType::Bundle)
-            && let Ok(bundle) = Message::parse(bytes, index)
-            && bundle.bundled().next().is_some()
-        {
-            self.counts.bundles += 1;
-            return self.bundle(coming, bundle);
+        if message_type(bytes) == Some(MessageType::Bundle) {
+            if let Ok(bundle) = Message::parse(bytes, index) {
+                if bundle.bundled().next().is_some() {
+                    self.counts.bundles += 1;
+                    return self.bundle(coming, bundle);
+                }
+            }
         }
         self.one(coming, bytes, index)
     }

@@ -95,10 +95,10 @@ impl KnownMessages {
         if self.messages.len() <= place as usize {
             self.messages.resize_with(place as usize + 1, || None);
         }
-        if let Some(old) = self.messages[place as usize].replace(Box::new(known))
-            && let Ok(entry) = self.places.find_entry(old.hash, |other| *other == place)
-        {
-            entry.remove();
+        if let Some(old) = self.messages[place as usize].replace(Box::new(known)) {
+            if let Ok(entry) = self.places.find_entry(old.hash, |other| *other == place) {
+                entry.remove();
+            }
         }
         let messages = &self.messages;
         let hash_of = |place: &u32| at(messages, *place).map_or(0, |known| known.hash);
