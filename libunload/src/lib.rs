@@ -99,7 +99,7 @@ mod tests;
 pub use self::error::{FormatProblem, OpenError};
 pub use self::facts::Hazard;
 pub use self::file::LibraryFile;
-pub use self::library::{Library, visit_thread};
+pub use self::library::{Library, PrivateCopy, visit_thread};
 pub use self::outcome::{LeftBehind, PinReason, ThreadLabel, UnloadOutcome};
 pub use self::stage::{Copies, NoDelete};
 pub use self::stamp::FileStamp;

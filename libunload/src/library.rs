@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_void};
-#[cfg(target_os = "linux")]
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
@@ -39,6 +38,74 @@ pub(crate) struct Known {
     note: Option<String>,
 }
 
+/// A private copy of a library's file of which nothing is mapped yet, to be looked at first: what is checked
+/// is what then runs, whatever becomes of the file in the meantime.
+///
+/// ```no_run
+/// use libunload::{Copies, PrivateCopy};
+///
+/// # fn is_signed(_: &std::fs::File) -> bool { true }
+/// let copy = PrivateCopy::of("plugin.so".as_ref(), &Copies::new().whole())?;
+/// if is_signed(copy.file()) {
+///     // SAFETY: it is signed by somebody whom we trust.
+///     let library = unsafe { copy.load() }?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct PrivateCopy {
+    path: PathBuf,
+    original: File,
+    staged: Staged,
+    copies: Copies,
+}
+
+impl PrivateCopy {
+    /// Copies the file at `path`. What is no part of the loaded library (debugging information) is a hole in
+    /// the copy, unless it is to be [whole](Copies::whole).
+    ///
+    /// # Errors
+    ///
+    /// There is no file, or no private copy of it can be made.
+    pub fn of(path: &Path, copies: &Copies) -> Result<Self, OpenError> {
+        let original = stage::open_source(path)?;
+        Ok(Self {
+            staged: copies.copy(path, &original)?,
+            path: path.to_path_buf(),
+            original,
+            copies: copies.clone(),
+        })
+    }
+
+    /// The file that was copied, open since before it was.
+    #[must_use]
+    pub const fn original(&self) -> &File {
+        &self.original
+    }
+
+    /// The copy, at any position.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        self.staged.file()
+    }
+
+    /// Loads the copy, as [`Library::open`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Library::open`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Library::open`].
+    pub unsafe fn load(self) -> Result<Library, OpenError> {
+        let Some(_not_nested) = NotNested::enter() else {
+            return Err(OpenError::Nested { path: self.path });
+        };
+        // SAFETY: the caller's promise.
+        unsafe { Library::prepare_and_start(&self.path, self.staged, &self.copies) }
+    }
+}
+
 impl Library {
     /// Loads a private copy of the file at `path`.
     ///
@@ -63,12 +130,24 @@ impl Library {
             // SAFETY: the caller vouches for the code; what is known came with the copy.
             return unsafe { Self::map_and_start(path, staged, known, copies) };
         }
-        let mut staged = copies.copy(path, &source)?;
+        let staged = copies.copy(path, &source)?;
+        // SAFETY: the caller vouches for the code.
+        unsafe { Self::prepare_and_start(path, staged, copies) }
+    }
+
+    /// # Safety
+    ///
+    /// The caller vouches for the code.
+    unsafe fn prepare_and_start(
+        path: &Path,
+        mut staged: Staged,
+        copies: &Copies,
+    ) -> Result<Self, OpenError> {
         let known = Known {
             prepared: platform::prepare(path, &mut staged, copies.no_delete_policy())?,
             note: None,
         };
-        // SAFETY: the caller vouches for the code; `known` is about this very copy.
+        // SAFETY: the caller's promise; `known` is about this very copy.
         unsafe { Self::map_and_start(path, staged, known, copies) }
     }
 

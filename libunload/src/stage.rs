@@ -37,6 +37,7 @@ pub use self::no_delete::NoDelete;
 pub struct Copies {
     directory: Option<PathBuf>,
     no_delete: NoDelete,
+    whole: bool,
 }
 
 impl Copies {
@@ -61,6 +62,14 @@ impl Copies {
         self
     }
 
+    /// Has the copies be the same as their files to the last byte: with debugging information, which is left out
+    /// otherwise. They are not kept for another time.
+    #[must_use]
+    pub const fn whole(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
     /// The policy for libraries that are linked as not to be unloaded.
     pub(super) fn no_delete_policy(&self) -> NoDelete {
         self.no_delete
@@ -69,6 +78,9 @@ impl Copies {
     /// Takes the copy that is kept of the file at `path`, if it has this stamp, with what its user knew of it.
     #[cfg(target_os = "linux")]
     pub(super) fn take<K: 'static>(&self, path: &Path, stamp: FileStamp) -> Option<(Staged, K)> {
+        if self.whole {
+            return None;
+        }
         let (file, known) = kept::take(&self.purpose(path), stamp)?;
         let stamp = Some(stamp);
         Some((Staged::Memory { file, stamp }, *known.downcast().ok()?))
@@ -82,6 +94,7 @@ impl Copies {
             file,
             stamp: Some(stamp),
         }) = staged
+            && !self.whole
         {
             kept::add(self.purpose(path), file, stamp, Box::new(known));
         }
@@ -101,8 +114,8 @@ impl Copies {
     /// Copies the file `source`, which stands at `path`.
     pub(super) fn copy(&self, path: &Path, source: &File) -> Result<Staged, OpenError> {
         let directory = self.directory.clone().unwrap_or_else(std::env::temp_dir);
-        let in_memory = || Staged::in_memory(source, path);
-        let on_disk = || Staged::on_disk(source, path, &directory);
+        let in_memory = || Staged::in_memory(source, path, self.whole);
+        let on_disk = || Staged::on_disk(source, path, &directory, self.whole);
         let (copied, memory) = match &self.directory {
             None => match in_memory() {
                 Ok(copied) => (Ok(copied), None),
@@ -151,10 +164,15 @@ pub(super) enum Staged {
 
 impl Staged {
     /// `None` if the original changes all the time.
-    fn on_disk(source: &File, original: &Path, parent: &Path) -> io::Result<Option<Self>> {
+    fn on_disk(
+        source: &File,
+        original: &Path,
+        parent: &Path,
+        whole: bool,
+    ) -> io::Result<Option<Self>> {
         on_disk::remove_abandoned(parent);
         let staged = StagedFile::create(parent, original)?;
-        let copied = bytes::copy(source, staged.file())?;
+        let copied = bytes::copy(source, staged.file(), whole)?;
         #[cfg(target_os = "linux")]
         memory::check_executable(staged.file())?;
         Ok(copied.then_some(Self::File(staged)))
@@ -162,11 +180,15 @@ impl Staged {
 
     /// Fails without an error where there is no such thing.
     #[cfg(target_os = "linux")]
-    fn in_memory(source: &File, original: &Path) -> Result<Option<Self>, Option<io::Error>> {
+    fn in_memory(
+        source: &File,
+        original: &Path,
+        whole: bool,
+    ) -> Result<Option<Self>, Option<io::Error>> {
         let file = memory::create(original)?;
         memory::check_named(&file)?;
         let stamp = FileStamp::settled(source)?;
-        let copied = bytes::copy(source, &file)?;
+        let copied = bytes::copy(source, &file, whole)?;
         memory::check_executable(&file)?;
         // Then it was changed meanwhile.
         let stamp =
@@ -175,7 +197,11 @@ impl Staged {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn in_memory(_source: &File, _original: &Path) -> Result<Option<Self>, Option<io::Error>> {
+    fn in_memory(
+        _source: &File,
+        _original: &Path,
+        _whole: bool,
+    ) -> Result<Option<Self>, Option<io::Error>> {
         Err(None)
     }
 

@@ -75,6 +75,10 @@ mod serving;
 mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
+/// What a library's file has to be like to be loaded.
+pub mod trust {
+    pub use crate::lpm::trust::requirements::{KeyError, Requirements, TrustError};
+}
 mod verdict;
 
 // The LPM behind the ABI; everything above this is safe code.

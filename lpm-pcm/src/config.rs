@@ -24,6 +24,7 @@ mod run;
 mod sample;
 mod sbm;
 mod text;
+mod trust;
 
 use std::path::Path;
 
@@ -38,6 +39,7 @@ use keys::KeysTables;
 use lpm::LpmTable;
 use run::RunTable;
 use sbm::{InterfaceTables, SbmTable};
+use trust::TrustTable;
 
 use crate::integrity::KeyEntry;
 
@@ -107,8 +109,9 @@ impl Config {
             });
         }
         let mut lpms: Vec<LpmEntry> = Vec::with_capacity(file.lpm.len());
+        let trust = file.trust.read().map_err(fault)?;
         for table in file.lpm {
-            let entry = table.entry(path, text, &lpms).map_err(fault)?;
+            let entry = table.entry(path, text, &lpms, &trust).map_err(fault)?;
             lpms.push(entry);
         }
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -142,6 +145,8 @@ struct File {
     keys: KeysTables,
     #[serde(default)]
     run: RunTable,
+    #[serde(default)]
+    trust: TrustTable,
 }
 
 #[cfg(test)]
@@ -336,7 +341,8 @@ mod tests {
         for (table, _) in TABLES {
             for key in known_keys(table) {
                 let written = example.lines().any(|line| {
-                    let rest = line.trim_start_matches('[').strip_prefix(&*key);
+                    // What cannot be the same everywhere is a comment.
+                    let rest = line.trim_start_matches(['[', '#', ' ']).strip_prefix(&*key);
                     rest.is_some_and(|rest| rest.starts_with([' ', ']', '.']))
                         || line.starts_with(&format!("[lpm.{key}]"))
                 });
@@ -363,7 +369,7 @@ mod tests {
     }
 
     /// The tables as they begin in a file, and the headings of their sections in the book.
-    const TABLES: [(&str, &str); 7] = [
+    const TABLES: [(&str, &str); 8] = [
         ("", "The file"),
         ("[[lpm]]\n", "`[[lpm]]`"),
         ("[[events]]\n", "`[[events]]`"),
@@ -371,6 +377,7 @@ mod tests {
         ("[interface.1]\n", "`[interface.\"…\"]`"),
         ("[[keys]]\n", "`[[keys]]`"),
         ("[run]\n", "`[run]`"),
+        ("[trust]\n", "`[trust]`"),
     ];
 
     /// What is wrong with an unknown key says which ones are known.

@@ -105,7 +105,8 @@ pub fn lpm(entry: &LpmEntry) -> LpmConfig {
     // may: the one place where this program vouches for code.
     let source = match &entry.library {
         LpmLocation::Library(path) => {
-            LpmSource::from(lpm_host::trust_library!(unsafe path.clone()))
+            let library = lpm_host::trust_library!(unsafe path.clone());
+            LpmSource::from(library.require(entry.requirements.clone()))
         }
         LpmLocation::BuiltInSample => LpmSource::built_in::<SampleLpm>(),
     };

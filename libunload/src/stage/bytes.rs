@@ -11,15 +11,18 @@ use crate::stamp::FileStamp;
 /// How much of a library is copied, in bytes: a file that is mostly a hole is as long as it likes.
 const MOST_COPIED: u64 = 4 << 30;
 
-/// Copies the file, with holes for its debugging information; `false` when the file was changed meanwhile,
+/// Copies the file, unless the copy is to be whole with holes for its debugging information; `false` when the file was changed meanwhile,
 /// time and again.
-pub(super) fn copy(source: &File, copy: &File) -> io::Result<bool> {
+pub(super) fn copy(source: &File, copy: &File, whole: bool) -> io::Result<bool> {
     const ATTEMPTS: usize = 3;
     for _ in 0..ATTEMPTS {
         #[cfg(target_os = "linux")]
         let lease = Lease::of(source);
         let before = source.metadata()?;
-        let parts = parts(source, before.len());
+        let parts = match whole {
+            true => vec![0..before.len()],
+            false => parts(source, before.len()),
+        };
         let length: u64 = parts.iter().map(|part| part.end - part.start).sum();
         if length > MOST_COPIED {
             return Err(io::Error::other("it has more than 4 GiB to copy"));

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
-use libunload::{Copies, Hazard, LeftBehind, Library, OpenError};
+use libunload::{Copies, Hazard, LeftBehind, Library, OpenError, PrivateCopy};
 use lpm_abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
 
 use super::compatibility::{self, Incompatibility};
@@ -14,6 +14,7 @@ use super::error::LpmError;
 use super::panics::{self, Attachment};
 use super::trace::{self, TraceLimit};
 use super::trust::LpmLibrary;
+use super::trust::requirements::{Requirements, TrustError};
 use super::visits::VisitLimit;
 use crate::event::EventLog;
 use crate::pin_reason::{PinReason, UnloadOutcome};
@@ -25,6 +26,10 @@ pub enum LoadError {
     /// The file cannot be loaded at all.
     #[error(transparent)]
     Open(#[from] OpenError),
+
+    /// The file is not what it has to be.
+    #[error(transparent)]
+    NotTrusted(#[from] TrustError),
 
     /// A shared library, but no LPM: it lacks the symbol every LPM exports.
     #[error(
@@ -80,6 +85,23 @@ pub enum LoadError {
     },
 }
 
+/// Opens a library, once its file is what it has to be.
+fn open(library: &LpmLibrary, copies: &Copies) -> Result<Library, LoadError> {
+    let (path, requirements) = (library.path(), library.requirements());
+    if *requirements == Requirements::default() {
+        // SAFETY: whoever made the `LpmLibrary` vouches for the file's code.
+        return Ok(unsafe { Library::open(path, copies) }?);
+    }
+    let copies = match requirements.of_contents() {
+        true => copies.clone().whole(),
+        false => copies.clone(),
+    };
+    let copy = PrivateCopy::of(path, &copies)?;
+    requirements.check(path, copy.original(), copy.file())?;
+    // SAFETY: as above.
+    Ok(unsafe { copy.load() }?)
+}
+
 impl LoadError {
     /// What to do about an LPM that was built for another host: `rebuild it with lpm-api 0.1.0, which this
     /// host has`. None where that is no help.
@@ -90,7 +112,7 @@ impl LoadError {
             | Self::BrokenModule { .. }
             | Self::IncompatibleApi { .. }
             | Self::ApiVersion { .. } => Some(rebuild()),
-            Self::Open(_) | Self::NotAnLpm { .. } => None,
+            Self::Open(_) | Self::NotTrusted(_) | Self::NotAnLpm { .. } => None,
         }
     }
 }
@@ -123,8 +145,7 @@ impl LoadedModule {
         events: &Arc<dyn EventLog>,
     ) -> Result<Arc<Self>, LoadError> {
         compatibility::keep_no_state();
-        // SAFETY: whoever made the `LpmLibrary` vouches for the file's code.
-        let mut opened = unsafe { Library::open(library.path(), copies) }?;
+        let mut opened = open(library, copies)?;
         let (module, lpm_api) = match root_module(&opened) {
             Ok(found) => found,
             Err(error) => {

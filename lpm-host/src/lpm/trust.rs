@@ -1,6 +1,12 @@
 //! The one thing the caller vouches for: the code of the libraries it names.
 
+#[cfg(unix)]
+mod owner;
+pub(crate) mod requirements;
+
 use std::path::{Path, PathBuf};
+
+use self::requirements::Requirements;
 
 /// A shared library whose code the caller vouches for.
 ///
@@ -11,6 +17,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LpmLibrary {
     path: PathBuf,
+    requirements: Requirements,
 }
 
 impl LpmLibrary {
@@ -26,7 +33,22 @@ impl LpmLibrary {
     /// initializers run on loading; afterwards it is called according to the LPM ABI.
     #[must_use]
     pub unsafe fn trust(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self {
+            path: path.into(),
+            requirements: Requirements::default(),
+        }
+    }
+
+    /// Refuses the file unless it is like this, each time before it is mapped.
+    #[must_use]
+    pub fn require(mut self, requirements: Requirements) -> Self {
+        self.requirements = requirements;
+        self
+    }
+
+    /// What the file has to be like.
+    pub(crate) const fn requirements(&self) -> &Requirements {
+        &self.requirements
     }
 
     /// The path, as given.

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lpm_host::CallMode;
+use lpm_host::trust::Requirements;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::{Fault, check_path};
+use super::trust::Trust;
 use super::{duration, text};
 
 /// One `[[lpm]]` table.
@@ -19,6 +21,8 @@ pub struct LpmEntry {
     pub name: String,
     /// `library`: what the LPM comes from.
     pub library: LpmLocation,
+    /// `sha256` and `[trust]`: what the library's file has to be like.
+    pub requirements: Requirements,
     /// `optional`: whether the PCM also becomes ready without this LPM.
     pub optional: bool,
     /// `after`: the LPMs that it is deinitialized before; `None`: all that stand before it.
@@ -44,6 +48,7 @@ pub struct LpmEntry {
 pub(super) struct LpmTable {
     pub(super) name: Spanned<String>,
     library: Spanned<PathBuf>,
+    sha256: Option<Spanned<String>>,
     #[serde(default)]
     optional: bool,
     after: Option<Vec<Spanned<String>>>,
@@ -92,12 +97,14 @@ impl Calls {
 }
 
 impl LpmTable {
-    /// `path` is that of the file, which says `text`; the LPMs of `before` stand in front of this one.
+    /// `path` is that of the file, which says `text`; the LPMs of `before` stand in front of this one,
+    /// and `trust` holds for all of them.
     pub(super) fn entry(
         self,
         path: &Path,
         text: &str,
         before: &[LpmEntry],
+        trust: &Trust,
     ) -> Result<LpmEntry, Fault> {
         let limit = |text: Option<Spanned<String>>, key| {
             text.map(|text| duration::parse(&text, key)).transpose()
@@ -123,9 +130,11 @@ impl LpmTable {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         check_path(&self.library, "library")?;
+        let requirements = trust.of(&self.name, self.sha256.as_ref())?;
         let mut entry = LpmEntry {
             name: self.name.into_inner(),
             library: LpmLocation::Library(folder.join(self.library.into_inner())),
+            requirements,
             optional: self.optional,
             after: self
                 .after

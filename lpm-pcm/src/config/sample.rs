@@ -5,6 +5,7 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 
 use lpm_host::CallMode;
+use lpm_host::trust::Requirements;
 
 use super::lpm::{LpmEntry, LpmLocation};
 
@@ -13,6 +14,7 @@ pub(super) fn entry() -> LpmEntry {
     LpmEntry {
         name: "sample".to_owned(),
         library: library().map_or(LpmLocation::BuiltInSample, LpmLocation::Library),
+        requirements: Requirements::default(),
         optional: false,
         after: None,
         call_mode: CallMode::Inline,
