@@ -77,7 +77,8 @@ mod source;
 pub mod testing;
 /// What a library's file has to be like to be loaded.
 pub mod trust {
-    pub use crate::lpm::trust::requirements::{KeyError, Requirements, TrustError};
+    pub use crate::lpm::trust::error::{KeyError, TrustError};
+    pub use crate::lpm::trust::requirements::Requirements;
 }
 mod verdict;
 

@@ -61,6 +61,8 @@ impl Serving {
     /// The LPMs, or none, on a thread that is asking no other.
     #[inline]
     pub(crate) fn enter_first(&self) -> Option<First<'_, Roster>> {
+        // Between two calls of this thread: what libraries that go keep in it can be destroyed here.
+        libunload::visit_thread();
         self.roster.enter_first()
     }
 

@@ -7,7 +7,7 @@ use std::fs;
 
 use support::pcm;
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 14] = [
     "check",
     "completions",
     "config",
@@ -17,7 +17,11 @@ const COMMANDS: [&str; 10] = [
     "man",
     "new",
     "policy",
+    "reload",
     "replay",
+    "run",
+    "sessions",
+    "status",
 ];
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::iter;
 use std::ops::Range;
 
 #[cfg(target_os = "linux")]
@@ -20,7 +21,7 @@ pub(super) fn copy(source: &File, copy: &File, whole: bool) -> io::Result<bool> 
         let lease = Lease::of(source);
         let before = source.metadata()?;
         let parts = match whole {
-            true => vec![0..before.len()],
+            true => iter::once(0..before.len()).collect(),
             false => parts(source, before.len()),
         };
         let length: u64 = parts.iter().map(|part| part.end - part.start).sum();

@@ -1,5 +1,6 @@
 //! The one thing the caller vouches for: the code of the libraries it names.
 
+pub(crate) mod error;
 #[cfg(unix)]
 mod owner;
 pub(crate) mod requirements;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 /// Ask a running `pcm run`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The control socket: what [run] `control` of its configuration says
+    /// The control socket: what `control` in `[run]` of its configuration says
     #[arg(long, value_name = "PATH", default_value = "/run/pcm/control")]
     pub socket: PathBuf,
 

@@ -137,11 +137,22 @@ impl Walk<'_> {
         })?;
         let lists = lists_of_free(&words);
         for (place, word) in words {
-            if !lists.contains(&place) && may_be_of_malloc(word) && self.seen.insert(word) {
+            if !lists.contains(&place) && self.may_lead_on(word) && self.seen.insert(word) {
                 self.next.push((word, place));
             }
         }
         Ok(())
+    }
+
+    /// Whether this leads to the heap. An address in a library that leaves does not, and what was noted of it here would be
+    /// found by a later search, where `malloc` gives the memory of the notes to somebody who does not write to all of it.
+    fn may_lead_on(&self, word: usize) -> bool {
+        let is_inside = || {
+            self.leaving
+                .iter()
+                .any(|object| object.range.contains(&word))
+        };
+        may_be_of_malloc(word) && !is_inside()
     }
 
     /// Looks into chunks, and notes where they lead to.
@@ -170,7 +181,7 @@ impl Walk<'_> {
                 places.push((start + index * WORD, word, chunk.root));
             });
             for &word in content {
-                if may_be_of_malloc(word) && self.seen.insert(word) {
+                if self.may_lead_on(word) && self.seen.insert(word) {
                     self.next.push((word, chunk.root));
                 }
             }

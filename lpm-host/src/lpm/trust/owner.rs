@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::requirements::TrustError;
+use super::error::TrustError;
 
 /// How many symbolic links a path may lead through, as for the kernel.
 const MOST_LINKS: usize = 40;
@@ -168,6 +168,7 @@ mod tests {
         };
         assert_eq!(found(0o644), None);
         assert_eq!(found(0o646).as_deref(), Some("everybody"));
+        assert_eq!(found(0o600), None);
         let owner = fs::metadata(&file).unwrap().uid();
         let stranger = Trusted {
             user: owner + 1,
