@@ -83,6 +83,30 @@ fn message(file: Vec<u8>) -> CapturedMessage {
     message
 }
 
+/// A block that says of itself that it is too short to say so.
+#[test]
+fn blocks_that_are_too_short_are_damage() {
+    for big_endian in [true, false] {
+        let word = |number: u32| match big_endian {
+            true => number.to_be_bytes(),
+            false => number.to_le_bytes(),
+        };
+        let section = [0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, !0, !0, 28];
+        let section: Vec<u8> = section.into_iter().flat_map(word).collect();
+        for block_type in [0x8000_0001, 1, 2, 6] {
+            for length in 0..12 {
+                let block = [block_type, length, 0, 0, 0, length];
+                let file = [section.clone(), block.into_iter().flat_map(word).collect()].concat();
+                let error = read(file).error;
+                assert!(
+                    matches!(error, Some(CaptureErrorKind::Damaged { start: 28, .. })),
+                    "{big_endian} {block_type:#x} {length}: {error:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn link_layers() {
     let v4 = ipv4(RSVP, PAYLOAD);

@@ -17,6 +17,9 @@ use super::interface::{CaptureInterface, PacketHeader};
 /// The type of the obsolete Packet Block, which `pcap-parser` does not know.
 const PACKET_BLOCK: u32 = 2;
 
+/// A block has its type once and its length twice, in bytes.
+const SHORTEST: u32 = 12;
+
 /// The options `epb_flags` and `pack_flags`.
 const FLAGS: OptionCode = OptionCode(2);
 
@@ -100,6 +103,18 @@ impl Blocks {
         }
     }
 
+    /// Whether the next block cannot hold its own type and length, which `pcap-parser` takes for granted. That of a
+    /// section says itself in which byte order.
+    fn is_too_short(&self) -> bool {
+        const SECTION: u32 = 0x0a0d_0d0a;
+        let head = self.reader.data();
+        let word = |place| u32_of(head, place, self.big_endian);
+        match (word(0), word(4)) {
+            (Some(SECTION), _) | (_, None) | (None, _) => false,
+            (Some(_), Some(length)) => length < SHORTEST,
+        }
+    }
+
     /// Looks at the next block without consuming it; a packet's bytes are copied to `data`.
     fn step(&mut self, data: &mut Vec<u8>) -> Step {
         let packet_block = if self.big_endian {
@@ -108,6 +123,9 @@ impl Blocks {
         } else {
             PACKET_BLOCK
         };
+        if self.is_too_short() {
+            return Step::Damaged(format!("a block of less than {SHORTEST} bytes"));
+        }
         let (length, block) = match self.reader.next() {
             Ok((length, PcapBlockOwned::NG(block))) => (length, block),
             Ok((length, _)) => return Step::Skip(length),
