@@ -93,8 +93,7 @@ impl Copies {
         if let Some(Staged::Memory {
             file,
             stamp: Some(stamp),
-        }) = staged
-            && !self.whole
+        }) = staged.filter(|_| !self.whole)
         {
             kept::add(self.purpose(path), file, stamp, Box::new(known));
         }
