@@ -48,9 +48,6 @@ use crate::bandwidth::Pools;
 use crate::lifetime::{Life, Time, Timers};
 use crate::reservations::{ReservationKey, Reservations};
 
-/// The TTL of messages between neighbours.
-pub(crate) const TTL: u8 = 64;
-
 /// How much memory messages of a flow may take on average, in bytes.
 const BYTES_PER_FLOW: usize = 1024;
 
@@ -134,6 +131,11 @@ impl<R> Node<R> {
     fn number(&mut self) -> u64 {
         self.number += 1;
         self.number
+    }
+
+    /// The refresh period, as TIME_VALUES has it.
+    fn refresh_ms(&self) -> u32 {
+        u32::try_from(self.config.refresh.as_millis()).unwrap_or(u32::MAX)
     }
 
     /// When to refresh next: between half and one and a half refresh periods from now (RFC 2205 §3.7).

@@ -11,14 +11,15 @@ use lpm_rsvp::{
 };
 
 use super::deadlines::Due;
-use super::merge::is_greater;
-use super::output::{Datagram, DropReason, Packet, Route, Routes};
+use super::merge::{is_blockaded, is_greater};
+use super::output::{Datagram, DropReason, Packet, Route, Routes, TTL};
 use super::policy::{combined, objects_of, with_policy};
-use super::said::said;
+use super::receive::session_of;
+use super::said::{is_between_neighbours, said};
 use super::state::Blockade;
 use super::waiting::Target;
 use super::wire::{Writer, finished, object};
-use crate::node::{Node, TTL};
+use crate::node::Node;
 
 /// Admission control failure (RFC 2205, appendix B).
 const ADMISSION_CONTROL: u8 = 1;
@@ -30,7 +31,7 @@ impl<R: Routes> Node<R> {
         said: &[u8],
         interface: Interface,
         hop: RsvpHop,
-        code: impl TryInto<u8>,
+        code: u16,
         value: u16,
     ) {
         let mut index = ObjectIndex::new();
@@ -39,12 +40,7 @@ impl<R: Routes> Node<R> {
         };
         let bytes = Writer::new(MessageType::PathErr, TTL)
             .copy(&message, class::SESSION)
-            .error_spec(
-                interface.address,
-                0,
-                code.try_into().unwrap_or(u8::MAX),
-                value,
-            )
+            .error_spec(interface.address, 0, code, value)
             .copy(&message, class::SENDER_TEMPLATE)
             .copy(&message, class::SENDER_TSPEC)
             .finish();
@@ -57,12 +53,12 @@ impl<R: Routes> Node<R> {
         message: &Message<'_>,
         interface: Interface,
         hop: RsvpHop,
-        code: u8,
+        code: u16,
         value: u16,
     ) {
         for descriptor in message.flow_descriptors() {
             let said = said(message, &descriptor, |_| true);
-            self.resv_error(&said, interface, hop, 0, code.into(), value);
+            self.resv_error(&said, interface, hop, 0, code, value);
         }
     }
 
@@ -80,10 +76,9 @@ impl<R: Routes> Node<R> {
         let Ok(message) = Message::parse(said, &mut index) else {
             return;
         };
-        let code = u8::try_from(code).unwrap_or(u8::MAX);
         let writer = Writer::new(MessageType::ResvErr, TTL)
             .copy(&message, class::SESSION)
-            .hop(own_hop(interface))
+            .own_hop(interface)
             .error_spec(interface.address, flags, code, value)
             .copy(&message, class::SCOPE);
         let bytes = flow_of(writer, &message).finish();
@@ -102,14 +97,7 @@ impl<R: Routes> Node<R> {
         let Some((bytes, session)) = bytes.zip(about.session()) else {
             return;
         };
-        let datagram = Datagram {
-            interface: interface.index,
-            source: interface.address,
-            destination: to,
-            ttl: TTL,
-            router_alert: false,
-            bytes: bytes.clone(),
-        };
+        let datagram = Datagram::to_neighbour(interface, to, bytes.clone());
         let target = Target::Error(datagram, received);
         self.ask_outgoing(session.with_flags(0), bytes, interface, target);
     }
@@ -193,10 +181,7 @@ impl<R: Routes> Node<R> {
         packet: &Packet<'_>,
         message: &Message<'_>,
     ) -> Result<(), DropReason> {
-        let session = message
-            .session()
-            .ok_or(DropReason::Malformed)?
-            .with_flags(0);
+        let session = session_of(message)?;
         let kept = self.sessions.get(&session).ok_or(DropReason::NoState)?;
         let is_about_nothing = match message.message_type() {
             MessageType::PathErr => {
@@ -242,10 +227,7 @@ impl<R: Routes> Node<R> {
         let (interface, hop) = (path.interface, path.hop);
         let mut writer = Writer::new(MessageType::PathErr, TTL);
         for entry in message.entries() {
-            if !matches!(entry.class, class::POLICY_DATA | class::INTEGRITY)
-                && !(128..=191).contains(&entry.class)
-                && !matches!(entry.class, class::MESSAGE_ID | class::MESSAGE_ID_ACK)
-            {
+            if entry.class != class::POLICY_DATA && !is_between_neighbours(entry.class) {
                 writer = writer.raw(object(message, entry));
             }
         }
@@ -302,7 +284,7 @@ impl<R: Routes> Node<R> {
             }
             let writer = Writer::new(MessageType::ResvErr, TTL)
                 .copy(message, class::SESSION)
-                .hop(own_hop(interface))
+                .own_hop(interface)
                 .copy(message, class::ERROR_SPEC)
                 .scope(&scope);
             let bytes = flow_of(writer, message).finish();
@@ -375,23 +357,9 @@ impl<R: Routes> Node<R> {
         resvs.all(|resv| {
             let mut paths = kept.paths.iter();
             paths.all(|(sender, path)| {
-                let mut blockades = kept.blockades.iter();
-                !resv.is_for(sender, path)
-                    || blockades.any(|blockade| {
-                        blockade.is_for(sender, previous_hop)
-                            && blockade.until > now
-                            && !is_greater(&blockade.service, &resv.service)
-                    })
+                !resv.is_for(sender, path) || is_blockaded(kept, resv, sender, previous_hop, now)
             })
         })
-    }
-}
-
-/// This node as the previous hop of what goes out by an interface.
-fn own_hop(interface: Interface) -> RsvpHop {
-    RsvpHop {
-        address: interface.address,
-        logical_interface: interface.index,
     }
 }
 

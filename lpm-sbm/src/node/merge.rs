@@ -6,7 +6,7 @@ use std::time::Duration;
 use lpm_rsvp::{FilterSpec, Message, ObjectIndex, ResvStyle, ServiceRequest, class};
 
 use super::deadlines::Neighbour;
-use super::state::{Blockade, PathState, ResvState, SessionState, Wanted};
+use super::state::{PathState, ResvState, SessionState, Wanted};
 use super::wire::object;
 
 /// What is to be asked of a previous hop; `None` for nothing.
@@ -86,15 +86,8 @@ fn merged(
     path: &PathState,
     now: Duration,
 ) -> Option<ServiceRequest> {
-    let is_blockaded = |resv: &ResvState| {
-        let mut blockades = session.blockades.iter();
-        blockades.any(|blockade| {
-            blockade.is_for(sender, path.hop.address)
-                && blockade.until > now
-                && !is_greater(&blockade.service, &resv.service)
-        })
-    };
-    let free = resvs.iter().filter(|resv| !is_blockaded(resv));
+    let is_free = |resv: &&&ResvState| !is_blockaded(session, resv, sender, path.hop.address, now);
+    let free = resvs.iter().filter(is_free);
     let free = free.map(|resv| resv.service);
     let merge = |a: ServiceRequest, b: ServiceRequest| a.merge(&b).unwrap_or(a);
     free.reduce(merge).or_else(|| {
@@ -103,10 +96,21 @@ fn merged(
     })
 }
 
-impl Blockade {
-    pub(crate) fn is_for(&self, sender: &FilterSpec, previous_hop: IpAddr) -> bool {
-        self.previous_hop == previous_hop && self.sender.is_none_or(|own| own == *sender)
-    }
+/// Whether a request for a sender is left out of what is asked of a previous hop, since one that is not greater
+/// failed there.
+pub(crate) fn is_blockaded(
+    session: &SessionState,
+    resv: &ResvState,
+    sender: &FilterSpec,
+    previous_hop: IpAddr,
+    now: Duration,
+) -> bool {
+    session.blockades.iter().any(|blockade| {
+        blockade.previous_hop == previous_hop
+            && blockade.sender.is_none_or(|own| own == *sender)
+            && blockade.until > now
+            && !is_greater(&blockade.service, &resv.service)
+    })
 }
 
 /// Whether a request is strictly greater than another one.

@@ -53,6 +53,9 @@ pub enum Output {
     },
 }
 
+/// The TTL of messages between neighbours.
+pub(crate) const TTL: u8 = 64;
+
 /// A datagram to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
@@ -68,6 +71,20 @@ pub struct Datagram {
     pub router_alert: bool,
     /// The RSVP message, with its checksum.
     pub bytes: Vec<u8>,
+}
+
+impl Datagram {
+    /// A message between neighbours, from this node's own address.
+    pub(super) fn to_neighbour(own: Interface, to: IpAddr, bytes: Vec<u8>) -> Self {
+        Self {
+            interface: own.index,
+            source: own.address,
+            destination: to,
+            ttl: TTL,
+            router_alert: false,
+            bytes,
+        }
+    }
 }
 
 /// A question for LPMs.

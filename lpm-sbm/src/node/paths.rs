@@ -5,11 +5,12 @@ use std::time::Duration;
 use lpm_api::{Decision, DeleteReason, FlowKey, Interface};
 use lpm_rsvp::build::{AdSpecNode, GuaranteedTerms, Overrides};
 use lpm_rsvp::intserv::HopParameters;
-use lpm_rsvp::{FilterSpec, Message, MessageType, ObjectIndex, RsvpHop, Session, class};
+use lpm_rsvp::{FilterSpec, Message, MessageType, ObjectIndex, Session, class};
 
 use super::deadlines::Due;
 use super::output::{Datagram, Decided, DropReason, Output, Packet, Route, Routes, Ruling};
 use super::policy::{combined, objects_of, with_policy};
+use super::receive::{hop_of, sender_of, session_of};
 use super::said::said;
 use super::state::PathState;
 use super::waiting::{Channel, Target};
@@ -27,8 +28,8 @@ impl<R: Routes> Node<R> {
     ) -> Result<(), DropReason> {
         let descriptor = message.flow_descriptors().next();
         let descriptor = descriptor.ok_or(DropReason::Malformed)?;
-        let session = message.session().ok_or(DropReason::Malformed)?;
-        let sender = message.sender_template().ok_or(DropReason::Malformed)?;
+        let session = session_of(message)?;
+        let sender = sender_of(message)?;
         let interface = self.interface(packet.interface, session.address());
         let interface = interface.ok_or(DropReason::Interface)?;
         let said = said(message, &descriptor, |_| true);
@@ -168,15 +169,11 @@ impl<R: Routes> Node<R> {
             // What cannot be read goes on as it is: it is not RSVP's (RFC 2205 §3.10).
             Err(_) => message,
         };
-        let refresh_ms = u32::try_from(self.config.refresh.as_millis()).unwrap_or(u32::MAX);
         let mut writer = Writer::new(MessageType::Path, ttl);
         for entry in message.entries() {
             writer = match entry.class {
-                class::RSVP_HOP => writer.hop(RsvpHop {
-                    address: out.address,
-                    logical_interface: out.index,
-                }),
-                class::TIME_VALUES => writer.time_values(refresh_ms),
+                class::RSVP_HOP => writer.own_hop(out),
+                class::TIME_VALUES => writer.time_values(self.refresh_ms()),
                 class::POLICY_DATA => writer,
                 class::ADSPEC if path.is_non_rsvp => {
                     let mut object = object(&message, entry).to_vec();
@@ -303,12 +300,9 @@ impl<R: Routes> Node<R> {
         packet: &Packet<'_>,
         message: &Message<'_>,
     ) -> Result<(), DropReason> {
-        let session = message
-            .session()
-            .ok_or(DropReason::Malformed)?
-            .with_flags(0);
-        let sender = message.sender_template().ok_or(DropReason::Malformed)?;
-        let hop = message.hop().ok_or(DropReason::Malformed)?;
+        let session = session_of(message)?;
+        let sender = sender_of(message)?;
+        let hop = hop_of(message)?;
         let path = self.path_of(session, &sender).ok_or(DropReason::NoState)?;
         if path.hop.address != hop.address {
             return Err(DropReason::NoState);
@@ -355,15 +349,12 @@ impl<R: Routes> Node<R> {
     /// The PathTear to where the Path of a sender went.
     fn tear_of(&self, session: Session, path: &PathState) -> Option<Datagram> {
         let sent = path.outgoing.as_ref()?;
-        let hop = self.interface(sent.interface, session.address())?;
+        let out = self.interface(sent.interface, session.address())?;
         let mut index = ObjectIndex::new();
         let message = Message::parse(&path.said, &mut index).ok()?;
         let bytes = Writer::new(MessageType::PathTear, sent.ttl)
             .copy(&message, class::SESSION)
-            .hop(RsvpHop {
-                address: hop.address,
-                logical_interface: hop.index,
-            })
+            .own_hop(out)
             .copy(&message, class::SENDER_TEMPLATE)
             .copy(&message, class::SENDER_TSPEC)
             .finish()?;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use lpm_api::Decision;
-use lpm_rsvp::{Message, MessageType, ObjectIndex, Session, SessionPort, SourceSelector};
+use lpm_rsvp::{
+    FilterSpec, Message, MessageType, ObjectIndex, RsvpHop, Session, SessionPort, SourceSelector,
+};
 
 use super::output::{About, DropReason, News, Notice, Output, Packet, Question, Routes};
 use super::waiting::{Asked, Channel, Held, Target};
@@ -47,12 +49,10 @@ impl<R: Routes> Node<R> {
         check_ports(&message, session)?;
         let channel = match message_type {
             MessageType::Path | MessageType::PathTear => {
-                let sender = message.sender_template();
-                Channel::Path(session.with_flags(0), sender.ok_or(DropReason::Malformed)?)
+                Channel::Path(session.with_flags(0), sender_of(&message)?)
             }
             MessageType::Resv | MessageType::ResvTear => {
-                let hop = message.hop().ok_or(DropReason::Malformed)?;
-                Channel::Resv(session.with_flags(0), hop.address)
+                Channel::Resv(session.with_flags(0), hop_of(&message)?.address)
             }
             MessageType::PathErr | MessageType::ResvErr => return self.error(packet, &message),
             MessageType::ResvConf => return self.confirmation(packet, &message),
@@ -217,6 +217,22 @@ impl<R: Routes> Node<R> {
             },
         }));
     }
+}
+
+/// The session that a message has to name, as state is found by it.
+pub(super) fn session_of(message: &Message<'_>) -> Result<Session, DropReason> {
+    let session = message.session().ok_or(DropReason::Malformed)?;
+    Ok(session.with_flags(0))
+}
+
+/// The hop that a message has to come from.
+pub(super) fn hop_of(message: &Message<'_>) -> Result<RsvpHop, DropReason> {
+    message.hop().ok_or(DropReason::Malformed)
+}
+
+/// The sender that a message has to be about.
+pub(super) fn sender_of(message: &Message<'_>) -> Result<FilterSpec, DropReason> {
+    message.sender_template().ok_or(DropReason::Malformed)
 }
 
 /// Where the destination has no port the senders have none (RFC 2205 §3.2).

@@ -222,14 +222,19 @@ impl<R: Routes> Node<R> {
             }
             None => drop(self.installed.remove(key)),
         }
+        Some(self.command(reservation, index, reserved))
+    }
+
+    /// Has the kernel do this about a reservation. The number of the command.
+    fn command(&mut self, reservation: u64, interface: u32, wanted: Option<Reserved>) -> u64 {
         let id = self.number();
         self.outputs.push_back(Output::Reserve(Command {
             id,
             reservation,
-            interface: index,
-            wanted: reserved,
+            interface,
+            wanted,
         }));
-        Some(id)
+        id
     }
 
     /// What the kernel is to have for a reservation; nothing for one that takes no bandwidth.
@@ -251,18 +256,10 @@ impl<R: Routes> Node<R> {
             .collect();
         installed.sort_unstable_by_key(|installed| std::cmp::Reverse(installed.number));
         for Installed {
-            number: reservation,
-            interface,
-            ..
+            number, interface, ..
         } in installed
         {
-            let id = self.number();
-            self.outputs.push_back(Output::Reserve(Command {
-                id,
-                reservation,
-                interface,
-                wanted: None,
-            }));
+            self.command(number, interface, None);
         }
     }
 }

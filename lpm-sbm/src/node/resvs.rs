@@ -9,6 +9,7 @@ use lpm_rsvp::{
 
 use super::deadlines::Due;
 use super::output::{DropReason, Packet, Routes, Ruling};
+use super::receive::{hop_of, session_of};
 use super::said::said;
 use super::state::{PathState, ResvState};
 use super::waiting::Channel;
@@ -18,9 +19,9 @@ use crate::reservations::Request;
 use crate::state::Senders;
 
 /// Error codes of RFC 2205, appendix B, that are no refusals of what policy has accepted.
-const NO_PATH: u8 = 3;
-const NO_SENDER: u8 = 4;
-const CONFLICTING_STYLE: u8 = 5;
+const NO_PATH: u16 = 3;
+const NO_SENDER: u16 = 4;
+const CONFLICTING_STYLE: u16 = 5;
 
 impl<R: Routes> Node<R> {
     pub(super) fn resv_came(
@@ -30,11 +31,8 @@ impl<R: Routes> Node<R> {
         packet: &Packet<'_>,
         message: &Message<'_>,
     ) -> Result<(), DropReason> {
-        let session = message
-            .session()
-            .ok_or(DropReason::Malformed)?
-            .with_flags(0);
-        let hop = message.hop().ok_or(DropReason::Malformed)?;
+        let session = session_of(message)?;
+        let hop = hop_of(message)?;
         let interface = self.outgoing_interface(packet, hop, session)?;
         let style = message.style().ok_or(DropReason::Malformed)?;
         let kept = self.sessions.get(&session);
@@ -196,7 +194,7 @@ impl<R: Routes> Node<R> {
             let said = said_whole();
             self.record(MessageType::Resv, flow, Ruling::Refused(Refusal::NoSender));
             self.tell_gone(flow.session(), &said, interface, told_gone);
-            self.resv_error(&said, interface, asked.hop, 0, NO_SENDER.into(), 0);
+            self.resv_error(&said, interface, asked.hop, 0, NO_SENDER, 0);
             return;
         }
         let flow_spec = asked.descriptor.flow_spec();
@@ -281,11 +279,8 @@ impl<R: Routes> Node<R> {
         packet: &Packet<'_>,
         message: &Message<'_>,
     ) -> Result<(), DropReason> {
-        let session = message
-            .session()
-            .ok_or(DropReason::Malformed)?
-            .with_flags(0);
-        let hop = message.hop().ok_or(DropReason::Malformed)?;
+        let session = session_of(message)?;
+        let hop = hop_of(message)?;
         let interface = self.outgoing_interface(packet, hop, session)?;
         let flows: Vec<_> = message
             .flow_descriptors()

@@ -48,13 +48,13 @@ pub(crate) fn said(
 
 /// Whether objects of a class are between two neighbours, or said once.
 const fn is_of_the_hop(class: u8) -> bool {
+    is_between_neighbours(class) || matches!(class, class::NULL | class::RESV_CONFIRM)
+}
+
+/// Whether objects of a class do not go on to the next node.
+pub(crate) const fn is_between_neighbours(class: u8) -> bool {
     matches!(
         class,
-        class::NULL
-            | class::INTEGRITY
-            | class::MESSAGE_ID
-            | class::MESSAGE_ID_ACK
-            | class::RESV_CONFIRM
-            | 128..=191
+        class::INTEGRITY | class::MESSAGE_ID | class::MESSAGE_ID_ACK | 128..=191
     )
 }

@@ -9,13 +9,12 @@ use lpm_rsvp::{FilterSpec, Message, MessageType, ObjectIndex, ResvStyle, RsvpHop
 
 use super::deadlines::{Due, Neighbour};
 use super::merge::wanted;
-use super::output::{Datagram, Routes};
-use super::policy::combined;
-use super::policy::with_policy;
+use super::output::{Datagram, Routes, TTL};
+use super::policy::{combined, with_policy};
 use super::state::{SessionState, Upstream, Wanted};
 use super::waiting::Target;
 use super::wire::Writer;
-use crate::node::{Node, TTL};
+use crate::node::Node;
 
 impl<R: Routes> Node<R> {
     /// Tells previous hops what is wanted of them now, as far as that has changed. A receiver who asks for
@@ -122,14 +121,8 @@ impl<R: Routes> Node<R> {
             let (bytes, interface) = self
                 .resv_bytes(session, hop, &upstream.wanted, confirm)
                 .zip(self.interface(hop.interface, hop.address))?;
-            Some(Datagram {
-                interface: interface.index,
-                source: interface.address,
-                destination: hop.address,
-                ttl: TTL,
-                router_alert: false,
-                bytes: with_policy(&bytes, &policy)?,
-            })
+            let bytes = with_policy(&bytes, &policy)?;
+            Some(Datagram::to_neighbour(interface, hop.address, bytes))
         };
         let (first, later) = (datagram(confirm), datagram(None));
         let refresh_at = self.next_refresh(now);
@@ -177,10 +170,9 @@ impl<R: Routes> Node<R> {
         wanted: &Wanted,
         confirm: Option<IpAddr>,
     ) -> Option<Vec<u8>> {
-        let refresh_ms = u32::try_from(self.config.refresh.as_millis()).unwrap_or(u32::MAX);
         let mut writer = self
             .header(MessageType::Resv, session, hop, wanted.logical_interface)?
-            .time_values(refresh_ms);
+            .time_values(self.refresh_ms());
         if let Some(receiver) = confirm {
             writer = writer.resv_confirm(receiver);
         }
@@ -246,14 +238,7 @@ impl<R: Routes> Node<R> {
             .finish()
             .zip(self.interface(hop.interface, hop.address))
         {
-            self.send(Datagram {
-                interface: own.index,
-                source: own.address,
-                destination: hop.address,
-                ttl: TTL,
-                router_alert: false,
-                bytes,
-            });
+            self.send(Datagram::to_neighbour(own, hop.address, bytes));
         }
     }
 

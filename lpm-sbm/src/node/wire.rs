@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
+use lpm_api::Interface;
 use lpm_rsvp::build::flow_spec_object;
 use lpm_rsvp::{
     CommonHeader, FilterSpec, Message, MessageType, ObjectEntry, ResvStyle, RsvpHop,
@@ -37,11 +38,20 @@ impl Writer {
         self.with_address(class::RSVP_HOP, hop.address, &interface)
     }
 
+    /// This node as the hop of what goes out by an interface.
+    pub(crate) fn own_hop(self, interface: Interface) -> Self {
+        self.hop(RsvpHop {
+            address: interface.address,
+            logical_interface: interface.index,
+        })
+    }
+
     pub(crate) fn time_values(self, refresh_ms: u32) -> Self {
         self.object(class::TIME_VALUES, 1, &refresh_ms.to_be_bytes())
     }
 
-    pub(crate) fn error_spec(self, node: IpAddr, flags: u8, code: u8, value: u16) -> Self {
+    pub(crate) fn error_spec(self, node: IpAddr, flags: u8, code: u16, value: u16) -> Self {
+        let code = u8::try_from(code).unwrap_or(u8::MAX);
         let [high, low] = value.to_be_bytes();
         self.with_address(class::ERROR_SPEC, node, &[flags, code, high, low])
     }
