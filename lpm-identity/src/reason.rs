@@ -1,7 +1,7 @@
 //! Why a flow was decided as it was, in a sentence for the operator.
 
 use lpm_api::lpm_rsvp::{FlowDescriptor, MessageType};
-use lpm_api::{Decision, Direction, LpmPolicyError, Metric};
+use lpm_api::{Decision, Direction, LpmPolicyError};
 use lpm_sample::identity::UserName;
 use lpm_sample::reason::{Asked, Place};
 use lpm_sample::rule::Outcome;
@@ -90,10 +90,9 @@ impl Consideration<'_> {
             _ => match LpmPolicyError::from_value(decision.error_value())? {
                 LpmPolicyError::Limit(metric, scope) => {
                     let mut layers = layers.iter().filter(|layer| layer.scope == scope);
-                    let limit = |layer: &&Layer<'_>| limit(layer, metric).is_some();
-                    let layer = layers.find(limit)?;
+                    let (layer, allowed) =
+                        layers.find_map(|layer| Some((layer, layer.settings().limit(metric)?)))?;
                     let asked = asked(crate::policy::is_of_subnet(scope));
-                    let allowed = layer.settings().limit(metric)?;
                     said(Some(layer), &|place| asked.exceeds(metric, &allowed, place))
                 }
                 LpmPolicyError::NoResources => {
@@ -116,10 +115,6 @@ impl Consideration<'_> {
         };
         String::from_utf8_lossy(name).into_owned()
     }
-}
-
-fn limit(layer: &Layer<'_>, metric: Metric) -> Option<String> {
-    layer.settings().limit(metric)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "it is only shown")]

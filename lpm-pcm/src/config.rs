@@ -79,6 +79,14 @@ impl Config {
         Self::parse(path, &text)
     }
 
+    /// What this file says, or where none is named the embedded default.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn read_or_embedded(path: Option<&Path>) -> Result<Self, ConfigError> {
+        path.map_or_else(|| Ok(Self::embedded()), Self::read)
+    }
+
     /// The embedded default: the sample LPM with its demo policy. It comes from its library, or is the
     /// one that is built into this program where that is not found beside the program.
     #[must_use]

@@ -24,25 +24,59 @@ pub struct Logs {
     pub reporter: Arc<Reporter>,
     /// The sinks.
     pub events: Events,
-    /// By the name of an LPM: which code and which configuration it is.
-    pub sums: HashMap<String, String>,
+    /// What an audit has to know.
+    pub sums: Sums,
 }
 
 impl EventLog for Logs {
     fn record(&self, event: &Event) {
+        let event = self.sums.told(event);
+        self.events.record(&event, self.reporter.message().as_ref());
+        self.reporter.record(&event);
+    }
+}
+
+/// By the name of an LPM: which code and which configuration it is.
+#[derive(Clone, Debug, Default)]
+pub struct Sums(HashMap<String, String>);
+
+impl Sums {
+    /// The SHA-256 of each LPM's library, as it is before it is loaded, and of its configuration. Nothing where no
+    /// events are kept.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        if config.events.is_empty() {
+            return Self::default();
+        }
+        let sums = config.lpms.iter().map(|lpm| {
+            let library = match &lpm.library {
+                LpmLocation::Library(path) => sum::of_file(path).ok(),
+                LpmLocation::BuiltInSample => None,
+            };
+            let library =
+                library.map_or_else(String::new, |sum| format!("library SHA-256 {sum}, "));
+            let configuration = sum::of_text(&lpm.config);
+            let sums = format!("{library}configuration SHA-256 {configuration}");
+            (lpm.name.clone(), sums)
+        });
+        Self(sums.collect())
+    }
+
+    /// An event as it is told: without passwords, and with the sums of an LPM that is initialized.
+    #[must_use]
+    pub fn told<'a>(&self, event: &'a Event) -> Cow<'a, Event> {
         let mut event = Cow::Borrowed(event);
         if let Cow::Owned(detail) = secrets::hide(&event.detail) {
             event.to_mut().detail = detail;
         }
         if event.id == EventId::LpmInitialized {
             let name = event.lpm.as_deref().unwrap_or_default();
-            if let Some(sums) = self.sums.get(name) {
+            if let Some(sums) = self.0.get(name) {
                 let detail = format!("{}; {sums}", event.detail);
                 event.to_mut().detail = detail;
             }
         }
-        self.events.record(&event, self.reporter.message().as_ref());
-        self.reporter.record(&event);
+        event
     }
 }
 
@@ -56,29 +90,6 @@ pub fn pcm(config: &Config, events: impl EventLog + 'static) -> Result<Pcm, Buil
         builder = builder.lpm(lpm(entry));
     }
     builder.build()
-}
-
-/// What an audit has to know of each LPM, by its name: the SHA-256 of its library, as it is before it
-/// is loaded, and of its configuration. Nothing where no events are kept.
-#[must_use]
-pub fn sums(config: &Config) -> HashMap<String, String> {
-    if config.events.is_empty() {
-        return HashMap::new();
-    }
-    let lpms = config.lpms.iter();
-    let sums = lpms.map(|lpm| {
-        let library = match &lpm.library {
-            LpmLocation::Library(path) => sum::of_file(path).ok(),
-            LpmLocation::BuiltInSample => None,
-        };
-        let library = library.map_or_else(String::new, |sum| format!("library SHA-256 {sum}, "));
-        let sums = format!(
-            "{library}configuration SHA-256 {}",
-            sum::of_text(&lpm.config)
-        );
-        (lpm.name.clone(), sums)
-    });
-    sums.collect()
 }
 
 /// Starts the sinks; what is wrong with them is said on standard error.
@@ -131,4 +142,30 @@ pub fn lpm(entry: &LpmEntry) -> LpmConfig {
         lpm = lpm.deinitialize_limit(limit);
     }
     lpm
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn events_are_told_with_sums_and_without_passwords() {
+        let text = "[[lpm]]\nname = 'a'\nlibrary = 'absent.so'\nconfig = '8-18'\n[[events]]\nto = 'stderr'\n";
+        let config = Config::parse(Path::new("pcm.toml"), text).unwrap();
+        let sums = Sums::of(&config);
+        let event = |id, detail: &str| {
+            let event = Event::new(id, detail).lpm("a".into());
+            sums.told(&event).detail.clone()
+        };
+        let said = event(EventId::LpmInitialized, "redis://pcm:geheim@counter");
+        let sum = sum::of_text("8-18");
+        assert_eq!(
+            said,
+            format!("redis://pcm:***@counter; configuration SHA-256 {sum}")
+        );
+        let said = event(EventId::LpmCallFailed, "redis://pcm:geheim@counter");
+        assert_eq!(said, "redis://pcm:***@counter");
+    }
 }

@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 
 use lpm_api::{LpmPolicyError, Metric};
 
-use crate::units::Rate;
+use crate::units::rate_in_words;
 
 /// Who asks, for what, and what there is already.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,9 @@ impl Asked<'_> {
     #[must_use]
     pub fn exceeds(&self, metric: Metric, allowed: &str, place: Place<'_>) -> String {
         let held = Held(self.flows);
-        let sums = |sum: Option<f32>| sum.map_or(String::new(), |sum| format!(" of {}", rate(sum)));
+        let sums = |sum: Option<f32>| {
+            sum.map_or(String::new(), |sum| format!(" of {}", rate_in_words(sum)))
+        };
         let (asked, held) = match metric {
             Metric::FlowCount => ("one more flow".to_owned(), held.to_string()),
             Metric::FlowDuration => ("to go on".to_owned(), held.to_string()),
@@ -85,14 +87,15 @@ impl Asked<'_> {
     }
 
     fn rate(&self) -> String {
-        self.rate.map_or_else(|| "no rate".to_owned(), rate)
+        self.rate
+            .map_or_else(|| "no rate".to_owned(), rate_in_words)
     }
 
     fn peak(&self) -> String {
         let peak = self.peak_rate.or(self.rate);
         peak.map_or_else(
             || "no peak rate".to_owned(),
-            |peak| format!("peak {}", rate(peak)),
+            |peak| format!("peak {}", rate_in_words(peak)),
         )
     }
 }
@@ -115,14 +118,6 @@ impl Display for Held {
             1 => f.write_str("1 flow held"),
             flows => write!(f, "{flows} flows held"),
         }
-    }
-}
-
-/// A rate of so many bytes per second in words.
-fn rate(bytes_per_second: f32) -> String {
-    match Rate::from_bytes_per_second(bytes_per_second.into()) {
-        Ok(rate) => rate.to_string(),
-        Err(_) => format!("{bytes_per_second} B/s"),
     }
 }
 

@@ -52,6 +52,15 @@ impl Rate {
     }
 }
 
+/// So many bytes per second in words, also where it is no rate that there is.
+#[must_use]
+pub fn rate_in_words(bytes_per_second: f32) -> String {
+    match Rate::from_bytes_per_second(bytes_per_second.into()) {
+        Ok(rate) => rate.to_string(),
+        Err(_) => format!("{bytes_per_second} B/s"),
+    }
+}
+
 /// Bytes per second, in the largest bit unit that keeps the number at one or more.
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

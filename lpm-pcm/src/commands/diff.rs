@@ -18,15 +18,11 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use super::replay::Format;
-use super::replay::decide::Wants;
-use super::replay::run::Run;
+use super::replay::run::aside;
 use crate::config::Config;
-use crate::node::{self, Logs};
 use crate::output::plain::Plain;
 use crate::output::printer::Printer;
-use crate::output::progress::Progress;
 use crate::output::record::{FlowRecord, Origin, Record, RefusedBy};
-use crate::output::reporter::Reporter;
 use crate::output::time::rfc3339;
 use crate::signals::Stop;
 
@@ -121,28 +117,7 @@ fn decide(
     printer: impl Printer + 'static,
     stop: &Stop,
 ) -> Result<bool, Box<dyn Error>> {
-    let progress = Progress::of(0);
-    let logs = Arc::new(Logs {
-        // Nothing of this happens: it is put on record nowhere.
-        events: node::events(&[], &progress)?,
-        reporter: Arc::new(Reporter::new(printer)),
-        sums: node::sums(config),
-    });
-    let run = Run {
-        captures: &args.captures,
-        config,
-        logs: &logs,
-        progress: &progress,
-        stop,
-        wants: Wants {
-            times: false,
-            all_reasons: false,
-        },
-        teardown_times: false,
-        last: None,
-        tells_start_errors: true,
-    };
-    let code = run.run()?;
+    let code = aside(&args.captures, config, stop, false, None, printer)?;
     Ok(code == ExitCode::SUCCESS && !stop.is_asked_for())
 }
 
@@ -311,6 +286,13 @@ struct Difference<'a> {
 }
 
 impl Compare {
+    /// A message comes: what was decided about its flows before.
+    fn old_flows(&mut self, number: u64) -> Flows {
+        self.found.with(|found| found.messages += 1);
+        let place = usize::try_from(number - 1).unwrap_or(usize::MAX);
+        self.old.get_mut(place).map(mem::take).unwrap_or_default()
+    }
+
     fn differs(
         &mut self,
         old: &Decided,
@@ -382,7 +364,6 @@ impl Compare {
 
 impl Printer for Compare {
     fn print(&mut self, record: &Record<'_>) -> io::Result<()> {
-        let place = |number: u64| usize::try_from(number - 1).unwrap_or(usize::MAX);
         match record {
             Record::Decision {
                 number,
@@ -393,20 +374,15 @@ impl Printer for Compare {
                 flows,
                 ..
             } => {
-                self.found.with(|found| found.messages += 1);
-                let old = self
-                    .old
-                    .get_mut(place(*number))
-                    .map(mem::take)
-                    .unwrap_or_default();
+                let old = self.old_flows(*number);
                 for (position, flow) in flows.iter().enumerate() {
                     let refused = old.first().filter(|old| **old == Decided::REFUSED);
                     let Some(old) = old.get(position).or(refused) else {
                         continue;
                     };
                     let new = Decided::of(flow);
+                    let key = key(*message, *session, &flow.senders);
                     if *old == new {
-                        let key = key(*message, *session, &flow.senders);
                         self.seen.remove(&key);
                         continue;
                     }
@@ -429,7 +405,6 @@ impl Printer for Compare {
                         new: new.clone(),
                         why: flow.why.as_deref(),
                     };
-                    let key = key(*message, *session, &flow.senders);
                     self.differs(old, new, Some(flow), difference, key, &counted)?;
                 }
                 Ok(())
@@ -441,12 +416,7 @@ impl Printer for Compare {
                 session,
                 ..
             } => {
-                self.found.with(|found| found.messages += 1);
-                let old = self
-                    .old
-                    .get_mut(place(*number))
-                    .map(mem::take)
-                    .unwrap_or_default();
+                let old = self.old_flows(*number);
                 let Some(old) = old.first().filter(|old| **old != Decided::REFUSED) else {
                     return Ok(());
                 };

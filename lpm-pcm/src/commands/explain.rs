@@ -13,19 +13,15 @@ use lpm_identity::config::Config as IdentityConfig;
 use lpm_identity::explain::{Holdings, Request};
 use lpm_identity::ledger::Traffic;
 use lpm_rsvp::FilterSpec;
-use lpm_sample::units::Rate;
+use lpm_sample::units::rate_in_words;
 
-use super::replay::decide::Wants;
-use super::replay::run::Run;
+use super::replay::run::aside;
 use crate::config::{Config, LpmEntry};
 use crate::integrity::Provenance;
-use crate::node::{self, Logs};
 use crate::output::asked::{Asked, Who};
 use crate::output::plain::Plain;
 use crate::output::printer::Printer;
-use crate::output::progress::Progress;
 use crate::output::record::{FlowRecord, Origin, Record, RefusedBy};
-use crate::output::reporter::Reporter;
 use crate::output::time::rfc3339;
 use crate::signals::Stop;
 
@@ -59,12 +55,8 @@ pub struct Args {
 /// # Errors
 /// What kept the run from starting or from its end; there is no such message.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    let config = match &args.config {
-        Some(path) => Config::read(path)?,
-        None => Config::embedded(),
-    };
+    let config = Config::read_or_embedded(args.config.as_deref())?;
     super::replay::check(&args.captures)?;
-    let progress = Progress::of(0);
     let found = Arc::new(AtomicU64::new(0));
     let printer = Explained {
         message: args.message,
@@ -73,26 +65,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         found: Arc::clone(&found),
         out: io::stdout(),
     };
-    let logs = Arc::new(Logs {
-        events: node::events(&[], &progress)?,
-        reporter: Arc::new(Reporter::new(printer)),
-        sums: node::sums(&config),
-    });
-    let run = Run {
-        captures: &args.captures,
-        config: &config,
-        logs: &logs,
-        progress: &progress,
-        stop: &Stop::on_signals()?,
-        wants: Wants {
-            times: false,
-            all_reasons: true,
-        },
-        teardown_times: false,
-        last: args.message,
-        tells_start_errors: true,
-    };
-    let code = run.run()?;
+    let stop = Stop::on_signals()?;
+    let code = aside(&args.captures, &config, &stop, true, args.message, printer)?;
     match found.load(Ordering::Relaxed) {
         0 => Err("there is no such RSVP message in the captures".into()),
         _ => Ok(code),
@@ -276,8 +250,7 @@ fn what_for(asked: &Asked<'_>) -> String {
     let rate = |rate: Option<f32>| match rate {
         None => "none".to_owned(),
         Some(rate) if rate.is_infinite() => "unbounded".to_owned(),
-        Some(rate) => Rate::from_bytes_per_second(rate.into())
-            .map_or_else(|_| format!("{rate} B/s"), |rate| rate.to_string()),
+        Some(rate) => rate_in_words(rate),
     };
     let service = match asked.service() {
         Some("controlled_load") => ", controlled load",

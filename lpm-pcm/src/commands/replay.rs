@@ -15,7 +15,7 @@ use clap::ValueEnum;
 
 use crate::config::{Config, EventTarget, EventsEntry};
 use crate::log::{self, LogLevel};
-use crate::node::{self, Logs};
+use crate::node::{self, Logs, Sums};
 use crate::output::filter::{Filter, Filtered};
 use crate::output::json::Json;
 use crate::output::printer::Printer;
@@ -88,10 +88,7 @@ pub enum Format {
 /// # Errors
 /// What kept the run from starting or from its end, one line per fault.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    let config = match &args.config {
-        Some(path) => Config::read(path)?,
-        None => Config::embedded(),
-    };
+    let config = Config::read_or_embedded(args.config.as_deref())?;
     check(&args.captures)?;
     let progress = Progress::of(source::total_size(&args.captures));
     let reporter = Arc::new(reporter(args, &config, &progress));
@@ -100,7 +97,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let logs = Arc::new(Logs {
         events: node::events(&config.events, &progress)?,
         reporter: Arc::clone(&reporter),
-        sums: node::sums(&config),
+        sums: Sums::of(&config),
     });
 
     let run = Run {

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::config::Format;
+
 /// Be an RSVP node of a network.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -14,19 +16,6 @@ pub struct Args {
     /// How decisions are printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
-}
-
-#[cfg(target_os = "linux")]
-use crate::run::record::Format;
-
-/// How decisions are printed.
-#[cfg(not(target_os = "linux"))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For people
-    Text,
-    /// One JSON object a line, for programs
-    Json,
 }
 
 pub(crate) const LONG_ABOUT: &str = "\
@@ -82,11 +71,10 @@ mod linux {
     use super::Args;
     use crate::config::Config;
     use crate::events::Events;
-    use crate::node;
+    use crate::node::{self, Sums};
     use crate::output::plain::Plain;
     use crate::output::progress::Progress;
     use crate::run::service::{End, Host, Service, address_rows};
-    use crate::secrets;
 
     pub(super) async fn serve(args: &Args) -> Result<End, Box<dyn Error>> {
         let config = Config::read(&args.config)?;
@@ -95,7 +83,10 @@ mod linux {
         for line in lacking(&config, links.is_empty()) {
             anstream::eprintln!("pcm: {line}");
         }
-        let events = Arc::new(Log(node::events(&config.events, &Progress::of(0))?));
+        let events = Arc::new(Log {
+            events: node::events(&config.events, &Progress::of(0))?,
+            sums: Sums::of(&config),
+        });
         let pcm = Arc::new(node::pcm(&config, Arc::clone(&events))?);
         pcm.set_ip_address_table(&address_rows(&links));
         for lpm in pcm.become_dsbm()?.lpms {
@@ -123,7 +114,7 @@ mod linux {
             }
         }
         drop(pcm);
-        match events.0.finish() {
+        match events.events.finish() {
             true => end,
             false => Err("not all events are on record in the places that are required".into()),
         }
@@ -156,14 +147,17 @@ mod linux {
     }
 
     /// Events to their sinks, and what is a warning or worse to standard error, too.
-    struct Log(Events);
+    struct Log {
+        events: Events,
+        sums: Sums,
+    }
 
     impl EventLog for Log {
         fn record(&self, event: &Event) {
-            self.0.record(event, None);
+            let event = self.sums.told(event);
+            self.events.record(&event, None);
             if event.severity >= Severity::Warning {
-                let detail = secrets::hide(&event.detail);
-                let (name, detail) = (event.id.name(), Plain(&detail));
+                let (name, detail) = (event.id.name(), Plain(&event.detail));
                 let lpm = event.lpm.as_deref().map(|lpm| format!("LPM {lpm}: "));
                 anstream::eprintln!(
                     "pcm: {} {name}: {}{detail}",

@@ -52,12 +52,12 @@ pub enum EventTarget {
 }
 
 /// How a line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// For people.
+    /// For people
     Text,
-    /// One JSON object, for programs.
+    /// One JSON object a line, for programs
     Json,
 }
 

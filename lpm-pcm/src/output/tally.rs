@@ -5,6 +5,7 @@ use std::io;
 
 use lpm_host::Outcome;
 
+use super::outcomes::Outcomes;
 use super::printer::Printer;
 use super::record::{FlowRecord, Record, RefusedBy};
 
@@ -16,26 +17,7 @@ pub struct Tallied<P> {
     reasons: Counts,
 }
 
-type Counts = BTreeMap<String, Count>;
-
-#[derive(Default)]
-struct Count {
-    accept: u64,
-    reject: u64,
-    drop: u64,
-    dont_care: u64,
-}
-
-impl Count {
-    fn add(&mut self, outcome: Outcome) {
-        *match outcome {
-            Outcome::Accept => &mut self.accept,
-            Outcome::Reject => &mut self.reject,
-            Outcome::Drop => &mut self.drop,
-            Outcome::DontCare => &mut self.dont_care,
-        } += 1;
-    }
-}
+type Counts = BTreeMap<String, Outcomes>;
 
 impl<P: Printer> Tallied<P> {
     /// Prints to `inner`.
@@ -49,7 +31,7 @@ impl<P: Printer> Tallied<P> {
     }
 
     fn count(counts: &mut Counts, name: String, outcome: Outcome) {
-        counts.entry(name).or_default().add(outcome);
+        counts.entry(name).or_default().count(outcome);
     }
 
     fn print_counts(&mut self) -> io::Result<()> {

@@ -109,7 +109,6 @@ fn ask(pcm: &Pcm, question: Question, answers: &UnboundedSender<Answer>) {
                 let _ = answers.send(Answer::Decided(id, Vec::new()));
                 return;
             };
-            let flows = message.flow_descriptors().count();
             let received = ReceivedMessage {
                 message,
                 interface,
@@ -123,6 +122,7 @@ fn ask(pcm: &Pcm, question: Question, answers: &UnboundedSender<Answer>) {
                 let _ = then.send(Answer::Decided(id, decisions));
             });
             if asked.is_err() {
+                let flows = received.message.flow_descriptors().count();
                 let _ = answers.send(Answer::Decided(id, vec![REFUSED; flows]));
             }
         }

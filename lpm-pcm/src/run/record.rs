@@ -8,14 +8,7 @@ use lpm_api::Decision;
 use lpm_sbm::{Decided, Ruling};
 use serde::Serialize;
 
-/// How lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For people
-    Text,
-    /// One JSON object a line, for programs
-    Json,
-}
+use crate::config::Format;
 
 /// A decision, as it is printed. Serialized in snake_case.
 #[derive(Debug, Serialize)]

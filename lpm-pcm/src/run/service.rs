@@ -21,10 +21,10 @@ use super::control::{Asked, Control, InterfaceStatus, Query, Reply, Status};
 use super::desk::{Answer, Desk};
 use super::kernel::{Capacity, Done, Kernel};
 use super::netlink::{Changes, Link, Netlink};
-use super::record::{self, Format};
+use super::record;
 use super::signer::Signer;
 use super::socket::{Arrival, RawSocket};
-use crate::config::Config;
+use crate::config::{Config, Format};
 use crate::integrity::{Guard, Provenance};
 
 /// The longest IPv4 packet.
@@ -75,11 +75,15 @@ impl Host {
     /// # Errors
     /// The kernel refuses.
     pub fn links(&mut self, config: &Config) -> io::Result<Vec<Link>> {
-        let mut links = self.netlink.links()?;
-        let named = &config.run.interfaces;
-        links.retain(|link| named.is_empty() || named.contains(&link.name));
-        Ok(links)
+        wanted_links(&mut self.netlink, config)
     }
+}
+
+fn wanted_links(netlink: &mut Netlink, config: &Config) -> io::Result<Vec<Link>> {
+    let mut links = netlink.links()?;
+    let named = &config.run.interfaces;
+    links.retain(|link| named.is_empty() || named.contains(&link.name));
+    Ok(links)
 }
 
 /// Has the loop say when there is something to read.
@@ -120,7 +124,7 @@ pub struct Service<W> {
     /// What was dropped before that.
     told: BTreeMap<DropReason, u64>,
     tell_at: Instant,
-    /// What the kernel said of reservations that it cannot make, and how often.
+    /// What failed since it was last said, and how often.
     failures: HashMap<String, u64>,
     format: Format,
     out: W,
@@ -282,10 +286,7 @@ impl<W: Write> Service<W> {
         match self.guard.check(&message, arrival.source, &interface) {
             Ok(provenance) => Some(provenance == Provenance::Verified),
             Err(forged) => {
-                *self
-                    .failures
-                    .entry(format!("a message of {}: {forged}", arrival.source))
-                    .or_default() += 1;
+                self.failed(format!("a message of {}: {forged}", arrival.source));
                 None
             }
         }
@@ -312,10 +313,7 @@ impl<W: Write> Service<W> {
                     datagram.bytes = self.signer.signed(datagram.bytes, &interface);
                     if let Err(error) = self.socket.get_ref().send(&datagram) {
                         let to = datagram.destination;
-                        *self
-                            .failures
-                            .entry(format!("nothing goes to {to}: {error}"))
-                            .or_default() += 1;
+                        self.failed(format!("nothing goes to {to}: {error}"));
                     }
                 }
                 Output::Ask(question) => self.desk.ask(question),
@@ -349,12 +347,14 @@ impl<W: Write> Service<W> {
 
     fn is_done(&mut self, done: Done) {
         if let Err(error) = &done.result {
-            *self
-                .failures
-                .entry(format!("not reserved: {error}"))
-                .or_default() += 1;
+            self.failed(format!("not reserved: {error}"));
         }
         self.node.reserved(self.now(), done.id, done.result.is_ok());
+    }
+
+    /// Notes a failure, to be said once in a while.
+    fn failed(&mut self, what: String) {
+        *self.failures.entry(what).or_default() += 1;
     }
 
     /// Says what was dropped and what failed, once in a while.
@@ -414,12 +414,7 @@ impl<W: Write> Service<W> {
     }
 
     fn follow_changes(&mut self) {
-        let links = self.lookup.links().map(|mut links| {
-            let named = &self.config.run.interfaces;
-            links.retain(|link| named.is_empty() || named.contains(&link.name));
-            links
-        });
-        match links {
+        match wanted_links(&mut self.lookup, &self.config) {
             Ok(links) if links != self.links => {
                 let rows = address_rows(&links);
                 self.take_links(links);

@@ -204,7 +204,7 @@ impl<'a> Decider<'a> {
                     && !self.wants.all_reasons
             });
             if said.is_some_and(|row| self.reporter.report_again(&coming.origin, &row.printed)) {
-                self.counts.count_outcome(Outcome::Accept);
+                self.counts.outcomes.count(Outcome::Accept);
             } else {
                 let printed = self.report(coming, &received, known.integrity, &answer, true);
                 let (verdict, path) = (*verdict, receipt.path());
@@ -292,7 +292,7 @@ impl<'a> Decider<'a> {
         };
         let flows = self.names.flows(message, answer, explain);
         let outcome = outcome(&flows);
-        self.counts.count_outcome(outcome);
+        self.counts.outcomes.count(outcome);
         let record = Record::Decision {
             number: self.counts.messages,
             origin: &coming.origin,

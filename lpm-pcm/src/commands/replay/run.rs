@@ -14,7 +14,8 @@ use lpm_sbm::TimedPcm;
 use super::decide::{Decider, Wants, nanos};
 use super::source::{Next, Source, SourceItem};
 use crate::config::Config;
-use crate::node::{self, Logs};
+use crate::node::{self, Logs, Sums};
+use crate::output::printer::Printer;
 use crate::output::progress::Progress;
 use crate::output::record::Record;
 use crate::output::reporter::Reporter;
@@ -34,6 +35,41 @@ pub(in crate::commands) struct Run<'a> {
     pub(in crate::commands) last: Option<u64>,
     /// Whether an LPM that does not start is an error; else the events have said so.
     pub(in crate::commands) tells_start_errors: bool,
+}
+
+/// A run of which nothing is put on record: its printer makes of it what it likes.
+///
+/// # Errors
+/// As [`Run::run`].
+pub(in crate::commands) fn aside(
+    captures: &[PathBuf],
+    config: &Config,
+    stop: &Stop,
+    all_reasons: bool,
+    last: Option<u64>,
+    printer: impl Printer + 'static,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let progress = Progress::of(0);
+    let logs = Arc::new(Logs {
+        events: node::events(&[], &progress)?,
+        reporter: Arc::new(Reporter::new(printer)),
+        sums: Sums::default(),
+    });
+    let run = Run {
+        captures,
+        config,
+        logs: &logs,
+        progress: &progress,
+        stop,
+        wants: Wants {
+            times: false,
+            all_reasons,
+        },
+        teardown_times: false,
+        last,
+        tells_start_errors: true,
+    };
+    run.run()
 }
 
 impl Run<'_> {

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use lpm_host::Outcome;
 use lpm_rsvp::{CommonHeader, MessageType};
 
+use crate::output::outcomes::Outcomes;
 use crate::output::record::Record;
 
 /// How many messages there were, by what became of them.
 pub(super) struct Counts {
     pub(super) messages: u64,
-    pub(super) accept: u64,
-    pub(super) reject: u64,
-    pub(super) drop: u64,
-    pub(super) dont_care: u64,
+    pub(super) outcomes: Outcomes,
     pub(super) malformed: u64,
     pub(super) unsupported: u64,
     pub(super) refused: u64,
@@ -34,24 +31,11 @@ impl Counts {
         }
     }
 
-    /// Counts what became of one that was decided.
-    pub(super) fn count_outcome(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Accept => self.accept += 1,
-            Outcome::Reject => self.reject += 1,
-            Outcome::Drop => self.drop += 1,
-            Outcome::DontCare => self.dont_care += 1,
-        }
-    }
-
     /// The last record of the run, after which so many flows are kept.
     pub(super) fn summary(&self, flows: usize) -> Record<'static> {
         let Self {
             messages,
-            accept,
-            reject,
-            drop,
-            dont_care,
+            outcomes,
             malformed,
             unsupported,
             refused,
@@ -64,10 +48,10 @@ impl Counts {
         let types = (0..=255).zip(types).filter(|(_, count)| **count > 0);
         Record::Summary {
             messages: *messages,
-            accept: *accept,
-            reject: *reject,
-            drop: *drop,
-            dont_care: *dont_care,
+            accept: outcomes.accept,
+            reject: outcomes.reject,
+            drop: outcomes.drop,
+            dont_care: outcomes.dont_care,
             malformed: *malformed,
             unsupported: *unsupported,
             refused: *refused,
@@ -87,10 +71,7 @@ impl Default for Counts {
     fn default() -> Self {
         Self {
             messages: 0,
-            accept: 0,
-            reject: 0,
-            drop: 0,
-            dont_care: 0,
+            outcomes: Outcomes::default(),
             malformed: 0,
             unsupported: 0,
             refused: 0,

@@ -2,7 +2,8 @@
 //!
 //! One that comes again is found by its bytes. Then it is not read, its flow's state is found without a
 //! look for it, and of its row only packet and time are written anew. LPMs are asked all the same, and what
-//! they say now counts. A refresh with the identity LPM takes 2 500 instructions more without this.
+//! they say now counts. A refresh with the identity LPM takes 6 104 instructions; before this, and what came with it
+//! in the SBM, it took 2 500 more.
 //!
 //! There is at most one for each flow, the last that came. What is signed is not kept: no two such
 //! messages are alike, and a copy must be refused.
