@@ -3,7 +3,9 @@
 mod support;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde_json::Value;
 use support::{Pcap, Run, START, ipv4, pcm, pcm_with_input};
@@ -592,10 +594,14 @@ fn without_its_library_the_sample_that_is_built_in_decides_the_same() {
     fs::copy(env!("CARGO_BIN_EXE_pcm"), &program).unwrap();
     let alone = |format: &str| {
         let mut command = std::process::Command::new(&program);
-        let output = command
-            .args(["replay", "--format", format, &demo_path()])
-            .output()
-            .unwrap();
+        command.args(["replay", "--format", format, &demo_path()]);
+        // A child that another test forked during the copy has it open for writing until it execs.
+        let output = loop {
+            match command.output() {
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => thread::yield_now(),
+                output => break output.unwrap(),
+            }
+        };
         assert!(output.status.success(), "{output:?}");
         assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
         String::from_utf8(output.stdout).unwrap()
