@@ -12,4 +12,6 @@ pub mod record;
 pub mod service;
 pub mod signer;
 pub mod socket;
+pub mod socket6;
+pub mod sockets;
 mod traffic;

@@ -21,7 +21,7 @@ pub struct Args {
 pub(crate) const LONG_ABOUT: &str = "\
 Be an RSVP node of a network: decide, reserve and forward.
 
-Takes in the RSVP messages that pass this host (IPv4, IP protocol 46), asks the LPMs, reserves what they grant in the \
+Takes in the RSVP messages that pass this host (IPv4 and IPv6, IP protocol 46), asks the LPMs, reserves what they grant in the \
 kernel if the configuration says `enforce = true`, passes messages on to the next node, and gives everything back when \
 it ends. Prints a line for each decision. Linux only; needs CAP_NET_RAW, and CAP_NET_ADMIN to reserve.";
 
@@ -62,6 +62,7 @@ mod linux {
     use std::error::Error;
     use std::fs;
     use std::io;
+    use std::net::IpAddr;
     use std::sync::Arc;
 
     use lpm_host::UnloadOutcome;
@@ -74,13 +75,14 @@ mod linux {
     use crate::node::{self, Sums};
     use crate::output::plain::Plain;
     use crate::output::progress::Progress;
+    use crate::run::netlink::Link;
     use crate::run::service::{End, Host, Service, address_rows};
 
     pub(super) async fn serve(args: &Args) -> Result<End, Box<dyn Error>> {
         let config = Config::read(&args.config)?;
         let mut host = Host::open()?;
         let links = host.links(&config)?;
-        for line in lacking(&config, links.is_empty()) {
+        for line in lacking(&config, &links) {
             anstream::eprintln!("pcm: {line}");
         }
         let events = Arc::new(Log {
@@ -121,17 +123,28 @@ mod linux {
     }
 
     /// What is missing on this host, each in one line, with what works all the same.
-    fn lacking(config: &Config, has_no_links: bool) -> Vec<String> {
+    fn lacking(config: &Config, links: &[Link]) -> Vec<String> {
         let mut lacking = Vec::new();
-        if has_no_links {
+        if links.is_empty() {
             lacking.push("no interface is up yet: waiting for one".to_owned());
         }
-        let forwards = fs::read_to_string("/proc/sys/net/ipv4/ip_forward");
-        if forwards.is_ok_and(|forwards| forwards.trim() == "0") {
-            lacking.push(
-                "net.ipv4.ip_forward is 0: Paths for other hosts do not reach pcm; what is for this host does"
-                    .to_owned(),
-            );
+        let addresses = || links.iter().flat_map(|link| &link.interface.addresses);
+        for (is_used, setting) in [
+            (true, "net.ipv4.ip_forward"),
+            (
+                addresses().any(
+                    |address| matches!(address, IpAddr::V6(own) if !own.is_unicast_link_local()),
+                ),
+                "net.ipv6.conf.all.forwarding",
+            ),
+        ] {
+            let path = format!("/proc/sys/{}", setting.replace('.', "/"));
+            let forwards = fs::read_to_string(path);
+            if is_used && forwards.is_ok_and(|forwards| forwards.trim() == "0") {
+                lacking.push(format!(
+                    "{setting} is 0: Paths for other hosts do not reach pcm; what is for this host does"
+                ));
+            }
         }
         if !config.run.enforce {
             lacking.push(

@@ -15,7 +15,7 @@ use lpm_sbm::{Command, Reserved};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::netlink::Netlink;
-use super::traffic::{self, Class, MINORS, NODES, Root};
+use super::traffic::{self, Bucket, Class, MINORS, NODES, Root};
 
 /// What is known of an interface.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +96,7 @@ struct Worker {
 struct Interface {
     mtu: u32,
     minors: Free<u16>,
-    nodes: HashMap<u8, Free<u32>>,
+    nodes: HashMap<Bucket, Free<u32>>,
 }
 
 /// A reservation that is there.
@@ -104,7 +104,7 @@ struct Installed {
     interface: u32,
     minor: u16,
     class: Class,
-    bucket: u8,
+    bucket: Bucket,
     filters: HashMap<Option<FilterSpec>, u32>,
 }
 
@@ -158,10 +158,7 @@ impl Worker {
     }
 
     fn install(&mut self, reservation: u64, index: u32, wanted: &Reserved) -> io::Result<()> {
-        let bucket = traffic::bucket(&wanted.session).ok_or_else(|| {
-            let what = "flows of IPv6 cannot be told apart in the kernel by this version";
-            io::Error::new(io::ErrorKind::Unsupported, what)
-        })?;
+        let bucket = Bucket::of(&wanted.session);
         self.set_up(index)?;
         let Self {
             netlink,
@@ -212,10 +209,8 @@ impl Worker {
             let node = nodes
                 .take()
                 .ok_or_else(|| full("filters for one destination"))?;
-            let handle = traffic::filter_handle(bucket, node);
-            let (session, sender_of) = (&wanted.session, sender.as_ref());
-            let added =
-                traffic::add_filter(netlink, index, handle, known.minor, session, sender_of);
+            let (session, sender_of, place) = (&wanted.session, sender.as_ref(), (bucket, node));
+            let added = traffic::add_filter(netlink, index, place, known.minor, session, sender_of);
             if let Err(error) = added {
                 nodes.give_back(node);
                 return Err(error);
@@ -225,8 +220,7 @@ impl Worker {
         known.filters.retain(|sender, node| {
             let is_wanted = senders.contains(sender);
             if !is_wanted {
-                let handle = traffic::filter_handle(bucket, *node);
-                let _ = traffic::remove_filter(netlink, index, handle);
+                let _ = traffic::remove_filter(netlink, index, (bucket, *node));
                 nodes.give_back(*node);
             }
             is_wanted
@@ -245,8 +239,8 @@ impl Worker {
         // What cannot be taken away was taken away by somebody else.
         if let Some(nodes) = interface.nodes.get_mut(&installed.bucket) {
             for node in installed.filters.into_values() {
-                let handle = traffic::filter_handle(installed.bucket, node);
-                let _ = traffic::remove_filter(&mut self.netlink, index, handle);
+                let place = (installed.bucket, node);
+                let _ = traffic::remove_filter(&mut self.netlink, index, place);
                 nodes.give_back(node);
             }
         }

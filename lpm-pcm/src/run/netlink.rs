@@ -185,8 +185,10 @@ impl Routes for Netlink {
             let RouteNetlinkMessage::NewRoute(route) = answer else {
                 return None;
             };
-            if route.header.kind == RouteType::Local {
-                return Some(Route::Local);
+            match route.header.kind {
+                RouteType::Local => return Some(Route::Local),
+                RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit => return None,
+                _ => {}
             }
             let mut attributes = route.attributes.iter();
             attributes.find_map(|attribute| match attribute {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -23,14 +22,11 @@ use super::kernel::{Capacity, Done, Kernel};
 use super::netlink::{Changes, Link, Netlink};
 use super::record;
 use super::signer::Signer;
-use super::socket::{Arrival, RawSocket};
+use super::socket::Arrival;
+use super::sockets::{Incoming, Sockets, watched};
 use crate::config::{Config, Format};
 use crate::integrity::{Guard, Provenance};
 
-/// The longest IPv4 packet.
-const LONGEST: usize = 65_535;
-/// How many packets are taken in before anything else gets its turn.
-const BURST: usize = 64;
 /// How often what was dropped is said.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -45,7 +41,7 @@ pub enum End {
 
 /// What the kernel of this host gives `pcm run`.
 pub struct Host {
-    socket: AsyncFd<RawSocket>,
+    sockets: Sockets,
     changes: AsyncFd<Changes>,
     netlink: Netlink,
 }
@@ -56,7 +52,7 @@ impl Host {
     /// # Errors
     /// What is missing, and what to do.
     pub fn open() -> Result<Self, Box<dyn Error>> {
-        let socket = RawSocket::open().map_err(|error| match error.kind() {
+        let sockets = Sockets::open().map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => {
                 "no raw socket: CAP_NET_RAW is missing; run as root, or grant it to the service"
                     .into()
@@ -64,7 +60,7 @@ impl Host {
             _ => format!("no raw socket for RSVP: {error}"),
         })?;
         Ok(Self {
-            socket: watched(socket)?,
+            sockets,
             changes: watched(Changes::listen()?)?,
             netlink: Netlink::connect()?,
         })
@@ -86,15 +82,6 @@ fn wanted_links(netlink: &mut Netlink, config: &Config) -> io::Result<Vec<Link>>
     Ok(links)
 }
 
-/// Has the loop say when there is something to read.
-#[allow(
-    deprecated,
-    reason = "its successor is unsafe, since a type may lie about its descriptor; these two own theirs"
-)]
-fn watched<T: AsRawFd>(source: T) -> io::Result<AsyncFd<T>> {
-    AsyncFd::new(source)
-}
-
 /// What is told to LPMs of these interfaces.
 #[must_use]
 pub fn address_rows(links: &[Link]) -> Vec<AddressRow> {
@@ -105,7 +92,7 @@ pub fn address_rows(links: &[Link]) -> Vec<AddressRow> {
 pub struct Service<W> {
     config: Config,
     node: Node<Netlink>,
-    socket: AsyncFd<RawSocket>,
+    sockets: Sockets,
     changes: AsyncFd<Changes>,
     lookup: Netlink,
     links: Vec<Link>,
@@ -170,7 +157,7 @@ impl<W: Write> Service<W> {
             guard: Guard::new(config.keys.clone()),
             signer: Signer::new(&config.keys),
             node: Node::new(node_config, host.netlink),
-            socket: host.socket,
+            sockets: host.sockets,
             changes: host.changes,
             lookup: Netlink::connect()?,
             links: Vec::new(),
@@ -203,8 +190,6 @@ impl<W: Write> Service<W> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
-        let mut buffer = vec![0; LONGEST];
-        let mut arrivals = Vec::new();
         loop {
             self.work_off()?;
             let now = Instant::now();
@@ -234,18 +219,9 @@ impl<W: Write> Service<W> {
                     while let Ok(Ok(())) = ready.try_io(|changes| changes.get_ref().read()) {}
                     self.follow_changes();
                 }
-                ready = self.socket.readable() => {
-                    let mut ready = ready?;
-                    for _ in 0..BURST {
-                        match ready.try_io(|socket| socket.get_ref().receive(&mut buffer)) {
-                            Ok(Ok(Some(arrival))) => arrivals.push((arrival, payload(&arrival, &buffer))),
-                            Ok(Ok(None)) => {}
-                            Ok(Err(_)) | Err(_) => break,
-                        }
-                    }
-                    drop(ready);
-                    for packet in arrivals.drain(..) {
-                        self.receive(&packet.0, &packet.1);
+                incoming = self.sockets.receive() => {
+                    for Incoming { arrival, bytes } in incoming? {
+                        self.receive(&arrival, &bytes);
                     }
                 }
             }
@@ -311,7 +287,7 @@ impl<W: Write> Service<W> {
                 Output::Send(mut datagram) => {
                     let interface = self.interface(datagram.interface, datagram.source);
                     datagram.bytes = self.signer.signed(datagram.bytes, &interface);
-                    if let Err(error) = self.socket.get_ref().send(&datagram) {
+                    if let Err(error) = self.sockets.send(&datagram) {
                         let to = datagram.destination;
                         self.failed(format!("nothing goes to {to}: {error}"));
                     }
@@ -481,12 +457,6 @@ impl<W: Write> Service<W> {
         self.tell_dropped(self.tell_at);
         worked
     }
-}
-
-/// The RSVP message of a packet.
-fn payload(arrival: &Arrival, buffer: &[u8]) -> Vec<u8> {
-    let payload = buffer.get(arrival.payload..arrival.end);
-    payload.unwrap_or_default().to_vec()
 }
 
 /// What the configuration says of an interface, in bytes/s.

@@ -16,11 +16,11 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// The protocol number of RSVP.
-const RSVP: u8 = 46;
+pub(super) const RSVP: u8 = 46;
 /// The Router Alert option (RFC 2113).
 const ROUTER_ALERT: [u8; 4] = [148, 4, 0, 0];
 /// DSCP CS6, for the traffic of the network itself.
-const NETWORK_CONTROL: u8 = 48;
+pub(super) const NETWORK_CONTROL: u8 = 48;
 
 nix::setsockopt_impl!(
     RouterAlert,
@@ -46,7 +46,7 @@ pub struct Arrival {
     pub source: IpAddr,
     /// Its destination.
     pub destination: IpAddr,
-    /// Its TTL.
+    /// Its TTL or hop limit.
     pub ttl: u8,
     /// Where in the buffer its payload begins.
     pub payload: usize,

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 #![allow(unreachable_pub, reason = "modules of a test")]
 
+mod ipv6;
 mod net;
 #[path = "../support/mod.rs"]
 mod support;
@@ -11,13 +12,11 @@ use std::net::{IpAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lpm_rsvp::build::{PathTear, ResvTear, Senders};
 use lpm_rsvp::integrity::{Algorithm, Key, sign, verify};
 use lpm_rsvp::{MessageType, ResvStyle};
 
 use net::{
-    Came, End, Net, RECEIVER, ROUTER, SENDER, can_make_networks, flow, hop, path, resv, session,
-    tspec,
+    Came, End, Net, RECEIVER, ROUTER, SENDER, V4, can_make_networks, hop, path, resv, tspec,
 };
 use support::eventually;
 
@@ -30,9 +29,7 @@ fn to(address: std::net::Ipv4Addr) -> IpAddr {
 }
 
 fn path_tear() -> Vec<u8> {
-    PathTear::new(session(), hop(SENDER, 7), flow())
-        .build()
-        .unwrap()
+    V4.path_tear()
 }
 
 /// A flow of Bob's with this rate in bit/s is announced, asked for, and reserved.
@@ -45,10 +42,7 @@ fn reserve(sender: &End, receiver: &End, bits: f32) -> Came {
 }
 
 fn resv_tear(answered: &Came) -> Vec<u8> {
-    let hop_of_path = answered.read(|message| message.hop().unwrap());
-    let own = hop(RECEIVER, hop_of_path.logical_interface);
-    let tear = ResvTear::new(session(), own, Senders::FixedFilter(vec![flow()]));
-    tear.build().unwrap()
+    V4.resv_tear(answered)
 }
 
 #[test]

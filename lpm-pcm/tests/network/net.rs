@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use lpm_pcm::run::socket::RawSocket;
-use lpm_rsvp::build::{Flows, Identity, Path as PathMessage, PolicyData, Resv};
+use lpm_pcm::run::socket6::RawSocket6;
+use lpm_rsvp::build::{
+    Flows, Identity, Path as PathMessage, PathTear, PolicyData, Resv, ResvTear, Senders,
+};
 use lpm_rsvp::{
     FilterSpec, Message, MessageType, ObjectIndex, RsvpHop, ServiceRequest, Session, TimeValues,
     Tspec,
@@ -25,6 +28,30 @@ use crate::support::{configured_with, eventually};
 pub const SENDER: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 1);
 pub const ROUTER: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 77, 1, 254), Ipv4Addr::new(10, 77, 2, 254)];
 pub const RECEIVER: Ipv4Addr = Ipv4Addr::new(10, 77, 2, 1);
+
+/// Who talks, and about what.
+#[derive(Clone, Copy)]
+pub struct Ends {
+    pub sender: IpAddr,
+    pub router: [IpAddr; 2],
+    pub receiver: IpAddr,
+}
+
+pub const V4: Ends = Ends {
+    sender: IpAddr::V4(SENDER),
+    router: [IpAddr::V4(ROUTER[0]), IpAddr::V4(ROUTER[1])],
+    receiver: IpAddr::V4(RECEIVER),
+};
+
+pub const V6: Ends = Ends {
+    sender: v6(1, 1),
+    router: [v6(1, 0x254), v6(2, 0x254)],
+    receiver: v6(2, 1),
+};
+
+const fn v6(network: u16, host: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(0xfd77, network, 0, 0, 0, 0, 0, host))
+}
 
 /// Bob may have much, Eve nothing.
 pub const POLICY: &str = "\
@@ -102,11 +129,24 @@ impl Net {
             must(&format!("ip -n {name} addr add {address}/24 dev {link}"));
             must(&format!("ip -n {name} link set {link} up"));
         }
+        for (name, link, address) in [
+            (s, "s0", V6.sender),
+            (r, "r0", V6.router[0]),
+            (r, "r1", V6.router[1]),
+            (d, "d0", V6.receiver),
+        ] {
+            must(&format!(
+                "ip -n {name} addr add {address}/64 dev {link} nodad"
+            ));
+        }
         must(&format!("ip -n {s} route add default via {}", ROUTER[0]));
         must(&format!("ip -n {d} route add default via {}", ROUTER[1]));
-        must(&format!(
-            "ip netns exec {r} sysctl -qw net.ipv4.ip_forward=1"
-        ));
+        for (name, router) in [(s, V6.router[0]), (d, V6.router[1])] {
+            must(&format!("ip -n {name} -6 route add default via {router}"));
+        }
+        for setting in ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"] {
+            must(&format!("ip netns exec {r} sysctl -qw {setting}=1"));
+        }
         net
     }
 
@@ -123,14 +163,16 @@ impl Net {
     }
 
     pub fn udp(&self, is_sender: bool, port: u16) -> UdpSocket {
+        self.udp_at(is_sender, Ipv4Addr::UNSPECIFIED.into(), port)
+    }
+
+    pub fn udp_at(&self, is_sender: bool, address: IpAddr, port: u16) -> UdpSocket {
         let name = if is_sender {
             &self.sender
         } else {
             &self.receiver
         };
-        within(name, move || {
-            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap()
-        })
+        within(name, move || UdpSocket::bind((address, port)).unwrap())
     }
 
     /// Starts `pcm run` on the router, and waits until it serves.
@@ -243,6 +285,7 @@ impl Drop for Pcm {
 /// An RSVP end host.
 pub struct End {
     socket: RawSocket,
+    socket6: RawSocket6,
     interface: u32,
 }
 
@@ -262,25 +305,28 @@ impl Came {
 
 impl End {
     fn new(namespace: &str, link: &'static str) -> Self {
-        let (socket, interface) = within(namespace, move || {
-            let interface = nix::net::if_::if_nametoindex(link).unwrap();
-            (RawSocket::open().unwrap(), interface)
-        });
-        Self { socket, interface }
+        within(namespace, move || Self {
+            socket: RawSocket::open().unwrap(),
+            socket6: RawSocket6::open().unwrap(),
+            interface: nix::net::if_::if_nametoindex(link).unwrap(),
+        })
     }
 
-    pub fn send(&self, source: Ipv4Addr, destination: IpAddr, bytes: Vec<u8>) {
+    pub fn send(&self, source: impl Into<IpAddr>, destination: IpAddr, bytes: Vec<u8>) {
         let message_type = MessageType::from(bytes[1]);
-        self.socket
-            .send(&Datagram {
-                interface: self.interface,
-                source: source.into(),
-                destination,
-                ttl: 64,
-                router_alert: message_type.needs_router_alert(),
-                bytes,
-            })
-            .unwrap();
+        let datagram = Datagram {
+            interface: self.interface,
+            source: source.into(),
+            destination,
+            ttl: 64,
+            router_alert: message_type.needs_router_alert(),
+            bytes,
+        };
+        let sent = match destination {
+            IpAddr::V4(_) => self.socket.send(&datagram),
+            IpAddr::V6(_) => self.socket6.send(&datagram),
+        };
+        sent.unwrap();
     }
 
     /// The next message of this type, whatever comes before it.
@@ -290,8 +336,12 @@ impl End {
 
     fn take(&self, wanted: MessageType) -> Option<Came> {
         let mut buffer = vec![0; 65_535];
-        while let Ok(arrival) = self.socket.receive(&mut buffer) {
-            let Some(arrival) = arrival else { continue };
+        loop {
+            let arrival = self.socket.receive(&mut buffer);
+            let arrival = arrival.or_else(|_| self.socket6.receive(&mut buffer));
+            let Some(arrival) = arrival.ok()? else {
+                continue;
+            };
             let bytes = buffer[arrival.payload..arrival.end].to_vec();
             if bytes[1] == wanted.number() {
                 return Some(Came {
@@ -301,16 +351,7 @@ impl End {
                 });
             }
         }
-        None
     }
-}
-
-pub fn session() -> Session {
-    Session::new(RECEIVER, 17, 5201).unwrap()
-}
-
-pub fn flow() -> FilterSpec {
-    FilterSpec::new(SENDER, 4000)
 }
 
 /// So many bit/s.
@@ -324,7 +365,7 @@ pub fn tspec(bits: f32) -> Tspec {
     }
 }
 
-pub fn hop(address: Ipv4Addr, logical_interface: u32) -> RsvpHop {
+pub fn hop(address: impl Into<IpAddr>, logical_interface: u32) -> RsvpHop {
     RsvpHop {
         address: address.into(),
         logical_interface,
@@ -336,25 +377,64 @@ pub fn user(name: &str) -> PolicyData {
 }
 
 pub fn path(name: &str, refresh: Duration, bits: f32) -> Vec<u8> {
-    let refresh_ms = u32::try_from(refresh.as_millis()).unwrap();
-    let path = PathMessage::new(
-        session(),
-        hop(SENDER, 7),
-        TimeValues { refresh_ms },
-        flow(),
-        tspec(bits),
-    );
-    path.policy_data(user(name)).build().unwrap()
+    V4.path(name, refresh, bits)
 }
 
 /// The Resv that answers a Path which came in.
 pub fn resv(name: &str, answered: &Came, bits: f32) -> Vec<u8> {
-    let hop_of_path = answered.read(|message| message.hop().unwrap());
-    let flows = Flows::FixedFilter(vec![(ServiceRequest::ControlledLoad(tspec(bits)), flow())]);
-    let own = hop(RECEIVER, hop_of_path.logical_interface);
-    let resv = Resv::new(session(), own, TimeValues::DEFAULT, flows);
-    resv.confirm(RECEIVER)
-        .policy_data(user(name))
-        .build()
-        .unwrap()
+    V4.resv(name, answered, bits)
+}
+
+impl Ends {
+    pub fn session(&self) -> Session {
+        Session::new(self.receiver, 17, 5201).unwrap()
+    }
+
+    pub fn flow(&self) -> FilterSpec {
+        FilterSpec::new(self.sender, 4000)
+    }
+
+    pub fn path(&self, name: &str, refresh: Duration, bits: f32) -> Vec<u8> {
+        let refresh_ms = u32::try_from(refresh.as_millis()).unwrap();
+        let path = PathMessage::new(
+            self.session(),
+            hop(self.sender, 7),
+            TimeValues { refresh_ms },
+            self.flow(),
+            tspec(bits),
+        );
+        path.policy_data(user(name)).build().unwrap()
+    }
+
+    pub fn path_tear(&self) -> Vec<u8> {
+        let tear = PathTear::new(self.session(), hop(self.sender, 7), self.flow());
+        tear.build().unwrap()
+    }
+
+    /// The receiver as the hop of what answers a Path which came in.
+    fn own_hop(&self, answered: &Came) -> RsvpHop {
+        let hop_of_path = answered.read(|message| message.hop().unwrap());
+        hop(self.receiver, hop_of_path.logical_interface)
+    }
+
+    pub fn resv(&self, name: &str, answered: &Came, bits: f32) -> Vec<u8> {
+        self.resv_with(user(name), answered, bits)
+    }
+
+    pub fn resv_with(&self, policy: PolicyData, answered: &Came, bits: f32) -> Vec<u8> {
+        let service = ServiceRequest::ControlledLoad(tspec(bits));
+        let flows = Flows::FixedFilter(vec![(service, self.flow())]);
+        let own = self.own_hop(answered);
+        let resv = Resv::new(self.session(), own, TimeValues::DEFAULT, flows);
+        resv.confirm(self.receiver)
+            .policy_data(policy)
+            .build()
+            .unwrap()
+    }
+
+    pub fn resv_tear(&self, answered: &Came) -> Vec<u8> {
+        let senders = Senders::FixedFilter(vec![self.flow()]);
+        let tear = ResvTear::new(self.session(), self.own_hop(answered), senders);
+        tear.build().unwrap()
+    }
 }

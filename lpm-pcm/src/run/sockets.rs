@@ -1,0 +1,148 @@
+//! All sockets that RSVP messages come in on and go out by.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::task::{Context, Poll};
+
+use lpm_sbm::Datagram;
+use tokio::io::unix::AsyncFd;
+
+use super::socket::{Arrival, RawSocket};
+use super::socket6::{AlertSocket6, RawSocket6};
+
+/// The longest packet.
+const LONGEST: usize = 65_535 + 40;
+/// How many packets of a socket are taken in before anything else gets its turn.
+const BURST: usize = 64;
+
+/// The sockets.
+pub struct Sockets {
+    all: Vec<AsyncFd<Socket>>,
+    buffer: Vec<u8>,
+}
+
+/// A message that came in.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Where from.
+    pub arrival: Arrival,
+    /// The RSVP message.
+    pub bytes: Vec<u8>,
+}
+
+enum Socket {
+    V4(RawSocket),
+    V6(RawSocket6),
+    Alert6(AlertSocket6),
+}
+
+impl Sockets {
+    /// Opens them, inside a tokio runtime. Those for IPv6 are left out where the kernel has none.
+    ///
+    /// # Errors
+    /// Mostly that CAP_NET_RAW is missing.
+    pub fn open() -> io::Result<Self> {
+        let mut all = vec![watched(Socket::V4(RawSocket::open()?))?];
+        match RawSocket6::open() {
+            Ok(socket) => {
+                all.push(watched(Socket::V6(socket))?);
+                all.push(watched(Socket::Alert6(AlertSocket6::open()?))?);
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Self {
+            all,
+            buffer: vec![0; LONGEST],
+        })
+    }
+
+    /// Waits for messages: those that are there. May be dropped while it waits, and nothing is lost.
+    ///
+    /// # Errors
+    /// The system can wait no more.
+    pub async fn receive(&mut self) -> io::Result<Vec<Incoming>> {
+        let Self { all, buffer } = self;
+        poll_fn(|context| {
+            let mut incoming = Vec::new();
+            for socket in all.iter() {
+                take(socket, context, buffer, &mut incoming)?;
+            }
+            if incoming.is_empty() {
+                Poll::Pending
+            } else {
+                Poll::Ready(Ok(incoming))
+            }
+        })
+        .await
+    }
+
+    /// Sends a datagram.
+    ///
+    /// # Errors
+    /// As of the system: the interface is gone, there is no route, or no room.
+    pub fn send(&self, datagram: &Datagram) -> io::Result<()> {
+        let sent =
+            self.all
+                .iter()
+                .find_map(|socket| match (socket.get_ref(), datagram.destination) {
+                    (Socket::V4(socket), IpAddr::V4(_)) => Some(socket.send(datagram)),
+                    (Socket::V6(socket), IpAddr::V6(_)) => Some(socket.send(datagram)),
+                    _ => None,
+                });
+        sent.unwrap_or_else(|| Err(io::ErrorKind::Unsupported.into()))
+    }
+}
+
+/// Takes in what is there on a socket; where nothing is, has the task woken up once something is.
+fn take(
+    socket: &AsyncFd<Socket>,
+    context: &mut Context<'_>,
+    buffer: &mut [u8],
+    incoming: &mut Vec<Incoming>,
+) -> io::Result<()> {
+    for _ in 0..BURST {
+        let Poll::Ready(ready) = socket.poll_read_ready(context) else {
+            return Ok(());
+        };
+        if let Ok(Ok(Some(arrival))) = ready?.try_io(|socket| socket.get_ref().receive(buffer)) {
+            let bytes = buffer.get(arrival.payload..arrival.end);
+            let bytes = bytes.unwrap_or_default().to_vec();
+            incoming.push(Incoming { arrival, bytes });
+        }
+    }
+    // There may be more.
+    context.waker().wake_by_ref();
+    Ok(())
+}
+
+/// Has the loop say when there is something to read.
+#[allow(
+    deprecated,
+    reason = "its successor is unsafe, since a type may lie about its descriptor; these own theirs"
+)]
+pub(super) fn watched<T: AsRawFd>(source: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::new(source)
+}
+
+impl Socket {
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
+        match self {
+            Self::V4(socket) => socket.receive(buffer),
+            Self::V6(socket) => socket.receive(buffer),
+            Self::Alert6(socket) => socket.receive(buffer),
+        }
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Self::V4(socket) => socket.as_raw_fd(),
+            Self::V6(socket) => socket.as_raw_fd(),
+            Self::Alert6(socket) => socket.as_raw_fd(),
+        }
+    }
+}
