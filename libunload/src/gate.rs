@@ -71,7 +71,7 @@ use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
 use self::barrier::Barrier;
-use self::records::Slot;
+use self::records::{Record, Slot};
 use self::sync::atomic::{AtomicPtr, Ordering};
 
 pub use self::records::{PassSeen, ThreadInside, inside_any_pass};
@@ -128,9 +128,9 @@ impl<T: Send + Sync> Gate<T> {
     /// [`enter`](Self::enter) does it.
     #[inline]
     pub fn enter_first(&self) -> Option<First<'_, T>> {
-        let [slot, look] = records::first_slots()?;
+        let (slot, record) = records::first_slots()?;
         let outer = self.enter_by(slot)?;
-        Some(First { outer, look })
+        Some(First { outer, record })
     }
 
     /// The barrier of this gate where it is that of all gates of the process, as it is but in unit tests, and
@@ -245,12 +245,15 @@ impl<T: Send + Sync> Drop for Pass<'_, T> {
 /// A [`Pass`] of a thread that is in no other, and the way from there into other gates, one at a time.
 pub struct First<'gate, T: Send + Sync> {
     outer: Pass<'gate, T>,
-    look: &'static Slot,
+    record: &'static Record,
 }
+
+/// How many numbers a thread has for itself: [`Look::lane`].
+pub const LANE: usize = 128 / size_of::<u64>();
 
 /// The way from a [`First`] into other gates.
 pub struct Look<'pass> {
-    slot: &'static Slot,
+    record: &'static Record,
     pass: PhantomData<&'pass mut Pass<'pass, ()>>,
 }
 
@@ -259,7 +262,7 @@ impl<T: Send + Sync> First<'_, T> {
     #[inline]
     pub fn split(&mut self) -> (&T, Look<'_>) {
         let look = Look {
-            slot: self.look,
+            record: self.record,
             pass: PhantomData,
         };
         (&self.outer, look)
@@ -276,8 +279,17 @@ impl Look<'_> {
         call: impl FnOnce(&T) -> R,
     ) -> Option<R> {
         // The slot is vacant: there is one `Look` on a thread, and it is borrowed.
-        let pass = gate.enter_by(self.slot)?;
+        let pass = gate.enter_by(self.record.look())?;
         Some(call(&pass))
+    }
+
+    /// The first of [`LANE`] numbers, counted from 0, that no other living thread has: to index an array of words, in
+    /// which each thread then writes into cache lines of its own. A thread that begins later may have them again; what
+    /// it does comes after all that this one did.
+    #[inline]
+    #[must_use]
+    pub const fn lane(&self) -> u32 {
+        self.record.lane()
     }
 }
 

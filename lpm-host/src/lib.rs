@@ -63,6 +63,7 @@ pub mod error;
 pub mod event;
 mod event_limit;
 mod initialized;
+mod known;
 mod life;
 mod manual_clock;
 mod message;
@@ -73,6 +74,8 @@ mod roster;
 mod seat;
 mod serving;
 mod source;
+mod status;
+mod tally;
 #[cfg(feature = "testing")]
 pub mod testing;
 /// What a library's file has to be like to be loaded.
@@ -111,6 +114,10 @@ pub use self::message::{OutgoingMessage, ReceivedMessage};
 pub use self::pcm::Pcm;
 pub use self::pin_reason::{PinReason, UnloadOutcome};
 pub use self::source::LpmSource;
+pub use self::status::{
+    InitializedStatus, LpmHealth, LpmMetrics, LpmStatusReport, Phase, PinnedLibrary, Status,
+};
+pub use self::tally::{Latencies, LpmCounts};
 pub use self::verdict::{FlowVerdict, Outcome, Verdict};
 
 #[cfg(doctest)]

@@ -3,8 +3,10 @@
 pub(crate) mod addresses;
 pub(crate) mod deadline;
 pub(crate) mod lifecycle;
+pub(crate) mod pinned;
 pub(crate) mod reconfigure;
 pub(crate) mod renew;
+mod report;
 pub(crate) mod startup;
 pub(crate) mod stopping;
 pub(crate) mod teardown;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use libunload::gate::inside_any_pass;
-use lpm_api::{AddressRow, DeinitReason};
+use lpm_api::{AddressRow, DeinitReason, LpmHandle};
 
 use crate::answers::objects::OutgoingVerdict;
 use crate::ask::admission::Admission;
@@ -21,6 +21,7 @@ use crate::life::startup::Startup;
 use crate::life::teardown::{PendingTeardown, Teardown};
 use crate::message::{OutgoingMessage, ReceivedMessage};
 use crate::serving::Serving;
+use crate::status::{LpmMetrics, Status};
 use crate::verdict::Verdict;
 
 /// A Policy Control Module: runs LPMs and combines their decisions.
@@ -188,6 +189,34 @@ impl Pcm {
         Ok(seats
             .map(|seat| LpmStatistics::of(seat, &self.serving))
             .collect())
+    }
+
+    /// How it is: its phase, its LPMs with their health and open requests, and the libraries that stay mapped. No LPM
+    /// is called; may be asked for at any time, also while LPMs start or stop.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.lifecycle.status()
+    }
+
+    /// What is counted of each LPM, in the order in which they were first initialized: requests, decisions, failures, late
+    /// answers, and how long some of the answers took. LPMs that are gone are among them; one that is initialized
+    /// anew goes on with the counts of its name, so that they only grow. No LPM is called.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<LpmMetrics> {
+        let tallies = self.serving.known.tallies().into_iter();
+        tallies
+            .map(|(name, tally)| LpmMetrics {
+                name,
+                counts: tally.counts(),
+            })
+            .collect()
+    }
+
+    /// The name of an LPM, also of one that is gone, such as that a verdict is [by](crate::FlowVerdict::by). `None`: no
+    /// LPM of this PCM, or one before its last 4096 initializations.
+    #[must_use]
+    pub fn lpm_name(&self, lpm: LpmHandle) -> Option<Arc<str>> {
+        self.serving.known.name(lpm)
     }
 
     /// Tells the LPMs that run what the program's `tracing` subscriber now wants of their events and

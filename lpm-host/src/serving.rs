@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::error::PcmError;
 use crate::event::EventLog;
+use crate::known::KnownLpms;
 
 use crate::roster::Roster;
 use crate::seat::seated::{Route, Seat, Slot};
@@ -24,6 +25,7 @@ pub(crate) struct Serving {
     pub(crate) clock: Arc<Clock>,
     pub(crate) events: Arc<dyn EventLog>,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) known: KnownLpms,
     /// LPMs that are not in the list yet.
     opening: Mutex<Vec<Arc<Seat>>>,
     renew: OnceLock<Renew>,
@@ -40,6 +42,7 @@ impl Serving {
             clock,
             events,
             dispatcher: Arc::default(),
+            known: KnownLpms::default(),
             opening: Mutex::default(),
             renew: OnceLock::new(),
         }

@@ -112,7 +112,8 @@ pub struct FlowVerdict {
     /// What holds for the flow; never [`Decision::DontCare`].
     pub decision: Decision,
     /// The LPM whose word it is: the first that rejects or drops, else the one that accepts with
-    /// the highest priority. `None` where no LPM had an opinion.
+    /// the highest priority. `None` where no LPM had an opinion. [`Pcm::lpm_name`](crate::Pcm::lpm_name) tells its
+    /// name.
     pub by: Option<LpmHandle>,
 }
 

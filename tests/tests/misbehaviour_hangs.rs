@@ -11,7 +11,7 @@ use std::time::Duration;
 use lpm_host::error::StartError;
 use lpm_host::event::EventId;
 use lpm_host::lpm_api::{Decision, LpmPolicyError};
-use lpm_host::{AddressRow, CallMode, LpmConfig, LpmStatus, Outcome, Pcm, PinReason};
+use lpm_host::{AddressRow, CallMode, LpmConfig, LpmHealth, LpmStatus, Outcome, Pcm, PinReason};
 use lpm_tests::messages::{admit, commit_resv, path, path_tear, rsvp_objects};
 use lpm_tests::platform::{GONE, assert_gone};
 use lpm_tests::watched::Watched;
@@ -97,6 +97,8 @@ fn inline_holds_one_caller_and_is_in_quarantine() {
         let statistics = watched.pcm.statistics().expect("in charge");
         assert_eq!(statistics[0].counters, None);
         assert!(!held.is_finished());
+        let health = || watched.pcm.status().lpms[0].health;
+        assert_eq!(health(), LpmHealth::Quarantined);
 
         hang.go_on();
         held.join().expect("no panic");
@@ -107,6 +109,7 @@ fn inline_holds_one_caller_and_is_in_quarantine() {
         watched.advance(Duration::from_millis(1));
         let released = watched.about(EventId::LpmReleased);
         assert_eq!(released.len(), 1, "{method}");
+        assert_eq!(health(), LpmHealth::Serving);
         assert_eq!(watched.admit().outcome(), Outcome::Accept);
         assert_eq!(watched.about(EventId::LpmQuarantined).len(), 1);
         assert_eq!(watched.end(), (LpmStatus::OK, vec![]));
@@ -239,6 +242,14 @@ fn a_library_that_hangs_for_one_of_its_lpms_stays() {
     assert!(
         matches!(outcome, lpm_host::UnloadOutcome::Pinned { .. }),
         "{outcome}"
+    );
+    // Once for the LPM that did not come up, once for the library that its thread is in.
+    let pinned = pcm.status().pinned;
+    assert_eq!(pinned.len(), 2);
+    assert!(
+        pinned
+            .iter()
+            .all(|library| library.library == *teardown.libraries[0].library)
     );
     hang.go_on();
 }

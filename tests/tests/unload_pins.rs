@@ -117,6 +117,10 @@ fn hangs_in_admit() {
         let inside = PinReason::CallsInside { count: 3, waited };
         let [healthy, hanging] = teardown.libraries.try_into().expect("two libraries");
         assert_eq!(healthy.outcome, UnloadOutcome::Unmapped);
+        let pinned = pcm.status().pinned;
+        assert_eq!(pinned.len(), 1);
+        assert_eq!(pinned[0].library, hanging.library);
+        assert_eq!(pinned[0].reasons, [inside.clone()]);
         assert_eq!(reasons(hanging.outcome), [inside]);
         let statuses: Vec<_> = teardown.lpms.iter().map(|lpm| lpm.status).collect();
         assert_eq!(statuses, [LpmStatus::PANICKED, LpmStatus::DEADLINE]);

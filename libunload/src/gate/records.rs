@@ -168,15 +168,16 @@ pub(super) fn vacant_slot() -> &'static Slot {
     nested_slot(record)
 }
 
-/// The slots of a pass and of one look at a time inside it, where this thread is in no pass, and all gates
-/// have the [usual](super::Barrier::USUAL) barrier. The second is for nothing else, so it is vacant.
+/// The slot of a pass, where this thread is in none, and all gates have the [usual](super::Barrier::USUAL) barrier;
+/// and the record with that of one [look](Record::look) at a time inside it.
 #[inline]
-pub(super) fn first_slots() -> Option<[&'static Slot; 2]> {
+pub(super) fn first_slots() -> Option<(&'static Slot, &'static Record)> {
     let record = LOCAL.try_with(|local| local.usual.get()).ok()?;
     // SAFETY: whatever sets the cell sets it to a `&'static Record`.
-    let [first, look, ..] = unsafe { &(*record).slots };
+    let record = unsafe { &*record };
+    let first = &record.slots[0];
     let is_vacant = first.load(Ordering::Relaxed).is_null();
-    is_vacant.then_some([first, look])
+    is_vacant.then_some((first, record))
 }
 
 /// For passes inside those, or for a thread that has no record. Not inlined, so that the usual ones stay short.
@@ -213,8 +214,10 @@ const SLOTS: usize = 3;
 /// The slots of one thread. The alignment keeps threads from sharing cache lines, also the neighbouring
 /// line that x86 fetches along.
 #[repr(align(128))]
-struct Record {
+pub(super) struct Record {
     slots: [Slot; SLOTS],
+    /// The first of as many numbers as there are words in two cache lines, which no other record has.
+    lane: u32,
     /// A thread has it for its own use until it exits.
     claimed: AtomicBool,
 }
@@ -230,14 +233,26 @@ impl Record {
     /// Loom has no statics that outlive the main thread.
     #[cfg(all(test, loom))]
     fn none() -> &'static Self {
-        Box::leak(Box::new(Self::new(ptr::dangling_mut())))
+        Box::leak(Box::new(Self::new(ptr::dangling_mut(), u32::MAX)))
     }
 
-    fn new(slot: *mut ()) -> Self {
+    fn new(slot: *mut (), lane: u32) -> Self {
         Self {
             slots: std::array::from_fn(|_| Slot::holding(AtomicPtr::new(slot))),
+            lane,
             claimed: AtomicBool::new(false),
         }
+    }
+
+    /// The slot of one look at a time. It is for nothing else, so it is vacant.
+    #[inline]
+    pub(super) fn look(&self) -> &Slot {
+        &self.slots[1]
+    }
+
+    #[inline]
+    pub(super) const fn lane(&self) -> u32 {
+        self.lane
     }
 
     fn is_empty(&self) -> bool {
@@ -289,8 +304,11 @@ impl Registry {
             !record.claimed.load(Ordering::Acquire) && record.is_empty()
         });
         let index = vacant.unwrap_or_else(|| {
+            let lane = self.entries.len().checked_mul(super::LANE);
+            let lane = lane.and_then(|lane| u32::try_from(lane).ok());
+            let lane = lane.unwrap_or(u32::MAX);
             self.entries.push(Entry {
-                record: Box::leak(Box::new(Record::new(ptr::null_mut()))),
+                record: Box::leak(Box::new(Record::new(ptr::null_mut(), lane))),
                 thread,
                 inside: ThreadInside { os_id: None },
             });
@@ -367,6 +385,7 @@ impl Drop for Owner {
 #[cfg(not(all(test, loom)))]
 static NONE: Record = Record {
     slots: [const { Slot::holding(AtomicPtr::new(ptr::dangling_mut())) }; SLOTS],
+    lane: u32::MAX,
     claimed: AtomicBool::new(true),
 };
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::barrier::Barrier;
-use super::{Gate, Reason, Retired, inside_any_pass};
+use super::{Gate, LANE, Reason, Retired, inside_any_pass};
 
 const FOREVER: Duration = Duration::MAX;
 
@@ -98,6 +98,28 @@ fn a_thread_in_no_pass_enters_first_and_looks_into_others() {
     assert_eq!(look.at(&outer, |value| *value), Some(1));
     drop(first);
     assert!(!inside_any_pass());
+}
+
+#[test]
+fn threads_that_live_at_the_same_time_have_lanes_of_their_own() {
+    let Some([gate, _]) = two_gates() else {
+        return;
+    };
+    let barrier = std::sync::Barrier::new(8);
+    let mut lanes: Vec<_> = std::thread::scope(|scope| {
+        let lane = || {
+            drop(gate.enter());
+            let lane = gate.enter_first().expect("in no pass").split().1.lane();
+            barrier.wait();
+            lane as usize
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(lane)).collect();
+        let lanes = threads.into_iter().map(|thread| thread.join().unwrap());
+        lanes.collect()
+    });
+    lanes.sort_unstable();
+    assert!(lanes.iter().all(|lane| lane % LANE == 0), "{lanes:?}");
+    assert!(lanes.is_sorted_by(|one, other| one < other), "{lanes:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::ptr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use lpm_abi::{AbiAnswer, AbiDecision, AbiDeleteState, AbiResult};
 use lpm_api::abi::abi_message;
@@ -44,6 +45,8 @@ pub(crate) struct Asking<'a> {
     now: Callee,
     /// What time it was when that was called.
     began: Cell<u32>,
+    /// The same, where it is timed.
+    timed: Cell<Option<Instant>>,
     /// The handle under which it puts off its answer, if it does.
     issued: Cell<Option<u64>>,
     /// Whether one was stopped before it could be asked.
@@ -78,6 +81,7 @@ impl<'a> Asking<'a> {
             flow_count,
             now: Callee::none(),
             began: Cell::new(serving.clock.now()),
+            timed: Cell::new(None),
             issued: Cell::new(None),
             closed: Cell::new(false),
             immediate_refresh: Cell::new(false),
@@ -152,6 +156,7 @@ impl<'a> Asking<'a> {
             match seat.route() {
                 Route::Inline => match &*seat.gate.enter() {
                     Slot::Running(lpm) => {
+                        self.timed.set(seat.begin_timing());
                         let answer = lpm.admit(&request);
                         self.hear(seat, answer, flows, places);
                     }
@@ -160,6 +165,8 @@ impl<'a> Asking<'a> {
                 Route::Worker => self.send_to_worker(seat),
                 Route::Quarantine => {
                     seat.skip();
+                    seat.tally.count_request();
+                    seat.tally.count_failure(LpmStatus::QUARANTINED);
                     self.add_failure(seat, flows, LpmStatus::QUARANTINED);
                 }
             }
@@ -174,7 +181,11 @@ impl<'a> Asking<'a> {
         flows: &mut [Aggregate],
         places: &[Cell<AbiDecision>],
     ) {
+        seat.tally.count_request();
         let issued = self.issued.take();
+        if let (Some(began), None) = (self.timed.take(), issued) {
+            seat.tally.time(began.elapsed());
+        }
         let is_at_once = issued.is_none() && self.began_at(self.serving.clock.now());
         if answer.is_plain() && is_at_once {
             self.add(seat, flows, places);
@@ -188,6 +199,7 @@ impl<'a> Asking<'a> {
     fn add(&self, seat: &Seat, flows: &mut [Aggregate], places: &[Cell<AbiDecision>]) {
         for (flow, place) in flows.iter_mut().zip(places) {
             let answered = place.replace(AbiDecision::UNANSWERED);
+            seat.tally.count_decision(counts_as(answered).lpv);
             if Decision::from_abi(answered).is_some() {
                 flow.add_next(Aggregate::of(answered, seat.handle, self.order(seat)));
             } else {
@@ -245,14 +257,20 @@ impl<'a> Asking<'a> {
             place.set(AbiDecision::UNANSWERED);
         }
         match judged {
-            Judged::Missing(why) => self.add_failure(seat, flows, why),
+            Judged::Missing(why) => {
+                seat.tally.count_failure(why);
+                self.add_failure(seat, flows, why);
+            }
             Judged::Late => {
-                if let Some(request) = issued {
-                    seat.fail(request, LpmStatus::TIME_OUT);
+                seat.tally.count_late();
+                match issued {
+                    Some(request) => seat.fail(request, LpmStatus::TIME_OUT),
+                    None => seat.tally.count_failure(LpmStatus::TIME_OUT),
                 }
                 self.add_failure(seat, flows, LpmStatus::TIME_OUT);
             }
-            Judged::Here | Judged::Deferred => {}
+            Judged::Deferred => seat.tally.count_deferred(),
+            Judged::Here => {}
         }
     }
 
@@ -283,7 +301,11 @@ impl<'a> Asking<'a> {
             order,
             question: Question::Admit(Arc::clone(pending)),
         };
-        seat.issue(asked, self.serving.clock.now())
+        let request = seat.issue(asked, self.serving.clock.now());
+        if let Some(began) = self.timed.take() {
+            seat.requests.time(request, began);
+        }
+        request
     }
 
     fn events(&self) -> &Arc<dyn EventLog> {
@@ -300,6 +322,8 @@ impl<'a> Asking<'a> {
     /// Has a thread of the LPM's own make the call; its answer comes as a deferred one does.
     #[cold]
     fn send_to_worker(&self, seat: &Arc<Seat>) {
+        seat.tally.count_request();
+        self.timed.set(seat.begin_timing());
         let request = self.put_off();
         let copy = &self.later().copy;
         let copy = copy.get_or_init(|| Arc::new(OwnedReceived::from(self.received)));
@@ -390,7 +414,7 @@ fn answer_on_worker(
         after: None,
     };
     match judge(Function::Admit, &seat.about, &returned, events) {
-        Judged::Deferred => {}
+        Judged::Deferred => seat.tally.count_deferred(),
         Judged::Missing(why) => seat.fail(request, why),
         Judged::Here | Judged::Late => {
             let result = AbiResult {

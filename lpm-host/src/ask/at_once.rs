@@ -87,6 +87,7 @@ pub(super) fn ask<R>(
         &mut answer,
     );
     if let Some(priority) = heard {
+        seat.tally.count_at_once(look.lane());
         drop(series);
         let flow = accepted(priority, seat);
         drop(first);
@@ -121,6 +122,7 @@ fn ask_each(
     let place = &places[0];
     // Of those with the same priority the first counts.
     let (mut highest, mut by) = (0, None);
+    let lane = look.lane();
     for seat in &roster.seats {
         let mut answer = None;
         let heard = hear(
@@ -137,6 +139,7 @@ fn ask_each(
             let unusual = otherwise(&asking, seat, answer, highest, by);
             return Asked::Otherwise(go_on(asking, &unusual, &places));
         };
+        seat.tally.count_at_once(lane);
         if priority.value() > highest {
             highest = priority.value();
             by = Some(seat);

@@ -9,6 +9,7 @@ use libunload::gate::{Retired, inside_any_pass};
 use lpm_api::{AddressRow, DeinitReason};
 
 use super::deadline::{self, NoThread, on_lifecycle_thread};
+use super::pinned::Pinned;
 use super::startup::{Starting, Startup};
 use super::stopping::Stopping;
 use super::teardown::{PendingTeardown, Progress, Teardown};
@@ -38,6 +39,7 @@ pub(crate) struct Lifecycle {
     pub(super) trace_limit: TraceLimit,
     pub(super) visit_limit: VisitLimit,
     pub(super) drain_limit: Duration,
+    pub(super) pinned: Pinned,
 }
 
 /// Where the PCM is in its life.
@@ -85,6 +87,7 @@ impl Lifecycle {
             trace_limit,
             visit_limit,
             drain_limit,
+            pinned: Pinned::default(),
         }
     }
 
@@ -114,12 +117,12 @@ impl Lifecycle {
         let failed = self.start_each(&mut starting, configs.iter(), false)?;
         let (seats, modules) = (starting.seats, starting.modules);
         let (modules, unused) = in_use(modules, &seats);
-        Stopping::new(
+        let stopping = Stopping::new(
             DeinitReason::Shutdown,
             self.drain_limit,
             &self.serving.events,
-        )
-        .unload(unused);
+        );
+        self.pinned.note(stopping.unload(unused));
         self.open(&seats);
         let lpms = seats.iter().map(|seat| (*seat.about).clone()).collect();
         self.serving.publish(Roster {
@@ -143,6 +146,8 @@ impl Lifecycle {
             trace_limit: self.trace_limit,
             visit_limit: self.visit_limit,
             events: &self.serving.events,
+            known: &self.serving.known,
+            pinned: &self.pinned,
             lpm_count,
             present: Vec::new(),
             seats: Vec::new(),
@@ -184,7 +189,8 @@ impl Lifecycle {
                 &self.serving.events,
             );
             stopping.deinitialize(seats.iter().map(ClosedSeat::new).collect());
-            stopping.unload(std::mem::take(&mut starting.modules));
+            let modules = std::mem::take(&mut starting.modules);
+            self.pinned.note(stopping.unload(modules));
             return Err(StartError::Lpms { failures });
         }
         Ok(failures)
@@ -324,7 +330,7 @@ impl Lifecycle {
         };
         let mut stopping = Stopping::new(reason, self.drain_limit, &self.serving.events);
         stopping.deinitialize(lpms);
-        let teardown = stopping.unload(running.modules);
+        let teardown = self.pinned.note(stopping.unload(running.modules));
         // The calls into its LPMs were waited for; whoever is still inside the list leaves it soon, or
         // hangs.
         let _ = roster.drain(LEAVING);

@@ -146,7 +146,7 @@ impl Lifecycle {
         let mut modules = std::mem::take(&mut running.modules);
         modules.extend(new_modules);
         let (modules, unused) = in_use(modules, &all_seats);
-        let stopped = stopping.unload(unused);
+        let stopped = self.pinned.note(stopping.unload(unused));
         // Calls that hang in LPMs that go on may still be inside the list; it is small.
         let _ = retired.drain(LEAVING);
         *running = Running {

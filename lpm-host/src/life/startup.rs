@@ -9,10 +9,12 @@ use lpm_abi::{API_VERSION, AbiInit, AbiInitialized};
 use lpm_api::{LpmHandle, LpmStatus, PeType};
 
 use super::deadline::{self, Overdue};
+use super::pinned::Pinned;
 use crate::config::LpmConfig;
 use crate::error::{LpmFailure, LpmStartError};
 use crate::event::{Event, EventId, EventLog};
 use crate::initialized::InitializedLpm;
+use crate::known::KnownLpms;
 use crate::lpm::built_in::BuiltIn;
 use crate::lpm::error::LpmError;
 use crate::lpm::instance::Instance;
@@ -25,6 +27,7 @@ use crate::pin_reason::{PinReason, UnloadOutcome};
 use crate::requests::results::CALLBACKS;
 use crate::seat::seated::Seat;
 use crate::source::{Kind, LpmSource};
+use crate::status::PinnedLibrary;
 
 /// The LPMs that a PCM started with.
 #[derive(Debug, Default)]
@@ -42,6 +45,8 @@ pub(crate) struct Starting<'a> {
     pub(crate) trace_limit: TraceLimit,
     pub(crate) visit_limit: VisitLimit,
     pub(crate) events: &'a Arc<dyn EventLog>,
+    pub(crate) known: &'a KnownLpms,
+    pub(crate) pinned: &'a Pinned,
     pub(crate) lpm_count: usize,
     /// Libraries that are there already.
     pub(crate) present: Vec<Module>,
@@ -73,8 +78,13 @@ impl Starting<'_> {
                 let (module, instance) = match started {
                     Ok(started) => started?,
                     Err(Overdue) => {
-                        let stays = UnloadOutcome::pinned(PinReason::InitializeOverdue { limit });
+                        let reason = PinReason::InitializeOverdue { limit };
+                        let stays = UnloadOutcome::pinned(reason.clone());
                         self.events.record(&stays.event(library.path()));
+                        self.pinned.add(PinnedLibrary {
+                            library: library.path().to_path_buf(),
+                            reasons: vec![reason],
+                        });
                         return Err(LpmStartError::Deadline { limit });
                     }
                 };
@@ -95,6 +105,7 @@ impl Starting<'_> {
             instance,
             config.clone(),
             module.as_ref(),
+            self.known,
             Arc::clone(self.events),
         );
         let initialized = (*seat.about).clone();

@@ -205,6 +205,12 @@ impl LoadedModule {
         });
     }
 
+    /// The version of the package it was built from.
+    pub(crate) fn version(&self) -> String {
+        // Copied, since the text is the library's memory.
+        self.module.package().version.as_str().to_owned()
+    }
+
     /// The version of `lpm-api` it was built with.
     pub(super) fn lpm_api(&self) -> String {
         self.lpm_api.clone()

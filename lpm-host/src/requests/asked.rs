@@ -1,7 +1,8 @@
 //! Deferred requests of an LPM: issued here, and answered, over time, or rejected, exactly once.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
 
@@ -11,6 +12,7 @@ use crate::answers::decisions::Decisions;
 use crate::answers::objects::Objects;
 use crate::answers::pending::Pending;
 use crate::clock::Clock;
+use crate::tally::Tally;
 
 /// The requests that one LPM deferred.
 pub(crate) struct Requests {
@@ -18,6 +20,16 @@ pub(crate) struct Requests {
     table: Table<Asked>,
     /// Milliseconds an answer may take.
     limit: u32,
+    pub(crate) tally: Arc<Tally>,
+    timed: Timed,
+}
+
+/// The request that is being timed: one at a time.
+#[derive(Default)]
+struct Timed {
+    /// Its handle; 0 for none.
+    request: AtomicU64,
+    began: Mutex<Option<(u64, Instant)>>,
 }
 
 /// What one LPM still has to answer.
@@ -35,7 +47,7 @@ pub(crate) enum Question {
 
 impl Asked {
     /// Ends it without an answer of the LPM.
-    pub(crate) fn fail(self, lpm: LpmHandle, why: LpmStatus) {
+    fn fail(self, lpm: LpmHandle, why: LpmStatus) {
         let order = self.order;
         match self.question {
             Question::Admit(pending) => {
@@ -49,11 +61,13 @@ impl Asked {
 }
 
 impl Requests {
-    pub(crate) fn new(lpm: LpmHandle, limit: u32) -> Self {
+    pub(crate) fn new(lpm: LpmHandle, limit: u32, tally: Arc<Tally>) -> Self {
         Self {
             lpm,
             table: Table::new(),
             limit,
+            tally,
+            timed: Timed::default(),
         }
     }
 
@@ -92,10 +106,41 @@ impl Requests {
         self.table.expire(now)
     }
 
+    /// Ends a request without an answer of the LPM.
+    pub(crate) fn fail(&self, asked: Asked, why: LpmStatus) {
+        if let Question::Admit(_) = asked.question {
+            self.tally.count_failure(why);
+        }
+        asked.fail(self.lpm, why);
+    }
+
     /// Fails all requests, and takes no more.
     pub(crate) fn close(&self) {
         let why = LpmStatus::INVALID_LPM_HANDLE;
-        self.table.close(|asked| asked.fail(self.lpm, why));
+        self.table.close(|asked| self.fail(asked, why));
+    }
+
+    /// How many requests are open.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.table.outstanding()
+    }
+
+    /// Has a request timed that is on the table and that nobody knows of yet.
+    pub(crate) fn time(&self, request: u64, began: Instant) {
+        let timed = &self.timed;
+        *timed.began.lock().unwrap_or_else(PoisonError::into_inner) = Some((request, began));
+        timed.request.store(request, Ordering::Relaxed);
+    }
+
+    /// Notes how long the answer to a request took, if that is timed.
+    pub(crate) fn answered(&self, request: u64) {
+        let timed = &self.timed;
+        if timed.request.load(Ordering::Relaxed) == request {
+            let mut began = timed.began.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, began)) = began.take_if(|(timed, _)| *timed == request) {
+                self.tally.time(began.elapsed());
+            }
+        }
     }
 }
 

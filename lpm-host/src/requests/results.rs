@@ -1,15 +1,16 @@
 //! Results of deferred requests, as LPMs hand them in (lpmapi `cbAdmitResult`, `cbGetRsvpObjects`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use abi_stable::std_types::RSlice;
 use lpm_abi::{AbiCallbacks, AbiDecision, AbiResult};
 use lpm_api::{Decision, LpmHandle, LpmStatus, RequestHandle};
 
-use super::asked::{Asked, Question};
+use super::asked::{Asked, Question, Requests};
 use super::registry::{self, Registered};
 use super::shard::Refused;
-use crate::answers::decisions::Decisions;
+use crate::answers::decisions::{Decisions, counts_as};
 use crate::answers::faults::{self, Function};
 use crate::answers::objects::Objects;
 use crate::event::{Event, EventId};
@@ -37,27 +38,32 @@ fn status_of(take: impl FnOnce() -> LpmStatus) -> u32 {
 
 /// Takes decisions.
 pub(crate) fn take_decisions(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus {
-    let (lpm, asked) = match take(result) {
+    let (requests, asked) = match take(result) {
         Ok(taken) => taken,
         Err(status) => return status,
     };
+    let lpm = requests.lpm;
     let Question::Admit(pending) = &asked.question else {
-        return reject(lpm, asked, "decisions for a request for objects");
+        return reject(&requests, asked, "decisions for a request for objects");
     };
     let status = LpmStatus(result.status);
     if !status.is_ok() {
-        return failed(lpm, asked, status, Function::Admit);
+        return failed(&requests, asked, status, Function::Admit);
     }
     let (found, expected) = (decisions.len(), pending.look(Decisions::flow_count));
     if found != expected {
         let what = format!("{found} decisions, expected {expected}");
-        return reject(lpm, asked, &what);
+        return reject(&requests, asked, &what);
     }
     let invalid = decisions
         .iter()
         .find(|found| Decision::from_abi(**found).is_none());
     if let Some(found) = invalid {
         record(lpm, |lpm| faults::invalid_decision(&lpm.about, *found));
+    }
+    requests.answered(result.request);
+    for decision in decisions {
+        requests.tally.count_decision(counts_as(*decision).lpv);
     }
     // Whoever waits may stop the LPM at once, so what is to be told is told before.
     pending.answer(|gathered| {
@@ -74,23 +80,24 @@ pub(crate) fn take_decisions(result: &AbiResult, decisions: &[AbiDecision]) -> L
 
 /// Takes POLICY_DATA objects.
 pub(crate) fn take_objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
-    let (lpm, asked) = match take(result) {
+    let (requests, asked) = match take(result) {
         Ok(taken) => taken,
         Err(status) => return status,
     };
+    let lpm = requests.lpm;
     let Question::Objects(pending) = &asked.question else {
-        return reject(lpm, asked, "objects for a request for decisions");
+        return reject(&requests, asked, "objects for a request for decisions");
     };
     let status = LpmStatus(result.status);
     if !status.is_ok() {
-        return failed(lpm, asked, status, Function::RsvpObjects);
+        return failed(&requests, asked, status, Function::RsvpObjects);
     }
     if result.flags & AbiResult::DROP_MESSAGE != 0 {
         pending.answer(|gathered| gathered.drop_message(lpm, asked.order));
         return LpmStatus::OK;
     }
     let Some(pe_type) = registry::find(lpm, |lpm| lpm.about.pe_type) else {
-        return reject(lpm, asked, "objects of an LPM that is being stopped");
+        return reject(&requests, asked, "objects of an LPM that is being stopped");
     };
     if let Err(problem) = pending.look(|gathered| gathered.check(pe_type, objects)) {
         record(lpm, |lpm| {
@@ -104,18 +111,21 @@ pub(crate) fn take_objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
 }
 
 /// Takes the request off its LPM's table; a result that cannot be taken is an event.
-fn take(result: &AbiResult) -> Result<(LpmHandle, Asked), LpmStatus> {
+fn take(result: &AbiResult) -> Result<(Arc<Requests>, Asked), LpmStatus> {
     let lpm = LpmHandle::new(result.lpm);
     let request = RequestHandle::new(result.request);
-    let taken = registry::find(lpm, |lpm| lpm.requests.take_in_time(request, &lpm.clock));
+    let taken = registry::find(lpm, |lpm| {
+        let taken = lpm.requests.take_in_time(request, &lpm.clock);
+        taken.map(|taken| (Arc::clone(&lpm.requests), taken))
+    });
     let taken = match taken.unwrap_or(Err(Refused::Closed)) {
-        Ok((asked, false)) => Ok((lpm, asked)),
-        Ok((asked, true)) => {
+        Ok((requests, (asked, false))) => Ok((requests, asked)),
+        Ok((requests, (asked, true))) => {
             // Nobody has looked since its time was over.
             record(lpm, |lpm| {
                 faults::not_answered(&lpm.about, 1, lpm.requests.limit())
             });
-            asked.fail(lpm, LpmStatus::TIME_OUT);
+            requests.fail(asked, LpmStatus::TIME_OUT);
             Err(Refused::TimedOut)
         }
         Err(why) => Err(why),
@@ -132,6 +142,9 @@ fn take(result: &AbiResult) -> Result<(LpmHandle, Asked), LpmStatus> {
                     _ => "answered a request that it was never asked",
                 };
                 record(lpm, |lpm| {
+                    if why == Refused::TimedOut {
+                        lpm.requests.tally.count_late();
+                    }
                     let detail = format!("{what} (handle {request})");
                     let event = lpm.about.about(EventId::LpmResultRefused, detail);
                     event.status(why.into())
@@ -143,21 +156,21 @@ fn take(result: &AbiResult) -> Result<(LpmHandle, Asked), LpmStatus> {
 }
 
 /// A result that is none: the LPM has no further chance.
-fn reject(lpm: LpmHandle, asked: Asked, what: &str) -> LpmStatus {
-    record(lpm, |lpm| faults::invalid_result(&lpm.about, what));
-    asked.fail(lpm, LpmStatus::INVALID_RESULTS);
+fn reject(requests: &Requests, asked: Asked, what: &str) -> LpmStatus {
+    record(requests.lpm, |lpm| faults::invalid_result(&lpm.about, what));
+    requests.fail(asked, LpmStatus::INVALID_RESULTS);
     LpmStatus::INVALID_RESULTS
 }
 
 /// The LPM says that it cannot answer, which it may.
-fn failed(lpm: LpmHandle, asked: Asked, status: LpmStatus, function: Function) -> LpmStatus {
+fn failed(requests: &Requests, asked: Asked, status: LpmStatus, function: Function) -> LpmStatus {
     let consequence = function.without_answer();
     let detail = format!("a deferred request failed ({status}): {consequence}");
-    record(lpm, |lpm| {
+    record(requests.lpm, |lpm| {
         let event = lpm.about.about(EventId::LpmCallFailed, detail);
         event.status(status)
     });
-    asked.fail(lpm, status);
+    requests.fail(asked, status);
     LpmStatus::OK
 }
 

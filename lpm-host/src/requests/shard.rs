@@ -148,7 +148,6 @@ impl<T> Shard<T> {
         })
     }
 
-    #[cfg(test)]
     pub(super) const fn outstanding(&self) -> usize {
         self.outstanding
     }

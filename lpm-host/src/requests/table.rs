@@ -81,7 +81,6 @@ impl<T> Table<T> {
     }
 
     /// How many requests are on the table.
-    #[cfg(test)]
     pub(crate) fn outstanding(&self) -> usize {
         let shards = self.shards.iter();
         shards.map(|shard| lock(shard).outstanding()).sum()

@@ -20,6 +20,7 @@ impl Seat {
         on_this_thread: bool,
         events: &Arc<dyn EventLog>,
     ) -> bool {
+        self.time_next();
         self.tellings.expire(now);
         let late = self.requests.expire(now);
         if !late.is_empty() {
@@ -28,7 +29,7 @@ impl Seat {
             events.record(&faults::not_answered(&self.about, late.len(), limit));
         }
         for asked in late {
-            asked.fail(self.handle, LpmStatus::TIME_OUT);
+            self.requests.fail(asked, LpmStatus::TIME_OUT);
         }
         let hanging = {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libunload::gate::Gate;
 use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
@@ -15,11 +15,13 @@ use crate::clock::{Clock, milliseconds};
 use crate::config::{CallMode, LpmConfig};
 use crate::event::EventLog;
 use crate::initialized::InitializedLpm;
+use crate::known::KnownLpms;
 
 use crate::lpm::instance::Instance;
 use crate::lpm::loaded::{Module, Stamp};
 use crate::lpm::module::LoadedModule;
 use crate::requests::asked::{Asked, Requests};
+use crate::tally::Tally;
 
 /// What stands behind an LPM's gate.
 pub(crate) enum Slot {
@@ -33,7 +35,7 @@ pub(crate) enum Slot {
 /// other from being stopped.
 pub(crate) struct Seat {
     pub(crate) gate: Gate<Slot>,
-    /// Where calls go: a [`Route`].
+    /// Where calls go: a [`Route`]; with [`TIMED`], the next one is timed.
     route: AtomicU8,
     pub(crate) handle: LpmHandle,
     pub(crate) requests: Arc<Requests>,
@@ -45,6 +47,10 @@ pub(crate) struct Seat {
     /// Its library, and the file that was loaded; that of no LPM where it is built in.
     pub(crate) module: Weak<LoadedModule>,
     pub(crate) stamp: Stamp,
+    /// The version of that library's package.
+    pub(crate) version: Option<Arc<str>>,
+    /// What is counted of it.
+    pub(crate) tally: Arc<Tally>,
     /// There for LPMs that are called on threads of their own.
     pub(crate) worker: Option<Worker>,
     /// What it is told at this moment.
@@ -68,11 +74,16 @@ pub(crate) enum Route {
     Quarantine = 2,
 }
 
+/// Added to a [`Route`]: the next call that asks is timed. So it is none of the usual ones, which look at nothing but
+/// the route.
+const TIMED: u8 = 0x80;
+
 impl Seat {
     pub(crate) fn new(
         instance: Instance,
         config: LpmConfig,
         module: Option<&Module>,
+        known: &KnownLpms,
         events: Arc<dyn EventLog>,
     ) -> Self {
         let about = Arc::new(instance.about());
@@ -81,17 +92,20 @@ impl Seat {
             CallMode::Worker { .. } => Some(Worker::default()),
         };
         let limit = milliseconds(config.result_time_limit);
+        let tally = known.add(about.handle, &about.name);
         let seat = Self {
             gate: Gate::new(Box::new(Slot::Running(instance))),
             route: AtomicU8::new(0),
             handle: about.handle,
-            requests: Arc::new(Requests::new(about.handle, limit)),
+            requests: Arc::new(Requests::new(about.handle, limit, Arc::clone(&tally))),
             about,
             config,
             limit,
             events,
             module: module.map_or_else(Weak::new, |module| Arc::downgrade(&module.loaded)),
             stamp: module.map_or_else(Stamp::default, |module| module.stamp),
+            version: module.map(|module| module.loaded.version().into()),
+            tally,
             worker,
             tellings: Arc::default(),
             backlog: Backlog::default(),
@@ -99,6 +113,7 @@ impl Seat {
             watched: Mutex::default(),
         };
         seat.release();
+        seat.time_next();
         seat
     }
 
@@ -110,11 +125,23 @@ impl Seat {
 
     #[inline]
     pub(crate) fn route(&self) -> Route {
-        match self.route.load(Ordering::Relaxed) {
+        match self.route.load(Ordering::Relaxed) & !TIMED {
             0 => Route::Inline,
             1 => Route::Worker,
             _ => Route::Quarantine,
         }
+    }
+
+    /// Has the next call timed that asks.
+    pub(crate) fn time_next(&self) {
+        self.route.fetch_or(TIMED, Ordering::Relaxed);
+    }
+
+    /// When a call begins that asks now, if it is to be timed.
+    pub(crate) fn begin_timing(&self) -> Option<Instant> {
+        let is_timed = self.route.load(Ordering::Relaxed) & TIMED != 0
+            && self.route.fetch_and(!TIMED, Ordering::Relaxed) & TIMED != 0;
+        is_timed.then(Instant::now)
     }
 
     /// Keeps further calls out.
@@ -138,7 +165,7 @@ impl Seat {
         match self.requests.issue(asked, now) {
             Ok(handle) => handle.number(),
             Err(asked) => {
-                asked.fail(self.handle, LpmStatus::INVALID_LPM_HANDLE);
+                self.requests.fail(asked, LpmStatus::INVALID_LPM_HANDLE);
                 0
             }
         }
@@ -147,7 +174,7 @@ impl Seat {
     /// Ends a request without an answer of the LPM.
     pub(crate) fn fail(&self, request: u64, why: LpmStatus) {
         if let Ok(asked) = self.requests.take(RequestHandle::new(request)) {
-            asked.fail(self.handle, why);
+            self.requests.fail(asked, why);
         }
     }
 

@@ -1,0 +1,259 @@
+//! What is counted of an LPM: how often it was asked, what came of it, and how long it took.
+//!
+//! All counters are relaxed: each is right by itself, and who reads several may see one request half counted. So
+//! there is nothing for the model checker to look at. What happens with nearly every message, an acceptance at
+//! once, is counted by each thread for itself, without a locked instruction: only one thread writes in a
+//! [lane](libunload::gate::Look::lane).
+//!
+//! To read the clock takes longer than to ask an LPM. So only some calls are timed: the next one after each look
+//! of the watchdog, which takes it off the [usual way](crate::ask) for that.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use libunload::gate::LANE;
+use lpm_api::{Decision, LpmStatus};
+
+/// What is counted of all LPMs of one name; what an earlier one of that name has done is in it.
+///
+/// Counters only grow. Those of requests and decisions are about `admit`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LpmCounts {
+    /// Messages that it was to be asked about.
+    pub requests: u64,
+    /// Flows that it accepted.
+    pub accepted: u64,
+    /// Flows that it rejected.
+    pub rejected: u64,
+    /// Flows whose message it wanted dropped.
+    pub dropped: u64,
+    /// Flows that it had no opinion on.
+    pub dont_care: u64,
+    /// Requests that it put off.
+    pub deferred: u64,
+    /// Requests that it gave no answer to, for whatever reason: their flows are rejected.
+    pub failed: u64,
+    /// Of those, requests that were not answered in time.
+    pub timed_out: u64,
+    /// Answers that came after that, and count no more.
+    pub late: u64,
+    /// How long it took to answer, of some of the requests.
+    pub latencies: Latencies,
+}
+
+/// How long answers took, of some of them: the first request after each look of the watchdog is timed, that is one
+/// every 2 to 100 ms (a tenth of the shortest result time limit). What an LPM puts off is timed until its
+/// answer; what is not answered in time is not in here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Latencies {
+    /// How many took no longer than the [bound](Self::BOUNDS) in the same place, and longer than the one before it; the
+    /// last: longer than all bounds.
+    pub buckets: [u64; Self::BOUNDS.len() + 1],
+    /// How long all of them took together.
+    pub sum: Duration,
+}
+
+impl Latencies {
+    /// The longest time of each bucket but the last: 1, 2.5 and 5 of each power of ten, from 1 µs to 10 s.
+    pub const BOUNDS: [Duration; 22] = [
+        Duration::from_nanos(1_000),
+        Duration::from_nanos(2_500),
+        Duration::from_nanos(5_000),
+        Duration::from_micros(10),
+        Duration::from_micros(25),
+        Duration::from_micros(50),
+        Duration::from_micros(100),
+        Duration::from_micros(250),
+        Duration::from_micros(500),
+        Duration::from_micros(1_000),
+        Duration::from_micros(2_500),
+        Duration::from_micros(5_000),
+        Duration::from_millis(10),
+        Duration::from_millis(25),
+        Duration::from_millis(50),
+        Duration::from_millis(100),
+        Duration::from_millis(250),
+        Duration::from_millis(500),
+        Duration::from_millis(1_000),
+        Duration::from_millis(2_500),
+        Duration::from_millis(5_000),
+        Duration::from_secs(10),
+    ];
+
+    /// How many were timed.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// Adds one that took so long.
+    pub fn add(&mut self, took: Duration) {
+        self.buckets[Self::place(took)] += 1;
+        self.sum += took;
+    }
+
+    /// The bucket that so long a time is in.
+    fn place(took: Duration) -> usize {
+        Self::BOUNDS.partition_point(|bound| *bound < took)
+    }
+}
+
+/// Threads that count for themselves; those with higher lanes share a counter.
+const THREADS: usize = 32;
+
+/// Counts.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// Messages about one flow that was accepted at once, by thread.
+    at_once: Lanes,
+    at_once_elsewhere: AtomicU64,
+    requests: AtomicU64,
+    accepted: AtomicU64,
+    rejected: AtomicU64,
+    dropped: AtomicU64,
+    dont_care: AtomicU64,
+    deferred: AtomicU64,
+    failed: AtomicU64,
+    timed_out: AtomicU64,
+    late: AtomicU64,
+    buckets: [AtomicU64; Latencies::BOUNDS.len() + 1],
+    nanos: AtomicU64,
+}
+
+/// A counter for each thread, the first word in its lane, so that no two write into one cache line.
+#[repr(align(128))]
+struct Lanes([AtomicU64; THREADS * LANE]);
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; THREADS * LANE])
+    }
+}
+
+impl Tally {
+    /// A message about one flow was accepted at once, on the thread with this lane.
+    #[inline]
+    pub(crate) fn count_at_once(&self, lane: u32) {
+        match self.at_once.0.get(lane as usize) {
+            // Nobody else writes here.
+            Some(count) => count.store(
+                count.load(Ordering::Relaxed).wrapping_add(1),
+                Ordering::Relaxed,
+            ),
+            None => count(&self.at_once_elsewhere, 1),
+        }
+    }
+
+    /// The LPM is to be asked about a message.
+    pub(crate) fn count_request(&self) {
+        count(&self.requests, 1);
+    }
+
+    /// It put its answer off.
+    pub(crate) fn count_deferred(&self) {
+        count(&self.deferred, 1);
+    }
+
+    /// It decided so on a flow.
+    pub(crate) fn count_decision(&self, lpv: u32) {
+        let counter = match lpv {
+            Decision::LPV_REJECT => &self.rejected,
+            Decision::LPV_DROP_MSG => &self.dropped,
+            Decision::LPV_DONT_CARE => &self.dont_care,
+            _ => &self.accepted,
+        };
+        count(counter, 1);
+    }
+
+    /// It gave no answer.
+    pub(crate) fn count_failure(&self, why: LpmStatus) {
+        count(&self.failed, 1);
+        if why == LpmStatus::TIME_OUT {
+            count(&self.timed_out, 1);
+        }
+    }
+
+    /// It gave an answer after its time was over.
+    pub(crate) fn count_late(&self) {
+        count(&self.late, 1);
+    }
+
+    /// An answer took so long.
+    pub(crate) fn time(&self, took: Duration) {
+        count(&self.buckets[Latencies::place(took)], 1);
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        count(&self.nanos, nanos);
+    }
+
+    /// What it came to.
+    pub(crate) fn counts(&self) -> LpmCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let of_threads = self.at_once.0.iter().map(read);
+        let at_once = of_threads.sum::<u64>() + read(&self.at_once_elsewhere);
+        LpmCounts {
+            requests: read(&self.requests) + at_once,
+            accepted: read(&self.accepted) + at_once,
+            rejected: read(&self.rejected),
+            dropped: read(&self.dropped),
+            dont_care: read(&self.dont_care),
+            deferred: read(&self.deferred),
+            failed: read(&self.failed),
+            timed_out: read(&self.timed_out),
+            late: read(&self.late),
+            latencies: Latencies {
+                buckets: std::array::from_fn(|place| read(&self.buckets[place])),
+                sum: Duration::from_nanos(read(&self.nanos)),
+            },
+        }
+    }
+}
+
+fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn threads_count_for_themselves_and_nothing_is_lost() {
+        let tally = Tally::default();
+        thread::scope(|scope| {
+            // The last two have no place of their own.
+            for thread in 0..THREADS + 2 {
+                let (tally, lane) = (&tally, u32::try_from(thread * LANE).unwrap());
+                scope.spawn(move || (0..1_000).for_each(|_| tally.count_at_once(lane)));
+            }
+        });
+        let counts = tally.counts();
+        assert_eq!(counts.accepted, 34_000);
+        assert_eq!(counts.requests, 34_000);
+    }
+
+    #[test]
+    fn a_time_is_in_the_first_bucket_whose_bound_it_does_not_pass() {
+        let tally = Tally::default();
+        let mut latencies = Latencies::default();
+        for (nanos, place) in [
+            (0, 0),
+            (1_000, 0),
+            (1_001, 1),
+            (10_000_000_000, 21),
+            (10_000_000_001, 22),
+        ] {
+            let took = Duration::from_nanos(nanos);
+            assert_eq!(Latencies::place(took), place, "{nanos} ns");
+            tally.time(took);
+            latencies.add(took);
+        }
+        assert!(Latencies::BOUNDS.is_sorted());
+        assert_eq!(tally.counts().latencies, latencies);
+        assert_eq!(latencies.count(), 5);
+        assert_eq!(latencies.sum, Duration::from_nanos(20_000_002_002));
+    }
+}
