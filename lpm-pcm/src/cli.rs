@@ -21,6 +21,7 @@ pub fn run() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Status(args) => control::status(args),
         Command::Sessions(args) => control::sessions(args),
+        Command::Metrics(args) => control::metrics(args),
         Command::Reload(args) => control::reload(args),
         Command::Policy(args) => policy::run(args),
         Command::Config(args) => config::run(args),
@@ -70,6 +71,8 @@ pub enum Command {
     Status(control::Args),
     /// Say which sessions a running `pcm run` keeps
     Sessions(control::SessionsArgs),
+    /// Print what a running `pcm run` counts, in Prometheus's text format
+    Metrics(control::Args),
     /// Have a running `pcm run` take its configuration anew
     Reload(control::Args),
     /// Check a configuration before it is put to work

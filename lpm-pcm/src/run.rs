@@ -6,7 +6,10 @@
 
 pub mod control;
 pub mod desk;
+pub mod exposition;
+pub mod http;
 pub mod kernel;
+pub mod metrics;
 pub mod netlink;
 pub mod record;
 pub mod service;

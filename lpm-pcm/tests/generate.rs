@@ -7,7 +7,7 @@ use std::fs;
 
 use support::pcm;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "check",
     "completions",
     "config",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 14] = [
     "explain",
     "inspect",
     "man",
+    "metrics",
     "new",
     "policy",
     "reload",

@@ -1,4 +1,4 @@
-//! `pcm status`, `pcm sessions` and `pcm reload`: ask a `pcm run` over its control socket.
+//! `pcm status`, `pcm sessions`, `pcm metrics` and `pcm reload`: ask a `pcm run` over its control socket.
 
 #[cfg(not(unix))]
 use std::error::Error;
@@ -48,6 +48,15 @@ pub fn reload(_: &Args) -> Result<ExitCode, Box<dyn Error>> {
     Err(ELSEWHERE.into())
 }
 
+/// Runs `pcm metrics`.
+///
+/// # Errors
+/// Nobody serves the socket.
+#[cfg(not(unix))]
+pub fn metrics(_: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    Err(ELSEWHERE.into())
+}
+
 /// Runs `pcm sessions`.
 ///
 /// # Errors
@@ -61,7 +70,7 @@ pub fn sessions(_: &SessionsArgs) -> Result<ExitCode, Box<dyn Error>> {
 const ELSEWHERE: &str = "pcm run, and so what asks it, needs Linux";
 
 #[cfg(unix)]
-pub use unix::{reload, sessions, status};
+pub use unix::{metrics, reload, sessions, status};
 
 #[cfg(unix)]
 mod unix {
@@ -119,6 +128,18 @@ mod unix {
         match args.json {
             true => print(&format!("{reply}\n")),
             false => print("reloading; how it went is in the log of pcm run\n"),
+        }
+    }
+
+    /// Runs `pcm metrics`.
+    ///
+    /// # Errors
+    /// Nobody serves the socket, or the output cannot be written.
+    pub fn metrics(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+        let reply = ask(&args.socket, "metrics")?;
+        match args.json {
+            true => print(&format!("{reply}\n")),
+            false => print(word(&reply["metrics"])),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The `[run]` table: the RSVP node of `pcm run`.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct RunConfig {
     pub replace_qdisc: bool,
     /// The control socket; `None` for none.
     pub control: Option<PathBuf>,
+    /// Where Prometheus fetches metrics over HTTP; `None` for nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Default for RunConfig {
@@ -33,6 +36,7 @@ impl Default for RunConfig {
             enforce: false,
             replace_qdisc: false,
             control: None,
+            metrics: None,
         }
     }
 }
@@ -49,6 +53,7 @@ pub(super) struct RunTable {
     #[serde(default)]
     replace_qdisc: bool,
     control: Option<PathBuf>,
+    metrics: Option<Spanned<String>>,
 }
 
 impl RunTable {
@@ -70,6 +75,14 @@ impl RunTable {
                 let message = format!("`refresh` is {found:?}, expected 1 ms to 49 days");
                 return Err(Fault::of(text, message));
             }
+        }
+        if let Some(text) = &self.metrics {
+            let found = text.get_ref();
+            let fault = |_| {
+                let example = "an address and a port, such as \"127.0.0.1:9120\"";
+                Fault::of(text, format!("`metrics` is {found:?}, expected {example}"))
+            };
+            config.metrics = Some(found.parse().map_err(fault)?);
         }
         Ok(config)
     }
@@ -107,6 +120,11 @@ mod tests {
             ("[run]\nrefresh = '60 days'", 5, "`refresh` is \"60 days\""),
             ("[run]\nrefresh = 'often'", 5, "`refresh`"),
             ("[run]\nenforced = true", 5, "`enforced`"),
+            (
+                "[run]\nmetrics = 'localhost'",
+                5,
+                "`metrics` is \"localhost\"",
+            ),
         ] {
             let error = parse(table).unwrap_err();
             let has_line = error.contains(&format!("line {line}"));

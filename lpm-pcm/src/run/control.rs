@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use lpm_sbm::SessionReport;
 
@@ -31,6 +31,8 @@ pub enum Query {
     Sessions,
     /// That it takes its configuration anew.
     Reload,
+    /// What it counts.
+    Metrics,
 }
 
 impl Query {
@@ -41,11 +43,12 @@ impl Query {
             Self::Status => "status",
             Self::Sessions => "sessions",
             Self::Reload => "reload",
+            Self::Metrics => "metrics",
         }
     }
 
     fn of(line: &str) -> Option<Self> {
-        let all = [Self::Status, Self::Sessions, Self::Reload];
+        let all = [Self::Status, Self::Sessions, Self::Reload, Self::Metrics];
         all.into_iter().find(|query| query.name() == line.trim())
     }
 }
@@ -88,6 +91,8 @@ pub enum Reply {
     Sessions(Vec<SessionReport>),
     /// It reloads; whether that went well is on its standard error.
     Reloading,
+    /// What it counts, in Prometheus's text format.
+    Metrics(String),
     /// The question is none.
     Unknown,
 }
@@ -114,7 +119,12 @@ impl Control {
         let listener = UnixListener::bind(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else {
+                    // Too many files are open, say: that passes.
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
                 let queries = queries.clone();
                 tokio::spawn(async move {
                     // Who does not ask, or goes away, gets no answer.

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use lpm_api::{AddressRow, Interface};
 use lpm_host::Pcm;
 use lpm_rsvp::{Message, ObjectIndex};
-use lpm_sbm::{DropReason, InterfaceName, Node, NodeConfig, Output, Packet};
+use lpm_sbm::{About, DropReason, InterfaceName, Node, NodeConfig, Output, Packet};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -18,7 +18,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::control::{Asked, Control, InterfaceStatus, Query, Reply, Status};
 use super::desk::{Answer, Desk};
+use super::http::Http;
 use super::kernel::{Capacity, Done, Kernel};
+use super::metrics::{self, Counters, InterfaceView, View};
 use super::netlink::{Changes, Link, Netlink};
 use super::record;
 use super::signer::Signer;
@@ -102,6 +104,7 @@ pub struct Service<W> {
     kernel: Option<Kernel>,
     done: UnboundedReceiver<Done>,
     control: Option<Control>,
+    http: Option<Http>,
     queries: UnboundedReceiver<Asked>,
     guard: Guard,
     signer: Signer,
@@ -113,6 +116,7 @@ pub struct Service<W> {
     tell_at: Instant,
     /// What failed since it was last said, and how often.
     failures: HashMap<String, u64>,
+    counters: Counters,
     format: Format,
     out: W,
 }
@@ -139,10 +143,16 @@ impl<W: Write> Service<W> {
         let (query, queries) = unbounded_channel();
         let control = config.run.control.as_deref();
         let control = control.map(|path| {
-            let control = Control::open(path, query);
+            let control = Control::open(path, query.clone());
             control.map_err(|error| {
                 let what = format!("control socket {}: {error}", path.display());
                 io::Error::new(error.kind(), what)
+            })
+        });
+        let http = config.run.metrics.map(|address| {
+            let http = Http::open(address, query.clone());
+            http.map_err(|error| {
+                io::Error::new(error.kind(), format!("metrics on {address}: {error}"))
             })
         });
         let mut node_config = NodeConfig::default();
@@ -153,6 +163,7 @@ impl<W: Write> Service<W> {
             .map_or(0, |since| u64::from(since.subsec_nanos()) ^ since.as_secs());
         let mut service = Self {
             control: control.transpose()?,
+            http: http.transpose()?,
             queries,
             guard: Guard::new(config.keys.clone()),
             signer: Signer::new(&config.keys),
@@ -171,6 +182,7 @@ impl<W: Write> Service<W> {
             told: BTreeMap::new(),
             tell_at: Instant::now() + TELL_EVERY,
             failures: HashMap::new(),
+            counters: Counters::default(),
             config,
             format,
             out,
@@ -233,6 +245,7 @@ impl<W: Write> Service<W> {
     }
 
     fn receive(&mut self, arrival: &Arrival, bytes: &[u8]) {
+        self.counters.received(arrival.interface, bytes);
         let Some(integrity_verified) = self.is_trusted(arrival, bytes) else {
             return;
         };
@@ -262,6 +275,7 @@ impl<W: Write> Service<W> {
         match self.guard.check(&message, arrival.source, &interface) {
             Ok(provenance) => Some(provenance == Provenance::Verified),
             Err(forged) => {
+                self.counters.failed("integrity");
                 self.failed(format!("a message of {}: {forged}", arrival.source));
                 None
             }
@@ -287,12 +301,19 @@ impl<W: Write> Service<W> {
                 Output::Send(mut datagram) => {
                     let interface = self.interface(datagram.interface, datagram.source);
                     datagram.bytes = self.signer.signed(datagram.bytes, &interface);
+                    self.counters.sent(datagram.interface, &datagram.bytes);
                     if let Err(error) = self.sockets.send(&datagram) {
+                        self.counters.failed("send");
                         let to = datagram.destination;
                         self.failed(format!("nothing goes to {to}: {error}"));
                     }
                 }
-                Output::Ask(question) => self.desk.ask(question),
+                Output::Ask(question) => {
+                    if matches!(question.about, About::Received { .. }) {
+                        self.counters.asked(question.id);
+                    }
+                    self.desk.ask(question);
+                }
                 Output::Tell(notice) => self.desk.tell(notice),
                 Output::Reserve(command) => match &self.kernel {
                     Some(kernel) => kernel.carry_out(command),
@@ -300,6 +321,7 @@ impl<W: Write> Service<W> {
                     None => self.node.reserved(self.started.elapsed(), command.id, true),
                 },
                 Output::Record(decided) => {
+                    self.counters.ruled(&decided);
                     record::print(&mut self.out, self.format, &decided, SystemTime::now())?;
                     has_printed = true;
                 }
@@ -315,7 +337,10 @@ impl<W: Write> Service<W> {
     fn answered(&mut self, answer: Answer) {
         let now = self.now();
         match answer {
-            Answer::Decided(id, decisions) => self.node.decided(now, id, &decisions),
+            Answer::Decided(id, decisions) => {
+                self.counters.decided(id);
+                self.node.decided(now, id, &decisions);
+            }
             Answer::Supplied(id, objects) => self.node.supplied(now, id, objects),
             Answer::Free(session) => self.desk.is_free(session),
         }
@@ -323,6 +348,7 @@ impl<W: Write> Service<W> {
 
     fn is_done(&mut self, done: Done) {
         if let Err(error) = &done.result {
+            self.counters.failed("reserve");
             self.failed(format!("not reserved: {error}"));
         }
         self.node.reserved(self.now(), done.id, done.result.is_ok());
@@ -353,10 +379,44 @@ impl<W: Write> Service<W> {
             Query::Sessions => Reply::Sessions(self.node.report()),
             Query::Reload => Reply::Reloading,
             Query::Status => Reply::Status(self.status()),
+            Query::Metrics => Reply::Metrics(self.metrics()),
         }
     }
 
     fn status(&self) -> Status {
+        let interfaces = self.interfaces().into_iter();
+        let interfaces = interfaces.map(|interface| InterfaceStatus {
+            name: interface.name,
+            index: interface.index,
+            reserved: interface.reserved,
+        });
+        let dropped = self.all_dropped().into_iter();
+        Status {
+            uptime: self.started.elapsed().as_secs(),
+            interfaces: interfaces.collect(),
+            sessions: self.node.session_count(),
+            flows: self.node.flow_count(),
+            enforce: self.config.run.enforce,
+            dropped: dropped
+                .map(|(reason, count)| (reason.name(), count))
+                .collect(),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let view = View {
+            uptime: self.started.elapsed(),
+            interfaces: &self.interfaces(),
+            sessions: self.node.session_count(),
+            flows: self.node.flow_count(),
+            dropped: &self.all_dropped(),
+            status: &self.pcm.status(),
+            lpms: &self.pcm.metrics(),
+        };
+        metrics::text(&self.counters, &view)
+    }
+
+    fn interfaces(&self) -> Vec<InterfaceView> {
         let interfaces = self.links.iter().map(|link| {
             let index = link.interface.index;
             let addresses = link.interface.addresses.iter();
@@ -366,27 +426,22 @@ impl<W: Write> Service<W> {
                     address: *address,
                 })
             });
-            InterfaceStatus {
+            InterfaceView {
                 name: link.name.clone(),
                 index,
+                bandwidth: bandwidth(&self.config, link).map(|bytes| bytes.saturating_mul(8)),
                 reserved: u64::try_from(reserved.max().unwrap_or_default()).unwrap_or(u64::MAX),
             }
         });
+        interfaces.collect()
+    }
+
+    fn all_dropped(&self) -> BTreeMap<DropReason, u64> {
         let mut dropped = self.told.clone();
         for (reason, count) in &self.dropped {
             *dropped.entry(*reason).or_default() += count;
         }
-        Status {
-            uptime: self.started.elapsed().as_secs(),
-            interfaces: interfaces.collect(),
-            sessions: self.node.session_count(),
-            flows: self.node.flow_count(),
-            enforce: self.config.run.enforce,
-            dropped: dropped
-                .into_iter()
-                .map(|(reason, count)| (reason.name(), count))
-                .collect(),
-        }
+        dropped
     }
 
     fn follow_changes(&mut self) {
@@ -447,7 +502,7 @@ impl<W: Write> Service<W> {
     /// # Errors
     /// The output cannot be written.
     pub fn finish(mut self) -> io::Result<()> {
-        self.control = None;
+        (self.control, self.http) = (None, None);
         self.node.stop(self.now());
         let worked = self.work_off();
         if let Some(kernel) = self.kernel.take() {

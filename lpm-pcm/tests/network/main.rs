@@ -5,6 +5,7 @@
 
 mod ipv6;
 mod net;
+mod outside;
 #[path = "../support/mod.rs"]
 mod support;
 

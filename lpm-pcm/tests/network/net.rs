@@ -1,8 +1,8 @@
 //! A sender, a router and a receiver, each in a network namespace of its own, with `pcm run` on the router.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -175,6 +175,17 @@ impl Net {
         within(name, move || UdpSocket::bind((address, port)).unwrap())
     }
 
+    /// What a server on the router's loopback answers.
+    pub fn http(&self, port: u16, request: &'static str) -> String {
+        within(&self.router, move || {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        })
+    }
+
     /// Starts `pcm run` on the router, and waits until it serves.
     pub fn pcm(&self, tables: &str) -> Pcm {
         Pcm::start(&self.router, POLICY, tables)
@@ -262,6 +273,14 @@ impl Pcm {
     /// A file beside its configuration.
     pub fn file(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// What a command that asks over the control socket prints, and its status.
+    pub fn ask(&self, arguments: &[&str]) -> (i32, String) {
+        let socket = self.file("control");
+        let socket = ["--socket", socket.to_str().unwrap()];
+        let run = crate::support::pcm(&[arguments, &socket].concat());
+        (run.status, run.stdout + &run.stderr)
     }
 
     pub fn signal(&self, signal: &str) {
