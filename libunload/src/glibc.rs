@@ -39,6 +39,7 @@
 
 mod calls;
 mod companions;
+mod dispatch;
 mod entries;
 mod exits;
 mod files;
@@ -52,7 +53,9 @@ mod ledger;
 mod lent;
 mod maps;
 mod memory;
+mod namespaces;
 mod object;
+mod origin;
 mod owners;
 mod requests;
 mod routines;
@@ -76,6 +79,7 @@ use self::companions::Companions;
 use self::heap::Place;
 use self::ledger::{Ledger, Opened};
 use self::object::Object;
+use self::origin::Origin;
 use self::signals::Actions;
 use self::unload::Parting;
 use crate::elf::{Image, Routines};
@@ -190,6 +194,10 @@ impl Loaded {
             new,
             of_host,
         } = ledger::open(&main, now.clone(), &before);
+        if let (Some(own), Some(origin)) = (new.first(), Origin::new(original, search_path)) {
+            // A new one has none.
+            let _ = own.origin.set(origin);
+        }
         let failed = new
             .iter()
             .flat_map(|ledger| imports::redirect(&ledger.object));

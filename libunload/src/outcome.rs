@@ -67,7 +67,8 @@ impl LeftBehind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PinReason {
-    /// A thread that the library started has not ended.
+    /// A thread that the library started has not ended; nor did finalizers that may stop threads stop it, if the library has
+    /// such.
     ThreadRunning(ThreadLabel),
 
     /// The library has asked for threads that have not got as far as running its code.
@@ -136,7 +137,7 @@ pub enum PinReason {
         glibc: String,
     },
 
-    /// Something that stays has an address in the library, and may follow it. It was found after the
+    /// Something that stays has an address in the library, and may follow it. As a rule it was found after the
     /// library's finalizers had run.
     AddressKept {
         /// Who, such as `libc.so.6 (stdout+0x8)`.

@@ -34,7 +34,7 @@ pub(super) fn find(original: &Path, search_path: &[String], needed: &[String]) -
 }
 
 /// What a search path that begins with `$ORIGIN` means; others do not depend on where the library lies.
-fn beside(origin: &Path, directory: &str) -> Option<PathBuf> {
+pub(super) fn beside(origin: &Path, directory: &str) -> Option<PathBuf> {
     let rest = ["$ORIGIN", "${ORIGIN}"]
         .iter()
         .find_map(|variable| directory.strip_prefix(variable))?;

@@ -1,7 +1,7 @@
 //! What a ledger has entries of.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::ops::Range;
 
 use super::maps::FileId;
@@ -20,6 +20,8 @@ pub(super) struct Entries {
     pub(super) running: Vec<(libc::pid_t, Running)>,
     /// Whether no more of its code is to be run in this way.
     pub(super) held_back: bool,
+    /// Threads whose system calls the kernel hands to it.
+    pub(super) dispatched: Vec<Thread>,
     /// Functions to be called at exit.
     pub(super) exits: Exits,
     /// Requests that it made, by their places, which are not done, or whose results nobody has taken.
@@ -28,6 +30,8 @@ pub(super) struct Entries {
     pub(super) places_of_requests: BTreeSet<usize>,
     /// Queues whose messages it is told of.
     pub(super) queues: Vec<libc::mqd_t>,
+    /// What it called libraries that it opened, and where they are.
+    pub(super) names: BTreeMap<CString, CString>,
     /// Files that it has mapped to read.
     pub(super) files: Vec<Mapped>,
     /// What is left to be called before it is unmapped, or when the process exits.

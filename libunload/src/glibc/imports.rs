@@ -9,7 +9,9 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use super::object::{Object, page_size, to_usize};
-use super::{exits, files, heap, keys, lent, requests, signals, threads, timers, tls};
+use super::{
+    dispatch, exits, files, heap, keys, lent, origin, requests, signals, threads, timers, tls,
+};
 use crate::lock::lock;
 
 /// The kinds of relocation with which a slot gets a function's plain address (absolute, global
@@ -24,7 +26,7 @@ const ADDRESS_KINDS: &[u32] = if cfg!(target_arch = "x86_64") {
 };
 
 /// The functions that are stood in for.
-fn stand_ins() -> [(&'static [u8], *const ()); 36] {
+fn stand_ins() -> [(&'static [u8], *const ()); 40] {
     [
         (b"__cxa_thread_atexit_impl", tls::register as *const ()),
         (b"__cxa_thread_atexit", tls::register as *const ()),
@@ -59,6 +61,10 @@ fn stand_ins() -> [(&'static [u8], *const ()); 36] {
         (b"aio_return64", requests::take_result as *const ()),
         (b"lio_listio", requests::list as *const ()),
         (b"mq_notify", requests::notify as *const ()),
+        (b"prctl", dispatch::control as *const ()),
+        (b"dladdr", origin::find as *const ()),
+        (b"dladdr1", origin::find_more as *const ()),
+        (b"dlopen", origin::open as *const ()),
         (b"mmap", files::map as *const ()),
         (b"mmap64", files::map as *const ()),
         (b"munmap", files::unmap_one as *const ()),
@@ -109,9 +115,10 @@ fn redirect_to(object: &Object, stand_ins: &[(&'static [u8], *const ())]) -> Vec
             continue;
         }
         let slot = object.base + to_usize(relocation.r_offset);
-        let writable =
+        let has_it =
             |range: &Range<usize>| range.contains(&slot) && slot + size_of::<usize>() <= range.end;
-        if is_address(relocation) && object.writable.iter().any(writable) {
+        // The loader has written to code, too, where that is not position-independent (`DT_TEXTREL`).
+        if is_address(relocation) && object.writable.iter().chain(&object.text).any(has_it) {
             slots.push((slot, *stand_in));
         } else {
             failed.push(String::from_utf8_lossy(name).into_owned());
@@ -139,35 +146,40 @@ fn is_address(relocation: &libc::Elf64_Rela) -> bool {
 
 /// Writes the addresses into their slots.
 fn write(object: &Object, slots: &[(usize, *const ())]) -> std::io::Result<()> {
-    let read_only = &object.read_only_after_relocation;
-    let _writable = if slots.iter().any(|(slot, _)| read_only.contains(slot)) {
-        Some(MadeWritable::new(read_only.clone())?)
-    } else {
-        None
-    };
+    let parts = object.text.iter().map(|text| (text, libc::PROT_EXEC));
+    let parts = parts.chain([(&object.read_only_after_relocation, 0)]);
+    let touched = parts.filter(|(part, _)| slots.iter().any(|(slot, _)| part.contains(slot)));
+    let writable = touched.map(|(part, access)| MadeWritable::new(part, libc::PROT_READ | access));
+    let _writable = writable.collect::<std::io::Result<Vec<_>>>()?;
     for &(slot, address) in slots {
         let slot = slot as *mut *const ();
         // SAFETY: the slot is in a writable part of a loaded object; the loader has written an address of the
-        // same type of function there. Code that runs reads one or the other.
-        unsafe { slot.write_volatile(address) };
+        // same type of function there. Code that runs reads one or the other; where the slot is in code, none runs.
+        unsafe {
+            match slot.is_aligned() {
+                true => slot.write_volatile(address),
+                false => slot.write_unaligned(address),
+            }
+        }
     }
     Ok(())
 }
 
-/// Memory that is writable until this is dropped, and read-only before and after.
-struct MadeWritable(Range<usize>);
+/// Memory that is writable until this is dropped, and has this access before and after.
+struct MadeWritable(Range<usize>, c_int);
 
 impl MadeWritable {
-    fn new(range: Range<usize>) -> std::io::Result<Self> {
-        debug_assert!(range.start % page_size() == 0);
-        protect(&range, libc::PROT_READ | libc::PROT_WRITE)?;
-        Ok(Self(range))
+    fn new(range: &Range<usize>, access: c_int) -> std::io::Result<Self> {
+        let page = page_size();
+        let pages = range.start & !(page - 1)..range.end.next_multiple_of(page);
+        protect(&pages, access | libc::PROT_WRITE)?;
+        Ok(Self(pages, access))
     }
 }
 
 impl Drop for MadeWritable {
     fn drop(&mut self) {
-        if let Err(error) = protect(&self.0, libc::PROT_READ) {
+        if let Err(error) = protect(&self.0, self.1) {
             tracing::warn!("a library's imports stay writable: {error}");
         }
     }

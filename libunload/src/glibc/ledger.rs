@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWri
 
 use super::entries::{Entries, Running};
 use super::object::{self, Object};
+use super::origin::Origin;
 use super::search::wanted::Baseline;
 use super::signals::in_force;
 use super::{frames, memory, owners};
@@ -18,6 +19,8 @@ pub(super) struct Ledger {
     library: bool,
     /// Whether the loader never unmaps it.
     pub(super) is_permanent: bool,
+    /// Where its file lies, if it is such a library.
+    pub(super) origin: OnceLock<Origin>,
     /// What looked like addresses of it before any of it ran.
     pub(super) baseline: OnceLock<Arc<Baseline>>,
     entries: Mutex<Entries>,
@@ -170,6 +173,7 @@ pub(super) fn open(main: &Object, now: Vec<Object>, before: &[Object]) -> Opened
         let ledger = known.unwrap_or_else(|| {
             let ledger = Arc::new(Ledger {
                 library: object.dynamic == main.dynamic,
+                origin: OnceLock::new(),
                 baseline: OnceLock::new(),
                 is_permanent: object.is_permanent(),
                 object,

@@ -21,6 +21,7 @@ pub(super) struct Maps {
 pub(super) struct Mapping {
     pub(super) range: Range<usize>,
     pub(super) executable: bool,
+    pub(super) writable: bool,
     /// What is mapped; `None` for plain memory.
     pub(super) file: Option<FileId>,
     /// The path of that, and ` (deleted)` where it is gone; empty where it was not asked for.
@@ -82,6 +83,22 @@ impl Maps {
         Ok(None)
     }
 
+    /// All mappings with code, perhaps without their paths.
+    pub(super) fn executable(&self) -> io::Result<Vec<Mapping>> {
+        if !self.answers_questions {
+            let mut all = self.all()?;
+            all.retain(|mapping| mapping.executable);
+            return Ok(all);
+        }
+        let mut found = Vec::new();
+        let mut next = 0;
+        while let Some(mapping) = query::executable_after(&self.file, next)? {
+            next = mapping.range.end;
+            found.push(mapping);
+        }
+        Ok(found)
+    }
+
     /// All mappings, in the order of their addresses.
     fn all(&self) -> io::Result<Vec<Mapping>> {
         let mut text = Vec::new();
@@ -120,6 +137,7 @@ impl Mapping {
         Ok(Self {
             range: address(start)?..address(end)?,
             executable: access.contains('x'),
+            writable: access.contains('w'),
             file: (inode != 0).then_some(FileId { device, inode }),
             path,
         })
@@ -132,6 +150,7 @@ mod query {
 
     /// `_IOWR('f', 17, struct procmap_query)`
     const PROCMAP_QUERY: libc::c_ulong = 0xc068_6611;
+    const WRITABLE: u64 = 0x02;
     const EXECUTABLE: u64 = 0x04;
     const COVERING_OR_NEXT: u64 = 0x10;
     const FILE_BACKED: u64 = 0x20;
@@ -163,27 +182,28 @@ mod query {
         address: usize,
         of_a_file: bool,
     ) -> io::Result<Option<Mapping>> {
-        ask(maps, address, of_a_file, &mut [])
+        let kind = if of_a_file { FILE_BACKED } else { 0 };
+        ask(maps, address, kind, &mut [])
+    }
+
+    /// The first mapping with code that ends after this address, without its path.
+    pub(super) fn executable_after(maps: &File, address: usize) -> io::Result<Option<Mapping>> {
+        ask(maps, address, EXECUTABLE, &mut [])
     }
 
     /// The same mapping with its path; without, if that is long.
     pub(super) fn with_path(maps: &File, mapping: Mapping) -> Mapping {
         let mut path = [0_u8; 512];
-        match ask(maps, mapping.range.start, false, &mut path) {
+        match ask(maps, mapping.range.start, 0, &mut path) {
             Ok(Some(told)) => told,
             _ => mapping,
         }
     }
 
-    fn ask(
-        maps: &File,
-        address: usize,
-        of_a_file: bool,
-        path: &mut [u8],
-    ) -> io::Result<Option<Mapping>> {
+    fn ask(maps: &File, address: usize, kind: u64, path: &mut [u8]) -> io::Result<Option<Mapping>> {
         let mut query = Query {
             size: size_of::<Query>() as u64,
-            flags: COVERING_OR_NEXT | if of_a_file { FILE_BACKED } else { 0 },
+            flags: COVERING_OR_NEXT | kind,
             address: address as u64,
             path_size: u32::try_from(path.len()).unwrap_or(0),
             path: if path.is_empty() {
@@ -206,6 +226,7 @@ mod query {
         Ok(Some(Mapping {
             range: to_usize(query.start)..to_usize(query.end),
             executable: query.access & EXECUTABLE != 0,
+            writable: query.access & WRITABLE != 0,
             file: (query.inode != 0).then_some(FileId {
                 device: (query.major, query.minor),
                 inode: query.inode,
@@ -277,6 +298,12 @@ mod tests {
             let path = std::env::current_exe().expect("the program's path");
             assert_eq!(found.path, path.to_string_lossy());
             let stack = &raw const local as usize;
+            let executable = maps.executable().expect("an answer");
+            let has = |address: usize| {
+                let mut executable = executable.iter();
+                executable.any(|mapping| mapping.range.contains(&address) && !mapping.writable)
+            };
+            assert!(has(code.range.start) && !has(stack));
             let elsewhere = maps.of_file(program, &(stack..stack + 1));
             assert!(elsewhere.expect("an answer").is_none());
         }

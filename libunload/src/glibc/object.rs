@@ -12,7 +12,7 @@ use crate::os::Handle;
 /// Held while libraries and their dependencies come and go.
 pub(super) static LOADER: Mutex<()> = Mutex::new(());
 
-type ProgramHeader = libc::Elf64_Phdr;
+pub(super) type ProgramHeader = libc::Elf64_Phdr;
 
 /// An entry of a dynamic section.
 #[repr(C)]
@@ -119,14 +119,17 @@ impl Object {
         needed.filter_map(|entry| self.dynamic_string(to_usize(entry.value)))
     }
 
+    /// The name that it gives itself.
+    pub(super) fn soname(&self) -> Option<&CStr> {
+        const DT_SONAME: i64 = 14;
+        let name = self.dynamic_value(DT_SONAME)?;
+        self.dynamic_string(name)
+    }
+
     /// Whether the loader takes this object for the one that is needed under this name.
     pub(super) fn answers_to(&self, name: &CStr) -> bool {
-        const DT_SONAME: i64 = 14;
-        let soname = self
-            .dynamic_value(DT_SONAME)
-            .and_then(|name| self.dynamic_string(name));
         let path = self.path.to_bytes();
-        soname == Some(name)
+        self.soname() == Some(name)
             || path == name.to_bytes()
             || path.rsplit(|&byte| byte == b'/').next() == Some(name.to_bytes())
     }
@@ -296,7 +299,12 @@ unsafe extern "C" fn collect(
     0
 }
 
-fn from_headers(path: CString, base: usize, module: usize, headers: &[ProgramHeader]) -> Object {
+pub(super) fn from_headers(
+    path: CString,
+    base: usize,
+    module: usize,
+    headers: &[ProgramHeader],
+) -> Object {
     let page = page_size();
     let place = |header: &ProgramHeader| {
         let start = base + to_usize(header.p_vaddr);

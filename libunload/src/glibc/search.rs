@@ -11,7 +11,8 @@
 //! | each thread's thread-locals, and what the C library keeps of it (`struct pthread`) | `threads` |
 //! | the arguments of system calls that threads wait in | `threads` |
 //! | the environment, the open streams | `lists` |
-//! | what the data of the libraries that stay leads to on the heap | `chains` |
+//! | what the data of the libraries that stay leads to on the heap | `chains`, `values` |
+//! | code that was made at run time and goes on into what leaves: what leads there counts, too | `made` |
 //!
 //! glibc encodes addresses of functions that it keeps (`PTR_MANGLE`), so each word is tried decoded as
 //! well. What cannot lead anywhere is left out, by rules that are exact and stand where they apply. What was
@@ -23,8 +24,10 @@
 mod chains;
 mod heaps;
 mod lists;
+mod made;
 mod objects;
 mod threads;
+mod values;
 pub(super) mod wanted;
 
 use std::collections::BTreeMap;
@@ -33,7 +36,7 @@ use std::io;
 use self::wanted::{Baseline, Find, Holder, Wanted};
 use super::memory::Reader;
 use super::object::Object;
-use super::{lent, tasks};
+use super::{lent, namespaces, signals, tasks};
 use crate::outcome::PinReason;
 
 /// Notes what there is when objects have just been mapped. Where nothing can be read, nothing is noted.
@@ -53,8 +56,7 @@ pub(super) fn search(
 ) -> Vec<PinReason> {
     /// An operator needs no more to find who it is.
     const MOST: usize = 8;
-    let wanted = Wanted::new(leaving);
-    let finds = match all_places(&wanted, leaving, loaded) {
+    let finds = match all_places(leaving, loaded) {
         Ok(finds) => finds,
         Err(error) => {
             return vec![PinReason::CannotVerify {
@@ -100,12 +102,29 @@ fn static_places(
     Ok(finds)
 }
 
-fn all_places(wanted: &Wanted, leaving: &[&Object], loaded: &[Object]) -> io::Result<Vec<Find>> {
+fn all_places(leaving: &[&Object], loaded: &[Object]) -> io::Result<Vec<Find>> {
+    let others = namespaces::others(loaded);
+    let all = [loaded, &others].concat();
+    let mut wanted = Wanted::new(leaving);
+    let made = made::find(&wanted, &all, &mut Reader::new())?;
+    let mut finds = Vec::new();
+    for (signal, handler) in signals::handlers_in(&made) {
+        let holder = format!("the handler of signal {signal}, code made at run time,");
+        finds.push(Find {
+            place: 0,
+            word: handler,
+            holder: Holder::Other(handler, holder),
+        });
+    }
+    wanted.add(made);
     let threads = threads::numbers()?;
-    let mut finds = static_places(wanted, &threads, leaving, loaded)?;
-    lists::search(wanted, &mut finds)?;
-    threads::search_system_calls(wanted, &threads, &mut finds);
-    chains::search(wanted, leaving, loaded, &mut finds)?;
+    finds.extend(static_places(&wanted, &threads, leaving, &all)?);
+    // The loader leads into no code that was made at run time; what it mapped for a moment may have been there.
+    let own = Wanted::new(leaving);
+    finds.retain(|find| own.is(find.word) || !objects::is_of_loader(find.place));
+    lists::search(&wanted, &mut finds)?;
+    threads::search_system_calls(&wanted, &threads, &mut finds);
+    chains::search(&wanted, leaving, loaded, &mut finds)?;
     Ok(finds)
 }
 

@@ -9,6 +9,7 @@
 //! `fork`, and so take no locks.
 
 pub(super) mod in_force;
+pub(super) mod senders;
 pub(super) mod trampolines;
 
 use std::ffi::c_int;
@@ -17,6 +18,7 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::{Arc, Mutex};
 
+use self::senders::Sender;
 use super::ledger::{self, Ledger};
 use super::maps::Maps;
 use super::object::{self, Object};
@@ -84,13 +86,15 @@ impl Actions {
                 now.sa_sigaction = libc::SIG_DFL;
                 now.sa_flags = 0;
             }
-            let alarm = if now.sa_sigaction == libc::SIG_DFL {
-                disarm(*signal)
+            // By default it may end the process. What sends it is stopped; what is on its way, or waits until it is let
+            // through, was for the handler that goes, and is ignored.
+            let is_default = now.sa_sigaction == libc::SIG_DFL;
+            let senders = if is_default {
+                senders::stop(*signal)
             } else {
-                None
+                Vec::new()
             };
-            // An alarm that is on its way ends the process by default, so it is ignored at first.
-            let afterwards = alarm.map(|_| now);
+            let afterwards = (is_default && *signal != libc::SIGCHLD).then_some(now);
             if afterwards.is_some() {
                 now.sa_sigaction = libc::SIG_IGN;
             }
@@ -102,7 +106,7 @@ impl Actions {
                 left,
                 now: now.sa_sigaction,
                 afterwards,
-                alarm,
+                senders,
             });
         }
         put_back
@@ -164,8 +168,8 @@ struct Change {
     now: usize,
     /// The action that is put back once no thread is on its way into a handler any more.
     afterwards: Option<libc::sigaction>,
-    /// The interval timer that sent the signal, and what was left of it.
-    alarm: Option<(c_int, libc::itimerval)>,
+    /// What sent the signal, and was stopped.
+    senders: Vec<Sender>,
 }
 
 impl PutBack {
@@ -205,39 +209,20 @@ impl PutBack {
                 unsafe { libc::sigaction(change.signal, &raw const change.left, ptr::null_mut()) };
                 in_force::put_back(change.signal, change.left.sa_sigaction);
             }
-            if let Some((which, before)) = change.alarm {
-                // SAFETY: this reads a variable of this function.
-                unsafe { setitimer(which, &raw const before, ptr::null_mut()) };
-            }
+            change.senders.into_iter().for_each(Sender::resume);
         }
     }
 }
 
-/// Stops what sends this signal at intervals, since by default it ends the process.
-fn disarm(signal: c_int) -> Option<(c_int, libc::itimerval)> {
-    let which = match signal {
-        libc::SIGALRM => libc::ITIMER_REAL as c_int,
-        libc::SIGVTALRM => libc::ITIMER_VIRTUAL as c_int,
-        libc::SIGPROF => libc::ITIMER_PROF as c_int,
-        _ => return None,
-    };
-    // SAFETY: all zeros is a value of this plain structure, and means never.
-    let never = unsafe { MaybeUninit::<libc::itimerval>::zeroed().assume_init() };
-    let mut before = never;
-    // SAFETY: this reads and writes variables of this function.
-    match unsafe { setitimer(which, &raw const never, &raw mut before) } {
-        0 => Some((which, before)),
-        _ => None,
+/// Signals whose handlers are in these ranges, with the handlers.
+pub(super) fn handlers_in(ranges: &[Range<usize>]) -> Vec<(c_int, usize)> {
+    if ranges.is_empty() {
+        return Vec::new();
     }
-}
-
-unsafe extern "C" {
-    // `libc` declares it for some platforms only.
-    fn setitimer(
-        which: c_int,
-        value: *const libc::itimerval,
-        before: *mut libc::itimerval,
-    ) -> c_int;
+    let all = (1..=libc::SIGRTMAX()).filter_map(|signal| Some((signal, current(signal)?)));
+    all.map(|(signal, action)| (signal, action.sa_sigaction))
+        .filter(|(_, handler)| ranges.iter().any(|range| range.contains(handler)))
+        .collect()
 }
 
 /// Signals of which somebody remembers a handler in this range, who found it out by himself, with what is in

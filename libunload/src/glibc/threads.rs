@@ -8,6 +8,42 @@ use std::sync::Arc;
 
 use super::ledger::{self, Ledger};
 use super::tasks::Thread;
+use crate::outcome::PinReason;
+
+/// Functions with which one waits for threads to end, or has them end.
+const STOPPING: [&[u8]; 7] = [
+    b"pthread_join",
+    b"pthread_timedjoin_np",
+    b"pthread_clockjoin_np",
+    b"pthread_tryjoin_np",
+    b"pthread_cancel",
+    b"thrd_join",
+    b"_ZNSt6thread4joinEv",
+];
+
+/// Whether the library's finalizers may stop its threads, where nothing else stands in the way: it has finalizers
+/// or exit handlers of its own, and uses functions with which one stops threads.
+pub(super) fn may_be_stopped(library: &Ledger, reasons: &[PinReason]) -> bool {
+    /// `DT_FINI`, and one entry of `DT_FINI_ARRAY`.
+    const OF_THE_C_RUNTIME: usize = 2;
+    let is_thread = |reason: &PinReason| {
+        matches!(
+            reason,
+            PinReason::ThreadRunning(_) | PinReason::ThreadsStarting { .. }
+        )
+    };
+    let has_own = |library: &Ledger| {
+        library.with(|entries| {
+            entries.finalizers.0.len() > OF_THE_C_RUNTIME || !entries.exits.handles.is_empty()
+        })
+    };
+    let stops = |name: &[u8]| STOPPING.contains(&name);
+    let imports = || {
+        let mut relocations = library.object.relocations();
+        relocations.any(|relocation| library.object.import_name(relocation).is_some_and(stops))
+    };
+    !reasons.is_empty() && reasons.iter().all(is_thread) && has_own(library) && imports()
+}
 
 /// A thread's function. A thread that is cancelled, or that calls `pthread_exit`, unwinds out of it.
 pub(super) type Function = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;

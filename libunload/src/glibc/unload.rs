@@ -1,7 +1,8 @@
 //! The last steps in the life of a library.
 //!
 //! Up to the finalizers every step can still end in [`Pinned`](UnloadOutcome::Pinned) with the library
-//! in working order. Afterwards nothing of it runs any more, and the loader only unmaps it.
+//! in working order. Afterwards nothing of it runs any more, and the loader only unmaps it. Threads that
+//! finalizers may stop are no reason not to run these, as `dlclose` does.
 //!
 //! Others who load and unload are kept waiting only while the loader works and the threads are looked
 //! at, never while code of the library runs that may take its time.
@@ -20,7 +21,8 @@ use super::scan::Outside;
 use super::signals::{Actions, PutBack};
 use super::tasks::Progress;
 use super::{
-    calls, exits, files, keys, leaving, lent, requests, scan, search, signals, tasks, timers, tls,
+    calls, dispatch, exits, files, keys, leaving, lent, requests, scan, search, signals, tasks,
+    threads, timers, tls,
 };
 use crate::lock::lock;
 use crate::os::Handle;
@@ -64,28 +66,35 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
     let expected = leaving::of(&ledgers, &object::loaded());
     run_destructors(own);
     own.iter().for_each(|ledger| requests::cancel(ledger));
-    let reasons = wait_until_quiet(&expected);
+    let mut reasons = wait_until_quiet(&expected);
+    let is_finalized = own.iter().any(|own| threads::may_be_stopped(own, &reasons));
+    if is_finalized {
+        // SAFETY: the library is mapped, and the caller promises that nobody calls it. What its own threads do
+        // meanwhile is the library's affair, as with `dlclose`.
+        unsafe { finalize(own) };
+        reasons = wait_until_quiet(&expected);
+    }
+    let stays = |reasons| {
+        if is_finalized {
+            // What its finalizers have taken down must not run.
+            hold_back(own);
+        }
+        pinned(reasons)
+    };
     if !reasons.is_empty() {
-        return pinned(reasons);
+        return stays(reasons);
     }
     let text = text(&expected);
     let outside = match scan::threads_outside(&text) {
         Ok(outside) => outside,
-        Err(reasons) => return pinned(reasons),
+        Err(reasons) => return stays(reasons),
     };
     match Suspended::all(own, &text, &actions) {
         Ok(suspended) => suspended.into_iter().for_each(|one| one.take_back(left)),
-        Err(reasons) => return pinned(reasons),
+        Err(reasons) => return stays(reasons),
     }
-
-    for library in own {
-        let finalizers = library.with(|entries| std::mem::take(&mut entries.finalizers));
-        // SAFETY: the library is mapped, no thread is inside, and the caller promises that none enters.
-        unsafe { finalizers.run() };
-    }
-    exits::run(own);
-    // Finalizers are code like any other, and may have left something behind again.
-    run_destructors(own);
+    // SAFETY: the library is mapped, no thread is inside, and the caller promises that none enters.
+    unsafe { finalize(own) };
 
     let _loader = lock(&object::LOADER);
     let loaded = object::loaded();
@@ -94,9 +103,7 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
     let suspended = match clear(&leaving, &expected, outside, &text, &actions) {
         Ok(suspended) => suspended,
         Err(reasons) => {
-            // It stays, but what its finalizers have taken down must not run.
-            own.iter()
-                .for_each(|ledger| HeldBack::new(ledger).for_good());
+            hold_back(own);
             return pinned(reasons);
         }
     };
@@ -138,6 +145,28 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
         }
     }
     verify(&ledgers, mapped, left)
+}
+
+/// Runs what is left of the finalizers.
+///
+/// # Safety
+///
+/// These are mapped, and nobody calls them.
+unsafe fn finalize(own: &[Arc<Ledger>]) {
+    for library in own {
+        let finalizers = library.with(|entries| std::mem::take(&mut entries.finalizers));
+        // SAFETY: the caller's promise.
+        unsafe { finalizers.run() };
+    }
+    exits::run(own);
+    // Finalizers are code like any other, and may have left something behind again.
+    run_destructors(own);
+}
+
+/// For what stays although its finalizers have run.
+fn hold_back(own: &[Arc<Ledger>]) {
+    own.iter()
+        .for_each(|ledger| HeldBack::new(ledger).for_good());
 }
 
 /// Who may call handlers of signals in this range, because he found them in force when he set his own.
@@ -300,6 +329,11 @@ fn thread_of(reason: &PinReason) -> Option<libc::pid_t> {
 
 fn unrest(ledger: &Ledger) -> Vec<PinReason> {
     let mut reasons = Vec::new();
+    if signals::senders::filters_lead_into(&ledger.object.range) {
+        let holder = "a filter of system calls (seccomp), which sends signal SIGSYS,".to_owned();
+        reasons.push(PinReason::AddressKept { holder });
+    }
+    reasons.extend(dispatch::holders(ledger));
     let under_way = requests::under_way(ledger);
     if under_way > 0 {
         reasons.push(PinReason::RequestsUnderWay { count: under_way });

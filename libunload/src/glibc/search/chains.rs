@@ -1,7 +1,8 @@
 //! What the data of libraries that stay leads to on the heap.
 //!
 //! A library may have callbacks in structures on the heap: OpenSSL does, and C++'s standard library. Each word of
-//! its data that looks like what `malloc` returned is followed, and so on from there. This is done where the
+//! its data, and each value that a thread has under one of its keys, that looks like what `malloc` returned is followed,
+//! and so on from there. This is done where the
 //! leaving library needs another one than the C library and its parts, which then stays, or uses one of the few
 //! functions with which the C library keeps an address on the heap; the program's data and that of other plugins are
 //! no beginnings, since they lead everywhere.
@@ -22,13 +23,15 @@ use super::super::memory::{self, Reader};
 use super::super::object::{self, Object};
 use super::heaps::Heaps;
 use super::objects;
+use super::values;
 use super::wanted::{Find, Holder, Wanted, is_among};
 
 const WORD: usize = size_of::<usize>();
 
 /// Functions of the C library, and of its parts, that keep an address they are given on the heap, where nothing takes it
 /// back.
-const KEEP_ON_THE_HEAP: [&[u8]; 7] = [
+const KEEP_ON_THE_HEAP: [&[u8]; 8] = [
+    b"addseverity",
     b"register_printf_specifier",
     b"register_printf_function",
     b"register_printf_modifier",
@@ -135,6 +138,12 @@ impl Walk<'_> {
             let places = part.iter().enumerate();
             words.extend(places.map(|(index, &word)| (start + index * WORD, word)));
         })?;
+        let values = values::under_keys_of(object).into_iter();
+        for (value, destructor) in values {
+            if self.may_lead_on(value) && self.seen.insert(value) {
+                self.next.push((value, destructor));
+            }
+        }
         let lists = lists_of_free(&words);
         for (place, word) in words {
             if !lists.contains(&place) && self.may_lead_on(word) && self.seen.insert(word) {

@@ -191,6 +191,13 @@ pub(super) fn object_of(address: usize) -> Option<libc::Dl_info> {
     found.then(|| unsafe { info.assume_init() })
 }
 
+/// Whether the loader has data at this place.
+pub(super) fn is_of_loader(place: usize) -> bool {
+    static DEBUG: Known = Known::new(c"_r_debug");
+    let base = |place| Some(object_of(place)?.dli_fbase);
+    DEBUG.address().and_then(base) == base(place)
+}
+
 /// Who has data at this place, `libc.so.6 (stdout+0x8)`, and where that begins.
 pub(super) fn holder(place: usize) -> (usize, String) {
     let Some(info) = object_of(place) else {

@@ -31,7 +31,7 @@ const WORD: usize = size_of::<usize>();
 
 /// Where things are around a thread pointer; distances wrap.
 #[derive(Clone, Copy)]
-struct Layout {
+pub(super) struct Layout {
     robust_list: usize,
     /// Of a thread's block, and of its control block.
     block: (usize, usize),
@@ -43,7 +43,7 @@ struct Layout {
 }
 
 /// Values under keys come in groups of so many, and there are as many groups.
-const GROUP: usize = 32;
+pub(super) const GROUP: usize = 32;
 
 pub(super) fn search_thread_locals<'o>(
     wanted: &Wanted,
@@ -219,7 +219,7 @@ impl Table<'_> {
 }
 
 impl Layout {
-    fn of_process() -> Option<Self> {
+    pub(super) fn of_process() -> Option<Self> {
         static LAYOUT: OnceLock<Option<Layout>> = OnceLock::new();
         *LAYOUT.get_or_init(Self::find)
     }
@@ -263,8 +263,13 @@ impl Layout {
     }
 
     /// Another thread's pointer, if glibc started it.
-    fn pointer_of(&self, thread: libc::pid_t) -> Option<usize> {
+    pub(super) fn pointer_of(&self, thread: libc::pid_t) -> Option<usize> {
         Some(robust_list_of(thread)?.wrapping_sub(self.robust_list))
+    }
+
+    /// Where the address of a group of values is.
+    pub(super) fn place_of_group(&self, pointer: usize, group: usize) -> usize {
+        pointer.wrapping_add(self.values).wrapping_add(group * WORD)
     }
 
     /// The memory around a thread pointer.

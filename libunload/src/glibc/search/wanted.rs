@@ -49,6 +49,11 @@ impl Wanted {
         }
     }
 
+    /// Counts these ranges to what leaves.
+    pub(super) fn add(&mut self, ranges: impl IntoIterator<Item = Range<usize>>) {
+        self.ranges.extend(ranges);
+    }
+
     /// Whether this is an address of what leaves.
     pub(super) fn has(&self, address: usize) -> bool {
         self.ranges.iter().any(|range| range.contains(&address))
