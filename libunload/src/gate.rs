@@ -74,7 +74,7 @@ use self::barrier::Barrier;
 use self::records::{Record, Slot};
 use self::sync::atomic::{AtomicPtr, Ordering};
 
-pub use self::records::{PassSeen, ThreadInside, inside_any_pass};
+pub use self::records::{LANE, PassSeen, ThreadInside, inside_any_pass};
 
 /// Publishes one value of type `T`.
 ///
@@ -247,9 +247,6 @@ pub struct First<'gate, T: Send + Sync> {
     outer: Pass<'gate, T>,
     record: &'static Record,
 }
-
-/// How many numbers a thread has for itself: [`Look::lane`].
-pub const LANE: usize = 128 / size_of::<u64>();
 
 /// The way from a [`First`] into other gates.
 pub struct Look<'pass> {

@@ -211,6 +211,9 @@ const SLOTS: usize = 7;
 #[cfg(all(test, loom))]
 const SLOTS: usize = 3;
 
+/// How many numbers a thread has for itself: [`Look::lane`](super::Look::lane).
+pub const LANE: usize = 128 / size_of::<u64>();
+
 /// The slots of one thread. The alignment keeps threads from sharing cache lines, also the neighbouring
 /// line that x86 fetches along.
 #[repr(align(128))]
@@ -304,7 +307,7 @@ impl Registry {
             !record.claimed.load(Ordering::Acquire) && record.is_empty()
         });
         let index = vacant.unwrap_or_else(|| {
-            let lane = self.entries.len().checked_mul(super::LANE);
+            let lane = self.entries.len().checked_mul(LANE);
             let lane = lane.and_then(|lane| u32::try_from(lane).ok());
             let lane = lane.unwrap_or(u32::MAX);
             self.entries.push(Entry {
