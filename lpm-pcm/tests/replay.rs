@@ -480,6 +480,30 @@ fn an_optional_lpm_that_does_not_load_is_told_of() {
 }
 
 #[test]
+fn the_sample_lpm_is_found_where_packages_put_it() {
+    // Beside what is linked there: a file that was just written may not be run while a child of another test has it open.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let program = root.join(format!("bin/pcm{}", std::env::consts::EXE_SUFFIX));
+    let library = PathBuf::from(sample_library());
+    let installed = root.join("lib/lpm").join(library.file_name().unwrap());
+    for (from, to) in [
+        (Path::new(env!("CARGO_BIN_EXE_pcm")), &program),
+        (&library, &installed),
+    ] {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::hard_link(from, to).unwrap();
+    }
+    let run = std::process::Command::new(&program)
+        .args(["replay", "--format", "json", &demo_path()])
+        .output()
+        .unwrap();
+    let first = String::from_utf8(run.stdout).unwrap();
+    let first: Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+    assert_eq!(first["library"].as_str(), installed.to_str());
+}
+
+#[test]
 fn a_library_listed_twice_is_initialized_twice_and_unloaded_once() {
     let library = sample_library();
     let lpm = |name| {

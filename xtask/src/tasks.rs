@@ -192,6 +192,11 @@ pub(crate) const TASKS: &[Task] = &[
         Commands(&[&[".ci/packages"]]),
     ),
     task(
+        "dist",
+        "a Debian package and a tarball, in target/dist",
+        Commands(&[&["packaging/dist"]]),
+    ),
+    task(
         "stress",
         "cycles N: load and unload; races N: unload while threads call; times N: next to dlopen",
         Commands(&[&[

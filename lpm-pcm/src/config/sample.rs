@@ -28,14 +28,15 @@ pub(super) fn entry() -> LpmEntry {
 }
 
 /// The sample LPM's library: in the folder `deps` next to this program, where cargo builds it
-/// together with the program, or next to this program, where it is installed.
+/// together with the program; next to this program; or in `lib/lpm`, where packages put LPMs.
 ///
 /// `deps` comes first: a copy that cargo has put next to the program may be older.
 fn library() -> Option<PathBuf> {
     let file = format!("{DLL_PREFIX}lpm_sample{DLL_SUFFIX}");
     let program = env::current_exe().ok()?;
     let folder = program.parent()?;
-    let folders = [folder.join("deps"), folder.to_owned()];
+    let installed = folder.parent().unwrap_or(folder).join("lib/lpm");
+    let folders = [folder.join("deps"), folder.to_owned(), installed];
     let mut libraries = folders.into_iter().map(|folder| folder.join(&file));
     libraries.find(|library| library.is_file())
 }
