@@ -88,8 +88,7 @@ use crate::facts::HinderingFacts;
 use crate::lock::lock;
 use crate::os::{Handle, LoaderError};
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
-use crate::stage::NoDelete;
-use crate::stage::Staged;
+use crate::stage::{Copies, NoDelete, Staged};
 
 pub(super) use self::heap::last_call;
 pub(super) use self::visits::visit_thread;
@@ -107,13 +106,14 @@ pub(super) struct Prepared {
 pub(super) fn prepare(
     original: &Path,
     staged: &mut Staged,
-    no_delete: NoDelete,
+    copies: &Copies,
 ) -> Result<Prepared, OpenError> {
     let path = || original.to_path_buf();
     let mut image = Image::read(staged.file()).map_err(|problem| OpenError::Format {
         path: path(),
         problem,
     })?;
+    let no_delete = copies.no_delete_policy();
     if image.facts().no_delete && no_delete == NoDelete::Refuse {
         return Err(OpenError::NoDelete { path: path() });
     }
@@ -122,7 +122,9 @@ pub(super) fn prepare(
             image.clear_no_delete(staged.file())?;
         }
         let routines = image.take_routines(staged.file())?;
-        image.hide_debugging_information(staged.file())?;
+        if !copies.is_debuggable() {
+            image.hide_debugging_information(staged.file())?;
+        }
         staged.seal()?;
         Ok(Prepared {
             facts: image.facts().clone(),

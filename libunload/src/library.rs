@@ -144,7 +144,7 @@ impl Library {
         copies: &Copies,
     ) -> Result<Self, OpenError> {
         let known = Known {
-            prepared: platform::prepare(path, &mut staged, copies.no_delete_policy())?,
+            prepared: platform::prepare(path, &mut staged, copies)?,
             note: None,
         };
         // SAFETY: the caller's promise; `known` is about this very copy.
@@ -180,7 +180,7 @@ impl Library {
             path: path.to_path_buf(),
             known,
             loaded,
-            staged: ManuallyDrop::new(staged.after_loading()),
+            staged: ManuallyDrop::new(staged.after_loading(copies)),
             copies: copies.clone(),
         })
     }

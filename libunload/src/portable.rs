@@ -18,8 +18,7 @@ use crate::error::OpenError;
 use crate::facts::HinderingFacts;
 use crate::os::{Handle, LoaderError};
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
-use crate::stage::NoDelete;
-use crate::stage::Staged;
+use crate::stage::{Copies, NoDelete, Staged};
 
 const WHY: &str = if cfg!(target_vendor = "apple") {
     "macOS keeps libraries with thread-locals, and what else this one left behind cannot be told"
@@ -47,14 +46,14 @@ pub(super) struct Prepared {
 pub(super) fn prepare(
     original: &Path,
     staged: &mut Staged,
-    no_delete: NoDelete,
+    copies: &Copies,
 ) -> Result<Prepared, OpenError> {
     let path = || original.to_path_buf();
     let facts = read(staged).map_err(|problem| OpenError::Format {
         path: path(),
         problem,
     })?;
-    if facts.no_delete && no_delete == NoDelete::Refuse {
+    if facts.no_delete && copies.no_delete_policy() == NoDelete::Refuse {
         return Err(OpenError::NoDelete { path: path() });
     }
     staged.seal().map_err(|source| OpenError::Staging {

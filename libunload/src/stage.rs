@@ -9,7 +9,7 @@
 //! behind and needs no file system that is writable and not mounted `noexec`. Each way stands in for
 //! the other where it fails.
 //!
-//! Debugging information, most of a library's file, is not copied. A copy in memory is kept when its
+//! Debugging information, most of a library's file, is not copied, unless somebody wants to debug. A copy in memory is kept when its
 //! library is unloaded, and serves again in this process if the file still has the same [stamp](FileStamp) then.
 
 mod bytes;
@@ -38,6 +38,7 @@ pub struct Copies {
     directory: Option<PathBuf>,
     no_delete: NoDelete,
     whole: bool,
+    debuggable: bool,
 }
 
 impl Copies {
@@ -70,9 +71,23 @@ impl Copies {
         self
     }
 
+    /// Has debuggers and profilers find their way: the copies are [whole](Self::whole), and files of the library's name
+    /// that stay in a directory of their own until the library is unloaded.
+    #[must_use]
+    pub const fn debuggable(mut self) -> Self {
+        self.debuggable = true;
+        self.whole()
+    }
+
     /// The policy for libraries that are linked as not to be unloaded.
     pub(super) fn no_delete_policy(&self) -> NoDelete {
         self.no_delete
+    }
+
+    /// Whether debuggers are to find their way.
+    #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+    pub(super) const fn is_debuggable(&self) -> bool {
+        self.debuggable
     }
 
     /// Takes the copy that is kept of the file at `path`, if it has this stamp, with what its user knew of it.
@@ -115,12 +130,12 @@ impl Copies {
         let directory = self.directory.clone().unwrap_or_else(std::env::temp_dir);
         let in_memory = || Staged::in_memory(source, path, self.whole);
         let on_disk = || Staged::on_disk(source, path, &directory, self.whole);
-        let (copied, memory) = match &self.directory {
-            None => match in_memory() {
+        let (copied, memory) = match self.directory.is_some() || self.debuggable {
+            false => match in_memory() {
                 Ok(copied) => (Ok(copied), None),
                 Err(memory) => (on_disk(), memory),
             },
-            Some(_) => on_disk().map_or_else(
+            true => on_disk().map_or_else(
                 |error| match in_memory() {
                     Ok(copied) => {
                         tracing::warn!(
@@ -241,10 +256,11 @@ impl Staged {
     }
 
     /// Removes what need not stay while the library is loaded: a file, unless the system does not let
-    /// go of it (Windows) or looks for it again (macOS).
-    pub(super) fn after_loading(self) -> Option<Self> {
+    /// go of it (Windows) or looks for it again (macOS), or debuggers are to find it.
+    pub(super) fn after_loading(self, copies: &Copies) -> Option<Self> {
+        let may_go = cfg!(all(unix, not(target_vendor = "apple"))) && !copies.debuggable;
         match self {
-            Self::File(_) if cfg!(all(unix, not(target_vendor = "apple"))) => None,
+            Self::File(_) if may_go => None,
             staying => Some(staying),
         }
     }

@@ -34,8 +34,7 @@ use crate::facts::HinderingFacts;
 use crate::os::{Handle, LoaderError};
 use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
 use crate::pe::{Image, Slots};
-use crate::stage::NoDelete;
-use crate::stage::Staged;
+use crate::stage::{Copies, Staged};
 
 /// How long threads that are about to end are waited for.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -61,7 +60,7 @@ pub(super) struct Prepared {
 pub(super) fn prepare(
     original: &Path,
     staged: &mut Staged,
-    _no_delete: NoDelete,
+    _copies: &Copies,
 ) -> Result<Prepared, OpenError> {
     let path = || original.to_path_buf();
     let image = Image::read(staged.file()).map_err(|problem| OpenError::Format {

@@ -27,6 +27,7 @@ pub struct PcmBuilder {
     events: Arc<dyn EventLog>,
     staging_dir: Option<PathBuf>,
     no_delete: NoDelete,
+    debuggable: bool,
     trace_limit: TraceLimit,
     visit_limit: VisitLimit,
     drain_limit: Duration,
@@ -40,6 +41,7 @@ impl PcmBuilder {
             events: Arc::new(TracingEventLog),
             staging_dir: None,
             no_delete: NoDelete::default(),
+            debuggable: false,
             trace_limit: TraceLimit::default(),
             visit_limit: VisitLimit::default(),
             drain_limit: Duration::from_secs(10),
@@ -63,6 +65,13 @@ impl PcmBuilder {
     /// directory below the system's for temporary files.
     pub fn staging_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.staging_dir = Some(dir.into());
+        self
+    }
+
+    /// Whether debuggers and profilers find the source of the libraries' code; default `false`. The private copies are
+    /// then files, with debugging information, that bear the names of the libraries and stay until these are unloaded.
+    pub const fn debuggable(mut self, debuggable: bool) -> Self {
+        self.debuggable = debuggable;
         self
     }
 
@@ -113,6 +122,10 @@ impl PcmBuilder {
         let staging = self
             .staging_dir
             .map_or_else(Copies::new, Copies::in_directory);
+        let staging = match self.debuggable {
+            true => staging.debuggable(),
+            false => staging,
+        };
         let events: Arc<dyn EventLog> = Arc::new(PanicsCaught(self.events));
         let clock = self.clock.as_ref().map(ManualClock::clock);
         let serving = Arc::new(Serving::new(

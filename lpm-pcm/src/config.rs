@@ -63,6 +63,9 @@ pub struct Config {
     pub keys: Vec<KeyEntry>,
     /// The RSVP node of `pcm run`.
     pub run: RunConfig,
+    /// Whether debuggers find the source of the LPMs' code ([`lpm_host::PcmBuilder::debuggable`]). No key of the file
+    /// says so.
+    pub debug_lpms: bool,
 }
 
 impl Config {
@@ -97,6 +100,7 @@ impl Config {
             sbm: SbmConfig::default(),
             keys: Vec::new(),
             run: RunConfig::default(),
+            debug_lpms: false,
         }
     }
 
@@ -134,6 +138,7 @@ impl Config {
             sbm,
             keys,
             run,
+            debug_lpms: false,
         })
     }
 }

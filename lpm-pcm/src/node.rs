@@ -85,7 +85,9 @@ impl Sums {
 /// # Errors
 /// As `PcmBuilder::build`.
 pub fn pcm(config: &Config, events: impl EventLog + 'static) -> Result<Pcm, BuildError> {
-    let mut builder = Pcm::builder().event_log(events);
+    let mut builder = Pcm::builder()
+        .event_log(events)
+        .debuggable(config.debug_lpms);
     for entry in &config.lpms {
         builder = builder.lpm(lpm(entry));
     }

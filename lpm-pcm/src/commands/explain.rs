@@ -48,6 +48,10 @@ pub struct Args {
     /// Or the number of its packet, as the table and Wireshark show it
     #[arg(long, value_name = "NUMBER")]
     pub packet: Option<u64>,
+
+    /// Let debuggers and profilers find the source of the LPMs' code
+    #[arg(long)]
+    pub debug_lpms: bool,
 }
 
 /// Runs the command.
@@ -55,7 +59,8 @@ pub struct Args {
 /// # Errors
 /// What kept the run from starting or from its end; there is no such message.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    let config = Config::read_or_embedded(args.config.as_deref())?;
+    let mut config = Config::read_or_embedded(args.config.as_deref())?;
+    config.debug_lpms = args.debug_lpms;
     super::replay::check(&args.captures)?;
     let found = Arc::new(AtomicU64::new(0));
     let printer = Explained {

@@ -56,6 +56,10 @@ pub struct Args {
     #[arg(long)]
     pub summary: bool,
 
+    /// Let debuggers and profilers find the source of the LPMs' code
+    #[arg(long)]
+    pub debug_lpms: bool,
+
     /// What is shown.
     #[command(flatten)]
     pub filter: Filter,
@@ -88,7 +92,8 @@ pub enum Format {
 /// # Errors
 /// What kept the run from starting or from its end, one line per fault.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    let config = Config::read_or_embedded(args.config.as_deref())?;
+    let mut config = Config::read_or_embedded(args.config.as_deref())?;
+    config.debug_lpms = args.debug_lpms;
     check(&args.captures)?;
     let progress = Progress::of(source::total_size(&args.captures));
     let reporter = Arc::new(reporter(args, &config, &progress));

@@ -16,6 +16,10 @@ pub struct Args {
     /// How decisions are printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+
+    /// Let debuggers and profilers find the source of the LPMs' code
+    #[arg(long)]
+    pub debug_lpms: bool,
 }
 
 pub(crate) const LONG_ABOUT: &str = "\
@@ -79,7 +83,8 @@ mod linux {
     use crate::run::service::{End, Host, Service, address_rows};
 
     pub(super) async fn serve(args: &Args) -> Result<End, Box<dyn Error>> {
-        let config = Config::read(&args.config)?;
+        let mut config = Config::read(&args.config)?;
+        config.debug_lpms = args.debug_lpms;
         let mut host = Host::open()?;
         let links = host.links(&config)?;
         for line in lacking(&config, &links) {
