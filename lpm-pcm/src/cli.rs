@@ -23,6 +23,8 @@ pub fn run() -> ExitCode {
         Command::Sessions(args) => control::sessions(args),
         Command::Metrics(args) => control::metrics(args),
         Command::Reload(args) => control::reload(args),
+        Command::Demote(args) => control::demote(args),
+        Command::BecomeDsbm(args) => control::become_dsbm(args),
         Command::Policy(args) => policy::run(args),
         Command::Config(args) => config::run(args),
         Command::Inspect(args) => inspect::run(args),
@@ -75,6 +77,10 @@ pub enum Command {
     Metrics(control::Args),
     /// Have a running `pcm run` take its configuration anew
     Reload(control::Args),
+    /// Have a running `pcm run` stop its LPMs, tear flows down and give back what is reserved
+    Demote(control::Args),
+    /// Have a `pcm run` that was demoted start its LPMs again
+    BecomeDsbm(control::Args),
     /// Check a configuration before it is put to work
     Config(config::Args),
     /// Check a policy file of the sample LPM, or explain what it decides

@@ -16,7 +16,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 /// A key as configured.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeyEntry {
     /// Of messages of this sender: the address in their RSVP_HOP, or their source address where they have
     /// none. `None` for all.

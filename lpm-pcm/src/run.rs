@@ -4,6 +4,7 @@
 //! be done. LPMs are asked by the desk ([`desk`]) and the kernel reserves on a thread of its own ([`kernel`]), so that
 //! neither holds up the loop.
 
+pub mod charge;
 pub mod control;
 pub mod desk;
 pub mod exposition;
@@ -12,9 +13,11 @@ pub mod kernel;
 pub mod metrics;
 pub mod netlink;
 pub mod record;
+pub mod reload;
 pub mod service;
 pub mod signer;
 pub mod socket;
 pub mod socket6;
 pub mod sockets;
 mod traffic;
+pub mod watchdog;

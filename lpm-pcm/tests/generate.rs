@@ -7,10 +7,12 @@ use std::fs;
 
 use support::pcm;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
+    "become-dsbm",
     "check",
     "completions",
     "config",
+    "demote",
     "diff",
     "explain",
     "inspect",

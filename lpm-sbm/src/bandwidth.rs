@@ -72,6 +72,22 @@ impl Pools {
         }
     }
 
+    /// Takes other numbers for the same interfaces, in whatever order; `false`, without a change, where others are named.
+    pub(crate) fn replace(&mut self, interfaces: &[(InterfaceName, PoolConfig)]) -> bool {
+        let new = |wanted: &InterfaceName| {
+            let mut new = interfaces.iter();
+            new.find(|(name, _)| name == wanted).map(|(_, pool)| *pool)
+        };
+        let new: Option<Vec<_>> = self.interfaces.iter().map(|(name, _)| new(name)).collect();
+        let Some(new) = new.filter(|new| new.len() == interfaces.len()) else {
+            return false;
+        };
+        for ((_, pool), new) in self.interfaces.iter_mut().zip(new) {
+            *pool = new;
+        }
+        true
+    }
+
     /// Notes that a message came in.
     pub(crate) fn is_used(&mut self, interface: &Interface) {
         if !self.unused.is_empty() {

@@ -44,7 +44,7 @@ use self::deadlines::Deadlines;
 use self::output::{Datagram, DropReason, News, NodeConfig, NodeInterface, Notice, Output, Packet};
 use self::state::{Installed, SessionState};
 use self::waiting::Waiting;
-use crate::bandwidth::Pools;
+use crate::bandwidth::{InterfaceName, PoolConfig, Pools};
 use crate::lifetime::{Life, Time, Timers};
 use crate::reservations::{ReservationKey, Reservations};
 
@@ -125,6 +125,17 @@ impl<R> Node<R> {
     pub fn allocated(&self, interface: &Interface) -> u128 {
         let pools = self.reservations.pools();
         pools.taken(pools.key(interface))
+    }
+
+    /// What there is of the interfaces from now on. What is reserved stays, also where that is more. `false`, without a
+    /// change, where not the same interfaces are named as before.
+    pub fn set_bandwidth(&mut self, interfaces: &[(InterfaceName, PoolConfig)]) -> bool {
+        self.reservations.set_bandwidth(interfaces)
+    }
+
+    /// How often this node refreshes state in its neighbours, from the next refresh of each on.
+    pub fn set_refresh(&mut self, refresh: Duration) {
+        self.config.refresh = refresh;
     }
 
     /// A number that nothing else has.

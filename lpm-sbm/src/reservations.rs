@@ -9,7 +9,7 @@ use lpm_rsvp::{FilterSpec, ServiceRequest, Session};
 use smallvec::SmallVec;
 
 use crate::answer::Resources;
-use crate::bandwidth::{PoolKey, Pools, rate};
+use crate::bandwidth::{InterfaceName, PoolConfig, PoolKey, Pools, rate};
 use crate::ranks::{Ranks, Standing};
 use crate::refusal::Refusal;
 use crate::state::Senders;
@@ -197,6 +197,11 @@ impl Reservations {
     /// The pools.
     pub(crate) fn pools(&self) -> &Pools {
         &self.pools
+    }
+
+    /// Takes other numbers for the same interfaces; whether they are the same.
+    pub(crate) fn set_bandwidth(&mut self, interfaces: &[(InterfaceName, PoolConfig)]) -> bool {
+        self.pools.replace(interfaces)
     }
 
     /// Notes that a message came in on an interface.

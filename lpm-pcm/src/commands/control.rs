@@ -1,4 +1,4 @@
-//! `pcm status`, `pcm sessions`, `pcm metrics` and `pcm reload`: ask a `pcm run` over its control socket.
+//! `pcm status`, `pcm sessions`, `pcm metrics`, `pcm reload`, `pcm demote` and `pcm become-dsbm`: ask a `pcm run` over its control socket.
 
 #[cfg(not(unix))]
 use std::error::Error;
@@ -57,6 +57,24 @@ pub fn metrics(_: &Args) -> Result<ExitCode, Box<dyn Error>> {
     Err(ELSEWHERE.into())
 }
 
+/// Runs `pcm demote`.
+///
+/// # Errors
+/// Nobody serves the socket.
+#[cfg(not(unix))]
+pub fn demote(_: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    Err(ELSEWHERE.into())
+}
+
+/// Runs `pcm become-dsbm`.
+///
+/// # Errors
+/// Nobody serves the socket.
+#[cfg(not(unix))]
+pub fn become_dsbm(_: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    Err(ELSEWHERE.into())
+}
+
 /// Runs `pcm sessions`.
 ///
 /// # Errors
@@ -70,7 +88,7 @@ pub fn sessions(_: &SessionsArgs) -> Result<ExitCode, Box<dyn Error>> {
 const ELSEWHERE: &str = "pcm run, and so what asks it, needs Linux";
 
 #[cfg(unix)]
-pub use unix::{metrics, reload, sessions, status};
+pub use unix::{become_dsbm, demote, metrics, reload, sessions, status};
 
 #[cfg(unix)]
 mod unix {
@@ -97,8 +115,9 @@ mod unix {
         }
         let status = &reply["status"];
         let mut text = format!(
-            "serving for {} s, {} sessions, {} flows, {}\n",
+            "serving for {} s, {}, {} sessions, {} flows, {}\n",
             status["uptime"],
+            word(&status["phase"]).replace('_', " "),
             status["sessions"],
             status["flows"],
             match status["enforce"].as_bool() {
@@ -106,6 +125,19 @@ mod unix {
                 _ => "counted only",
             }
         );
+        for lpm in rows(&status["lpms"]) {
+            let (name, source) = (Plain(word(&lpm["name"])), Plain(word(&lpm["source"])));
+            let version = lpm["version"].as_str().map(|version| format!(" {version}"));
+            text.push_str(&format!(
+                "LPM {name}: {}, {} requests open, {source}{}\n",
+                word(&lpm["health"]).replace('_', " "),
+                lpm["open_requests"],
+                Plain(&version.unwrap_or_default()),
+            ));
+        }
+        for library in rows(&status["pinned"]) {
+            text.push_str(&format!("stays mapped: {}\n", Plain(word(library))));
+        }
         for interface in rows(&status["interfaces"]) {
             let name = Plain(word(&interface["name"])).to_string();
             text.push_str(&format!(
@@ -140,6 +172,36 @@ mod unix {
         match args.json {
             true => print(&format!("{reply}\n")),
             false => print(word(&reply["metrics"])),
+        }
+    }
+
+    /// Runs `pcm demote`.
+    ///
+    /// # Errors
+    /// Nobody serves the socket, or the LPMs are not in charge.
+    pub fn demote(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+        let done = "demoted: the LPMs are stopped, what was reserved is given back\n";
+        change(args, "demote", done)
+    }
+
+    /// Runs `pcm become-dsbm`.
+    ///
+    /// # Errors
+    /// Nobody serves the socket, or the LPMs do not start.
+    pub fn become_dsbm(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+        let done = "in charge: the LPMs are initialized\n";
+        change(args, "become-dsbm", done)
+    }
+
+    /// Asks for a change, and says that it was made.
+    fn change(args: &Args, question: &str, done: &str) -> Result<ExitCode, Box<dyn Error>> {
+        let reply = ask(&args.socket, question)?;
+        if args.json {
+            return print(&format!("{reply}\n"));
+        }
+        match reply["refused"].as_str() {
+            Some(why) => Err(Plain(why).to_string().into()),
+            None => print(done),
         }
     }
 
@@ -191,7 +253,8 @@ mod unix {
             format!("{path}: {error}; is pcm run there, with this `control` in its [run]?")
         };
         let mut stream = UnixStream::connect(socket).map_err(fault)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        // LPMs may take their time to start and to stop.
+        stream.set_read_timeout(Some(Duration::from_secs(300)))?;
         stream
             .write_all(format!("{question}\n").as_bytes())
             .map_err(fault)?;

@@ -68,8 +68,9 @@ mod linux {
     use std::io;
     use std::net::IpAddr;
     use std::sync::Arc;
+    use std::time::Duration;
 
-    use lpm_host::UnloadOutcome;
+    use lpm_host::error::PcmError;
     use lpm_host::event::{Event, EventLog, Severity};
     use sd_notify::NotifyState;
 
@@ -79,6 +80,7 @@ mod linux {
     use crate::node::{self, Sums};
     use crate::output::plain::Plain;
     use crate::output::progress::Progress;
+    use crate::run::charge::say_pinned;
     use crate::run::netlink::Link;
     use crate::run::service::{End, Host, Service, address_rows};
 
@@ -111,15 +113,14 @@ mod linux {
         let end = service.serve(|| Ok(Config::read(&args.config)?)).await;
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         service.finish()?;
-        let teardown = pcm.shutdown()?;
-        for library in teardown.libraries {
-            if let UnloadOutcome::Pinned { reasons } = &library.outcome {
-                let library = library.library.display();
-                for reason in reasons {
-                    anstream::eprintln!("pcm: {library} stays mapped: {reason}");
-                }
+        let teardown = loop {
+            match pcm.shutdown() {
+                // LPMs are being started, stopped or exchanged at this moment.
+                Err(PcmError::Busy) => tokio::time::sleep(Duration::from_millis(10)).await,
+                done => break done?,
             }
-        }
+        };
+        say_pinned(&teardown);
         drop(pcm);
         match events.events.finish() {
             true => end,

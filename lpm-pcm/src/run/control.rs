@@ -15,6 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use lpm_host::LpmStatusReport;
 use lpm_sbm::SessionReport;
 
 /// How long a question may take to come.
@@ -33,6 +34,10 @@ pub enum Query {
     Reload,
     /// What it counts.
     Metrics,
+    /// That it stops its LPMs, and gives back what is reserved.
+    Demote,
+    /// That it starts its LPMs again.
+    BecomeDsbm,
 }
 
 impl Query {
@@ -44,11 +49,20 @@ impl Query {
             Self::Sessions => "sessions",
             Self::Reload => "reload",
             Self::Metrics => "metrics",
+            Self::Demote => "demote",
+            Self::BecomeDsbm => "become-dsbm",
         }
     }
 
     fn of(line: &str) -> Option<Self> {
-        let all = [Self::Status, Self::Sessions, Self::Reload, Self::Metrics];
+        let all = [
+            Self::Status,
+            Self::Sessions,
+            Self::Reload,
+            Self::Metrics,
+            Self::Demote,
+            Self::BecomeDsbm,
+        ];
         all.into_iter().find(|query| query.name() == line.trim())
     }
 }
@@ -58,6 +72,12 @@ impl Query {
 pub struct Status {
     /// How long it has been serving, in seconds.
     pub uptime: u64,
+    /// Whether its LPMs are in charge: `in_charge`, `standby`, `changing`, `shut_down`.
+    pub phase: &'static str,
+    /// Its LPMs.
+    pub lpms: Vec<LpmReport>,
+    /// The libraries that could not be unloaded.
+    pub pinned: Vec<String>,
     /// The interfaces that RSVP runs on.
     pub interfaces: Vec<InterfaceStatus>,
     /// How many sessions it keeps.
@@ -68,6 +88,34 @@ pub struct Status {
     pub enforce: bool,
     /// Messages that were not taken in, by reason.
     pub dropped: Vec<(&'static str, u64)>,
+}
+
+/// How an LPM is.
+#[derive(Clone, Debug, Serialize)]
+pub struct LpmReport {
+    /// Its name.
+    pub name: String,
+    /// Where it comes from.
+    pub source: String,
+    /// The version of its package.
+    pub version: Option<String>,
+    /// `serving`, `quarantined` or `not_initialized`.
+    pub health: &'static str,
+    /// How many requests it still has to answer.
+    pub open_requests: usize,
+}
+
+impl From<&LpmStatusReport> for LpmReport {
+    fn from(lpm: &LpmStatusReport) -> Self {
+        let initialized = lpm.initialized.as_ref();
+        Self {
+            name: lpm.name.to_string(),
+            source: lpm.source.to_string(),
+            version: initialized.and_then(|lpm| lpm.version.as_deref().map(str::to_owned)),
+            health: lpm.health.name(),
+            open_requests: initialized.map_or(0, |lpm| lpm.open_requests),
+        }
+    }
 }
 
 /// How an interface is.
@@ -93,6 +141,12 @@ pub enum Reply {
     Reloading,
     /// What it counts, in Prometheus's text format.
     Metrics(String),
+    /// Its LPMs are stopped.
+    Demoted,
+    /// Its LPMs are in charge.
+    InCharge,
+    /// It does not do what was asked, for this reason.
+    Refused(String),
     /// The question is none.
     Unknown,
 }
@@ -128,7 +182,7 @@ impl Control {
                 let queries = queries.clone();
                 tokio::spawn(async move {
                     // Who does not ask, or goes away, gets no answer.
-                    let _ = timeout(PATIENCE, serve(stream, &queries)).await;
+                    let _ = serve(stream, &queries).await;
                 });
             }
         });
@@ -145,9 +199,8 @@ impl Drop for Control {
 async fn serve(mut stream: UnixStream, queries: &UnboundedSender<Asked>) -> io::Result<()> {
     let mut line = String::new();
     let (reader, mut writer) = stream.split();
-    BufReader::new(reader.take(LONGEST))
-        .read_line(&mut line)
-        .await?;
+    let mut reader = BufReader::new(reader.take(LONGEST));
+    timeout(PATIENCE, reader.read_line(&mut line)).await??;
     let reply = match Query::of(&line) {
         Some(query) => {
             let (answer, answered) = oneshot::channel();
@@ -158,5 +211,5 @@ async fn serve(mut stream: UnixStream, queries: &UnboundedSender<Asked>) -> io::
     };
     let mut bytes = serde_json::to_vec(&reply)?;
     bytes.push(b'\n');
-    writer.write_all(&bytes).await
+    timeout(PATIENCE, writer.write_all(&bytes)).await?
 }

@@ -30,6 +30,7 @@ pub struct Capacity {
 enum Order {
     Interface(u32, Option<Capacity>),
     Do(Command),
+    Replace(bool),
 }
 
 /// What the kernel has done.
@@ -70,6 +71,11 @@ impl Kernel {
     /// Says what an interface is like; `None`: nothing can be reserved there.
     pub fn interface(&self, index: u32, capacity: Option<Capacity>) {
         let _ = self.orders.send(Order::Interface(index, capacity));
+    }
+
+    /// Says whether qdiscs that somebody else put there may be replaced.
+    pub fn replace(&self, is_replacing: bool) {
+        let _ = self.orders.send(Order::Replace(is_replacing));
     }
 
     /// Has a command carried out.
@@ -113,7 +119,7 @@ impl Worker {
         while let Ok(order) = orders.recv() {
             match order {
                 Order::Interface(index, Some(capacity)) => {
-                    self.capacities.insert(index, capacity);
+                    self.capacity(index, capacity);
                 }
                 Order::Interface(index, None) => {
                     self.capacities.remove(&index);
@@ -122,6 +128,7 @@ impl Worker {
                     self.installed
                         .retain(|_, installed| installed.interface != index);
                 }
+                Order::Replace(is_replacing) => self.is_replacing = is_replacing,
                 Order::Do(command) => {
                     let result = self.carry_out(&command);
                     let _ = done.send(Done {
@@ -134,6 +141,20 @@ impl Worker {
         for index in self.interfaces.into_keys() {
             // It may be gone.
             let _ = traffic::clear(&mut self.netlink, index);
+        }
+    }
+
+    /// An interface is there, or has another bandwidth now. What a crash left behind on it is taken away at once.
+    fn capacity(&mut self, index: u32, capacity: Capacity) {
+        let before = self.capacities.insert(index, capacity);
+        let Capacity { bandwidth, mtu } = capacity;
+        // What does not work here shows at the next reservation.
+        if !self.interfaces.contains_key(&index) {
+            if let Ok(Root::Own) = traffic::root(&mut self.netlink, index) {
+                let _ = traffic::clear(&mut self.netlink, index);
+            }
+        } else if before.is_none_or(|before| before.bandwidth != bandwidth) {
+            let _ = traffic::put_shares(&mut self.netlink, index, bandwidth, mtu, false);
         }
     }
 

@@ -13,19 +13,23 @@ use lpm_rsvp::{Message, ObjectIndex};
 use lpm_sbm::{About, DropReason, InterfaceName, Node, NodeConfig, Output, Packet};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use super::control::{Asked, Control, InterfaceStatus, Query, Reply, Status};
+use super::charge::{Change, Changed, Charge};
+use super::control::{Asked, Control, InterfaceStatus, LpmReport, Query, Reply, Status};
 use super::desk::{Answer, Desk};
 use super::http::Http;
 use super::kernel::{Capacity, Done, Kernel};
 use super::metrics::{self, Counters, InterfaceView, View};
 use super::netlink::{Changes, Link, Netlink};
 use super::record;
+use super::reload::not_taken;
 use super::signer::Signer;
 use super::socket::Arrival;
 use super::sockets::{Incoming, Sockets, watched};
+use super::watchdog::Watchdog;
 use crate::config::{Config, Format};
 use crate::integrity::{Guard, Provenance};
 
@@ -103,8 +107,11 @@ pub struct Service<W> {
     answers: UnboundedReceiver<Answer>,
     kernel: Option<Kernel>,
     done: UnboundedReceiver<Done>,
+    charge: Charge,
+    changed: UnboundedReceiver<Changed>,
     control: Option<Control>,
     http: Option<Http>,
+    query: UnboundedSender<Asked>,
     queries: UnboundedReceiver<Asked>,
     guard: Guard,
     signer: Signer,
@@ -141,20 +148,7 @@ impl<W: Write> Service<W> {
             false => None,
         };
         let (query, queries) = unbounded_channel();
-        let control = config.run.control.as_deref();
-        let control = control.map(|path| {
-            let control = Control::open(path, query.clone());
-            control.map_err(|error| {
-                let what = format!("control socket {}: {error}", path.display());
-                io::Error::new(error.kind(), what)
-            })
-        });
-        let http = config.run.metrics.map(|address| {
-            let http = Http::open(address, query.clone());
-            http.map_err(|error| {
-                io::Error::new(error.kind(), format!("metrics on {address}: {error}"))
-            })
-        });
+        let (tell_changed, changed) = unbounded_channel();
         let mut node_config = NodeConfig::default();
         node_config.sbm = config.sbm.clone();
         node_config.refresh = config.run.refresh;
@@ -162,8 +156,11 @@ impl<W: Write> Service<W> {
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |since| u64::from(since.subsec_nanos()) ^ since.as_secs());
         let mut service = Self {
-            control: control.transpose()?,
-            http: http.transpose()?,
+            charge: Charge::new(Arc::clone(&pcm), tell_changed),
+            changed,
+            control: control(&config, &query)?,
+            http: http(&config, &query)?,
+            query,
             queries,
             guard: Guard::new(config.keys.clone()),
             signer: Signer::new(&config.keys),
@@ -202,12 +199,13 @@ impl<W: Write> Service<W> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let mut watchdog = Watchdog::of_environment();
         loop {
             self.work_off()?;
             let now = Instant::now();
             let due = self.node.next_deadline();
             let due = due.map_or(now + TELL_EVERY, |due| self.started + due);
-            let due = due.min(self.tell_at);
+            let due = due.min(self.tell_at).min(watchdog.due(now));
             tokio::select! {
                 biased;
                 _ = interrupt.recv() => return Ok(End::Interrupted),
@@ -219,12 +217,12 @@ impl<W: Write> Service<W> {
                 }
                 Some(answer) = self.answers.recv() => self.answered(answer),
                 Some(done) = self.done.recv() => self.is_done(done),
+                Some(changed) = self.changed.recv() => self.has_changed(changed)?,
                 Some((query, answer)) = self.queries.recv() => {
                     if query == Query::Reload {
                         self.reload(reload());
                     }
-                    // Who went away does not mind.
-                    let _ = answer.send(self.reply(query));
+                    self.answer(query, answer);
                 }
                 ready = self.changes.readable() => {
                     let mut ready = ready?;
@@ -374,13 +372,96 @@ impl<W: Write> Service<W> {
         }
     }
 
-    fn reply(&self, query: Query) -> Reply {
-        match query {
+    fn answer(&mut self, query: Query, answer: oneshot::Sender<Reply>) {
+        let reply = match query {
             Query::Sessions => Reply::Sessions(self.node.report()),
             Query::Reload => Reply::Reloading,
             Query::Status => Reply::Status(self.status()),
             Query::Metrics => Reply::Metrics(self.metrics()),
+            Query::Demote => return self.charge.make(Change::Demote, Some(answer)),
+            Query::BecomeDsbm => return self.charge.make(Change::BecomeDsbm, Some(answer)),
+        };
+        // Who went away does not mind.
+        let _ = answer.send(reply);
+    }
+
+    /// Does what follows from a change that was made.
+    fn has_changed(&mut self, changed: Changed) -> io::Result<()> {
+        let Changed {
+            change,
+            result,
+            answer,
+        } = changed;
+        let reply = match (change, result) {
+            (Change::Demote, Ok(())) => {
+                // What LPMs granted goes with them. What comes now is refused.
+                self.node.stop(self.now());
+                anstream::eprintln!(
+                    "pcm: demoted: the LPMs are stopped, what was reserved is given back"
+                );
+                Reply::Demoted
+            }
+            (Change::BecomeDsbm, Ok(())) => {
+                anstream::eprintln!("pcm: in charge: the LPMs are initialized");
+                Reply::InCharge
+            }
+            (Change::Reload(config), Ok(())) => {
+                self.take(*config);
+                Reply::Reloading
+            }
+            (change, Err(error)) => {
+                let what = match change {
+                    Change::Demote => "not demoted",
+                    Change::BecomeDsbm => "not in charge",
+                    Change::Reload(_) => "not reloaded",
+                };
+                anstream::eprintln!("pcm: {what}: {error}");
+                Reply::Refused(error.to_string())
+            }
+        };
+        self.work_off()?;
+        if let Some(answer) = answer {
+            let _ = answer.send(reply);
         }
+        Ok(())
+    }
+
+    /// Takes what can be taken of another configuration, whose LPMs run already, and says what cannot.
+    fn take(&mut self, new: Config) {
+        for what in not_taken(&self.config, &new) {
+            anstream::eprintln!("pcm: not before a restart: {what}");
+        }
+        let mut faults = Vec::new();
+        if new.run.control != self.config.run.control {
+            match control(&new, &self.query) {
+                Ok(control) => self.control = control,
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if new.run.metrics != self.config.run.metrics {
+            match http(&new, &self.query) {
+                Ok(http) => self.http = http,
+                Err(fault) => faults.push(fault),
+            }
+        }
+        for fault in faults {
+            anstream::eprintln!("pcm: {fault}; the one there was goes on");
+        }
+        if self.node.set_bandwidth(&new.sbm.interfaces) {
+            self.config.sbm.interfaces = new.sbm.interfaces;
+        }
+        self.node.set_refresh(new.run.refresh);
+        if let Some(kernel) = &self.kernel {
+            kernel.replace(new.run.replace_qdisc);
+        }
+        let enforce = self.config.run.enforce;
+        self.config.lpms = new.lpms;
+        self.config.run = new.run;
+        self.config.run.enforce = enforce;
+        if let Ok(links) = wanted_links(&mut self.lookup, &self.config) {
+            self.take_links(links);
+        }
+        anstream::eprintln!("pcm: reloaded: the LPMs of the configuration run");
     }
 
     fn status(&self) -> Status {
@@ -391,8 +472,15 @@ impl<W: Write> Service<W> {
             reserved: interface.reserved,
         });
         let dropped = self.all_dropped().into_iter();
+        let status = self.pcm.status();
+        let pinned = status.pinned.iter();
         Status {
             uptime: self.started.elapsed().as_secs(),
+            phase: status.phase.name(),
+            lpms: status.lpms.iter().map(LpmReport::from).collect(),
+            pinned: pinned
+                .map(|pinned| pinned.library.display().to_string())
+                .collect(),
             interfaces: interfaces.collect(),
             sessions: self.node.session_count(),
             flows: self.node.flow_count(),
@@ -489,12 +577,7 @@ impl<W: Write> Service<W> {
                 return;
             }
         };
-        let lpms: Vec<_> = config.lpms.iter().map(crate::node::lpm).collect();
-        let pcm = Arc::clone(&self.pcm);
-        tokio::task::spawn_blocking(move || match pcm.reconfigure(lpms) {
-            Ok(_) => anstream::eprintln!("pcm: reloaded: the LPMs of the configuration run"),
-            Err(error) => anstream::eprintln!("pcm: not reloaded: {error}"),
-        });
+        self.charge.make(Change::Reload(Box::new(config)), None);
     }
 
     /// Tears everything down: in the neighbours, and in the kernel.
@@ -512,6 +595,26 @@ impl<W: Write> Service<W> {
         self.tell_dropped(self.tell_at);
         worked
     }
+}
+
+/// The control socket, where there is to be one.
+fn control(config: &Config, query: &UnboundedSender<Asked>) -> io::Result<Option<Control>> {
+    let control = config.run.control.as_deref().map(|path| {
+        Control::open(path, query.clone()).map_err(|error| {
+            let what = format!("control socket {}: {error}", path.display());
+            io::Error::new(error.kind(), what)
+        })
+    });
+    control.transpose()
+}
+
+/// Where Prometheus fetches metrics, where that is to be.
+fn http(config: &Config, query: &UnboundedSender<Asked>) -> io::Result<Option<Http>> {
+    let http = config.run.metrics.map(|address| {
+        Http::open(address, query.clone())
+            .map_err(|error| io::Error::new(error.kind(), format!("metrics on {address}: {error}")))
+    });
+    http.transpose()
 }
 
 /// What the configuration says of an interface, in bytes/s.

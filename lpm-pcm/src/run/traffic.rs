@@ -141,6 +141,30 @@ pub(super) fn clear(netlink: &mut Netlink, interface: u32) -> io::Result<()> {
     done(netlink.request(RouteNetlinkMessage::DelQueueDiscipline(qdisc), NLM_F_ACK))
 }
 
+/// Puts the classes of all and of what is not reserved there, or changes them.
+pub(super) fn put_shares(
+    netlink: &mut Netlink,
+    interface: u32,
+    bandwidth: u64,
+    mtu: u32,
+    is_new: bool,
+) -> io::Result<()> {
+    let whole = Class {
+        rate: bandwidth,
+        ceil: bandwidth,
+        burst: burst(bandwidth, 0, mtu),
+        priority: 0,
+    };
+    // What is not reserved gets what is left, and never nothing.
+    let rest = Class {
+        rate: (bandwidth / 100).max(1),
+        priority: 7,
+        ..whole
+    };
+    put_class(netlink, interface, (0, ALL), whole, mtu, is_new)?;
+    put_class(netlink, interface, (ALL, REST), rest, mtu, is_new)
+}
+
 /// Puts an HTB at the root of an interface with this bandwidth in bytes/s, and hash tables for filters.
 pub(super) fn set_up(
     netlink: &mut Netlink,
@@ -156,20 +180,7 @@ pub(super) fn set_up(
     qdisc.attributes = htb(vec![(INIT, init)]);
     let create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
     done(netlink.request(RouteNetlinkMessage::NewQueueDiscipline(qdisc), create))?;
-    let whole = Class {
-        rate: bandwidth,
-        ceil: bandwidth,
-        burst: burst(bandwidth, 0, mtu),
-        priority: 0,
-    };
-    // What is not reserved gets what is left, and never nothing.
-    let rest = Class {
-        rate: (bandwidth / 100).max(1),
-        priority: 7,
-        ..whole
-    };
-    put_class(netlink, interface, (0, ALL), whole, mtu, true)?;
-    put_class(netlink, interface, (ALL, REST), rest, mtu, true)?;
+    put_shares(netlink, interface, bandwidth, mtu, true)?;
     for version in [Version::V4, Version::V6] {
         let mut table = message(interface)?;
         table.header.parent = handle(0);

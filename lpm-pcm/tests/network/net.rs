@@ -23,7 +23,7 @@ use lpm_sbm::Datagram;
 use nix::sched::{CloneFlags, setns};
 use tempfile::TempDir;
 
-use crate::support::{configured_with, eventually};
+use crate::support::{configured_with, eventually, sample_library};
 
 pub const SENDER: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 1);
 pub const ROUTER: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 77, 1, 254), Ipv4Addr::new(10, 77, 2, 254)];
@@ -188,7 +188,21 @@ impl Net {
 
     /// Starts `pcm run` on the router, and waits until it serves.
     pub fn pcm(&self, tables: &str) -> Pcm {
-        Pcm::start(&self.router, POLICY, tables)
+        self.pcm_by(tables, Path::new(env!("CARGO_BIN_EXE_pcm")), &[], &[])
+    }
+
+    /// Likewise, with another copy of the program, which these words start, in this environment.
+    pub fn pcm_by(
+        &self,
+        tables: &str,
+        program: &Path,
+        before: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Pcm {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.router]).args(before);
+        command.arg(program).envs(environment.iter().copied());
+        Pcm::start(command, POLICY, tables)
     }
 }
 
@@ -219,19 +233,20 @@ pub struct Pcm {
 }
 
 impl Pcm {
-    fn start(namespace: &str, policy: &str, tables: &str) -> Self {
+    fn start(mut command: Command, policy: &str, tables: &str) -> Self {
         let folder = configured_with(policy, tables);
         std::fs::write(folder.path().join("r.key"), SECRET).unwrap();
         let config = folder.path().join("pcm.toml");
-        let mut child = Command::new("ip")
-            .args([
-                "netns",
-                "exec",
-                namespace,
-                env!("CARGO_BIN_EXE_pcm"),
-                "run",
-                "--config",
-            ])
+        let copy = Path::new(command.get_args().last().unwrap()).with_file_name("lpm.so");
+        if copy.exists() {
+            let text = std::fs::read_to_string(&config).unwrap();
+            let built = format!("{:?}", sample_library());
+            std::fs::write(&config, text.replace(&built, &format!("{copy:?}"))).unwrap();
+        }
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), readable).unwrap();
+        let mut child = command
+            .args(["run", "--config"])
             .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -265,7 +280,12 @@ impl Pcm {
 
     /// Gives it another policy, for when it reads its configuration again.
     pub fn configure(&self, policy: &str) {
-        let new = configured_with(policy, &self.tables);
+        self.configure_with(policy, &self.tables);
+    }
+
+    /// Gives it another configuration, likewise.
+    pub fn configure_with(&self, policy: &str, tables: &str) {
+        let new = configured_with(policy, tables);
         let text = std::fs::read(new.path().join("pcm.toml")).unwrap();
         std::fs::write(self.folder.path().join("pcm.toml"), text).unwrap();
     }
@@ -273,6 +293,11 @@ impl Pcm {
     /// A file beside its configuration.
     pub fn file(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// What the kernel says of its process.
+    pub fn process(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap()
     }
 
     /// What a command that asks over the control socket prints, and its status.

@@ -1,10 +1,21 @@
-//! `pcm run` as it is seen and led from outside: metrics.
+//! `pcm run` as it is seen and led from outside: metrics, giving up charge, reloading, systemd, few privileges.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::time::Duration;
 
-use crate::net::{Net, Pcm, can_make_networks};
-use crate::support::eventually;
-use crate::{ENFORCED, reserve};
+use lpm_rsvp::MessageType;
+
+use crate::net::{Net, POLICY, Pcm, RECEIVER, SENDER, can_make_networks, path};
+use crate::support::{eventually, sample_library};
+use crate::{ENFORCED, USUAL, reserve, to};
+
+fn controlled() -> String {
+    ENFORCED.replace("[run]\n", "[run]\ncontrol = 'control'\n")
+}
 
 /// The metrics, by name with labels. How each line has to look is tested where they are made.
 fn metrics(pcm: &Pcm) -> BTreeMap<String, f64> {
@@ -90,4 +101,204 @@ fn what_is_counted_can_be_fetched() {
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert_eq!(values(body)["pcm_flows"], 2.0);
     assert_eq!(pcm.stop("TERM"), Some(143));
+}
+
+#[test]
+fn who_is_demoted_gives_everything_back_and_may_be_in_charge_again() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    let pcm = net.pcm(&controlled());
+    let (sender, receiver) = (net.sender(), net.receiver());
+    reserve(&sender, &receiver, 8e6);
+    let (status, said) = pcm.ask(&["become-dsbm"]);
+    assert_eq!(status, 1, "{said}");
+    let (status, said) = pcm.ask(&["demote"]);
+    assert_eq!((status, said.starts_with("demoted: ")), (0, true), "{said}");
+    sender.next(MessageType::ResvTear);
+    receiver.next(MessageType::PathTear);
+    eventually("the class is gone", || {
+        let classes = net.on_router("tc class show dev r1");
+        (!classes.contains("8Mbit")).then_some(())
+    });
+    let (_, said) = pcm.ask(&["status"]);
+    assert!(said.contains(", standby, 0 sessions, 0 flows"), "{said}");
+    assert!(said.contains("LPM identity: not initialized"), "{said}");
+    assert_eq!(metrics(&pcm)["pcm_in_charge"], 0.0);
+    let (status, said) = pcm.ask(&["demote"]);
+    assert_eq!(status, 1, "{said}");
+    sender.send(SENDER, to(RECEIVER), path("CN=Bob", USUAL, 1e6));
+    sender.next(MessageType::PathErr);
+
+    let (status, said) = pcm.ask(&["become-dsbm"]);
+    assert_eq!((status, said.starts_with("in charge")), (0, true), "{said}");
+    reserve(&sender, &receiver, 3e6);
+    let classes = net.on_router("tc class show dev r1");
+    assert!(classes.contains("rate 3Mbit"), "{classes}");
+    let (_, said) = pcm.ask(&["status"]);
+    assert!(
+        said.contains("LPM identity: serving, 0 requests open"),
+        "{said}"
+    );
+    assert_eq!(pcm.stop("TERM"), Some(143));
+}
+
+#[test]
+fn bandwidth_is_taken_by_a_reload_and_what_is_not_is_said() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    let pcm = net.pcm(&controlled());
+    let (sender, receiver) = (net.sender(), net.receiver());
+    reserve(&sender, &receiver, 8e6);
+    let wider = controlled().replace("'10 Mbit/s'", "'20 Mbit/s'");
+    let changed = "[run]\nmetrics = '127.0.0.1:9121'\nrefresh = '1 s'\n";
+    let changed = wider.replace("[run]\n", changed);
+    pcm.configure_with(POLICY, &format!("{changed}[sbm]\nmax_flows = 7\n"));
+    assert_eq!(pcm.ask(&["reload"]).0, 0);
+    eventually("pcm has reloaded", || {
+        pcm.has_said("reloaded: ").then_some(())
+    });
+    assert!(pcm.has_said("not before a restart: [sbm]"));
+    assert!(!pcm.has_said("not before a restart: [interface]"));
+    eventually("the link is wider", || {
+        let classes = net.on_router("tc class show dev r1");
+        (classes.contains("rate 20Mbit") && classes.contains("rate 8Mbit")).then_some(())
+    });
+    let free = r#"pcm_interface_free_bytes_per_second{interface="r1"}"#;
+    let answer = net.http(9121, "GET /metrics HTTP/1.1\r\n\r\n");
+    assert_eq!(
+        values(answer.split_once("\r\n\r\n").unwrap().1)[free],
+        1_500_000.0
+    );
+    // There was not enough for this one before, and refreshes come by the new period.
+    reserve(&sender, &receiver, 15e6);
+    sender.next(MessageType::Resv);
+    assert_eq!(pcm.stop("TERM"), Some(143));
+}
+
+#[test]
+fn systemd_hears_that_it_is_ready_alive_and_stopping() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let word = || {
+        let mut buffer = [0; 256];
+        let length = systemd.recv(&mut buffer).expect("word of pcm run");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let environment = [
+        ("NOTIFY_SOCKET", path.to_str().unwrap()),
+        ("WATCHDOG_USEC", "400000"),
+    ];
+    let program = Path::new(env!("CARGO_BIN_EXE_pcm"));
+    let pcm = net.pcm_by("", program, &[], &environment);
+    assert!(word().contains("READY=1"));
+    for _ in 0..3 {
+        assert_eq!(word().trim(), "WATCHDOG=1");
+    }
+    assert_eq!(pcm.stop("TERM"), Some(143));
+    let last = std::iter::repeat_with(word).find(|word| word.trim() != "WATCHDOG=1");
+    assert_eq!(last.unwrap().trim(), "STOPPING=1");
+}
+
+#[test]
+fn two_capabilities_are_enough() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    // Where the tests are built nobody else may look.
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let [program, library] = ["pcm", "lpm.so"].map(|name| folder.path().join(name));
+    fs::copy(env!("CARGO_BIN_EXE_pcm"), &program).unwrap();
+    fs::copy(sample_library(), &library).unwrap();
+    for file in [&program, &library] {
+        fs::set_permissions(file, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let privileges = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--no-new-privs",
+        "--inh-caps=-all,+net_raw,+net_admin",
+        "--ambient-caps=-all,+net_raw,+net_admin",
+        "--bounding-set=-all,+net_raw,+net_admin",
+    ];
+    let pcm = net.pcm_by(ENFORCED, &program, &privileges, &[]);
+    let process = pcm.process();
+    let field = |name: &str| {
+        let line = process.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_default()
+            .split_whitespace()
+            .last()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(field("Uid:"), "65534");
+    // CAP_NET_ADMIN is bit 12, CAP_NET_RAW bit 13.
+    for set in ["CapEff:", "CapPrm:", "CapBnd:"] {
+        assert_eq!(field(set), "0000000000003000", "{set}");
+    }
+    let (sender, receiver) = (net.sender(), net.receiver());
+    reserve(&sender, &receiver, 8e6);
+    let classes = net.on_router("tc class show dev r1");
+    assert!(classes.contains("rate 8Mbit"), "{classes}");
+    assert_eq!(pcm.stop("TERM"), Some(143));
+    assert!(!net.on_router("tc qdisc show dev r1").contains("htb"));
+}
+
+#[test]
+fn what_a_crash_left_behind_is_gone_at_the_next_start() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    let pcm = net.pcm(ENFORCED);
+    let (sender, receiver) = (net.sender(), net.receiver());
+    reserve(&sender, &receiver, 8e6);
+    assert_eq!(pcm.stop("KILL"), None);
+    assert!(net.on_router("tc class show dev r1").contains("rate 8Mbit"));
+    let pcm = net.pcm(ENFORCED);
+    // Nobody has asked for anything yet.
+    eventually("the qdisc is gone", || {
+        let qdiscs = net.on_router("tc qdisc show dev r1");
+        (!qdiscs.contains("htb")).then_some(())
+    });
+    assert_eq!(pcm.stop("TERM"), Some(143));
+}
+
+#[test]
+fn the_unit_asks_for_no_more_than_that() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/pcm.service");
+    let unit = fs::read_to_string(unit).unwrap();
+    let values = |key: &str| {
+        let lines = unit.lines().filter_map(|line| line.split_once('='));
+        let values = lines
+            .filter(|(other, _)| *other == key)
+            .map(|(_, value)| value);
+        values.collect::<Vec<_>>()
+    };
+    for (key, value) in [
+        ("Type", "notify"),
+        ("AmbientCapabilities", "CAP_NET_RAW CAP_NET_ADMIN"),
+        ("CapabilityBoundingSet", "CAP_NET_RAW CAP_NET_ADMIN"),
+        ("DynamicUser", "yes"),
+        ("NoNewPrivileges", "yes"),
+    ] {
+        assert_eq!(values(key), [value], "{key}");
+    }
+    assert_eq!(values("WatchdogSec").len(), 1);
+    assert_eq!(values("User").len(), 0);
 }
