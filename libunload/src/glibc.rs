@@ -55,6 +55,7 @@ mod maps;
 mod memory;
 mod namespaces;
 mod object;
+mod opened;
 mod origin;
 mod owners;
 mod requests;

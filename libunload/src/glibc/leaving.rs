@@ -5,27 +5,47 @@
 //! stays
 //!
 //! - when another opened library belongs to it ([`Ledger::has_one_user`]);
+//! - when somebody else opened it by its own name ([`opened`]);
 //! - when it is never unmapped: it bears `DF_1_NODELETE`, or one of its `STB_GNU_UNIQUE` symbols is in use;
 //! - when something that stays needs it.
 //!
-//! What is not seen here is an object that somebody else opened by its own name, and one that somebody
-//! uses a symbol of without needing it. So nothing is taken back for good from what a library needs
-//! before the loader has closed it (`unload`).
+//! What is not seen here is an object that somebody uses a symbol of without needing it, and one that is opened
+//! from here on. So nothing is taken back for good from what a library needs before the loader has closed
+//! it (`unload`).
 
 use std::sync::Arc;
 
 use super::ledger::Ledger;
 use super::object::Object;
+use super::opened;
 
 /// The ledgers of the objects that go when the library goes, its own first; `loaded` is what is loaded.
 pub(super) fn of(ledgers: &[Arc<Ledger>], loaded: &[Object]) -> Vec<Arc<Ledger>> {
-    let goes = |ledger: &&Arc<Ledger>| ledger.has_one_user() && !ledger.is_permanent;
-    let mut leaving: Vec<_> = ledgers.iter().filter(goes).cloned().collect();
+    let objects: Vec<_> = ledgers.iter().map(|ledger| &ledger.object).collect();
+    // The library itself was opened once, by this host.
+    let counts = match &objects[..] {
+        [_, needed @ ..] if !needed.is_empty() => opened::counts(needed),
+        _ => Vec::new(),
+    };
+    let goes = |&(index, ledger): &(usize, &Arc<Ledger>)| {
+        let count = index.checked_sub(1).and_then(|index| counts[index]);
+        let is_opened = count.is_some_and(|count| count > 0);
+        ledger.has_one_user() && !ledger.is_permanent && !is_opened
+    };
+    let going = ledgers.iter().enumerate().filter(goes);
+    let mut leaving: Vec<_> = going.map(|(_, ledger)| Arc::clone(ledger)).collect();
     // Each that stays may keep more.
     while let Some(index) = needed_by_others(&leaving, loaded) {
         leaving.remove(index);
     }
     leaving
+}
+
+/// Whether somebody else has opened the library itself, too, so that the loader keeps it.
+pub(super) fn is_opened_twice(ledgers: &[Arc<Ledger>]) -> bool {
+    let own = ledgers.first().map(|ledger| &ledger.object);
+    let count = own.and_then(|own| opened::counts(&[own]).pop()?);
+    count.is_some_and(|count| count > 1)
 }
 
 /// One of these, other than the first, that an object which is not among them needs.

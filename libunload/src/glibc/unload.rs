@@ -63,6 +63,10 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
     if !obstacles.is_empty() {
         return pinned(obstacles);
     }
+    if leaving::is_opened_twice(own) {
+        // As it is with `dlclose`, nothing is taken back.
+        return still_loaded();
+    }
     let expected = leaving::of(&ledgers, &object::loaded());
     run_destructors(own);
     own.iter().for_each(|ledger| requests::cancel(ledger));

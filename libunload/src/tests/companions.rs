@@ -4,8 +4,8 @@ use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::fixture::{Fixture, call, in_own_process, is_mapped, unload};
-use crate::outcome::UnloadOutcome;
+use super::fixture::{Fixture, call, in_own_process, is_mapped, reasons_to_pin, unload};
+use crate::outcome::{PinReason, UnloadOutcome};
 
 /// Keeps a key with a destructor, a timer and a signal handler for its own life, as GLib and OpenSSL do;
 /// `touch` sets this thread's value, `use_again` fails once the key or the handler is gone.
@@ -167,5 +167,85 @@ fn a_library_with_a_unique_symbol_in_use_keeps_what_it_has() {
             ],
         );
         stays_in_order(&stays, &user);
+    });
+}
+
+/// A companion that calls back, and a library that leaves it a function.
+fn build_calling_back() -> (Fixture, PathBuf, Fixture) {
+    let companion = Fixture::c(
+        "static int (*kept)(void); void keep(int (*function)(void)) { kept = function; } int use_again(void) { return kept(); }",
+        &["-Wl,-soname,libstays.so"],
+    );
+    let path = companion.directory().join("libstays.so");
+    fs::rename(&companion.path, &path).expect("a new name");
+    let directory = companion.directory().to_str().expect("a plain path");
+    let user = Fixture::c(
+        "void keep(int (*)(void)); static int called(void) { return 0; } int run(void) { keep(called); return 0; }",
+        &[
+            &format!("-L{directory}"),
+            &format!("-Wl,-rpath,{directory}"),
+            "-lstays",
+        ],
+    );
+    (companion, path, user)
+}
+
+/// Together they go; nobody is left to call.
+#[test]
+fn a_library_that_goes_too_may_keep_a_function() {
+    let name = "companions::a_library_that_goes_too_may_keep_a_function";
+    in_own_process(name, || {
+        let (_companion, _, user) = build_calling_back();
+        for _ in 0..3 {
+            let library = user.open();
+            assert_eq!(call(&library, "run"), 0);
+            assert_eq!(unload(library), UnloadOutcome::Unmapped);
+            assert!(!is_mapped("libstays.so"));
+        }
+    });
+}
+
+/// The same, but somebody else opened the companion, before or after the library needed it.
+#[test]
+fn a_library_that_somebody_else_opened_keeps_a_function() {
+    let name = "companions::a_library_that_somebody_else_opened_keeps_a_function";
+    in_own_process(name, || {
+        let (_companion, path, user) = build_calling_back();
+        for _ in 0..2 {
+            let library = user.open();
+            assert_eq!(call(&library, "run"), 0);
+            let use_again = by_name(&path, "use_again");
+            let reasons = reasons_to_pin(library);
+            let [PinReason::AddressKept { holder }] = &reasons[..] else {
+                panic!("{reasons:?}");
+            };
+            assert!(holder.starts_with("libstays.so"), "{holder}");
+            assert_eq!(use_again(), 0);
+        }
+    });
+}
+
+/// Two libraries of this host need the companion; the first leaves it a function.
+#[test]
+fn a_library_that_two_need_keeps_a_function() {
+    let name = "companions::a_library_that_two_need_keeps_a_function";
+    in_own_process(name, || {
+        let (companion, _, user) = build_calling_back();
+        let directory = companion.directory().to_str().expect("a plain path");
+        let other = Fixture::c(
+            "int use_again(void); int run(void) { return use_again(); }",
+            &[
+                &format!("-L{directory}"),
+                &format!("-Wl,-rpath,{directory}"),
+                "-lstays",
+            ],
+        );
+        let (library, second) = (user.open(), other.open());
+        assert_eq!(call(&library, "run"), 0);
+        assert!(matches!(
+            &reasons_to_pin(library)[..],
+            [PinReason::AddressKept { .. }]
+        ));
+        assert_eq!(call(&second, "run"), 0);
     });
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,6 +38,8 @@ static void once(void) {
     pthread_t thread;
     if (!pthread_create(&thread, 0, end, 0)) pthread_join(thread, 0);
     sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, 0);
+    char name[16];
+    prctl(PR_GET_NAME, name);
     free(realloc(malloc(10), 2000));
 }
 static volatile int over;
