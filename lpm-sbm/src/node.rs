@@ -6,7 +6,9 @@
 //! [`Node::decided`]. What is granted becomes state (`paths`, `resvs`), takes bandwidth
 //! (`crate::reservations`) and is reserved by the kernel ([`Output::Reserve`], `reserve`), merged with
 //! what other next hops want (`merge`), and sent on (`upstream`). What is not becomes an error message
-//! (`errors`). Meanwhile later messages about the same flow wait (`waiting`), and no others.
+//! (`errors`). Meanwhile later messages about the same flow wait (`waiting`), and no others. What cannot be
+//! granted whatever anybody says is answered at once (`reject`). With neighbours that know how, messages are
+//! acknowledged, and refreshes are short (`names`, `reliable`).
 //!
 //! Whoever runs it does what [`Node::poll`] says, in order, and calls [`Node::tick`] at
 //! [`Node::next_deadline`].
@@ -15,10 +17,13 @@ mod deadlines;
 mod errors;
 mod links;
 mod merge;
+mod names;
 pub(crate) mod output;
 mod paths;
 mod policy;
 mod receive;
+mod reject;
+mod reliable;
 pub(crate) mod report;
 mod reserve;
 mod resvs;
@@ -41,11 +46,13 @@ use lpm_rsvp::Session;
 use std::hash::BuildHasher;
 
 use self::deadlines::Deadlines;
+use self::names::Names;
 use self::output::{Datagram, DropReason, News, NodeConfig, NodeInterface, Notice, Output, Packet};
 use self::state::{Installed, SessionState};
 use self::waiting::Waiting;
 use crate::bandwidth::{InterfaceName, PoolConfig, Pools};
 use crate::lifetime::{Life, Time, Timers};
+use crate::message_ids::MessageIds;
 use crate::reservations::{ReservationKey, Reservations};
 
 /// How much memory messages of a flow may take on average, in bytes.
@@ -67,6 +74,9 @@ pub struct Node<R> {
     deadlines: Deadlines,
     repair_at: Option<Duration>,
     waiting: Waiting,
+    names: Names,
+    /// The MESSAGE_IDs of what came in.
+    message_ids: MessageIds,
     outputs: VecDeque<Output>,
     /// The last number that was given to something.
     number: u64,
@@ -90,6 +100,8 @@ impl<R> Node<R> {
             deadlines: Deadlines::default(),
             repair_at: None,
             waiting: Waiting::new(config.max_waiting),
+            names: Names::new(config.seed),
+            message_ids: MessageIds::new(),
             outputs: VecDeque::new(),
             number: 0,
             config,

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use lpm_api::{AddressRow, Interface};
 use lpm_host::Pcm;
-use lpm_rsvp::{Message, ObjectIndex};
+use lpm_rsvp::{Message, MessageType, ObjectIndex};
 use lpm_sbm::{About, DropReason, InterfaceName, Node, NodeConfig, Output, Packet};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
@@ -244,6 +244,20 @@ impl<W: Write> Service<W> {
 
     fn receive(&mut self, arrival: &Arrival, bytes: &[u8]) {
         self.counters.received(arrival.interface, bytes);
+        let mut index = ObjectIndex::new();
+        // What is in a bundle is signed by itself.
+        if let Ok(message) = Message::parse(bytes, &mut index) {
+            if message.message_type() == MessageType::Bundle {
+                for bytes in message.bundled().flatten() {
+                    self.receive_one(arrival, bytes);
+                }
+                return;
+            }
+        }
+        self.receive_one(arrival, bytes);
+    }
+
+    fn receive_one(&mut self, arrival: &Arrival, bytes: &[u8]) {
         let Some(integrity_verified) = self.is_trusted(arrival, bytes) else {
             return;
         };

@@ -20,6 +20,10 @@ pub(crate) enum Due {
     Blockade(Session),
     /// Follow routes that have changed.
     Repair,
+    /// Send a message again that is not acknowledged.
+    Retry(u32),
+    /// Refresh what a neighbour has acknowledged.
+    Summary(Neighbour),
 }
 
 /// A neighbour, and the interface that leads there.

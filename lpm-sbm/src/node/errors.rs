@@ -10,7 +10,7 @@ use lpm_rsvp::{
     class,
 };
 
-use super::deadlines::Due;
+use super::deadlines::{Due, Neighbour};
 use super::merge::{is_blockaded, is_greater};
 use super::output::{Datagram, DropReason, Packet, Route, Routes, TTL};
 use super::policy::{combined, objects_of, with_policy};
@@ -38,13 +38,16 @@ impl<R: Routes> Node<R> {
         let Ok(message) = Message::parse(said, &mut index) else {
             return;
         };
+        let Some(session) = message.session() else {
+            return;
+        };
         let bytes = Writer::new(MessageType::PathErr, TTL)
             .copy(&message, class::SESSION)
             .error_spec(interface.address, 0, code, value)
             .copy(&message, class::SENDER_TEMPLATE)
             .copy(&message, class::SENDER_TSPEC)
             .finish();
-        self.send_error(&message, interface, hop.address, bytes, Vec::new());
+        self.send_error(session, interface, hop.address, bytes, Vec::new());
     }
 
     /// Tells the next hop of each flow of a Resv that it is refused.
@@ -76,35 +79,40 @@ impl<R: Routes> Node<R> {
         let Ok(message) = Message::parse(said, &mut index) else {
             return;
         };
+        let Some(session) = message.session() else {
+            return;
+        };
         let writer = Writer::new(MessageType::ResvErr, TTL)
             .copy(&message, class::SESSION)
             .own_hop(interface)
             .error_spec(interface.address, flags, code, value)
             .copy(&message, class::SCOPE);
         let bytes = flow_of(writer, &message).finish();
-        self.send_error(&message, interface, hop.address, bytes, Vec::new());
+        self.send_error(session, interface, hop.address, bytes, Vec::new());
     }
 
     /// Sends an error message with what the LPMs put into it.
-    fn send_error(
+    pub(super) fn send_error(
         &mut self,
-        about: &Message<'_>,
+        session: Session,
         interface: Interface,
         to: IpAddr,
         bytes: Option<Vec<u8>>,
         received: Vec<Vec<u8>>,
     ) {
-        let Some((bytes, session)) = bytes.zip(about.session()) else {
+        let Some(bytes) = bytes else {
             return;
         };
+        let session = session.with_flags(0);
         let datagram = Datagram::to_neighbour(interface, to, bytes.clone());
-        let target = Target::Error(datagram, received);
-        self.ask_outgoing(session.with_flags(0), bytes, interface, target);
+        let target = Target::Error(session, datagram, received);
+        self.ask_outgoing(session, bytes, interface, target);
     }
 
     /// The LPMs have said what goes into an error message.
     pub(super) fn error_supplied(
         &mut self,
+        session: Session,
         datagram: Datagram,
         received: &[Vec<u8>],
         objects: Option<Vec<u8>>,
@@ -114,7 +122,11 @@ impl<R: Routes> Node<R> {
         };
         let policy = combined(&objects, received);
         if let Some(bytes) = with_policy(&datagram.bytes, &policy) {
-            self.send(Datagram { bytes, ..datagram });
+            let to = Neighbour {
+                address: datagram.destination,
+                interface: datagram.interface,
+            };
+            self.send_once(session, Some(to), Datagram { bytes, ..datagram });
         }
     }
 
@@ -159,7 +171,7 @@ impl<R: Routes> Node<R> {
         let Some(Route::Out(interface)) = self.routes.route(confirm.receiver, packet.source) else {
             return Err(DropReason::NoState);
         };
-        let mut bytes = unsigned(message);
+        let mut bytes = passed_on(message);
         if let Some(send_ttl) = bytes.get_mut(4) {
             *send_ttl = ttl;
         }
@@ -232,7 +244,7 @@ impl<R: Routes> Node<R> {
             }
         }
         let received = objects_of(message);
-        self.send_error(message, interface, hop.address, writer.finish(), received);
+        self.send_error(session, interface, hop.address, writer.finish(), received);
     }
 
     fn pass_resv_error(&mut self, now: Duration, packet: &Packet<'_>, message: &Message<'_>) {
@@ -289,7 +301,7 @@ impl<R: Routes> Node<R> {
                 .scope(&scope);
             let bytes = flow_of(writer, message).finish();
             let received = objects_of(message);
-            self.send_error(message, interface, next_hop.address, bytes, received);
+            self.send_error(session, interface, next_hop.address, bytes, received);
         }
     }
 
@@ -374,11 +386,11 @@ fn flow_of(writer: Writer, message: &Message<'_>) -> Writer {
     flows.fold(writer, |writer, entry| writer.raw(object(message, entry)))
 }
 
-/// The bytes of a message without its INTEGRITY, which is between neighbours.
-fn unsigned(message: &Message<'_>) -> Vec<u8> {
+/// The bytes of a message without what is between neighbours.
+fn passed_on(message: &Message<'_>) -> Vec<u8> {
     let header = message.bytes().get(..8).unwrap_or_default();
     let objects = message.entries().iter();
-    let kept = objects.filter(|entry| entry.class != class::INTEGRITY);
+    let kept = objects.filter(|entry| !is_between_neighbours(entry.class));
     kept.fold(header.to_vec(), |mut bytes, entry| {
         bytes.extend_from_slice(object(message, entry));
         bytes

@@ -51,6 +51,7 @@ impl<R: Routes> Node<R> {
     /// Sends the Paths whose route is another one than before that way.
     pub(super) fn repair(&mut self, now: Duration) {
         self.repair_at = None;
+        self.names.doubt_paths();
         let mut routes = HashMap::new();
         let mut changed = Vec::new();
         for (session, kept) in &self.sessions {

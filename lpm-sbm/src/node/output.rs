@@ -227,6 +227,8 @@ pub enum DropReason {
     LogicalInterface,
     /// There is no state that it is about.
     NoState,
+    /// A message that was sent after it has come before it (RFC 2961 §4.5).
+    OutOfOrder,
     /// A type that this node does not take in.
     Unsupported,
     /// As many messages wait for decisions as may.
@@ -246,6 +248,7 @@ impl DropReason {
             Self::Ports => "ports",
             Self::LogicalInterface => "logical_interface",
             Self::NoState => "no_state",
+            Self::OutOfOrder => "out_of_order",
             Self::Unsupported => "unsupported",
             Self::Busy => "busy",
         }

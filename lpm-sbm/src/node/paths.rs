@@ -8,13 +8,17 @@ use lpm_rsvp::intserv::HopParameters;
 use lpm_rsvp::{FilterSpec, Message, MessageType, ObjectIndex, Session, class};
 
 use super::deadlines::Due;
+use super::names::Owner;
 use super::output::{Datagram, Decided, DropReason, Output, Packet, Route, Routes, Ruling};
 use super::policy::{combined, objects_of, with_policy};
 use super::receive::{hop_of, sender_of, session_of};
+use super::reject::{CONFLICTING_DESTINATION_PORTS, CONFLICTING_SENDER_PORTS};
+use super::reliable::{is_from_capable, is_out_of_order};
 use super::said::said;
 use super::state::PathState;
 use super::waiting::{Channel, Target};
 use super::wire::{Writer, object};
+use crate::message_ids::StateId;
 use crate::node::{Node, end, time};
 use crate::refusal::Refusal;
 
@@ -35,18 +39,44 @@ impl<R: Routes> Node<R> {
         let said = said(message, &descriptor, |_| true);
         let timers = self.timers;
         let path = self.path_of(session, &sender);
+        if path
+            .as_ref()
+            .is_some_and(|path| is_out_of_order(path.id, message))
+        {
+            return Err(DropReason::OutOfOrder);
+        }
         if let Some(path) = path.filter(|path| path.said == said && path.interface == interface) {
+            let old = std::mem::replace(&mut path.id, StateId::of(message));
+            let new = path.id;
+            path.is_capable = is_from_capable(packet, message);
             path.life = timers
                 .start(message.time_values(), time(now))
                 .continuing(path.life);
             path.ttl = packet.ttl;
+            self.message_ids
+                .change(&FlowKey::path(session, sender), old, new);
             self.look_at_path(session, sender);
+            return Ok(());
+        }
+        let conflict = if self.has_other_ports(session) {
+            Some(CONFLICTING_DESTINATION_PORTS)
+        } else if self.has_other_sender_port(session, &sender) {
+            Some(CONFLICTING_SENDER_PORTS)
+        } else {
+            None
+        };
+        if let Some(code) = conflict {
+            self.path_error(&said, interface, hop_of(message)?, code, 0);
             return Ok(());
         }
         self.ask(Some(channel), packet, session, interface)
     }
 
-    fn path_of(&mut self, session: Session, sender: &FilterSpec) -> Option<&mut PathState> {
+    pub(super) fn path_of(
+        &mut self,
+        session: Session,
+        sender: &FilterSpec,
+    ) -> Option<&mut PathState> {
         let session = self.sessions.get_mut(&session.with_flags(0))?;
         session.paths.get_mut(sender)
     }
@@ -116,17 +146,25 @@ impl<R: Routes> Node<R> {
             hop,
             ttl: packet.ttl,
             is_non_rsvp: packet.ttl != message.header().send_ttl,
+            is_capable: is_from_capable(packet, message),
+            id: StateId::of(message),
             life,
             route,
             supplied: None,
             outgoing: None,
+            name: None,
             refresh_at,
             look,
             version,
         };
         let kept = self.sessions.entry(session).or_default();
-        if let Some(mut old) = kept.paths.insert(sender, state) {
+        let id = state.id;
+        let old = kept.paths.insert(sender, state);
+        self.message_ids
+            .change(&flow, old.as_ref().and_then(|old| old.id), id);
+        if let Some(mut old) = old {
             self.deadlines.remove(old.look, Due::Path(session, sender));
+            self.names.forget(old.name);
             // Until the LPMs were asked again a teardown has to go where it went.
             if let Some(new) = self.path_of(session, &sender) {
                 new.outgoing = old.outgoing.take();
@@ -146,6 +184,8 @@ impl<R: Routes> Node<R> {
         let Some((bytes, out)) = self.outgoing_path(session, &sender) else {
             if let Some(path) = self.path_of(session, &sender) {
                 path.outgoing = None;
+                let name = path.name.take();
+                self.names.forget(name);
             }
             return;
         };
@@ -235,6 +275,8 @@ impl<R: Routes> Node<R> {
         };
         path.supplied.clone_from(&objects);
         path.outgoing = None;
+        let name = path.name.take();
+        self.names.forget(name);
         if objects.is_some() {
             self.make_outgoing(session, sender);
             self.refresh_path(now, session, sender);
@@ -274,8 +316,13 @@ impl<R: Routes> Node<R> {
             return;
         };
         path.refresh_at = refresh_at;
-        if let Some(datagram) = path.outgoing.clone() {
-            self.send(datagram);
+        let (datagram, name) = (path.outgoing.take(), path.name);
+        if let Some(datagram) = datagram {
+            let to = self.next_hop(session, &sender);
+            let name = self.send_state(&datagram, Owner::Path(session, sender), to, name);
+            if let Some(path) = self.path_of(session, &sender) {
+                (path.outgoing, path.name) = (Some(datagram), name);
+            }
         }
         self.look_at_path(session, sender);
     }
@@ -307,6 +354,9 @@ impl<R: Routes> Node<R> {
         if path.hop.address != hop.address {
             return Err(DropReason::NoState);
         }
+        if is_out_of_order(path.id, message) {
+            return Err(DropReason::OutOfOrder);
+        }
         let interface = path.interface;
         self.tell_torn(session, packet, interface);
         let flow = FlowKey::path(session, sender);
@@ -325,10 +375,14 @@ impl<R: Routes> Node<R> {
         sender: FilterSpec,
         told: Option<DeleteReason>,
     ) {
+        let next_hop = self.next_hop(session, &sender);
         let kept = self.sessions.get_mut(&session);
         let Some(path) = kept.and_then(|kept| kept.paths.remove(&sender)) else {
             return;
         };
+        self.names.forget(path.name);
+        self.message_ids
+            .change(&FlowKey::path(session, sender), path.id, None);
         self.deadlines.remove(path.look, Due::Path(session, sender));
         self.flows -= 1;
         self.bytes -= path.said.len();
@@ -338,7 +392,7 @@ impl<R: Routes> Node<R> {
             self.record(MessageType::Path, flow, Ruling::Removed(reason));
         }
         if let Some(datagram) = self.tear_of(session, &path) {
-            self.send(datagram);
+            self.send_once(session, next_hop, datagram);
         }
         let reason = told.unwrap_or(DeleteReason::ReceivedPathTear);
         self.sender_is_gone(session, sender, &path, reason);

@@ -14,6 +14,12 @@ use crate::node::Node;
 impl<R: Routes> Node<R> {
     /// Takes in a datagram.
     pub fn receive(&mut self, now: Duration, packet: &Packet<'_>) {
+        self.names.now = now;
+        self.look_at(now, packet);
+        self.acknowledge_all();
+    }
+
+    fn look_at(&mut self, now: Duration, packet: &Packet<'_>) {
         if let Err(reason) = self.take_in(now, packet) {
             self.dropped(packet, reason);
         }
@@ -24,8 +30,13 @@ impl<R: Routes> Node<R> {
             return Err(DropReason::Interface);
         }
         let mut index = ObjectIndex::new();
-        let parsed = Message::parse(packet.bytes, &mut index);
-        let message = parsed.map_err(|_| DropReason::Malformed)?;
+        let message = match Message::parse(packet.bytes, &mut index) {
+            Ok(message) => message,
+            Err(fault) => {
+                self.reject(packet, &fault);
+                return Err(DropReason::Malformed);
+            }
+        };
         let message_type = message.message_type();
         if !message_type.needs_router_alert() && !self.is_own(packet.destination) {
             return Err(DropReason::NotForUs);
@@ -38,30 +49,50 @@ impl<R: Routes> Node<R> {
                 if is_bundle {
                     return Err(DropReason::Malformed);
                 }
-                self.receive(now, &Packet { bytes, ..*packet });
+                self.look_at(now, &Packet { bytes, ..*packet });
             }
             return Ok(());
         }
         if message.hop().is_some_and(|hop| self.is_own(hop.address)) {
             return Err(DropReason::Loop);
         }
+        self.acknowledged(now, packet, &message);
+        let taken = match message_type {
+            MessageType::Ack => return Ok(()),
+            MessageType::Srefresh => self.summary_came(now, packet, &message),
+            _ => self.of_session(now, packet, &message),
+        };
+        // That there is nothing left to tear down is an answer, too.
+        if matches!(taken, Ok(()) | Err(DropReason::NoState)) {
+            self.acknowledge(packet, &message);
+        }
+        taken
+    }
+
+    /// Takes in a message about a session.
+    fn of_session(
+        &mut self,
+        now: Duration,
+        packet: &Packet<'_>,
+        message: &Message<'_>,
+    ) -> Result<(), DropReason> {
         let session = message.session().ok_or(DropReason::Unsupported)?;
-        check_ports(&message, session)?;
-        let channel = match message_type {
+        check_ports(message, session)?;
+        let channel = match message.message_type() {
             MessageType::Path | MessageType::PathTear => {
-                Channel::Path(session.with_flags(0), sender_of(&message)?)
+                Channel::Path(session.with_flags(0), sender_of(message)?)
             }
             MessageType::Resv | MessageType::ResvTear => {
-                Channel::Resv(session.with_flags(0), hop_of(&message)?.address)
+                Channel::Resv(session.with_flags(0), hop_of(message)?.address)
             }
-            MessageType::PathErr | MessageType::ResvErr => return self.error(packet, &message),
-            MessageType::ResvConf => return self.confirmation(packet, &message),
+            MessageType::PathErr | MessageType::ResvErr => return self.error(packet, message),
+            MessageType::ResvConf => return self.confirmation(packet, message),
             _ => return Err(DropReason::Unsupported),
         };
         match self.waiting.line_up(channel, packet) {
             Some(true) => Ok(()),
             Some(false) => Err(DropReason::Busy),
-            None => self.turn(now, channel, packet, &message),
+            None => self.turn(now, channel, packet, message),
         }
     }
 
@@ -128,6 +159,7 @@ impl<R: Routes> Node<R> {
     /// The LPMs have decided: one decision for each flow descriptor of the message. Whatever they do not
     /// grant they have been told to forget.
     pub fn decided(&mut self, now: Duration, id: u64, decisions: &[Decision]) {
+        self.names.now = now;
         let Some(Asked::Received(held)) = self.waiting.answered(id) else {
             return;
         };
@@ -164,6 +196,7 @@ impl<R: Routes> Node<R> {
 
     /// The LPMs have said what goes into a message: POLICY_DATA objects, or `None` if it does not go out.
     pub fn supplied(&mut self, now: Duration, id: u64, objects: Option<Vec<u8>>) {
+        self.names.now = now;
         let Some(Asked::Outgoing(target)) = self.waiting.answered(id) else {
             return;
         };
@@ -174,7 +207,9 @@ impl<R: Routes> Node<R> {
             Target::Upstream(session, neighbour, version, confirm) => {
                 self.upstream_supplied(now, session, neighbour, version, confirm, objects);
             }
-            Target::Error(datagram, received) => self.error_supplied(datagram, &received, objects),
+            Target::Error(session, datagram, received) => {
+                self.error_supplied(session, datagram, &received, objects);
+            }
         }
     }
 

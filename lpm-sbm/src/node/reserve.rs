@@ -130,6 +130,7 @@ impl<R: Routes> Node<R> {
 
     /// The kernel has done what a command asked for, or cannot.
     pub fn reserved(&mut self, now: Duration, id: u64, is_done: bool) {
+        self.names.now = now;
         let Some(reserving) = self.waiting.reserved(id) else {
             return;
         };

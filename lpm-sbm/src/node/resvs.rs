@@ -10,9 +10,12 @@ use lpm_rsvp::{
 use super::deadlines::Due;
 use super::output::{DropReason, Packet, Routes, Ruling};
 use super::receive::{hop_of, session_of};
+use super::reject::{CONFLICTING_DESTINATION_PORTS, UNKNOWN_STYLE};
+use super::reliable::{is_from_capable, is_out_of_order};
 use super::said::said;
 use super::state::{PathState, ResvState};
 use super::waiting::Channel;
+use crate::message_ids::StateId;
 use crate::node::{Node, end, time};
 use crate::refusal::Refusal;
 use crate::reservations::Request;
@@ -35,11 +38,28 @@ impl<R: Routes> Node<R> {
         let hop = hop_of(message)?;
         let interface = self.outgoing_interface(packet, hop, session)?;
         let style = message.style().ok_or(DropReason::Malformed)?;
+        if let ResvStyle::Unknown(_) = style {
+            self.resv_error(packet.bytes, interface, hop, 0, UNKNOWN_STYLE, 0);
+            return Ok(());
+        }
         let kept = self.sessions.get(&session);
         let Some(kept) = kept.filter(|kept| !kept.paths.is_empty()) else {
-            self.resv_errors(message, interface, hop, NO_PATH, 0);
+            let code = match self.has_other_ports(session) {
+                true => CONFLICTING_DESTINATION_PORTS,
+                false => NO_PATH,
+            };
+            self.resv_errors(message, interface, hop, code, 0);
             return Ok(());
         };
+        let mut flows = message.flow_descriptors();
+        let is_late = flows.any(|descriptor| {
+            let flow = FlowKey::of(message, &descriptor);
+            let resv = flow.and_then(|flow| kept.resvs.get(&flow));
+            resv.is_some_and(|resv| is_out_of_order(resv.id, message))
+        });
+        if is_late {
+            return Err(DropReason::OutOfOrder);
+        }
         if let Some(other) = kept.resvs.values().find(|resv| resv.style != style) {
             let value = u16::try_from(other.style.option_vector()).unwrap_or_default();
             self.resv_errors(message, interface, hop, CONFLICTING_STYLE, value);
@@ -47,7 +67,7 @@ impl<R: Routes> Node<R> {
         }
         if message.resv_confirm().is_none() && self.is_refresh(message, interface) {
             for descriptor in message.flow_descriptors() {
-                self.refresh_resv(now, message, &descriptor);
+                self.refresh_resv(now, packet, message, &descriptor);
             }
             return Ok(());
         }
@@ -55,7 +75,7 @@ impl<R: Routes> Node<R> {
     }
 
     /// The interface that a Resv asks for resources on: what this node called it in its Path.
-    fn outgoing_interface(
+    pub(super) fn outgoing_interface(
         &self,
         packet: &Packet<'_>,
         hop: RsvpHop,
@@ -88,6 +108,7 @@ impl<R: Routes> Node<R> {
     fn refresh_resv(
         &mut self,
         now: Duration,
+        packet: &Packet<'_>,
         message: &Message<'_>,
         descriptor: &FlowDescriptor<'_>,
     ) {
@@ -96,9 +117,13 @@ impl<R: Routes> Node<R> {
             return;
         };
         if let Some(resv) = self.resv(&flow) {
+            let old = std::mem::replace(&mut resv.id, StateId::of(message));
+            let new = resv.id;
+            resv.is_capable = is_from_capable(packet, message);
             resv.life = timers
                 .start(message.time_values(), time(now))
                 .continuing(resv.life);
+            self.message_ids.change(&flow, old, new);
             self.look_at_resv(flow);
         }
     }
@@ -141,6 +166,7 @@ impl<R: Routes> Node<R> {
             match decision {
                 Decision::Accept(_) => {
                     let asked = Asked {
+                        packet,
                         message,
                         descriptor: &descriptor,
                         flow,
@@ -246,6 +272,8 @@ impl<R: Routes> Node<R> {
                 service,
                 priority,
                 scope: scope.unwrap_or_default(),
+                is_capable: is_from_capable(asked.packet, message),
+                id: StateId::of(message),
                 life,
                 look: end(life),
                 is_reserved: before.as_ref().is_some_and(|before| before.is_reserved),
@@ -263,9 +291,12 @@ impl<R: Routes> Node<R> {
     pub(super) fn put_resv(&mut self, flow: FlowKey, state: ResvState) {
         self.flows += 1;
         self.bytes += state.said.len();
-        let look = state.look;
+        let (look, id) = (state.look, state.id);
         let kept = self.sessions.entry(flow.session()).or_default();
-        if let Some(old) = kept.resvs.insert(flow, state) {
+        let old = kept.resvs.insert(flow, state);
+        self.message_ids
+            .change(&flow, old.as_ref().and_then(|old| old.id), id);
+        if let Some(old) = old {
             self.flows -= 1;
             self.bytes -= old.said.len();
             self.deadlines.remove(old.look, Due::Resv(flow));
@@ -288,14 +319,18 @@ impl<R: Routes> Node<R> {
                 let flow = FlowKey::of(message, &descriptor)?;
                 let torn: Vec<FilterSpec> = descriptor.filters().collect();
                 let kept = self.sessions.get(&session)?.resvs.get(&flow)?;
-                (Some(kept.style) == message.style()).then_some((flow, torn))
+                let is_meant = Some(kept.style) == message.style();
+                is_meant.then_some((flow, torn, is_out_of_order(kept.id, message)))
             })
             .collect();
         if flows.is_empty() {
             return Err(DropReason::NoState);
         }
+        if flows.iter().any(|(_, _, is_late)| *is_late) {
+            return Err(DropReason::OutOfOrder);
+        }
         self.tell_torn(session, packet, interface);
-        for (flow, torn) in flows {
+        for (flow, torn, _) in flows {
             let reason = DeleteReason::ReceivedResvTear;
             self.record(MessageType::ResvTear, flow, Ruling::Removed(reason));
             if torn.is_empty() || !self.leave_out(flow, &torn) {
@@ -343,6 +378,7 @@ impl<R: Routes> Node<R> {
             return false;
         };
         self.deadlines.remove(resv.look, Due::Resv(*flow));
+        self.message_ids.change(flow, resv.id, None);
         self.flows -= 1;
         self.bytes -= resv.said.len();
         self.give_bandwidth_back(flow, resv.interface);
@@ -385,6 +421,7 @@ impl<R: Routes> Node<R> {
 
 /// A flow of a Resv that policy has accepted.
 struct Asked<'a> {
+    packet: &'a Packet<'a>,
     message: &'a Message<'a>,
     descriptor: &'a FlowDescriptor<'a>,
     flow: FlowKey,

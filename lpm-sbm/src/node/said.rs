@@ -55,6 +55,7 @@ const fn is_of_the_hop(class: u8) -> bool {
 pub(crate) const fn is_between_neighbours(class: u8) -> bool {
     matches!(
         class,
-        class::INTEGRITY | class::MESSAGE_ID | class::MESSAGE_ID_ACK | 128..=191
+        class::INTEGRITY | class::MESSAGE_ID | class::MESSAGE_ID_ACK | class::MESSAGE_ID_LIST | 128
+            ..=191
     )
 }

@@ -10,6 +10,7 @@ use lpm_rsvp::{FilterSpec, ResvStyle, RsvpHop, ServiceRequest};
 use super::deadlines::Neighbour;
 use super::output::{Datagram, Reserved, Route};
 use crate::lifetime::Life;
+use crate::message_ids::StateId;
 use crate::state::Senders;
 
 /// Everything about a session.
@@ -34,12 +35,18 @@ pub(crate) struct PathState {
     pub(crate) ttl: u8,
     /// Whether some node before this one does not speak RSVP.
     pub(crate) is_non_rsvp: bool,
+    /// Whether the previous hop knows of MESSAGE_IDs.
+    pub(crate) is_capable: bool,
+    /// The MESSAGE_ID of the message that made it, or refreshed it last.
+    pub(crate) id: Option<StateId>,
     pub(crate) life: Life,
     pub(crate) route: Option<Route>,
     /// The POLICY_DATA that LPMs want in it; `None` until they were asked.
     pub(crate) supplied: Option<Vec<u8>>,
     /// What is sent from time to time; `None` before the LPMs were asked, and where they want nothing sent.
     pub(crate) outgoing: Option<Datagram>,
+    /// What names it to the next hop.
+    pub(crate) name: Option<u32>,
     pub(crate) refresh_at: Duration,
     pub(crate) look: Duration,
     /// Which of its changes this is.
@@ -59,6 +66,9 @@ pub(crate) struct ResvState {
     pub(crate) service: ServiceRequest,
     pub(crate) priority: Priority,
     pub(crate) scope: Vec<IpAddr>,
+    /// As for a Path.
+    pub(crate) is_capable: bool,
+    pub(crate) id: Option<StateId>,
     pub(crate) life: Life,
     pub(crate) look: Duration,
     /// Whether the kernel has what it asks for.
@@ -73,6 +83,7 @@ pub(crate) struct Upstream {
     pub(crate) wanted: Wanted,
     /// As for a Path.
     pub(crate) outgoing: Option<Datagram>,
+    pub(crate) name: Option<u32>,
     pub(crate) look: Duration,
     pub(crate) version: u64,
 }
@@ -131,6 +142,13 @@ impl PathState {
 }
 
 impl ResvState {
+    pub(crate) fn next_hop(&self) -> Neighbour {
+        Neighbour {
+            address: self.hop.address,
+            interface: self.interface.index,
+        }
+    }
+
     /// Whether it is for this sender, whose data goes this way.
     pub(crate) fn is_for(&self, sender: &FilterSpec, path: &PathState) -> bool {
         path.route == Some(Route::Out(self.interface.index))

@@ -12,6 +12,7 @@ use crate::node::{Node, end};
 impl<R: Routes> Node<R> {
     /// Does what is due.
     pub fn tick(&mut self, now: Duration) {
+        self.names.now = now;
         while let Some((time, due)) = self.deadlines.take(now) {
             match due {
                 Due::Path(session, sender) => self.path_is_due(now, time, session, sender),
@@ -30,6 +31,8 @@ impl<R: Routes> Node<R> {
                     }
                 }
                 Due::Repair => self.repair(now),
+                Due::Retry(name) => self.retry(time, name),
+                Due::Summary(neighbour) => self.summarize(now, neighbour),
             }
         }
     }
@@ -72,6 +75,7 @@ impl<R: Routes> Node<R> {
     /// Ends: tears down everything in the neighbours, and gives what was reserved back. LPMs are not told
     /// of each flow: they are deinitialized.
     pub fn stop(&mut self, now: Duration) {
+        self.names.now = now;
         let mut sessions: Vec<_> = self.sessions.keys().copied().collect();
         sessions.sort_unstable();
         for session in sessions {

@@ -9,6 +9,7 @@ use lpm_rsvp::{FilterSpec, Message, MessageType, ObjectIndex, ResvStyle, RsvpHop
 
 use super::deadlines::{Due, Neighbour};
 use super::merge::wanted;
+use super::names::Owner;
 use super::output::{Datagram, Routes, TTL};
 use super::policy::{combined, with_policy};
 use super::state::{SessionState, Upstream, Wanted};
@@ -79,12 +80,14 @@ impl<R: Routes> Node<R> {
         let upstream = Upstream {
             wanted,
             outgoing: None,
+            name: None,
             look,
             version,
         };
         let due = Due::Upstream(session, hop);
         if let Some(old) = kept.upstream.insert(hop, upstream) {
             self.deadlines.remove(old.look, due);
+            self.names.forget(old.name);
         }
         self.deadlines.add(look, due);
         if let Some((bytes, interface)) = bytes.zip(self.interface(hop.interface, hop.address)) {
@@ -126,12 +129,14 @@ impl<R: Routes> Node<R> {
         };
         let (first, later) = (datagram(confirm), datagram(None));
         let refresh_at = self.next_refresh(now);
-        if let Some(first) = first {
-            self.send(first);
-        }
+        let name = first.and_then(|first| {
+            let to = self.capable(session, hop);
+            self.send_state(&first, Owner::Upstream(session, hop), to, None)
+        });
         let kept = self.sessions.get_mut(&session);
         if let Some(upstream) = kept.and_then(|kept| kept.upstream.get_mut(&hop)) {
             upstream.outgoing = later;
+            upstream.name = name;
             let due = Due::Upstream(session, hop);
             self.deadlines.remove(upstream.look, due);
             upstream.look = refresh_at;
@@ -146,11 +151,18 @@ impl<R: Routes> Node<R> {
         let Some(upstream) = kept.and_then(|kept| kept.upstream.get_mut(&hop)) else {
             return;
         };
+        let due = Due::Upstream(session, hop);
+        self.deadlines.remove(upstream.look, due);
+        self.deadlines.add(refresh_at, due);
         upstream.look = refresh_at;
-        let datagram = upstream.outgoing.clone();
-        self.deadlines.add(refresh_at, Due::Upstream(session, hop));
+        let (datagram, name) = (upstream.outgoing.take(), upstream.name);
         if let Some(datagram) = datagram {
-            self.send(datagram);
+            let to = self.capable(session, hop);
+            let name = self.send_state(&datagram, Owner::Upstream(session, hop), to, name);
+            let kept = self.sessions.get_mut(&session);
+            if let Some(upstream) = kept.and_then(|kept| kept.upstream.get_mut(&hop)) {
+                (upstream.outgoing, upstream.name) = (Some(datagram), name);
+            }
         }
     }
 
@@ -159,6 +171,7 @@ impl<R: Routes> Node<R> {
         if let Some(upstream) = kept.and_then(|kept| kept.upstream.remove(&hop)) {
             self.deadlines
                 .remove(upstream.look, Due::Upstream(session, hop));
+            self.names.forget(upstream.name);
         }
     }
 
@@ -238,7 +251,8 @@ impl<R: Routes> Node<R> {
             .finish()
             .zip(self.interface(hop.interface, hop.address))
         {
-            self.send(Datagram::to_neighbour(own, hop.address, bytes));
+            let datagram = Datagram::to_neighbour(own, hop.address, bytes);
+            self.send_once(session, Some(hop), datagram);
         }
     }
 

@@ -79,7 +79,7 @@ pub(crate) enum Target {
     /// The Resv for a previous hop, and whom to confirm.
     Upstream(Session, Neighbour, u64, Option<IpAddr>),
     /// An error message, with the POLICY_DATA that it came with.
-    Error(Datagram, Vec<Vec<u8>>),
+    Error(Session, Datagram, Vec<Vec<u8>>),
 }
 
 /// A change of a reservation that the kernel is making.

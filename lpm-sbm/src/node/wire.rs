@@ -6,9 +6,12 @@ use std::ops::Range;
 use lpm_api::Interface;
 use lpm_rsvp::build::flow_spec_object;
 use lpm_rsvp::{
-    CommonHeader, FilterSpec, Message, MessageType, ObjectEntry, ResvStyle, RsvpHop,
-    ServiceRequest, SourceSelector, checksum, class,
+    CommonHeader, FilterSpec, Message, MessageId, MessageIdAck, MessageType, ObjectEntry,
+    RawObject, ResvStyle, RsvpHop, ServiceRequest, SourceSelector, checksum, class,
 };
+
+/// The flag of the common header by which a node says that it knows RFC 2961 (§2).
+pub(crate) const CAPABLE: u8 = 0x01;
 
 /// A message that is being written.
 pub(crate) struct Writer(Vec<u8>);
@@ -95,6 +98,14 @@ impl Writer {
         self.object(class::FILTER_SPEC, c_type, &body)
     }
 
+    pub(crate) fn acknowledge(self, ack: &MessageIdAck) -> Self {
+        self.object(
+            class::MESSAGE_ID_ACK,
+            1 + u8::from(ack.negative),
+            &id_body(&ack.message),
+        )
+    }
+
     fn with_address(self, class: u8, address: IpAddr, rest: &[u8]) -> Self {
         let mut body = octets(address);
         body.extend_from_slice(rest);
@@ -115,15 +126,37 @@ impl Writer {
     }
 }
 
-/// A message whose header says its length, with the checksum.
+/// A message whose header says its length and what this node knows of, with the checksum.
 pub(crate) fn finished(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let length = u16::try_from(bytes.len()).ok()?;
+    *bytes.first_mut()? |= CAPABLE;
     bytes
         .get_mut(6..CommonHeader::LENGTH)?
         .copy_from_slice(&length.to_be_bytes());
     let sum = checksum(&bytes);
     bytes.get_mut(2..4)?.copy_from_slice(&sum.to_be_bytes());
     Some(bytes)
+}
+
+/// A message with a MESSAGE_ID. `None` if it gets too long.
+pub(crate) fn with_message_id(bytes: &[u8], id: &MessageId) -> Option<Vec<u8>> {
+    let (header, objects) = bytes.split_at_checked(CommonHeader::LENGTH)?;
+    let writer = Writer(header.to_vec()).object(class::MESSAGE_ID, 1, &id_body(id));
+    writer.raw(objects).finish()
+}
+
+fn id_body(id: &MessageId) -> [u8; 8] {
+    let [_, epoch @ ..] = id.epoch.to_be_bytes();
+    let [a, b, c] = epoch;
+    let [d, e, f, g] = id.identifier.to_be_bytes();
+    [id.flags, a, b, c, d, e, f, g]
+}
+
+/// An object that was found by walking, its header included.
+pub(crate) fn whole(object: &RawObject<'_>) -> Vec<u8> {
+    Writer(Vec::new())
+        .object(object.class, object.c_type, object.body)
+        .0
 }
 
 /// An object, its header included.
@@ -177,12 +210,13 @@ mod tests {
             };
             let filter = FilterSpec::new(source, 4000);
             let flows = Flows::SharedExplicit(service, vec![filter]);
-            let built = Resv::new(session, hop, TimeValues::DEFAULT, flows)
+            let mut built = Resv::new(session, hop, TimeValues::DEFAULT, flows)
                 .confirm(source)
                 .scope(&[source])
                 .send_ttl(9)
                 .build()
                 .unwrap();
+            built = finished(built).unwrap();
             let mut index = ObjectIndex::new();
             let message = Message::parse(&built, &mut index).unwrap();
             let written = Writer::new(MessageType::Resv, 9)

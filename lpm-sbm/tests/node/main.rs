@@ -3,5 +3,7 @@
 #![allow(unreachable_pub, reason = "modules of a test")]
 
 mod random;
+mod reject;
+mod reliable;
 mod stories;
 mod world;

@@ -178,9 +178,20 @@ impl World {
     }
 
     pub fn receive_for(&mut self, link: u32, destination: IpAddr, ttl: u8, bytes: &[u8]) {
+        self.receive_from(link, host(1, 1), destination, ttl, bytes);
+    }
+
+    pub fn receive_from(
+        &mut self,
+        link: u32,
+        source: Ipv4Addr,
+        destination: IpAddr,
+        ttl: u8,
+        bytes: &[u8],
+    ) {
         let packet = Packet {
             interface: link,
-            source: host(1, 1).into(),
+            source: source.into(),
             destination,
             ttl,
             bytes,
