@@ -148,12 +148,15 @@ pub enum EventId {
     /// An LPM did not answer deferred requests in time, or a call that asks it returned too late: the flows
     /// were rejected.
     LpmTimedOut = 44,
-    /// A call does not return from an LPM: it is in quarantine, and is not asked.
+    /// A call does not return from an LPM, or it wrote beyond what it was given: it is in quarantine, and is not
+    /// asked.
     LpmQuarantined = 45,
     /// The call returned: the LPM is out of quarantine.
     LpmReleased = 46,
     /// An LPM missed too much in quarantine to be told of it: it is initialized anew.
     LpmReinitialized = 47,
+    /// An LPM is not asked about messages of a kind that its API does not know; said once for each LPM.
+    LpmNotAsked = 48,
     /// Events of one kind about one LPM came too fast: some were not recorded.
     EventsSuppressed = 50,
 }
@@ -183,6 +186,7 @@ impl EventId {
         Self::LpmQuarantined,
         Self::LpmReleased,
         Self::LpmReinitialized,
+        Self::LpmNotAsked,
         Self::EventsSuppressed,
     ];
 
@@ -218,6 +222,7 @@ impl EventId {
             Self::LpmQuarantined => "lpm_quarantined",
             Self::LpmReleased => "lpm_released",
             Self::LpmReinitialized => "lpm_reinitialized",
+            Self::LpmNotAsked => "lpm_not_asked",
             Self::EventsSuppressed => "events_suppressed",
         }
     }
@@ -242,6 +247,7 @@ impl EventId {
             | Self::LpmResultRefused
             | Self::LpmTimedOut
             | Self::LpmReinitialized
+            | Self::LpmNotAsked
             | Self::EventsSuppressed => Severity::Warning,
             Self::LpmLoadFailed
             | Self::LpmInitializeFailed

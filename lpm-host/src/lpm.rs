@@ -8,6 +8,7 @@
 //! | `module`, `compatibility` | the library's module, and whether it fits |
 //! | `instance` | one initialization of the LPM |
 //! | `built_in` | an LPM that is no library but a type of this program |
+//! | `lpmapi` | an LPM in C, against `lpmapi.h` |
 //! | `loaded` | a loaded library, and its file |
 //! | `calls` | answers that LPMs put off |
 //! | `panics`, `trace` | what it reports |
@@ -22,6 +23,7 @@ pub(crate) mod error;
 pub(crate) mod instance;
 pub(crate) mod loaded;
 mod lock;
+pub(crate) mod lpmapi;
 pub(crate) mod module;
 pub(crate) mod panics;
 pub(crate) mod trace;

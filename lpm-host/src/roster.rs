@@ -52,6 +52,7 @@ impl Roster {
                         Slot::Closed => LpmStatus::OK,
                     };
                     if !status.is_ok() {
+                        seat.put_away_if_it_overstepped();
                         events.record(&telling.failed(&seat.about, status));
                     }
                 }

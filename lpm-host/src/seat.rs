@@ -6,6 +6,7 @@
 //! | `catch_up` | telling it that, once it is back from quarantine |
 //! | `closed` | the LPM on its way out |
 //! | `due` | what is due from time to time |
+//! | `in_c` | what is different about LPMs in C |
 //! | `on_worker` | calls on threads of the LPM's own |
 //! | `seated` | the seat: gate, route, requests |
 //! | `told` | calls that tell it something, and are waited for |
@@ -16,6 +17,7 @@ pub(crate) mod backlog;
 pub(crate) mod catch_up;
 pub(crate) mod closed;
 pub(crate) mod due;
+pub(crate) mod in_c;
 pub(crate) mod on_worker;
 pub(crate) mod seated;
 pub(crate) mod told;

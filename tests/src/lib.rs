@@ -5,6 +5,8 @@ pub mod callers;
 pub mod capture;
 #[cfg(target_os = "linux")]
 pub mod compat;
+#[cfg(unix)]
+pub mod in_c;
 pub mod messages;
 pub mod platform;
 pub mod process;

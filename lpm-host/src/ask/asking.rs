@@ -240,6 +240,7 @@ impl<'a> Asking<'a> {
         flows: &mut [Aggregate],
         places: &[Cell<AbiDecision>],
     ) {
+        let issued = seat.still_open(issued, answer);
         let returned = Returned {
             answer,
             is_deferred: issued.is_some(),
@@ -409,7 +410,7 @@ fn answer_on_worker(
     let answer = lpm.admit(&calls::request(&asker, places));
     let returned = Returned {
         answer,
-        is_deferred: asker.is_deferred.get(),
+        is_deferred: asker.is_deferred.get() && seat.defers(answer),
         // Its request says so.
         after: None,
     };

@@ -102,14 +102,15 @@ impl Asking<'_> {
         );
         let answer = lpm.rsvp_objects(&request, &mut objects);
         let events = &*self.serving.events;
+        let issued = seat.still_open(call.issued(), answer);
         let returned = Returned {
             answer,
-            is_deferred: call.issued().is_some(),
+            is_deferred: issued.is_some(),
             after: seat.limit_if_over(began, clock),
         };
         match judge(Function::RsvpObjects, &seat.about, &returned, events) {
             Judged::Deferred => {}
-            Judged::Late => match call.issued() {
+            Judged::Late => match issued {
                 Some(request) => seat.fail(request, LpmStatus::TIME_OUT),
                 None => gathered.add_late(seat.handle, order, LpmStatus::TIME_OUT),
             },
@@ -177,7 +178,7 @@ fn answer_on_worker(
     let answer = lpm.rsvp_objects(asked, &mut objects);
     let returned = Returned {
         answer,
-        is_deferred: is_deferred(),
+        is_deferred: is_deferred() && seat.defers(answer),
         // Its request says so.
         after: None,
     };

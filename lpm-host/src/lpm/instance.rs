@@ -10,6 +10,7 @@ use lpm_abi::{
 use lpm_api::{DeinitReason, LpmHandle, LpmStatus, PeType};
 
 use super::error::LpmError;
+use super::lpmapi::conduct::Conduct;
 use super::module::LoadedModule;
 use super::{compatibility, panics};
 use crate::initialized::InitializedLpm;
@@ -69,6 +70,11 @@ impl Instance {
             pe_type: self.pe_type,
             source: self.source.clone(),
         }
+    }
+
+    /// For one in C: whether it kept to its memory.
+    pub(crate) fn conduct(&self) -> Option<&Arc<Conduct>> {
+        self.library.as_ref()?.conduct()
     }
 
     /// Tells its library if the host's `tracing` filters have changed; cheap where they have not.

@@ -11,6 +11,9 @@ use lpm_abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
 
 use super::compatibility::{self, Incompatibility};
 use super::error::LpmError;
+use super::lpmapi::conduct::Conduct;
+use super::lpmapi::exports::{Exports, NotExported};
+use super::lpmapi::library::CLibrary;
 use super::panics::{self, Attachment};
 use super::trace::{self, TraceLimit};
 use super::trust::LpmLibrary;
@@ -32,12 +35,30 @@ pub enum LoadError {
     #[error(transparent)]
     NotTrusted(#[from] TrustError),
 
-    /// A shared library, but no LPM: it lacks the symbol every LPM exports.
+    /// A shared library, but no LPM: it has neither the symbol that every LPM in Rust exports nor a function of
+    /// `lpmapi.h`.
     #[error(
-        "{} is no LPM: it does not export what `export_lpm!` does; build it as a `cdylib` with `lpm_api::export_lpm!`",
+        "{} is no LPM: it does not export what `export_lpm!` does; build it as a `cdylib` with `lpm_api::export_lpm!`. \
+         Nor does it export the functions of lpmapi.h, as an LPM in C does",
         path.display()
     )]
     NotAnLpm {
+        /// The library.
+        path: PathBuf,
+    },
+
+    /// An LPM against `lpmapi.h` that has not all of its functions.
+    #[error("{} exports functions of lpmapi.h, but not {}; an LPM exports all seven", path.display(), missing.join(", "))]
+    LacksFunctions {
+        /// The library.
+        path: PathBuf,
+        /// Their names.
+        missing: Vec<&'static str>,
+    },
+
+    /// An LPM against `lpmapi.h`, where a pointer has no room for a handle.
+    #[error("{} is an LPM against lpmapi.h; such LPMs run in programs of 64 bits", path.display())]
+    NarrowPointers {
         /// The library.
         path: PathBuf,
     },
@@ -86,6 +107,19 @@ pub enum LoadError {
     },
 }
 
+/// What its code is called through.
+enum Code {
+    /// In Rust, exported by `export_lpm!`.
+    Rust {
+        module: AbiLpmModuleRef,
+        /// The version of `lpm-api` it was built with.
+        lpm_api: String,
+        attachment: Attachment,
+    },
+    /// Against `lpmapi.h`.
+    C(Arc<CLibrary>),
+}
+
 /// Opens a library, once its file is what it has to be.
 fn open(library: &LpmLibrary, copies: &Copies) -> Result<Library, LoadError> {
     let (path, requirements) = (library.path(), library.requirements());
@@ -113,7 +147,11 @@ impl LoadError {
             | Self::BrokenModule { .. }
             | Self::IncompatibleApi { .. }
             | Self::ApiVersion { .. } => Some(rebuild()),
-            Self::Open(_) | Self::NotTrusted(_) | Self::NotAnLpm { .. } => None,
+            Self::Open(_)
+            | Self::NotTrusted(_)
+            | Self::NotAnLpm { .. }
+            | Self::LacksFunctions { .. }
+            | Self::NarrowPointers { .. } => None,
         }
     }
 }
@@ -127,9 +165,7 @@ fn rebuild() -> String {
 /// [`unload`](Self::unload) gets the last one.
 pub(crate) struct LoadedModule {
     /// Refers into `library`.
-    module: AbiLpmModuleRef,
-    lpm_api: String,
-    attachment: Attachment,
+    code: Code,
     visit_limit: VisitLimit,
     library: Library,
     /// What was vouched for.
@@ -147,8 +183,8 @@ impl LoadedModule {
     ) -> Result<Arc<Self>, LoadError> {
         compatibility::keep_no_state();
         let mut opened = open(library, copies)?;
-        let (module, lpm_api) = match root_module(&opened) {
-            Ok(found) => found,
+        let code = match code(&mut opened, trace_limit, events) {
+            Ok(code) => code,
             Err(error) => {
                 // SAFETY: nothing of the library is used any more; `error` owns its parts.
                 let outcome = unsafe { opened.unload(&mut LeftBehind::default()) }.into();
@@ -158,14 +194,8 @@ impl LoadedModule {
                 return Err(error);
             }
         };
-        opened.set_note(&lpm_api);
-        let attachment = Attachment::new(library.path(), trace_limit, Arc::clone(events));
-        let host = attachment.host();
-        opened.first_call(|| panics::during(None, || module.attach()(host)));
         Ok(Arc::new(Self {
-            module,
-            lpm_api,
-            attachment,
+            code,
             visit_limit,
             library: opened,
             trusted: library.clone(),
@@ -193,32 +223,53 @@ impl LoadedModule {
         name: &Arc<str>,
         init: AbiInit<'_>,
     ) -> Result<AbiInitialized, LpmError> {
-        trace::note_lpm(self.attachment.number(), name);
-        let initialized = panics::during(Some(name), || self.module.initialize()(init));
-        initialized.into_result().map_err(LpmError::from)
+        match &self.code {
+            Code::Rust {
+                module, attachment, ..
+            } => {
+                trace::note_lpm(attachment.number(), name);
+                let initialized = panics::during(Some(name), || module.initialize()(init));
+                initialized.into_result().map_err(LpmError::from)
+            }
+            Code::C(library) => panics::during(Some(name), || library.initialize(name, &init)),
+        }
     }
 
     /// Tells the library if the host's `tracing` filters have changed; cheap where they have not.
     pub(crate) fn refresh_level(&self) {
-        trace::refresh(self.attachment.number(), |level| {
-            panics::during(None, || self.module.set_level()(level));
-        });
+        if let Code::Rust {
+            module, attachment, ..
+        } = &self.code
+        {
+            trace::refresh(attachment.number(), |level| {
+                panics::during(None, || module.set_level()(level));
+            });
+        }
     }
 
-    /// The version of the package it was built from.
-    pub(crate) fn version(&self) -> String {
+    /// The version of the package it was built from; one in C does not tell.
+    pub(crate) fn version(&self) -> Option<String> {
+        let (module, _) = self.module()?;
         // Copied, since the text is the library's memory.
-        self.module.package().version.as_str().to_owned()
+        Some(module.package().version.as_str().to_owned())
     }
 
-    /// The version of `lpm-api` it was built with.
-    pub(super) fn lpm_api(&self) -> String {
-        self.lpm_api.clone()
+    /// Its functions, which say what it is, and the version of `lpm-api` it was built with; `None` for one in C.
+    pub(super) fn module(&self) -> Option<(AbiLpmModuleRef, &str)> {
+        match &self.code {
+            Code::Rust {
+                module, lpm_api, ..
+            } => Some((*module, lpm_api)),
+            Code::C(_) => None,
+        }
     }
 
-    /// Its functions, and what it says about itself.
-    pub(super) fn module(&self) -> AbiLpmModuleRef {
-        self.module
+    /// For one in C: whether it kept to its memory.
+    pub(crate) fn conduct(&self) -> Option<&Arc<Conduct>> {
+        match &self.code {
+            Code::Rust { .. } => None,
+            Code::C(library) => Some(library.conduct()),
+        }
     }
 
     /// Unloads the library, if nothing of it is in use, and notes what it left behind.
@@ -228,9 +279,16 @@ impl LoadedModule {
             Some(last) => {
                 let VisitLimit { longest, idle } = last.visit_limit;
                 last.library.await_threads(longest, idle);
-                last.library
-                    .last_call(|| panics::during(None, || last.module.detach()()));
-                drop(last.attachment);
+                match last.code {
+                    Code::Rust {
+                        module, attachment, ..
+                    } => {
+                        last.library
+                            .last_call(|| panics::during(None, || module.detach()()));
+                        drop(attachment);
+                    }
+                    Code::C(library) => drop(library),
+                }
                 // SAFETY: every object and reference of the library is held together with an `Arc`
                 // of this module, and this was the last.
                 unsafe { last.library.unload(left) }.into()
@@ -238,6 +296,37 @@ impl LoadedModule {
             // The holders keep it alive, and dropping a `Library` does not unmap it.
             None => UnloadOutcome::pinned(PinReason::ObjectsHeld { count: holders }),
         }
+    }
+}
+
+/// Finds what the library is called through, and connects it to this host.
+fn code(
+    library: &mut Library,
+    trace_limit: TraceLimit,
+    events: &Arc<dyn EventLog>,
+) -> Result<Code, LoadError> {
+    let path = library.path().to_path_buf();
+    match root_module(library) {
+        Ok((module, lpm_api)) => {
+            library.set_note(&lpm_api);
+            let attachment = Attachment::new(&path, trace_limit, Arc::clone(events));
+            let host = attachment.host();
+            library.first_call(|| panics::during(None, || module.attach()(host)));
+            Ok(Code::Rust {
+                module,
+                lpm_api,
+                attachment,
+            })
+        }
+        Err(error @ LoadError::NotAnLpm { .. }) => match Exports::of(library) {
+            Ok(_) if size_of::<usize>() < size_of::<u64>() => {
+                Err(LoadError::NarrowPointers { path })
+            }
+            Ok(exports) => Ok(Code::C(CLibrary::new(&path, exports, Arc::clone(events)))),
+            Err(NotExported::All) => Err(error),
+            Err(NotExported::Some(missing)) => Err(LoadError::LacksFunctions { path, missing }),
+        },
+        Err(error) => Err(error),
     }
 }
 

@@ -60,6 +60,16 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// Ends it without an answer, since the LPM gave that otherwise.
+    pub(crate) fn withdraw(self) {
+        match self.question {
+            Question::Admit(pending) => pending.answer(|_| {}),
+            Question::Objects(pending) => pending.answer(|_| {}),
+        }
+    }
+}
+
 impl Requests {
     pub(crate) fn new(lpm: LpmHandle, limit: u32, tally: Arc<Tally>) -> Self {
         Self {

@@ -38,6 +38,17 @@ fn status_of(take: impl FnOnce() -> LpmStatus) -> u32 {
 
 /// Takes decisions.
 pub(crate) fn take_decisions(result: &AbiResult, decisions: &[AbiDecision]) -> LpmStatus {
+    take_counted_decisions(result, decisions.len(), None, || decisions)
+}
+
+/// Takes so many decisions, which are read once it is known that this is how many were expected: one for each
+/// flow, unless `expected` says otherwise.
+pub(crate) fn take_counted_decisions<D: AsRef<[AbiDecision]>>(
+    result: &AbiResult,
+    found: usize,
+    expected: Option<usize>,
+    decisions: impl FnOnce() -> D,
+) -> LpmStatus {
     let (requests, asked) = match take(result) {
         Ok(taken) => taken,
         Err(status) => return status,
@@ -50,11 +61,13 @@ pub(crate) fn take_decisions(result: &AbiResult, decisions: &[AbiDecision]) -> L
     if !status.is_ok() {
         return failed(&requests, asked, status, Function::Admit);
     }
-    let (found, expected) = (decisions.len(), pending.look(Decisions::flow_count));
+    let expected = expected.unwrap_or_else(|| pending.look(Decisions::flow_count));
     if found != expected {
         let what = format!("{found} decisions, expected {expected}");
         return reject(&requests, asked, &what);
     }
+    let decisions = decisions();
+    let decisions = decisions.as_ref();
     let invalid = decisions
         .iter()
         .find(|found| Decision::from_abi(**found).is_none());
@@ -110,6 +123,21 @@ pub(crate) fn take_objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
     LpmStatus::OK
 }
 
+/// A result that is none, for what is wrong with it.
+pub(crate) fn refuse(result: &AbiResult, what: &str) -> LpmStatus {
+    match take(result) {
+        Ok((requests, asked)) => reject(&requests, asked, what),
+        Err(status) => status,
+    }
+}
+
+/// That an LPM answered when it had answered before.
+#[cold]
+pub(crate) fn record_duplicate(lpm: LpmHandle, request: u64) {
+    let request = RequestHandle::new(request);
+    record_refused(lpm, request, Refused::Answered);
+}
+
 /// Takes the request off its LPM's table; a result that cannot be taken is an event.
 fn take(result: &AbiResult) -> Result<(Arc<Requests>, Asked), LpmStatus> {
     let lpm = LpmHandle::new(result.lpm);
@@ -136,23 +164,28 @@ fn take(result: &AbiResult) -> Result<(Arc<Requests>, Asked), LpmStatus> {
             // Tokens that are dropped after the end of their request are no news.
             let is_news = LpmStatus(result.status) != LpmStatus::FORGOTTEN;
             if is_news && why != Refused::Closed {
-                let what = match why {
-                    Refused::Answered => "answered a request twice",
-                    Refused::TimedOut => "answered a request after the result time limit",
-                    _ => "answered a request that it was never asked",
-                };
-                record(lpm, |lpm| {
-                    if why == Refused::TimedOut {
-                        lpm.requests.tally.count_late();
-                    }
-                    let detail = format!("{what} (handle {request})");
-                    let event = lpm.about.about(EventId::LpmResultRefused, detail);
-                    event.status(why.into())
-                });
+                record_refused(lpm, request, why);
             }
             Err(why.into())
         }
     }
+}
+
+#[cold]
+fn record_refused(lpm: LpmHandle, request: RequestHandle, why: Refused) {
+    let what = match why {
+        Refused::Answered => "answered a request twice",
+        Refused::TimedOut => "answered a request after the result time limit",
+        _ => "answered a request that it was never asked",
+    };
+    record(lpm, |lpm| {
+        if why == Refused::TimedOut {
+            lpm.requests.tally.count_late();
+        }
+        let detail = format!("{what} (handle {request})");
+        let event = lpm.about.about(EventId::LpmResultRefused, detail);
+        event.status(why.into())
+    });
 }
 
 /// A result that is none: the LPM has no further chance.

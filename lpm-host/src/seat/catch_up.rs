@@ -15,6 +15,10 @@ impl Seat {
             // Under the lock: whoever catches up leaves quarantine under it, too.
             if self.route() == Route::Quarantine {
                 self.skip();
+                if self.overstep().is_some() {
+                    // It is told nothing any more.
+                    return;
+                }
                 if let Some(worker) = &self.worker {
                     // Its threads do one thing after the other.
                     if self.give_to(worker, kept).is_err() {

@@ -31,6 +31,9 @@ impl Seat {
         for asked in late {
             self.requests.fail(asked, LpmStatus::TIME_OUT);
         }
+        if self.put_away_if_it_overstepped() {
+            return false;
+        }
         let hanging = {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             watched.look(self.gate.passes(), now, self.limit)

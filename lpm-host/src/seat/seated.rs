@@ -1,6 +1,6 @@
 //! An LPM's place in the PCM: the gate that calls pass, and what is known about it outside.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::known::KnownLpms;
 
 use crate::lpm::instance::Instance;
 use crate::lpm::loaded::{Module, Stamp};
+use crate::lpm::lpmapi::conduct::Conduct;
 use crate::lpm::module::LoadedModule;
 use crate::requests::asked::{Asked, Requests};
 use crate::tally::Tally;
@@ -60,6 +61,10 @@ pub(crate) struct Seat {
     /// Calls that were not made in quarantine.
     skipped: AtomicU64,
     pub(crate) watched: Mutex<Watched>,
+    /// There for LPMs in C: whether it kept to its memory.
+    pub(super) conduct: Option<Arc<Conduct>>,
+    /// Whether it was put on record that it did not.
+    pub(super) is_put_away: AtomicBool,
 }
 
 /// Where calls into an LPM go.
@@ -87,6 +92,7 @@ impl Seat {
         events: Arc<dyn EventLog>,
     ) -> Self {
         let about = Arc::new(instance.about());
+        let conduct = instance.conduct().cloned();
         let worker = match config.call_mode {
             CallMode::Inline => None,
             CallMode::Worker { .. } => Some(Worker::default()),
@@ -104,13 +110,15 @@ impl Seat {
             events,
             module: module.map_or_else(Weak::new, |module| Arc::downgrade(&module.loaded)),
             stamp: module.map_or_else(Stamp::default, |module| module.stamp),
-            version: module.map(|module| module.loaded.version().into()),
+            version: module.and_then(|module| Some(module.loaded.version()?.into())),
             tally,
             worker,
             tellings: Arc::default(),
             backlog: Backlog::default(),
             skipped: AtomicU64::new(0),
             watched: Mutex::default(),
+            conduct,
+            is_put_away: AtomicBool::new(false),
         };
         seat.release();
         seat.time_next();
@@ -149,14 +157,20 @@ impl Seat {
         self.route.store(Route::Quarantine as u8, Ordering::Relaxed);
     }
 
-    /// Lets calls in, as configured; returns how many were missed.
+    /// Lets calls in, as configured, unless it is put away; returns how many were missed.
     pub(crate) fn release(&self) -> u64 {
         let route = match self.config.call_mode {
+            _ if self.overstep().is_some() => Route::Quarantine,
             CallMode::Inline => Route::Inline,
             CallMode::Worker { .. } => Route::Worker,
         };
         self.route.store(route as u8, Ordering::Relaxed);
         self.skipped.swap(0, Ordering::Relaxed)
+    }
+
+    /// What an LPM in C did, if it wrote beyond what it was given.
+    pub(super) fn overstep(&self) -> Option<&str> {
+        self.conduct.as_ref()?.overstep()
     }
 
     /// Puts a request on the LPM's table, from the coarse time `now` on. Where the LPM is being stopped the

@@ -1,0 +1,2 @@
+/* What of it `lpmapi.h` takes. */
+#include "windows.h"
