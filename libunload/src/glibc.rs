@@ -69,6 +69,7 @@ mod timers;
 mod tls;
 mod unload;
 mod visits;
+mod whereabouts;
 
 use std::ffi::{CStr, c_void};
 use std::path::Path;

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use super::object::{Object, page_size, to_usize};
 use super::{
-    dispatch, exits, files, heap, keys, lent, origin, requests, signals, threads, timers, tls,
+    dispatch, exits, files, heap, keys, lent, requests, signals, threads, timers, tls, whereabouts,
 };
 use crate::lock::lock;
 
@@ -62,9 +62,9 @@ fn stand_ins() -> [(&'static [u8], *const ()); 40] {
         (b"lio_listio", requests::list as *const ()),
         (b"mq_notify", requests::notify as *const ()),
         (b"prctl", dispatch::control as *const ()),
-        (b"dladdr", origin::find as *const ()),
-        (b"dladdr1", origin::find_more as *const ()),
-        (b"dlopen", origin::open as *const ()),
+        (b"dladdr", whereabouts::find as *const ()),
+        (b"dladdr1", whereabouts::find_more as *const ()),
+        (b"dlopen", whereabouts::open as *const ()),
         (b"mmap", files::map as *const ()),
         (b"mmap64", files::map as *const ()),
         (b"munmap", files::unmap_one as *const ()),

@@ -1,21 +1,16 @@
-//! Where a library's file lies, as the library itself is told.
-//!
-//! The loader knows the private copy only. A library that looks for its file, to read what lies beside it (`dladdr`), is
-//! told the original; one that opens itself by that name, or another that its search path leads to from there
-//! (`$ORIGIN`), gets what it means.
+//! Where the file of a library that was opened lies, and what lies beside it.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::companions;
-use super::ledger;
 use super::object;
 
 /// The original of a library that was opened.
 pub(super) struct Origin {
-    file: CString,
+    pub(super) file: CString,
     search_path: Vec<String>,
 }
 
@@ -34,14 +29,14 @@ impl Origin {
     }
 
     /// Whether the library means itself by this path.
-    fn is(&self, path: &Path) -> bool {
+    pub(super) fn is(&self, path: &Path) -> bool {
         let own = self.path();
         let is_same = || Some(fs::canonicalize(path).ok()? == fs::canonicalize(own).ok()?);
         path == own || path.file_name() == own.file_name() && is_same() == Some(true)
     }
 
     /// What the library means by this name, where the loader would look from beside the copy; `None` if it would not.
-    fn beside(&self, name: &CStr) -> Option<PathBuf> {
+    pub(super) fn beside(&self, name: &CStr) -> Option<PathBuf> {
         let text = name.to_str().ok()?;
         let folder = self.path().parent()?;
         if text.contains('/') {
@@ -64,158 +59,4 @@ impl Origin {
         });
         found.next()?
     }
-}
-
-/// The name to open for what a library calls so, which called from this address.
-///
-/// # Safety
-///
-/// The name is a C string or null.
-unsafe extern "C" fn name_for(name: *const c_char, caller: usize) -> *const c_char {
-    let Some(ledger) = ledger::of_address(caller).filter(|_| !name.is_null()) else {
-        return name;
-    };
-    let Some(origin) = ledger.origin.get() else {
-        return name;
-    };
-    // SAFETY: the caller's promise.
-    let text = unsafe { CStr::from_ptr(name) };
-    let path = Path::new(OsStr::from_bytes(text.to_bytes()));
-    let meant = if text.to_bytes().contains(&b'/') && origin.is(path) {
-        Some(ledger.object.path.clone())
-    } else {
-        let beside = origin.beside(text);
-        beside.and_then(|file| CString::new(file.into_os_string().into_vec()).ok())
-    };
-    let Some(meant) = meant else { return name };
-    // Kept as long as the library is there: the loader reads it after this returns.
-    ledger.with(|entries| {
-        entries
-            .names
-            .entry(text.to_owned())
-            .or_insert(meant)
-            .as_ptr()
-    })
-}
-
-unsafe extern "C" {
-    fn dladdr1(
-        address: *const c_void,
-        found: *mut libc::Dl_info,
-        more: *mut *mut c_void,
-        flags: c_int,
-    ) -> c_int;
-}
-
-/// Stands in for `dladdr`.
-///
-/// # Safety
-///
-/// As for `dladdr`.
-pub(super) unsafe extern "C" fn find(address: *const c_void, found: *mut libc::Dl_info) -> c_int {
-    // SAFETY: the caller's promise.
-    let is_found = unsafe { libc::dladdr(address, found) };
-    if is_found != 0 {
-        // SAFETY: it was written.
-        unsafe { name_original(found) };
-    }
-    is_found
-}
-
-/// Stands in for `dladdr1`.
-///
-/// # Safety
-///
-/// As for `dladdr1`.
-pub(super) unsafe extern "C" fn find_more(
-    address: *const c_void,
-    found: *mut libc::Dl_info,
-    more: *mut *mut c_void,
-    flags: c_int,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    let is_found = unsafe { dladdr1(address, found, more, flags) };
-    if is_found != 0 {
-        // SAFETY: it was written.
-        unsafe { name_original(found) };
-    }
-    is_found
-}
-
-/// Names the original where the loader names the copy.
-///
-/// # Safety
-///
-/// The loader has just written there.
-unsafe fn name_original(found: *mut libc::Dl_info) {
-    // SAFETY: the caller's promise.
-    let found = unsafe { &mut *found };
-    let ledger = ledger::of_address(found.dli_fbase as usize);
-    if let Some(origin) = ledger.as_ref().and_then(|ledger| ledger.origin.get()) {
-        // The text is there as long as the library is, as that of the loader is.
-        found.dli_fname = origin.file.as_ptr();
-    }
-}
-
-// `dlopen` looks at where it returns to, to tell whose search path counts. So what stands in for it leaves that as it is,
-// and goes on to `dlopen` with another name.
-#[cfg(target_arch = "x86_64")]
-std::arch::global_asm!(
-    ".pushsection .text.libunload_dlopen, \"ax\", @progbits",
-    ".globl libunload_dlopen",
-    ".hidden libunload_dlopen",
-    ".type libunload_dlopen, @function",
-    "libunload_dlopen:",
-    ".cfi_startproc",
-    "endbr64",
-    "push rsi",
-    ".cfi_adjust_cfa_offset 8",
-    "mov rsi, [rsp + 8]",
-    "call {name_for}",
-    "pop rsi",
-    ".cfi_adjust_cfa_offset -8",
-    "mov rdi, rax",
-    "jmp qword ptr [rip + dlopen@GOTPCREL]",
-    ".cfi_endproc",
-    ".size libunload_dlopen, . - libunload_dlopen",
-    ".popsection",
-    name_for = sym name_for,
-);
-
-#[cfg(target_arch = "aarch64")]
-std::arch::global_asm!(
-    ".pushsection .text.libunload_dlopen, \"ax\", @progbits",
-    ".globl libunload_dlopen",
-    ".hidden libunload_dlopen",
-    ".type libunload_dlopen, @function",
-    "libunload_dlopen:",
-    ".cfi_startproc",
-    "hint #34",
-    "stp x1, x30, [sp, #-16]!",
-    ".cfi_def_cfa_offset 16",
-    ".cfi_offset 30, -8",
-    "mov x1, x30",
-    "bl {name_for}",
-    "ldp x1, x30, [sp], #16",
-    ".cfi_def_cfa_offset 0",
-    ".cfi_restore 30",
-    "b dlopen",
-    ".cfi_endproc",
-    ".size libunload_dlopen, . - libunload_dlopen",
-    ".popsection",
-    name_for = sym name_for,
-);
-
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-unsafe extern "C" {
-    /// Stands in for `dlopen`.
-    #[link_name = "libunload_dlopen"]
-    pub(super) fn open(name: *const c_char, flags: c_int) -> *mut c_void;
-}
-
-/// Where no import is redirected.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(super) unsafe extern "C" fn open(name: *const c_char, flags: c_int) -> *mut c_void {
-    // SAFETY: the caller's promise.
-    unsafe { libc::dlopen(name_for(name, 0), flags) }
 }

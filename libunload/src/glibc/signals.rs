@@ -8,6 +8,7 @@
 //! which may go first ([`trampolines`]). The functions for that may be called in signal handlers and in children of
 //! `fork`, and so take no locks.
 
+mod action;
 pub(super) mod in_force;
 pub(super) mod senders;
 pub(super) mod trampolines;
@@ -18,6 +19,7 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::{Arc, Mutex};
 
+use self::action::current;
 use self::senders::Sender;
 use super::ledger::{self, Ledger};
 use super::maps::Maps;
@@ -233,17 +235,6 @@ pub(super) fn remembered(range: &Range<usize>) -> Vec<(c_int, usize)> {
     found
         .filter(|&(signal, handler)| in_force::is_remembered(signal, handler, range))
         .collect()
-}
-
-fn current(signal: c_int) -> Option<libc::sigaction> {
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: this only asks, and writes the answer into `action`.
-    match unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } {
-        // SAFETY: it was written.
-        0 => Some(unsafe { action.assume_init() }),
-        // Numbers that the C library keeps to itself.
-        _ => None,
-    }
 }
 
 /// What a library is told of a handler that was in force: the handler, or a trampoline to it if it is that of another

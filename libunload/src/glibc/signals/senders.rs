@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::ptr;
 
 use super::super::tasks;
-use super::current;
+use super::action::current;
 
 /// What was stopped.
 pub(super) enum Sender {
