@@ -4,13 +4,14 @@
 //! (the global offset table, or a variable). This writes another address there; the code stays as it
 //! is. Slots that the loader has made read-only are made writable for the moment.
 
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::CString;
 use std::ops::Range;
 use std::sync::Mutex;
 
-use super::object::{Object, page_size, to_usize};
+use super::object::{Object, to_usize};
 use super::{
-    dispatch, exits, files, heap, keys, lent, requests, signals, threads, timers, tls, whereabouts,
+    dispatch, exits, files, heap, keys, lent, patch, requests, signals, threads, timers, tls,
+    whereabouts,
 };
 use crate::lock::lock;
 
@@ -124,7 +125,7 @@ fn redirect_to(object: &Object, stand_ins: &[(&'static [u8], *const ())]) -> Vec
             failed.push(String::from_utf8_lossy(name).into_owned());
         }
     }
-    if let Err(error) = write(object, &slots) {
+    if let Err(error) = patch::write(object, &slots) {
         tracing::debug!("cannot redirect imports: {error}");
         failed.extend(slots.iter().map(|(_, stand_in)| {
             let known = stand_ins.iter().find(|(_, other)| other == stand_in);
@@ -142,54 +143,4 @@ fn is_address(relocation: &libc::Elf64_Rela) -> bool {
     )]
     let kind = relocation.r_info as u32;
     ADDRESS_KINDS.contains(&kind) && relocation.r_addend == 0
-}
-
-/// Writes the addresses into their slots.
-fn write(object: &Object, slots: &[(usize, *const ())]) -> std::io::Result<()> {
-    let parts = object.text.iter().map(|text| (text, libc::PROT_EXEC));
-    let parts = parts.chain([(&object.read_only_after_relocation, 0)]);
-    let touched = parts.filter(|(part, _)| slots.iter().any(|(slot, _)| part.contains(slot)));
-    let writable = touched.map(|(part, access)| MadeWritable::new(part, libc::PROT_READ | access));
-    let _writable = writable.collect::<std::io::Result<Vec<_>>>()?;
-    for &(slot, address) in slots {
-        let slot = slot as *mut *const ();
-        // SAFETY: the slot is in a writable part of a loaded object; the loader has written an address of the
-        // same type of function there. Code that runs reads one or the other; where the slot is in code, none runs.
-        unsafe {
-            match slot.is_aligned() {
-                true => slot.write_volatile(address),
-                false => slot.write_unaligned(address),
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Memory that is writable until this is dropped, and has this access before and after.
-struct MadeWritable(Range<usize>, c_int);
-
-impl MadeWritable {
-    fn new(range: &Range<usize>, access: c_int) -> std::io::Result<Self> {
-        let page = page_size();
-        let pages = range.start & !(page - 1)..range.end.next_multiple_of(page);
-        protect(&pages, access | libc::PROT_WRITE)?;
-        Ok(Self(pages, access))
-    }
-}
-
-impl Drop for MadeWritable {
-    fn drop(&mut self) {
-        if let Err(error) = protect(&self.0, self.1) {
-            tracing::warn!("a library's imports stay writable: {error}");
-        }
-    }
-}
-
-fn protect(range: &Range<usize>, access: c_int) -> std::io::Result<()> {
-    // SAFETY: the pages are those of one object's read-only data, which may always be read, and is
-    // written only by `write`.
-    match unsafe { libc::mprotect(range.start as *mut c_void, range.len(), access) } {
-        0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error()),
-    }
 }

@@ -16,7 +16,7 @@ use crate::lock::lock;
 pub(super) struct Ledger {
     pub(super) object: Object,
     /// Whether this is a library that was opened, and not one that such a library needs.
-    library: bool,
+    pub(super) library: bool,
     /// Whether the loader never unmaps it.
     pub(super) is_permanent: bool,
     /// Where its file lies, if it is such a library.

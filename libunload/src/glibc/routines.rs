@@ -8,12 +8,14 @@
 //! all that was registered for the exit.
 
 use std::ffi::{c_char, c_int};
+use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use super::entries::{Finalizer, Finalizers};
 use super::ledger;
-use super::object::Object;
+use super::object::{DynamicEntry, Object};
+use super::patch;
 use crate::elf::Routines;
 
 type Initializer = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char);
@@ -55,6 +57,38 @@ pub(super) unsafe fn finalizers(object: &Object, routines: Routines) -> Finalize
     let typed = |address| unsafe { std::mem::transmute::<usize, Finalizer>(address) };
     Finalizers(all.into_iter().map(typed).collect())
 }
+
+/// Finds the finalizers of an object that the loader initialized, and takes them from it: what it will run is nothing.
+pub(super) fn take_from_loader(object: &Object) -> io::Result<Finalizers> {
+    const DT_FINI: i64 = 13;
+    const DT_FINI_ARRAY: i64 = 26;
+    const DT_FINI_ARRAYSZ: i64 = 28;
+    let value = |tag| object.dynamic_value(tag).unwrap_or(0);
+    let routines = Routines {
+        fini: value(DT_FINI),
+        fini_array: value(DT_FINI_ARRAY),
+        fini_array_size: value(DT_FINI_ARRAYSZ),
+        ..Routines::default()
+    };
+    // SAFETY: the loader has read the same entries.
+    let finalizers = unsafe { finalizers(object, routines) };
+    let mut slots = Vec::new();
+    for (index, entry) in object.dynamic_entries().enumerate() {
+        let slot = object.dynamic + index * size_of::<DynamicEntry>() + size_of::<i64>();
+        let instead = match entry.tag {
+            // The loader adds where the object is.
+            DT_FINI => (nothing as *const () as usize).wrapping_sub(object.base),
+            DT_FINI_ARRAYSZ => 0,
+            _ => continue,
+        };
+        slots.push((slot, ptr::without_provenance(instead)));
+    }
+    patch::write(object, &slots)?;
+    Ok(finalizers)
+}
+
+/// What the loader runs instead.
+unsafe extern "C" fn nothing() {}
 
 /// A single routine and those of an array, as addresses in memory.
 ///

@@ -21,9 +21,9 @@ const STOPPING: [&[u8]; 7] = [
     b"_ZNSt6thread4joinEv",
 ];
 
-/// Whether the library's finalizers may stop its threads, where nothing else stands in the way: it has finalizers
-/// or exit handlers of its own, and uses functions with which one stops threads.
-pub(super) fn may_be_stopped(library: &Ledger, reasons: &[PinReason]) -> bool {
+/// Whether finalizers may stop the threads that are the only `reasons` not to unmap these, the library first and what goes with
+/// it: whose threads they are has finalizers or exit handlers of its own, and uses functions with which one stops threads.
+pub(super) fn may_be_stopped(leaving: &[Arc<Ledger>], reasons: &[PinReason]) -> bool {
     /// `DT_FINI`, and one entry of `DT_FINI_ARRAY`.
     const OF_THE_C_RUNTIME: usize = 2;
     let is_thread = |reason: &PinReason| {
@@ -32,17 +32,28 @@ pub(super) fn may_be_stopped(library: &Ledger, reasons: &[PinReason]) -> bool {
             PinReason::ThreadRunning(_) | PinReason::ThreadsStarting { .. }
         )
     };
+    let has_threads = |library: &&Arc<Ledger>| {
+        let threads = library.with(|entries| entries.threads.alive().len());
+        threads + library.with(|entries| entries.threads.starting()) > 0
+    };
+    // What a library that this one needs registered in its initializers is not known.
     let has_own = |library: &Ledger| {
-        library.with(|entries| {
-            entries.finalizers.0.len() > OF_THE_C_RUNTIME || !entries.exits.handles.is_empty()
+        !library.library
+            || library.with(|entries| {
+                entries.finalizers.0.len() > OF_THE_C_RUNTIME || !entries.exits.handles.is_empty()
+            })
+    };
+    let stops = |library: &Ledger| {
+        let mut relocations = library.object.relocations();
+        relocations.any(|relocation| {
+            let name = library.object.import_name(relocation);
+            name.is_some_and(|name| STOPPING.contains(&name))
         })
     };
-    let stops = |name: &[u8]| STOPPING.contains(&name);
-    let imports = || {
-        let mut relocations = library.object.relocations();
-        relocations.any(|relocation| library.object.import_name(relocation).is_some_and(stops))
-    };
-    !reasons.is_empty() && reasons.iter().all(is_thread) && has_own(library) && imports()
+    let mut with_threads = leaving.iter().filter(has_threads);
+    !reasons.is_empty()
+        && reasons.iter().all(is_thread)
+        && with_threads.all(|library| has_own(library) && stops(library))
 }
 
 /// A thread's function. A thread that is cancelled, or that calls `pthread_exit`, unwinds out of it.

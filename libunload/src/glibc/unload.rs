@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::entries::Running;
+use super::finalizing::run_destructors;
 use super::ledger::{self, HeldBack, Ledger};
 use super::maps::{FileId, Maps};
 use super::object::{self, Object};
@@ -21,8 +22,8 @@ use super::scan::Outside;
 use super::signals::{Actions, PutBack};
 use super::tasks::Progress;
 use super::{
-    calls, dispatch, exits, files, keys, leaving, lent, requests, scan, search, signals, tasks,
-    threads, timers, tls,
+    calls, dispatch, files, finalizing, keys, leaving, lent, requests, scan, search, signals,
+    tasks, threads, timers, tls,
 };
 use crate::lock::lock;
 use crate::os::Handle;
@@ -71,17 +72,17 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
     run_destructors(own);
     own.iter().for_each(|ledger| requests::cancel(ledger));
     let mut reasons = wait_until_quiet(&expected);
-    let is_finalized = own.iter().any(|own| threads::may_be_stopped(own, &reasons));
+    let is_finalized = threads::may_be_stopped(&expected, &reasons);
     if is_finalized {
-        // SAFETY: the library is mapped, and the caller promises that nobody calls it. What its own threads do
-        // meanwhile is the library's affair, as with `dlclose`.
-        unsafe { finalize(own) };
+        // SAFETY: these are mapped, and the caller promises that nobody calls them. What their own threads do
+        // meanwhile is their affair, as with `dlclose`.
+        unsafe { finalizing::run_all(&expected) };
         reasons = wait_until_quiet(&expected);
     }
     let stays = |reasons| {
         if is_finalized {
-            // What its finalizers have taken down must not run.
-            hold_back(own);
+            // What the finalizers have taken down must not run.
+            finalizing::hold_back(&expected);
         }
         pinned(reasons)
     };
@@ -98,7 +99,7 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
         Err(reasons) => return stays(reasons),
     }
     // SAFETY: the library is mapped, no thread is inside, and the caller promises that none enters.
-    unsafe { finalize(own) };
+    unsafe { finalizing::run(own) };
 
     let _loader = lock(&object::LOADER);
     let loaded = object::loaded();
@@ -107,7 +108,7 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
     let suspended = match clear(&leaving, &expected, outside, &text, &actions) {
         Ok(suspended) => suspended,
         Err(reasons) => {
-            hold_back(own);
+            finalizing::hold_back(own);
             return pinned(reasons);
         }
     };
@@ -149,28 +150,6 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
         }
     }
     verify(&ledgers, mapped, left)
-}
-
-/// Runs what is left of the finalizers.
-///
-/// # Safety
-///
-/// These are mapped, and nobody calls them.
-unsafe fn finalize(own: &[Arc<Ledger>]) {
-    for library in own {
-        let finalizers = library.with(|entries| std::mem::take(&mut entries.finalizers));
-        // SAFETY: the caller's promise.
-        unsafe { finalizers.run() };
-    }
-    exits::run(own);
-    // Finalizers are code like any other, and may have left something behind again.
-    run_destructors(own);
-}
-
-/// For what stays although its finalizers have run.
-fn hold_back(own: &[Arc<Ledger>]) {
-    own.iter()
-        .for_each(|ledger| HeldBack::new(ledger).for_good());
 }
 
 /// Who may call handlers of signals in this range, because he found them in force when he set his own.
@@ -285,14 +264,6 @@ fn text(objects: &[Arc<Ledger>]) -> Vec<Range<usize>> {
         .iter()
         .flat_map(|ledger| ledger.object.text.clone())
         .collect()
-}
-
-/// Does for the current thread what its end would do.
-fn run_destructors(leaving: &[Arc<Ledger>]) {
-    tls::run_on_current_thread(leaving);
-    keys::run_on_current_thread(leaving);
-    // Such destructors may use thread-locals.
-    tls::run_on_current_thread(leaving);
 }
 
 /// Waits until no thread of these objects is left and no destructor of theirs is running; returns what

@@ -249,3 +249,58 @@ fn a_library_that_two_need_keeps_a_function() {
         assert_eq!(call(&second, "run"), 0);
     });
 }
+
+/// The companion has a thread, which its finalizer stops; it needs a third that is to be there until then.
+#[test]
+fn a_library_that_goes_too_stops_its_thread() {
+    let name = "companions::a_library_that_goes_too_stops_its_thread";
+    in_own_process(name, || {
+        let third = Fixture::c(
+            "static int is_over; int is_there(void) { return !is_over; }
+            __attribute__((destructor)) static void end(void) { is_over = 1; }",
+            &["-Wl,-soname,libneeded.so"],
+        );
+        fs::rename(&third.path, third.directory().join("libneeded.so")).expect("a new name");
+        let needed = third.directory().to_str().expect("a plain path");
+        let companion = Fixture::c(
+            r#"
+            #include <pthread.h>
+            int is_there(void);
+            static pthread_t thread;
+            static volatile int stops, ends;
+            static void *work(void *nothing) { while (!stops) ; return nothing; }
+            int touch(void) { return pthread_create(&thread, 0, work, 0); }
+            __attribute__((destructor)) static void end(void) {
+                if (!is_there() || ends++) __builtin_trap();
+                stops = 1;
+                pthread_join(thread, 0);
+            }
+            "#,
+            &[
+                "-Wl,-soname,libstays.so",
+                &format!("-L{needed}"),
+                &format!("-Wl,-rpath,{needed}"),
+                "-lneeded",
+            ],
+        );
+        let path = companion.directory().join("libstays.so");
+        fs::rename(&companion.path, &path).expect("a new name");
+        let directory = companion.directory().to_str().expect("a plain path");
+        let user = Fixture::c(
+            "int touch(void); int is_there(void); int run(void) { return touch() + !is_there(); }",
+            &[
+                &format!("-L{directory}"),
+                &format!("-L{needed}"),
+                &format!("-Wl,-rpath,{needed}:{directory}"),
+                "-lneeded",
+                "-lstays",
+            ],
+        );
+        for _ in 0..3 {
+            let library = user.open();
+            assert_eq!(call(&library, "run"), 0);
+            assert_eq!(unload(library), UnloadOutcome::Unmapped);
+            assert!(!is_mapped("libstays.so") && !is_mapped("libneeded.so"));
+        }
+    });
+}
