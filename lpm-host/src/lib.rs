@@ -103,6 +103,7 @@ pub use self::ask::tell::{CommittedResv, StateGone};
 pub use self::builder::PcmBuilder;
 pub use self::config::{CallMode, LpmConfig};
 pub use self::initialized::InitializedLpm;
+pub use self::life::pending_change::PendingChange;
 pub use self::life::reconfigure::Reconfiguration;
 pub use self::life::startup::Startup;
 pub use self::life::teardown::{DeinitializedLpm, PendingTeardown, Teardown, UnloadedLibrary};

@@ -3,6 +3,7 @@
 pub(crate) mod addresses;
 pub(crate) mod deadline;
 pub(crate) mod lifecycle;
+pub(crate) mod pending_change;
 pub(crate) mod pinned;
 pub(crate) mod reconfigure;
 pub(crate) mod renew;

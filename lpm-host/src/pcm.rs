@@ -16,6 +16,7 @@ use crate::error::{PcmError, StartError};
 
 use crate::life::deadline::on_lifecycle_thread;
 use crate::life::lifecycle::Lifecycle;
+use crate::life::pending_change::PendingChange;
 use crate::life::reconfigure::Reconfiguration;
 use crate::life::startup::Startup;
 use crate::life::teardown::{PendingTeardown, Teardown};
@@ -54,6 +55,11 @@ impl Pcm {
         self.lifecycle.start()
     }
 
+    /// Like [`become_dsbm`](Self::become_dsbm), as a future. What it does begins at once, on a thread of its own.
+    pub fn become_dsbm_later(&self) -> PendingChange<Result<Startup, StartError>> {
+        self.lifecycle.start_later()
+    }
+
     /// Runs another list of LPMs: those whose configuration and library file are unchanged go on, new
     /// ones are initialized, and those that are no longer wanted deinitialized and unloaded. Requests are
     /// decided meanwhile, each by one list or the other. While the PCM is not in charge only the
@@ -72,6 +78,16 @@ impl Pcm {
         lpms: impl IntoIterator<Item = LpmConfig>,
     ) -> Result<Reconfiguration, StartError> {
         self.lifecycle.reconfigure(lpms.into_iter().collect())
+    }
+
+    /// Like [`reconfigure`](Self::reconfigure), as a future; what it does begins at once. It waits for a change that is
+    /// under way. Of the lists that wait, the newest is put in force, and the others come to
+    /// [`PcmError::Superseded`].
+    pub fn reconfigure_later(
+        &self,
+        lpms: impl IntoIterator<Item = LpmConfig>,
+    ) -> PendingChange<Result<Reconfiguration, StartError>> {
+        self.lifecycle.reconfigure_later(lpms.into_iter().collect())
     }
 
     /// Tells every LPM the addresses of this host (lpmapi `LPM_IpAddressTable`), now and when it
@@ -260,6 +276,12 @@ impl Pcm {
         self.stop(DeinitReason::Shutdown)
     }
 
+    /// Like [`shutdown`](Self::shutdown), as a future; what it does begins at once. It waits for a change that is under
+    /// way, and lists of LPMs that wait are not put in force any more. To be awaited outside calls into LPMs.
+    pub fn shutdown_later(&self) -> PendingChange<Result<Teardown, PcmError>> {
+        self.lifecycle.shutdown_later()
+    }
+
     pub(crate) fn stop(&self, reason: DeinitReason) -> Result<Teardown, PcmError> {
         if inside_any_pass() {
             return Err(PcmError::CalledFromLpm);
@@ -275,10 +297,9 @@ impl Drop for Pcm {
             let _ = self.lifecycle.stop_later(DeinitReason::Shutdown);
             return;
         }
-        // `become_dsbm` borrows the PCM, so what is under way can only be a stop.
-        if let Err(PcmError::Busy) = self.lifecycle.stop(DeinitReason::Shutdown) {
+        // What is under way, a change whose future was dropped perhaps, comes to its end first.
+        while let Err(PcmError::Busy) = self.lifecycle.stop(DeinitReason::Shutdown) {
             self.lifecycle.wait_while_changing();
-            let _ = self.lifecycle.stop(DeinitReason::Shutdown);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From standby to in charge and back: who may start and stop the LPMs, and how that goes.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(crate) struct Lifecycle {
     pub(super) trace_limit: TraceLimit,
     pub(super) visit_limit: VisitLimit,
     pub(super) drain_limit: Duration,
+    /// Counts the lists of LPMs that were to be put in force later.
+    pub(super) newest_list: AtomicU64,
     pub(super) pinned: Pinned,
 }
 
@@ -87,6 +90,7 @@ impl Lifecycle {
             trace_limit,
             visit_limit,
             drain_limit,
+            newest_list: AtomicU64::new(0),
             pinned: Pinned::default(),
         }
     }
