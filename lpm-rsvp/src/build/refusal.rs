@@ -76,7 +76,7 @@ fn copy_flow(writer: &mut Writer, message: &Message<'_>, flow: &FlowDescriptor<'
     {
         let object = entry.object(message.bytes());
         writer.object(object.class, object.c_type, |writer| {
-            writer.bytes(object.body)
+            writer.bytes(object.body);
         });
     }
 }
