@@ -232,6 +232,7 @@ fn replay(flows: u32, messages: u64) -> Result {
         log: LogLevel::Warn,
         no_timing: false,
         summary: false,
+        debug_lpms: false,
         filter: Default::default(),
     };
     let mut outcome = Ok(ExitCode::FAILURE);
