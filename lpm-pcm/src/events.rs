@@ -11,6 +11,7 @@ mod queue;
 mod sink;
 mod stream;
 mod syslog;
+mod told;
 #[cfg(windows)]
 mod windows;
 mod writer;
@@ -19,7 +20,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lpm_host::event::Event;
+use lpm_host::event::{Event, Severity};
 use thiserror::Error;
 
 use crate::config::{EventTarget, EventsEntry};
@@ -32,6 +33,7 @@ use writer::Writer;
 pub use entry::Entry;
 pub use queue::CAPACITY;
 pub use sink::Tell;
+pub use told::Told;
 
 /// How long [`Events::finish`] waits for sinks that have not written everything yet.
 pub const FINISH_LIMIT: Duration = Duration::from_secs(5);
@@ -100,6 +102,20 @@ impl Events {
             .peekable();
         if interested.peek().is_some() {
             let entry = Arc::new(Entry::now(event.clone(), about.cloned()));
+            for writer in interested {
+                writer.put(&entry);
+            }
+        }
+    }
+
+    /// Puts something else on record than an event: of severity info.
+    pub fn keep(&self, told: Told) {
+        let interested = self.writers.iter();
+        let mut interested = interested
+            .filter(|writer| writer.min_severity() <= Severity::Info)
+            .peekable();
+        if interested.peek().is_some() {
+            let entry = Arc::new(Entry::told(told));
             for writer in interested {
                 writer.put(&entry);
             }

@@ -4,6 +4,7 @@
 //! be done. LPMs are asked by the desk ([`desk`]) and the kernel reserves on a thread of its own ([`kernel`]), so that
 //! neither holds up the loop.
 
+pub mod audit;
 pub mod charge;
 pub mod control;
 pub mod desk;

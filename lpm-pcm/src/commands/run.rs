@@ -80,6 +80,7 @@ mod linux {
     use crate::node::{self, Sums};
     use crate::output::plain::Plain;
     use crate::output::progress::Progress;
+    use crate::run::audit::Audit;
     use crate::run::charge::say_pinned;
     use crate::run::netlink::Link;
     use crate::run::service::{End, Host, Service, address_rows};
@@ -93,7 +94,7 @@ mod linux {
             anstream::eprintln!("pcm: {line}");
         }
         let events = Arc::new(Log {
-            events: node::events(&config.events, &Progress::of(0))?,
+            events: Arc::new(node::events(&config.events, &Progress::of(0))?),
             sums: Sums::of(&config),
         });
         let pcm = Arc::new(node::pcm(&config, Arc::clone(&events))?);
@@ -107,7 +108,9 @@ mod linux {
         }
         let out = io::BufWriter::new(io::stdout());
         let (pcm_of_service, format) = (Arc::clone(&pcm), args.format);
-        let mut service = Service::new(config, host, links, pcm_of_service, format, out)?;
+        let audit = || Arc::new(Audit::new(Arc::clone(&events.events)));
+        let audit = (!config.events.is_empty()).then(audit);
+        let mut service = Service::new(config, host, links, pcm_of_service, audit, format, out)?;
         // Where nobody waits for it nothing is said.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         let end = service.serve(|| Ok(Config::read(&args.config)?)).await;
@@ -167,7 +170,7 @@ mod linux {
 
     /// Events to their sinks, and what is a warning or worse to standard error, too.
     struct Log {
-        events: Events,
+        events: Arc<Events>,
         sums: Sums,
     }
 

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use lpm_host::event::{Event, Severity};
 use serde::Serialize;
 
+use super::told::Told;
 use crate::config::Format;
 use crate::output::plain::Plain;
 use crate::output::record::{MessageRecord, Record};
@@ -27,6 +28,8 @@ pub struct Entry {
 pub enum What {
     /// An event.
     Event(Event),
+    /// Something else that is put on record.
+    Told(Told),
     /// So many events are missing here, since the sink could not keep up.
     Gap(u64),
 }
@@ -42,30 +45,47 @@ impl Entry {
         }
     }
 
+    /// An entry for something else that is put on record now.
+    #[must_use]
+    pub fn told(told: Told) -> Self {
+        Self {
+            time: SystemTime::now(),
+            what: What::Told(told),
+            about: None,
+        }
+    }
+
     /// About how much memory it takes, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        let texts = self.event().map_or(0, |event| {
-            let library = event.library.as_ref();
-            event.detail.len() + library.map_or(0, |path| path.as_os_str().len())
-        });
+        let texts = match &self.what {
+            What::Event(event) => {
+                let library = event.library.as_ref();
+                event.detail.len() + library.map_or(0, |path| path.as_os_str().len())
+            }
+            What::Told(told) => told.size(),
+            What::Gap(_) => 0,
+        };
         size_of::<Self>() + texts
     }
 
-    /// The event, or `None` for a gap.
+    /// The event, or `None` where it is none.
     #[must_use]
     pub fn event(&self) -> Option<&Event> {
         match &self.what {
             What::Event(event) => Some(event),
-            What::Gap(_) => None,
+            What::Told(_) | What::Gap(_) => None,
         }
     }
 
     /// How bad it is.
     #[must_use]
     pub fn severity(&self) -> Severity {
-        self.event()
-            .map_or(Severity::Warning, |event| event.severity)
+        match &self.what {
+            What::Event(event) => event.severity,
+            What::Told(_) => Severity::Info,
+            What::Gap(_) => Severity::Warning,
+        }
     }
 
     /// What happened in words.
@@ -73,14 +93,19 @@ impl Entry {
     pub fn detail(&self) -> String {
         match &self.what {
             What::Event(event) => event.detail.clone(),
+            What::Told(told) => told.text.clone(),
             What::Gap(count) => format!("events missing here, which came too fast: {count}"),
         }
     }
 
-    /// The name of the kind of event, such as `lpm_load_failed`, or `events_lost` for a gap.
+    /// The name of the kind of event, such as `lpm_load_failed`, that of another record, or `events_lost` for a gap.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.event().map_or("events_lost", |event| event.id.name())
+        match &self.what {
+            What::Event(event) => event.id.name(),
+            What::Told(told) => told.name,
+            What::Gap(_) => "events_lost",
+        }
     }
 
     /// Where the message was found that was being decided, by the names that sinks with fields give it.
@@ -110,28 +135,30 @@ impl Entry {
     pub fn line(&self, format: Format) -> Vec<u8> {
         let mut line = match format {
             Format::Text => self.to_string().into_bytes(),
-            // Nothing in it can fail.
-            Format::Json => serde_json::to_vec(&self.json()).unwrap_or_default(),
+            Format::Json => self.json(),
         };
         line.push(b'\n');
         line
     }
 
-    fn json(&self) -> Json<'_> {
+    fn json(&self) -> Vec<u8> {
         let time = rfc3339(self.time);
-        match &self.what {
+        let json = match &self.what {
             What::Event(event) => Json::Event {
                 time,
                 number: event.id.number(),
                 record: Record::event(event, None),
                 about: self.about.as_ref(),
             },
+            What::Told(told) => return told.json.clone().into_bytes(),
             What::Gap(count) => Json::Gap {
                 r#type: self.name(),
                 time,
                 count: *count,
             },
-        }
+        };
+        // Nothing in it can fail.
+        serde_json::to_vec(&json).unwrap_or_default()
     }
 }
 

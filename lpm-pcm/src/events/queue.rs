@@ -96,7 +96,7 @@ impl Queue {
     /// Counts an entry that [`take`](Self::take) gave as written.
     pub(super) fn written(&self, entry: &Entry) {
         let mut state = self.lock();
-        state.counts.written += u64::from(entry.event().is_some());
+        state.counts.written += u64::from(!matches!(entry.what, What::Gap(_)));
         state.is_under_way = false;
         state.is_failing = false;
         drop(state);

@@ -2,6 +2,8 @@
 
 use lpm_host::Outcome;
 
+use super::record::FlowRecord;
+
 /// How many there were of each outcome.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Outcomes {
@@ -21,4 +23,12 @@ impl Outcomes {
             Outcome::DontCare => &mut self.dont_care,
         } += 1;
     }
+}
+
+/// What becomes of a message as a whole.
+pub(crate) fn of_message(flows: &[FlowRecord<'_>]) -> Outcome {
+    [Outcome::Drop, Outcome::Accept, Outcome::Reject]
+        .into_iter()
+        .find(|outcome| flows.iter().any(|flow| flow.outcome == *outcome))
+        .unwrap_or(Outcome::DontCare)
 }

@@ -5,16 +5,20 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use lpm_api::{Decision, Interface, LpmPolicyError};
 use lpm_host::error::PcmError;
-use lpm_host::{CommittedResv, OutgoingMessage, OutgoingVerdict, Pcm, ReceivedMessage, StateGone};
+use lpm_host::{
+    CommittedResv, OutgoingMessage, OutgoingVerdict, Pcm, ReceivedMessage, StateGone, Verdict,
+};
 use lpm_rsvp::build::flow_spec_object;
 use lpm_rsvp::{Message, ObjectIndex, Session};
 use lpm_sbm::{About, News, Notice, Question};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
+
+use super::audit::Audit;
 
 /// What comes from the desk.
 #[derive(Debug)]
@@ -30,6 +34,7 @@ pub enum Answer {
 /// The desk.
 pub struct Desk {
     pcm: Arc<Pcm>,
+    audit: Option<Arc<Audit>>,
     answers: UnboundedSender<Answer>,
     /// Sessions that something is being asked about, and what comes after it.
     lines: HashMap<Session, VecDeque<Job>>,
@@ -41,11 +46,12 @@ enum Job {
 }
 
 impl Desk {
-    /// A desk whose answers go there.
+    /// A desk whose answers go there. What is decided goes on record, where there is an audit.
     #[must_use]
-    pub fn new(pcm: Arc<Pcm>, answers: UnboundedSender<Answer>) -> Self {
+    pub fn new(pcm: Arc<Pcm>, audit: Option<Arc<Audit>>, answers: UnboundedSender<Answer>) -> Self {
         Self {
             pcm,
+            audit,
             answers,
             lines: HashMap::new(),
         }
@@ -81,9 +87,10 @@ impl Desk {
 
     fn start(&self, session: Session, job: Job) {
         let (pcm, answers) = (Arc::clone(&self.pcm), self.answers.clone());
+        let audit = self.audit.clone();
         spawn_blocking(move || {
             match job {
-                Job::Ask(question) => ask(&pcm, question, &answers),
+                Job::Ask(question) => ask(&pcm, audit, question, &answers),
                 Job::Tell(notice) => tell(&pcm, &notice),
             }
             // Nobody is there only at the end of the program.
@@ -95,7 +102,12 @@ impl Desk {
 /// What is answered where no LPM can be asked.
 const REFUSED: Decision = Decision::reject(LpmPolicyError::NoAccepts);
 
-fn ask(pcm: &Pcm, question: Question, answers: &UnboundedSender<Answer>) {
+fn ask(
+    pcm: &Arc<Pcm>,
+    audit: Option<Arc<Audit>>,
+    question: Question,
+    answers: &UnboundedSender<Answer>,
+) {
     let id = question.id;
     let mut index = ObjectIndex::new();
     match question.about {
@@ -116,12 +128,26 @@ fn ask(pcm: &Pcm, question: Question, answers: &UnboundedSender<Answer>) {
                 integrity_verified,
             };
             let then = answers.clone();
+            let kept = audit.clone().map(|audit| Kept {
+                audit,
+                pcm: Arc::clone(pcm),
+                began: Instant::now(),
+                bytes: bytes.clone(),
+                received: received.received,
+                integrity_verified,
+                interface,
+            });
             let asked = pcm.admit_with(&received, move |verdict| {
-                let flows = verdict.flows().iter();
-                let decisions = flows.map(|flow| flow.decision).collect();
+                let decisions = match kept {
+                    Some(kept) => kept.decided(&verdict),
+                    None => verdict.flows().iter().map(|flow| flow.decision).collect(),
+                };
                 let _ = then.send(Answer::Decided(id, decisions));
             });
             if asked.is_err() {
+                if let Some(audit) = audit {
+                    audit.nobody(pcm, &received, REFUSED);
+                }
                 let flows = received.message.flow_descriptors().count();
                 let _ = answers.send(Answer::Decided(id, vec![REFUSED; flows]));
             }
@@ -146,6 +172,35 @@ fn ask(pcm: &Pcm, question: Question, answers: &UnboundedSender<Answer>) {
             };
             let _ = answers.send(Answer::Supplied(id, objects));
         }
+    }
+}
+
+/// A message that is being decided, for the record.
+struct Kept {
+    audit: Arc<Audit>,
+    pcm: Arc<Pcm>,
+    began: Instant,
+    bytes: Vec<u8>,
+    received: SystemTime,
+    integrity_verified: bool,
+    interface: Interface,
+}
+
+impl Kept {
+    /// What holds, once it is on record.
+    fn decided(&self, verdict: &Verdict) -> Vec<Decision> {
+        let mut index = ObjectIndex::new();
+        let Ok(message) = Message::parse(&self.bytes, &mut index) else {
+            return Vec::new();
+        };
+        let received = ReceivedMessage {
+            message,
+            interface: self.interface,
+            received: self.received,
+            integrity_verified: self.integrity_verified,
+        };
+        let took = self.began.elapsed();
+        self.audit.decided(&self.pcm, &received, verdict, took)
     }
 }
 

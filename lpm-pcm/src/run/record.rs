@@ -9,6 +9,7 @@ use lpm_sbm::{Decided, Ruling};
 use serde::Serialize;
 
 use crate::config::Format;
+use crate::events::Told;
 
 /// A decision, as it is printed. Serialized in snake_case.
 #[derive(Debug, Serialize)]
@@ -75,7 +76,11 @@ impl Line {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("{} {} {}", self.time, self.message, self.session);
+        format!("{} {}", self.time, self.what())
+    }
+
+    fn what(&self) -> String {
+        let mut text = format!("{} {}", self.message, self.session);
         if let Some(sender) = &self.sender {
             text.push_str(&format!(" from {sender}"));
         }
@@ -90,6 +95,18 @@ impl Line {
             text.push_str(&format!(": {reason}"));
         }
         text
+    }
+}
+
+/// A decision as it goes to the places of `[[events]]`.
+#[must_use]
+pub fn told(decided: &Decided, time: SystemTime) -> Told {
+    let line = Line::of(decided, time);
+    Told {
+        name: line.kind,
+        text: line.what(),
+        // Nothing in it can fail.
+        json: serde_json::to_string(&line).unwrap_or_default(),
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use super::audit::Audit;
 use super::charge::{Change, Changed, Charge};
 use super::control::{Asked, Control, InterfaceStatus, LpmReport, Query, Reply, Status};
 use super::desk::{Answer, Desk};
@@ -103,6 +104,7 @@ pub struct Service<W> {
     lookup: Netlink,
     links: Vec<Link>,
     pcm: Arc<Pcm>,
+    audit: Option<Arc<Audit>>,
     desk: Desk,
     answers: UnboundedReceiver<Answer>,
     kernel: Option<Kernel>,
@@ -138,6 +140,7 @@ impl<W: Write> Service<W> {
         host: Host,
         links: Vec<Link>,
         pcm: Arc<Pcm>,
+        audit: Option<Arc<Audit>>,
         format: Format,
         out: W,
     ) -> io::Result<Self> {
@@ -169,7 +172,8 @@ impl<W: Write> Service<W> {
             changes: host.changes,
             lookup: Netlink::connect()?,
             links: Vec::new(),
-            desk: Desk::new(Arc::clone(&pcm), answer),
+            audit: audit.clone(),
+            desk: Desk::new(Arc::clone(&pcm), audit, answer),
             pcm,
             answers,
             kernel,
@@ -334,7 +338,11 @@ impl<W: Write> Service<W> {
                 },
                 Output::Record(decided) => {
                     self.counters.ruled(&decided);
-                    record::print(&mut self.out, self.format, &decided, SystemTime::now())?;
+                    let now = SystemTime::now();
+                    if let Some(audit) = &self.audit {
+                        audit.ruled(&decided, now);
+                    }
+                    record::print(&mut self.out, self.format, &decided, now)?;
                     has_printed = true;
                 }
                 Output::Dropped { reason, .. } => *self.dropped.entry(reason).or_default() += 1,

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lpm_rsvp::MessageType;
+use serde_json::{Value, json};
 
 use crate::net::{Net, POLICY, Pcm, RECEIVER, SENDER, can_make_networks, path};
 use crate::support::{eventually, sample_library};
@@ -301,4 +302,106 @@ fn the_unit_asks_for_no_more_than_that() {
     }
     assert_eq!(values("WatchdogSec").len(), 1);
     assert_eq!(values("User").len(), 0);
+}
+
+/// What is on record in a file of JSON lines.
+fn records(file: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(file).unwrap();
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    lines.collect()
+}
+
+#[test]
+fn who_asked_for_what_and_what_was_decided_is_on_record() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    let events = "[[events]]\nto = 'file'\npath = 'audit.jsonl'\nformat = 'json'\nrequired = true\n\
+                  [[events]]\nto = 'file'\npath = 'audit.txt'\n";
+    let pcm = net.pcm(events);
+    let (sender, receiver) = (net.sender(), net.receiver());
+    sender.send(SENDER, to(RECEIVER), path("CN=Eve", USUAL, 1e6));
+    sender.next(MessageType::PathErr);
+    reserve(&sender, &receiver, 2e6);
+    // What is granted is on record already; what became of it may be on its way.
+    let audit = pcm.file("audit.jsonl");
+    let records = eventually("the ruling is on record", || {
+        let records = records(&audit);
+        let rulings = records.iter().filter(|record| record["type"] == "ruling");
+        (rulings.count() >= 3).then_some(records)
+    });
+    let decisions: Vec<_> = records
+        .iter()
+        .filter(|record| record["type"] == "decision")
+        .collect();
+    assert_eq!(decisions.len(), 3, "{decisions:?}");
+    let [eve, path, resv] = decisions[..] else {
+        unreachable!()
+    };
+    for (record, message, user, interface, outcome) in [
+        (eve, "Path", "CN=Eve", "r0", "reject"),
+        (path, "Path", "CN=Bob", "r0", "accept"),
+        (resv, "Resv", "CN=Bob", "r1", "accept"),
+    ] {
+        assert_eq!(record["message"], message);
+        assert_eq!(record["users"], json!([user]));
+        assert_eq!(record["session"], "10.77.2.1:5201/udp");
+        assert_eq!(record["capture"], interface);
+        assert_eq!(record["outcome"], outcome);
+        assert_eq!(record["flows"][0]["by"], "identity");
+        assert_eq!(record["flows"][0]["filter"], "10.77.1.1:4000");
+    }
+    assert_eq!(resv["flows"][0]["asked"]["service"], "controlled_load");
+    assert_eq!(resv["flows"][0]["asked"]["rate"], 250_000.0);
+    assert_eq!(resv["previous_hop"], "10.77.2.1");
+    assert_eq!(eve["flows"][0]["refused_by"], "policy");
+    assert_eq!(
+        (
+            &eve["flows"][0]["error_code"],
+            &eve["flows"][0]["error_value"]
+        ),
+        (&json!(2), &json!(50))
+    );
+    let why = eve["flows"][0]["why"].as_str().expect("the LPM says why");
+    assert!(why.contains("CN=Eve"), "{why}");
+    let text = fs::read_to_string(pcm.file("audit.txt")).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.contains("decision: Path") && line.contains("reject"));
+    let line = line.expect(&text);
+    assert!(
+        line.contains("asked by CN=Eve") && line.contains("error 2/50: "),
+        "{line}"
+    );
+    assert!(
+        text.contains("ruling: Resv 10.77.2.1:5201/udp from 10.77.1.1:4000: granted"),
+        "{text}"
+    );
+    assert_eq!(pcm.stop("TERM"), Some(143));
+}
+
+#[test]
+fn nothing_is_granted_that_cannot_be_put_on_record() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    for (required, is_granted) in [("true", false), ("false", true)] {
+        let events =
+            format!("[[events]]\nto = 'file'\npath = '/dev/full'\nrequired = {required}\n");
+        let pcm = net.pcm(&events);
+        let (sender, receiver) = (net.sender(), net.receiver());
+        sender.send(SENDER, to(RECEIVER), path("CN=Bob", USUAL, 1e6));
+        if is_granted {
+            receiver.next(MessageType::Path);
+        } else {
+            let error = sender.next(MessageType::PathErr);
+            assert_eq!(error.read(|message| message.error_spec().unwrap().code), 2);
+            assert!(pcm.has_said("No space left on device"));
+        }
+        assert_eq!(pcm.stop("TERM"), Some(if is_granted { 143 } else { 1 }));
+    }
 }

@@ -18,13 +18,14 @@ use lpm_sbm::{Answer, InterfaceName, Removed, Sbm, StateId, TimedPcm, TimedVerdi
 
 use self::coming::Coming;
 use self::counts::{Counts, message_type};
-use self::flows::{Names, outcome};
+use self::flows::Names;
 use self::known::{Known, KnownMessages, KnownRow};
 use self::undecided::{cut_short, index_all, malformed, outgoing, refused, text, unsupported};
 use crate::capture::{CaptureError, CapturedMessage, Contents, Incomplete};
 use crate::config::Config;
 use crate::integrity::{Guard, Provenance};
 use crate::output::asked::Who;
+use crate::output::outcomes::of_message;
 use crate::output::printer::PrintedRow;
 use crate::output::record::{MessageRecord, Origin, PacketsRecord, Record};
 use crate::output::reporter::Reporter;
@@ -291,7 +292,7 @@ impl<'a> Decider<'a> {
             is_wanted.then(|| self.pcm.explain(received, verdict, flow))?
         };
         let flows = self.names.flows(message, answer, explain);
-        let outcome = outcome(&flows);
+        let outcome = of_message(&flows);
         self.counts.outcomes.count(outcome);
         let record = Record::Decision {
             number: self.counts.messages,

@@ -86,14 +86,6 @@ impl Names {
     }
 }
 
-/// What becomes of a message as a whole.
-pub(super) fn outcome(flows: &[FlowRecord<'_>]) -> Outcome {
-    [Outcome::Drop, Outcome::Accept, Outcome::Reject]
-        .into_iter()
-        .find(|outcome| flows.iter().any(|flow| flow.outcome == *outcome))
-        .unwrap_or(Outcome::DontCare)
-}
-
 /// Why a flow is rejected, or what is missing.
 fn reason(decision: Decision, sbm: &FlowAnswer) -> Option<Reason> {
     /// The error code for "policy control failure" (RFC 2205, appendix B).
