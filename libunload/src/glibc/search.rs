@@ -206,9 +206,13 @@ mod tests {
         });
         let lists = measured(&mut || lists::search(&wanted, &mut finds).expect("own memory"));
         let calls = measured(&mut || threads::search_system_calls(&wanted, &all, &mut finds));
+        let code = measured(&mut || {
+            let made = made::find(&wanted, &loaded, &mut reader).expect("own memory");
+            assert!(made.is_empty() && namespaces::others(&loaded).is_empty());
+        });
         assert!(finds.iter().all(|find| wanted.is(find.word)));
         eprintln!(
-            "measured: {data:?} for the data of {} objects, {threads:?} for thread-locals, {lists:?} for lists,              {calls:?} for system calls",
+            "measured: {code:?} for code of nobody, {data:?} for the data of {} objects, {threads:?} for thread-locals, {lists:?} for lists,              {calls:?} for system calls",
             loaded.len()
         );
     }

@@ -187,6 +187,7 @@ impl PutBack {
         let settle = |change: Change| {
             let is_ignored = |action: libc::sigaction| action.sa_sigaction == libc::SIG_IGN;
             if let Some(afterwards) = change.afterwards {
+                senders::forget_directories(change.signal);
                 if current(change.signal).is_some_and(is_ignored) {
                     // SAFETY: by default a signal has no handler.
                     unsafe {

@@ -1,8 +1,8 @@
 //! What sends signals without being asked again.
 //!
 //! A library's handler goes with the library. By default most signals end the process, so what the library had set
-//! up to send them is stopped: the interval timer, and descriptors that tell of themselves (`O_ASYNC`, leases). A filter of
-//! system calls (`seccomp`) that sends `SIGSYS` cannot be stopped.
+//! up to send them is stopped: the interval timer, descriptors that tell of themselves (`O_ASYNC`, leases, `F_NOTIFY`), and the
+//! death of the parent. A filter of system calls (`seccomp`) that sends `SIGSYS` cannot be stopped.
 
 use std::ffi::c_int;
 use std::fs;
@@ -21,6 +21,8 @@ pub(super) enum Sender {
     Descriptor(c_int, c_int),
     /// A lease of this kind.
     Lease(c_int, c_int),
+    /// The end of the thread that started this process.
+    Parent(c_int),
 }
 
 impl Sender {
@@ -37,6 +39,10 @@ impl Sender {
             Self::Lease(number, kind) => {
                 control(number, libc::F_SETLEASE, kind);
             }
+            Self::Parent(signal) => {
+                // SAFETY: this hands over a number.
+                unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) };
+            }
         }
     }
 }
@@ -44,10 +50,8 @@ impl Sender {
 /// Stops what sends this signal to this process.
 pub(super) fn stop(signal: c_int) -> Vec<Sender> {
     let mut stopped = Vec::from_iter(stop_timer(signal));
-    for number in descriptors() {
-        if signal_of(number) != signal || !tells_this_process(number) {
-            continue;
-        }
+    stopped.extend(stop_parent(signal));
+    for number in descriptors_that_send(signal) {
         let flags = control(number, libc::F_GETFL, 0);
         if flags >= 0 && flags & libc::O_ASYNC != 0 {
             control(number, libc::F_SETFL, flags & !libc::O_ASYNC);
@@ -80,10 +84,35 @@ fn stop_timer(signal: c_int) -> Option<Sender> {
     }
 }
 
-fn descriptors() -> Vec<c_int> {
+fn stop_parent(signal: c_int) -> Option<Sender> {
+    let mut sent: c_int = 0;
+    // SAFETY: this writes to a variable of this function.
+    unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut sent) };
+    if sent != signal {
+        return None;
+    }
+    // SAFETY: this hands over a number.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
+    Some(Sender::Parent(signal))
+}
+
+/// Has no directory send this signal any more when something in it changes. The kernel does not tell which do, so this
+/// cannot be undone.
+pub(super) fn forget_directories(signal: c_int) {
+    for number in descriptors_that_send(signal) {
+        // Refused for all that is no directory.
+        control(number, libc::F_NOTIFY, 0);
+    }
+}
+
+/// Descriptors that may send this signal to this process.
+fn descriptors_that_send(signal: c_int) -> Vec<c_int> {
     let entries = fs::read_dir("/proc/self/fd").into_iter().flatten();
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter_map(|name| name.parse().ok()).collect()
+    names
+        .filter_map(|name| name.parse().ok())
+        .filter(|&number| signal_of(number) == signal && tells_this_process(number))
+        .collect()
 }
 
 /// The signal that this descriptor sends, if it sends one.
