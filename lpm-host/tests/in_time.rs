@@ -2,9 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -17,8 +20,8 @@ use lpm_host::event::{Event, EventId, EventLog, Severity};
 use lpm_host::lpm_rsvp::FlowDescriptor;
 use lpm_host::testing::{TestMessage, messages};
 use lpm_host::{
-    CallMode, CommittedResv, LpmConfig, LpmHandle, LpmSource, ManualClock, OutgoingMessage,
-    OutgoingVerdict, Pcm, ReceivedMessage, StateGone, Verdict,
+    Admission, CallMode, CommittedResv, LpmConfig, LpmHandle, LpmSource, ManualClock,
+    OutgoingMessage, OutgoingVerdict, Pcm, ReceivedMessage, StateGone, Verdict,
 };
 
 const ACCEPT: Decision = Decision::accept(Priority::MIN);
@@ -246,6 +249,52 @@ fn received(message: &TestMessage) -> ReceivedMessage<'_> {
         received: SystemTime::now(),
         integrity_verified: false,
     }
+}
+
+/// Takes the verdict where it is woken: on the thread that ends the request.
+struct TakesAtOnce {
+    admission: Mutex<Admission>,
+    verdict: Sender<Verdict>,
+}
+
+impl TakesAtOnce {
+    fn poll(&self, waker: &Waker) {
+        let mut admission = self.admission.lock().unwrap();
+        let polled = Pin::new(&mut *admission).poll(&mut Context::from_waker(waker));
+        if let Poll::Ready(verdict) = polled {
+            self.verdict.send(verdict).unwrap();
+        }
+    }
+}
+
+impl Wake for TakesAtOnce {
+    fn wake(self: Arc<Self>) {
+        self.poll(Waker::noop());
+    }
+}
+
+/// It lets the LPMs forget what is refused, of which one hangs.
+#[test]
+fn who_hears_that_an_answer_is_late_waits_no_second_time() {
+    let world = World::new("waits once", CallMode::worker());
+    let ((enter, inside), (end, ended)) = (channel(), channel());
+    *world.script.hangs.lock().unwrap() = Some((enter, ended));
+    let message = messages::path().build();
+    let (verdict, taken) = channel();
+    let taker = Arc::new(TakesAtOnce {
+        admission: Mutex::new(world.pcm.admit_later(&received(&message)).unwrap()),
+        verdict,
+    });
+    taker.poll(&Waker::from(Arc::clone(&taker)));
+    inside.recv().unwrap();
+    let clock = world.clock.clone();
+    thread::spawn(move || {
+        clock.advance(Duration::from_millis(1));
+        clock.advance(LIMIT);
+    });
+    let verdict = taken.recv_timeout(Duration::from_secs(60));
+    world.is_rejected_as_late(&verdict.expect("it does not wait"), 1);
+    end.send(()).unwrap();
 }
 
 #[test]

@@ -21,32 +21,33 @@ impl Seat {
         events: &Arc<dyn EventLog>,
     ) -> bool {
         self.time_next();
-        self.tellings.expire(now);
-        let late = self.requests.expire(now);
-        if !late.is_empty() {
-            // Whoever waits may stop the LPM at once, so what is to be told is told before.
-            let limit = self.config.result_time_limit;
-            events.record(&faults::not_answered(&self.about, late.len(), limit));
-        }
-        for asked in late {
-            self.requests.fail(asked, LpmStatus::TIME_OUT);
-        }
-        if self.put_away_if_it_overstepped() {
-            return false;
-        }
         let hanging = {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             watched.look(self.gate.passes(), now, self.limit)
         };
-        match (self.route(), hanging) {
-            (Route::Quarantine, Some(_)) => return false,
-            (_, Some(hanging)) => {
-                self.quarantine();
-                events.record(&self.quarantined(&hanging));
-                return false;
-            }
-            (Route::Quarantine, None) => self.come_back(on_this_thread, events),
-            (_, None) => {}
+        // Before anybody is told that an answer is late: what they do then must not wait for the LPM once more.
+        let begins = hanging.is_some() && self.route() != Route::Quarantine;
+        if begins {
+            self.quarantine();
+        }
+        let late = self.requests.expire(now);
+        // Whoever waits may stop the LPM at once, so what is to be told is told before, too.
+        if !late.is_empty() {
+            let limit = self.config.result_time_limit;
+            events.record(&faults::not_answered(&self.about, late.len(), limit));
+        }
+        if let (true, Some(hanging)) = (begins, &hanging) {
+            events.record(&self.quarantined(hanging));
+        }
+        self.tellings.expire(now);
+        for asked in late {
+            self.requests.fail(asked, LpmStatus::TIME_OUT);
+        }
+        if self.put_away_if_it_overstepped() || hanging.is_some() {
+            return false;
+        }
+        if self.route() == Route::Quarantine {
+            self.come_back(on_this_thread, events);
         }
         self.backlog.is_to_be_renewed(now)
     }
