@@ -27,7 +27,7 @@ const ADDRESS_KINDS: &[u32] = if cfg!(target_arch = "x86_64") {
 };
 
 /// The functions that are stood in for.
-fn stand_ins() -> [(&'static [u8], *const ()); 40] {
+fn stand_ins() -> [(&'static [u8], *const ()); 41] {
     [
         (b"__cxa_thread_atexit_impl", tls::register as *const ()),
         (b"__cxa_thread_atexit", tls::register as *const ()),
@@ -65,6 +65,7 @@ fn stand_ins() -> [(&'static [u8], *const ()); 40] {
         (b"prctl", dispatch::control as *const ()),
         (b"dladdr", whereabouts::find as *const ()),
         (b"dladdr1", whereabouts::find_more as *const ()),
+        (b"dlinfo", whereabouts::inform as *const ()),
         (b"dlopen", whereabouts::open as *const ()),
         (b"mmap", files::map as *const ()),
         (b"mmap64", files::map as *const ()),

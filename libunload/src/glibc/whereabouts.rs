@@ -1,12 +1,13 @@
 //! Where a library's file lies, as the library itself is told.
 //!
-//! The loader knows the private copy only. A library that looks for its file, to read what lies beside it (`dladdr`), is
+//! The loader knows the private copy only. A library that looks for its file, to read what lies beside it (`dladdr`, `dlinfo`), is
 //! told the original; one that opens itself by that name, or another that its search path leads to from there
 //! (`$ORIGIN`), gets what it means.
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::ptr;
 
 use super::ledger;
 
@@ -84,6 +85,44 @@ pub(super) unsafe extern "C" fn find_more(
         unsafe { name_original(found) };
     }
     is_found
+}
+
+/// Stands in for `dlinfo`.
+///
+/// # Safety
+///
+/// As for `dlinfo`.
+pub(super) unsafe extern "C" fn inform(
+    handle: *mut c_void,
+    request: c_int,
+    answer: *mut c_void,
+) -> c_int {
+    const RTLD_DI_ORIGIN: c_int = 6;
+    // SAFETY: the caller's promise.
+    let failed = unsafe { libc::dlinfo(handle, request, answer) };
+    if failed != 0 || request != RTLD_DI_ORIGIN {
+        return failed;
+    }
+    // `struct link_map`: base, path, dynamic section.
+    let mut record: *const [usize; 3] = ptr::null();
+    // SAFETY: the handle is open, as it has just been, and the request writes one pointer.
+    unsafe { libc::dlinfo(handle, libc::RTLD_DI_LINKMAP, (&raw mut record).cast()) };
+    // SAFETY: the loader keeps the record while the handle is open.
+    let ledger = unsafe { record.as_ref() }.and_then(|[.., dynamic]| ledger::of_address(*dynamic));
+    if let Some(origin) = ledger.as_ref().and_then(|ledger| ledger.origin.get()) {
+        let file = origin.file.to_bytes();
+        let folder = file
+            .iter()
+            .rposition(|&byte| byte == b'/')
+            .unwrap_or(0)
+            .max(1);
+        // SAFETY: the caller passes room for the name of a folder, whichever it is.
+        unsafe {
+            ptr::copy_nonoverlapping(file.as_ptr(), answer.cast(), folder);
+            answer.cast::<u8>().add(folder).write(0);
+        }
+    }
+    failed
 }
 
 /// Names the original where the loader names the copy.

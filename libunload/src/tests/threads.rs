@@ -392,3 +392,30 @@ fn hold_all_signals_back() {
     // SAFETY: as above; the thread needs no signals.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut()) };
 }
+
+/// A finalizer that might stop the thread, and does not: it has run, once, and the library stays.
+#[test]
+fn finalizers_that_leave_a_thread() {
+    in_own_process("threads::finalizers_that_leave_a_thread", || {
+        let fixture = Fixture::c(
+            r#"
+            #include <pthread.h>
+            #include <unistd.h>
+            static pthread_t thread;
+            static int ends;
+            static void *work(void *nothing) { for (;;) pause(); return nothing; }
+            int run(void) { return pthread_create(&thread, 0, work, 0); }
+            int wait(void) { return pthread_join(thread, 0); }
+            __attribute__((destructor)) static void end(void) { if (ends++) __builtin_trap(); }
+            "#,
+            &[],
+        );
+        let library = fixture.open();
+        assert_eq!(call(&library, "run"), 0);
+        let reasons = reasons_to_pin(library);
+        assert!(
+            matches!(&reasons[..], [PinReason::ThreadRunning(_)]),
+            "{reasons:?}"
+        );
+    });
+}

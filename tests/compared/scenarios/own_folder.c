@@ -1,6 +1,7 @@
 // 13 · a library that looks for its own file, to read what lies beside it (`dladdr`)
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <link.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,5 +15,7 @@ void act(void) {
     /* Itself, as those do that want to stay or to be found. */
     void *self = dlopen(found.dli_fname, RTLD_NOW | RTLD_NOLOAD);
     if (!self || dlsym(self, "act") != (void *)act) __builtin_trap();
+    char folder[4096];
+    if (dlinfo(self, RTLD_DI_ORIGIN, folder) || strncmp(folder, path, name - path) || folder[name - path]) __builtin_trap();
     dlclose(self);
 }
