@@ -2,9 +2,11 @@
 //! configured keys (RFC 2747 §4.2).
 //!
 //! [`Guard`] finds the keys of a message by the address of its sender, the interface and the key
-//! identifier, checks the digest, and asks the sender's window about the sequence number. A replay knows
-//! no handshake: the first number of a sender is taken as it is.
+//! identifier, checks the digest, and asks the sender's window about the sequence number. A replay can ask
+//! nobody, and takes the first number of a sender as it is; `pcm run` asks first, where the key says so
+//! ([`crate::handshake`]).
 
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 
 use foldhash::{HashMap, HashMapExt};
@@ -14,6 +16,8 @@ use lpm_rsvp::{Message, MessageType};
 use lpm_sbm::InterfaceName;
 use serde::Serialize;
 use thiserror::Error;
+
+use crate::handshake::Handshakes;
 
 /// A key as configured.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub struct KeyEntry {
     pub window: u32,
     /// Whether messages for this key that are not signed are refused.
     pub required: bool,
+    /// Whether a sender that answers challenges is asked whether its sequence numbers are fresh.
+    pub handshake: bool,
 }
 
 /// Does not show the secret.
@@ -45,6 +51,7 @@ impl std::fmt::Debug for KeyEntry {
             .field("algorithm", &self.algorithm)
             .field("window", &self.window)
             .field("required", &self.required)
+            .field("handshake", &self.handshake)
             .finish_non_exhaustive()
     }
 }
@@ -100,6 +107,14 @@ pub enum Forged {
         /// The sequence number.
         sequence: u64,
     },
+    /// It came before its sender has answered whether its sequence numbers are fresh.
+    #[error(
+        "whether its sequence number is fresh is not known yet: its sender was asked (key {id:#x})"
+    )]
+    Unproven {
+        /// The key identifier.
+        id: u64,
+    },
     /// It is not signed, and the key's entry asks for that.
     #[error("it is not signed, and messages of this sender must be")]
     Unsigned,
@@ -113,6 +128,7 @@ impl Forged {
             Self::Digest { .. } => "digest",
             Self::Key { .. } => "key",
             Self::Replayed { .. } => "replayed",
+            Self::Unproven { .. } => "unproven",
             Self::Unsigned => "unsigned",
         }
     }
@@ -123,6 +139,8 @@ impl Forged {
 pub struct Guard {
     keys: Vec<KeyEntry>,
     windows: HashMap<(IpAddr, u64), ReplayWindow>,
+    /// `None` where nobody can be asked.
+    handshakes: Option<Handshakes>,
 }
 
 impl Guard {
@@ -132,7 +150,23 @@ impl Guard {
         Self {
             keys,
             windows: HashMap::new(),
+            handshakes: None,
         }
+    }
+
+    /// A guard that can ask senders, and does where the key says so.
+    #[must_use]
+    pub fn asking(keys: Vec<KeyEntry>) -> Self {
+        Self {
+            handshakes: Some(Handshakes::default()),
+            ..Self::new(keys)
+        }
+    }
+
+    /// The challenges that are to be sent now, unsigned, and to whom.
+    pub fn challenges(&mut self) -> Vec<(IpAddr, Vec<u8>)> {
+        let handshakes = self.handshakes.as_mut();
+        handshakes.map(Handshakes::take).unwrap_or_default()
     }
 
     /// Checks a message that came from this IP address on this interface.
@@ -177,6 +211,13 @@ impl Guard {
             match verify(message, &key) {
                 Ok(_) => {
                     let window = self.windows.entry((sender, id));
+                    let is_new = matches!(window, Entry::Vacant(_));
+                    let is_asked = is_new && entry.handshake && integrity.handshake();
+                    if let Some(handshakes) = self.handshakes.as_mut().filter(|_| is_asked) {
+                        if !handshakes.is_answer(message, &key, sender) {
+                            return Err(Forged::Unproven { id });
+                        }
+                    }
                     let window = window.or_insert_with(|| ReplayWindow::new(entry.window));
                     let sequence = integrity.sequence;
                     return if window.accept(sequence) {

@@ -15,6 +15,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod events;
+pub mod handshake;
 pub mod in_child;
 pub mod integrity;
 pub mod log;

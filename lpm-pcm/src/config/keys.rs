@@ -34,6 +34,8 @@ struct KeyTable {
     window: Option<Spanned<u32>>,
     #[serde(default)]
     required: bool,
+    #[serde(default)]
+    handshake: bool,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -100,6 +102,7 @@ impl KeyTable {
             secret,
             window: self.window.map_or(1, Spanned::into_inner),
             required: self.required,
+            handshake: self.handshake,
         })
     }
 }

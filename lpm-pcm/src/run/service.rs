@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use lpm_api::{AddressRow, Interface};
 use lpm_host::Pcm;
 use lpm_rsvp::{Message, MessageType, ObjectIndex};
-use lpm_sbm::{About, DropReason, InterfaceName, Node, NodeConfig, Output, Packet};
+use lpm_sbm::{About, Datagram, DropReason, InterfaceName, Node, NodeConfig, Output, Packet};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -165,7 +165,7 @@ impl<W: Write> Service<W> {
             http: http(&config, &query)?,
             query,
             queries,
-            guard: Guard::new(config.keys.clone()),
+            guard: Guard::asking(config.keys.clone()),
             signer: Signer::new(&config.keys),
             node: Node::new(node_config, host.netlink),
             sockets: host.sockets,
@@ -283,18 +283,51 @@ impl<W: Write> Service<W> {
             return Some(false);
         }
         let mut index = ObjectIndex::new();
-        // The node counts what is malformed.
         let Ok(message) = Message::parse(bytes, &mut index) else {
-            return Some(false);
+            // Who sent it is not known, and nobody gets an answer.
+            *self.dropped.entry(DropReason::Malformed).or_default() += 1;
+            return None;
         };
         let interface = self.interface(arrival.interface, arrival.destination);
-        match self.guard.check(&message, arrival.source, &interface) {
+        if message.message_type() == MessageType::IntegrityChallenge {
+            if interface.address == arrival.destination {
+                let answer = self.signer.answer(&message, &interface);
+                answer
+                    .into_iter()
+                    .for_each(|answer| self.send_as_is(&interface, arrival.source, answer));
+            }
+            return None;
+        }
+        let checked = self.guard.check(&message, arrival.source, &interface);
+        for (sender, challenge) in self.guard.challenges() {
+            self.send_as_is(&interface, sender, challenge);
+        }
+        match checked {
+            // It was for the guard.
+            Ok(_) if message.message_type() == MessageType::IntegrityResponse => None,
             Ok(provenance) => Some(provenance == Provenance::Verified),
             Err(forged) => {
                 self.counters.failed("integrity");
                 self.failed(format!("a message of {}: {forged}", arrival.source));
                 None
             }
+        }
+    }
+
+    /// Sends a message of the handshake, which is signed already or never.
+    fn send_as_is(&mut self, own: &Interface, destination: IpAddr, bytes: Vec<u8>) {
+        self.counters.sent(own.index, &bytes);
+        let datagram = Datagram {
+            interface: own.index,
+            source: own.address,
+            destination,
+            ttl: 64,
+            router_alert: false,
+            bytes,
+        };
+        if let Err(error) = self.sockets.send(&datagram) {
+            self.counters.failed("send");
+            self.failed(format!("nothing goes to {destination}: {error}"));
         }
     }
 

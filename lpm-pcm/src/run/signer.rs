@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use lpm_api::Interface;
-use lpm_rsvp::integrity::{Key, sign};
+use lpm_rsvp::Message;
+use lpm_rsvp::integrity::{Key, respond, sign};
 
 use crate::integrity::KeyEntry;
 
@@ -21,7 +22,7 @@ impl Signer {
         let keys = keys.iter().filter_map(|entry| {
             let id = entry.id.unwrap_or_default();
             let key = Key::new(id, entry.algorithm, entry.secret.as_slice())?;
-            Some((entry.clone(), key))
+            Some((entry.clone(), key.answering_challenges()))
         });
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let nanoseconds = since.unwrap_or_default().as_nanos();
@@ -42,5 +43,13 @@ impl Signer {
         self.sequence += 1;
         // What is too long to be signed is refused at the other end.
         sign(&bytes, key, self.sequence).unwrap_or(bytes)
+    }
+
+    /// The answer to a challenge that came in on an interface; `None` if it is none, or for no key of this node's.
+    pub fn answer(&mut self, message: &Message<'_>, interface: &Interface) -> Option<Vec<u8>> {
+        let keys = self.keys.iter();
+        let mut keys = keys.filter(|(entry, _)| entry.is_for(interface.address, interface));
+        self.sequence += 1;
+        keys.find_map(|(_, key)| respond(message, key, self.sequence).ok())
     }
 }

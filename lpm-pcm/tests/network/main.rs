@@ -6,8 +6,11 @@
 mod ipv6;
 mod net;
 mod outside;
+mod reliable;
+mod signed;
 #[path = "../support/mod.rs"]
 mod support;
+mod topology;
 
 use std::net::{IpAddr, UdpSocket};
 use std::thread;

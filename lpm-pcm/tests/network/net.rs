@@ -77,20 +77,20 @@ pub fn can_make_networks() -> bool {
     can
 }
 
-fn unique(what: &str) -> String {
+pub fn unique(what: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     format!("pcm{}n{number}{what}", std::process::id())
 }
 
 /// Runs a command; what it prints, if it succeeds.
-fn run(command: &[&str]) -> Option<String> {
+pub fn run(command: &[&str]) -> Option<String> {
     let output = Command::new(command[0]).args(&command[1..]).output().ok()?;
     let is_good = output.status.success();
     is_good.then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn must(command: &str) -> String {
+pub fn must(command: &str) -> String {
     let words: Vec<_> = command.split(' ').collect();
     run(&words).unwrap_or_else(|| panic!("{command}"))
 }
@@ -152,6 +152,23 @@ impl Net {
 
     pub fn on_router(&self, command: &str) -> String {
         must(&format!("ip netns exec {} {command}", self.router))
+    }
+
+    pub fn on_sender(&self, command: &str) -> String {
+        must(&format!("ip netns exec {} {command}", self.sender))
+    }
+
+    /// One more link between the router and the receiver: r2 with 10.77.3.254, and d1 with 10.77.3.1.
+    pub fn second_link(&self) -> End {
+        let (r, d) = (&self.router, &self.receiver);
+        must(&format!(
+            "ip link add r2 netns {r} type veth peer name d1 netns {d}"
+        ));
+        for (name, link, address) in [(r, "r2", "10.77.3.254"), (d, "d1", "10.77.3.1")] {
+            must(&format!("ip -n {name} addr add {address}/24 dev {link}"));
+            must(&format!("ip -n {name} link set {link} up"));
+        }
+        End::new(d, "d1")
     }
 
     pub fn sender(&self) -> End {
@@ -233,6 +250,14 @@ pub struct Pcm {
 }
 
 impl Pcm {
+    /// Starts it in a namespace.
+    pub fn within(namespace: &str, tables: &str) -> Self {
+        let mut command = Command::new("ip");
+        let program = env!("CARGO_BIN_EXE_pcm");
+        command.args(["netns", "exec", namespace, program]);
+        Self::start(command, POLICY, tables)
+    }
+
     fn start(mut command: Command, policy: &str, tables: &str) -> Self {
         let folder = configured_with(policy, tables);
         std::fs::write(folder.path().join("r.key"), SECRET).unwrap();
@@ -308,6 +333,17 @@ impl Pcm {
         (run.status, run.stdout + &run.stderr)
     }
 
+    /// How much memory it has in use, in KiB.
+    pub fn memory(&self) -> u64 {
+        // `ip netns exec` becomes what it executes.
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     pub fn signal(&self, signal: &str) {
         must(&format!("kill -s {signal} {}", self.child.id()));
     }
@@ -348,7 +384,7 @@ impl Came {
 }
 
 impl End {
-    fn new(namespace: &str, link: &'static str) -> Self {
+    pub fn new(namespace: &str, link: &'static str) -> Self {
         within(namespace, move || Self {
             socket: RawSocket::open().unwrap(),
             socket6: RawSocket6::open().unwrap(),
@@ -378,7 +414,13 @@ impl End {
         eventually(&format!("a {wanted}"), || self.take(wanted))
     }
 
-    fn take(&self, wanted: MessageType) -> Option<Came> {
+    /// Whether a message of this type is there, whatever comes before it.
+    pub fn has(&self, wanted: MessageType) -> bool {
+        self.take(wanted).is_some()
+    }
+
+    /// The next message of this type that is there.
+    pub fn take(&self, wanted: MessageType) -> Option<Came> {
         let mut buffer = vec![0; 65_535];
         loop {
             let arrival = self.socket.receive(&mut buffer);

@@ -45,6 +45,7 @@ pub struct Key {
     id: u64,
     algorithm: Algorithm,
     secret: Vec<u8>,
+    answers_challenges: bool,
 }
 
 /// Why a message cannot be signed, or is not to be trusted.
@@ -118,7 +119,15 @@ impl Key {
             id,
             algorithm,
             secret: secret.into(),
+            answers_challenges: false,
         })
+    }
+
+    /// The same key, for a node that answers challenges ([`respond`]): what it signs says so (Handshake Flag).
+    #[must_use]
+    pub fn answering_challenges(mut self) -> Self {
+        self.answers_challenges = true;
+        self
     }
 
     /// The key identifier; 48 bits.
@@ -297,7 +306,10 @@ fn insert(message: &[u8], key: &Key, sequence: u64) -> Result<Vec<u8>, Integrity
     bytes.extend_from_slice(header);
     bytes.extend_from_slice(&crate::wire::clamp(object).to_be_bytes());
     bytes.extend_from_slice(&[class::INTEGRITY, 1]);
-    bytes.extend_from_slice(&key.id.to_be_bytes());
+    // Flags and a reserved byte, then the 48 bits of the key identifier.
+    let flags = u64::from(Integrity::HANDSHAKE) << 56;
+    let flags = if key.answers_challenges { flags } else { 0 };
+    bytes.extend_from_slice(&(flags | key.id).to_be_bytes());
     bytes.extend_from_slice(&sequence.to_be_bytes());
     bytes.resize(bytes.len().saturating_add(digest), 0);
     bytes.extend_from_slice(objects);
@@ -420,6 +432,25 @@ impl ReplayWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_answers_challenges_says_so() {
+        let path = unsigned(
+            MessageType::IntegrityResponse,
+            &Challenge {
+                key_id: 7,
+                cookie: 1,
+            },
+        );
+        let key = Key::new(7, Algorithm::HmacSha256, "secret").unwrap();
+        for (key, answers) in [(key.clone(), false), (key.answering_challenges(), true)] {
+            let signed = insert(&path, &key, 3).unwrap();
+            let mut index = ObjectIndex::new();
+            let message = Message::parse(&signed, &mut index).unwrap();
+            let integrity = verify(&message, &key).unwrap();
+            assert_eq!((integrity.handshake(), integrity.key_id), (answers, 7));
+        }
+    }
 
     #[test]
     fn strict_window() {
