@@ -1,14 +1,14 @@
 //! Why a library could not be opened.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a library could not be opened. Nothing of it has run, unless it says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The file cannot be read: it does not exist, or permission is missing.
-    #[error("cannot read the library {}: {source}; check the path and its permissions", path.display())]
+    #[error("cannot read the library {}: {source}; {}", path.display(), what_to_check(path, source))]
     Unreadable {
         /// The library.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub enum FormatProblem {
     Empty,
 
     /// The file does not begin like a library.
-    #[error("it does not begin like {} (expected {:02x?}, found {found:02x?})", FORMAT.0, FORMAT.1)]
+    #[error("{}", begins_otherwise(found))]
     Magic {
         /// Its first bytes.
         found: Vec<u8>,
@@ -157,9 +157,107 @@ pub enum FormatProblem {
     },
 }
 
+/// What to do about a library that cannot be read, where files beside it tell that.
+fn what_to_check(path: &Path, source: &io::Error) -> String {
+    const ALWAYS: &str = "check the path and its permissions";
+    if source.kind() != io::ErrorKind::NotFound {
+        return ALWAYS.to_owned();
+    }
+    let archive = path.with_extension("rlib");
+    if archive.is_file() {
+        return format!(
+            "{} lies beside it: give the crate the crate-type `cdylib`, and build it again",
+            archive.display()
+        );
+    }
+    for (built, asked) in [("debug", "release"), ("release", "debug")] {
+        let other: PathBuf = path
+            .iter()
+            .map(|part| if part == asked { built.as_ref() } else { part })
+            .collect();
+        if other != path && other.is_file() {
+            return format!(
+                "{} is there: build for {asked}, or name that",
+                other.display()
+            );
+        }
+    }
+    match std::path::absolute(path) {
+        Ok(absolute) if absolute != path => format!("{ALWAYS}: that is {}", absolute.display()),
+        _ => ALWAYS.to_owned(),
+    }
+}
+
+/// What is said of a file that does not begin like a library.
+fn begins_otherwise(found: &[u8]) -> String {
+    if found.starts_with(b"!<ar") {
+        return "it is an archive of compiled code (.rlib, .a, .lib), from which programs are linked; give the crate \
+                the crate-type `cdylib`, and name the shared library that is built then"
+            .to_owned();
+    }
+    let (what, expected) = FORMAT;
+    format!("it does not begin like {what} (expected {expected:02x?}, found {found:02x?})")
+}
+
 /// How libraries are called here, and how their files begin.
 const FORMAT: (&str, &[u8]) = if cfg!(windows) {
     ("a DLL", b"MZ")
 } else {
     ("an ELF file", b"\x7fELF")
 };
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_library_that_is_not_there_is_looked_for_beside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            fs::write(path, "").expect("written");
+        };
+        let said = |name: &str| {
+            let path = folder.path().join(name);
+            let source = fs::metadata(&path).expect_err("it is not there");
+            OpenError::Unreadable { path, source }.to_string()
+        };
+        assert!(said("libx.so").ends_with("; check the path and its permissions"));
+        file("target/debug/libx.so");
+        let built = said("target/release/libx.so");
+        assert!(
+            built.contains("target/debug/libx.so is there: build for release"),
+            "{built}"
+        );
+        file("target/release/libx.rlib");
+        let kind = said("target/release/libx.so");
+        assert!(
+            kind.contains("libx.rlib lies beside it: give the crate the crate-type `cdylib`"),
+            "{kind}"
+        );
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        let relative = OpenError::Unreadable {
+            path: "no/libx.so".into(),
+            source,
+        }
+        .to_string();
+        let absolute = std::path::absolute("no/libx.so").expect("a path");
+        assert!(
+            relative.ends_with(&format!("that is {}", absolute.display())),
+            "{relative}"
+        );
+    }
+
+    #[test]
+    fn an_archive_is_called_one() {
+        let found = b"!<arch>\n".to_vec();
+        let said = FormatProblem::Magic { found }.to_string();
+        assert!(
+            said.contains("an archive") && said.contains("cdylib"),
+            "{said}"
+        );
+    }
+}

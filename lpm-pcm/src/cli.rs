@@ -8,6 +8,7 @@ use crate::commands::{
     check, config, control, diff, explain, generate, inspect, new, policy, replay, run,
 };
 use crate::in_child;
+use crate::output::plain::Plain;
 
 /// Runs the program.
 #[must_use]
@@ -36,7 +37,8 @@ pub fn run() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         for line in error.to_string().lines() {
-            anstream::eprintln!("pcm: {line}");
+            // It repeats arguments and what is in files.
+            anstream::eprintln!("pcm: {}", Plain(line));
         }
         ExitCode::FAILURE
     })

@@ -58,3 +58,39 @@ fn what_keeps_it_from_starting_is_told() {
     assert!(run.stderr.contains("line 1"), "{}", run.stderr);
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
 }
+
+/// What a message repeats steers no terminal; how to write a path is said once.
+#[cfg(unix)]
+#[test]
+fn control_characters_are_never_printed_raw() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pcm.toml");
+    std::fs::write(
+        &config,
+        "[[lpm]]\nname = 'x'\nlibrary = \"C:\\temp\\new.dll\"\n",
+    )
+    .unwrap();
+    let config = config.to_str().unwrap();
+    let run = pcm(&["config", "check", config]);
+    assert_eq!(
+        run.stderr.matches("single quotes").count(),
+        1,
+        "{}",
+        run.stderr
+    );
+    for arguments in [
+        &["replay", "no\u{1b}[31m.pcap"][..],
+        &["config", "check", "no\u{1b}[31m.toml"],
+        &["policy", "check", "no\u{1b}[31m.toml"],
+        &["inspect", "no\u{1b}[31m.so"],
+        &["replay", "--config", "no\u{1b}[31m.toml", config],
+    ] {
+        // Colours are on, as on a terminal.
+        let run = pcm(&[&["--color", "always"], arguments].concat());
+        assert!(
+            run.stderr.contains("no\\u{1b}[31m"),
+            "{arguments:?}: {}",
+            run.stderr
+        );
+    }
+}

@@ -82,10 +82,10 @@ fn shown(message: &str) -> String {
         shown.truncate(end);
         shown.push('…');
     }
-    if ["escape", "unicode"]
+    let is_about_escapes = ["escape", "unicode"]
         .iter()
-        .any(|word| shown.contains(word))
-    {
+        .any(|word| shown.contains(word));
+    if is_about_escapes && !shown.ends_with(HOW_TO_WRITE_PATHS) {
         shown.push_str(HOW_TO_WRITE_PATHS);
     }
     shown
