@@ -148,8 +148,7 @@ pub enum EventId {
     /// An LPM did not answer deferred requests in time, or a call that asks it returned too late: the flows
     /// were rejected.
     LpmTimedOut = 44,
-    /// A call does not return from an LPM, or it wrote beyond what it was given: it is in quarantine, and is not
-    /// asked.
+    /// A call does not return from an LPM: it is in quarantine, and is not asked.
     LpmQuarantined = 45,
     /// The call returned: the LPM is out of quarantine.
     LpmReleased = 46,
@@ -157,6 +156,8 @@ pub enum EventId {
     LpmReinitialized = 47,
     /// An LPM is not asked about messages of a kind that its API does not know; said once for each LPM.
     LpmNotAsked = 48,
+    /// An LPM in C wrote beyond what it was given: it is in quarantine until it is stopped.
+    LpmOverstepped = 49,
     /// Events of one kind about one LPM came too fast: some were not recorded.
     EventsSuppressed = 50,
 }
@@ -187,6 +188,7 @@ impl EventId {
         Self::LpmReleased,
         Self::LpmReinitialized,
         Self::LpmNotAsked,
+        Self::LpmOverstepped,
         Self::EventsSuppressed,
     ];
 
@@ -223,6 +225,7 @@ impl EventId {
             Self::LpmReleased => "lpm_released",
             Self::LpmReinitialized => "lpm_reinitialized",
             Self::LpmNotAsked => "lpm_not_asked",
+            Self::LpmOverstepped => "lpm_overstepped",
             Self::EventsSuppressed => "events_suppressed",
         }
     }
@@ -254,7 +257,8 @@ impl EventId {
             | Self::LpmDeinitializeFailed
             | Self::LpmPanicked
             | Self::LpmCallFailed
-            | Self::LpmQuarantined => Severity::Error,
+            | Self::LpmQuarantined
+            | Self::LpmOverstepped => Severity::Error,
         }
     }
 }

@@ -196,6 +196,35 @@ fn nothing_is_found_in_lpms_that_behave() {
     expect_nothing(check_each(GO, &[&limits[..], &at_unload].concat()));
 }
 
+/// Against `lpmapi.h`.
+#[test]
+fn an_lpm_in_c_is_checked_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = format!("{:?}", folder.path().join("record"));
+    for (fixture, way, found) in [
+        ("accepts", "0", NOTHING),
+        ("misbehaves", "6", &["writes_beyond"]),
+        ("misbehaves", "14", &["call_fails"]),
+        ("misbehaves", "1", &["does_not_load"]),
+    ] {
+        let macros = [("RECORD", &*record), ("WAY", way)];
+        let library = lpm_fixtures::lpm_in_c(fixture, &macros, folder.path());
+        let library = library.to_str().unwrap();
+        let run = pcm(&[
+            "check",
+            library,
+            "--time-limit",
+            SLOW,
+            "--cycles",
+            "3",
+            "--format",
+            "json",
+        ]);
+        let found: BTreeSet<_> = found.iter().map(|kind| (*kind).to_owned()).collect();
+        assert_eq!(findings(&run), found, "{fixture} {way}: {}", run.stdout);
+    }
+}
+
 #[test]
 fn the_sample_passes_with_all_its_cycles() {
     let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lpm-sample/demo-policy.toml");

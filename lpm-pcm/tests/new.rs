@@ -40,6 +40,57 @@ fn a_new_crate_that_defers_does_so_too() {
     steps.take(test, build, check, replay);
 }
 
+/// An LPM in C, which takes a C compiler and `lpmapi.h`.
+#[test]
+fn a_new_lpm_in_c_does_so_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pcm_in(folder.path(), &["new", "rate-in-c", "--c"]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let project = folder.path().join("rate-in-c");
+    let lines = next_lines(&run.stdout, "rate-in-c", &project);
+    let [build, check, replay] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    shell(&project, build);
+    let checked = shell(
+        &project,
+        &format!("{check} --deny-warnings --time-limit '60 s'"),
+    );
+    assert!(checked.contains("nothing found"), "{checked}");
+    let replayed = shell(&project, replay);
+    for word in ["accept", "reject", support::GONE] {
+        assert!(replayed.contains(word), "{word}: {replayed}");
+    }
+    let inspected = shell(&project, &check.replace("check", "inspect"));
+    assert!(inspected.contains("version 1 (lpmapi.h)"), "{inspected}");
+    let refused = shell(
+        &project,
+        &format!("RATE_LIMIT=fast {}", check.replace("check", "inspect")),
+    );
+    assert!(refused.contains("not started"), "{refused}");
+    for file in [
+        "README.md",
+        "pcm.toml",
+        ".github/workflows/ci.yml",
+        ".gitignore",
+    ] {
+        let text = fs::read_to_string(project.join(file)).unwrap();
+        assert!(!text.contains("{{"), "{file}: {text}");
+    }
+}
+
+/// The lines after `cd`, which are those of the README.
+fn next_lines(printed: &str, name: &str, project: &Path) -> Vec<String> {
+    let next = printed.split("Next:").nth(1).expect("what comes next");
+    let mut steps = next.lines().map(str::trim).filter(|line| !line.is_empty());
+    assert_eq!(steps.next(), Some(format!("cd {name}").as_str()));
+    let lines: Vec<String> = steps.map(str::to_owned).collect();
+    let readme = fs::read_to_string(project.join("README.md")).unwrap();
+    let readme = readme.split("```").nth(1).unwrap();
+    assert!(readme.ends_with(&(lines.join("\n") + "\n")), "{readme}");
+    lines
+}
+
 /// What `pcm new` says comes next.
 struct Steps {
     _folder: tempfile::TempDir,
@@ -62,13 +113,7 @@ impl Steps {
         fs::create_dir_all(&built).unwrap();
         std::os::unix::fs::symlink(&built, project.join("target")).unwrap();
 
-        let next = run.stdout.split("Next:").nth(1).expect("what comes next");
-        let mut steps = next.lines().map(str::trim).filter(|line| !line.is_empty());
-        assert_eq!(steps.next(), Some(format!("cd {name}").as_str()));
-        let lines: Vec<String> = steps.map(str::to_owned).collect();
-        let readme = fs::read_to_string(project.join("README.md")).unwrap();
-        let readme = readme.split("```").nth(1).unwrap();
-        assert!(readme.ends_with(&(lines.join("\n") + "\n")), "{readme}");
+        let lines = next_lines(&run.stdout, name, &project);
         shell(&project, "cargo fmt --check");
         Self {
             _folder: folder,

@@ -179,7 +179,7 @@ fn one_that_writes_beyond_what_it_was_given_is_put_away() {
             let verdict = watched.admit();
             assert_eq!(verdict.outcome(), Outcome::Reject, "{way} {mode:?}");
             watched.advance(LIMIT);
-            let event = watched.only(EventId::LpmQuarantined, LpmStatus::QUARANTINED);
+            let event = watched.only(EventId::LpmOverstepped, LpmStatus::QUARANTINED);
             assert!(event.detail.contains("beyond"), "{}", event.detail);
             // For good, whatever time passes.
             watched.advance(LIMIT * 100);
@@ -195,7 +195,7 @@ fn one_that_writes_beyond_what_it_was_given_is_put_away() {
     let (lpm, config) = misbehaving(BEYOND_FILTERS);
     let watched = Watched::start(config);
     let _ = admit(&watched.pcm, &path_tear(4000)).expect("in charge");
-    let _ = watched.only(EventId::LpmQuarantined, LpmStatus::QUARANTINED);
+    let _ = watched.only(EventId::LpmOverstepped, LpmStatus::QUARANTINED);
     assert_eq!(watched.admit().outcome(), Outcome::Reject);
     assert_eq!(lpm.said(), ["initialize"]);
     assert_eq!(watched.end(), (LpmStatus::OK, vec![]));

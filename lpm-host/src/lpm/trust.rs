@@ -8,6 +8,7 @@ pub(crate) mod requirements;
 use std::path::{Path, PathBuf};
 
 use self::requirements::Requirements;
+use super::lpmapi::exports;
 
 /// A shared library whose code the caller vouches for.
 ///
@@ -24,6 +25,9 @@ pub struct LpmLibrary {
 impl LpmLibrary {
     /// The name of the symbol that every LPM exports.
     pub const SYMBOL: &str = abi_stable::library::ROOT_MODULE_LOADER_NAME;
+
+    /// The names of the functions of `lpmapi.h`, all of which an LPM in C exports instead.
+    pub const FUNCTIONS_OF_LPMAPI: [&'static str; 7] = exports::NAMES;
 
     /// Vouches for the library at this path. The file is not looked at before the PCM loads it.
     ///

@@ -51,7 +51,7 @@ impl Seat {
                 "{overstep}: it is in quarantine until it is stopped, and all flows are rejected; memory of this \
                  process may be damaged"
             );
-            let event = self.about.about(EventId::LpmQuarantined, detail);
+            let event = self.about.about(EventId::LpmOverstepped, detail);
             self.events.record(&event.status(LpmStatus::QUARANTINED));
         }
         true

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lpm_host::LpmLibrary;
 use lpm_host::libunload::LibraryFile;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -107,6 +108,12 @@ fn facts(task: Task, library: &Path) -> Result<LibraryFacts, Unreadable> {
         makers: file.makers().to_vec(),
         needed: file.needed().to_vec(),
         hazards: hazards.collect(),
-        exports_lpm: file.exports(lpm_host::LpmLibrary::SYMBOL),
+        exports_lpm: exports_lpm(&file),
     })
+}
+
+/// Whether it exports what `export_lpm!` does, or any function of `lpmapi.h`.
+fn exports_lpm(file: &LibraryFile) -> Option<bool> {
+    let mut symbols = std::iter::once(LpmLibrary::SYMBOL).chain(LpmLibrary::FUNCTIONS_OF_LPMAPI);
+    symbols.try_fold(false, |found, symbol| Some(found | file.exports(symbol)?))
 }

@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 
 use self::name::CrateName;
 
-/// Make a crate with an LPM to begin with.
+/// Make a crate with an LPM to begin with, or one in C.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The folder to make; its name is the crate's
@@ -25,13 +25,18 @@ pub struct Args {
     /// An LPM that asks a server and answers later, instead of one that decides at once
     #[arg(long)]
     pub deferred: bool,
+
+    /// An LPM in C, against `lpmapi.h`, instead of a crate
+    #[arg(long = "c", conflicts_with_all = ["deferred", "checkout"])]
+    pub in_c: bool,
 }
 
 /// What `pcm new --help` says.
 pub(crate) const LONG_ABOUT: &str = "\
 Make a crate with an LPM to begin with: it admits flows up to a rate (with --deferred: whom a server knows), \
 has unit tests, a CI file, a pcm.toml and a capture to try it on. It compiles, passes `pcm check`, and runs in \
-`pcm replay`. It is a git repository, unless it lies in one or there is no git.
+`pcm replay`. It is a git repository, unless it lies in one or there is no git. With --c, it is no crate but a file in C \
+against `lpmapi.h`, with a header for its type names.
 
 Nothing is written unless everything can be.";
 
@@ -41,8 +46,8 @@ Exit status:
   1  the name is none, there is something of that name, or the crate cannot be written
   2  wrong usage";
 
-/// The files that every crate has: where each goes, and its contents; `{{…}}` is filled in.
-const FILES: [(&str, &str); 5] = [
+/// The files that every crate has: where each goes, and its contents; `{{…}}` is filled in in both.
+const CRATE: &[(&str, &str)] = &[
     ("Cargo.toml", include_str!("new/template/Cargo.toml.in")),
     ("README.md", include_str!("new/template/README.md.in")),
     ("pcm.toml", include_str!("new/template/pcm.toml.in")),
@@ -55,6 +60,7 @@ const FILES: [(&str, &str); 5] = [
 
 /// An LPM to begin with.
 struct Kind {
+    common: &'static [(&'static str, &'static str)],
     files: &'static [(&'static str, &'static str)],
     /// Its configuration, and what that is.
     config: &'static str,
@@ -65,9 +71,16 @@ struct Kind {
     before: &'static str,
     and_before: &'static str,
     ci_before: &'static str,
+    /// What tests and builds it, in lines for the shell.
+    build: &'static [&'static str],
+    /// Where that puts the library, from the project's folder.
+    folder: &'static str,
 }
 
+const CARGO: &[&str] = &["cargo test", "cargo build --release"];
+
 const DECIDING: Kind = Kind {
+    common: CRATE,
     files: &[("src/lib.rs", include_str!("new/template/lib.rs"))],
     config: "125000",
     config_is: "The most that a flow may ask for, in bytes/s.",
@@ -75,9 +88,12 @@ const DECIDING: Kind = Kind {
     before: "",
     and_before: "",
     ci_before: "",
+    build: CARGO,
+    folder: "target/release/",
 };
 
 const DEFERRING: Kind = Kind {
+    common: CRATE,
     files: &[
         ("src/lib.rs", include_str!("new/template/deferred/lib.rs")),
         (
@@ -91,6 +107,47 @@ const DEFERRING: Kind = Kind {
     before: "cargo run --example server &\n",
     and_before: "; starts a server to ask",
     ci_before: "      - run: cargo run --example server &\n",
+    build: CARGO,
+    folder: "target/release/",
+};
+
+const IN_C: Kind = Kind {
+    common: &[
+        ("README.md", include_str!("new/template/c/README.md.in")),
+        ("pcm.toml", include_str!("new/template/c/pcm.toml.in")),
+        (
+            ".github/workflows/ci.yml",
+            include_str!("new/template/c/ci.yml.in"),
+        ),
+        (".gitignore", "/{{library}}\n"),
+    ],
+    files: &[
+        ("{{name}}.c", include_str!("new/template/c/lpm.c")),
+        (
+            "include/windows.h",
+            include_str!("../../c/include/windows.h"),
+        ),
+        (
+            "include/winsock2.h",
+            include_str!("../../c/include/winsock2.h"),
+        ),
+    ],
+    config: "",
+    config_is: "",
+    what: "This one admits flows up to a rate.",
+    before: "",
+    and_before: "",
+    ci_before: "",
+    build: &[COMPILER],
+    folder: "",
+};
+
+/// On Windows, its own headers are there.
+const COMPILER: &str = match cfg!(windows) {
+    true => "gcc -Wall -Wextra -shared -o {{library}} {{name}}.c",
+    false => {
+        "cc -Wall -Wextra -shared -fPIC -I include -idirafter /usr/share/mingw-w64/include -o {{library}} {{name}}.c"
+    }
 };
 
 /// A capture of RSVP messages.
@@ -113,9 +170,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let kind = match args.deferred {
-        true => &DEFERRING,
-        false => &DECIDING,
+    let kind = match args {
+        Args { in_c: true, .. } => &IN_C,
+        Args { deferred: true, .. } => &DEFERRING,
+        _ => &DECIDING,
     };
     write(path, parent, &name, &sources, kind).map_err(|error| {
         format!(
@@ -124,24 +182,29 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         )
     })?;
     make_repository(path);
-    anstream::println!("{}", next_steps(path, &name, kind));
+    anstream::println!("{}", next_steps(path, &name, &sources, kind));
     Ok(ExitCode::SUCCESS)
 }
 
-fn next_steps(path: &Path, name: &CrateName, kind: &Kind) -> String {
-    let (path, library) = (path.display(), name.library());
-    let Kind { config, what, .. } = kind;
-    let before = match kind.before {
-        "" => String::new(),
-        line => format!("    {line}"),
+fn next_steps(path: &Path, name: &CrateName, sources: &Sources, kind: &Kind) -> String {
+    let path = path.display();
+    let before = kind.before.trim_end();
+    let check = match kind.config {
+        "" => "pcm check {{library}}".to_owned(),
+        config => format!("pcm check {{{{library}}}} --config {config}"),
     };
+    let steps = kind.build.iter().copied().chain([
+        before,
+        &check,
+        "pcm replay office.pcap --config pcm.toml",
+    ]);
+    let steps: String = steps
+        .filter(|step| !step.is_empty())
+        .map(|step| format!("    {}\n", filled_in(step, name, sources, kind)))
+        .collect();
     format!(
-        "{path}: made, with an LPM to begin with. {what} Next:\n\
-         \n    cd {path}\
-         \n    cargo test\
-         \n    cargo build --release\
-         \n{before}    pcm check {library} --config {config}\
-         \n    pcm replay office.pcap --config pcm.toml\n"
+        "{path}: made, with an LPM to begin with. {} Next:\n\n    cd {path}\n{steps}",
+        kind.what
     )
 }
 
@@ -172,10 +235,10 @@ fn write(
         .prefix(".pcm-new-")
         .tempdir_in(parent)?;
     let root = aside.path().join(name.text());
-    let files = FILES.iter().chain(kind.files);
-    let files =
-        files.map(|(file, text)| (*file, filled_in(text, name, sources, kind).into_bytes()));
-    let capture = (CAPTURE.0, CAPTURE.1.to_vec());
+    let files = kind.common.iter().chain(kind.files);
+    let filled_in = |text: &&str| filled_in(text, name, sources, kind);
+    let files = files.map(|(file, text)| (filled_in(file), filled_in(text).into_bytes()));
+    let capture = (CAPTURE.0.to_owned(), CAPTURE.1.to_vec());
     for (file, contents) in files.chain([capture]) {
         let file = root.join(file);
         if let Some(folder) = file.parent() {
@@ -193,8 +256,9 @@ fn filled_in(text: &str, name: &CrateName, sources: &Sources, kind: &Kind) -> St
         .replace("{{before}}", kind.before)
         .replace("{{and-before}}", kind.and_before)
         .replace("{{ci-before}}", kind.ci_before)
+        .replace("{{build}}", &kind.build.join("\n"))
         .replace("{{name}}", name.text())
-        .replace("{{library}}", &name.library())
+        .replace("{{library}}", &name.library(kind))
         .replace("{{note}}", &sources.note)
         .replace("{{lpm-api}}", &sources.lpm_api)
         .replace("{{lpm-host}}", &sources.lpm_host)
@@ -247,9 +311,9 @@ impl Sources {
 }
 
 impl CrateName {
-    /// Where a release build puts the library, from the crate's folder.
-    fn library(&self) -> String {
+    /// Where the library is built, from the project's folder.
+    fn library(&self, kind: &Kind) -> String {
         let file = self.text().replace('-', "_");
-        format!("target/release/{DLL_PREFIX}{file}{DLL_SUFFIX}")
+        format!("{}{DLL_PREFIX}{file}{DLL_SUFFIX}", kind.folder)
     }
 }

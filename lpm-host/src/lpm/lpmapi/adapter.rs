@@ -47,6 +47,9 @@ struct Adapter {
 /// No PE type: what stands there until `LPM_Initialize` sets one.
 const NO_PE_TYPE: u16 = 0xFFFF;
 
+/// It is being stopped, and the request for which there is no handle is over.
+const STOPPED: AbiAnswer = AbiAnswer::with_flags(AbiAnswer::DEFERRED);
+
 /// Initializes the library's LPM once more.
 pub(super) fn initialize(
     library: &Arc<CLibrary>,
@@ -128,7 +131,7 @@ impl Admit for Adapter {
         }
         let number = request.call.issue().number();
         if number == 0 {
-            return AbiAnswer::failed(LpmStatus::INVALID_LPM_HANDLE);
+            return STOPPED;
         }
         let mut plan = Plan::new();
         let objects = Objects::of(&mut plan, message);
@@ -185,7 +188,7 @@ impl AbiLpm for Adapter {
         }
         let number = request.defer.issue().number();
         if number == 0 {
-            return AbiAnswer::failed(LpmStatus::INVALID_LPM_HANDLE);
+            return STOPPED;
         }
         let mut plan = Plan::new();
         let outgoing = Objects::of(&mut plan, message);

@@ -1,6 +1,6 @@
 //! The functions that an LPM against `lpmapi.h` exports, found by name.
 
-use std::ffi::CStr;
+use std::ffi::CString;
 
 use libunload::Library;
 
@@ -9,14 +9,14 @@ use super::header::{
 };
 
 /// The names of the functions, all of which an LPM has.
-pub(crate) const NAMES: [&CStr; 7] = [
-    c"LPM_Initialize",
-    c"LPM_Deinitialize",
-    c"LPM_AdmitRsvpMsg",
-    c"LPM_GetRsvpObjects",
-    c"LPM_CommitResv",
-    c"LPM_DeleteState",
-    c"LPM_IpAddressTable",
+pub(crate) const NAMES: [&str; 7] = [
+    "LPM_Initialize",
+    "LPM_Deinitialize",
+    "LPM_AdmitRsvpMsg",
+    "LPM_GetRsvpObjects",
+    "LPM_CommitResv",
+    "LPM_DeleteState",
+    "LPM_IpAddressTable",
 ];
 
 /// The functions.
@@ -43,8 +43,9 @@ pub(crate) enum NotExported {
 impl Exports {
     /// Those of a library.
     pub(crate) fn of(library: &Library) -> Result<Self, NotExported> {
-        let missing = NAMES.iter().filter(|name| library.symbol(name).is_none());
-        let missing: Vec<_> = missing.filter_map(|name| name.to_str().ok()).collect();
+        let name = |name: &str| CString::new(name).unwrap_or_default();
+        let is_missing = |function: &&str| library.symbol(&name(function)).is_none();
+        let missing: Vec<_> = NAMES.into_iter().filter(is_missing).collect();
         if missing.len() == NAMES.len() {
             return Err(NotExported::All);
         }
@@ -56,19 +57,19 @@ impl Exports {
             commit_resv,
             delete_state,
             ip_address_table,
-        ] = NAMES;
+        ] = NAMES.map(name);
         // SAFETY: in every library that the caller vouches for, functions of these names are those of
         // `lpmapi.h`, whose types stand in `header`.
         let found = unsafe {
             (|| {
                 Some(Self {
-                    initialize: library.function(initialize)?,
-                    deinitialize: library.function(deinitialize)?,
-                    admit: library.function(admit)?,
-                    rsvp_objects: library.function(rsvp_objects)?,
-                    commit_resv: library.function(commit_resv)?,
-                    delete_state: library.function(delete_state)?,
-                    ip_address_table: library.function(ip_address_table)?,
+                    initialize: library.function(&initialize)?,
+                    deinitialize: library.function(&deinitialize)?,
+                    admit: library.function(&admit)?,
+                    rsvp_objects: library.function(&rsvp_objects)?,
+                    commit_resv: library.function(&commit_resv)?,
+                    delete_state: library.function(&delete_state)?,
+                    ip_address_table: library.function(&ip_address_table)?,
                 })
             })()
         };

@@ -28,6 +28,7 @@ pub(super) enum Kind {
     DoesNotStart,
     EndsProcess,
     Hangs,
+    WritesBeyond,
     Panics,
     CallFails,
     InvalidDecision,
@@ -103,6 +104,7 @@ impl Kind {
             Self::DoesNotStart => "does_not_start",
             Self::EndsProcess => "ends_process",
             Self::Hangs => "hangs",
+            Self::WritesBeyond => "writes_beyond",
             Self::Panics => "panics",
             Self::CallFails => "call_fails",
             Self::InvalidDecision => "invalid_decision",
@@ -144,6 +146,7 @@ impl Kind {
                 | Self::DoesNotStart
                 | Self::EndsProcess
                 | Self::Hangs
+                | Self::WritesBeyond
                 | Self::NoAnswer
                 | Self::LeaksThreads
                 | Self::FloodsLog
@@ -161,6 +164,10 @@ impl Kind {
             Self::Hangs => {
                 "it holds a thread of the PCM for good; the LPM is not asked any more, its flows are \
                  rejected, and its library stays mapped"
+            }
+            Self::WritesBeyond => {
+                "it may damage the memory of the PCM and of other LPMs; the LPM is not asked any more, and its flows \
+                 are rejected"
             }
             Self::Panics => "the call fails: the flows it was asked about are rejected",
             Self::CallFails => "the flows it was asked about are rejected",
@@ -216,6 +223,10 @@ impl Kind {
             Self::Hangs => {
                 "do not wait in a call: defer the answer, put limits on what is waited for, and end \
                  threads in `deinitialize` by telling them to"
+            }
+            Self::WritesBeyond => {
+                "write as many decisions as `FlowDescCount` says, and to nothing else that the call is given; allocate \
+                 as much as is written"
             }
             Self::Panics => {
                 "handle what may be missing or malformed in a message; \

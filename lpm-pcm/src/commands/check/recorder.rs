@@ -149,10 +149,13 @@ impl Recorder {
             (EventId::LpmCallFailed, LpmStatus::FORGOTTEN) | (EventId::LpmTimedOut, _) => {
                 Kind::NoAnswer
             }
+            // What it did to be put there is found.
+            (EventId::LpmCallFailed, LpmStatus::QUARANTINED) => return None,
             (EventId::LpmCallFailed, _) => Kind::CallFails,
             (EventId::LpmInvalidDecision, _) => Kind::InvalidDecision,
             (EventId::LpmResultRefused, _) => Kind::ResultRefused,
             (EventId::LpmQuarantined, _) => Kind::Hangs,
+            (EventId::LpmOverstepped, _) => Kind::WritesBeyond,
             _ => return None,
         })
     }

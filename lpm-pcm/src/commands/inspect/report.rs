@@ -52,7 +52,7 @@ impl Report {
         if !report.may_be_lpm() {
             report.problem = Some(format!(
                 "{} is no LPM: it does not export what `export_lpm!` does; build it as a `cdylib` with \
-                 `lpm_api::export_lpm!`",
+                 `lpm_api::export_lpm!`. Nor does it export the functions of lpmapi.h, as an LPM in C does",
                 report.library
             ));
         }
@@ -148,13 +148,16 @@ impl Report {
             }
         }
         if let Some(lpm) = &self.lpm {
-            table.row("LPM", format_args!("{} {}", lpm.name, lpm.version));
+            table.row("LPM", format!("{} {}", lpm.name, lpm.version).trim_end());
             table.rows("authors", lpm.authors.iter());
-            let (version, package) = (lpm.api_version, &lpm.lpm_api);
-            table.row(
-                "LPM API",
-                format_args!("version {version} (lpm-api {package})"),
-            );
+            let version = lpm.api_version;
+            match &*lpm.lpm_api {
+                "" => table.row("LPM API", format_args!("version {version} (lpmapi.h)")),
+                package => table.row(
+                    "LPM API",
+                    format_args!("version {version} (lpm-api {package})"),
+                ),
+            }
         }
         if let Some(Initialized {
             pe_type,
