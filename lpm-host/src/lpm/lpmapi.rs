@@ -18,7 +18,7 @@
 //! The header's functions take no handle but `LPM_Initialize` and `LPM_Deinitialize`: see `library` for what a
 //! library is asked that was initialized several times.
 
-mod adapter;
+pub(crate) mod adapter;
 mod callbacks;
 pub(crate) mod conduct;
 pub(crate) mod exports;

@@ -11,6 +11,7 @@ use lpm_abi::{API_VERSION, AbiInit, AbiInitialized, AbiLpmModuleRef};
 
 use super::compatibility::{self, Incompatibility};
 use super::error::LpmError;
+use super::lpmapi::adapter;
 use super::lpmapi::conduct::Conduct;
 use super::lpmapi::exports::{Exports, NotExported};
 use super::lpmapi::library::CLibrary;
@@ -231,7 +232,9 @@ impl LoadedModule {
                 let initialized = panics::during(Some(name), || module.initialize()(init));
                 initialized.into_result().map_err(LpmError::from)
             }
-            Code::C(library) => panics::during(Some(name), || library.initialize(name, &init)),
+            Code::C(library) => {
+                panics::during(Some(name), || adapter::initialize(library, name, &init))
+            }
         }
     }
 

@@ -51,7 +51,7 @@ const NO_PE_TYPE: u16 = 0xFFFF;
 const STOPPED: AbiAnswer = AbiAnswer::with_flags(AbiAnswer::DEFERRED);
 
 /// Initializes the library's LPM once more.
-pub(super) fn initialize(
+pub(crate) fn initialize(
     library: &Arc<CLibrary>,
     name: &Arc<str>,
     init: &AbiInit<'_>,

@@ -8,12 +8,8 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 
-use lpm_abi::{AbiInit, AbiInitialized};
-
-use super::super::error::LpmError;
 use super::super::lock::lock;
 use super::super::under_way;
-use super::adapter;
 use super::conduct::Conduct;
 use super::exports::Exports;
 use super::grouped::Grouped;
@@ -76,15 +72,6 @@ impl CLibrary {
     /// The handle in whose name the library is asked.
     pub(super) fn speaker(&self) -> Option<u64> {
         lock(&self.handles).first().copied()
-    }
-
-    /// Initializes its LPM once more.
-    pub(crate) fn initialize(
-        self: &Arc<Self>,
-        name: &Arc<str>,
-        init: &AbiInit<'_>,
-    ) -> Result<AbiInitialized, LpmError> {
-        adapter::initialize(self, name, init)
     }
 
     /// Makes a call into the library.
