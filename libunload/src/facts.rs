@@ -120,7 +120,7 @@ impl Hazard {
 impl fmt::Display for Hazard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoDelete => f.write_str("it bears DF_1_NODELETE: it stays mapped, unless the host clears the flag in its private copy, as it does by default"),
+            Self::NoDelete => f.write_str("it bears DF_1_NODELETE: it will stay mapped, unless the host clears the flag in its private copy, as it does by default"),
             Self::NoDeleteIgnored => f.write_str("its flag DF_1_NODELETE is ignored"),
             Self::UniqueSymbols { count } => write!(
                 f,

@@ -23,18 +23,21 @@ const STOPPING: [&[u8]; 7] = [
 
 /// Whether finalizers may stop the threads that are the only `reasons` not to unmap these, the library first and what goes with
 /// it: whose threads they are has finalizers or exit handlers of its own, and uses functions with which one stops threads.
+/// A thread that is seen in code may be one that the initializer of a library which this one needs has started: these
+/// nobody watches.
 pub(super) fn may_be_stopped(leaving: &[Arc<Ledger>], reasons: &[PinReason]) -> bool {
     /// `DT_FINI`, and one entry of `DT_FINI_ARRAY`.
     const OF_THE_C_RUNTIME: usize = 2;
+    let is_seen = |reason: &PinReason| matches!(reason, PinReason::CodeOnStack(_));
     let is_thread = |reason: &PinReason| {
         matches!(
             reason,
             PinReason::ThreadRunning(_) | PinReason::ThreadsStarting { .. }
         )
     };
-    let has_threads = |library: &&Arc<Ledger>| {
-        let threads = library.with(|entries| entries.threads.alive().len());
-        threads + library.with(|entries| entries.threads.starting()) > 0
+    let has_threads = |library: &Ledger| {
+        library
+            .with(|entries| entries.threads.starting() > 0 || !entries.threads.alive().is_empty())
     };
     // What a library that this one needs registered in its initializers is not known.
     let has_own = |library: &Ledger| {
@@ -43,17 +46,23 @@ pub(super) fn may_be_stopped(leaving: &[Arc<Ledger>], reasons: &[PinReason]) -> 
                 entries.finalizers.0.len() > OF_THE_C_RUNTIME || !entries.exits.handles.is_empty()
             })
     };
-    let stops = |library: &Ledger| {
-        let mut relocations = library.object.relocations();
-        relocations.any(|relocation| {
-            let name = library.object.import_name(relocation);
-            name.is_some_and(|name| STOPPING.contains(&name))
-        })
-    };
-    let mut with_threads = leaving.iter().filter(has_threads);
-    !reasons.is_empty()
-        && reasons.iter().all(is_thread)
-        && with_threads.all(|library| has_own(library) && stops(library))
+    let may_stop = |library: &Arc<Ledger>| has_own(library) && can_stop(library);
+    let mut needed = leaving.iter().filter(|library| !library.library);
+    let mut with_threads = leaving.iter().filter(|library| has_threads(library));
+    reasons
+        .iter()
+        .all(|reason| is_thread(reason) || is_seen(reason))
+        && with_threads.all(may_stop)
+        && (!reasons.iter().any(is_seen) || needed.any(may_stop))
+}
+
+/// Whether it uses functions with which one stops threads.
+fn can_stop(library: &Ledger) -> bool {
+    let mut relocations = library.object.relocations();
+    relocations.any(|relocation| {
+        let name = library.object.import_name(relocation);
+        name.is_some_and(|name| STOPPING.contains(&name))
+    })
 }
 
 /// A thread's function. A thread that is cancelled, or that calls `pthread_exit`, unwinds out of it.

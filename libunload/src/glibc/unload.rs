@@ -71,32 +71,34 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
     let expected = leaving::of(&ledgers, &object::loaded());
     run_destructors(own);
     own.iter().for_each(|ledger| requests::cancel(ledger));
-    let mut reasons = wait_until_quiet(&expected);
-    let is_finalized = threads::may_be_stopped(&expected, &reasons);
-    if is_finalized {
-        // SAFETY: these are mapped, and the caller promises that nobody calls them. What their own threads do
-        // meanwhile is their affair, as with `dlclose`.
-        unsafe { finalizing::run_all(&expected) };
-        reasons = wait_until_quiet(&expected);
-    }
-    let stays = |reasons| {
+    let text = text(&expected);
+    let mut is_finalized = false;
+    let stays = |reasons, is_finalized| {
         if is_finalized {
             // What the finalizers have taken down must not run.
             finalizing::hold_back(&expected);
         }
         pinned(reasons)
     };
-    if !reasons.is_empty() {
-        return stays(reasons);
-    }
-    let text = text(&expected);
-    let outside = match scan::threads_outside(&text) {
-        Ok(outside) => outside,
-        Err(reasons) => return stays(reasons),
+    let outside = loop {
+        let mut reasons = wait_until_quiet(&expected);
+        if reasons.is_empty() {
+            match scan::threads_outside(&text) {
+                Ok(outside) => break outside,
+                Err(inside) => reasons = inside,
+            }
+        }
+        if is_finalized || !threads::may_be_stopped(&expected, &reasons) {
+            return stays(reasons, is_finalized);
+        }
+        is_finalized = true;
+        // SAFETY: these are mapped, and the caller promises that nobody calls them. What their own threads do
+        // meanwhile is their affair, as with `dlclose`.
+        unsafe { finalizing::run_all(&expected) };
     };
     match Suspended::all(own, &text, &actions) {
         Ok(suspended) => suspended.into_iter().for_each(|one| one.take_back(left)),
-        Err(reasons) => return stays(reasons),
+        Err(reasons) => return stays(reasons, is_finalized),
     }
     // SAFETY: the library is mapped, no thread is inside, and the caller promises that none enters.
     unsafe { finalizing::run(own) };

@@ -304,3 +304,53 @@ fn a_library_that_goes_too_stops_its_thread() {
         }
     });
 }
+
+/// The same, where its initializer has started the thread, before the host watched it.
+#[test]
+fn a_library_that_goes_too_stops_a_thread_that_nobody_saw() {
+    let name = "companions::a_library_that_goes_too_stops_a_thread_that_nobody_saw";
+    in_own_process(name, || {
+        let companion = Fixture::c(
+            r#"
+            #include <pthread.h>
+            static pthread_t thread;
+            static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+            static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+            static int stops;
+            static void *work(void *nothing) {
+                pthread_mutex_lock(&lock);
+                while (!stops) pthread_cond_wait(&wake, &lock);
+                pthread_mutex_unlock(&lock);
+                return nothing;
+            }
+            int touch(void) { return 0; }
+            __attribute__((constructor)) static void begin(void) { pthread_create(&thread, 0, work, 0); }
+            __attribute__((destructor)) static void end(void) {
+                pthread_mutex_lock(&lock);
+                stops = 1;
+                pthread_cond_signal(&wake);
+                pthread_mutex_unlock(&lock);
+                pthread_join(thread, 0);
+            }
+            "#,
+            &["-Wl,-soname,libstays.so"],
+        );
+        let path = companion.directory().join("libstays.so");
+        fs::rename(&companion.path, &path).expect("a new name");
+        let directory = companion.directory().to_str().expect("a plain path");
+        let user = Fixture::c(
+            "int touch(void); int run(void) { return touch(); }",
+            &[
+                &format!("-L{directory}"),
+                &format!("-Wl,-rpath,{directory}"),
+                "-lstays",
+            ],
+        );
+        for _ in 0..3 {
+            let library = user.open();
+            assert_eq!(call(&library, "run"), 0);
+            assert_eq!(unload(library), UnloadOutcome::Unmapped);
+            assert!(!is_mapped("libstays.so"));
+        }
+    });
+}
