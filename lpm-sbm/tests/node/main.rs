@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(unreachable_pub, reason = "modules of a test")]
 
+mod lossy;
 mod random;
 mod reject;
 mod reliable;
