@@ -51,7 +51,7 @@ pub enum ChildError {
     #[error("a file for what the child process finds: {0}")]
     Findings(#[source] io::Error),
     /// The program is not where it was.
-    #[error("where this program is cannot be told: {0}")]
+    #[error("cannot find the file of this program: {0}")]
     Program(#[source] io::Error),
     /// It cannot be started.
     #[error("{}: cannot be started as a child process: {source}", program.display())]

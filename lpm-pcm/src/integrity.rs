@@ -92,8 +92,8 @@ pub enum Forged {
     },
     /// There is a key for this sender, but not with this identifier or this length of digest.
     #[error(
-        "it is signed with key {id:#x} and a digest of {length} bytes, and no key of this sender is \
-         like that"
+        "it is signed with key {id:#x} and a digest of {length} bytes; no key of this sender has that \
+         number and length"
     )]
     Key {
         /// The key identifier.

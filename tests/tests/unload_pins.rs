@@ -120,8 +120,8 @@ fn hangs_in_admit() {
         let pinned = pcm.status().pinned;
         assert_eq!(pinned.len(), 1);
         assert_eq!(pinned[0].library, hanging.library);
-        assert_eq!(pinned[0].reasons, [inside.clone()]);
-        assert_eq!(reasons(hanging.outcome), [inside]);
+        assert_eq!(pinned[0].reasons, [inside]);
+        assert_eq!(reasons(hanging.outcome), pinned[0].reasons);
         let statuses: Vec<_> = teardown.lpms.iter().map(|lpm| lpm.status).collect();
         assert_eq!(statuses, [LpmStatus::PANICKED, LpmStatus::DEADLINE]);
         assert_eq!(events.of(EventId::LibraryPinned).len(), 1);

@@ -49,7 +49,7 @@ pub(super) enum Unusable {
         text: String,
     },
     #[error(
-        "the search below {0:?} is referred to other servers for a part; set ignore_referrals = true if nothing is to be had there"
+        "the search below {0:?} is referred to other servers for a part; set ignore_referrals = true if you need nothing from there"
     )]
     Referred(String),
     #[error("the search below {0:?} finds more than {MOST_ENTRIES} entries")]

@@ -98,11 +98,11 @@ pub(super) enum Trouble {
     Tls(#[from] TlsError),
     #[error("{0}")]
     Redis(#[from] RedisError),
-    #[error("no whole answer within {0:?}")]
+    #[error("no complete answer within {0:?}")]
     Late(Duration),
-    #[error("it began anew again and again")]
+    #[error("it was restarted several times while it was asked")]
     Restless,
-    #[error("it does not come to an end of the flows that it has for this PCM")]
+    #[error("it lists flows of this PCM without end")]
     Endless,
 }
 

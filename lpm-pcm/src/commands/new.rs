@@ -43,7 +43,7 @@ Nothing is written unless everything can be.";
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
   0  the crate was made
-  1  the name is none, there is something of that name, or the crate cannot be written
+  1  no crate can have this name, something of that name is there, or the crate cannot be written
   2  wrong usage";
 
 /// The files that every crate has: where each goes, and its contents; `{{…}}` is filled in in both.

@@ -103,7 +103,7 @@ pub(super) fn name(name: &Spanned<String>) -> Result<InterfaceName, Fault> {
         Err(_) => text
             .parse()
             .map(InterfaceName::Address)
-            .map_err(|_| Fault::of(name, format!("the interface {text:?} is none; {expected}"))),
+            .map_err(|_| Fault::of(name, format!("{text:?} names no interface; {expected}"))),
     }
 }
 

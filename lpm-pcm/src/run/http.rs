@@ -91,7 +91,10 @@ async fn serve(mut stream: TcpStream, queries: &UnboundedSender<Asked>) -> io::R
     let (method, target) = (words.next().unwrap_or_default(), words.next());
     let path = target.map(|target| target.split('?').next().unwrap_or_default());
     let (status, body) = match (is_whole, method, path) {
-        (false, ..) | (_, _, None) => ("400 Bad Request", "a request that is none\n".to_owned()),
+        (false, ..) | (_, _, None) => (
+            "400 Bad Request",
+            "this is not an HTTP request\n".to_owned(),
+        ),
         (_, "GET" | "HEAD", Some("/metrics")) => ("200 OK", metrics(queries).await?),
         (_, "GET" | "HEAD", _) => ("404 Not Found", "look at /metrics\n".to_owned()),
         _ => ("405 Method Not Allowed", "GET /metrics\n".to_owned()),
