@@ -34,7 +34,7 @@ type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 type Workload = (&'static str, fn(u64) -> Result);
 
 /// All of them.
-pub(crate) const WORKLOADS: [Workload; 13] = [
+pub(crate) const WORKLOADS: [Workload; 12] = [
     ("admit, 1 LPM", |count| admit(1, "", count)),
     ("admit, 16 LPMs", |count| admit(16, "", count)),
     ("admit, 1 LPM that defers and answers", |count| {
@@ -59,9 +59,6 @@ pub(crate) const WORKLOADS: [Workload; 13] = [
     }),
     ("pcm replay, a refresh", |count| {
         refresh(capture::FLOWS, count)
-    }),
-    ("pcm replay, a refresh, 100 000 flows", |count| {
-        refresh(100_000, count)
     }),
 ];
 
