@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    check, config, control, diff, explain, generate, inspect, new, policy, replay, run,
+    check, config, control, diff, explain, generate, inspect, lab, new, policy, replay, run,
 };
 use crate::in_child;
 use crate::output::plain::Plain;
@@ -24,6 +24,7 @@ pub fn run() -> ExitCode {
         Command::Sessions(args) => control::sessions(args),
         Command::Metrics(args) => control::metrics(args),
         Command::Reload(args) => control::reload(args),
+        Command::Lab(args) => lab::run(args),
         Command::Demote(args) => control::demote(args),
         Command::BecomeDsbm(args) => control::become_dsbm(args),
         Command::Policy(args) => policy::run(args),
@@ -83,6 +84,9 @@ pub enum Command {
     Demote(control::Args),
     /// Have a `pcm run` that was demoted start its LPMs again
     BecomeDsbm(control::Args),
+    /// Show in network namespaces what a reservation does
+    #[command(long_about = lab::LONG_ABOUT)]
+    Lab(lab::Args),
     /// Check a configuration before it is put to work
     Config(config::Args),
     /// Check a policy file of the sample LPM, or explain what it decides

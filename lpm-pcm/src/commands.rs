@@ -7,6 +7,7 @@ pub mod diff;
 pub mod explain;
 pub mod generate;
 pub mod inspect;
+pub mod lab;
 pub(crate) mod library_facts;
 pub mod lpm_text;
 pub mod new;

@@ -7,7 +7,7 @@ use std::fs;
 
 use support::pcm;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "become-dsbm",
     "check",
     "completions",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 17] = [
     "diff",
     "explain",
     "inspect",
+    "lab",
     "man",
     "metrics",
     "new",

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lpm_rsvp::MessageType;
@@ -404,4 +405,47 @@ fn nothing_is_granted_that_cannot_be_put_on_record() {
         }
         assert_eq!(pcm.stop("TERM"), Some(if is_granted { 143 } else { 1 }));
     }
+}
+
+/// What `pcm lab` prints in its last lines of a user in each part, in Mbit/s.
+fn rates(text: &str, user: &str) -> Vec<f64> {
+    let lines = text.lines().skip_while(|line| !line.starts_with("     +"));
+    let rates = lines.filter_map(|line| line.split_once(user)?.1.trim().split(' ').next());
+    rates.map(|rate| rate.parse().expect(text)).collect()
+}
+
+#[test]
+fn the_lab_shows_what_a_reservation_does_and_leaves_nothing_behind() {
+    if !can_make_networks() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let svg = folder.path().join("lab.svg");
+    // What a loaded machine does not send cannot arrive: another time it does.
+    eventually("Bob's reservation shows", || {
+        let lab = Command::new(env!("CARGO_BIN_EXE_pcm"))
+            .args(["lab", "--seconds", "2", "--svg"])
+            .arg(&svg)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let number = lab.id();
+        let output = lab.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        assert!(
+            text.contains("CN=Bob: 8 Mbit/s granted; CN=Eve: refused, error 2/50"),
+            "{text}"
+        );
+        let names = Command::new("ip").args(["netns", "list"]).output().unwrap();
+        let names = String::from_utf8_lossy(&names.stdout);
+        assert!(!names.contains(&format!("pcmlab{number}")), "{names}");
+        let (bob, eve) = (rates(&text, "CN=Bob"), rates(&text, "CN=Eve"));
+        eprintln!("Bob {bob:?}, Eve {eve:?}");
+        let holds = bob[1] > 6.0 && bob[1] > 2.0 * eve[1];
+        (bob.len() == 3 && eve.len() == 3 && holds).then_some(())
+    });
+    assert!(fs::read_to_string(svg).unwrap().ends_with("</svg>\n"));
 }
