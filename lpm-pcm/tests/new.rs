@@ -41,6 +41,7 @@ fn a_new_crate_that_defers_does_so_too() {
 }
 
 /// An LPM in C, which takes a C compiler and `lpmapi.h`.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_new_lpm_in_c_does_so_too() {
     let folder = tempfile::tempdir().unwrap();

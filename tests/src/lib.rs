@@ -5,7 +5,7 @@ pub mod callers;
 pub mod capture;
 #[cfg(target_os = "linux")]
 pub mod compat;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub mod in_c;
 pub mod messages;
 pub mod platform;

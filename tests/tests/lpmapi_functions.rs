@@ -1,5 +1,5 @@
 //! LPMs in C against `lpmapi.h`: what each function is given, and what becomes of what it gives.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

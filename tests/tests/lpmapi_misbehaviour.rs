@@ -1,5 +1,5 @@
 //! LPMs in C against `lpmapi.h` that do what they should not, and results that come later.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
 use std::thread;
