@@ -15,6 +15,8 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::traffic::PASSES_BY;
+
 /// The protocol number of RSVP.
 pub(super) const RSVP: u8 = 46;
 /// The Router Alert option (RFC 2113).
@@ -68,9 +70,7 @@ impl RawSocket {
         setsockopt(&socket, RouterAlert, &true)?;
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         socket.set_header_included_v4(true)?;
-        socket.set_nonblocking(true)?;
-        // A burst of refreshes is to find room; less is no error.
-        let _ = socket.set_recv_buffer_size(4 << 20);
+        prepare(&socket)?;
         Ok(Self(socket))
     }
 
@@ -152,6 +152,16 @@ fn header(datagram: &Datagram, source: Ipv4Addr, destination: Ipv4Addr) -> io::R
     }
     header.header_checksum = header.calc_header_checksum();
     Ok(header.to_bytes().to_vec())
+}
+
+/// What goes for every socket.
+pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    // A burst of refreshes is to find room; less is no error.
+    let _ = socket.set_recv_buffer_size(4 << 20);
+    // Messages are not to wait on a full link. Who may not set this has no qdisc here either.
+    let _ = socket.set_priority(PASSES_BY);
+    Ok(())
 }
 
 impl AsRawFd for RawSocket {

@@ -17,7 +17,7 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::socket::{Arrival, NETWORK_CONTROL, RSVP};
+use super::socket::{Arrival, NETWORK_CONTROL, RSVP, prepare};
 
 /// The value of Router Alert that stands for RSVP (RFC 2711).
 const OF_RSVP: usize = 1;
@@ -231,9 +231,7 @@ fn arrival(packet: &[u8], interface: u32) -> Option<Arrival> {
 
 fn open(protocol: i32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(protocol)))?;
-    socket.set_nonblocking(true)?;
-    // A burst of refreshes is to find room; less is no error.
-    let _ = socket.set_recv_buffer_size(4 << 20);
+    prepare(&socket)?;
     Ok(socket)
 }
 

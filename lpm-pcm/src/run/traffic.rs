@@ -18,6 +18,8 @@ use super::netlink::Netlink;
 
 /// The major number by which this program knows its own qdisc: "PC".
 const OWN: u16 = 0x5043;
+/// The priority of packets that pass by the classes of that qdisc: HTB sends those first whose priority is its handle.
+pub(super) const PASSES_BY: u32 = (OWN as u32) << 16;
 /// Where all that is not reserved goes.
 const REST: u16 = 0xfffe;
 /// The class that all others are in.

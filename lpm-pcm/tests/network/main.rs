@@ -13,6 +13,8 @@ mod support;
 mod topology;
 
 use std::net::{IpAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -233,6 +235,43 @@ fn a_reservation_holds_against_a_rival_and_is_gone_after_the_teardown() {
     assert_eq!(pcm.stop("TERM"), Some(143));
     let qdiscs = net.on_router("tc qdisc show dev r1");
     assert!(!qdiscs.contains("htb"), "{qdiscs}");
+}
+
+#[test]
+fn messages_get_through_where_the_link_is_full() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    let _pcm = net.pcm(ENFORCED);
+    let (sender, receiver) = (net.sender(), net.receiver());
+    reserve(&sender, &receiver, 8e6);
+    let (flood, is_over) = (net.udp(true, 4001), Arc::new(AtomicBool::new(false)));
+    let until = Arc::clone(&is_over);
+    let flooding = thread::spawn(move || {
+        while !until.load(Ordering::Relaxed) {
+            // Some 100 Mbit/s, for which there are 2.
+            for _ in 0..10 {
+                let _ = flood.send_to(&[b'x'; 1200], (RECEIVER, 5202));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    eventually("packets are lost", || {
+        let class = net.on_router("tc -s class show dev r1 classid 5043:fffe");
+        (!class.contains("dropped 0,")).then_some(())
+    });
+    for change in 1..=10_u8 {
+        let bits = 8e6 + 1e5 * f32::from(change);
+        sender.send(SENDER, to(RECEIVER), path("CN=Bob", USUAL, bits));
+        let came = receiver.next(MessageType::Path);
+        assert_eq!(
+            came.read(|message| message.sender_tspec()),
+            Some(tspec(bits))
+        );
+    }
+    is_over.store(true, Ordering::Relaxed);
+    flooding.join().unwrap();
 }
 
 #[test]

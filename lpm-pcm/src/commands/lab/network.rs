@@ -87,10 +87,9 @@ impl Network {
             return Err("lab needs the library of the sample LPM beside this program".into());
         };
         let config = self.folder.path().join("pcm.toml");
-        // The link is full, and RSVP's own messages may be lost on it: the next refresh is soon.
         let text = format!(
             "[[lpm]]\nname = 'sample'\nlibrary = {library:?}\nconfig = {POLICY:?}\n\
-             [run]\nenforce = true\nrefresh = '500 ms'\n[interface.'{}']\nbandwidth = '10 Mbit/s'\n",
+             [run]\nenforce = true\n[interface.'{}']\nbandwidth = '10 Mbit/s'\n",
             ROUTER[1]
         );
         fs::write(&config, text)?;
