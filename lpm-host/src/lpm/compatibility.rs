@@ -3,6 +3,7 @@
 mod difference;
 
 use std::fmt;
+use std::ptr;
 use std::sync::Once;
 
 use abi_stable::StableAbi;
@@ -14,6 +15,7 @@ use abi_stable::library::LibHeader;
 use abi_stable::std_types::{RBoxError, RResult};
 use abi_stable::type_layout::TypeLayout;
 use lpm_abi::{AbiLpmModuleRef, ExtensionFunctions};
+use once_cell::race::OnceRef;
 
 use self::difference::Difference;
 
@@ -115,11 +117,24 @@ pub(super) fn check(header: &'static LibHeader) -> Result<(), Incompatibility> {
         .map_err(|errors| Incompatibility::of(&errors))
 }
 
-/// Compares the functions of an extension with those this host knows.
-pub(super) fn check_extension<F: ExtensionFunctions>(
-    found: &'static TypeLayout,
-) -> Result<(), Incompatibility> {
-    compare(F::LAYOUT, found).map_err(|errors| Incompatibility::of(&errors))
+/// The layout of an extension that was compared with the one this host knows, which takes 300 000 instructions.
+#[derive(Default)]
+pub(super) struct CheckedExtension(OnceRef<'static, TypeLayout>);
+
+impl CheckedExtension {
+    /// Compares the functions of an extension with those this host knows, unless they were compared before.
+    pub(super) fn check<F: ExtensionFunctions>(
+        &self,
+        found: &'static TypeLayout,
+    ) -> Result<(), Incompatibility> {
+        if self.0.get().is_some_and(|known| ptr::eq(known, found)) {
+            return Ok(());
+        }
+        compare(F::LAYOUT, found).map_err(|errors| Incompatibility::of(&errors))?;
+        // An LPM that offers another one each time has each of them compared.
+        let _ = self.0.set(found);
+        Ok(())
+    }
 }
 
 fn compare(

@@ -9,10 +9,11 @@ use lpm_abi::{
 };
 use lpm_api::{DeinitReason, LpmHandle, LpmStatus, PeType};
 
+use super::compatibility::{CheckedExtension, Incompatibility};
 use super::error::LpmError;
 use super::lpmapi::conduct::Conduct;
 use super::module::LoadedModule;
-use super::{compatibility, panics};
+use super::panics;
 use crate::initialized::InitializedLpm;
 use crate::source::LpmSource;
 
@@ -24,6 +25,8 @@ pub(crate) struct Instance {
     handle: LpmHandle,
     pe_type: PeType,
     source: LpmSource,
+    statistics: CheckedExtension,
+    reasons: CheckedExtension,
     /// What its code is in; `None`: this program.
     library: Option<Arc<LoadedModule>>,
 }
@@ -45,6 +48,8 @@ impl Instance {
                 handle,
                 pe_type: PeType::new(p_type),
                 source,
+                statistics: CheckedExtension::default(),
+                reasons: CheckedExtension::default(),
                 library,
             }),
             Err(_) => Err(pe_type),
@@ -110,17 +115,15 @@ impl Instance {
     }
 
     /// The LPM's counters, where it offers the extension; `Err` where it offers another of that name.
-    pub(crate) fn statistics(
-        &self,
-    ) -> Result<Option<Vec<(String, u64)>>, compatibility::Incompatibility> {
+    pub(crate) fn statistics(&self) -> Result<Option<Vec<(String, u64)>>, Incompatibility> {
         let id = RStr::from_str(AbiStatistics::ID);
         let Some(extension) =
             panics::during(Some(&self.name), || self.lpm.lpm().extension(id)).into_option()
         else {
             return Ok(None);
         };
-        compatibility::check_extension::<AbiStatistics>(extension.layout())?;
-        // SAFETY: the line above compared the layouts.
+        self.statistics.check::<AbiStatistics>(extension.layout())?;
+        // SAFETY: the line above compared the layouts, or has seen that they were.
         let (lpm, functions) = unsafe { extension.functions::<AbiStatistics>() };
         // SAFETY: both come from the same extension.
         let counters = panics::during(Some(&self.name), || unsafe { functions.collect(lpm) });
@@ -140,14 +143,14 @@ impl Instance {
         request: &AbiAdmit<'_>,
         flow: u16,
         decision: AbiDecision,
-    ) -> Result<Option<String>, compatibility::Incompatibility> {
+    ) -> Result<Option<String>, Incompatibility> {
         let id = RStr::from_str(AbiReasons::ID);
         let extension = panics::during(Some(&self.name), || self.lpm.lpm().extension(id));
         let Some(extension) = extension.into_option() else {
             return Ok(None);
         };
-        compatibility::check_extension::<AbiReasons>(extension.layout())?;
-        // SAFETY: the line above compared the layouts.
+        self.reasons.check::<AbiReasons>(extension.layout())?;
+        // SAFETY: the line above compared the layouts, or has seen that they were.
         let (lpm, functions) = unsafe { extension.functions::<AbiReasons>() };
         // SAFETY: both come from the same extension.
         let explain = || unsafe { functions.explain(lpm, request, flow, decision) };

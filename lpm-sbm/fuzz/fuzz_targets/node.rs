@@ -84,7 +84,8 @@ impl World {
         for question in std::mem::take(&mut self.open) {
             match &question.about {
                 About::Received { .. } => {
-                    self.node.decided(self.now, question.id, &[self.decision; 8]);
+                    self.node
+                        .decided(self.now, question.id, &[self.decision; 8]);
                 }
                 About::Outgoing { .. } => {
                     self.node.supplied(self.now, question.id, Some(Vec::new()));

@@ -193,8 +193,9 @@ fn without_numbers(text: &str) -> String {
         }
     });
     let text = words.collect::<Vec<_>>().join(" ");
-    // There may be more or fewer threads of which the same is said.
+    // There may be more or fewer threads or places of which the same is said.
     let mut parts: Vec<_> = text.split("; ").collect();
-    parts.dedup();
+    // The first part begins with what became of the library.
+    parts.dedup_by(|part, before| before.ends_with(*part));
     parts.join("; ")
 }
