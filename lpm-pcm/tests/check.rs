@@ -38,6 +38,8 @@ const LEFT: &[&str] = &["left_behind"];
 /// LPMs that do nothing wrong.
 const BEHAVE: &[Case] = &[
     ("accepts", &[""], NOTHING),
+    // Nobody answers there.
+    ("asks-server", &["127.0.0.1:9"], NOTHING),
     ("counts", &[""], NOTHING),
     ("logs", &["spans"], NOTHING),
     ("office-hours", &["8-18"], NOTHING),
