@@ -6,8 +6,9 @@ use std::fs;
 use std::path::Path;
 
 /// Fixtures that are about something else than unloading, besides those of the chapter on misbehaviour.
-const OTHER_SUBJECTS: [&str; 8] = [
+const OTHER_SUBJECTS: [&str; 9] = [
     "accepts",
+    "asks-server",
     "counts",
     "fails-to-deinitialize",
     "incompatible-api",
