@@ -11,12 +11,16 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lpm_host::event::{Event, EventLog};
 use lpm_host::lpm_rsvp::build::{Flows, Path as PathMessage, PathTear, Resv};
 use lpm_host::lpm_rsvp::{
     FilterSpec, Message, ObjectIndex, RsvpHop, ServiceRequest, Session, TimeValues, Tspec,
 };
-use lpm_host::event::{Event, EventLog};
-use lpm_host::{AddressRow, CommitDecision, CommittedResv, Decision, DeleteReason, Interface, LpmConfig, OutgoingMessage, OutgoingVerdict, Pcm, ReceivedMessage, StateGone, UnloadOutcome, trust_library};
+use lpm_host::{
+    AddressRow, CommitDecision, CommittedResv, Decision, DeleteReason, Interface, LpmConfig,
+    OutgoingMessage, OutgoingVerdict, Pcm, ReceivedMessage, StateGone, UnloadOutcome,
+    trust_library,
+};
 
 const INTERFACE: Interface = Interface {
     index: 7,
