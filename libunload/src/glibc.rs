@@ -52,6 +52,7 @@ mod keys;
 mod leaving;
 mod ledger;
 mod lent;
+mod link_maps;
 mod maps;
 mod memory;
 mod namespaces;

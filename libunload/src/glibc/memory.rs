@@ -28,8 +28,13 @@ pub(super) fn read(address: usize, words: &mut [usize]) -> io::Result<usize> {
 
 /// The word at this address, if there is memory.
 pub(super) fn word(address: usize) -> Option<usize> {
-    let mut word = [0];
-    (read(address, &mut word).ok()? == 1).then_some(word[0])
+    words(address).map(|[word]| word)
+}
+
+/// The words from this address on; `None` if one of them cannot be read.
+pub(super) fn words<const COUNT: usize>(address: usize) -> Option<[usize; COUNT]> {
+    let mut words = [0; COUNT];
+    (read(address, &mut words).ok()? == COUNT).then_some(words)
 }
 
 /// Reads much, piece by piece.

@@ -2,14 +2,12 @@
 
 use std::ffi::CString;
 
-use super::memory;
+use super::link_maps;
+use super::memory::words;
 use super::object::{self, Object, ProgramHeader};
-use super::search::wanted::Known;
+use super::search::wanted::FOR_DEBUGGERS;
 
 const WORD: usize = size_of::<usize>();
-
-/// What the loader has for debuggers: since glibc 2.35 for each namespace, before for the first alone.
-static FOR_DEBUGGERS: Known = Known::new(c"_r_debug");
 
 /// What is loaded, as far as it is none of `loaded`; without thread-locals, which are looked at where threads are.
 pub(super) fn others(loaded: &[Object]) -> Vec<Object> {
@@ -18,27 +16,23 @@ pub(super) fn others(loaded: &[Object]) -> Vec<Object> {
     /// `struct r_debug_extended`: version, first object, two words, where the loader is; the next namespace.
     const LENGTH: usize = 6;
     let mut found: Vec<Object> = Vec::new();
+    // Since glibc 2.35 there is such a list for each namespace, before for the first alone.
     let mut namespace = FOR_DEBUGGERS.address().unwrap_or(0);
     for _ in 0..MOST {
         let Some([version, first, .., next]) = words::<LENGTH>(namespace) else {
             break;
         };
         // In the first they are known.
-        let mut object = if found.is_empty() && Some(namespace) == FOR_DEBUGGERS.address() {
+        let first = if found.is_empty() && Some(namespace) == FOR_DEBUGGERS.address() {
             0
         } else {
             first
         };
-        for _ in 0..MOST {
-            // `struct link_map`: base, path, dynamic section, the next one.
-            let Some([base, _, dynamic, following]) = words(object) else {
-                break;
-            };
-            let is_known = |other: &Object| other.dynamic == dynamic;
+        for record in link_maps::from(first).take(MOST) {
+            let is_known = |other: &Object| other.dynamic == record.dynamic;
             if !loaded.iter().chain(&found).any(is_known) {
-                found.extend(at(base));
+                found.extend(at(record.base));
             }
-            object = following;
         }
         // The lower half is the number.
         if version & 0xffff_ffff < 2 {
@@ -73,10 +67,4 @@ fn at(base: usize) -> Option<Object> {
     });
     let headers: Vec<_> = headers.collect();
     Some(object::from_headers(CString::default(), base, 0, &headers))
-}
-
-fn words<const COUNT: usize>(place: usize) -> Option<[usize; COUNT]> {
-    let mut words = [0; COUNT];
-    let read = place != 0 && memory::read(place, &mut words).ok()? == COUNT;
-    read.then_some(words)
 }

@@ -1,21 +1,18 @@
 //! How often somebody has opened an object by its own name.
 //!
 //! The loader counts that, and keeps an object as long as the count is not 0. It tells nobody; the count is somewhere in
-//! its record of the object (`struct link_map`), whose first fields are public. Where it stands is found out with the C
-//! library: each time that is opened, one number in its record grows by one.
+//! its [record](super::link_maps) of the object. Where it stands is found out with the C library: each time that is
+//! opened, one number in its record grows by one.
 
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
-use super::memory;
 use super::object::Object;
-use super::search::wanted::Known;
+use super::search::wanted::FOR_DEBUGGERS;
+use super::{link_maps, memory};
 use crate::os::Handle;
 
 const WORD: usize = size_of::<usize>();
-
-/// The loader's list of what is loaded, for debuggers.
-static FOR_DEBUGGERS: Known = Known::new(c"_r_debug");
 
 /// How often these objects were opened by their own names, in the same order; `None` where that cannot be told.
 pub(super) fn counts(objects: &[&Object]) -> Vec<Option<u32>> {
@@ -27,22 +24,17 @@ pub(super) fn counts(objects: &[&Object]) -> Vec<Option<u32>> {
     };
     // `struct r_debug`: version, first record.
     let first = FOR_DEBUGGERS.address().map(|list| list + WORD);
-    let mut record = first.and_then(memory::word).unwrap_or(0);
-    for _ in 0..MOST {
-        // Base, path, dynamic section, the next record.
-        let mut words = [0; 4];
-        if record == 0 || !memory::read(record, &mut words).is_ok_and(|read| read == words.len()) {
-            break;
-        }
-        let is_it = |object: &&&Object| object.dynamic == words[2] && object.base == words[0];
-        if let Some(index) = objects.iter().position(|object| is_it(&object)) {
-            counts[index] =
-                memory::word(record + place / WORD * WORD).map(|word| half(word, place));
+    let first = first.and_then(memory::word).unwrap_or(0);
+    for record in link_maps::from(first).take(MOST) {
+        let is_it =
+            |object: &&Object| object.dynamic == record.dynamic && object.base == record.base;
+        if let Some(index) = objects.iter().position(is_it) {
+            let word = memory::word(record.place + place / WORD * WORD);
+            counts[index] = word.map(|word| half(word, place));
             if counts.iter().all(Option::is_some) {
                 break;
             }
         }
-        record = words[3];
     }
     counts
 }

@@ -24,7 +24,7 @@ use super::super::memory::{self, Reader};
 use super::super::object::Object;
 use super::super::owners;
 use super::super::signals::{in_force, trampolines};
-use super::wanted::{Find, Holder, Known, STREAMS, Wanted};
+use super::wanted::{FOR_DEBUGGERS, Find, Holder, Known, STREAMS, Wanted};
 use crate::elf::variables::variables;
 
 const WORD: usize = size_of::<usize>();
@@ -193,9 +193,8 @@ pub(super) fn object_of(address: usize) -> Option<libc::Dl_info> {
 
 /// Whether the loader has data at this place.
 pub(super) fn is_of_loader(place: usize) -> bool {
-    static DEBUG: Known = Known::new(c"_r_debug");
     let base = |place| Some(object_of(place)?.dli_fbase);
-    DEBUG.address().and_then(base) == base(place)
+    FOR_DEBUGGERS.address().and_then(base) == base(place)
 }
 
 /// Who has data at this place, `libc.so.6 (stdout+0x8)`, and where that begins.

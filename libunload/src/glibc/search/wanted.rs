@@ -153,6 +153,9 @@ impl Known {
 /// The variables of the environment.
 pub(in super::super) static ENVIRONMENT: Known = Known::new(c"environ");
 
+/// The loader's lists of what is loaded (`struct r_debug`), for debuggers.
+pub(in super::super) static FOR_DEBUGGERS: Known = Known::new(c"_r_debug");
+
 /// The first of the open streams.
 pub(super) static STREAMS: Known = Known::new(c"_IO_list_all");
 
