@@ -298,9 +298,7 @@ impl Drop for Pcm {
             return;
         }
         // What is under way, a change whose future was dropped perhaps, comes to its end first.
-        while let Err(PcmError::Busy) = self.lifecycle.stop(DeinitReason::Shutdown) {
-            self.lifecycle.wait_while_changing();
-        }
+        let _ = self.lifecycle.shut_down();
     }
 }
 

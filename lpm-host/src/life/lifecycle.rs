@@ -357,6 +357,16 @@ impl Lifecycle {
             .map_err(|error| PcmError::NoThread(error.kind()))
     }
 
+    /// Stops the LPMs for good, once no other thread starts or stops them.
+    pub(crate) fn shut_down(&self) -> Result<Teardown, PcmError> {
+        loop {
+            match self.stop(DeinitReason::Shutdown) {
+                Err(PcmError::Busy) => self.wait_while_changing(),
+                done => return done,
+            }
+        }
+    }
+
     /// Waits until no other thread starts or stops the LPMs.
     pub(crate) fn wait_while_changing(&self) {
         let phase = self.lock_phase();

@@ -9,8 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use lpm_api::DeinitReason;
-
 use super::lifecycle::{Lifecycle, lock};
 use super::reconfigure::Reconfiguration;
 use super::startup::Startup;
@@ -123,13 +121,6 @@ impl Lifecycle {
         let lifecycle = Arc::clone(self);
         // Lists that wait are not wanted any more.
         self.newest_list.fetch_add(1, Ordering::Relaxed);
-        PendingChange::begin(Err, move || {
-            loop {
-                match lifecycle.stop(DeinitReason::Shutdown) {
-                    Err(PcmError::Busy) => lifecycle.wait_while_changing(),
-                    done => return done,
-                }
-            }
-        })
+        PendingChange::begin(Err, move || lifecycle.shut_down())
     }
 }

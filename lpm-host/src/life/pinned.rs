@@ -1,5 +1,6 @@
 //! The libraries that stay mapped, for whoever asks later.
 
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::teardown::Teardown;
@@ -13,22 +14,20 @@ pub(crate) struct Pinned(Mutex<Vec<PinnedLibrary>>);
 impl Pinned {
     /// Notes those that a teardown could not unload.
     pub(super) fn note(&self, teardown: Teardown) -> Teardown {
-        let mut pinned = self.lock();
         for library in &teardown.libraries {
-            if let UnloadOutcome::Pinned { reasons } = &library.outcome {
-                pinned.push(PinnedLibrary {
-                    library: library.library.clone(),
-                    reasons: reasons.clone(),
-                });
-            }
+            self.add(&library.library, &library.outcome);
         }
-        drop(pinned);
         teardown
     }
 
-    /// Notes one.
-    pub(super) fn add(&self, library: PinnedLibrary) {
-        self.lock().push(library);
+    /// Notes a library if this became of it.
+    pub(super) fn add(&self, library: &Path, outcome: &UnloadOutcome) {
+        if let UnloadOutcome::Pinned { reasons } = outcome {
+            self.lock().push(PinnedLibrary {
+                library: library.to_path_buf(),
+                reasons: reasons.clone(),
+            });
+        }
     }
 
     /// All of them.

@@ -27,7 +27,6 @@ use crate::pin_reason::{PinReason, UnloadOutcome};
 use crate::requests::results::CALLBACKS;
 use crate::seat::seated::Seat;
 use crate::source::{Kind, LpmSource};
-use crate::status::PinnedLibrary;
 
 /// The LPMs that a PCM started with.
 #[derive(Debug, Default)]
@@ -78,13 +77,9 @@ impl Starting<'_> {
                 let (module, instance) = match started {
                     Ok(started) => started?,
                     Err(Overdue) => {
-                        let reason = PinReason::InitializeOverdue { limit };
-                        let stays = UnloadOutcome::pinned(reason.clone());
+                        let stays = UnloadOutcome::pinned(PinReason::InitializeOverdue { limit });
                         self.events.record(&stays.event(library.path()));
-                        self.pinned.add(PinnedLibrary {
-                            library: library.path().to_path_buf(),
-                            reasons: vec![reason],
-                        });
+                        self.pinned.add(library.path(), &stays);
                         return Err(LpmStartError::Deadline { limit });
                     }
                 };

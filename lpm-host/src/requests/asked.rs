@@ -58,9 +58,7 @@ impl Asked {
             }
         }
     }
-}
 
-impl Asked {
     /// Ends it without an answer, since the LPM gave that otherwise.
     pub(crate) fn withdraw(self) {
         match self.question {
