@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use lpm_api::Decision;
 use lpm_host::{Latencies, LpmHealth, LpmMetrics, Outcome, Phase};
 use lpm_rsvp::MessageType;
-use lpm_sbm::{Decided, DropReason, Ruling};
+use lpm_sbm::{Decided, DropReason};
 use tokio::time::Instant;
 
 use super::exposition::Exposition;
@@ -53,7 +52,7 @@ impl Counters {
 
     /// This became of a flow.
     pub fn ruled(&mut self, decided: &Decided) {
-        let key = (decided.message.to_string(), outcome(&decided.outcome));
+        let key = (decided.message.to_string(), decided.outcome.name());
         *self.rulings.entry(key).or_default() += 1;
     }
 
@@ -64,21 +63,9 @@ impl Counters {
 }
 
 /// The type of a message; 0 where it has none.
-fn type_of(bytes: &[u8]) -> u8 {
-    bytes.get(1).copied().unwrap_or_default()
-}
-
-/// An outcome in snake_case.
 #[must_use]
-pub fn outcome(ruling: &Ruling) -> &'static str {
-    match ruling {
-        Ruling::Granted(_) => "granted",
-        Ruling::Denied(Decision::Reject(_)) => "denied",
-        Ruling::Denied(_) => "dropped",
-        Ruling::Refused(_) => "refused",
-        Ruling::NotReserved => "not_reserved",
-        Ruling::Removed(_) => "removed",
-    }
+pub fn type_of(bytes: &[u8]) -> u8 {
+    bytes.get(1).copied().unwrap_or_default()
 }
 
 /// An interface that RSVP runs on.
@@ -328,9 +315,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use lpm_api::{AdmitRequest, Answer, InitError, InitInfo, Lpm, Priority};
+    use lpm_api::{AdmitRequest, Answer, Decision, InitError, InitInfo, Lpm, Priority};
     use lpm_host::{LpmConfig, LpmSource, Pcm};
     use lpm_rsvp::Session;
+    use lpm_sbm::Ruling;
 
     use super::*;
 

@@ -43,35 +43,26 @@ impl Line {
             message: decided.message.to_string(),
             session: decided.session.to_string(),
             sender: sender.map(|sender| sender.to_string()),
-            outcome: "",
+            outcome: decided.outcome.name(),
             priority: None,
             error_code: None,
             error_value: None,
             reason: None,
         };
-        line.outcome = match decided.outcome {
-            Ruling::Granted(priority) => {
-                line.priority = Some(priority.value());
-                "granted"
-            }
+        match decided.outcome {
+            Ruling::Granted(priority) => line.priority = Some(priority.value()),
             Ruling::Denied(decision @ Decision::Reject(_)) => {
                 line.error_code = Some(decision.error_code());
                 line.error_value = Some(decision.error_value());
-                "denied"
             }
-            Ruling::Denied(_) => "dropped",
             Ruling::Refused(refusal) => {
                 line.error_code = Some(refusal.error_code());
                 line.error_value = Some(refusal.error_value());
                 line.reason = Some(refusal.to_string());
-                "refused"
             }
-            Ruling::NotReserved => "not_reserved",
-            Ruling::Removed(reason) => {
-                line.reason = Some(format!("{reason:?}"));
-                "removed"
-            }
-        };
+            Ruling::Removed(reason) => line.reason = Some(format!("{reason:?}")),
+            Ruling::Denied(_) | Ruling::NotReserved => {}
+        }
         line
     }
 

@@ -248,10 +248,10 @@ impl<W: Write> Service<W> {
 
     fn receive(&mut self, arrival: &Arrival, bytes: &[u8]) {
         self.counters.received(arrival.interface, bytes);
-        let mut index = ObjectIndex::new();
-        // What is in a bundle is signed by itself.
-        if let Ok(message) = Message::parse(bytes, &mut index) {
-            if message.message_type() == MessageType::Bundle {
+        if MessageType::from(metrics::type_of(bytes)) == MessageType::Bundle {
+            let mut index = ObjectIndex::new();
+            // What is in a bundle is signed by itself.
+            if let Ok(message) = Message::parse(bytes, &mut index) {
                 for bytes in message.bundled().flatten() {
                     self.receive_one(arrival, bytes);
                 }
@@ -316,18 +316,21 @@ impl<W: Write> Service<W> {
 
     /// Sends a message of the handshake, which is signed already or never.
     fn send_as_is(&mut self, own: &Interface, destination: IpAddr, bytes: Vec<u8>) {
-        self.counters.sent(own.index, &bytes);
-        let datagram = Datagram {
+        self.send(&Datagram {
             interface: own.index,
             source: own.address,
             destination,
             ttl: 64,
             router_alert: false,
             bytes,
-        };
-        if let Err(error) = self.sockets.send(&datagram) {
+        });
+    }
+
+    fn send(&mut self, datagram: &Datagram) {
+        self.counters.sent(datagram.interface, &datagram.bytes);
+        if let Err(error) = self.sockets.send(datagram) {
             self.counters.failed("send");
-            self.failed(format!("nothing goes to {destination}: {error}"));
+            self.failed(format!("nothing goes to {}: {error}", datagram.destination));
         }
     }
 
@@ -350,12 +353,7 @@ impl<W: Write> Service<W> {
                 Output::Send(mut datagram) => {
                     let interface = self.interface(datagram.interface, datagram.source);
                     datagram.bytes = self.signer.signed(datagram.bytes, &interface);
-                    self.counters.sent(datagram.interface, &datagram.bytes);
-                    if let Err(error) = self.sockets.send(&datagram) {
-                        self.counters.failed("send");
-                        let to = datagram.destination;
-                        self.failed(format!("nothing goes to {to}: {error}"));
-                    }
+                    self.send(&datagram);
                 }
                 Output::Ask(question) => {
                     if matches!(question.about, About::Received { .. }) {

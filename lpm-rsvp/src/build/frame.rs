@@ -88,16 +88,7 @@ impl Frame {
         last: impl FnOnce(&mut Writer),
     ) -> Result<Vec<u8>, BuildError> {
         let mut writer = Writer::default();
-        writer.bytes(&[
-            0x10 | self.flags & 0x0f,
-            message_type.number(),
-            0,
-            0,
-            self.send_ttl,
-            0,
-            0,
-            0,
-        ]);
+        writer.begin(message_type, self.flags, self.send_ttl);
         self.extras.write_first(&mut writer);
         objects(&mut writer);
         self.extras.write_last(&mut writer);

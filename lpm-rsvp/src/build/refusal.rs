@@ -36,14 +36,14 @@ pub fn refusal(
     let mut writer = Writer::default();
     match message.message_type() {
         MessageType::Path => {
-            begin(&mut writer, MessageType::PathErr);
+            writer.begin(MessageType::PathErr, 0, TTL);
             copy(&mut writer, message, class::SESSION);
             writer.error_spec(&error);
             copy(&mut writer, message, class::SENDER_TEMPLATE);
             copy(&mut writer, message, class::SENDER_TSPEC);
         }
         MessageType::Resv => {
-            begin(&mut writer, MessageType::ResvErr);
+            writer.begin(MessageType::ResvErr, 0, TTL);
             copy(&mut writer, message, class::SESSION);
             writer.hop(&by);
             writer.error_spec(&error);
@@ -55,10 +55,6 @@ pub fn refusal(
     }
     // The parts come from a message, which is longer.
     writer.finish_message().ok()
-}
-
-fn begin(writer: &mut Writer, message_type: MessageType) {
-    writer.bytes(&[0x10, message_type.number(), 0, 0, TTL, 0, 0, 0]);
 }
 
 fn copy(writer: &mut Writer, message: &Message<'_>, class: u8) {

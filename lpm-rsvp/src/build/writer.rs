@@ -7,6 +7,7 @@ use super::error::BuildError;
 use crate::checksum::{self, checksum};
 use crate::class;
 use crate::header::CommonHeader;
+use crate::message_type::MessageType;
 use crate::objects::{
     ErrorSpec, FilterSpec, ResvConfirm, ResvStyle, RsvpHop, Session, SessionPort, SourceSelector,
     TimeValues,
@@ -20,6 +21,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// The header of a message, but for its length and checksum.
+    pub(super) fn begin(&mut self, message_type: MessageType, flags: u8, send_ttl: u8) {
+        let version_and_flags = 0x10 | flags & 0x0f;
+        let message_type = message_type.number();
+        self.bytes(&[version_and_flags, message_type, 0, 0, send_ttl, 0, 0, 0]);
+    }
+
     pub(super) fn finish(self) -> Result<Vec<u8>, BuildError> {
         self.fault.map_or(Ok(self.bytes), Err)
     }

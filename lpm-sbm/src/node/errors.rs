@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use lpm_api::{Decision, FlowKey, Interface};
+use lpm_rsvp::build::refusal;
 use lpm_rsvp::{
     FilterSpec, Message, MessageType, ObjectIndex, ResvStyle, RsvpHop, ServiceRequest, Session,
     class,
@@ -41,12 +42,11 @@ impl<R: Routes> Node<R> {
         let Some(session) = message.session() else {
             return;
         };
-        let bytes = Writer::new(MessageType::PathErr, TTL)
-            .copy(&message, class::SESSION)
-            .error_spec(interface.address, 0, code, value)
-            .copy(&message, class::SENDER_TEMPLATE)
-            .copy(&message, class::SENDER_TSPEC)
-            .finish();
+        let own = RsvpHop {
+            address: interface.address,
+            logical_interface: interface.index,
+        };
+        let bytes = refusal(&message, 0, own, code, value).and_then(finished);
         self.send_error(session, interface, hop.address, bytes, Vec::new());
     }
 

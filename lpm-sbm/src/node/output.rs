@@ -207,6 +207,21 @@ pub enum Ruling {
     Removed(DeleteReason),
 }
 
+impl Ruling {
+    /// What became of the flow, in snake_case.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Granted(_) => "granted",
+            Self::Denied(Decision::Reject(_)) => "denied",
+            Self::Denied(_) => "dropped",
+            Self::Refused(_) => "refused",
+            Self::NotReserved => "not_reserved",
+            Self::Removed(_) => "removed",
+        }
+    }
+}
+
 /// Why a datagram was not taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]

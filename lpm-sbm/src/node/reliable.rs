@@ -149,11 +149,8 @@ impl<R: Routes> Node<R> {
         if session.address().is_multicast() {
             return None;
         }
-        let mut resvs = kept.resvs.values();
-        let mut resvs = resvs
-            .by_ref()
-            .filter(|resv| resv.interface.index == out)
-            .peekable();
+        let resvs = kept.resvs.values();
+        let mut resvs = resvs.filter(|resv| resv.interface.index == out).peekable();
         let first = resvs.peek()?.next_hop();
         resvs
             .all(|resv| resv.is_capable && resv.next_hop() == first)
@@ -165,12 +162,17 @@ impl<R: Routes> Node<R> {
         let id = message.find(class::MESSAGE_ID);
         let id = id.and_then(|object| object.read::<MessageId>().ok());
         if let Some(id) = id.filter(|id| id.flags & MessageId::ACK_DESIRED != 0) {
-            let ack = MessageIdAck {
-                negative: false,
-                message: MessageId { flags: 0, ..id },
-            };
-            self.names.owed.push((from(packet, message), ack));
+            self.owe(packet, message, id, false);
         }
+    }
+
+    /// A MESSAGE_ID of a message is to be acknowledged, or is not known.
+    fn owe(&mut self, packet: &Packet<'_>, message: &Message<'_>, id: MessageId, negative: bool) {
+        let ack = MessageIdAck {
+            negative,
+            message: MessageId { flags: 0, ..id },
+        };
+        self.names.owed.push((from(packet, message), ack));
     }
 
     /// Sends the acknowledgements that are due.
@@ -306,15 +308,12 @@ impl<R: Routes> Node<R> {
                 let flows = self.message_ids.flows(&id, &entry);
                 // Of what is sent to groups only those that would forward it say so, and this node does not.
                 if flows.is_empty() && list.c_type() == 1 {
-                    let ack = MessageIdAck {
-                        negative: true,
-                        message: MessageId {
-                            flags: 0,
-                            epoch: id.epoch,
-                            identifier: id.identifier,
-                        },
+                    let id = MessageId {
+                        flags: 0,
+                        epoch: id.epoch,
+                        identifier: id.identifier,
                     };
-                    self.names.owed.push((from(packet, message), ack));
+                    self.owe(packet, message, id, true);
                 }
                 for flow in flows {
                     match (flow.direction(), flow.sender()) {
