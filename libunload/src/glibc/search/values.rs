@@ -29,10 +29,9 @@ pub(super) fn under_keys_of(object: &Object) -> Vec<(usize, usize)> {
             let place = memory::word(group)
                 .filter(|&group| group != 0)
                 .map(|group| group + 2 * WORD * (key % GROUP));
-            let mut value = [0; 2];
-            let read = place.map_or(Ok(0), |place| memory::read(place, &mut value));
-            if read.is_ok_and(|read| read == value.len()) && Some(value[0]) == number {
-                found.push((value[1], destructor));
+            match place.and_then(memory::words) {
+                Some([of, value]) if Some(of) == number => found.push((value, destructor)),
+                _ => {}
             }
         }
     }
