@@ -82,8 +82,9 @@ mod linux {
     use crate::output::progress::Progress;
     use crate::run::audit::Audit;
     use crate::run::charge::say_pinned;
+    use crate::run::host::{Host, address_rows};
     use crate::run::netlink::Link;
-    use crate::run::service::{End, Host, Service, address_rows};
+    use crate::run::service::{End, Service};
 
     pub(super) async fn serve(args: &Args) -> Result<End, Box<dyn Error>> {
         let mut config = Config::read(&args.config)?;

@@ -1,41 +1,42 @@
 //! The loop: packets, answers, timers, changes of links and routes, and signals.
 
-use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use lpm_api::{AddressRow, Interface};
+use lpm_api::Interface;
 use lpm_host::Pcm;
 use lpm_rsvp::{Message, MessageType, ObjectIndex};
-use lpm_sbm::{About, Datagram, DropReason, InterfaceName, Node, NodeConfig, Output, Packet};
+use lpm_sbm::{About, Datagram, DropReason, Node, NodeConfig, Output, Packet};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::audit::Audit;
-use super::charge::{Change, Changed, Charge};
-use super::control::{Asked, Control, InterfaceStatus, LpmReport, Query, Reply, Status};
+use super::charge::{Changed, Charge};
+use super::control::{Asked, Control, Query};
 use super::desk::{Answer, Desk};
+use super::host::Host;
 use super::http::Http;
-use super::kernel::{Capacity, Done, Kernel};
-use super::metrics::{self, Counters, InterfaceView, View};
+use super::kernel::{Done, Kernel};
+use super::metrics::{self, Counters};
 use super::netlink::{Changes, Link, Netlink};
 use super::record;
-use super::reload::not_taken;
 use super::signer::Signer;
 use super::socket::Arrival;
-use super::sockets::{Incoming, Sockets, watched};
+use super::sockets::{Incoming, Sockets};
+use super::troubles::{TELL_EVERY, Troubles};
 use super::watchdog::Watchdog;
 use crate::config::{Config, Format};
 use crate::integrity::{Guard, Provenance};
 
-/// How often what was dropped is said.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+mod changes;
+mod report;
+
+use self::changes::{control, http};
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,55 +45,6 @@ pub enum End {
     Interrupted,
     /// SIGTERM.
     Terminated,
-}
-
-/// What the kernel of this host gives `pcm run`.
-pub struct Host {
-    sockets: Sockets,
-    changes: AsyncFd<Changes>,
-    netlink: Netlink,
-}
-
-impl Host {
-    /// Opens what is needed, inside a tokio runtime.
-    ///
-    /// # Errors
-    /// What is missing, and what to do.
-    pub fn open() -> Result<Self, Box<dyn Error>> {
-        let sockets = Sockets::open().map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                "no raw socket: CAP_NET_RAW is missing; run as root, or grant it to the service"
-                    .into()
-            }
-            _ => format!("no raw socket for RSVP: {error}"),
-        })?;
-        Ok(Self {
-            sockets,
-            changes: watched(Changes::listen()?)?,
-            netlink: Netlink::connect()?,
-        })
-    }
-
-    /// The interfaces that RSVP is to run on.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn links(&mut self, config: &Config) -> io::Result<Vec<Link>> {
-        wanted_links(&mut self.netlink, config)
-    }
-}
-
-fn wanted_links(netlink: &mut Netlink, config: &Config) -> io::Result<Vec<Link>> {
-    let mut links = netlink.links()?;
-    let named = &config.run.interfaces;
-    links.retain(|link| named.is_empty() || named.contains(&link.name));
-    Ok(links)
-}
-
-/// What is told to LPMs of these interfaces.
-#[must_use]
-pub fn address_rows(links: &[Link]) -> Vec<AddressRow> {
-    links.iter().flat_map(Link::rows).collect()
 }
 
 /// The running service.
@@ -118,13 +70,7 @@ pub struct Service<W> {
     guard: Guard,
     signer: Signer,
     started: Instant,
-    /// What was dropped since it was last said.
-    dropped: BTreeMap<DropReason, u64>,
-    /// What was dropped before that.
-    told: BTreeMap<DropReason, u64>,
-    tell_at: Instant,
-    /// What failed since it was last said, and how often.
-    failures: HashMap<String, u64>,
+    troubles: Troubles,
     counters: Counters,
     format: Format,
     out: W,
@@ -179,10 +125,7 @@ impl<W: Write> Service<W> {
             kernel,
             done,
             started: Instant::now(),
-            dropped: BTreeMap::new(),
-            told: BTreeMap::new(),
-            tell_at: Instant::now() + TELL_EVERY,
-            failures: HashMap::new(),
+            troubles: Troubles::new(),
             counters: Counters::default(),
             config,
             format,
@@ -209,14 +152,14 @@ impl<W: Write> Service<W> {
             let now = Instant::now();
             let due = self.node.next_deadline();
             let due = due.map_or(now + TELL_EVERY, |due| self.started + due);
-            let due = due.min(self.tell_at).min(watchdog.due(now));
+            let due = due.min(self.troubles.due()).min(watchdog.due(now));
             tokio::select! {
                 biased;
                 _ = interrupt.recv() => return Ok(End::Interrupted),
                 _ = terminate.recv() => return Ok(End::Terminated),
                 _ = hangup.recv() => self.reload(reload()),
                 () = sleep_until(due) => {
-                    self.tell_dropped(Instant::now());
+                    self.troubles.tell(Instant::now());
                     self.node.tick(self.now());
                 }
                 Some(answer) = self.answers.recv() => self.answered(answer),
@@ -285,7 +228,7 @@ impl<W: Write> Service<W> {
         let mut index = ObjectIndex::new();
         let Ok(message) = Message::parse(bytes, &mut index) else {
             // Who sent it is not known, and nobody gets an answer.
-            *self.dropped.entry(DropReason::Malformed).or_default() += 1;
+            self.troubles.dropped(DropReason::Malformed);
             return None;
         };
         let interface = self.interface(arrival.interface, arrival.destination);
@@ -308,7 +251,8 @@ impl<W: Write> Service<W> {
             Ok(provenance) => Some(provenance == Provenance::Verified),
             Err(forged) => {
                 self.counters.failed("integrity");
-                self.failed(format!("a message of {}: {forged}", arrival.source));
+                self.troubles
+                    .failed(format!("a message of {}: {forged}", arrival.source));
                 None
             }
         }
@@ -330,7 +274,8 @@ impl<W: Write> Service<W> {
         self.counters.sent(datagram.interface, &datagram.bytes);
         if let Err(error) = self.sockets.send(datagram) {
             self.counters.failed("send");
-            self.failed(format!("nothing goes to {}: {error}", datagram.destination));
+            self.troubles
+                .failed(format!("nothing goes to {}: {error}", datagram.destination));
         }
     }
 
@@ -376,7 +321,7 @@ impl<W: Write> Service<W> {
                     record::print(&mut self.out, self.format, &decided, now)?;
                     has_printed = true;
                 }
-                Output::Dropped { reason, .. } => *self.dropped.entry(reason).or_default() += 1,
+                Output::Dropped { reason, .. } => self.troubles.dropped(reason),
             }
         }
         if has_printed {
@@ -400,237 +345,9 @@ impl<W: Write> Service<W> {
     fn is_done(&mut self, done: Done) {
         if let Err(error) = &done.result {
             self.counters.failed("reserve");
-            self.failed(format!("not reserved: {error}"));
+            self.troubles.failed(format!("not reserved: {error}"));
         }
         self.node.reserved(self.now(), done.id, done.result.is_ok());
-    }
-
-    /// Notes a failure, to be said once in a while.
-    fn failed(&mut self, what: String) {
-        *self.failures.entry(what).or_default() += 1;
-    }
-
-    /// Says what was dropped and what failed, once in a while.
-    fn tell_dropped(&mut self, now: Instant) {
-        if now < self.tell_at {
-            return;
-        }
-        self.tell_at = now + TELL_EVERY;
-        for (reason, count) in std::mem::take(&mut self.dropped) {
-            *self.told.entry(reason).or_default() += count;
-            anstream::eprintln!("pcm: {count} messages dropped: {}", reason.name());
-        }
-        for (what, count) in std::mem::take(&mut self.failures) {
-            anstream::eprintln!("pcm: {what} ({count} times)");
-        }
-    }
-
-    fn answer(&mut self, query: Query, answer: oneshot::Sender<Reply>) {
-        let reply = match query {
-            Query::Sessions => Reply::Sessions(self.node.report()),
-            Query::Reload => Reply::Reloading,
-            Query::Status => Reply::Status(self.status()),
-            Query::Metrics => Reply::Metrics(self.metrics()),
-            Query::Demote => return self.charge.make(Change::Demote, Some(answer)),
-            Query::BecomeDsbm => return self.charge.make(Change::BecomeDsbm, Some(answer)),
-        };
-        // Who went away does not mind.
-        let _ = answer.send(reply);
-    }
-
-    /// Does what follows from a change that was made.
-    fn has_changed(&mut self, changed: Changed) -> io::Result<()> {
-        let Changed {
-            change,
-            result,
-            answer,
-        } = changed;
-        let reply = match (change, result) {
-            (Change::Demote, Ok(())) => {
-                // What LPMs granted goes with them. What comes now is refused.
-                self.node.stop(self.now());
-                anstream::eprintln!(
-                    "pcm: demoted: the LPMs are stopped, what was reserved is given back"
-                );
-                Reply::Demoted
-            }
-            (Change::BecomeDsbm, Ok(())) => {
-                anstream::eprintln!("pcm: in charge: the LPMs are initialized");
-                Reply::InCharge
-            }
-            (Change::Reload(config), Ok(())) => {
-                self.take(*config);
-                Reply::Reloading
-            }
-            (change, Err(error)) => {
-                let what = match change {
-                    Change::Demote => "not demoted",
-                    Change::BecomeDsbm => "not in charge",
-                    Change::Reload(_) => "not reloaded",
-                };
-                anstream::eprintln!("pcm: {what}: {error}");
-                Reply::Refused(error.to_string())
-            }
-        };
-        self.work_off()?;
-        if let Some(answer) = answer {
-            let _ = answer.send(reply);
-        }
-        Ok(())
-    }
-
-    /// Takes what can be taken of another configuration, whose LPMs run already, and says what cannot.
-    fn take(&mut self, new: Config) {
-        for what in not_taken(&self.config, &new) {
-            anstream::eprintln!("pcm: not before a restart: {what}");
-        }
-        let mut faults = Vec::new();
-        if new.run.control != self.config.run.control {
-            match control(&new, &self.query) {
-                Ok(control) => self.control = control,
-                Err(fault) => faults.push(fault),
-            }
-        }
-        if new.run.metrics != self.config.run.metrics {
-            match http(&new, &self.query) {
-                Ok(http) => self.http = http,
-                Err(fault) => faults.push(fault),
-            }
-        }
-        for fault in faults {
-            anstream::eprintln!("pcm: {fault}; the one there was goes on");
-        }
-        if self.node.set_bandwidth(&new.sbm.interfaces) {
-            self.config.sbm.interfaces = new.sbm.interfaces;
-        }
-        self.node.set_refresh(new.run.refresh);
-        if let Some(kernel) = &self.kernel {
-            kernel.replace(new.run.replace_qdisc);
-        }
-        let enforce = self.config.run.enforce;
-        self.config.lpms = new.lpms;
-        self.config.run = new.run;
-        self.config.run.enforce = enforce;
-        if let Ok(links) = wanted_links(&mut self.lookup, &self.config) {
-            self.take_links(links);
-        }
-        anstream::eprintln!("pcm: reloaded: the LPMs of the configuration run");
-    }
-
-    fn status(&self) -> Status {
-        let interfaces = self.interfaces().into_iter();
-        let interfaces = interfaces.map(|interface| InterfaceStatus {
-            name: interface.name,
-            index: interface.index,
-            reserved: interface.reserved,
-        });
-        let dropped = self.all_dropped().into_iter();
-        let status = self.pcm.status();
-        let pinned = status.pinned.iter();
-        Status {
-            uptime: self.started.elapsed().as_secs(),
-            phase: status.phase.name(),
-            lpms: status.lpms.iter().map(LpmReport::from).collect(),
-            pinned: pinned
-                .map(|pinned| pinned.library.display().to_string())
-                .collect(),
-            interfaces: interfaces.collect(),
-            sessions: self.node.session_count(),
-            flows: self.node.flow_count(),
-            enforce: self.config.run.enforce,
-            dropped: dropped
-                .map(|(reason, count)| (reason.name(), count))
-                .collect(),
-        }
-    }
-
-    fn metrics(&self) -> String {
-        let view = View {
-            uptime: self.started.elapsed(),
-            interfaces: &self.interfaces(),
-            sessions: self.node.session_count(),
-            flows: self.node.flow_count(),
-            dropped: &self.all_dropped(),
-            status: &self.pcm.status(),
-            lpms: &self.pcm.metrics(),
-        };
-        metrics::text(&self.counters, &view)
-    }
-
-    fn interfaces(&self) -> Vec<InterfaceView> {
-        let interfaces = self.links.iter().map(|link| {
-            let index = link.interface.index;
-            let addresses = link.interface.addresses.iter();
-            let reserved = addresses.map(|address| {
-                self.node.allocated(&Interface {
-                    index,
-                    address: *address,
-                })
-            });
-            InterfaceView {
-                name: link.name.clone(),
-                index,
-                bandwidth: bandwidth(&self.config, link).map(|bytes| bytes.saturating_mul(8)),
-                reserved: u64::try_from(reserved.max().unwrap_or_default()).unwrap_or(u64::MAX),
-            }
-        });
-        interfaces.collect()
-    }
-
-    fn all_dropped(&self) -> BTreeMap<DropReason, u64> {
-        let mut dropped = self.told.clone();
-        for (reason, count) in &self.dropped {
-            *dropped.entry(*reason).or_default() += count;
-        }
-        dropped
-    }
-
-    fn follow_changes(&mut self) {
-        match wanted_links(&mut self.lookup, &self.config) {
-            Ok(links) if links != self.links => {
-                let rows = address_rows(&links);
-                self.take_links(links);
-                let pcm = Arc::clone(&self.pcm);
-                tokio::task::spawn_blocking(move || pcm.set_ip_address_table(&rows));
-            }
-            _ => self.node.routes_changed(self.now()),
-        }
-    }
-
-    fn take_links(&mut self, links: Vec<Link>) {
-        if let Some(kernel) = &self.kernel {
-            for old in &self.links {
-                let index = old.interface.index;
-                if !links.iter().any(|link| link.interface.index == index) {
-                    kernel.interface(index, None);
-                }
-            }
-            for link in &links {
-                let bandwidth = bandwidth(&self.config, link);
-                let capacity = bandwidth.map(|bandwidth| Capacity {
-                    bandwidth,
-                    mtu: link.interface.mtu,
-                });
-                if capacity.is_some() {
-                    kernel.interface(link.interface.index, capacity);
-                }
-            }
-        }
-        let interfaces = links.iter().map(|link| link.interface.clone());
-        self.node.set_interfaces(self.started.elapsed(), interfaces);
-        self.links = links;
-    }
-
-    /// Runs the LPMs of another configuration; flows stay.
-    fn reload(&mut self, config: Result<Config, Box<dyn Error>>) {
-        let config = match config {
-            Ok(config) => config,
-            Err(error) => {
-                anstream::eprintln!("pcm: not reloaded: {error}");
-                return;
-            }
-        };
-        self.charge.make(Change::Reload(Box::new(config)), None);
     }
 
     /// Tears everything down: in the neighbours, and in the kernel.
@@ -644,46 +361,7 @@ impl<W: Write> Service<W> {
         if let Some(kernel) = self.kernel.take() {
             kernel.finish();
         }
-        self.tell_at = Instant::now();
-        self.tell_dropped(self.tell_at);
+        self.troubles.tell_all();
         worked
     }
-}
-
-/// The control socket, where there is to be one.
-fn control(config: &Config, query: &UnboundedSender<Asked>) -> io::Result<Option<Control>> {
-    let control = config.run.control.as_deref().map(|path| {
-        Control::open(path, query.clone()).map_err(|error| {
-            let what = format!("control socket {}: {error}", path.display());
-            io::Error::new(error.kind(), what)
-        })
-    });
-    control.transpose()
-}
-
-/// Where Prometheus fetches metrics, where that is to be.
-fn http(config: &Config, query: &UnboundedSender<Asked>) -> io::Result<Option<Http>> {
-    let http = config.run.metrics.map(|address| {
-        Http::open(address, query.clone())
-            .map_err(|error| io::Error::new(error.kind(), format!("metrics on {address}: {error}")))
-    });
-    http.transpose()
-}
-
-/// What the configuration says of an interface, in bytes/s.
-fn bandwidth(config: &Config, link: &Link) -> Option<u64> {
-    let tables = &config.sbm.interfaces;
-    let of = |is_wanted: &dyn Fn(&InterfaceName) -> bool| {
-        let mut tables = tables.iter();
-        tables
-            .find(|(name, _)| is_wanted(name))
-            .map(|(_, pool)| pool.bandwidth)
-    };
-    let by_address = of(
-        &|name| matches!(name, InterfaceName::Address(address) if link.interface.addresses.contains(address)),
-    );
-    let bits = by_address
-        .or_else(|| of(&|name| *name == InterfaceName::Index(link.interface.index)))
-        .or_else(|| of(&|name| *name == InterfaceName::Any))?;
-    Some(bits / 8)
 }

@@ -1,0 +1,184 @@
+//! What a service is told to change while it runs: questions and orders of the control socket, another configuration, the
+//! interfaces of the host.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+use super::Service;
+use crate::config::Config;
+use crate::run::charge::{Change, Changed};
+use crate::run::control::{Asked, Control, Query, Reply};
+use crate::run::host::{address_rows, bandwidth, wanted_links};
+use crate::run::http::Http;
+use crate::run::kernel::Capacity;
+use crate::run::netlink::Link;
+use crate::run::reload::not_taken;
+
+impl<W: Write> Service<W> {
+    pub(super) fn answer(&mut self, query: Query, answer: oneshot::Sender<Reply>) {
+        let reply = match query {
+            Query::Sessions => Reply::Sessions(self.node.report()),
+            Query::Reload => Reply::Reloading,
+            Query::Status => Reply::Status(self.status()),
+            Query::Metrics => Reply::Metrics(self.metrics()),
+            Query::Demote => return self.charge.make(Change::Demote, Some(answer)),
+            Query::BecomeDsbm => return self.charge.make(Change::BecomeDsbm, Some(answer)),
+        };
+        // Who went away does not mind.
+        let _ = answer.send(reply);
+    }
+
+    /// Does what follows from a change that was made.
+    pub(super) fn has_changed(&mut self, changed: Changed) -> io::Result<()> {
+        let Changed {
+            change,
+            result,
+            answer,
+        } = changed;
+        let reply = match (change, result) {
+            (Change::Demote, Ok(())) => {
+                // What LPMs granted goes with them. What comes now is refused.
+                self.node.stop(self.now());
+                anstream::eprintln!(
+                    "pcm: demoted: the LPMs are stopped, what was reserved is given back"
+                );
+                Reply::Demoted
+            }
+            (Change::BecomeDsbm, Ok(())) => {
+                anstream::eprintln!("pcm: in charge: the LPMs are initialized");
+                Reply::InCharge
+            }
+            (Change::Reload(config), Ok(())) => {
+                self.take(*config);
+                Reply::Reloading
+            }
+            (change, Err(error)) => {
+                let what = match change {
+                    Change::Demote => "not demoted",
+                    Change::BecomeDsbm => "not in charge",
+                    Change::Reload(_) => "not reloaded",
+                };
+                anstream::eprintln!("pcm: {what}: {error}");
+                Reply::Refused(error.to_string())
+            }
+        };
+        self.work_off()?;
+        if let Some(answer) = answer {
+            let _ = answer.send(reply);
+        }
+        Ok(())
+    }
+
+    /// Takes what can be taken of another configuration, whose LPMs run already, and says what cannot.
+    fn take(&mut self, new: Config) {
+        for what in not_taken(&self.config, &new) {
+            anstream::eprintln!("pcm: not before a restart: {what}");
+        }
+        let mut faults = Vec::new();
+        if new.run.control != self.config.run.control {
+            match control(&new, &self.query) {
+                Ok(control) => self.control = control,
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if new.run.metrics != self.config.run.metrics {
+            match http(&new, &self.query) {
+                Ok(http) => self.http = http,
+                Err(fault) => faults.push(fault),
+            }
+        }
+        for fault in faults {
+            anstream::eprintln!("pcm: {fault}; the one there was goes on");
+        }
+        if self.node.set_bandwidth(&new.sbm.interfaces) {
+            self.config.sbm.interfaces = new.sbm.interfaces;
+        }
+        self.node.set_refresh(new.run.refresh);
+        if let Some(kernel) = &self.kernel {
+            kernel.replace(new.run.replace_qdisc);
+        }
+        let enforce = self.config.run.enforce;
+        self.config.lpms = new.lpms;
+        self.config.run = new.run;
+        self.config.run.enforce = enforce;
+        if let Ok(links) = wanted_links(&mut self.lookup, &self.config) {
+            self.take_links(links);
+        }
+        anstream::eprintln!("pcm: reloaded: the LPMs of the configuration run");
+    }
+
+    pub(super) fn follow_changes(&mut self) {
+        match wanted_links(&mut self.lookup, &self.config) {
+            Ok(links) if links != self.links => {
+                let rows = address_rows(&links);
+                self.take_links(links);
+                let pcm = Arc::clone(&self.pcm);
+                tokio::task::spawn_blocking(move || pcm.set_ip_address_table(&rows));
+            }
+            _ => self.node.routes_changed(self.now()),
+        }
+    }
+
+    pub(super) fn take_links(&mut self, links: Vec<Link>) {
+        if let Some(kernel) = &self.kernel {
+            for old in &self.links {
+                let index = old.interface.index;
+                if !links.iter().any(|link| link.interface.index == index) {
+                    kernel.interface(index, None);
+                }
+            }
+            for link in &links {
+                let bandwidth = bandwidth(&self.config, link);
+                let capacity = bandwidth.map(|bandwidth| Capacity {
+                    bandwidth,
+                    mtu: link.interface.mtu,
+                });
+                if capacity.is_some() {
+                    kernel.interface(link.interface.index, capacity);
+                }
+            }
+        }
+        let interfaces = links.iter().map(|link| link.interface.clone());
+        self.node.set_interfaces(self.started.elapsed(), interfaces);
+        self.links = links;
+    }
+
+    /// Runs the LPMs of another configuration; flows stay.
+    pub(super) fn reload(&mut self, config: Result<Config, Box<dyn Error>>) {
+        let config = match config {
+            Ok(config) => config,
+            Err(error) => {
+                anstream::eprintln!("pcm: not reloaded: {error}");
+                return;
+            }
+        };
+        self.charge.make(Change::Reload(Box::new(config)), None);
+    }
+}
+
+/// The control socket, where there is to be one.
+pub(super) fn control(
+    config: &Config,
+    query: &UnboundedSender<Asked>,
+) -> io::Result<Option<Control>> {
+    let control = config.run.control.as_deref().map(|path| {
+        Control::open(path, query.clone()).map_err(|error| {
+            let what = format!("control socket {}: {error}", path.display());
+            io::Error::new(error.kind(), what)
+        })
+    });
+    control.transpose()
+}
+
+/// Where Prometheus fetches metrics, where that is to be.
+pub(super) fn http(config: &Config, query: &UnboundedSender<Asked>) -> io::Result<Option<Http>> {
+    let http = config.run.metrics.map(|address| {
+        Http::open(address, query.clone())
+            .map_err(|error| io::Error::new(error.kind(), format!("metrics on {address}: {error}")))
+    });
+    http.transpose()
+}

@@ -1,0 +1,81 @@
+//! What goes wrong while the service goes on: messages that are dropped, and what failed. Said once in a while, so that
+//! nobody can fill a log.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use lpm_sbm::DropReason;
+use tokio::time::Instant;
+
+/// How often what went wrong is said.
+pub const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// What went wrong.
+#[derive(Debug)]
+pub struct Troubles {
+    /// What was dropped since it was last said.
+    dropped: BTreeMap<DropReason, u64>,
+    /// What was dropped before that.
+    told: BTreeMap<DropReason, u64>,
+    /// What failed since it was last said, and how often.
+    failures: HashMap<String, u64>,
+    tell_at: Instant,
+}
+
+impl Troubles {
+    /// No trouble yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            dropped: BTreeMap::new(),
+            told: BTreeMap::new(),
+            failures: HashMap::new(),
+            tell_at: Instant::now() + TELL_EVERY,
+        }
+    }
+
+    /// When there is something to be said.
+    #[must_use]
+    pub const fn due(&self) -> Instant {
+        self.tell_at
+    }
+
+    /// A message was dropped.
+    pub fn dropped(&mut self, reason: DropReason) {
+        *self.dropped.entry(reason).or_default() += 1;
+    }
+
+    /// Something failed.
+    pub fn failed(&mut self, what: String) {
+        *self.failures.entry(what).or_default() += 1;
+    }
+
+    /// Says what went wrong since the last time, where it is time for that.
+    pub fn tell(&mut self, now: Instant) {
+        if now >= self.tell_at {
+            self.tell_at = now + TELL_EVERY;
+            self.tell_all();
+        }
+    }
+
+    /// Says what went wrong since the last time.
+    pub fn tell_all(&mut self) {
+        for (reason, count) in std::mem::take(&mut self.dropped) {
+            *self.told.entry(reason).or_default() += count;
+            anstream::eprintln!("pcm: {count} messages dropped: {}", reason.name());
+        }
+        for (what, count) in std::mem::take(&mut self.failures) {
+            anstream::eprintln!("pcm: {what} ({count} times)");
+        }
+    }
+
+    /// How many messages were dropped since the start.
+    #[must_use]
+    pub fn all_dropped(&self) -> BTreeMap<DropReason, u64> {
+        let mut dropped = self.told.clone();
+        for (reason, count) in &self.dropped {
+            *dropped.entry(*reason).or_default() += count;
+        }
+        dropped
+    }
+}
