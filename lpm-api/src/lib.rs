@@ -86,6 +86,7 @@ mod name;
 mod objects;
 mod pe_type;
 mod policy_error;
+mod rate;
 mod state;
 mod statistics;
 
@@ -114,6 +115,7 @@ pub use self::name::Name;
 pub use self::objects::{ObjectsAnswer, ObjectsRequest};
 pub use self::pe_type::PeType;
 pub use self::policy_error::{LpmPolicyError, Metric, Scope};
+pub use self::rate::{Rate, RateError};
 pub use self::state::{DeleteReason, DeleteState};
 pub use self::statistics::Statistics;
 

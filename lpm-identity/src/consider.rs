@@ -4,10 +4,9 @@ use std::sync::RwLockReadGuard;
 use std::time::SystemTime;
 
 use lpm_api::lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType};
-use lpm_api::{Decision, Direction, FlowKey, Interface, LpmPolicyError, Metric, Priority};
+use lpm_api::{Decision, Direction, FlowKey, Interface, LpmPolicyError, Metric, Priority, Rate};
 use lpm_sample::identity::{Malformed, UserName};
 use lpm_sample::rule::{Outcome, asked};
-use lpm_sample::units::Rate;
 
 use crate::desk::{Desk, InForce};
 use crate::directory::Directory;

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use lpm_api::{DnError, Interface, LpmPolicyError, Metric, Name, Scope};
+use lpm_api::{DnError, Interface, LpmPolicyError, Metric, Name, Rate, Scope};
 use lpm_sample::listed::Listed;
 use lpm_sample::rule::Outcome;
-use lpm_sample::units::Rate;
 
 use crate::consider::check_rates;
 use crate::ledger::Traffic;

@@ -18,7 +18,7 @@
 //! | `reject` | instead of a priority: `unknown_user`, `no_privileges`, `expired_user_token` or `no_resources` |
 //! | `max_flows` | how many flows the subject may send at a time, and how many it may receive |
 //! | `max_flow_duration` | how long a flow may last, seconds or with a unit ([`FlowDuration`](crate::duration::FlowDuration)) |
-//! | `max_flow_rate` | the token rate of each flow, bytes/s or with a unit ([`Rate`](lpm_sample::units::Rate)) |
+//! | `max_flow_rate` | the token rate of each flow, bytes/s or with a unit ([`Rate`](lpm_api::Rate)) |
 //! | `max_peak_rate` | the peak rate of each flow |
 //! | `max_sum_flow_rate` | the token rates together of the flows it sends, and of those it receives |
 //! | `max_sum_peak_rate` | their peak rates together |

@@ -17,9 +17,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lpm_api::{LpmPolicyError, Name, Priority};
+use lpm_api::{LpmPolicyError, Name, Priority, Rate};
 use lpm_sample::rule::{Outcome, Setting};
-use lpm_sample::units::Rate;
 
 use crate::duration::FlowDuration;
 use crate::settings::Settings;

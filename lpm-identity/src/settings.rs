@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use lpm_api::Metric;
+use lpm_api::{Metric, Rate};
 use lpm_sample::rule::{Outcome, Setting};
-use lpm_sample::units::Rate;
 
 use crate::duration::FlowDuration;
 

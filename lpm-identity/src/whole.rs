@@ -1,7 +1,7 @@
 //! Rates in whole bytes per second, rounded up: what is added can be taken away again to the last
 //! byte.
 
-use lpm_sample::units::Rate;
+use lpm_api::Rate;
 
 /// More than [`Rate::MAX`], in whole bytes per second.
 const UNBOUNDED: u64 = 1 << 46;

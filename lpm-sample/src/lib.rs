@@ -41,7 +41,6 @@ mod read;
 pub mod reason;
 pub mod rule;
 mod section;
-pub mod units;
 
 pub use lpm::SampleLpm;
 pub use read::PolicyError;

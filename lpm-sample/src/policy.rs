@@ -29,14 +29,13 @@
 //! the DNs that begin with it: `APP=Phone` is every version and every part of it (RFC 2872 section 2
 //! puts the version and the sub-application behind the name).
 
-use lpm_api::{LpmPolicyError, Scope};
+use lpm_api::{LpmPolicyError, Rate, Scope};
 
 use crate::identity::Subject;
 use crate::listed::Listed;
 use crate::places::Places;
 use crate::rule::{Limit, Outcome, Setting};
 use crate::section::Section;
-use crate::units::Rate;
 
 /// Everybody's rules.
 #[derive(Debug)]

@@ -5,9 +5,7 @@
 
 use std::fmt::{self, Display};
 
-use lpm_api::{LpmPolicyError, Metric};
-
-use crate::units::rate_in_words;
+use lpm_api::{LpmPolicyError, Metric, Rate};
 
 /// Who asks, for what, and what there is already.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +41,7 @@ impl Asked<'_> {
     pub fn exceeds(&self, metric: Metric, allowed: &str, place: Place<'_>) -> String {
         let held = Held(self.flows);
         let sums = |sum: Option<f32>| {
-            sum.map_or(String::new(), |sum| format!(" of {}", rate_in_words(sum)))
+            sum.map_or(String::new(), |sum| format!(" of {}", Rate::in_words(sum)))
         };
         let (asked, held) = match metric {
             Metric::FlowCount => ("one more flow".to_owned(), held.to_string()),
@@ -88,14 +86,14 @@ impl Asked<'_> {
 
     fn rate(&self) -> String {
         self.rate
-            .map_or_else(|| "no rate".to_owned(), rate_in_words)
+            .map_or_else(|| "no rate".to_owned(), Rate::in_words)
     }
 
     fn peak(&self) -> String {
         let peak = self.peak_rate.or(self.rate);
         peak.map_or_else(
             || "no peak rate".to_owned(),
-            |peak| format!("peak {}", rate_in_words(peak)),
+            |peak| format!("peak {}", Rate::in_words(peak)),
         )
     }
 }

@@ -4,13 +4,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
-use lpm_api::{LpmPolicyError, Priority};
+use lpm_api::{LpmPolicyError, Priority, Rate};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use toml::Spanned;
 
 use crate::rule::{Outcome, Setting};
-use crate::units::Rate;
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]

@@ -2,8 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lpm_api::Name;
-use lpm_sample::units::Rate;
+use lpm_api::{Name, Rate};
 
 fuzz_target!(|text: &str| {
     if let Ok(name) = Name::dn(text) {

@@ -1,10 +1,8 @@
 use super::*;
 use crate::subject::Subject;
-use lpm_api::Name;
-use lpm_api::Scope;
 use lpm_api::lpm_rsvp::Session;
+use lpm_api::{Name, Rate, Scope};
 use lpm_sample::rule::Limit;
-use lpm_sample::units::Rate;
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr};
 

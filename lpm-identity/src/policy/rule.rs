@@ -15,9 +15,8 @@ use std::fmt;
 use std::time::SystemTime;
 
 use jiff::tz::TimeZone;
-use lpm_api::{Interface, LpmPolicyError, Metric, Scope};
+use lpm_api::{Interface, LpmPolicyError, Metric, Rate, Scope};
 use lpm_sample::rule::{Limit, Outcome, Setting};
-use lpm_sample::units::Rate;
 
 use super::listed::Member;
 use super::schedule::WeekTime;

@@ -2,10 +2,8 @@
 
 use super::*;
 use crate::subject::Subject;
-use lpm_api::{Interface, LpmPolicyError, Name};
-use lpm_api::{Priority, Scope};
+use lpm_api::{Interface, LpmPolicyError, Name, Priority, Rate, Scope};
 use lpm_sample::rule::{Limit, Outcome};
-use lpm_sample::units::Rate;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use std::time::SystemTime;

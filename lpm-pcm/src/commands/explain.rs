@@ -8,12 +8,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lpm_api::Interface;
+use lpm_api::{Interface, Rate};
 use lpm_identity::config::Config as IdentityConfig;
 use lpm_identity::explain::{Holdings, Request};
 use lpm_identity::ledger::Traffic;
 use lpm_rsvp::FilterSpec;
-use lpm_sample::units::rate_in_words;
 
 use super::replay::run::aside;
 use crate::config::{Config, LpmEntry};
@@ -255,7 +254,7 @@ fn what_for(asked: &Asked<'_>) -> String {
     let rate = |rate: Option<f32>| match rate {
         None => "none".to_owned(),
         Some(rate) if rate.is_infinite() => "unbounded".to_owned(),
-        Some(rate) => rate_in_words(rate),
+        Some(rate) => Rate::in_words(rate),
     };
     let service = match asked.service() {
         Some("controlled_load") => ", controlled load",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lpm_sample::units::Rate;
+use lpm_api::Rate;
 use lpm_sbm::{InterfaceName, PoolConfig, SbmConfig, bits_per_second};
 use serde::Deserialize;
 use toml::Spanned;

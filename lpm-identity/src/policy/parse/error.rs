@@ -1,7 +1,6 @@
 //! What can be wrong with a policy.
 
-use lpm_api::DnError;
-use lpm_sample::units::RateError;
+use lpm_api::{DnError, RateError};
 
 use crate::duration::DurationError;
 use crate::policy::schedule::ScheduleError;

@@ -8,12 +8,11 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use lpm_api::Interface;
+use lpm_api::{Interface, Rate, RateError};
 use lpm_identity::duration::FlowDuration;
 use lpm_identity::explain::{Holdings, Request};
 use lpm_identity::ledger::Traffic;
 use lpm_identity::policy::Policy;
-use lpm_sample::units::{Rate, RateError};
 use thiserror::Error;
 
 /// A request, and where it comes in.

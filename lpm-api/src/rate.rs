@@ -1,17 +1,18 @@
-//! Rates as people write them.
-//!
-//! ```
-//! use lpm_sample::units::Rate;
-//!
-//! let rate: Rate = "2 Mbit/s".parse()?;
-//! assert_eq!(rate.bytes_per_second(), 250_000.0);
-//! # Ok::<(), lpm_sample::units::RateError>(())
-//! ```
+//! Rates as people write them, in a policy or a reason.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A rate in bytes per second: finite, not negative, at most [`Rate::MAX`].
+/// A rate in bytes per second, as people write it: finite, not negative, at most [`Rate::MAX`].
+///
+/// ```
+/// use lpm_api::Rate;
+///
+/// let rate: Rate = "2 Mbit/s".parse()?;
+/// assert_eq!(rate.bytes_per_second(), 250_000.0);
+/// assert_eq!(Rate::in_words(62_500.0), "500 kbit/s");
+/// # Ok::<(), lpm_api::RateError>(())
+/// ```
 ///
 /// Held as the `f32` that RSVP carries in a TSpec (RFC 2215 section 3.6), so that a sender asking
 /// for exactly the rate a rule allows is never refused over a rounding error.
@@ -50,14 +51,14 @@ impl Rate {
     pub fn bytes_per_second(self) -> f32 {
         self.0
     }
-}
 
-/// So many bytes per second in words, also where it is no rate that there is.
-#[must_use]
-pub fn rate_in_words(bytes_per_second: f32) -> String {
-    match Rate::from_bytes_per_second(bytes_per_second.into()) {
-        Ok(rate) => rate.to_string(),
-        Err(_) => format!("{bytes_per_second} B/s"),
+    /// So many bytes per second in words; what no [`Rate`] can be, such as a negative number, as it is.
+    #[must_use]
+    pub fn in_words(bytes_per_second: f32) -> String {
+        match Self::from_bytes_per_second(bytes_per_second.into()) {
+            Ok(rate) => rate.to_string(),
+            Err(_) => format!("{bytes_per_second} B/s"),
+        }
     }
 }
 
