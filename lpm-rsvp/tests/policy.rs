@@ -387,6 +387,7 @@ fn texts_of_bytes() {
     assert_eq!(Text::ascii("Jürgen".as_bytes()).to_string(), "Jürgen");
     let broken = Text::ascii(b"a\xffb\xc3");
     assert_eq!(broken.chars().collect::<String>(), "a\u{fffd}b\u{fffd}");
+    assert_eq!((text.as_str(), broken.as_str()), (Some("CN=Alice"), None));
     assert!(
         !broken.eq_str("a\u{fffd}b\u{fffd}"),
         "what cannot be decoded equals nothing"

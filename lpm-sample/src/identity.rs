@@ -341,20 +341,17 @@ type Decoded = SmallVec<[u8; 256]>;
 
 /// The text in UTF-8, where it stands or in `decoded`, if all of it can be decoded.
 fn utf8<'a>(text: &Text<'a>, decoded: &'a mut Decoded) -> Result<&'a str, Malformed> {
-    let bytes = match text.encoding() {
-        TextEncoding::Ascii => text.as_bytes(),
-        TextEncoding::Utf16Be | TextEncoding::Utf16Le => {
-            decoded.clear();
-            for c in text.chars() {
-                if c == char::REPLACEMENT_CHARACTER {
-                    return Err(Malformed);
-                }
-                decoded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-            decoded
+    if text.encoding() == TextEncoding::Ascii {
+        return text.as_str().ok_or(Malformed);
+    }
+    decoded.clear();
+    for c in text.chars() {
+        if c == char::REPLACEMENT_CHARACTER {
+            return Err(Malformed);
         }
-    };
-    std::str::from_utf8(bytes).map_err(|_| Malformed)
+        decoded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+    std::str::from_utf8(decoded).map_err(|_| Malformed)
 }
 
 fn set_first<N>(name: &mut Option<N>, candidate: Option<N>) {

@@ -3,6 +3,7 @@
 //! The sentence names who asks, what for, and the section of the policy that has the last word, with the line on
 //! which it begins: `ada: 2 Mbit/s asked, [default] allows 500 kbit/s (policy.toml:7), 1 flow held`.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use lpm_api::{LpmPolicyError, Metric, Rate};
@@ -39,26 +40,17 @@ impl Asked<'_> {
     /// That a section sets a limit that is exceeded.
     #[must_use]
     pub fn exceeds(&self, metric: Metric, allowed: &str, place: Place<'_>) -> String {
-        let held = Held(self.flows);
-        let sums = |sum: Option<f32>| {
-            sum.map_or(String::new(), |sum| format!(" of {}", Rate::in_words(sum)))
+        let (asked, whole, sum) = match metric {
+            Metric::FlowCount => ("one more flow".into(), " flow(s)", None),
+            Metric::FlowDuration => ("to go on".into(), "", None),
+            Metric::PeakRate => (self.peak(), "", None),
+            Metric::FlowRate => (self.rate(), "", None),
+            Metric::SumFlowRate => (self.rate(), " together", self.sum_rate),
+            Metric::SumPeakRate => (self.peak(), " together", self.sum_peak_rate),
         };
-        let (asked, held) = match metric {
-            Metric::FlowCount => ("one more flow".to_owned(), held.to_string()),
-            Metric::FlowDuration => ("to go on".to_owned(), held.to_string()),
-            Metric::PeakRate => (self.peak(), held.to_string()),
-            Metric::FlowRate => (self.rate(), held.to_string()),
-            Metric::SumFlowRate => (self.rate(), format!("{held}{}", sums(self.sum_rate))),
-            Metric::SumPeakRate => (self.peak(), format!("{held}{}", sums(self.sum_peak_rate))),
-        };
-        let whole = match metric {
-            Metric::SumFlowRate | Metric::SumPeakRate => " together",
-            Metric::FlowCount => " flow(s)",
-            _ => "",
-        };
-        let Self { who, .. } = self;
-        let Place { heading, .. } = place;
-        format!("{who}: {asked} asked, {heading} allows {allowed}{whole}{place}, {held}")
+        let sum = sum.map_or(String::new(), |sum| format!(" of {}", Rate::in_words(sum)));
+        let (who, heading, held) = (self.who, place.heading, Held(self.flows));
+        format!("{who}: {asked} asked, {heading} allows {allowed}{whole}{place}, {held}{sum}")
     }
 
     /// That a section refuses whatever is asked for, for this reason.
@@ -84,17 +76,14 @@ impl Asked<'_> {
         )
     }
 
-    fn rate(&self) -> String {
+    fn rate(&self) -> Cow<'static, str> {
         self.rate
-            .map_or_else(|| "no rate".to_owned(), Rate::in_words)
+            .map_or("no rate".into(), |rate| Rate::in_words(rate).into())
     }
 
-    fn peak(&self) -> String {
-        let peak = self.peak_rate.or(self.rate);
-        peak.map_or_else(
-            || "no peak rate".to_owned(),
-            |peak| format!("peak {}", Rate::in_words(peak)),
-        )
+    fn peak(&self) -> Cow<'static, str> {
+        let peak = self.peak_rate.or(self.rate).map(Rate::in_words);
+        peak.map_or("no peak rate".into(), |peak| format!("peak {peak}").into())
     }
 }
 

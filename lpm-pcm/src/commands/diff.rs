@@ -3,6 +3,7 @@
 //! The captures are decided twice, first as the one configuration says, then as the other; what the first run decided
 //! is kept, a few bytes a flow, and compared as the second one goes on.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, BufWriter, Write};
@@ -386,7 +387,10 @@ impl Printer for Compare {
                         self.seen.remove(&key);
                         continue;
                     }
-                    let (users, applications) = (who.users(), who.applications());
+                    let (users, applications) = who.names();
+                    let users: Vec<_> = users.into_iter().map(Cow::into_owned).collect();
+                    let applications = applications.into_iter().map(Cow::into_owned);
+                    let applications: Vec<_> = applications.collect();
                     let mut counted = [users.clone(), applications.clone()].concat();
                     if counted.is_empty() {
                         counted.push("(nobody)".to_owned());

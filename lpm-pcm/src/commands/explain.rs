@@ -282,7 +282,7 @@ fn road(lpms: &[LpmEntry], flow: &FlowRecord<'_>, here: &Here<'_>) -> String {
         let Ok(config) = IdentityConfig::read(&lpm.config, &lpm.config_source, folder) else {
             continue;
         };
-        let (users, applications) = (here.who.users(), here.who.applications());
+        let (users, applications) = here.who.names();
         let rate = flow
             .asked
             .and_then(|asked| asked.rate())
@@ -292,8 +292,8 @@ fn road(lpms: &[LpmEntry], flow: &FlowRecord<'_>, here: &Here<'_>) -> String {
             .and_then(|asked| asked.peak_rate())
             .unwrap_or(rate);
         let request = Request {
-            user: users.first().map(String::as_str),
-            application: applications.first().map(String::as_str),
+            user: users.first().map(|name| &**name),
+            application: applications.first().map(|name| &**name),
             interface: Interface {
                 index: here.interface,
                 address: match here.origin.destination {

@@ -1,10 +1,11 @@
 //! Who asks with a message, and what for: read from the message only where it is shown.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
-use lpm_rsvp::policy::p_type::{AUTH_APP, AUTH_USER};
 use lpm_rsvp::{FlowDescriptor, Identity, Message, PolicyElement, ServiceRequest};
 use serde::{Serialize, Serializer};
+use smallvec::SmallVec;
 
 use super::plain::Plain;
 
@@ -19,44 +20,39 @@ impl<'a> Who<'a> {
         Self(Some(message))
     }
 
-    /// The users: the ID of each, or else its DN, once.
+    /// The users and the applications: the ID of each, or else its DN, once.
     #[must_use]
-    pub fn users(&self) -> Vec<String> {
-        self.names(AUTH_USER)
-    }
-
-    /// The applications, likewise.
-    #[must_use]
-    pub fn applications(&self) -> Vec<String> {
-        self.names(AUTH_APP)
-    }
-
-    fn names(&self, kind: u16) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
+    pub fn names(&self) -> (Names<'a>, Names<'a>) {
+        let (mut users, mut applications) = (Names::new(), Names::new());
         let elements = self.0.iter().flat_map(Message::policy_elements);
         for element in elements.flatten() {
-            let name = match element {
-                PolicyElement::AuthUser(identity) if kind == AUTH_USER => name(&identity),
-                PolicyElement::AuthApp(identity) if kind == AUTH_APP => name(&identity),
+            let (names, identity) = match element {
+                PolicyElement::AuthUser(identity) => (&mut users, identity),
+                PolicyElement::AuthApp(identity) => (&mut applications, identity),
                 _ => continue,
             };
+            let name = name(&identity);
             if !names.contains(&name) {
                 names.push(name);
             }
         }
-        names
+        (users, applications)
     }
 }
+
+/// Names as they stand in a message, or decoded.
+pub type Names<'a> = SmallVec<[Cow<'a, str>; 1]>;
 
 /// Users and applications in a line; `-` if there are none.
 impl Display for Who<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names = self.users();
-        names.extend(self.applications());
-        if names.is_empty() {
+        let (users, applications) = self.names();
+        let mut names = users.iter().chain(&applications);
+        let Some(first) = names.next() else {
             return f.write_str("-");
-        }
-        Plain(&names.join(", ")).fmt(f)
+        };
+        Plain(first).fmt(f)?;
+        names.try_for_each(|name| write!(f, ", {}", Plain(name)))
     }
 }
 
@@ -64,27 +60,29 @@ impl Display for Who<'_> {
 impl Serialize for Who<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Fields {
-            users: Vec<String>,
-            applications: Vec<String>,
+        struct Fields<'a> {
+            users: &'a [Cow<'a, str>],
+            applications: &'a [Cow<'a, str>],
         }
+        let (users, applications) = self.names();
         let fields = Fields {
-            users: self.users(),
-            applications: self.applications(),
+            users: &users,
+            applications: &applications,
         };
         fields.serialize(serializer)
     }
 }
 
-fn name(identity: &Identity<'_>) -> String {
+fn name<'a>(identity: &Identity<'a>) -> Cow<'a, str> {
     let credential = identity.credential();
     let id = credential.and_then(|credential| credential.text());
-    match id
-        .filter(|id| !id.is_empty())
-        .or_else(|| identity.locator())
-    {
-        Some(text) => text.chars().collect(),
-        None => "(no name in clear text)".to_owned(),
+    let id = id.filter(|id| !id.is_empty());
+    match id.or_else(|| identity.locator()) {
+        Some(text) => match text.as_str() {
+            Some(text) => text.into(),
+            None => text.chars().collect(),
+        },
+        None => "(no name in clear text)".into(),
     }
 }
 

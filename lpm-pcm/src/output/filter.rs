@@ -82,8 +82,9 @@ impl Filter {
         let Some(wanted) = &self.user else {
             return true;
         };
-        let is_it = |name: &String| name.to_lowercase() == wanted.to_lowercase();
-        who.users().iter().any(is_it) || who.applications().iter().any(is_it)
+        let (users, applications) = who.names();
+        let mut names = users.iter().chain(&applications);
+        names.any(|name| name.to_lowercase() == wanted.to_lowercase())
     }
 
     /// Shows what is to be shown of a record.

@@ -60,16 +60,20 @@ impl<P: Printer> Printer for Tallied<P> {
     fn print(&mut self, record: &Record<'_>) -> io::Result<()> {
         match record {
             Record::Decision { who, flows, .. } => {
-                let (mut users, applications) = (who.users(), who.applications());
+                let (mut users, applications) = who.names();
                 if users.is_empty() && applications.is_empty() {
-                    users.push("(nobody)".to_owned());
+                    users.push("(nobody)".into());
                 }
                 for flow in *flows {
                     for user in &users {
-                        Self::count(&mut self.users, user.clone(), flow.outcome);
+                        Self::count(&mut self.users, user.to_string(), flow.outcome);
                     }
                     for application in &applications {
-                        Self::count(&mut self.applications, application.clone(), flow.outcome);
+                        Self::count(
+                            &mut self.applications,
+                            application.to_string(),
+                            flow.outcome,
+                        );
                     }
                     if let Some(reason) = reason(flow) {
                         Self::count(&mut self.reasons, reason, flow.outcome);

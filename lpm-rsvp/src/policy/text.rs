@@ -66,6 +66,15 @@ impl<'a> Text<'a> {
         self.bytes
     }
 
+    /// The text itself, where it can be read where it stands: `None` for UTF-16, and for what is no UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&'a str> {
+        match self.encoding {
+            TextEncoding::Ascii => core::str::from_utf8(self.bytes).ok(),
+            TextEncoding::Utf16Be | TextEncoding::Utf16Le => None,
+        }
+    }
+
     /// The encoding.
     #[must_use]
     pub const fn encoding(&self) -> TextEncoding {
