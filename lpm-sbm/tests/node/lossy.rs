@@ -216,6 +216,22 @@ impl Network {
             self.host_sends(B, 3, host(3, 1), last.address, resv.build().unwrap());
         }
     }
+
+    /// The sender goes, and nothing may be left of the flow.
+    fn tear_down(&mut self) {
+        let tear = PathTear::new(session(), hop(host(1, 1), 7), flow());
+        let to = session().address();
+        self.host_sends(A, 1, host(1, 1), to, tear.build().unwrap());
+        self.pass(Duration::from_secs(5));
+        let left: usize = self.routers.iter().map(Node::flow_count).sum();
+        assert_eq!(left, 0, "the teardown was sent until it arrived");
+        self.pass(Duration::from_secs(300));
+        assert!(!self.is_reserved());
+        assert!(self.under_way.is_empty());
+        for router in &self.routers {
+            assert_eq!((router.session_count(), router.next_deadline()), (0, None));
+        }
+    }
 }
 
 #[test]
@@ -247,20 +263,32 @@ fn five_percent_are_lost_and_many_overtaken_and_reservations_hold() {
             "seed {seed}: {full} in full, {names} by name"
         );
 
-        let tear = PathTear::new(session(), hop(host(1, 1), 7), flow());
-        let to = session().address();
-        network.host_sends(A, 1, host(1, 1), to, tear.build().unwrap());
-        network.pass(Duration::from_secs(5));
-        let left: usize = network.routers.iter().map(Node::flow_count).sum();
-        assert_eq!(
-            left, 0,
-            "seed {seed}: the teardown was sent until it arrived"
-        );
-        network.pass(Duration::from_secs(300));
-        assert!(!network.is_reserved());
-        assert!(network.under_way.is_empty());
-        for router in &network.routers {
-            assert_eq!((router.session_count(), router.next_deadline()), (0, None));
-        }
+        network.tear_down();
     }
+}
+
+/// What wraps, adds up or is forgotten only in the long run: sequence numbers, names of messages, deadlines, state.
+#[test]
+fn a_day_of_refreshes_loses_nothing_and_leaves_nothing_behind() {
+    let mut network = Network::new(24);
+    let mut holds = false;
+    let mut rounds = 0;
+    while network.now < Duration::from_secs(24 * 60 * 60) {
+        network.refresh();
+        network.pass(Duration::from_secs(30));
+        rounds += 1;
+        holds = holds || network.is_reserved();
+        assert!(
+            rounds < 8 || network.is_reserved(),
+            "lost in round {rounds}"
+        );
+        for router in &network.routers {
+            let counts = (router.session_count(), router.flow_count());
+            assert!(!holds || counts == (1, 2), "round {rounds}: {counts:?}");
+        }
+        // What was sent again and again would pile up here.
+        assert!(network.under_way.len() < 20, "round {rounds}");
+    }
+    assert!(rounds >= 2_880);
+    network.tear_down();
 }
