@@ -372,6 +372,13 @@ impl<T: Send + Sync> StillInside<T> {
     }
 }
 
+impl<T> From<StillInside<T>> for Retired<T> {
+    /// The value, to be drained at another time.
+    fn from(still_inside: StillInside<T>) -> Self {
+        still_inside.retired
+    }
+}
+
 impl<T> fmt::Debug for StillInside<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StillInside")

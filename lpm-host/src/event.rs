@@ -125,6 +125,10 @@ pub enum EventId {
     LpmPeTypeShared = 13,
     /// An LPM cannot use the address table, or did not take it in time.
     LpmAddressTableRefused = 14,
+    /// An LPM took over the state of the one whose place it takes.
+    LpmTookOver = 15,
+    /// An LPM starts with nothing, although the one whose place it takes had state.
+    LpmTakeOverFailed = 16,
     /// An LPM was deinitialized.
     LpmDeinitialized = 20,
     /// An LPM returned a status other than `LPM_OK` from deinitialize.
@@ -152,7 +156,8 @@ pub enum EventId {
     LpmQuarantined = 45,
     /// The call returned: the LPM is out of quarantine.
     LpmReleased = 46,
-    /// An LPM missed too much in quarantine to be told of it: it is initialized anew.
+    /// An LPM missed too much in quarantine to be told of it, or failed over the state it was to take over: it is
+    /// initialized anew.
     LpmReinitialized = 47,
     /// An LPM is not asked about messages of a kind that its API does not know; said once for each LPM.
     LpmNotAsked = 48,
@@ -174,6 +179,8 @@ impl EventId {
         Self::LpmInitializeFailed,
         Self::LpmPeTypeShared,
         Self::LpmAddressTableRefused,
+        Self::LpmTookOver,
+        Self::LpmTakeOverFailed,
         Self::LpmDeinitialized,
         Self::LpmDeinitializeFailed,
         Self::LibraryUnmapped,
@@ -211,6 +218,8 @@ impl EventId {
             Self::LpmInitializeFailed => "lpm_initialize_failed",
             Self::LpmPeTypeShared => "lpm_pe_type_shared",
             Self::LpmAddressTableRefused => "lpm_address_table_refused",
+            Self::LpmTookOver => "lpm_took_over",
+            Self::LpmTakeOverFailed => "lpm_take_over_failed",
             Self::LpmDeinitialized => "lpm_deinitialized",
             Self::LpmDeinitializeFailed => "lpm_deinitialize_failed",
             Self::LibraryUnmapped => "library_unmapped",
@@ -239,11 +248,13 @@ impl EventId {
             | Self::ShutDown
             | Self::Reconfigured
             | Self::LpmInitialized
+            | Self::LpmTookOver
             | Self::LpmDeinitialized
             | Self::LibraryUnmapped
             | Self::LpmReleased => Severity::Info,
             Self::LpmPeTypeShared
             | Self::LpmAddressTableRefused
+            | Self::LpmTakeOverFailed
             | Self::LibraryPinned
             | Self::LibraryHindersUnloading
             | Self::LpmInvalidDecision

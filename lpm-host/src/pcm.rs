@@ -65,8 +65,10 @@ impl Pcm {
     /// decided meanwhile, each by one list or the other. While the PCM is not in charge only the
     /// list is changed.
     ///
-    /// An LPM whose configuration changed is initialized anew, with another handle, before its
-    /// predecessor is deinitialized.
+    /// An LPM whose configuration or file changed is initialized anew, with another handle, before its
+    /// predecessor is deinitialized. In between the new one takes over what the old one
+    /// [hands over](lpm_api::Lpm::hand_over), at most 256 MiB. Calls that are for the new one wait for that, no longer
+    /// than its result time limit; if it is over before, the LPM starts with nothing, and an event says so.
     ///
     /// # Errors
     ///

@@ -93,6 +93,12 @@ pub enum PinReason {
         limit: Duration,
     },
 
+    /// The LPM's `hand_over` did not return in time.
+    HandOverOverdue {
+        /// How long it was waited for.
+        limit: Duration,
+    },
+
     /// Loading the library, or the LPM's `initialize`, did not return in time.
     InitializeOverdue {
         /// How long it was waited for.
@@ -122,6 +128,9 @@ impl fmt::Display for PinReason {
             }
             Self::DeinitializeOverdue { limit } => {
                 write!(f, "deinitialize did not return within {limit:?}")
+            }
+            Self::HandOverOverdue { limit } => {
+                write!(f, "hand_over did not return within {limit:?}")
             }
             Self::InitializeOverdue { limit } => {
                 write!(f, "loading and initialize did not return within {limit:?}")

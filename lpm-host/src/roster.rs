@@ -9,6 +9,7 @@ use crate::event::EventLog;
 use crate::lpm::instance::Instance;
 use crate::seat::backlog::Kept;
 use crate::seat::seated::{Route, Seat, Slot};
+use crate::seat::told::Heard;
 
 /// The LPMs of a PCM at one time; replaced as a whole.
 #[derive(Clone)]
@@ -31,7 +32,8 @@ impl Roster {
     /// threads of its own `job` makes the call, and is waited for within the LPM's limit from `now` on. One in
     /// quarantine is told by `job` when it is back.
     ///
-    /// An LPM that was stopped has nothing to be told any more, nor has one that is stopped soon.
+    /// An LPM that was stopped has nothing to be told any more, nor has one that is stopped soon; the one that takes
+    /// over its state is told instead.
     pub(crate) fn tell(
         &self,
         telling: Telling,
@@ -44,20 +46,31 @@ impl Roster {
             telling,
             call: job(),
         };
-        for seat in &self.seats {
-            match seat.route() {
-                Route::Inline => {
-                    let status = match &*seat.gate.enter() {
-                        Slot::Running(lpm) => call(lpm),
-                        Slot::Closed => LpmStatus::OK,
-                    };
-                    if !status.is_ok() {
-                        seat.put_away_if_it_overstepped();
-                        events.record(&telling.failed(&seat.about, status));
-                    }
+        let tell = |seat: &Seat| match seat.route() {
+            Route::Inline => {
+                let status = match &*seat.gate.enter() {
+                    Slot::Running(lpm) => call(lpm),
+                    Slot::Closed => return Heard::ByNobody,
+                };
+                if !status.is_ok() {
+                    seat.put_away_if_it_overstepped();
+                    events.record(&telling.failed(&seat.about, status));
                 }
-                Route::Worker => seat.tell_on_worker(kept(), now, events),
-                Route::Quarantine => seat.tell_or_keep(kept(), events),
+                Heard::ByIt
+            }
+            Route::Worker => seat.tell_on_worker(kept(), now, events),
+            Route::Quarantine => {
+                seat.tell_or_keep(kept(), events);
+                Heard::ByIt
+            }
+        };
+        for seat in &self.seats {
+            let mut seat = seat;
+            while tell(seat) == Heard::ByNobody {
+                let Some(successor) = seat.successor.get() else {
+                    break;
+                };
+                seat = successor;
             }
         }
     }

@@ -9,6 +9,7 @@
 //! | `in_c` | what is different about LPMs in C |
 //! | `on_worker` | calls on threads of the LPM's own |
 //! | `seated` | the seat: gate, route, requests |
+//! | `taking_over` | while it takes over what its predecessor left, who would call it waits |
 //! | `told` | calls that tell it something, and are waited for |
 //! | `watched` | which calls do not return |
 //! | `worker` | calls that wait for a thread |
@@ -20,6 +21,7 @@ pub(crate) mod due;
 pub(crate) mod in_c;
 pub(crate) mod on_worker;
 pub(crate) mod seated;
+mod taking_over;
 pub(crate) mod told;
 pub(crate) mod watched;
 pub(crate) mod worker;

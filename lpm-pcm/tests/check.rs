@@ -41,6 +41,7 @@ const BEHAVE: &[Case] = &[
     // Nobody answers there.
     ("asks-server", &["127.0.0.1:9"], NOTHING),
     ("counts", &[""], NOTHING),
+    ("hands-over", &[""], NOTHING),
     ("logs", &["spans"], NOTHING),
     ("office-hours", &["8-18"], NOTHING),
     ("re-enters", &["admit"], NOTHING),

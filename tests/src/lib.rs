@@ -5,6 +5,7 @@ pub mod callers;
 pub mod capture;
 #[cfg(target_os = "linux")]
 pub mod compat;
+pub mod handing_over;
 #[cfg(target_os = "linux")]
 pub mod in_c;
 pub mod messages;

@@ -35,16 +35,12 @@ pub(crate) fn rsvp_objects(
     };
     let mut gathered = Objects::new(outgoing.max_policy_data_size);
     for (order, seat) in (0..).zip(&*roster.seats) {
-        match seat.route() {
-            Route::Inline => {
-                if let Slot::Running(lpm) = &*seat.gate.enter() {
-                    asking.call(seat, order, lpm, &mut gathered);
-                }
-            }
-            Route::Worker => asking.send_to_worker(seat, order),
-            Route::Quarantine => {
-                seat.skip();
-                gathered.add_late(seat.handle, order, LpmStatus::QUARANTINED);
+        let mut seat = seat;
+        // In place of one that was stopped the one is asked that takes over its state.
+        while !asking.ask(seat, order, &mut gathered) {
+            match seat.successor.get() {
+                Some(successor) => seat = successor,
+                None => break,
             }
         }
     }
@@ -89,6 +85,23 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
+    /// Asks an LPM, unless it was stopped.
+    fn ask(&self, seat: &Arc<Seat>, order: u32, gathered: &mut Objects) -> bool {
+        match seat.route() {
+            Route::Inline => match &*seat.gate.enter() {
+                Slot::Running(lpm) => self.call(seat, order, lpm, gathered),
+                Slot::Closed => return false,
+            },
+            Route::Worker if seat.successor.get().is_some() => return false,
+            Route::Worker => self.send_to_worker(seat, order),
+            Route::Quarantine => {
+                seat.skip();
+                gathered.add_late(seat.handle, order, LpmStatus::QUARANTINED);
+            }
+        }
+        true
+    }
+
     fn call(&self, seat: &Seat, order: u32, lpm: &Instance, gathered: &mut Objects) {
         let call = Call::new(|| self.issue(seat, order));
         let clock = &self.serving.clock;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use libunload::gate::inside_any_pass;
 use lpm_api::DeinitReason;
 
+use super::hand_over::Succession;
 use super::lifecycle::{Change, Lifecycle, Phase, Running, in_use, lock};
 use super::startup::Startup;
 use super::stopping::Stopping;
@@ -127,6 +128,7 @@ impl Lifecycle {
             .iter()
             .filter(|seat| !seats.iter().any(|other| Arc::ptr_eq(seat, other)))
             .collect();
+        let successions = Succession::of(&gone, &new_seats, &self.serving.events);
         let (all_seats, kept) = (seats.clone(), kept.into_iter().flatten());
         let kept = kept.map(|seat| (*seat.about).clone()).collect();
         let retired = self.serving.replace(Roster {
@@ -142,6 +144,7 @@ impl Lifecycle {
             self.drain_limit,
             &self.serving.events,
         );
+        let (closed, spoilt) = hand_over(successions, closed);
         stopping.deinitialize(closed);
         let mut modules = std::mem::take(&mut running.modules);
         modules.extend(new_modules);
@@ -155,11 +158,69 @@ impl Lifecycle {
         };
         *lock(&self.configs) = configs;
         let lpms = new_seats.iter().map(|seat| (*seat.about).clone()).collect();
-        Ok(Reconfiguration {
+        let mut done = Reconfiguration {
             kept,
             started: Startup { lpms, failed },
             stopped,
-        })
+        };
+        for seat in spoilt {
+            let detail = "it did not get through taking over state, and is initialized anew, with nothing and \
+                          with another handle";
+            let event = seat.about.about(EventId::LpmReinitialized, detail);
+            self.serving.events.record(&event);
+            // Where that fails it stays in quarantine, and is tried again.
+            if let Ok(anew) = self.initialize_anew(phase, &seat) {
+                done.add(anew);
+            }
+        }
+        Ok(done)
+    }
+
+    /// Initializes an LPM once more, with another handle and nothing else, and stops the one that was.
+    pub(super) fn initialize_anew(
+        self: &Arc<Self>,
+        phase: &mut Phase,
+        seat: &Arc<Seat>,
+    ) -> Result<Reconfiguration, StartError> {
+        let configs = lock(&self.configs).clone();
+        let is_kept = |other: &Seat, config: &LpmConfig| {
+            other.handle != seat.handle && other.config.name == config.name
+        };
+        // An optional LPM may be missing from the start, but does not go missing. What failed is on record.
+        self.change_lpms(phase, configs, is_kept, |_| true, true)
+    }
+}
+
+/// Has LPMs that are closed hand over to those in their place; returns also those of the latter that have to be
+/// initialized once more.
+fn hand_over(
+    mut successions: Vec<Succession>,
+    closed: Vec<ClosedSeat>,
+) -> (Vec<ClosedSeat>, Vec<Arc<Seat>>) {
+    let mut spoilt = Vec::new();
+    let closed = closed.into_iter().map(|old| {
+        let mut successors = successions.iter();
+        let Some(place) = successors.position(|succession| succession.is_after(&old.seat)) else {
+            return old;
+        };
+        let (old, to_renew) = successions.swap_remove(place).hand_over(old);
+        spoilt.extend(to_renew);
+        old
+    });
+    (closed.collect(), spoilt)
+}
+
+impl Reconfiguration {
+    /// Adds what came of initializing some of the LPMs once more.
+    fn add(&mut self, anew: Self) {
+        for lpm in anew.started.lpms {
+            let mut started = self.started.lpms.iter_mut();
+            if let Some(before) = started.find(|before| before.name == lpm.name) {
+                *before = lpm;
+            }
+        }
+        self.stopped.lpms.extend(anew.stopped.lpms);
+        self.stopped.libraries.extend(anew.stopped.libraries);
     }
 }
 

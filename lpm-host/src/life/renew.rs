@@ -5,8 +5,7 @@ use std::thread;
 
 use libunload::gate::inside_any_pass;
 
-use super::lifecycle::{Change, Lifecycle, Phase, lock};
-use crate::config::LpmConfig;
+use super::lifecycle::{Change, Lifecycle, Phase};
 use crate::event::{EventId, EventLog};
 use crate::seat::backlog::MOST_KEPT;
 use crate::seat::seated::Seat;
@@ -57,18 +56,14 @@ impl Lifecycle {
         if !seats.iter().any(|other| Arc::ptr_eq(other, seat)) {
             return;
         }
-        let configs = lock(&self.configs).clone();
-        let is_kept = |other: &Seat, config: &LpmConfig| {
-            other.handle != seat.handle && other.config.name == config.name
-        };
         let detail = format!(
             "it missed more than {MOST_KEPT} changes while it was in quarantine, and is initialized \
              anew, with another handle"
         );
         let event = seat.about.about(EventId::LpmReinitialized, detail);
         self.serving.events.record(&event);
-        // An optional LPM may be missing from the start, but does not go missing. What failed is on record.
-        let _ = self.change_lpms(&mut change.to, configs, is_kept, |_| true, true);
+        // What failed is on record, and is tried again.
+        let _ = self.initialize_anew(&mut change.to, seat);
         drop(change);
     }
 }

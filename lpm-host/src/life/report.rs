@@ -24,9 +24,9 @@ impl Lifecycle {
                 source: seat
                     .map_or(&config.source, |seat| &seat.about.source)
                     .clone(),
-                health: seat.map_or(LpmHealth::NotInitialized, |seat| match seat.route() {
-                    Route::Quarantine => LpmHealth::Quarantined,
-                    Route::Inline | Route::Worker => LpmHealth::Serving,
+                health: seat.map_or(LpmHealth::NotInitialized, |seat| match seat.standing() {
+                    Some(Route::Quarantine) => LpmHealth::Quarantined,
+                    Some(Route::Inline | Route::Worker) | None => LpmHealth::Serving,
                 }),
                 initialized: seat.map(|seat| initialized(seat)),
             }

@@ -15,7 +15,7 @@ use crate::event::EventLog;
 use crate::lpm::loaded::Module;
 use crate::lpm::module::LoadedModule;
 use crate::pin_reason::PinReason;
-use crate::seat::closed::ClosedSeat;
+use crate::seat::closed::{ClosedSeat, Leaving};
 use crate::seat::seated::{Seat, Slot};
 
 /// LPMs being stopped, and why some of their libraries have to stay.
@@ -129,7 +129,12 @@ impl Step {
     fn deinitialize(&self, closed: ClosedSeat) -> Done {
         let ClosedSeat { seat, slot } = closed;
         let limit = self.drain_limit.saturating_sub(self.begun.elapsed());
-        match slot.drain(limit).map(|slot| *slot) {
+        let left = match slot {
+            Leaving::Retired(slot) => slot.drain(limit).map(|slot| *slot),
+            Leaving::Left(slot) => Ok(slot),
+            Leaving::Lost(why) => return self.abandon(&seat, why),
+        };
+        match left {
             Ok(Slot::Running(instance)) => {
                 let limit = seat.config.deinitialize_limit;
                 let (lpm, holds) =

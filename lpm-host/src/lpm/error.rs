@@ -3,6 +3,8 @@
 use lpm_abi::AbiFailure;
 use lpm_api::LpmStatus;
 
+use super::compatibility::Incompatibility;
+
 /// What an LPM said about a call that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} ({status})")]
@@ -21,5 +23,26 @@ impl From<AbiFailure> for LpmError {
             // Copied, since the text is the library's memory.
             message: String::from(failure.message.as_str()),
         }
+    }
+}
+
+/// What comes of asking an LPM to hand over its state, or to take some over, where that fails.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HandOverFailed {
+    #[error(transparent)]
+    Lpm(#[from] LpmError),
+    #[error(
+        "it does not take over state at all: it was built against an older lpm-api, or is in C"
+    )]
+    NotOffered,
+    #[error("how it hands over state is not what this host knows: {0}")]
+    Incompatible(Incompatibility),
+    #[error("{found} bytes, of which {limit} are taken")]
+    TooLarge { found: usize, limit: u64 },
+}
+
+impl From<Incompatibility> for HandOverFailed {
+    fn from(difference: Incompatibility) -> Self {
+        Self::Incompatible(difference)
     }
 }

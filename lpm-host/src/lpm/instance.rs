@@ -5,12 +5,13 @@ use std::sync::Arc;
 use abi_stable::std_types::{RStr, RVec};
 use lpm_abi::{
     AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiInitialized, AbiObjectsRequest, AbiReasons, AbiStatistics, ExtensionFunctions,
+    AbiHandOver, AbiInitialized, AbiObjectsRequest, AbiReasons, AbiStatistics, Erased,
+    ExtensionFunctions,
 };
-use lpm_api::{DeinitReason, LpmHandle, LpmStatus, PeType};
+use lpm_api::{DeinitReason, HandOver, LpmHandle, LpmStatus, PeType};
 
 use super::compatibility::{CheckedExtension, Incompatibility};
-use super::error::LpmError;
+use super::error::{HandOverFailed, LpmError};
 use super::lpmapi::conduct::Conduct;
 use super::module::LoadedModule;
 use super::panics;
@@ -27,6 +28,7 @@ pub(crate) struct Instance {
     source: LpmSource,
     statistics: CheckedExtension,
     reasons: CheckedExtension,
+    hand_over: CheckedExtension,
     /// What its code is in; `None`: this program.
     library: Option<Arc<LoadedModule>>,
 }
@@ -50,6 +52,7 @@ impl Instance {
                 source,
                 statistics: CheckedExtension::default(),
                 reasons: CheckedExtension::default(),
+                hand_over: CheckedExtension::default(),
                 library,
             }),
             Err(_) => Err(pe_type),
@@ -116,15 +119,9 @@ impl Instance {
 
     /// The LPM's counters, where it offers the extension; `Err` where it offers another of that name.
     pub(crate) fn statistics(&self) -> Result<Option<Vec<(String, u64)>>, Incompatibility> {
-        let id = RStr::from_str(AbiStatistics::ID);
-        let Some(extension) =
-            panics::during(Some(&self.name), || self.lpm.lpm().extension(id)).into_option()
-        else {
+        let Some((lpm, functions)) = self.extension::<AbiStatistics>(&self.statistics)? else {
             return Ok(None);
         };
-        self.statistics.check::<AbiStatistics>(extension.layout())?;
-        // SAFETY: the line above compared the layouts, or has seen that they were.
-        let (lpm, functions) = unsafe { extension.functions::<AbiStatistics>() };
         // SAFETY: both come from the same extension.
         let counters = panics::during(Some(&self.name), || unsafe { functions.collect(lpm) });
         // Copied, since the texts are the library's memory.
@@ -144,17 +141,60 @@ impl Instance {
         flow: u16,
         decision: AbiDecision,
     ) -> Result<Option<String>, Incompatibility> {
-        let id = RStr::from_str(AbiReasons::ID);
+        let Some((lpm, functions)) = self.extension::<AbiReasons>(&self.reasons)? else {
+            return Ok(None);
+        };
+        // SAFETY: both come from the same extension.
+        let explain = || unsafe { functions.explain(lpm, request, flow, decision) };
+        Ok(panics::during(Some(&self.name), explain))
+    }
+
+    /// What it leaves to the LPM that takes its place, where it offers the extension and has something: at most
+    /// `limit` bytes.
+    pub(crate) fn hand_over(&self, limit: u64) -> Result<Option<HandOver>, HandOverFailed> {
+        let Some((lpm, functions)) = self.extension::<AbiHandOver>(&self.hand_over)? else {
+            return Ok(None);
+        };
+        let mut state = RVec::new();
+        // SAFETY: both come from the same extension.
+        let give = || unsafe { functions.hand_over(lpm, limit, &mut state) };
+        let Some(format) = panics::during(Some(&self.name), give).map_err(LpmError::from)? else {
+            return Ok(None);
+        };
+        let found = state.len();
+        if !u64::try_from(found).is_ok_and(|found| found <= limit) {
+            return Err(HandOverFailed::TooLarge { found, limit });
+        }
+        // Copied, since it may be the library's memory.
+        let bytes = state.to_vec();
+        Ok(Some(HandOver { format, bytes }))
+    }
+
+    /// Gives it what its predecessor left.
+    pub(crate) fn take_over(&self, state: &HandOver) -> Result<(), HandOverFailed> {
+        let Some((lpm, functions)) = self.extension::<AbiHandOver>(&self.hand_over)? else {
+            return Err(HandOverFailed::NotOffered);
+        };
+        // SAFETY: both come from the same extension.
+        let take = || unsafe { functions.take_over(lpm, state.format, &state.bytes) };
+        let taken = panics::during(Some(&self.name), take);
+        taken.map_err(|failure| LpmError::from(failure).into())
+    }
+
+    /// The functions of an extension, and what to call them with, where the LPM offers it; `Err` where it offers
+    /// another of that name.
+    fn extension<F: ExtensionFunctions>(
+        &self,
+        checked: &CheckedExtension,
+    ) -> Result<Option<(&Erased, &'static F)>, Incompatibility> {
+        let id = RStr::from_str(F::ID);
         let extension = panics::during(Some(&self.name), || self.lpm.lpm().extension(id));
         let Some(extension) = extension.into_option() else {
             return Ok(None);
         };
-        self.reasons.check::<AbiReasons>(extension.layout())?;
+        checked.check::<F>(extension.layout())?;
         // SAFETY: the line above compared the layouts, or has seen that they were.
-        let (lpm, functions) = unsafe { extension.functions::<AbiReasons>() };
-        // SAFETY: both come from the same extension.
-        let explain = || unsafe { functions.explain(lpm, request, flow, decision) };
-        Ok(panics::during(Some(&self.name), explain))
+        Ok(Some(unsafe { extension.functions::<F>() }))
     }
 
     /// Tells that state is gone.

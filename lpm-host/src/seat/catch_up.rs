@@ -10,10 +10,13 @@ use crate::event::{EventId, EventLog};
 impl Seat {
     /// Tells the LPM, unless it is in quarantine: then it is told when it is back.
     pub(crate) fn tell_or_keep(&self, kept: Kept, events: &dyn EventLog) {
+        let Err(kept) = self.keep_while_taking_over(kept) else {
+            return;
+        };
         {
             let mut list = self.backlog.lock();
             // Under the lock: whoever catches up leaves quarantine under it, too.
-            if self.route() == Route::Quarantine {
+            if self.standing() == Some(Route::Quarantine) {
                 self.skip();
                 if self.overstep().is_some() {
                     // It is told nothing any more.

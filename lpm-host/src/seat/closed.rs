@@ -6,13 +6,23 @@ use libunload::gate::Retired;
 
 use super::seated::{Seat, Slot};
 use super::worker::NotTaken;
-
+use crate::pin_reason::PinReason;
 use crate::requests::registry;
 
 /// An LPM that no new call goes into, and that calls may still be inside.
 pub(crate) struct ClosedSeat {
     pub(crate) seat: Arc<Seat>,
-    pub(crate) slot: Retired<Slot>,
+    pub(crate) slot: Leaving,
+}
+
+/// How far it is on its way out.
+pub(crate) enum Leaving {
+    /// Calls may still be inside.
+    Retired(Retired<Slot>),
+    /// Nobody is inside any more.
+    Left(Slot),
+    /// A call into it did not return, and has it.
+    Lost(PinReason),
 }
 
 impl ClosedSeat {
@@ -20,7 +30,7 @@ impl ClosedSeat {
     pub(crate) fn new(seat: &Arc<Seat>) -> Self {
         Self {
             seat: Arc::clone(seat),
-            slot: seat.gate.replace(Box::new(Slot::Closed)),
+            slot: Leaving::Retired(seat.gate.replace(Box::new(Slot::Closed))),
         }
     }
 

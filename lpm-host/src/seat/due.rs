@@ -20,13 +20,17 @@ impl Seat {
         on_this_thread: bool,
         events: &Arc<dyn EventLog>,
     ) -> bool {
+        if self.standing().is_none() {
+            // Who has it take over sees to the limit.
+            return false;
+        }
         self.time_next();
         let hanging = {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             watched.look(self.gate.passes(), now, self.limit)
         };
         // Before anybody is told that an answer is late: what they do then must not wait for the LPM once more.
-        let begins = hanging.is_some() && self.route() != Route::Quarantine;
+        let begins = hanging.is_some() && self.standing() != Some(Route::Quarantine);
         if begins {
             self.quarantine();
         }
@@ -46,7 +50,7 @@ impl Seat {
         if self.put_away_if_it_overstepped() || hanging.is_some() {
             return false;
         }
-        if self.route() == Route::Quarantine {
+        if self.standing() == Some(Route::Quarantine) {
             self.come_back(on_this_thread, events);
         }
         self.backlog.is_to_be_renewed(now)

@@ -8,7 +8,7 @@ use lpm_api::LpmStatus;
 
 use super::backlog::Kept;
 use super::seated::{Seat, Slot};
-use super::told::{Told, Wait};
+use super::told::{Heard, Told, Wait};
 use super::worker::{NotTaken, Worker};
 use crate::answers::faults::Function;
 use crate::config::CallMode;
@@ -71,8 +71,10 @@ impl Seat {
 
     /// Makes a call on a thread of the LPM's, and waits for it no longer than the result time limit from
     /// `now` on. It is made all the same if it has to wait for longer.
-    pub(crate) fn tell_on_worker(&self, kept: Kept, now: u32, events: &dyn EventLog) {
-        let Some(worker) = &self.worker else { return };
+    pub(crate) fn tell_on_worker(&self, kept: Kept, now: u32, events: &dyn EventLog) -> Heard {
+        let Some(worker) = &self.worker else {
+            return Heard::ByNobody;
+        };
         let telling = kept.telling;
         let told = self.wait_for_told(now, |wait| {
             let (tellings, wait) = (Arc::clone(&self.tellings), Arc::clone(wait));
@@ -83,10 +85,12 @@ impl Seat {
             Ok(Some(status)) if !status.is_ok() => {
                 events.record(&telling.failed(&self.about, status));
             }
-            Ok(_) | Err(NotTaken::Stopped) => {}
+            Ok(Some(_)) => {}
+            Ok(None) | Err(NotTaken::Stopped) => return Heard::ByNobody,
             Err(NotTaken::Full) if telling.is_news() => self.backlog.lock().lose(),
             Err(why) => events.record(&telling.not_made(&self.about, explain(why))),
         }
+        Heard::ByIt
     }
 
     /// Has `begin` begin a call that tells the LPM something, and waits for its end as for an answer.

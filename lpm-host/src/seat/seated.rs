@@ -1,7 +1,7 @@
 //! An LPM's place in the PCM: the gate that calls pass, and what is known about it outside.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use libunload::gate::Gate;
@@ -61,6 +61,11 @@ pub(crate) struct Seat {
     /// Calls that were not made in quarantine.
     skipped: AtomicU64,
     pub(crate) watched: Mutex<Watched>,
+    /// The one that takes its place and takes over its state, once that is in the list.
+    pub(crate) successor: OnceLock<Arc<Self>>,
+    /// Held while the LPM is let in again that took over.
+    pub(super) entrance: Mutex<()>,
+    pub(super) opened: Condvar,
     /// There for LPMs in C: whether it kept to its memory.
     pub(super) conduct: Option<Arc<Conduct>>,
     /// Whether it was put on record that it did not.
@@ -77,6 +82,11 @@ pub(crate) enum Route {
     Worker = 1,
     /// Nowhere: a call hangs in it.
     Quarantine = 2,
+}
+
+impl Route {
+    /// In place of a route: whoever comes waits.
+    pub(super) const TAKING_OVER: u8 = 3;
 }
 
 /// Added to a [`Route`]: the next call that asks is timed. So it is none of the usual ones, which look at nothing but
@@ -117,6 +127,9 @@ impl Seat {
             backlog: Backlog::default(),
             skipped: AtomicU64::new(0),
             watched: Mutex::default(),
+            successor: OnceLock::new(),
+            entrance: Mutex::default(),
+            opened: Condvar::new(),
             conduct,
             is_put_away: AtomicBool::new(false),
         };
@@ -131,13 +144,29 @@ impl Seat {
         self.route.load(Ordering::Relaxed) == Route::Inline as u8
     }
 
+    /// Where calls go, for whoever has one to make. Waits while the LPM
+    /// [takes over](Self::begin_taking_over).
     #[inline]
     pub(crate) fn route(&self) -> Route {
-        match self.route.load(Ordering::Relaxed) & !TIMED {
-            0 => Route::Inline,
-            1 => Route::Worker,
-            _ => Route::Quarantine,
+        match self.standing() {
+            Some(route) => route,
+            None => self.wait_while_taking_over(),
         }
+    }
+
+    /// Where calls go now; `None` while the LPM takes over what its predecessor left.
+    #[inline]
+    pub(crate) fn standing(&self) -> Option<Route> {
+        match self.route.load(Ordering::Relaxed) & !TIMED {
+            0 => Some(Route::Inline),
+            1 => Some(Route::Worker),
+            Route::TAKING_OVER => None,
+            _ => Some(Route::Quarantine),
+        }
+    }
+
+    pub(super) fn set_route(&self, route: u8) {
+        self.route.store(route, Ordering::Relaxed);
     }
 
     /// Has the next call timed that asks.
@@ -154,7 +183,7 @@ impl Seat {
 
     /// Keeps further calls out.
     pub(crate) fn quarantine(&self) {
-        self.route.store(Route::Quarantine as u8, Ordering::Relaxed);
+        self.set_route(Route::Quarantine as u8);
     }
 
     /// Lets calls in, as configured, unless it is put away; returns how many were missed.
@@ -164,7 +193,7 @@ impl Seat {
             CallMode::Inline => Route::Inline,
             CallMode::Worker { .. } => Route::Worker,
         };
-        self.route.store(route as u8, Ordering::Relaxed);
+        self.set_route(route as u8);
         self.skipped.swap(0, Ordering::Relaxed)
     }
 

@@ -12,6 +12,13 @@ use crate::answers::pending::Pending;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Told(pub(crate) Option<LpmStatus>);
 
+/// Whether an LPM was told what there is to tell, or was stopped and perhaps was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    ByIt,
+    ByNobody,
+}
+
 /// A call whose end is waited for.
 pub(crate) type Wait = Arc<Pending<Told>>;
 
