@@ -11,12 +11,41 @@ use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, Sess
 /// apart as RSVP tells its state apart (RFC 2209 section 1): a Path by session and sender; a Resv
 /// by session and next hop, and by sender where every sender has a reservation of its own (FF).
 ///
-/// Sorts by session, then sender.
+/// Sorts by session, then sender. With the feature `serde` it can be written and read back, for state that is
+/// [handed over](crate::Lpm::hand_over).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "Parts")
+)]
 pub struct FlowKey {
     session: Session,
     sender: Option<FilterSpec>,
     next_hop: Option<IpAddr>,
+}
+
+/// A [`FlowKey`] as it is read back: any parts.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Parts {
+    session: Session,
+    sender: Option<FilterSpec>,
+    next_hop: Option<IpAddr>,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Parts> for FlowKey {
+    type Error = &'static str;
+
+    fn try_from(parts: Parts) -> Result<Self, Self::Error> {
+        match (parts.sender, parts.next_hop) {
+            (Some(sender), None) => Ok(Self::path(parts.session, sender)),
+            (Some(sender), Some(next_hop)) => Ok(Self::distinct(parts.session, sender, next_hop)),
+            (None, Some(next_hop)) => Ok(Self::shared(parts.session, next_hop)),
+            (None, None) => Err("a flow has a sender, a next hop or both"),
+        }
+    }
 }
 
 /// Which way a flow goes, seen from the one who asks for it.

@@ -12,6 +12,11 @@
 //! tentative, the larger of both. When admission fails elsewhere ([`refuse`](Ledger::refuse)), what
 //! was tentative is taken back, and a committed reservation stays as it was (RFC 2205 section
 //! 3.1.8 leaves it in place). With a PCM that never commits everything stays tentative, and a refused flow is gone.
+//!
+//! # Handed over
+//!
+//! All of it but what is not decided yet can be [written](Ledger::handed_over) and [read back](Ledger::take_over) by the
+//! next version of the LPM. Flows are counted then as they were, whatever limits hold now.
 
 mod accounts;
 mod amount;
@@ -20,6 +25,7 @@ mod entry;
 mod expected;
 mod expired;
 mod flows;
+mod handed_over;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +51,7 @@ pub use accounts::{Held, SubnetId};
 pub(crate) use amount::Amounts;
 pub use amount::Traffic;
 pub(crate) use expected::Ticket;
+pub use handed_over::{FORMAT, Unusable};
 
 /// Which subject holds which flow, and how much each holds.
 #[derive(Debug)]
@@ -216,12 +223,14 @@ impl Ledger {
     /// The ids of a policy's subnets, in its order. A subnet is the same as one of an earlier
     /// policy that had its name.
     pub fn subnet_ids(&mut self, policy: &Policy) -> Vec<SubnetId> {
-        let mut id = |name: &String| {
-            // Beyond 65 536 different names the last ones share an account.
-            let next = SubnetId(u16::try_from(self.subnets.len()).unwrap_or(u16::MAX));
-            *self.subnets.entry(name.clone()).or_insert(next)
-        };
-        policy.subnets().iter().map(|it| id(&it.name)).collect()
+        let subnets = policy.subnets().iter();
+        subnets.map(|it| self.subnet_id(&it.name)).collect()
+    }
+
+    fn subnet_id(&mut self, name: &str) -> SubnetId {
+        // Beyond 65 536 different names the last ones share an account.
+        let next = SubnetId(u16::try_from(self.subnets.len()).unwrap_or(u16::MAX));
+        *self.subnets.entry(name.to_owned()).or_insert(next)
     }
 
     /// Counts a flow for a subject, as it is asked for now. One that is counted so already stays

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use lpm_api::lpm_rsvp::{FlowDescriptor, Message, MessageType, ResvStyle};
 use lpm_api::{
     AdmitRequest, Answer, CommitResv, Decision, DeinitError, DeinitReason, DeleteReason,
-    DeleteState, InitError, InitInfo, Lpm, ObjectsAnswer, ObjectsRequest, PeType, Statistics,
+    DeleteState, HandOver, InitError, InitInfo, Lpm, ObjectsAnswer, ObjectsRequest, PeType,
+    Statistics, TakeOverRefused,
 };
 
 use crate::config::Config;
 use crate::consider::{Consideration, Facts, Verdict};
 use crate::desk::{Desk, Shared};
 use crate::directory::Directory;
+use crate::ledger;
 use crate::no_thread::NoThread;
 use crate::objects;
 use crate::policy::{self, Policy};
@@ -111,6 +113,23 @@ impl Lpm for IdentityLpm {
         for flow in request.flows() {
             self.release(request.reason(), &request.message(), &flow);
         }
+    }
+
+    fn hand_over(&self) -> Option<HandOver> {
+        let bytes = self.desk.ledger(|ledger| ledger.handed_over())?;
+        Some(HandOver {
+            format: ledger::FORMAT,
+            bytes,
+        })
+    }
+
+    fn take_over(&self, state: HandOver) -> Result<(), TakeOverRefused> {
+        if state.format != ledger::FORMAT {
+            return Err(TakeOverRefused::unknown_format(state.format));
+        }
+        self.desk
+            .ledger(|ledger| ledger.take_over(&state.bytes))
+            .map_err(|error| TakeOverRefused::new(error.to_string()))
     }
 
     /// Threads have ended, and connections are closed, when it returns.

@@ -4,7 +4,7 @@
 use lpm_api::Rate;
 
 /// More than [`Rate::MAX`], in whole bytes per second.
-const UNBOUNDED: u64 = 1 << 46;
+pub(crate) const UNBOUNDED: u64 = 1 << 46;
 
 /// A limit in the same measure.
 pub(crate) fn whole_limit(rate: Rate) -> u64 {

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use lpm_api::Direction;
+use serde::{Deserialize, Serialize};
 
 use super::amount::Amounts;
 use crate::policy::Policy;
 use crate::subject::Subject;
 
 /// The place of an account, from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct AccountId(NonZeroU32);
 
 /// A subnet, by the place of its name in the ledger's list: the same in every policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SubnetId(pub(super) u16);
 
 /// What is held in one direction.
@@ -52,8 +53,9 @@ struct Account {
 }
 
 /// Users, applications and the unlisted have names of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
     User,
     Application,
     Unlisted,
@@ -122,6 +124,23 @@ impl Accounts {
         self.accounts[id.place()].kept = true;
         member.account.store(id.0.get(), Ordering::Relaxed);
         id
+    }
+
+    /// The account of this name, opened if need be; to be given back as one that is [opened](Self::open).
+    pub(super) fn open_named(&mut self, kind: Kind, name: &[u8]) -> AccountId {
+        if kind == Kind::Unauthenticated {
+            return UNAUTHENTICATED;
+        }
+        match self.by_name[kind as usize].get(name) {
+            Some(id) => *id,
+            None => self.insert(name.into(), kind, false),
+        }
+    }
+
+    /// Whose an account is: what opens it again.
+    pub(super) fn name(&self, id: AccountId) -> (Kind, &[u8]) {
+        let account = &self.accounts[id.place()];
+        (account.kind, &account.name)
     }
 
     pub(super) fn close_if_unused(&mut self, id: AccountId) {

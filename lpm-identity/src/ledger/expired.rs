@@ -41,6 +41,17 @@ impl Expired {
         self.flows.insert(flow, Times { since, last_asked });
     }
 
+    /// All that are remembered: since when each lasted, and when it was last asked for.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&FlowKey, SystemTime, SystemTime)> {
+        let flows = self.flows.iter();
+        flows.map(|(flow, times)| (flow, times.since, times.last_asked))
+    }
+
+    /// Remembers one that was remembered elsewhere.
+    pub(super) fn take_over(&mut self, flow: FlowKey, since: SystemTime, last_asked: SystemTime) {
+        self.flows.insert(flow, Times { since, last_asked });
+    }
+
     pub(super) fn forget(&mut self, flow: &FlowKey) {
         if !self.flows.is_empty() {
             self.flows.remove(flow);

@@ -29,6 +29,12 @@ impl Flows {
         self.entries.len()
     }
 
+    /// All of them, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&FlowKey, &Entry)> {
+        let flows = self.order.iter();
+        flows.filter_map(|flow| Some((flow, self.entries.get(flow)?)))
+    }
+
     pub(super) fn contains(&self, flow: &FlowKey) -> bool {
         self.entries.contains_key(flow)
     }

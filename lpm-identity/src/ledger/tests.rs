@@ -569,3 +569,149 @@ proptest! {
         prop_assert!(office.ledger.accounts.len() <= 4 + unlisted);
     }
 }
+
+/// The ledger as another build of the LPM has it that took over.
+fn taken_over(ledger: &Ledger, policy: &Policy) -> Ledger {
+    let mut next = Ledger::new();
+    let _ = next.subnet_ids(policy);
+    if let Some(state) = ledger.handed_over() {
+        next.take_over(&state).expect("what was handed over");
+    }
+    next
+}
+
+#[test]
+fn what_is_handed_over_is_counted_as_before() {
+    let mut office = Office::new(two_flows());
+    office.ask(path(0), 5.0).unwrap();
+    office.ask(path(1), 6.0).unwrap();
+    office.ledger.commit(&path(1), None);
+    office.ask(path(1), 9.0).unwrap();
+    // In another order, and without the subject: whoever holds something keeps it.
+    let other = "[default]\npriority = 1\n[[subnet]]\nname = 'hall'\ninterfaces = [2]\n";
+    let other = Policy::parse("other", other).unwrap();
+    let mut ledger = taken_over(&office.ledger, &other);
+    let subnets = ledger.subnet_ids(&office.policy);
+    office.policy = policy();
+    office.ledger = ledger;
+    office.subnets = subnets;
+    let expected = Held {
+        flows: 2,
+        rate: 14,
+        peak_rate: 28,
+    };
+    assert_eq!(office.sends(), expected);
+    let full = over(Metric::FlowCount, Scope::GlobalUser);
+    assert_eq!(office.ask(path(2), 1.0), full);
+    assert_eq!(office.ask(path(0), 5.0), Ok(()), "a refresh");
+    office.ledger.refuse(&path(1));
+    assert_eq!(office.sends().rate, 5 + 6, "what was committed stays");
+    assert_eq!(Ledger::new().handed_over(), None);
+}
+
+#[test]
+fn a_flow_whose_time_is_up_does_not_begin_anew_by_a_hand_over() {
+    let mut office = Office::new(Limits {
+        flow_duration: Limit::AtMost("1 h".parse().unwrap(), Scope::SubnetDefault),
+        ..Limits::default()
+    });
+    let user = Subject::User(0);
+    let expired = || over(Metric::FlowDuration, Scope::SubnetDefault);
+    office.claim(path(0), &user, None, 1.0, 100).unwrap();
+    office.ledger = taken_over(&office.ledger, &office.policy);
+    office.policy = policy();
+    let late = office.claim(path(0), &user, None, 1.0, 3_701);
+    assert_eq!(late, expired(), "it began before");
+    office.ledger = taken_over(&office.ledger, &office.policy);
+    office.policy = policy();
+    let again = office.claim(path(0), &user, None, 1.0, 3_731);
+    assert_eq!(again, expired(), "it was refused before");
+}
+
+#[test]
+fn state_that_cannot_be_is_refused_whole() {
+    let mut office = Office::new(two_flows());
+    office.ask(path(0), 5.0).unwrap();
+    let state = String::from_utf8(office.ledger.handed_over().unwrap()).unwrap();
+    for (old, new) in [
+        ("\"account\":0", "\"account\":1"),
+        ("\"subnet\":null", "\"subnet\":0"),
+        ("\"rate\":5", "\"rate\":70368744177665"),
+        ("\"rate\":5", "\"rate\":-5"),
+        ("\"priority\":1", "\"priority\":0"),
+        ("\"protocol\":17", "\"protocol\":0"),
+        ("\"Port\":4000", "\"FlowLabel\":4000"),
+        ("\"tentative\":{", "\"passed_over\":{"),
+        ("}]", ""),
+        ("{", "["),
+    ] {
+        let broken = state.replacen(old, new, 1);
+        assert_ne!(broken, state, "{old}");
+        let mut ledger = Ledger::new();
+        assert!(ledger.take_over(broken.as_bytes()).is_err(), "{broken}");
+        assert_eq!((ledger.flows.len(), ledger.accounts.len()), (0, 1), "{old}");
+    }
+    let later = state.replacen('{', "{\"added later\":[1],", 1);
+    Ledger::new()
+        .take_over(later.as_bytes())
+        .expect("what is unknown is passed over");
+}
+
+proptest! {
+    /// At any time, and then whatever comes.
+    #[test]
+    fn accounts_are_exact_after_a_hand_over(before in steps(), after in steps()) {
+        let (mut office, mut model) = (Office::new(model_limits()), Model::default());
+        for step in &before {
+            office.apply(step);
+            model.apply(step);
+        }
+        office.ledger = taken_over(&office.ledger, &office.policy);
+        // Places of accounts are remembered in the policy, which is another's now.
+        office.policy = policy();
+        prop_assert_eq!(office.ledger.flows.len(), model.0.len());
+        for step in &after {
+            prop_assert_eq!(office.apply(step), model.apply(step), "{:?}", step);
+            for (number, subject) in subjects().iter().enumerate() {
+                for subnet in [None, Some(0), Some(1)] {
+                    for direction in [Direction::Sends, Direction::Receives] {
+                        let id = subnet.map(|place| office.subnets[place]);
+                        let held = office.ledger.held(subject, &office.policy, id, direction);
+                        prop_assert_eq!(held, model.held(number, subnet, direction));
+                    }
+                }
+            }
+        }
+    }
+
+    /// All of it is taken over or none; and all that is can be released.
+    #[test]
+    fn state_that_was_tampered_with_does_no_harm(
+        steps in steps(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut office = Office::new(model_limits());
+        for step in &steps {
+            office.apply(step);
+        }
+        let mut state = office.ledger.handed_over().unwrap_or_default();
+        for (place, byte) in changes {
+            if !state.is_empty() {
+                let place = place.index(state.len());
+                state[place] = byte;
+            }
+        }
+        if let (Some(cut), false) = (cut, state.is_empty()) {
+            state.truncate(cut.index(state.len()));
+        }
+        let mut ledger = Ledger::new();
+        let taken = ledger.take_over(&state);
+        prop_assert!(taken.is_ok() || ledger.flows.len() == 0);
+        let flows: Vec<_> = ledger.flows.iter().map(|(flow, _)| *flow).collect();
+        for flow in flows {
+            ledger.release(&flow);
+        }
+        prop_assert_eq!(ledger.accounts.len(), 1, "nobody holds anything");
+    }
+}

@@ -15,15 +15,43 @@ use crate::object::{Object, RawObject, address_and_word, hash_address};
 /// Displays as `10.0.0.7:4000`, `[2001:db8::7]:4000`, `10.0.0.7 spi 0x100`,
 /// `2001:db8::7 flow label 0x12345`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "Parts")
+)]
 pub struct FilterSpec {
     address: IpAddr,
     selector: SourceSelector,
 }
 
+/// A [`FilterSpec`] as it is read back: any two parts.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Parts {
+    address: IpAddr,
+    selector: SourceSelector,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Parts> for FilterSpec {
+    type Error = &'static str;
+
+    fn try_from(parts: Parts) -> Result<Self, Self::Error> {
+        let Parts { address, selector } = parts;
+        match (selector, address) {
+            (SourceSelector::FlowLabel(label), IpAddr::V6(address)) => {
+                Self::flow_label(address, label).ok_or("a flow label has 24 bits at most")
+            }
+            (SourceSelector::FlowLabel(_), IpAddr::V4(_)) => Err("IPv4 has no flow label"),
+            _ => Ok(Self { address, selector }),
+        }
+    }
+}
+
 /// What tells the flows of one sender address apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SourceSelector {
     /// SrcPort: UDP or TCP source port; 0 = none.
     Port(u16),

@@ -14,7 +14,11 @@ use crate::object::{Object, RawObject, address_and_word, hash_address};
 /// Displays as `10.0.0.1:5004/udp`, `[2001:db8::1]:5004/udp`, or for IPsec
 /// `10.0.0.1:vport-7/esp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "Parts")
+)]
 pub struct Session {
     address: IpAddr,
     protocol: u8,
@@ -22,9 +26,31 @@ pub struct Session {
     port: SessionPort,
 }
 
+/// A [`Session`] as it is read back: any parts.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Parts {
+    address: IpAddr,
+    protocol: u8,
+    flags: u8,
+    port: SessionPort,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Parts> for Session {
+    type Error = &'static str;
+
+    fn try_from(parts: Parts) -> Result<Self, Self::Error> {
+        let session = Self::checked(parts.address, parts.protocol, parts.port);
+        session
+            .map(|session| session.with_flags(parts.flags))
+            .ok_or("a session has an address, a protocol and a virtual port other than 0")
+    }
+}
+
 /// The third part of a session: a port, or for IPsec a virtual one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SessionPort {
     /// DstPort: UDP or TCP destination port; 0 = none (all source ports are 0 then too).
     Port(u16),
