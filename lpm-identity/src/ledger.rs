@@ -459,6 +459,38 @@ impl Ledger {
         }
     }
 
+    /// All of it but what is not decided yet, for another ledger to [take over](Self::take_over); `None` where there is
+    /// nothing.
+    #[must_use]
+    pub fn handed_over(&self) -> Option<Vec<u8>> {
+        handed_over::write(&self.flows, &self.accounts, &self.subnets, &self.expired)
+    }
+
+    /// Counts what another ledger [handed over](Self::handed_over), beside what is counted already.
+    ///
+    /// # Errors
+    /// It is not what a ledger writes; then nothing has changed.
+    pub fn take_over(&mut self, state: &[u8]) -> Result<(), Unusable> {
+        let written = handed_over::read(state)?;
+        let subnets = written.subnets.iter();
+        let subnets: Vec<_> = subnets.map(|name| self.subnet_id(name)).collect();
+        let accounts = written.open(&mut self.accounts);
+        for (flow, entry) in written.flows(&accounts, &subnets) {
+            if !self.flows.contains(&flow) {
+                self.recount(&flow, [None; 2], entry.shares());
+                self.flows.begin(flow, || entry);
+            }
+        }
+        for it in &written.expired {
+            self.expired.take_over(it.flow, it.since, it.last_asked);
+        }
+        for account in accounts {
+            self.accounts.let_go(account);
+            self.accounts.close_if_unused(account);
+        }
+        Ok(())
+    }
+
     /// What a subject holds in one direction: on a subnet, or everywhere.
     pub fn held(
         &mut self,

@@ -13,13 +13,14 @@ use lpm_api::{FlowKey, Priority};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 use serde::{Deserialize, Serialize};
 
-use super::Ledger;
-use super::accounts::{AccountId, Kind, SubnetId};
+use super::accounts::{AccountId, Accounts, Kind, SubnetId};
 use super::amount::Amounts;
 use super::entry::{Entry, Share};
+use super::expired;
+use super::flows::Flows;
 use crate::whole::UNBOUNDED;
 
-/// The version of what [`Ledger::handed_over`] writes.
+/// The version of what [`Ledger::handed_over`](super::Ledger::handed_over) writes.
 pub const FORMAT: u32 = 1;
 
 /// In names, beside what is not ASCII.
@@ -42,14 +43,15 @@ pub enum Unusable {
     },
 }
 
+/// What a ledger has.
 #[derive(Serialize, Deserialize)]
-struct Written {
+pub(super) struct Written {
     accounts: Vec<Account>,
     /// The names of subnets.
-    subnets: Vec<String>,
+    pub(super) subnets: Vec<String>,
     flows: Vec<Flow>,
     /// Flows whose time is up.
-    expired: Vec<Expired>,
+    pub(super) expired: Vec<Expired>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,160 +80,147 @@ struct Counted {
     peak_rate: u64,
 }
 
+/// A flow whose time is up.
 #[derive(Serialize, Deserialize)]
-struct Expired {
-    flow: FlowKey,
-    since: SystemTime,
-    last_asked: SystemTime,
+pub(super) struct Expired {
+    pub(super) flow: FlowKey,
+    pub(super) since: SystemTime,
+    pub(super) last_asked: SystemTime,
 }
 
-impl Ledger {
-    /// What another ledger [takes over](Self::take_over); `None` where there is nothing.
-    pub fn handed_over(&self) -> Option<Vec<u8>> {
-        let mut accounts = Places::default();
-        let mut subnets = Places::default();
-        let mut counted = |share: Share| Counted {
-            account: accounts.of(share.account),
-            subnet: share.subnet.map(|subnet| subnets.of(subnet)),
-            rate: share.amounts.rate,
-            peak_rate: share.amounts.peak_rate,
+/// What the ledger with these parts has; `None` where that is nothing.
+pub(super) fn write(
+    flows: &Flows,
+    accounts: &Accounts,
+    subnets: &HashMap<String, SubnetId>,
+    expired: &expired::Expired,
+) -> Option<Vec<u8>> {
+    let mut account_places = Places::default();
+    let mut subnet_places = Places::default();
+    let mut counted = |share: Share| Counted {
+        account: account_places.of(share.account),
+        subnet: share.subnet.map(|subnet| subnet_places.of(subnet)),
+        rate: share.amounts.rate,
+        peak_rate: share.amounts.peak_rate,
+    };
+    let flows = flows.iter().map(|(flow, entry)| Flow {
+        flow: *flow,
+        committed: entry.committed.map(&mut counted),
+        tentative: entry.tentative.map(&mut counted),
+        since: since_epoch(entry.since),
+        priority: entry.priority.value(),
+        senders: entry.senders.clone(),
+    });
+    let flows: Vec<_> = flows.collect();
+    let expired = expired.iter().map(|(flow, since, last_asked)| Expired {
+        flow: *flow,
+        since: since_epoch(since),
+        last_asked: since_epoch(last_asked),
+    });
+    let expired: Vec<_> = expired.collect();
+    if flows.is_empty() && expired.is_empty() {
+        return None;
+    }
+    let account = |id: &AccountId| {
+        let (kind, name) = accounts.name(*id);
+        let name = percent_encode(name, ESCAPED).to_string();
+        Account { kind, name }
+    };
+    let names: HashMap<SubnetId, &String> = subnets.iter().map(|(name, id)| (*id, name)).collect();
+    let subnet = |id: &SubnetId| {
+        names
+            .get(id)
+            .map_or_else(String::new, |name| (*name).clone())
+    };
+    let written = Written {
+        accounts: account_places.in_order.iter().map(account).collect(),
+        subnets: subnet_places.in_order.iter().map(subnet).collect(),
+        flows,
+        expired,
+    };
+    // Nothing in it cannot be written.
+    serde_json::to_vec(&written).ok()
+}
+
+/// What another ledger has [written](write), checked.
+pub(super) fn read(state: &[u8]) -> Result<Written, Unusable> {
+    let written: Written = serde_json::from_slice(state)?;
+    written.check()?;
+    Ok(written)
+}
+
+impl Written {
+    /// Opens the accounts, and [holds](Accounts::hold) them.
+    pub(super) fn open(&self, accounts: &mut Accounts) -> Vec<AccountId> {
+        let open = |Account { kind, name }: &Account| {
+            let name: Vec<u8> = percent_decode_str(name).collect();
+            let account = accounts.open_named(*kind, &name);
+            accounts.hold(account);
+            account
         };
-        let flows = self.flows.iter().map(|(flow, entry)| Flow {
-            flow: *flow,
-            committed: entry.committed.map(&mut counted),
-            tentative: entry.tentative.map(&mut counted),
-            since: since_epoch(entry.since),
-            priority: entry.priority.value(),
-            senders: entry.senders.clone(),
-        });
-        let flows: Vec<_> = flows.collect();
-        let expired = self.expired.iter();
-        let expired = expired.map(|(flow, since, last_asked)| Expired {
-            flow: *flow,
-            since: since_epoch(since),
-            last_asked: since_epoch(last_asked),
-        });
-        let expired: Vec<_> = expired.collect();
-        if flows.is_empty() && expired.is_empty() {
-            return None;
-        }
-        let account = |id: &AccountId| {
-            let (kind, name) = self.accounts.name(*id);
-            let name = percent_encode(name, ESCAPED).to_string();
-            Account { kind, name }
-        };
-        let names: HashMap<SubnetId, &String> =
-            self.subnets.iter().map(|(name, id)| (*id, name)).collect();
-        let subnet = |id: &SubnetId| {
-            names
-                .get(id)
-                .map_or_else(String::new, |name| (*name).clone())
-        };
-        let written = Written {
-            accounts: accounts.in_order.iter().map(account).collect(),
-            subnets: subnets.in_order.iter().map(subnet).collect(),
-            flows,
-            expired,
-        };
-        // Nothing in it cannot be written.
-        serde_json::to_vec(&written).ok()
+        self.accounts.iter().map(open).collect()
     }
 
-    /// Counts what another ledger [handed over](Self::handed_over), beside what is counted already.
-    ///
-    /// # Errors
-    /// It is not what this LPM writes; then nothing has changed.
-    pub fn take_over(&mut self, state: &[u8]) -> Result<(), Unusable> {
-        let written: Written = serde_json::from_slice(state)?;
-        let flows = written.checked()?;
-        let accounts: Vec<_> = written
-            .accounts
-            .iter()
-            .map(|Account { kind, name }| {
-                let name: Vec<u8> = percent_decode_str(name).collect();
-                let account = self.accounts.open_named(*kind, &name);
-                self.accounts.hold(account);
-                account
-            })
-            .collect();
-        let subnets: Vec<_> = written
-            .subnets
-            .iter()
-            .map(|name| self.subnet_id(name))
-            .collect();
+    /// The flows, in terms of the accounts that were opened and of what the subnets are called here.
+    pub(super) fn flows<'w>(
+        &'w self,
+        accounts: &'w [AccountId],
+        subnets: &'w [SubnetId],
+    ) -> impl Iterator<Item = (FlowKey, Entry)> + use<'w> {
         let share = |counted: &Counted| Share {
             account: accounts[counted.account],
             subnet: counted.subnet.map(|subnet| subnets[subnet]),
             amounts: counted.amounts(),
         };
-        for (flow, priority) in flows {
-            if self.flows.contains(&flow.flow) {
-                continue;
-            }
+        self.flows.iter().filter_map(move |flow| {
             let mut entry = Entry {
                 committed: flow.committed.as_ref().map(share),
                 tentative: flow.tentative.as_ref().map(share),
                 since: flow.since,
-                priority,
+                priority: Priority::new(flow.priority)?,
                 senders: Vec::new(),
             };
             entry.set_senders(flow.senders.iter().copied());
-            self.recount(&flow.flow, [None; 2], entry.shares());
-            self.flows.begin(flow.flow, || entry);
-        }
-        for Expired {
-            flow,
-            since,
-            last_asked,
-        } in &written.expired
-        {
-            self.expired.take_over(*flow, *since, *last_asked);
-        }
-        for account in accounts {
-            self.accounts.let_go(account);
-            self.accounts.close_if_unused(account);
+            Some((flow.flow, entry))
+        })
+    }
+
+    fn check(&self) -> Result<(), Unusable> {
+        let mut known = BTreeSet::new();
+        for (number, flow) in self.flows.iter().enumerate() {
+            self.check_flow(flow, &mut known)
+                .map_err(|what| Unusable::Flow { flow: number, what })?;
         }
         Ok(())
     }
-}
 
-impl Written {
-    /// The flows, each with its priority.
-    fn checked(&self) -> Result<Vec<(&Flow, Priority)>, Unusable> {
-        let mut known = BTreeSet::new();
-        let mut check = |flow: &Flow| {
-            let counted = [&flow.committed, &flow.tentative];
-            let counted: Vec<_> = counted.into_iter().flatten().collect();
-            if counted.is_empty() {
-                return Err("it is not counted");
+    fn check_flow(&self, flow: &Flow, known: &mut BTreeSet<FlowKey>) -> Result<(), &'static str> {
+        let counted = [&flow.committed, &flow.tentative];
+        let counted: Vec<_> = counted.into_iter().flatten().collect();
+        if counted.is_empty() {
+            return Err("it is not counted");
+        }
+        for counted in counted {
+            if counted.account >= self.accounts.len() {
+                return Err("its account is not in the list");
             }
-            for counted in counted {
-                if counted.account >= self.accounts.len() {
-                    return Err("its account is not in the list");
-                }
-                if counted.subnet.is_some_and(|it| it >= self.subnets.len()) {
-                    return Err("its subnet is not in the list");
-                }
-                if counted.rate > UNBOUNDED || counted.peak_rate > UNBOUNDED {
-                    return Err("its rate is too high");
-                }
+            if counted.subnet.is_some_and(|it| it >= self.subnets.len()) {
+                return Err("its subnet is not in the list");
             }
-            let is_shared = flow.flow.sender().is_none();
-            if !flow.senders.is_empty() && !is_shared {
-                return Err("it has a list of senders, and is for one sender");
+            if counted.rate > UNBOUNDED || counted.peak_rate > UNBOUNDED {
+                return Err("its rate is too high");
             }
-            if !known.insert(flow.flow) {
-                return Err("it is there twice");
-            }
-            Priority::new(flow.priority).ok_or("its priority is none")
-        };
-        let flows = self.flows.iter().enumerate();
-        flows
-            .map(|(number, flow)| match check(flow) {
-                Ok(priority) => Ok((flow, priority)),
-                Err(what) => Err(Unusable::Flow { flow: number, what }),
-            })
-            .collect()
+        }
+        if !flow.senders.is_empty() && flow.flow.sender().is_some() {
+            return Err("it has a list of senders, and is for one sender");
+        }
+        if !known.insert(flow.flow) {
+            return Err("it is there twice");
+        }
+        match Priority::new(flow.priority) {
+            Some(_) => Ok(()),
+            None => Err("its priority is none"),
+        }
     }
 }
 
