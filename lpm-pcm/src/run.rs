@@ -20,6 +20,7 @@ pub mod service;
 pub mod signer;
 pub mod socket;
 pub mod socket6;
+pub mod socket_udp;
 pub mod sockets;
 mod traffic;
 pub mod troubles;

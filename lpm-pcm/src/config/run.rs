@@ -16,6 +16,8 @@ use super::error::Fault;
 pub struct RunConfig {
     /// The names of the interfaces that RSVP runs on; none for all that are up, but for the loopback.
     pub interfaces: Vec<String>,
+    /// Those of them with hosts that speak RSVP in UDP only (RFC 2205, appendix C).
+    pub udp_interfaces: Vec<String>,
     /// How often this node refreshes state in its neighbours.
     pub refresh: Duration,
     /// Whether what is granted is reserved in the kernel, or counted only.
@@ -32,6 +34,7 @@ impl Default for RunConfig {
     fn default() -> Self {
         Self {
             interfaces: Vec::new(),
+            udp_interfaces: Vec::new(),
             refresh: Duration::from_secs(30),
             enforce: false,
             replace_qdisc: false,
@@ -47,6 +50,8 @@ impl Default for RunConfig {
 pub(super) struct RunTable {
     #[serde(default)]
     interfaces: Vec<String>,
+    #[serde(default)]
+    udp_interfaces: Vec<String>,
     refresh: Option<Spanned<String>>,
     #[serde(default)]
     enforce: bool,
@@ -61,6 +66,7 @@ impl RunTable {
     pub(super) fn config(self, folder: &Path) -> Result<RunConfig, Fault> {
         let mut config = RunConfig {
             interfaces: self.interfaces,
+            udp_interfaces: self.udp_interfaces,
             enforce: self.enforce,
             replace_qdisc: self.replace_qdisc,
             control: self.control.map(|path| folder.join(path)),
@@ -106,10 +112,11 @@ mod tests {
         assert_eq!(parse("").unwrap(), RunConfig::default());
         assert!(!RunConfig::default().enforce);
         let config = parse(
-            "[run]\ninterfaces = ['eth0', 'eth1']\nrefresh = '500 ms'\nenforce = true\nreplace_qdisc = true",
+            "[run]\ninterfaces = ['eth0', 'eth1']\nudp_interfaces = ['eth1']\nrefresh = '500 ms'\nenforce = true\nreplace_qdisc = true",
         )
         .unwrap();
         assert_eq!(config.interfaces, ["eth0", "eth1"]);
+        assert_eq!(config.udp_interfaces, ["eth1"]);
         assert_eq!(config.refresh, Duration::from_millis(500));
         assert!(config.enforce && config.replace_qdisc);
     }

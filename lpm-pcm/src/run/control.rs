@@ -158,6 +158,23 @@ pub type Asked = (Query, oneshot::Sender<Reply>);
 pub struct Control(PathBuf);
 
 impl Control {
+    /// The socket of a configuration, if it has one.
+    ///
+    /// # Errors
+    /// Like [`open`](Self::open), with the path.
+    pub fn configured(
+        path: Option<&Path>,
+        queries: &UnboundedSender<Asked>,
+    ) -> io::Result<Option<Self>> {
+        let control = path.map(|path| {
+            Self::open(path, queries.clone()).map_err(|error| {
+                let what = format!("control socket {}: {error}", path.display());
+                io::Error::new(error.kind(), what)
+            })
+        });
+        control.transpose()
+    }
+
     /// Opens the socket, for the owner of this process only, and takes in questions.
     ///
     /// # Errors

@@ -30,6 +30,22 @@ pub struct Http {
 }
 
 impl Http {
+    /// The listener of a configuration, if it has one.
+    ///
+    /// # Errors
+    /// Like [`open`](Self::open), with the address.
+    pub fn configured(
+        address: Option<SocketAddr>,
+        queries: &UnboundedSender<Asked>,
+    ) -> io::Result<Option<Self>> {
+        let http = address.map(|address| {
+            Self::open(address, queries.clone()).map_err(|error| {
+                io::Error::new(error.kind(), format!("metrics on {address}: {error}"))
+            })
+        });
+        http.transpose()
+    }
+
     /// Listens there.
     ///
     /// # Errors

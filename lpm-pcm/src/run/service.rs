@@ -36,8 +36,6 @@ use crate::integrity::{Guard, Provenance};
 mod changes;
 mod report;
 
-use self::changes::{control, http};
-
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -107,8 +105,8 @@ impl<W: Write> Service<W> {
         let mut service = Self {
             charge: Charge::new(Arc::clone(&pcm), tell_changed),
             changed,
-            control: control(&config, &query)?,
-            http: http(&config, &query)?,
+            control: Control::configured(config.run.control.as_deref(), &query)?,
+            http: Http::configured(config.run.metrics, &query)?,
             query,
             queries,
             guard: Guard::asking(config.keys.clone()),
@@ -125,7 +123,7 @@ impl<W: Write> Service<W> {
             kernel,
             done,
             started: Instant::now(),
-            troubles: Troubles::new(),
+            troubles: Troubles::since(Instant::now()),
             counters: Counters::default(),
             config,
             format,

@@ -4,10 +4,10 @@
 //! instead of forwarding it. What is sent has its IP header made here: a Path goes on in the name of its sender.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddrV4};
 use std::os::fd::{AsRawFd, RawFd};
 
-use etherparse::{IpNumber, Ipv4Header, Ipv4HeaderSlice};
+use etherparse::{IpNumber, Ipv4Header, Ipv4HeaderSlice, UdpHeader};
 use lpm_sbm::Datagram;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
@@ -19,6 +19,8 @@ use super::traffic::PASSES_BY;
 
 /// The protocol number of RSVP.
 pub(super) const RSVP: u8 = 46;
+/// The port of hosts to which nodes send in UDP: Pu' (RFC 2205, appendix C).
+const UDP_OF_NODES: u16 = 1699;
 /// The Router Alert option (RFC 2113).
 const ROUTER_ALERT: [u8; 4] = [148, 4, 0, 0];
 /// DSCP CS6, for the traffic of the network itself.
@@ -108,18 +110,30 @@ impl RawSocket {
     /// # Errors
     /// As of the system: the interface is gone, there is no route, or no room.
     pub fn send(&self, datagram: &Datagram) -> io::Result<()> {
-        let (IpAddr::V4(source), IpAddr::V4(destination)) = (datagram.source, datagram.destination)
-        else {
-            return Err(io::ErrorKind::Unsupported.into());
-        };
-        let header = header(datagram, source, destination)?;
+        let header = header(datagram, RSVP, 0)?;
+        self.send_packet(datagram, &header, &header.to_bytes())
+    }
+
+    /// Sends a datagram in UDP, for hosts that take in nothing else.
+    ///
+    /// # Errors
+    /// Like [`send`](Self::send).
+    pub fn send_in_udp(&self, datagram: &Datagram) -> io::Result<()> {
+        let header = header(datagram, IpNumber::UDP.0, UdpHeader::LEN)?;
+        let udp =
+            UdpHeader::with_ipv4_checksum(UDP_OF_NODES, UDP_OF_NODES, &header, &datagram.bytes);
+        let udp = udp.map_err(io::Error::other)?.to_bytes();
+        self.send_packet(datagram, &header, &[&header.to_bytes()[..], &udp].concat())
+    }
+
+    fn send_packet(&self, datagram: &Datagram, ip: &Ipv4Header, headers: &[u8]) -> io::Result<()> {
         let info = libc::in_pktinfo {
             ipi_ifindex: i32::try_from(datagram.interface).map_err(io::Error::other)?,
             ipi_spec_dst: libc::in_addr { s_addr: 0 },
             ipi_addr: libc::in_addr { s_addr: 0 },
         };
-        let to = SockaddrIn::from(SocketAddrV4::new(destination, 0));
-        let parts = [IoSlice::new(&header), IoSlice::new(&datagram.bytes)];
+        let to = SockaddrIn::from(SocketAddrV4::new(ip.destination.into(), 0));
+        let parts = [IoSlice::new(headers), IoSlice::new(&datagram.bytes)];
         let control = [ControlMessage::Ipv4PacketInfo(&info)];
         sendmsg(
             self.0.as_raw_fd(),
@@ -132,13 +146,17 @@ impl RawSocket {
     }
 }
 
-/// The IP header of a datagram.
-fn header(datagram: &Datagram, source: Ipv4Addr, destination: Ipv4Addr) -> io::Result<Vec<u8>> {
-    let length = u16::try_from(datagram.bytes.len()).map_err(io::Error::other)?;
+/// The IP header of a datagram of a protocol, with a header of its own of so many bytes.
+fn header(datagram: &Datagram, protocol: u8, own: usize) -> io::Result<Ipv4Header> {
+    let (IpAddr::V4(source), IpAddr::V4(destination)) = (datagram.source, datagram.destination)
+    else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    let length = u16::try_from(datagram.bytes.len() + own).map_err(io::Error::other)?;
     let mut header = Ipv4Header::new(
         length,
         datagram.ttl,
-        IpNumber(RSVP),
+        IpNumber(protocol),
         source.octets(),
         destination.octets(),
     )
@@ -146,12 +164,12 @@ fn header(datagram: &Datagram, source: Ipv4Addr, destination: Ipv4Addr) -> io::R
     // The longest of them are to go in fragments.
     header.dont_fragment = false;
     header.dscp = NETWORK_CONTROL.try_into().map_err(io::Error::other)?;
-    if datagram.router_alert {
+    if datagram.router_alert && protocol == RSVP {
         header.options = ROUTER_ALERT.into();
         header.total_len = header.total_len.saturating_add(4);
     }
     header.header_checksum = header.calc_header_checksum();
-    Ok(header.to_bytes().to_vec())
+    Ok(header)
 }
 
 /// What goes for every socket.
@@ -184,14 +202,15 @@ mod tests {
             router_alert: true,
             bytes: vec![0; 100],
         };
-        let made = |datagram: &Datagram| {
-            header(datagram, [10, 0, 0, 7].into(), [10, 0, 0, 1].into()).unwrap()
-        };
-        let bytes = made(&datagram);
+        let made = |datagram: &Datagram, protocol, own| header(datagram, protocol, own).unwrap();
+        let bytes = made(&datagram, RSVP, 0).to_bytes();
         let read = Ipv4HeaderSlice::from_slice(&bytes).unwrap();
         assert_eq!((read.ttl(), read.options()), (63, &ROUTER_ALERT[..]));
         assert_eq!((read.total_len(), read.dcp().value()), (124, 48));
+        // In UDP it is for the one it is addressed to.
+        let in_udp = made(&datagram, 17, UdpHeader::LEN);
+        assert_eq!((in_udp.total_len, in_udp.header_len()), (128, 20));
         datagram.router_alert = false;
-        assert_eq!(made(&datagram).len(), 20);
+        assert_eq!(made(&datagram, RSVP, 0).header_len(), 20);
     }
 }

@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 use lpm_sbm::Datagram;
 use tokio::io::unix::AsyncFd;
 
+use super::netlink::Link;
 use super::socket::{Arrival, RawSocket};
+use super::socket_udp::UdpSocket;
 use super::socket6::{AlertSocket6, RawSocket6};
 
 /// The longest packet.
@@ -36,6 +38,7 @@ enum Socket {
     V4(RawSocket),
     V6(RawSocket6),
     Alert6(AlertSocket6),
+    Udp(UdpSocket),
 }
 
 impl Sockets {
@@ -79,19 +82,49 @@ impl Sockets {
         .await
     }
 
-    /// Sends a datagram.
+    /// Speaks UDP, too, on these links, and on no others.
+    ///
+    /// # Errors
+    /// As of the system, for the first link on which that cannot be; the others are served.
+    pub fn speak_udp<'a>(&mut self, links: impl Iterator<Item = &'a Link>) -> io::Result<()> {
+        let links: Vec<_> = links.collect();
+        let has = |interface| links.iter().any(|link| link.interface.index == interface);
+        self.all.retain(
+            |socket| !matches!(socket.get_ref(), Socket::Udp(udp) if !has(udp.interface())),
+        );
+        let mut result = Ok(());
+        for link in links {
+            if !self.speaks_udp(link.interface.index) {
+                let opened = UdpSocket::open(link).and_then(|socket| watched(Socket::Udp(socket)));
+                match opened {
+                    Ok(socket) => self.all.push(socket),
+                    Err(error) => result = result.and(Err(error)),
+                }
+            }
+        }
+        result
+    }
+
+    fn speaks_udp(&self, interface: u32) -> bool {
+        let mut sockets = self.all.iter().map(AsyncFd::get_ref);
+        sockets.any(|socket| matches!(socket, Socket::Udp(udp) if udp.interface() == interface))
+    }
+
+    /// Sends a datagram, in UDP, too, where that is spoken.
     ///
     /// # Errors
     /// As of the system: the interface is gone, there is no route, or no room.
     pub fn send(&self, datagram: &Datagram) -> io::Result<()> {
-        let sent =
-            self.all
-                .iter()
-                .find_map(|socket| match (socket.get_ref(), datagram.destination) {
-                    (Socket::V4(socket), IpAddr::V4(_)) => Some(socket.send(datagram)),
-                    (Socket::V6(socket), IpAddr::V6(_)) => Some(socket.send(datagram)),
-                    _ => None,
-                });
+        let in_udp = self.speaks_udp(datagram.interface);
+        let mut sockets = self.all.iter().map(AsyncFd::get_ref);
+        let sent = sockets.find_map(|socket| match (socket, datagram.destination) {
+            (Socket::V4(socket), IpAddr::V4(_)) => Some(match in_udp {
+                true => socket.send(datagram).and(socket.send_in_udp(datagram)),
+                false => socket.send(datagram),
+            }),
+            (Socket::V6(socket), IpAddr::V6(_)) => Some(socket.send(datagram)),
+            _ => None,
+        });
         sent.unwrap_or_else(|| Err(io::ErrorKind::Unsupported.into()))
     }
 }
@@ -133,6 +166,7 @@ impl Socket {
             Self::V4(socket) => socket.receive(buffer),
             Self::V6(socket) => socket.receive(buffer),
             Self::Alert6(socket) => socket.receive(buffer),
+            Self::Udp(socket) => socket.receive(buffer),
         }
     }
 }
@@ -143,6 +177,7 @@ impl AsRawFd for Socket {
             Self::V4(socket) => socket.as_raw_fd(),
             Self::V6(socket) => socket.as_raw_fd(),
             Self::Alert6(socket) => socket.as_raw_fd(),
+            Self::Udp(socket) => socket.as_raw_fd(),
         }
     }
 }

@@ -23,14 +23,14 @@ pub struct Troubles {
 }
 
 impl Troubles {
-    /// No trouble yet.
+    /// No trouble yet; what comes is said some time from now.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn since(now: Instant) -> Self {
         Self {
             dropped: BTreeMap::new(),
             told: BTreeMap::new(),
             failures: HashMap::new(),
-            tell_at: Instant::now() + TELL_EVERY,
+            tell_at: now + TELL_EVERY,
         }
     }
 

@@ -11,6 +11,7 @@ mod signed;
 #[path = "../support/mod.rs"]
 mod support;
 mod topology;
+mod udp;
 
 use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;

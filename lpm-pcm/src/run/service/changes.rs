@@ -5,13 +5,12 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use super::Service;
 use crate::config::Config;
 use crate::run::charge::{Change, Changed};
-use crate::run::control::{Asked, Control, Query, Reply};
+use crate::run::control::{Control, Query, Reply};
 use crate::run::host::{address_rows, bandwidth, wanted_links};
 use crate::run::http::Http;
 use crate::run::kernel::Capacity;
@@ -80,13 +79,13 @@ impl<W: Write> Service<W> {
         }
         let mut faults = Vec::new();
         if new.run.control != self.config.run.control {
-            match control(&new, &self.query) {
+            match Control::configured(new.run.control.as_deref(), &self.query) {
                 Ok(control) => self.control = control,
                 Err(fault) => faults.push(fault),
             }
         }
         if new.run.metrics != self.config.run.metrics {
-            match http(&new, &self.query) {
+            match Http::configured(new.run.metrics, &self.query) {
                 Ok(http) => self.http = http,
                 Err(fault) => faults.push(fault),
             }
@@ -124,6 +123,12 @@ impl<W: Write> Service<W> {
     }
 
     pub(super) fn take_links(&mut self, links: Vec<Link>) {
+        let named = &self.config.run.udp_interfaces;
+        let in_udp = links.iter().filter(|link| named.contains(&link.name));
+        if let Err(error) = self.sockets.speak_udp(in_udp) {
+            self.troubles
+                .failed(format!("no RSVP in UDP on a link, port 1698: {error}"));
+        }
         if let Some(kernel) = &self.kernel {
             for old in &self.links {
                 let index = old.interface.index;
@@ -158,27 +163,4 @@ impl<W: Write> Service<W> {
         };
         self.charge.make(Change::Reload(Box::new(config)), None);
     }
-}
-
-/// The control socket, where there is to be one.
-pub(super) fn control(
-    config: &Config,
-    query: &UnboundedSender<Asked>,
-) -> io::Result<Option<Control>> {
-    let control = config.run.control.as_deref().map(|path| {
-        Control::open(path, query.clone()).map_err(|error| {
-            let what = format!("control socket {}: {error}", path.display());
-            io::Error::new(error.kind(), what)
-        })
-    });
-    control.transpose()
-}
-
-/// Where Prometheus fetches metrics, where that is to be.
-pub(super) fn http(config: &Config, query: &UnboundedSender<Asked>) -> io::Result<Option<Http>> {
-    let http = config.run.metrics.map(|address| {
-        Http::open(address, query.clone())
-            .map_err(|error| io::Error::new(error.kind(), format!("metrics on {address}: {error}")))
-    });
-    http.transpose()
 }
