@@ -36,6 +36,8 @@ impl LpmStatus {
     pub const QUARANTINED: Self = Self(0xFFFF_FF06);
     /// The LPM could not do it, for a reason that only its message tells. Not in lpmapi.h.
     pub const FAILED: Self = Self(0xFFFF_FF07);
+    /// The process that ran the LPM has ended. Not in lpmapi.h.
+    pub const ENDED: Self = Self(0xFFFF_FF08);
 
     /// Whether this is [`OK`](Self::OK).
     #[must_use]
@@ -60,6 +62,7 @@ impl fmt::Display for LpmStatus {
             Self::REFUSED => "refused",
             Self::QUARANTINED => "quarantined",
             Self::FAILED => "failed",
+            Self::ENDED => "process ended",
             Self(value) => return write!(f, "status {value}"),
         };
         f.write_str(name)

@@ -26,6 +26,7 @@ pub struct PcmBuilder {
     configs: Vec<LpmConfig>,
     events: Arc<dyn EventLog>,
     staging_dir: Option<PathBuf>,
+    runner: Option<PathBuf>,
     no_delete: NoDelete,
     debuggable: bool,
     trace_limit: TraceLimit,
@@ -40,6 +41,7 @@ impl PcmBuilder {
             configs: Vec::new(),
             events: Arc::new(TracingEventLog),
             staging_dir: None,
+            runner: None,
             no_delete: NoDelete::default(),
             debuggable: false,
             trace_limit: TraceLimit::default(),
@@ -65,6 +67,13 @@ impl PcmBuilder {
     /// directory below the system's for temporary files.
     pub fn staging_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.staging_dir = Some(dir.into());
+        self
+    }
+
+    /// The program that runs LPMs in [processes of their own](crate::Isolation::Process), of the same version: `pcm`, or
+    /// another one that calls [`run_if_asked`](crate::isolated::run_if_asked). Default: this program, if it does.
+    pub fn runner(mut self, program: impl Into<PathBuf>) -> Self {
+        self.runner = Some(program.into());
         self
     }
 
@@ -115,8 +124,9 @@ impl PcmBuilder {
     ///
     /// # Errors
     ///
-    /// No LPM, two of the same name, a configuration directory that is not UTF-8, or an LPM that is
-    /// to come [after](LpmConfig::after) one that is not configured before it.
+    /// No LPM, two of the same name, a configuration directory that is not UTF-8, one of this program that is to
+    /// run in a process of its own, or one that is to come [after](LpmConfig::after) one that is not configured
+    /// before it.
     pub fn build(self) -> Result<Pcm, BuildError> {
         config::check(&self.configs)?;
         let staging = self
@@ -139,6 +149,7 @@ impl PcmBuilder {
             Arc::clone(&serving),
             self.configs,
             staging.no_delete(self.no_delete),
+            self.runner,
             self.trace_limit,
             self.visit_limit,
             self.drain_limit,

@@ -26,6 +26,7 @@ pub struct LpmConfig {
     pub(crate) initialize_limit: Duration,
     pub(crate) deinitialize_limit: Duration,
     pub(crate) call_mode: CallMode,
+    pub(crate) isolation: Isolation,
     pub(crate) after: After,
 }
 
@@ -55,6 +56,31 @@ impl CallMode {
     }
 }
 
+/// Whether an LPM runs in the PCM's process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Isolation {
+    /// In the PCM's own process: whatever crashes one crashes the other.
+    #[default]
+    None,
+    /// In a child process: its crash rejects what it was asked, and it starts again. A call costs two changes of process.
+    /// On Linux; elsewhere such an LPM does not start. The program has to call
+    /// [`run_if_asked`](crate::isolated::run_if_asked), or to name one that does
+    /// ([`PcmBuilder::runner`](crate::PcmBuilder::runner)).
+    Process,
+}
+
+impl Isolation {
+    /// The isolation in one lower-case word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Process => "process",
+        }
+    }
+}
+
 /// Which LPMs must be initialized before an LPM, and deinitialized after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum After {
@@ -79,6 +105,7 @@ impl LpmConfig {
             initialize_limit: Duration::from_secs(30),
             deinitialize_limit: Duration::from_secs(30),
             call_mode: CallMode::Inline,
+            isolation: Isolation::None,
             after: After::Earlier,
         }
     }
@@ -145,6 +172,14 @@ impl LpmConfig {
         self
     }
 
+    /// Whether the LPM runs in the PCM's process or in one of its own; default [`Isolation::None`]. For LPMs in
+    /// libraries.
+    #[must_use]
+    pub const fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+
     /// The LPMs this one depends on: it is deinitialized before them. They must be configured before
     /// it. Default: it depends on all that are configured before it, so that LPMs are deinitialized
     /// one by one in reverse order. LPMs that do not depend on each other are deinitialized at the
@@ -185,6 +220,11 @@ pub(crate) fn check(configs: &[LpmConfig]) -> Result<(), BuildError> {
         }
         if !names.insert(&config.name) {
             return Err(BuildError::DuplicateName {
+                name: Arc::clone(&config.name),
+            });
+        }
+        if config.isolation == Isolation::Process && config.source.library().is_none() {
+            return Err(BuildError::BuiltInIsolated {
                 name: Arc::clone(&config.name),
             });
         }

@@ -8,9 +8,11 @@ use std::{fmt, io};
 use lpm_api::LpmStatus;
 
 use crate::lpm::error::LpmError;
+use crate::lpm::isolated::NotStarted;
 use crate::source::LpmSource;
 
 pub use crate::lpm::compatibility::Incompatibility;
+pub use crate::lpm::isolated::error::IsolationError;
 pub use crate::lpm::module::LoadError;
 
 /// A PCM cannot be built from this configuration: the embedder's mistake.
@@ -37,6 +39,12 @@ pub enum BuildError {
         name: Arc<str>,
         /// The one it names.
         other: Arc<str>,
+    },
+    /// It is part of this program.
+    #[error("LPM `{name}` is built in: it runs in this process, and in no other")]
+    BuiltInIsolated {
+        /// The LPM.
+        name: Arc<str>,
     },
     /// Events and verdicts would not tell the two apart.
     #[error("two LPMs are named `{name}`; give each a name of its own")]
@@ -138,6 +146,9 @@ pub enum LpmStartError {
         /// What it said.
         message: String,
     },
+    /// It was to run in a process of its own.
+    #[error(transparent)]
+    Isolation(#[from] IsolationError),
     /// A misbehaving LPM.
     #[error("initialize returned the PE type {found}; expected 0 (all types) to 65535")]
     InvalidPeType {
@@ -150,6 +161,22 @@ pub enum LpmStartError {
         /// The limit.
         limit: Duration,
     },
+    /// A misbehaving LPM in a process of its own, which was ended.
+    #[error("loading and initialize did not return within {limit:?}; the LPM's process was killed")]
+    Killed {
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+impl From<NotStarted> for LpmStartError {
+    fn from(why: NotStarted) -> Self {
+        match why {
+            NotStarted::Process(error) => Self::Isolation(error),
+            NotStarted::NotLoaded(reason) => Self::Load(LoadError::InItsProcess { reason }),
+            NotStarted::NotInitialized(error) => error.into(),
+        }
+    }
 }
 
 impl LpmStartError {
@@ -157,7 +184,7 @@ impl LpmStartError {
     pub(crate) fn status(&self) -> Option<LpmStatus> {
         match self {
             Self::Initialize { status, .. } => Some(*status),
-            Self::Deadline { .. } => Some(LpmStatus::DEADLINE),
+            Self::Deadline { .. } | Self::Killed { .. } => Some(LpmStatus::DEADLINE),
             _ => None,
         }
     }

@@ -156,8 +156,8 @@ pub enum EventId {
     LpmQuarantined = 45,
     /// The call returned: the LPM is out of quarantine.
     LpmReleased = 46,
-    /// An LPM missed too much in quarantine to be told of it, or failed over the state it was to take over: it is
-    /// initialized anew.
+    /// An LPM missed too much in quarantine to be told of it, or its process ended, or it failed over the state it was
+    /// to take over: it is initialized anew.
     LpmReinitialized = 47,
     /// An LPM is not asked about messages of a kind that its API does not know; said once for each LPM.
     LpmNotAsked = 48,
@@ -165,6 +165,8 @@ pub enum EventId {
     LpmOverstepped = 49,
     /// Events of one kind about one LPM came too fast: some were not recorded.
     EventsSuppressed = 50,
+    /// The process that runs an LPM ended, or was ended for what it did: it starts again after a while.
+    LpmProcessEnded = 51,
 }
 
 impl EventId {
@@ -197,6 +199,7 @@ impl EventId {
         Self::LpmNotAsked,
         Self::LpmOverstepped,
         Self::EventsSuppressed,
+        Self::LpmProcessEnded,
     ];
 
     /// The number of the event, for logs that number theirs.
@@ -236,6 +239,7 @@ impl EventId {
             Self::LpmNotAsked => "lpm_not_asked",
             Self::LpmOverstepped => "lpm_overstepped",
             Self::EventsSuppressed => "events_suppressed",
+            Self::LpmProcessEnded => "lpm_process_ended",
         }
     }
 
@@ -269,7 +273,8 @@ impl EventId {
             | Self::LpmPanicked
             | Self::LpmCallFailed
             | Self::LpmQuarantined
-            | Self::LpmOverstepped => Severity::Error,
+            | Self::LpmOverstepped
+            | Self::LpmProcessEnded => Severity::Error,
         }
     }
 }

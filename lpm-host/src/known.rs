@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lpm_api::LpmHandle;
 
+use crate::seat::restarts::Restarts;
 use crate::tally::Tally;
 
 /// So many handles are remembered: an LPM that is initialized anew has another one each time.
@@ -19,6 +20,8 @@ pub(crate) struct KnownLpms(Mutex<Lists>);
 struct Lists {
     /// In the order in which they were first initialized.
     tallies: Vec<(Arc<str>, Arc<Tally>)>,
+    /// By name, of LPMs in processes of their own.
+    restarts: Vec<(Arc<str>, Arc<Restarts>)>,
     /// The newest last.
     names: VecDeque<(LpmHandle, Arc<str>)>,
 }
@@ -38,6 +41,19 @@ impl KnownLpms {
         let of_name = (Arc::clone(name), Arc::clone(&tally));
         lists.tallies.push(of_name);
         tally
+    }
+
+    /// The restarts of the LPM of this name, of earlier ones, too.
+    pub(crate) fn restarts(&self, name: &Arc<str>) -> Arc<Restarts> {
+        let mut lists = self.lock();
+        if let Some((_, restarts)) = lists.restarts.iter().find(|(other, _)| other == name) {
+            return Arc::clone(restarts);
+        }
+        let restarts = Arc::<Restarts>::default();
+        lists
+            .restarts
+            .push((Arc::clone(name), Arc::clone(&restarts)));
+        restarts
     }
 
     /// The name of an LPM.

@@ -63,6 +63,11 @@ pub mod error;
 pub mod event;
 mod event_limit;
 mod initialized;
+/// LPMs in processes of their own.
+pub mod isolated {
+    pub use crate::error::IsolationError;
+    pub use crate::lpm::isolated::run_if_asked;
+}
 mod known;
 mod life;
 mod manual_clock;
@@ -101,7 +106,7 @@ pub use self::ask::admission::Admission;
 pub use self::ask::statistics::LpmStatistics;
 pub use self::ask::tell::{CommittedResv, StateGone};
 pub use self::builder::PcmBuilder;
-pub use self::config::{CallMode, LpmConfig};
+pub use self::config::{CallMode, Isolation, LpmConfig};
 pub use self::initialized::InitializedLpm;
 pub use self::life::pending_change::PendingChange;
 pub use self::life::reconfigure::Reconfiguration;

@@ -9,6 +9,7 @@
 //! | `instance` | one initialization of the LPM |
 //! | `built_in` | an LPM that is no library but a type of this program |
 //! | `lpmapi` | an LPM in C, against `lpmapi.h` |
+//! | `isolated` | an LPM in a process of its own |
 //! | `loaded` | a loaded library, and its file |
 //! | `calls` | answers that LPMs put off |
 //! | `panics`, `trace` | what it reports |
@@ -21,6 +22,7 @@ pub(crate) mod compatibility;
 pub(crate) mod describe;
 pub(crate) mod error;
 pub(crate) mod instance;
+pub(crate) mod isolated;
 pub(crate) mod loaded;
 mod lock;
 pub(crate) mod lpmapi;

@@ -2,6 +2,7 @@
 
 pub(crate) mod asked;
 pub(crate) mod registry;
+pub(crate) mod relay;
 pub(crate) mod results;
 pub(crate) mod shard;
 pub(crate) mod table;

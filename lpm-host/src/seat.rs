@@ -8,6 +8,7 @@
 //! | `due` | what is due from time to time |
 //! | `in_c` | what is different about LPMs in C |
 //! | `on_worker` | calls on threads of the LPM's own |
+//! | `restarts` | when an LPM whose process ended starts again |
 //! | `seated` | the seat: gate, route, requests |
 //! | `taking_over` | while it takes over what its predecessor left, who would call it waits |
 //! | `told` | calls that tell it something, and are waited for |
@@ -20,6 +21,7 @@ pub(crate) mod closed;
 pub(crate) mod due;
 pub(crate) mod in_c;
 pub(crate) mod on_worker;
+pub(crate) mod restarts;
 pub(crate) mod seated;
 mod taking_over;
 pub(crate) mod told;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lpm_api::{LpmHandle, PeType};
 
+use crate::config::Isolation;
 use crate::pin_reason::PinReason;
 use crate::source::LpmSource;
 use crate::tally::LpmCounts;
@@ -56,6 +57,8 @@ pub struct LpmStatusReport {
     pub name: Arc<str>,
     /// What it comes from.
     pub source: LpmSource,
+    /// Whether it runs in a process of its own.
+    pub isolation: Isolation,
     /// How it is.
     pub health: LpmHealth,
     /// What is known of its initialization; `None` where it is not initialized.
@@ -72,6 +75,8 @@ pub struct InitializedStatus {
     pub pe_type: PeType,
     /// The version of the package that its library was built from; `None` for an LPM of this program.
     pub version: Option<Arc<str>>,
+    /// The number of the process that runs it; `None` where that is this one.
+    pub process: Option<u32>,
     /// How many requests it has put off and not answered yet, or has not been asked yet on its own threads.
     pub open_requests: usize,
 }
@@ -84,6 +89,8 @@ pub enum LpmHealth {
     Serving,
     /// A call hangs in it: it is not asked, and all flows are rejected.
     Quarantined,
+    /// Its process has ended: it is not asked, and all flows are rejected, until it starts again.
+    Ended,
     /// It is configured, and not initialized: the PCM is not in charge, or the LPM is optional and failed.
     NotInitialized,
 }
@@ -95,6 +102,7 @@ impl LpmHealth {
         match self {
             Self::Serving => "serving",
             Self::Quarantined => "quarantined",
+            Self::Ended => "ended",
             Self::NotInitialized => "not_initialized",
         }
     }

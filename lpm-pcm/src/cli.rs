@@ -35,6 +35,12 @@ pub fn run() -> ExitCode {
         Command::Completions(args) => generate::completions(args, Cli::command()),
         Command::Man(args) => generate::man(args, Cli::command()),
         Command::InChild(args) => in_child::serve(args),
+        // Where a PCM asks for it `main` never comes here.
+        Command::LpmRunner => {
+            let what =
+                "lpm-runner: this is for a PCM to start, when an LPM has `isolation = \"process\"`";
+            Err(what.into())
+        }
     };
     result.unwrap_or_else(|error| {
         for line in error.to_string().lines() {
@@ -107,6 +113,9 @@ pub enum Command {
     /// Run by this program itself
     #[command(hide = true)]
     InChild(in_child::Args),
+    /// Run by a PCM, for an LPM in a process of its own
+    #[command(hide = true)]
+    LpmRunner,
 }
 
 const EXIT_STATUS: &str = "\

@@ -4,5 +4,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // As which this program is a child of its own that runs an LPM.
+    lpm_host::isolated::run_if_asked();
     lpm_pcm::cli::run()
 }

@@ -127,7 +127,8 @@ pub fn lpm(entry: &LpmEntry) -> LpmConfig {
         .config(entry.config.as_str())
         .config_source(entry.config_source.as_str())
         .optional(entry.optional)
-        .call_mode(entry.call_mode);
+        .call_mode(entry.call_mode)
+        .isolation(entry.isolation);
     if let Some(folder) = &entry.config_dir {
         lpm = lpm.config_dir(folder);
     }

@@ -98,6 +98,7 @@ const MISBEHAVE: &[Case] = &[
     ("answers-wrongly", &["too many\n{}/file"], REFUSED),
     ("answers-wrongly", &["twice\n{}/file"], REFUSED),
     // What it does is in the message, and some of those with changed bytes say to keep the answer.
+    ("crashes", &["exit deinitialize"], &["ends_process"]),
     ("defers", &["1"], NO_ANSWER),
     ("errs", &["deinitialize"], &["fails_to_stop"]),
     ("errs", &["initialize"], &["does_not_start"]),

@@ -110,6 +110,30 @@ pub fn running(reasons: Vec<PinReason>) -> Vec<String> {
     names
 }
 
+/// Whether the LPMs that tests watch run in processes of their own: in the program that has the tests for that.
+///
+/// # Panics
+///
+/// When the test's program cannot be found.
+#[must_use]
+pub fn in_process() -> bool {
+    let test = std::env::current_exe().expect("the test's own path");
+    let name = test.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("misbehaviour_in_process")
+}
+
+/// The program that runs LPMs in processes of their own for the tests, which Cargo builds beside them.
+///
+/// # Panics
+///
+/// When the test runs elsewhere than from Cargo's `deps` folder.
+#[must_use]
+pub fn runner() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let folder = test.ancestors().nth(2).expect("the folder of the profile");
+    folder.join(format!("lpm-runner{}", std::env::consts::EXE_SUFFIX))
+}
+
 /// An event log that remembers.
 #[derive(Clone, Debug, Default)]
 pub struct RecordedEvents(Arc<Mutex<Vec<Event>>>);
@@ -182,6 +206,7 @@ mod book {
     pages! {
         Author: "author.md";
         Embedding: "embedding.md";
+        Isolation: "isolation.md";
         Logging: "logging.md";
         Lpmapi: "lpmapi.md";
     }

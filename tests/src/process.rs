@@ -19,6 +19,15 @@ pub fn in_own_process(test: &str, body: impl FnOnce()) {
     assert!(output.status.success(), "{}", told(&output));
 }
 
+/// The name by which libtest knows the test of this name in this `module_path!()`.
+#[must_use]
+pub fn name_of(module: &str, test: &str) -> String {
+    match module.split_once("::") {
+        Some((_, module)) => format!("{module}::{test}"),
+        None => test.to_owned(),
+    }
+}
+
 /// Whether this is the process of a single test.
 #[must_use]
 pub fn is_own_process() -> bool {

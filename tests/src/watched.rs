@@ -5,11 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use lpm_host::event::{Event, EventId};
-use lpm_host::{LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm, PinReason, Teardown, Verdict};
+use lpm_host::{
+    Isolation, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm, PinReason, Teardown, Verdict,
+};
 
 use crate::messages::{admit, path};
 use crate::platform::{assert_gone, reasons_of_its_own};
-use crate::{RecordedEvents, fixture};
+use crate::{RecordedEvents, fixture, in_process, runner};
 
 /// The PCM with the two.
 pub struct Watched {
@@ -46,10 +48,15 @@ impl Watched {
     pub fn start_while(lpm: LpmConfig, meanwhile: impl FnOnce(&ManualClock)) -> Self {
         let (clock, events) = (ManualClock::new(), RecordedEvents::default());
         let name = lpm.name().to_owned();
+        let lpm = match in_process() {
+            true => lpm.isolation(Isolation::Process),
+            false => lpm,
+        };
         let pcm = Pcm::builder()
             .lpm(lpm)
             .lpm(fixture("counts"))
             .clock(&clock)
+            .runner(runner())
             .event_log(events.clone())
             .build()
             .expect("builds");

@@ -18,10 +18,11 @@ fn rows() -> Vec<Row<'static>> {
         .filter(|line| line.starts_with("| `"))
         .map(|line| {
             let cells: Vec<_> = line.split('|').map(str::trim).collect();
-            let ["", fixture, _what, outcome, events, ""] = cells[..] else {
-                panic!("expected four cells: {line}")
+            let ["", fixture, _what, outcome, in_process, events, ""] = cells[..] else {
+                panic!("expected five cells: {line}")
             };
             assert_ne!(outcome, "", "{line}");
+            assert_ne!(in_process, "", "{line}");
             Row {
                 fixture: fixture.trim_matches('`'),
                 events: events

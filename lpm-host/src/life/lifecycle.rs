@@ -1,5 +1,6 @@
 //! From standby to in charge and back: who may start and stop the LPMs, and how that goes.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,8 @@ pub(crate) struct Lifecycle {
     pub(super) configs: Mutex<Vec<LpmConfig>>,
     pub(super) addresses: Mutex<Arc<[AddressRow]>>,
     pub(super) staging: Copies,
+    /// The program that runs LPMs in processes of their own, if not this one.
+    pub(super) runner: Option<PathBuf>,
     pub(super) trace_limit: TraceLimit,
     pub(super) visit_limit: VisitLimit,
     pub(super) drain_limit: Duration,
@@ -76,6 +79,7 @@ impl Lifecycle {
         serving: Arc<Serving>,
         configs: Vec<LpmConfig>,
         staging: Copies,
+        runner: Option<PathBuf>,
         trace_limit: TraceLimit,
         visit_limit: VisitLimit,
         drain_limit: Duration,
@@ -87,6 +91,7 @@ impl Lifecycle {
             configs: Mutex::new(configs),
             addresses: Mutex::new(Arc::default()),
             staging,
+            runner,
             trace_limit,
             visit_limit,
             drain_limit,
@@ -147,6 +152,7 @@ impl Lifecycle {
     pub(super) fn starting(&self, lpm_count: usize) -> Starting<'_> {
         Starting {
             staging: &self.staging,
+            runner: self.runner.as_deref(),
             trace_limit: self.trace_limit,
             visit_limit: self.visit_limit,
             events: &self.serving.events,
@@ -203,6 +209,9 @@ impl Lifecycle {
     /// Makes new LPMs ready to be asked.
     pub(super) fn open(&self, seats: &[Arc<Seat>]) {
         for seat in seats {
+            if let Some(restarts) = &seat.restarts {
+                restarts.begin(self.serving.clock.now());
+            }
             registry::register(Registered {
                 requests: Arc::clone(&seat.requests),
                 about: Arc::clone(&seat.about),

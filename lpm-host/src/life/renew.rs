@@ -56,10 +56,13 @@ impl Lifecycle {
         if !seats.iter().any(|other| Arc::ptr_eq(other, seat)) {
             return;
         }
-        let detail = format!(
-            "it missed more than {MOST_KEPT} changes while it was in quarantine, and is initialized \
-             anew, with another handle"
-        );
+        let why = match &seat.process {
+            Some(process) if process.has_ended() => {
+                "its process ended, and it starts in another one: it".to_owned()
+            }
+            _ => format!("it missed more than {MOST_KEPT} changes while it was in quarantine, and"),
+        };
+        let detail = format!("{why} is initialized anew, with another handle");
         let event = seat.about.about(EventId::LpmReinitialized, detail);
         self.serving.events.record(&event);
         // What failed is on record, and is tried again.

@@ -24,10 +24,8 @@ impl Lifecycle {
                 source: seat
                     .map_or(&config.source, |seat| &seat.about.source)
                     .clone(),
-                health: seat.map_or(LpmHealth::NotInitialized, |seat| match seat.standing() {
-                    Some(Route::Quarantine) => LpmHealth::Quarantined,
-                    Some(Route::Inline | Route::Worker) | None => LpmHealth::Serving,
-                }),
+                isolation: config.isolation,
+                health: seat.map_or(LpmHealth::NotInitialized, |seat| health(seat)),
                 initialized: seat.map(|seat| initialized(seat)),
             }
         });
@@ -39,11 +37,20 @@ impl Lifecycle {
     }
 }
 
+fn health(seat: &Seat) -> LpmHealth {
+    match (&seat.process, seat.standing()) {
+        (Some(process), _) if process.has_ended() => LpmHealth::Ended,
+        (_, Some(Route::Quarantine)) => LpmHealth::Quarantined,
+        (_, Some(Route::Inline | Route::Worker) | None) => LpmHealth::Serving,
+    }
+}
+
 fn initialized(seat: &Seat) -> InitializedStatus {
     InitializedStatus {
         handle: seat.handle,
         pe_type: seat.about.pe_type,
         version: seat.version.clone(),
+        process: seat.process.as_ref().and_then(|process| process.id()),
         open_requests: seat.requests.outstanding(),
     }
 }

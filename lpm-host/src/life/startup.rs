@@ -1,8 +1,8 @@
 //! Bringing LPMs up: load, then initialize.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use libunload::Copies;
 use lpm_abi::{API_VERSION, AbiInit, AbiInitialized};
@@ -10,14 +10,15 @@ use lpm_api::{LpmHandle, LpmStatus, PeType};
 
 use super::deadline::{self, Overdue};
 use super::pinned::Pinned;
-use crate::config::LpmConfig;
+use crate::config::{Isolation, LpmConfig};
 use crate::error::{LpmFailure, LpmStartError};
 use crate::event::{Event, EventId, EventLog};
 use crate::initialized::InitializedLpm;
 use crate::known::KnownLpms;
 use crate::lpm::built_in::BuiltIn;
-use crate::lpm::error::LpmError;
 use crate::lpm::instance::Instance;
+use crate::lpm::isolated::Isolated;
+use crate::lpm::isolated::process::Process;
 use crate::lpm::loaded::{Module, Stamp};
 use crate::lpm::module::{LoadError, LoadedModule};
 use crate::lpm::trace::TraceLimit;
@@ -41,6 +42,7 @@ pub struct Startup {
 /// LPMs and libraries on their way up.
 pub(crate) struct Starting<'a> {
     pub(crate) staging: &'a Copies,
+    pub(crate) runner: Option<&'a Path>,
     pub(crate) trace_limit: TraceLimit,
     pub(crate) visit_limit: VisitLimit,
     pub(crate) events: &'a Arc<dyn EventLog>,
@@ -64,6 +66,9 @@ impl Starting<'_> {
             lpm_count: self.lpm_count,
         };
         let (instance, module) = match &config.source.0 {
+            Kind::Library(library) if config.isolation == Isolation::Process => {
+                (self.start_isolated(asked, library)?, None)
+            }
             Kind::Library(library) => {
                 let loaded = self.loaded(library);
                 let is_new = loaded.is_none();
@@ -106,6 +111,36 @@ impl Starting<'_> {
         let initialized = (*seat.about).clone();
         self.seats.push(Arc::new(seat));
         Ok(initialized)
+    }
+
+    /// Initializes an LPM in a process of its own.
+    fn start_isolated(
+        &self,
+        asked: Asked,
+        library: &LpmLibrary,
+    ) -> Result<Instance, LpmStartError> {
+        let limit = asked.config.initialize_limit;
+        let begun = Arc::new(OnceLock::new());
+        let call = {
+            let (library, begun) = (library.clone(), Arc::clone(&begun));
+            let (runner, trace_limit) = (self.runner.map(Path::to_owned), self.trace_limit);
+            let events = Arc::clone(self.events);
+            move || {
+                let isolated = Isolated {
+                    library: &library,
+                    runner,
+                    trace_limit,
+                    events: &events,
+                };
+                asked.initialize_isolated(&isolated, &begun)
+            }
+        };
+        deadline::call("lpm-initialize", limit, call).unwrap_or_else(|Overdue| {
+            if let Some(process) = begun.get() {
+                process.kill(format!("it was not initialized within {limit:?}"));
+            }
+            Err(LpmStartError::Killed { limit })
+        })
     }
 
     /// What loads the library.
@@ -219,9 +254,29 @@ impl Asked {
         self.initialize(initialize, source, None)
     }
 
-    fn initialize(
+    /// The LPM of a library, in a process of its own.
+    fn initialize_isolated(
         &self,
-        initialize: impl FnOnce(AbiInit<'_>) -> Result<AbiInitialized, LpmError>,
+        isolated: &Isolated<'_>,
+        begun: &OnceLock<Arc<Process>>,
+    ) -> Result<Instance, LpmStartError> {
+        let source = self.config.source.clone();
+        let mut process = None;
+        let initialize = |init: AbiInit<'_>| {
+            let (running, lpm) = isolated.start(&init, begun)?;
+            process = Some(running);
+            Ok::<_, LpmStartError>(lpm)
+        };
+        let instance = self.initialize(initialize, source, None)?;
+        Ok(match process {
+            Some(process) => instance.in_process(process),
+            None => instance,
+        })
+    }
+
+    fn initialize<E: Into<LpmStartError>>(
+        &self,
+        initialize: impl FnOnce(AbiInit<'_>) -> Result<AbiInitialized, E>,
         source: LpmSource,
         library: Option<Arc<LoadedModule>>,
     ) -> Result<Instance, LpmStartError> {
@@ -239,7 +294,8 @@ impl Asked {
             config_source: config.config_source.as_str().into(),
             config_dir: config_dir.map(Into::into).into(),
             callbacks: CALLBACKS,
-        })?;
+        })
+        .map_err(Into::into)?;
         Instance::new(
             Arc::clone(&config.name),
             handle,

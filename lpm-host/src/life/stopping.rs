@@ -8,10 +8,11 @@ use libunload::gate::Reason;
 use lpm_api::DeinitReason;
 
 use super::deadline::{self, NoThread};
-use super::teardown::{self, DeinitializedLpm, Teardown};
+use super::teardown::{self, DeinitializedLpm, Teardown, UnloadedLibrary};
 use crate::config::After;
 use crate::event::EventLog;
 
+use crate::lpm::isolated::ENDING;
 use crate::lpm::loaded::Module;
 use crate::lpm::module::LoadedModule;
 use crate::pin_reason::PinReason;
@@ -31,6 +32,8 @@ pub(crate) struct Stopping<'a> {
 /// What became of one LPM.
 struct Done {
     lpm: DeinitializedLpm,
+    /// There for one in a process of its own, which has ended.
+    library: Option<UnloadedLibrary>,
     holds: Option<PinReason>,
 }
 
@@ -95,7 +98,16 @@ impl<'a> Stopping<'a> {
             order.is_gone(index);
             all_done.push((index, done));
         }
-        for (index, Done { lpm, holds }) in all_done {
+        for (
+            index,
+            Done {
+                lpm,
+                library,
+                holds,
+            },
+        ) in all_done
+        {
+            self.teardown.libraries.extend(library);
             self.held
                 .extend(holds.map(|reason| (modules[index], reason)));
             self.teardown.lpms.push(lpm);
@@ -129,17 +141,32 @@ impl Step {
     fn deinitialize(&self, closed: ClosedSeat) -> Done {
         let ClosedSeat { seat, slot } = closed;
         let limit = self.drain_limit.saturating_sub(self.begun.elapsed());
-        let left = match slot {
-            Leaving::Retired(slot) => slot.drain(limit).map(|slot| *slot),
-            Leaving::Left(slot) => Ok(slot),
+        let mut left = match slot {
+            Leaving::Retired(slot) => slot.drain(limit),
+            Leaving::Left(slot) => Ok(Box::new(slot)),
             Leaving::Lost(why) => return self.abandon(&seat, why),
         };
-        match left {
+        if let (Err(_), Some(process)) = (&left, &seat.process) {
+            process.kill(format!(
+                "calls into it did not return within {:?}",
+                self.drain_limit
+            ));
+            // They do now.
+            left = left.or_else(|inside| inside.drain(ENDING));
+        }
+        match left.map(|slot| *slot) {
             Ok(Slot::Running(instance)) => {
                 let limit = seat.config.deinitialize_limit;
                 let (lpm, holds) =
                     teardown::deinitialize(instance, self.reason, limit, &*self.events);
-                Done { lpm, holds }
+                // One that did not return from that is not waited for any longer.
+                let limit = holds.as_ref().map_or(ENDING, |_| Duration::ZERO);
+                let library = self.end(&seat, limit);
+                Done {
+                    lpm,
+                    library,
+                    holds,
+                }
             }
             Ok(Slot::Closed) => self.abandon(&seat, libunload::PinReason::AskedFromInside.into()),
             Err(still_inside) => {
@@ -158,10 +185,18 @@ impl Step {
         }
     }
 
+    /// Ends the process of an LPM, if it has one, at the latest after that time.
+    fn end(&self, seat: &Seat, limit: Duration) -> Option<UnloadedLibrary> {
+        let process = seat.process.as_ref()?;
+        let library = seat.config.source.path()?;
+        Some(teardown::end(process, library, limit, &*self.events))
+    }
+
     fn abandon(&self, seat: &Seat, why: PinReason) -> Done {
         let lpm = (*seat.about).clone();
         Done {
             lpm: teardown::abandon(lpm, self.reason, &why, &*self.events),
+            library: self.end(seat, Duration::ZERO),
             holds: Some(why),
         }
     }

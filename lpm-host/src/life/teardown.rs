@@ -1,6 +1,6 @@
 //! What became of LPMs and libraries: deinitialized, then unloaded, each within a deadline.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::event::{Event, EventId, EventLog};
 use crate::initialized::InitializedLpm;
 use crate::lpm::error::LpmError;
 use crate::lpm::instance::Instance;
+use crate::lpm::isolated::process::Process;
 use crate::lpm::module::LoadedModule;
 use crate::pin_reason::{PinReason, UnloadOutcome};
 use crate::source::LpmSource;
@@ -157,6 +158,26 @@ pub(crate) fn unload(
         outcome,
         left_behind,
         elapsed,
+    }
+}
+
+/// Waits for the end of the process of an LPM that is deinitialized, which is the end of its library; after that limit
+/// it is killed.
+pub(crate) fn end(
+    process: &Process,
+    library: &Path,
+    limit: Duration,
+    events: &dyn EventLog,
+) -> UnloadedLibrary {
+    let started = Instant::now();
+    process.end(limit);
+    let outcome = UnloadOutcome::Unmapped;
+    events.record(&outcome.event(library));
+    UnloadedLibrary {
+        library: library.to_path_buf(),
+        outcome,
+        left_behind: LeftBehind::default(),
+        elapsed: started.elapsed(),
     }
 }
 

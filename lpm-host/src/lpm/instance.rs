@@ -12,6 +12,7 @@ use lpm_api::{DeinitReason, HandOver, LpmHandle, LpmStatus, PeType};
 
 use super::compatibility::{CheckedExtension, Incompatibility};
 use super::error::{HandOverFailed, LpmError};
+use super::isolated::process::Process;
 use super::lpmapi::conduct::Conduct;
 use super::module::LoadedModule;
 use super::panics;
@@ -31,6 +32,8 @@ pub(crate) struct Instance {
     hand_over: CheckedExtension,
     /// What its code is in; `None`: this program.
     library: Option<Arc<LoadedModule>>,
+    /// What runs it, if not this process.
+    process: Option<Arc<Process>>,
 }
 
 impl Instance {
@@ -54,9 +57,21 @@ impl Instance {
                 reasons: CheckedExtension::default(),
                 hand_over: CheckedExtension::default(),
                 library,
+                process: None,
             }),
             Err(_) => Err(pe_type),
         }
+    }
+
+    /// The same, run by a process of its own.
+    pub(crate) fn in_process(mut self, process: Arc<Process>) -> Self {
+        self.process = Some(process);
+        self
+    }
+
+    /// What runs it, if not this process.
+    pub(crate) const fn process(&self) -> Option<&Arc<Process>> {
+        self.process.as_ref()
     }
 
     /// Asks for decisions.
@@ -82,13 +97,20 @@ impl Instance {
 
     /// For one in C: whether it kept to its memory.
     pub(crate) fn conduct(&self) -> Option<&Arc<Conduct>> {
-        self.library.as_ref()?.conduct()
+        let process = self.process.as_ref();
+        match &self.library {
+            Some(library) => library.conduct(),
+            None => process.and_then(|process| process.conduct()),
+        }
     }
 
     /// Tells its library if the host's `tracing` filters have changed; cheap where they have not.
     pub(crate) fn refresh_level(&self) {
         if let Some(library) = &self.library {
             library.refresh_level();
+        }
+        if let Some(process) = &self.process {
+            process.refresh_level();
         }
     }
 
@@ -115,6 +137,24 @@ impl Instance {
         LpmStatus(panics::during(Some(&self.name), || {
             self.lpm.lpm().ip_address_table(table.into())
         }))
+    }
+
+    /// Whether it offers counters, and whether reasons, of the kinds that are known here.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn offers(&self) -> (bool, bool) {
+        let offered = |id| {
+            let id = RStr::from_str(id);
+            panics::during(Some(&self.name), || self.lpm.lpm().extension(id)).into_option()
+        };
+        let statistics = offered(AbiStatistics::ID).is_some_and(|extension| {
+            let checked = self.statistics.check::<AbiStatistics>(extension.layout());
+            checked.is_ok()
+        });
+        let reasons = offered(AbiReasons::ID).is_some_and(|extension| {
+            let checked = self.reasons.check::<AbiReasons>(extension.layout());
+            checked.is_ok()
+        });
+        (statistics, reasons)
     }
 
     /// The LPM's counters, where it offers the extension; `Err` where it offers another of that name.

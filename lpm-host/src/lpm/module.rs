@@ -32,6 +32,13 @@ pub enum LoadError {
     #[error(transparent)]
     Open(#[from] OpenError),
 
+    /// The process that was to run the LPM says why it cannot.
+    #[error("{reason}")]
+    InItsProcess {
+        /// What it says.
+        reason: String,
+    },
+
     /// The file is not what it has to be.
     #[error(transparent)]
     NotTrusted(#[from] TrustError),
@@ -149,6 +156,7 @@ impl LoadError {
             | Self::IncompatibleApi { .. }
             | Self::ApiVersion { .. } => Some(rebuild()),
             Self::Open(_)
+            | Self::InItsProcess { .. }
             | Self::NotTrusted(_)
             | Self::NotAnLpm { .. }
             | Self::LacksFunctions { .. }

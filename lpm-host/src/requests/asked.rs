@@ -123,8 +123,7 @@ impl Requests {
     }
 
     /// Fails all requests, and takes no more.
-    pub(crate) fn close(&self) {
-        let why = LpmStatus::INVALID_LPM_HANDLE;
+    pub(crate) fn close(&self, why: LpmStatus) {
         self.table.close(|asked| self.fail(asked, why));
     }
 

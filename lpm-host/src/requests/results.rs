@@ -9,6 +9,7 @@ use lpm_api::{Decision, LpmHandle, LpmStatus, RequestHandle};
 
 use super::asked::{Asked, Question, Requests};
 use super::registry::{self, Registered};
+use super::relay::{self, Relay};
 use super::shard::Refused;
 use crate::answers::decisions::{Decisions, counts_as};
 use crate::answers::faults::{self, Function};
@@ -49,6 +50,9 @@ pub(crate) fn take_counted_decisions<D: AsRef<[AbiDecision]>>(
     expected: Option<usize>,
     decisions: impl FnOnce() -> D,
 ) -> LpmStatus {
+    if let Some(relay) = relay::get() {
+        return relayed(relay, result, found, expected, decisions);
+    }
     let (requests, asked) = match take(result) {
         Ok(taken) => taken,
         Err(status) => return status,
@@ -91,8 +95,29 @@ pub(crate) fn take_counted_decisions<D: AsRef<[AbiDecision]>>(
     }
 }
 
+/// Hands decisions to a PCM elsewhere. They are not read before it is known how many they are.
+#[cold]
+fn relayed<D: AsRef<[AbiDecision]>>(
+    relay: &dyn Relay,
+    result: &AbiResult,
+    found: usize,
+    expected: Option<usize>,
+    decisions: impl FnOnce() -> D,
+) -> LpmStatus {
+    let flows = relay.flows(result.request);
+    match expected.or(flows) {
+        Some(expected) if expected == found => relay.decisions(result, decisions().as_ref()),
+        Some(expected) => relay.wrong_count(result, found, expected),
+        // Nobody waits for them.
+        None => relay.decisions(result, &[]),
+    }
+}
+
 /// Takes POLICY_DATA objects.
 pub(crate) fn take_objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
+    if let Some(relay) = relay::get() {
+        return relay.objects(result, objects);
+    }
     let (requests, asked) = match take(result) {
         Ok(taken) => taken,
         Err(status) => return status,
@@ -125,6 +150,9 @@ pub(crate) fn take_objects(result: &AbiResult, objects: &[u8]) -> LpmStatus {
 
 /// A result that is none, for what is wrong with it.
 pub(crate) fn refuse(result: &AbiResult, what: &str) -> LpmStatus {
+    if let Some(relay) = relay::get() {
+        return relay.refuse(result, what);
+    }
     match take(result) {
         Ok((requests, asked)) => reject(&requests, asked, what),
         Err(status) => status,

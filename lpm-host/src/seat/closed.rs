@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use libunload::gate::Retired;
+use lpm_api::LpmStatus;
 
 use super::seated::{Seat, Slot};
 use super::worker::NotTaken;
@@ -37,7 +38,7 @@ impl ClosedSeat {
     /// Rejects what the LPM has not answered. Those who wait for it are woken, on this thread.
     pub(crate) fn reject_outstanding(&self) {
         registry::unregister(self.seat.handle);
-        self.seat.requests.close();
+        self.seat.requests.close(LpmStatus::INVALID_LPM_HANDLE);
         self.seat.tellings.close();
         if let Some(worker) = &self.seat.worker {
             worker.close(NotTaken::Stopped);

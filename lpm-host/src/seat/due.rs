@@ -25,6 +25,15 @@ impl Seat {
             return false;
         }
         self.time_next();
+        if self
+            .process
+            .as_ref()
+            .is_some_and(|process| process.has_ended())
+        {
+            self.quarantine();
+            self.tellings.expire(now);
+            return self.restarts.as_ref().is_some_and(|it| it.is_due(now));
+        }
         let hanging = {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             watched.look(self.gate.passes(), now, self.limit)
@@ -40,8 +49,13 @@ impl Seat {
             let limit = self.config.result_time_limit;
             events.record(&faults::not_answered(&self.about, late.len(), limit));
         }
-        if let (true, Some(hanging)) = (begins, &hanging) {
-            events.record(&self.quarantined(hanging));
+        match (&hanging, &self.process) {
+            // What hangs in a process of its own ends with that.
+            (Some(hanging), Some(process)) if process.is_calling() => {
+                process.kill(self.does_not_return(hanging));
+            }
+            (Some(hanging), _) if begins => events.record(&self.quarantined(hanging)),
+            _ => {}
         }
         self.tellings.expire(now);
         for asked in late {
@@ -57,17 +71,21 @@ impl Seat {
     }
 
     fn quarantined(&self, hanging: &Hanging) -> Event {
-        let calls = match hanging.count() {
-            1 => "a call",
-            _ => "calls",
-        };
         let detail = format!(
-            "{calls} into the LPM did not return within {:?} ({hanging}): it is in quarantine, and \
-             all flows are rejected, until it does",
-            self.config.result_time_limit,
+            "{}: it is in quarantine, and all flows are rejected, until it does",
+            self.does_not_return(hanging)
         );
         self.about
             .about(EventId::LpmQuarantined, detail)
             .status(LpmStatus::QUARANTINED)
+    }
+
+    fn does_not_return(&self, hanging: &Hanging) -> String {
+        let calls = match hanging.count() {
+            1 => "a call",
+            _ => "calls",
+        };
+        let limit = self.config.result_time_limit;
+        format!("{calls} into the LPM did not return within {limit:?} ({hanging})")
     }
 }

@@ -8,6 +8,7 @@ use libunload::gate::Gate;
 use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
 
 use super::backlog::Backlog;
+use super::restarts::Restarts;
 use super::told::Tellings;
 use super::watched::Watched;
 use super::worker::Worker;
@@ -18,6 +19,7 @@ use crate::initialized::InitializedLpm;
 use crate::known::KnownLpms;
 
 use crate::lpm::instance::Instance;
+use crate::lpm::isolated::process::Process;
 use crate::lpm::loaded::{Module, Stamp};
 use crate::lpm::lpmapi::conduct::Conduct;
 use crate::lpm::module::LoadedModule;
@@ -25,6 +27,10 @@ use crate::requests::asked::{Asked, Requests};
 use crate::tally::Tally;
 
 /// What stands behind an LPM's gate.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the gate has it in a box of its own"
+)]
 pub(crate) enum Slot {
     /// It may be asked.
     Running(Instance),
@@ -66,6 +72,9 @@ pub(crate) struct Seat {
     /// Held while the LPM is let in again that took over.
     pub(super) entrance: Mutex<()>,
     pub(super) opened: Condvar,
+    /// There for an LPM in a process of its own.
+    pub(crate) process: Option<Arc<Process>>,
+    pub(crate) restarts: Option<Arc<Restarts>>,
     /// There for LPMs in C: whether it kept to its memory.
     pub(super) conduct: Option<Arc<Conduct>>,
     /// Whether it was put on record that it did not.
@@ -103,6 +112,17 @@ impl Seat {
     ) -> Self {
         let about = Arc::new(instance.about());
         let conduct = instance.conduct().cloned();
+        let process = instance.process().cloned();
+        let restarts = process.as_ref().map(|_| known.restarts(&about.name));
+        let version = match &process {
+            Some(process) => process.version().map(Into::into),
+            None => module.and_then(|module| Some(module.loaded.version()?.into())),
+        };
+        let stamp = match (module, config.source.path()) {
+            (Some(module), _) => module.stamp,
+            (None, Some(path)) => Stamp::of(path),
+            (None, None) => Stamp::default(),
+        };
         let worker = match config.call_mode {
             CallMode::Inline => None,
             CallMode::Worker { .. } => Some(Worker::default()),
@@ -119,8 +139,8 @@ impl Seat {
             limit,
             events,
             module: module.map_or_else(Weak::new, |module| Arc::downgrade(&module.loaded)),
-            stamp: module.map_or_else(Stamp::default, |module| module.stamp),
-            version: module.and_then(|module| Some(module.loaded.version()?.into())),
+            stamp,
+            version,
             tally,
             worker,
             tellings: Arc::default(),
@@ -130,6 +150,8 @@ impl Seat {
             successor: OnceLock::new(),
             entrance: Mutex::default(),
             opened: Condvar::new(),
+            process,
+            restarts,
             conduct,
             is_put_away: AtomicBool::new(false),
         };

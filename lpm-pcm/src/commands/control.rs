@@ -128,8 +128,10 @@ mod unix {
         for lpm in rows(&status["lpms"]) {
             let (name, source) = (Plain(word(&lpm["name"])), Plain(word(&lpm["source"])));
             let version = lpm["version"].as_str().map(|version| format!(" {version}"));
+            let process = lpm["process"].as_u64();
+            let process = process.map_or_else(String::new, |id| format!(", in process {id}"));
             text.push_str(&format!(
-                "LPM {name}: {}, {} requests open, {source}{}\n",
+                "LPM {name}: {}, {} requests open, {source}{}{process}\n",
                 word(&lpm["health"]).replace('_', " "),
                 lpm["open_requests"],
                 Plain(&version.unwrap_or_default()),

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lpm_host::CallMode;
 use lpm_host::trust::Requirements;
+use lpm_host::{CallMode, Isolation};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -29,6 +29,8 @@ pub struct LpmEntry {
     pub after: Option<Vec<String>>,
     /// `calls` and `threads`: where calls into it run.
     pub call_mode: CallMode,
+    /// `isolation`: whether it runs in a process of its own.
+    pub isolation: Isolation,
     /// `result_time_limit`: how long an answer may take; `None`: the host's default.
     pub result_time_limit: Option<Duration>,
     /// `initialize_limit`; `None`: the host's default.
@@ -55,6 +57,8 @@ pub(super) struct LpmTable {
     #[serde(default)]
     calls: Calls,
     threads: Option<Spanned<NonZeroUsize>>,
+    #[serde(default)]
+    isolation: Isolated,
     result_time_limit: Option<Spanned<String>>,
     initialize_limit: Option<Spanned<String>>,
     deinitialize_limit: Option<Spanned<String>>,
@@ -78,6 +82,24 @@ enum Calls {
     #[default]
     Inline,
     Worker,
+}
+
+/// `isolation` as written.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Isolated {
+    #[default]
+    None,
+    Process,
+}
+
+impl From<Isolated> for Isolation {
+    fn from(written: Isolated) -> Self {
+        match written {
+            Isolated::None => Self::None,
+            Isolated::Process => Self::Process,
+        }
+    }
 }
 
 impl Calls {
@@ -140,6 +162,7 @@ impl LpmTable {
                 .after
                 .map(|names| names.into_iter().map(Spanned::into_inner).collect()),
             call_mode: self.calls.mode(self.threads)?,
+            isolation: self.isolation.into(),
             result_time_limit: limit(self.result_time_limit, "result_time_limit")?,
             initialize_limit: limit(self.initialize_limit, "initialize_limit")?,
             deinitialize_limit: limit(self.deinitialize_limit, "deinitialize_limit")?,

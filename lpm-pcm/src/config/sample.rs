@@ -4,8 +4,8 @@ use std::env;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 
-use lpm_host::CallMode;
 use lpm_host::trust::Requirements;
+use lpm_host::{CallMode, Isolation};
 
 use super::lpm::{LpmEntry, LpmLocation};
 
@@ -18,6 +18,7 @@ pub(super) fn entry() -> LpmEntry {
         optional: false,
         after: None,
         call_mode: CallMode::Inline,
+        isolation: Isolation::None,
         result_time_limit: None,
         initialize_limit: None,
         deinitialize_limit: None,

@@ -99,8 +99,12 @@ pub struct LpmReport {
     pub source: String,
     /// The version of its package.
     pub version: Option<String>,
-    /// `serving`, `quarantined` or `not_initialized`.
+    /// `serving`, `quarantined`, `ended` or `not_initialized`.
     pub health: &'static str,
+    /// `none` or `process`.
+    pub isolation: &'static str,
+    /// The number of the process that runs it, where that is not this one.
+    pub process: Option<u32>,
     /// How many requests it still has to answer.
     pub open_requests: usize,
 }
@@ -113,6 +117,8 @@ impl From<&LpmStatusReport> for LpmReport {
             source: lpm.source.to_string(),
             version: initialized.and_then(|lpm| lpm.version.as_deref().map(str::to_owned)),
             health: lpm.health.name(),
+            isolation: lpm.isolation.name(),
+            process: initialized.and_then(|lpm| lpm.process),
             open_requests: initialized.map_or(0, |lpm| lpm.open_requests),
         }
     }

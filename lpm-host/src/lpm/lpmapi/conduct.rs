@@ -8,7 +8,7 @@ pub(crate) struct Conduct(OnceLock<String>);
 
 impl Conduct {
     /// Notes that the library's code wrote beyond what it was given; the first such note stays.
-    pub(super) fn note(&self, overstep: String) {
+    pub(crate) fn note(&self, overstep: String) {
         // It has been noted before.
         let _ = self.0.set(overstep);
     }

@@ -67,6 +67,26 @@ impl Requirements {
         Ok(self)
     }
 
+    /// Its parts, for another process: whether the file is to be kept safe, its SHA-256, and the keys.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn parts(&self) -> (bool, Option<&[u8; 32]>, Option<&[String]>) {
+        (self.kept_safe, self.sha256.as_ref(), self.keys.as_deref())
+    }
+
+    /// What has these parts.
+    #[cfg(target_os = "linux")]
+    pub(crate) const fn of_parts(
+        kept_safe: bool,
+        sha256: Option<[u8; 32]>,
+        keys: Option<Vec<String>>,
+    ) -> Self {
+        Self {
+            kept_safe,
+            sha256,
+            keys,
+        }
+    }
+
     /// Whether the contents of the file matter, all of them.
     pub(crate) const fn of_contents(&self) -> bool {
         self.sha256.is_some() || self.keys.is_some()

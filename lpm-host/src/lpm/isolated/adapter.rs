@@ -1,0 +1,251 @@
+//! One initialization of an LPM in a process of its own, as the host calls it.
+
+use std::ptr;
+use std::sync::Arc;
+
+use abi_stable::std_types::{ROption, RResult, RSlice, RSliceMut, RStr, RString, RVec};
+use lpm_abi::{
+    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiCounter, AbiDecision, AbiDeinitialize,
+    AbiDeleteState, AbiExtension, AbiFailure, AbiInitialized, AbiLpm, AbiObjectsRequest,
+    AbiReasons, AbiStatistics, Admit, Erased, ExtensionFunctions,
+};
+use lpm_api::LpmStatus;
+
+use super::calls::{self, Function};
+use super::link::NoAnswer;
+use super::process::Process;
+use super::task::Description;
+use super::words::{Malformed, Put, Take};
+
+/// An initialized LPM.
+struct Adapter {
+    process: Arc<Process>,
+    /// It is told a request's handle with every call, as all LPMs against `lpmapi.h` are.
+    is_in_c: bool,
+    offers_statistics: bool,
+    offers_reasons: bool,
+    is_deinitialized: bool,
+}
+
+/// It is being stopped, and the request for which there is no handle is over.
+const STOPPED: AbiAnswer = AbiAnswer::with_flags(AbiAnswer::DEFERRED);
+
+/// The LPM that the process says it has initialized.
+pub(super) fn initialized(process: &Arc<Process>, lpm: &Description) -> AbiInitialized {
+    let adapter = Adapter {
+        process: Arc::clone(process),
+        is_in_c: lpm.is_in_c,
+        offers_statistics: lpm.offers_statistics,
+        offers_reasons: lpm.offers_reasons,
+        is_deinitialized: false,
+    };
+    AbiInitialized::new(adapter, lpm.pe_type)
+}
+
+impl Admit for Adapter {
+    fn admit(&self, request: &AbiAdmit<'_>) -> AbiAnswer {
+        let issue = || request.call.issue().number();
+        let Some(handle) = self.handle_for_c(issue) else {
+            return STOPPED;
+        };
+        let write = |put: &mut Put<'_>| calls::Admit::put(put, request, handle);
+        let answer = self.call(Function::Admit, write, issue, |take| {
+            let answer = calls::take_answer(take)?;
+            let decisions = take.plain::<AbiDecision>()?;
+            if !answer.status().is_ok() {
+                return Ok(answer);
+            }
+            if decisions.len() != request.places.len() {
+                return Err(Malformed);
+            }
+            for (place, decision) in request.places.iter().zip(decisions) {
+                place.set(*decision);
+            }
+            Ok(answer)
+        });
+        answer.unwrap_or_else(AbiAnswer::failed)
+    }
+}
+
+impl AbiLpm for Adapter {
+    fn rsvp_objects(&self, request: &AbiObjectsRequest<'_>, objects: &mut RVec<u8>) -> AbiAnswer {
+        let issue = || request.defer.issue().number();
+        let Some(handle) = self.handle_for_c(issue) else {
+            return STOPPED;
+        };
+        let write = |put: &mut Put<'_>| calls::ObjectsRequest::put(put, request, handle);
+        let answer = self.call(Function::RsvpObjects, write, issue, |take| {
+            let answer = calls::take_answer(take)?;
+            objects.extend_from_slice(take.plain()?);
+            Ok(answer)
+        });
+        answer.unwrap_or_else(AbiAnswer::failed)
+    }
+
+    fn commit_resv(&self, commit: &AbiCommit<'_>) -> u32 {
+        self.tell(Function::CommitResv, |put| calls::put_commit(put, commit))
+    }
+
+    fn delete_state(&self, state: &AbiDeleteState<'_>) -> u32 {
+        let write = |put: &mut Put<'_>| calls::put_delete_state(put, state);
+        self.tell(Function::DeleteState, write)
+    }
+
+    fn ip_address_table(&self, table: RSlice<'_, AbiAddressRow>) -> u32 {
+        let write = |put: &mut Put<'_>| calls::put_addresses(put, table.as_slice());
+        self.tell(Function::IpAddressTable, write)
+    }
+
+    fn extension(&self, id: RStr<'_>) -> ROption<AbiExtension<'_>> {
+        let offered = match id.as_str() {
+            // SAFETY: the functions take this type, here and below.
+            AbiStatistics::ID if self.offers_statistics => unsafe {
+                Some(AbiExtension::new(self, &STATISTICS))
+            },
+            // SAFETY: as above.
+            AbiReasons::ID if self.offers_reasons => unsafe {
+                Some(AbiExtension::new(self, &REASONS))
+            },
+            _ => None,
+        };
+        offered.into()
+    }
+
+    fn deinitialize(&mut self, reason: AbiDeinitialize) -> RResult<(), AbiFailure> {
+        self.is_deinitialized = true;
+        let write = |put: &mut Put<'_>| {
+            put.number(reason as u64);
+        };
+        let deinitialized = self.call(Function::Deinitialize, write, no_handle, |take| {
+            let status = LpmStatus(take.narrow()?);
+            Ok((status, take.text()?.into()))
+        });
+        match deinitialized {
+            Ok((LpmStatus::OK, _)) => RResult::ROk(()),
+            Ok((status, message)) => failure(status, message),
+            Err(status) => failure(status, "its process has ended before".into()),
+        }
+    }
+}
+
+impl Adapter {
+    /// 0 for an LPM that asks for a handle where it wants one; `None` where there is none to be had.
+    fn handle_for_c(&self, issue: impl FnOnce() -> u64) -> Option<u64> {
+        if !self.is_in_c {
+            return Some(0);
+        }
+        let handle = issue();
+        (handle != 0).then_some(handle)
+    }
+
+    fn tell(&self, function: Function, write: impl FnOnce(&mut Put<'_>)) -> u32 {
+        let told = self.call(function, write, no_handle, |take| {
+            Ok(LpmStatus(take.narrow()?))
+        });
+        told.unwrap_or_else(|status| status).0
+    }
+
+    fn call<R>(
+        &self,
+        function: Function,
+        write: impl FnOnce(&mut Put<'_>),
+        issue: impl Fn() -> u64,
+        read: impl FnOnce(&mut Take<'_>) -> Result<R, Malformed>,
+    ) -> Result<R, LpmStatus> {
+        let write = |mut put: Put<'_>| {
+            put.number(function as u64);
+            write(&mut put);
+        };
+        let called = self
+            .process
+            .link
+            .call(write, issue, |mut take| read(&mut take));
+        called.map_err(|why| match why {
+            NoAnswer::Ended => LpmStatus::ENDED,
+            NoAnswer::TooLong => LpmStatus::REFUSED,
+            NoAnswer::Malformed => {
+                let why = format!("it broke the protocol: {Malformed}");
+                self.process.kill(why);
+                LpmStatus::ENDED
+            }
+        })
+    }
+}
+
+impl Drop for Adapter {
+    fn drop(&mut self) {
+        // One that the PCM never took on, or gave up on.
+        if !self.is_deinitialized {
+            self.process.kill("it is not wanted".to_owned());
+        }
+    }
+}
+
+fn no_handle() -> u64 {
+    0
+}
+
+fn failure(status: LpmStatus, message: RString) -> RResult<(), AbiFailure> {
+    RResult::RErr(AbiFailure {
+        status: status.0,
+        message,
+    })
+}
+
+static STATISTICS: AbiStatistics = AbiStatistics { collect };
+static REASONS: AbiReasons = AbiReasons { explain };
+
+/// # Safety
+///
+/// `lpm` came with this function from [`AbiLpm::extension`].
+unsafe extern "C" fn collect(lpm: &Erased) -> RVec<AbiCounter> {
+    // SAFETY: the caller's promise.
+    let adapter = unsafe { adapter(lpm) };
+    let counters = adapter.call(
+        Function::Statistics,
+        |_| {},
+        no_handle,
+        |take| {
+            take.list(|take| {
+                Ok(AbiCounter {
+                    name: take.text()?.into(),
+                    value: take.number()?,
+                })
+            })
+        },
+    );
+    counters.unwrap_or_default().into()
+}
+
+/// # Safety
+///
+/// As for `collect`.
+unsafe extern "C" fn explain(
+    lpm: &Erased,
+    request: &AbiAdmit<'_>,
+    flow: u16,
+    decision: AbiDecision,
+    mut into: RSliceMut<'_, u8>,
+) -> usize {
+    // SAFETY: the caller's promise.
+    let adapter = unsafe { adapter(lpm) };
+    let write = |put: &mut Put<'_>| {
+        calls::Admit::put(put, request, 0);
+        put.number(flow).plain(&[decision]);
+    };
+    let written = adapter.call(Function::Explain, write, no_handle, |take| {
+        let text = take.plain::<u8>()?;
+        let room = into.get_mut(..text.len()).ok_or(Malformed)?;
+        room.copy_from_slice(text);
+        Ok(text.len())
+    });
+    written.unwrap_or_default()
+}
+
+/// # Safety
+///
+/// `lpm` came from [`AbiLpm::extension`].
+unsafe fn adapter(lpm: &Erased) -> &Adapter {
+    // SAFETY: the caller's promise; it was made from a reference to this type.
+    unsafe { &*ptr::from_ref(lpm).cast() }
+}

@@ -1,0 +1,158 @@
+//! The child process: it loads the library, initializes its LPM, and serves the PCM's calls until that has enough of
+//! it, or is gone.
+//!
+//! The main thread listens to the PCM. Calls run on threads of their own: one more than are under way, so that none
+//! waits for another.
+
+use std::convert::Infallible;
+use std::io::{self, BufReader};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::process;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::thread;
+
+use lpm_api::LpmStatus;
+
+use super::frames::{Frame, Greeting, Kind, Writer};
+use super::load::{self, Unfit};
+use super::logs::{self, Logs};
+use super::memory::Memory;
+use super::program;
+use super::ring::PLACES;
+use super::runs::Runner;
+use super::serve;
+use super::task::Description;
+use super::up::{EventsUp, Up};
+use crate::requests::relay;
+
+/// What calls into LPMs have elsewhere, too.
+const STACK: usize = 8 << 20;
+
+/// Runs an LPM, and does not return while its PCM is there.
+///
+/// # Errors
+///
+/// There is no socket, or it cannot be used: whoever started this process is no PCM, or is gone.
+pub(super) fn run() -> io::Result<Infallible> {
+    let (mut socket, memory) = files()?;
+    Greeting::own().send(&mut socket)?;
+    let mut from = BufReader::new(socket.try_clone()?);
+    let up = Up::new(Writer::new(socket));
+    let runner = Arc::new(Runner::new(Memory::map(&memory)?, Arc::clone(&up)));
+    drop(memory);
+    relay::set(Arc::clone(&up) as Arc<dyn relay::Relay>);
+    let logs = OnceLock::new();
+    loop {
+        let frame = Frame::receive(&mut from)?;
+        runner.hear(frame, &logs)?;
+    }
+}
+
+/// The socket and the shared memory, which are this process's own from now on.
+fn files() -> io::Result<(UnixStream, OwnedFd)> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let named = std::env::var(program::FILES).map_err(|_| missing())?;
+    let (socket, memory) = named.split_once(',').ok_or_else(missing)?;
+    let file = |number: &str| {
+        let number: RawFd = number.parse().map_err(|_| missing())?;
+        // SAFETY: whoever started this process as a runner gave it these files, and nobody else here knows of them.
+        let file = unsafe { OwnedFd::from_raw_fd(number) };
+        // What the LPM starts does not get them.
+        rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::CLOEXEC)?;
+        Ok::<_, io::Error>(file)
+    };
+    Ok((file(socket)?.into(), file(memory)?))
+}
+
+impl Runner {
+    fn hear(self: &Arc<Self>, frame: Frame, logs: &OnceLock<Arc<Logs>>) -> io::Result<()> {
+        let nonsense = |_| io::Error::from(io::ErrorKind::InvalidData);
+        let mut take = frame.words();
+        match frame.kind {
+            Kind::Start => {
+                let level = load::level(take).map_err(nonsense)?;
+                let _ = logs.set(logs::start(&self.up, level));
+                let runner = Arc::clone(self);
+                // Results and the PCM's end are heard meanwhile.
+                spawn(move || runner.start(&frame))
+            }
+            Kind::Taken => {
+                let number = take.number().map_err(nonsense)?;
+                let status = LpmStatus(take.narrow().map_err(nonsense)?);
+                self.up.is_told(number, status);
+                Ok(())
+            }
+            Kind::Level => {
+                let level = take.narrow().map_err(nonsense)?;
+                if let Some(logs) = logs.get() {
+                    logs.set_level(level);
+                }
+                let lpm = self.lpm.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(lpm) = &*lpm {
+                    lpm.refresh_level();
+                }
+                Ok(())
+            }
+            // What the library does at the end of a process it does now.
+            Kind::End => process::exit(0),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    /// Loads and initializes the LPM, and serves.
+    fn start(self: Arc<Self>, task: &Frame) {
+        let events = Arc::new(EventsUp(Arc::clone(&self.up)));
+        match load::initialize(task.words(), events) {
+            Ok((lpm, description)) => {
+                *self.lpm.write().unwrap_or_else(PoisonError::into_inner) = Some(lpm);
+                self.up.send(Kind::Started, |put| description.put(put));
+                self.threads.fetch_add(1, Ordering::Relaxed);
+                self.idle.fetch_add(1, Ordering::Relaxed);
+                self.work();
+            }
+            Err(Unfit::NotLoaded(why)) => self.up.send(Kind::NotLoaded, |put| {
+                put.text(&why);
+            }),
+            Err(Unfit::NotInitialized(status, why)) => self.up.send(Kind::NotInitialized, |put| {
+                put.number(status.0).text(&why);
+            }),
+            // The PCM knows that this is none.
+            Err(Unfit::PeType(found)) => self
+                .up
+                .send(Kind::Started, |put| Description::of_type(found).put(put)),
+        }
+    }
+
+    fn work(self: Arc<Self>) {
+        loop {
+            let place = self.memory.next();
+            if self.idle.fetch_sub(1, Ordering::AcqRel) == 1 {
+                self.add_a_thread();
+            }
+            serve::serve(&self, place);
+            self.idle.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Where the system gives none, calls wait for each other.
+    fn add_a_thread(self: &Arc<Self>) {
+        if self.threads.load(Ordering::Relaxed) >= PLACES {
+            return;
+        }
+        self.idle.fetch_add(1, Ordering::AcqRel);
+        let runner = Arc::clone(self);
+        match spawn(move || runner.work()) {
+            Ok(()) => self.threads.fetch_add(1, Ordering::Relaxed),
+            Err(_) => self.idle.fetch_sub(1, Ordering::AcqRel),
+        };
+    }
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = thread::Builder::new()
+        .name(String::from("lpm-runner"))
+        .stack_size(STACK);
+    thread.spawn(work).map(drop)
+}

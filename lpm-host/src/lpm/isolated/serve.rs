@@ -1,0 +1,200 @@
+//! The calls that a runner makes into its LPM.
+
+use std::cell::Cell;
+use std::sync::PoisonError;
+
+use abi_stable::std_types::RVec;
+use lpm_abi::{AbiDecision, AbiDeinitialize, AbiObjectsRequest};
+use lpm_api::abi::message;
+use lpm_api::{DeinitReason, LpmStatus};
+
+use super::super::calls::{self as deferring, Asker, Call};
+use super::super::error::LpmError;
+use super::super::instance::Instance;
+use super::calls::{
+    Admit, Function, ObjectsRequest, put_answer, take_addresses, take_commit, take_decision,
+    take_delete_state, take_reason,
+};
+use super::frames::Kind;
+use super::runs::Runner;
+use super::words::{Malformed, Put, Take};
+use crate::message::ReceivedMessage;
+
+/// Does what a place asks for, and answers. Where that makes no sense there is another PCM than this runner is for, and
+/// its answer is none.
+pub(super) fn serve(runner: &Runner, place: usize) {
+    let mut asked = Vec::new();
+    runner.memory.read(place, &mut asked);
+    // Room for what is known last: how many frames were sent.
+    let mut answer = vec![0];
+    if answered(runner, place, Take(&asked), &mut Put(&mut answer)).is_err() {
+        answer.truncate(1);
+    }
+    report_overstep(runner);
+    answer[0] = runner.up.sent();
+    if runner.memory.write(place, &answer).is_err() {
+        // Nothing that fits follows from that.
+        let _ = runner.memory.write(place, &too_long(answer[0]));
+    }
+    runner.memory.answer(place);
+}
+
+/// In place of an answer that is too long: for objects it is the status of a failure, and none for all else.
+fn too_long(frames: u64) -> [u64; 4] {
+    [frames, LpmStatus::INVALID_RESULTS.0.into(), 0, 0]
+}
+
+fn answered(
+    runner: &Runner,
+    place: usize,
+    mut take: Take<'_>,
+    put: &mut Put<'_>,
+) -> Result<(), Malformed> {
+    let function = Function::take(&mut take)?;
+    if function == Function::Deinitialize {
+        let reason = take_reason(&mut take)?;
+        return deinitialize(runner, reason, put);
+    }
+    let lpm = runner.lpm.read().unwrap_or_else(PoisonError::into_inner);
+    let lpm = lpm.as_ref().ok_or(Malformed)?;
+    match function {
+        Function::Admit => {
+            let asked = Admit::take(&mut take)?;
+            admit(runner, place, lpm, &asked, put);
+        }
+        Function::RsvpObjects => {
+            let asked = ObjectsRequest::take(&mut take)?;
+            rsvp_objects(runner, place, lpm, &asked, put);
+        }
+        Function::CommitResv => status(put, lpm.commit_resv(&take_commit(&mut take)?)),
+        Function::DeleteState => status(put, lpm.delete_state(&take_delete_state(&mut take)?)),
+        Function::IpAddressTable => status(put, lpm.ip_address_table(&take_addresses(&mut take)?)),
+        Function::Statistics => {
+            let counters = lpm.statistics().ok().flatten().unwrap_or_default();
+            put.number(counters.len() as u64);
+            for (name, value) in counters {
+                put.text(&name).number(value);
+            }
+        }
+        Function::Explain => {
+            let asked = Admit::take(&mut take)?;
+            let (flow, decision) = (take.narrow()?, take_decision(&mut take)?);
+            let asker = asker(&asked, || 0);
+            let request = deferring::request(&asker, &[]);
+            let why = lpm.explain(&request, flow, decision).ok().flatten();
+            put.text(&why.unwrap_or_default());
+        }
+        Function::Deinitialize => return Err(Malformed),
+    }
+    Ok(())
+}
+
+/// A message that the LPM is asked about.
+struct Asked<'a, F> {
+    received: ReceivedMessage<'a>,
+    issue: F,
+    issued: Cell<Option<u64>>,
+}
+
+impl<F: Fn() -> u64> Asker for Asked<'_, F> {
+    fn received(&self) -> &ReceivedMessage<'_> {
+        &self.received
+    }
+
+    fn issue(&self) -> u64 {
+        self.issued.get().unwrap_or_else(|| {
+            let handle = (self.issue)();
+            self.issued.set(Some(handle));
+            handle
+        })
+    }
+}
+
+fn asker<'a, F: Fn() -> u64>(asked: &Admit<'a>, issue: F) -> Asked<'a, F> {
+    Asked {
+        received: ReceivedMessage {
+            message: message(&asked.message),
+            interface: asked.interface.into(),
+            received: asked.received.into(),
+            integrity_verified: asked.integrity_verified,
+        },
+        issue,
+        issued: Cell::new(None),
+    }
+}
+
+fn admit(runner: &Runner, place: usize, lpm: &Instance, asked: &Admit<'_>, put: &mut Put<'_>) {
+    let asker = asker(asked, || handle(runner, place, asked.handle, asked.flows));
+    let mut decisions = vec![AbiDecision::UNANSWERED; asked.flows];
+    let places = Cell::from_mut(&mut *decisions).as_slice_of_cells();
+    let answer = lpm.admit(&deferring::request(&asker, places));
+    put_answer(put, answer);
+    put.plain(&decisions);
+}
+
+fn rsvp_objects(
+    runner: &Runner,
+    place: usize,
+    lpm: &Instance,
+    asked: &ObjectsRequest<'_>,
+    put: &mut Put<'_>,
+) {
+    let call = Call::new(|| handle(runner, place, asked.handle, 0));
+    let request = AbiObjectsRequest {
+        interface: asked.interface,
+        max_policy_data_size: asked.max_policy_data_size,
+        message: asked.message,
+        defer: call.defer(),
+    };
+    let mut objects = RVec::new();
+    let answer = lpm.rsvp_objects(&request, &mut objects);
+    put_answer(put, answer);
+    put.plain(objects.as_slice());
+}
+
+/// The handle of a request that is put off: the one that came with it, or one that the PCM is asked for.
+fn handle(runner: &Runner, place: usize, given: u64, flows: usize) -> u64 {
+    let handle = match given {
+        0 => runner.memory.ask_for_handle(place),
+        given => given,
+    };
+    runner.up.may_be_answered(handle, flows);
+    handle
+}
+
+fn status(put: &mut Put<'_>, status: LpmStatus) {
+    put.number(status.0);
+}
+
+fn deinitialize(
+    runner: &Runner,
+    reason: AbiDeinitialize,
+    put: &mut Put<'_>,
+) -> Result<(), Malformed> {
+    let mut lpm = runner.lpm.write().unwrap_or_else(PoisonError::into_inner);
+    let lpm = lpm.take().ok_or(Malformed)?;
+    let reason = match reason {
+        AbiDeinitialize::Demotion => DeinitReason::Demotion,
+        AbiDeinitialize::Shutdown => DeinitReason::Shutdown,
+        AbiDeinitialize::Reconfiguration => DeinitReason::Reconfiguration,
+    };
+    match lpm.deinitialize(reason) {
+        Ok(()) => put.number(LpmStatus::OK.0).text(""),
+        Err(LpmError { status, message }) => put.number(status.0).text(&message),
+    };
+    Ok(())
+}
+
+/// Tells the PCM if an LPM in C wrote beyond what it was given; once, since the first time counts.
+fn report_overstep(runner: &Runner) {
+    let lpm = runner.lpm.read().unwrap_or_else(PoisonError::into_inner);
+    let conduct = lpm.as_ref().and_then(Instance::conduct);
+    let Some(what) = conduct.and_then(|conduct| conduct.overstep()) else {
+        return;
+    };
+    if runner.is_overstep_news() {
+        runner.up.send(Kind::Overstepped, |put| {
+            put.text(what);
+        });
+    }
+}

@@ -1,0 +1,124 @@
+//! What a runner is told first: which library to load, and how to initialize its LPM; and what it says of that.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use abi_stable::std_types::RStr;
+use lpm_abi::{AbiCallbacks, AbiInit};
+
+use super::super::trust::LpmLibrary;
+use super::super::trust::requirements::Requirements;
+use super::words::{Malformed, Put, Take};
+
+/// What to run.
+pub(crate) struct Task<'a> {
+    pub(crate) library: LpmLibrary,
+    /// The most verbose level that the PCM wants.
+    pub(crate) level: u32,
+    pub(crate) init: AbiInit<'a>,
+}
+
+pub(crate) fn put_task(put: &mut Put<'_>, library: &LpmLibrary, level: u32, init: &AbiInit<'_>) {
+    put.plain(library.path().as_os_str().as_bytes());
+    let (kept_safe, sha256, keys) = library.requirements().parts();
+    put.number(kept_safe).number(sha256.is_some());
+    put.plain(sha256.map_or(&[][..], |sum| &sum[..]));
+    put.number(keys.is_some());
+    let keys = keys.unwrap_or_default();
+    put.number(keys.len() as u64);
+    for key in keys {
+        put.text(key);
+    }
+    put.number(level);
+    put.number(init.handle).number(init.result_time_limit);
+    put.number(init.lpm_count).number(init.pcm_version);
+    put.text(&init.name).text(&init.config);
+    put.text(&init.config_source);
+    let dir = init.config_dir.into_option();
+    put.number(dir.is_some()).text(&dir.unwrap_or_default());
+}
+
+impl<'a> Task<'a> {
+    pub(crate) fn take(take: &mut Take<'a>, callbacks: AbiCallbacks) -> Result<Self, Malformed> {
+        let path = OsStr::from_bytes(take.plain()?);
+        let kept_safe = take.flag()?;
+        let has_sum = take.flag()?;
+        let sum = take.plain::<u8>()?;
+        let sha256 = match has_sum {
+            true => Some(sum.try_into().map_err(|_| Malformed)?),
+            false => None,
+        };
+        let has_keys = take.flag()?;
+        let keys = take.list(|take| take.text().map(str::to_owned))?;
+        let requirements = Requirements::of_parts(kept_safe, sha256, has_keys.then_some(keys));
+        // SAFETY: whoever wrote the task is the PCM that started this process, and whose user vouches for the library.
+        let library = unsafe { LpmLibrary::trust(path) }.require(requirements);
+        let level = take.narrow()?;
+        let (handle, result_time_limit) = (take.number()?, take.number()?);
+        let (lpm_count, pcm_version) = (take.narrow()?, take.narrow()?);
+        let (name, config) = (take.text()?, take.text()?);
+        let config_source = take.text()?;
+        let has_dir = take.flag()?;
+        let dir = RStr::from_str(take.text()?);
+        Ok(Self {
+            library,
+            level,
+            init: AbiInit {
+                handle,
+                result_time_limit,
+                lpm_count,
+                pcm_version,
+                name: name.into(),
+                config: config.into(),
+                config_source: config_source.into(),
+                config_dir: has_dir.then_some(dir).into(),
+                callbacks,
+            },
+        })
+    }
+}
+
+/// What a runner says of an LPM that is initialized.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Description {
+    pub(crate) pe_type: u32,
+    /// Whether it is one against `lpmapi.h`.
+    pub(crate) is_in_c: bool,
+    pub(crate) version: Option<String>,
+    pub(crate) offers_statistics: bool,
+    pub(crate) offers_reasons: bool,
+}
+
+impl Description {
+    /// An LPM that is known by the type that it returned, and by nothing else.
+    pub(crate) const fn of_type(pe_type: u32) -> Self {
+        Self {
+            pe_type,
+            is_in_c: false,
+            version: None,
+            offers_statistics: false,
+            offers_reasons: false,
+        }
+    }
+
+    pub(crate) fn put(&self, put: &mut Put<'_>) {
+        put.number(self.pe_type).number(self.is_in_c);
+        put.number(self.offers_statistics);
+        put.number(self.offers_reasons);
+        put.number(self.version.is_some());
+        put.text(self.version.as_deref().unwrap_or_default());
+    }
+
+    pub(crate) fn take(take: &mut Take<'_>) -> Result<Self, Malformed> {
+        let (pe_type, is_in_c) = (take.narrow()?, take.flag()?);
+        let (offers_statistics, offers_reasons) = (take.flag()?, take.flag()?);
+        let (has_version, version) = (take.flag()?, take.text()?);
+        Ok(Self {
+            pe_type,
+            is_in_c,
+            version: has_version.then(|| version.chars().take(100).collect()),
+            offers_statistics,
+            offers_reasons,
+        })
+    }
+}

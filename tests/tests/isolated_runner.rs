@@ -1,0 +1,325 @@
+//! Who runs LPMs in processes of their own, and what becomes of them when somebody does so badly, or is gone.
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lpm_host::event::EventId;
+use lpm_host::{Isolation, LpmConfig, LpmSource, Outcome, Pcm, PcmBuilder};
+use lpm_tests::messages::{admit, path};
+use lpm_tests::process::{child, is_own_process};
+use lpm_tests::{RecordedEvents, fixture, runner};
+use tempfile::TempDir;
+
+fn builder(events: &RecordedEvents) -> PcmBuilder {
+    let lpm = fixture("accepts").isolation(Isolation::Process);
+    Pcm::builder().lpm(lpm).event_log(events.clone())
+}
+
+/// Why an LPM does not start with this runner.
+fn refusal(program: impl Into<PathBuf>) -> String {
+    let pcm = builder(&RecordedEvents::default()).runner(program);
+    let started = pcm.build().expect("builds").become_dsbm();
+    let error = started.expect_err("it does not start").to_string();
+    assert!(!error.contains('\n'), "{error}");
+    error
+}
+
+/// A program in Python that does this with the socket `say` and the shared memory `memory`.
+fn program(does: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("runner");
+    let version = env!("CARGO_PKG_VERSION");
+    let head = format!(
+        "#!/usr/bin/env python3
+import mmap, os, random, struct, time
+socket, memory = (int(file) for file in os.environ['LPM_RUNNER'].split(','))
+def say(what): os.write(socket, what)
+def greet(protocol=1, version=b'{version}'):
+    say(b'lpm-run\\n' + struct.pack('<II', protocol, len(version)) + version)
+def frame(kind, *words): say(struct.pack('=II', kind, len(words)) + struct.pack('=%dQ' % len(words), *words))
+def text(text): return [len(text), *struct.unpack('=%dQ' % ((len(text) + 7) // 8), text + bytes(-len(text) % 8))]
+def started(): frame(5, 0, 0, 0, 0, 0, *text(b''))
+"
+    );
+    let mut made = fs::File::create(&file).expect("a file");
+    made.write_all(format!("{head}{does}\n").as_bytes())
+        .expect("room");
+    let executable = fs::Permissions::from_mode(0o755);
+    made.set_permissions(executable).expect("its owner");
+    drop(made);
+    (folder, file)
+}
+
+#[test]
+fn without_a_runner_it_does_not_start() {
+    let pcm = builder(&RecordedEvents::default()).build().expect("builds");
+    let error = pcm.become_dsbm().expect_err("no runner").to_string();
+    assert!(error.contains("run_if_asked"), "{error}");
+}
+
+#[test]
+fn an_lpm_of_this_program_has_no_process() {
+    let lpm = LpmConfig::new("mine", LpmSource::built_in::<lpm_sample_like::Accepts>());
+    let built = Pcm::builder()
+        .lpm(lpm.isolation(Isolation::Process))
+        .build();
+    let error = built.expect_err("it is built in").to_string();
+    assert!(error.contains("is built in"), "{error}");
+}
+
+mod lpm_sample_like {
+    use lpm_host::lpm_api::{AdmitRequest, Answer, Decision, InitError, InitInfo, Lpm, Priority};
+
+    pub(crate) struct Accepts;
+
+    impl Lpm for Accepts {
+        fn initialize(_: InitInfo<'_>) -> Result<Self, InitError> {
+            Ok(Self)
+        }
+
+        fn admit(&self, request: AdmitRequest<'_>) -> Answer {
+            request.decide_all(Decision::accept(Priority::MIN))
+        }
+    }
+}
+
+#[test]
+fn programs_that_do_not_run_lpms_are_found_out() {
+    let absent = refusal("/absent/runner");
+    assert!(absent.contains("cannot be started"), "{absent}");
+    let silent = refusal("/bin/true");
+    assert!(
+        silent.contains("/bin/true does not run LPMs") && silent.contains("status 0"),
+        "{silent}"
+    );
+    let (_folder, chatter) = program("say(b'hello, world, this is a program of another kind')");
+    let chatter = refusal(chatter);
+    assert!(chatter.contains("does not run LPMs"), "{chatter}");
+}
+
+#[test]
+fn a_runner_of_another_version_is_refused() {
+    let own = env!("CARGO_PKG_VERSION");
+    let (_folder, older) = program("greet(version=b'0.0.7'); time.sleep(600)");
+    let older = refusal(older);
+    assert!(older.contains("lpm-host 0.0.7 (protocol 1)"), "{older}");
+    assert!(
+        older.contains(&format!("this program has {own}")),
+        "{older}"
+    );
+    let (_folder, newer) = program("greet(protocol=2); time.sleep(600)");
+    let newer = refusal(newer);
+    assert!(newer.contains("(protocol 2)"), "{newer}");
+}
+
+#[test]
+fn one_that_is_silent_is_killed_at_the_limit() {
+    let (_folder, silent) = program("time.sleep(600)");
+    let lpm = fixture("accepts").isolation(Isolation::Process);
+    let lpm = lpm.initialize_limit(Duration::from_millis(300));
+    let pcm = Pcm::builder()
+        .lpm(lpm)
+        .runner(silent)
+        .build()
+        .expect("builds");
+    let error = pcm.become_dsbm().expect_err("too late").to_string();
+    assert!(error.contains("process was killed"), "{error}");
+}
+
+#[test]
+fn nonsense_from_a_runner_ends_it() {
+    for nonsense in [
+        "say(bytes(random.randbytes(1000)))",
+        // A frame of a gigabyte; one to the runner; an answer to nothing; a log from nowhere.
+        "say(struct.pack('=II', 5, 1 << 27))",
+        "frame(1)",
+        "frame(11, 1)",
+        "frame(10, 77, 0)",
+        "frame(5, 0, 7, 0, 0, 0, 0)",
+        "started(); started()",
+    ] {
+        let does = format!("greet(); {nonsense}\ntime.sleep(600)");
+        let (_folder, program) = program(&does);
+        let events = RecordedEvents::default();
+        let pcm = builder(&events).runner(program).build().expect("builds");
+        match pcm.become_dsbm() {
+            // It was initialized before that.
+            Ok(_) => until("its end is an event", || {
+                !events.of(EventId::LpmProcessEnded).is_empty()
+            }),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains("broke the protocol"), "{nonsense}: {error}");
+            }
+        }
+    }
+}
+
+/// It answers each call with whatever comes to its mind, wherever it likes.
+#[test]
+fn no_answer_of_a_runner_does_harm() {
+    let does = "
+greet(); started()
+shared = mmap.mmap(memory, os.fstat(memory).st_size)
+place = 24 + 40960 * 8 + 40
+random.seed(7)
+while True:
+    at = 192
+    turn, = struct.unpack_from('=I', shared, at)
+    if turn == 1:
+        count = random.choice([0, 1, 3, 5, 1 << 20, 1 << 40, (1 << 64) - 1])
+        struct.pack_into('=Q', shared, at + 16, count)
+        for word in range(8):
+            struct.pack_into('=Q', shared, at + 24 + 8 * word, random.choice([0, 1, 2, 1 << 31, (1 << 64) - 1]) if word else 0)
+        struct.pack_into('=I', shared, at, random.choice([2, 2, 2, 4, 77]))
+    time.sleep(0.001)
+";
+    for _ in 0..3 {
+        let (_folder, program) = program(does);
+        let events = RecordedEvents::default();
+        let pcm = builder(&events).runner(program).build().expect("builds");
+        pcm.become_dsbm().expect("it says that it has started");
+        for _ in 0..5 {
+            let verdict = admit(&pcm, &path(4000)).expect("in charge");
+            assert_ne!(verdict.outcome(), Outcome::Accept);
+        }
+        let _ = pcm.demote().expect("in charge");
+    }
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(300);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether a process runs; one that nobody has waited for yet does not.
+fn runs(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+    stat.is_ok_and(|stat| {
+        !stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(" Z"))
+    })
+}
+
+fn processes(pcm: &Pcm) -> Vec<u32> {
+    let lpms = pcm.status().lpms;
+    let initialized = lpms.into_iter().filter_map(|lpm| lpm.initialized);
+    initialized.filter_map(|lpm| lpm.process).collect()
+}
+
+/// However its PCM ends: none of the LPMs, idle, in a call or being initialized, is there much longer.
+#[test]
+fn no_process_outlives_its_pcm() {
+    const TEST: &str = "no_process_outlives_its_pcm";
+    if is_own_process() {
+        let way = std::env::var("WAY").expect("it is told");
+        let busy = fixture("crashes")
+            .config("loops")
+            .isolation(Isolation::Process);
+        let pcm = builder(&RecordedEvents::default())
+            .lpm(busy)
+            .runner(runner());
+        let pcm = pcm.build().expect("builds");
+        // By a thread that ends at once.
+        thread::scope(|scope| scope.spawn(|| pcm.become_dsbm().map(drop)).join())
+            .expect("no panic")
+            .expect("starts");
+        println!("\nprocesses {:?}", processes(&pcm));
+        thread::scope(|scope| {
+            scope.spawn(|| admit(&pcm, &path(6666)));
+            match &*way {
+                "exit" => std::process::exit(0),
+                "abort" => std::process::abort(),
+                // Killed by its parent.
+                _ => thread::sleep(Duration::from_secs(600)),
+            }
+        });
+    }
+    for way in ["exit", "abort", "kill"] {
+        let mut pcm = child(TEST);
+        pcm.env("WAY", way)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut pcm = pcm.spawn().expect("it runs");
+        let said = BufReader::new(pcm.stdout.take().expect("it is piped"));
+        let line = said.lines().map_while(Result::ok);
+        let line = line.into_iter().find(|line| line.starts_with("processes"));
+        let line = line.expect("it says so");
+        let digits = line.split(|char: char| !char.is_ascii_digit());
+        let runners: Vec<u32> = digits.filter_map(|number| number.parse().ok()).collect();
+        assert_eq!(runners.len(), 2, "{line}");
+        if way == "kill" {
+            pcm.kill().expect("it is ours");
+        }
+        let _ = pcm.wait().expect("it ends");
+        for runner in runners {
+            until("it ends with its PCM", || !runs(runner));
+        }
+    }
+}
+
+#[test]
+fn it_is_there_longer_than_the_thread_that_asked_for_it() {
+    let pcm = builder(&RecordedEvents::default()).runner(runner());
+    let pcm = pcm.build().expect("builds");
+    thread::scope(|scope| scope.spawn(|| pcm.become_dsbm().map(drop)).join())
+        .expect("no panic")
+        .expect("starts");
+    // Longer than threads of the PCM's wait for work.
+    thread::sleep(Duration::from_secs(12));
+    let verdict = admit(&pcm, &path(4000)).expect("in charge");
+    assert_eq!(verdict.outcome(), Outcome::Accept);
+}
+
+#[test]
+fn starts_and_stops_leave_nothing_behind() {
+    let files = || {
+        fs::read_dir("/proc/self/fd")
+            .expect("Linux lists files")
+            .count()
+    };
+    let mappings = || {
+        let maps = fs::read_to_string("/proc/self/maps").expect("Linux lists mappings");
+        maps.lines()
+            .filter(|line| line.contains("lpm-runner"))
+            .count()
+    };
+    let pcm = builder(&RecordedEvents::default()).runner(runner());
+    let pcm = pcm.build().expect("builds");
+    let cycle = || {
+        pcm.become_dsbm().expect("starts");
+        let processes = processes(&pcm);
+        let _ = admit(&pcm, &path(4000)).expect("in charge");
+        let _ = pcm.demote().expect("in charge");
+        for process in processes {
+            assert!(!Path::new(&format!("/proc/{process}")).exists());
+        }
+    };
+    cycle();
+    let before = files();
+    for _ in 0..10 {
+        cycle();
+    }
+    // Other tests of this program open some, too.
+    until("its files are closed", || files() <= before + 8);
+    until("its memory is unmapped", || mappings() <= 8);
+}
+
+#[test]
+fn one_that_was_started_by_hand_says_so() {
+    let output = Command::new(runner()).arg("lpm-runner").output();
+    let output = output.expect("it can be run");
+    assert_eq!(output.status.code(), Some(2));
+}

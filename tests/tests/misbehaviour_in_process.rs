@@ -1,0 +1,13 @@
+//! What misbehaving LPMs come to that run in processes of their own: the tests of those in the PCM's process, with the same
+//! outcome, but where they ask whether it is this program.
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+#[path = "lpmapi_misbehaviour.rs"]
+mod in_c;
+#[path = "misbehaviour_objects.rs"]
+mod objects;
+#[path = "misbehaviour_panics.rs"]
+mod panics;
+#[path = "misbehaviour_results.rs"]
+mod results;
