@@ -126,6 +126,10 @@ pub use self::status::{
 pub use self::tally::{Latencies, LpmCounts};
 pub use self::verdict::{FlowVerdict, Outcome, Verdict};
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use self::lpm::lpmapi::fuzzing;
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -22,6 +22,8 @@ pub(crate) mod adapter;
 mod callbacks;
 pub(crate) mod conduct;
 pub(crate) mod exports;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grouped;
 mod header;
 mod lent;
