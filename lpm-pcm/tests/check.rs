@@ -48,6 +48,7 @@ const BEHAVE: &[Case] = &[
     ("records-its-life", &["{}/file"], NOTHING),
     ("supplies", &["2 later"], NOTHING),
     ("supplies", &["2 own"], NOTHING),
+    ("twin", &[""], NOTHING),
     ("witnesses", &["{}/file"], NOTHING),
 ];
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Fixtures that are about something else than unloading, besides those of the chapter on misbehaviour.
-const OTHER_SUBJECTS: [&str; 9] = [
+const OTHER_SUBJECTS: [&str; 10] = [
     "accepts",
     "asks-server",
     "counts",
@@ -15,6 +15,7 @@ const OTHER_SUBJECTS: [&str; 9] = [
     "no-lpm",
     "office-hours",
     "records-its-life",
+    "twin",
     "witnesses",
 ];
 
