@@ -14,6 +14,7 @@ pub mod new;
 pub mod policy;
 pub mod replay;
 pub mod run;
+pub(crate) mod trust_facts;
 
 /// So many of something: `1 error`, `2 errors`.
 fn counted(number: usize, noun: &str) -> String {

@@ -48,7 +48,7 @@ pub fn serve(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let library = args.library.as_path();
     match args.command {
         Command::Read => {
-            library_facts::in_child(serde_json::from_slice(&task)?, library, &journal);
+            library_facts::in_child(&serde_json::from_slice(&task)?, library, &journal);
         }
         Command::Inspect => inspect::in_child(&serde_json::from_slice(&task)?, library, &journal),
         Command::Check => check::in_child(&serde_json::from_slice(&task)?, library, &journal),

@@ -205,3 +205,86 @@ fn reading_a_file_has_a_time_limit() {
     assert_eq!(run.status, 1, "{}", run.stderr);
     assert!(run.stdout.contains("more than 4 GiB"), "{}", run.stdout);
 }
+
+#[cfg(unix)]
+#[test]
+fn what_holds_of_the_file_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("libpolicy.so");
+    fs::copy(library("accepts"), &path).unwrap();
+    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    let trust = |more: &[&str]| {
+        let run = inspect(&path, &[&["--format", "json", "--no-load"], more].concat());
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        json(&run)["trust"].clone()
+    };
+    let found = trust(&[]);
+    assert_eq!(
+        (&found["owner"], &found["others"]),
+        (&true.into(), &Value::Null)
+    );
+    assert_eq!(found["signature"], "none");
+    let table = inspect(&path, &["--no-load"]).stdout;
+    assert!(
+        table.contains("written by  root and this user only"),
+        "{table}"
+    );
+
+    mode(0o666);
+    let found = trust(&[]);
+    assert_eq!(found["owner"], false);
+    let others = format!("{} can be written by everybody", path.display());
+    assert_eq!(found["others"], others);
+    let table = inspect(&path, &["--no-load"]).stdout;
+    assert!(table.contains(&format!("written by  {others}")), "{table}");
+
+    let key = |name: &str| {
+        let public = folder.path().join(format!("{name}.pub"));
+        let made = Command::new("minisign")
+            .args(["-G", "-W", "-p"])
+            .arg(&public)
+            .arg("-s")
+            .arg(folder.path().join(name))
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.ok()?.success());
+        let text = fs::read_to_string(public).unwrap();
+        Some(text.lines().nth(1).unwrap().to_owned())
+    };
+    let (Some(ours), Some(theirs)) = (key("ours"), key("theirs")) else {
+        eprintln!("not checked: there is no minisign here");
+        return;
+    };
+    let signed = Command::new("minisign")
+        .arg("-Sm")
+        .arg(&path)
+        .arg("-s")
+        .arg(folder.path().join("ours"))
+        .stdout(Stdio::null())
+        .status();
+    assert!(signed.unwrap().success());
+    assert_eq!(trust(&[])["signature"], "unchecked");
+    assert_eq!(
+        trust(&["--key", &theirs, "--key", &ours])["signature"],
+        "valid"
+    );
+    let refused = trust(&["--key", &theirs]);
+    assert_eq!(refused["signature"], "refused");
+    let why = refused["problem"].as_str().unwrap();
+    assert!(
+        why.ends_with("is no signature of it by one of the keys given"),
+        "{why}"
+    );
+    let refused = trust(&["--key", "RWQ"]);
+    assert!(
+        refused["problem"]
+            .as_str()
+            .unwrap()
+            .contains("no public key"),
+        "{refused}"
+    );
+}

@@ -259,6 +259,11 @@ fn memory_is_freed_once_and_only_where_it_is_the_pcms() {
             panic!("{verdict:?}")
         };
         assert!(supplied.policy_data.is_empty());
+        assert_eq!(
+            watched.about(EventId::LpmCallFailed),
+            [],
+            "one event is enough"
+        );
         let event = watched.only(EventId::LpmResultRefused, LpmStatus::INVALID_RESULTS);
         assert!(event.detail.contains(words), "{}", event.detail);
         assert_eq!(watched.end(), (LpmStatus::OK, vec![]));

@@ -102,7 +102,7 @@ const SHORTEST_READING: Duration = Duration::from_secs(30);
 /// The file is no library that can be loaded here, or a report cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let patience = args.time_limit.max(SHORTEST_READING);
-    library_facts::read(library_facts::Task::Headers, &args.library, patience)?;
+    library_facts::read(&library_facts::Task::Headers, &args.library, patience)?;
     let mut configs = args.config.read()?;
     if configs.is_empty() {
         configs.push(LpmText::default());

@@ -37,6 +37,10 @@ pub struct Args {
     #[arg(long)]
     pub no_load: bool,
 
+    /// A public key of minisign: say whether the library is signed by it, or by another one given
+    #[arg(long = "key", value_name = "KEY")]
+    pub keys: Vec<String>,
+
     /// For an incompatible library, print the whole comparison of types
     #[arg(long)]
     pub full: bool,
@@ -50,7 +54,7 @@ pub struct Args {
 pub(crate) const LONG_ABOUT: &str = "\
 Say what a library is, and whether it is an LPM that this host can load.
 
-Reads the library's file. Then loads it and initializes the LPM \
+Reads the library's file, and looks at who may write it and at the signature beside it. Then loads it and initializes the LPM \
 with the configuration given, to learn its name, its policy element type and its extensions, and \
 deinitializes and unloads it. Each of these is done in a child process with a time limit. With --no-load, no \
 code of the library runs.";
@@ -87,17 +91,19 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     if !configs.is_empty() {
         return Err("the LPM is initialized once: give one configuration".into());
     }
-    let report =
-        match library_facts::read(library_facts::Task::Whole, &args.library, args.time_limit) {
-            Ok(facts) => {
-                let mut report = Report::of(&args.library, facts);
-                if !args.no_load && report.may_be_lpm() {
-                    load(&mut report, config, args)?;
-                }
-                report
+    let read = library_facts::Task::Whole {
+        keys: args.keys.clone(),
+    };
+    let report = match library_facts::read(&read, &args.library, args.time_limit) {
+        Ok(facts) => {
+            let mut report = Report::of(&args.library, facts);
+            if !args.no_load && report.may_be_lpm() {
+                load(&mut report, config, args)?;
             }
-            Err(error) => Report::unreadable(&args.library, &error.to_string()),
-        };
+            report
+        }
+        Err(error) => Report::unreadable(&args.library, &error.to_string()),
+    };
     let text = match args.format {
         Format::Table => report.table(args.full),
         Format::Json => report.json(args.full)?,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::child::{self, ChildError, End, Journal};
+use crate::commands::trust_facts::TrustFacts;
 use crate::sum;
 
 /// What a library's file tells.
@@ -23,6 +24,8 @@ pub(crate) struct LibraryFacts {
     pub(crate) needed: Vec<String>,
     pub(crate) hazards: Vec<HazardFact>,
     pub(crate) exports_lpm: Option<bool>,
+    /// If all of it was read.
+    pub(crate) trust: Option<TrustFacts>,
 }
 
 /// What could hinder unloading it.
@@ -55,21 +58,21 @@ pub(crate) enum FactsError {
 pub(crate) struct Unreadable(String);
 
 /// What a child is to do.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
     /// Read what says what the library is.
     Headers,
-    /// Read all of it, for its SHA-256, too.
-    Whole,
+    /// Read all of it, for its SHA-256, and whether it is signed by one of these keys, too.
+    Whole { keys: Vec<String> },
 }
 
 /// Has a child process read the file.
 pub(crate) fn read(
-    task: Task,
+    task: &Task,
     library: &Path,
     limit: Duration,
 ) -> Result<LibraryFacts, FactsError> {
-    let finished = child::run::<Result<LibraryFacts, Unreadable>>("read", &task, library, limit)?;
+    let finished = child::run::<Result<LibraryFacts, Unreadable>>("read", task, library, limit)?;
     let library = library.to_owned();
     match (finished.records.into_iter().next(), finished.end) {
         (Some(found), End::Well) => Ok(found?),
@@ -83,18 +86,21 @@ pub(crate) fn read(
 }
 
 /// The child's part.
-pub(crate) fn in_child(task: Task, library: &Path, journal: &Journal) {
+pub(crate) fn in_child(task: &Task, library: &Path, journal: &Journal) {
     journal.write(&facts(task, library));
 }
 
-fn facts(task: Task, library: &Path) -> Result<LibraryFacts, Unreadable> {
+fn facts(task: &Task, library: &Path) -> Result<LibraryFacts, Unreadable> {
     let file = LibraryFile::read(library).map_err(|error| Unreadable(error.to_string()))?;
-    let sha256 = match task {
-        Task::Headers => None,
-        Task::Whole => {
-            let sum = sum::of_file(library);
-            let library = library.display();
-            Some(sum.map_err(|error| Unreadable(format!("{library}: cannot be read: {error}")))?)
+    let (sha256, trust) = match task {
+        Task::Headers => (None, None),
+        Task::Whole { keys } => {
+            let unreadable = |error| {
+                let library = library.display();
+                Unreadable(format!("{library}: cannot be read: {error}"))
+            };
+            let sum = sum::of_file(library).map_err(unreadable)?;
+            (Some(sum), Some(TrustFacts::of(library, keys)))
         }
     };
     let hazards = file.hazards().into_iter().map(|hazard| HazardFact {
@@ -109,6 +115,7 @@ fn facts(task: Task, library: &Path) -> Result<LibraryFacts, Unreadable> {
         needed: file.needed().to_vec(),
         hazards: hazards.collect(),
         exports_lpm: exports_lpm(&file),
+        trust,
     })
 }
 

@@ -227,7 +227,8 @@ impl AbiLpm for Adapter {
                         Some(LpmStatus::INVALID_RESULTS),
                         format!("invalid result: {problem}"),
                     );
-                    AbiAnswer::failed(LpmStatus::INVALID_RESULTS)
+                    // That is on record: it supplies nothing.
+                    AbiAnswer::with_flags(0)
                 }
             },
             Decision::LPV_DROP_MSG => {

@@ -92,6 +92,21 @@ impl Requirements {
         self.sha256.is_some() || self.keys.is_some()
     }
 
+    /// Whether all of it holds of a file now, for whoever wants to know. Of a library that is loaded it is checked then,
+    /// of the private copy.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold, the first that is found.
+    pub fn check_file(&self, library: &Path) -> Result<(), TrustError> {
+        let file = File::open(library).map_err(|source| TrustError::Unreadable {
+            library: library.to_owned(),
+            path: library.to_owned(),
+            source,
+        })?;
+        self.check(library, &file, &file)
+    }
+
     /// Checks a library: `original` is its file, open, and `copy` the private copy of it.
     pub(crate) fn check(
         &self,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::loaded::{Incompatible, Initialized, Lpm, Record, Unloaded};
 use crate::child::End;
 use crate::commands::library_facts::{HazardFact, LibraryFacts};
+use crate::commands::trust_facts::{SignatureFact, TrustFacts};
 use crate::output::plain::Plain;
 
 const CAUTION: Style = AnsiColor::Yellow.on_default();
@@ -26,6 +27,7 @@ pub(super) struct Report {
     needed: Vec<String>,
     hazards: Vec<HazardFact>,
     exports_lpm: Option<bool>,
+    trust: Option<TrustFacts>,
     lpm: Option<Lpm>,
     incompatible: Option<Incompatible>,
     initialized: Option<Initialized>,
@@ -47,6 +49,7 @@ impl Report {
             needed: facts.needed,
             hazards: facts.hazards,
             exports_lpm: facts.exports_lpm,
+            trust: facts.trust,
             ..Self::default()
         };
         if !report.may_be_lpm() {
@@ -135,6 +138,9 @@ impl Report {
         table.row("library", &self.library);
         table.row("size", format_args!("{size} bytes"));
         table.rows("SHA-256", self.sha256.iter());
+        if let Some(trust) = &self.trust {
+            table.trust(trust);
+        }
         table.rows("target", self.target.iter());
         table.rows("made by", self.makers.iter());
         if !self.needed.is_empty() {
@@ -201,6 +207,27 @@ struct Table(String);
 impl Table {
     fn row(&mut self, name: &str, value: impl Display) {
         self.rows(name, std::iter::once(value));
+    }
+
+    fn trust(&mut self, trust: &TrustFacts) {
+        match (trust.owner, &trust.others) {
+            (Some(true), _) => self.row("written by", "root and this user only"),
+            (Some(false), Some(others)) => {
+                let refused = "it is refused where [trust] requires `owner`, as it does by default";
+                self.styled("written by", CAUTION, [others.as_str(), refused].iter());
+            }
+            _ => {}
+        }
+        match (trust.signature, &trust.problem) {
+            (SignatureFact::None, _) => self.row("signature", "none"),
+            (SignatureFact::Unchecked, _) => {
+                self.row("signature", "not checked: give the key with --key");
+            }
+            (SignatureFact::Valid, _) => self.row("signature", "by one of the keys given"),
+            (SignatureFact::Refused, problem) => {
+                self.styled("signature", BAD, problem.iter());
+            }
+        }
     }
 
     fn rows(&mut self, name: &str, values: impl Iterator<Item = impl Display>) {
