@@ -3,8 +3,8 @@
 use lpm_host::event::{Event, EventId};
 use lpm_host::{LpmConfig, Outcome, Pcm};
 
-use crate::RecordedEvents;
 use crate::messages::{admit, path};
+use crate::{RecordedEvents, runner};
 
 /// A PCM that runs an LPM.
 ///
@@ -14,8 +14,8 @@ use crate::messages::{admit, path};
 #[must_use]
 pub fn started(lpm: LpmConfig) -> (Pcm, RecordedEvents) {
     let events = RecordedEvents::default();
-    let pcm = Pcm::builder().lpm(lpm).event_log(events.clone());
-    let pcm = pcm.build().expect("builds");
+    let pcm = Pcm::builder().lpm(lpm).runner(runner());
+    let pcm = pcm.event_log(events.clone()).build().expect("builds");
     pcm.become_dsbm().expect("starts");
     (pcm, events)
 }

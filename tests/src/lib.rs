@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lpm_fixtures::file_name;
 use lpm_host::event::{Event, EventId, EventLog};
-use lpm_host::{LpmConfig, LpmLibrary, PinReason, libunload, trust_library};
+use lpm_host::{Isolation, LpmConfig, LpmLibrary, PinReason, libunload, trust_library};
 
 /// The shared library of the identity LPM, which this package depends on.
 ///
@@ -120,6 +120,15 @@ pub fn in_process() -> bool {
     let test = std::env::current_exe().expect("the test's own path");
     let name = test.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with("misbehaviour_in_process")
+}
+
+/// The LPM where LPMs of this program run: see [`in_process`].
+#[must_use]
+pub fn here(lpm: LpmConfig) -> LpmConfig {
+    match in_process() {
+        true => lpm.isolation(Isolation::Process),
+        false => lpm,
+    }
 }
 
 /// The program that runs LPMs in processes of their own for the tests, which Cargo builds beside them.

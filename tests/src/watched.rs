@@ -5,13 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use lpm_host::event::{Event, EventId};
-use lpm_host::{
-    Isolation, LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm, PinReason, Teardown, Verdict,
-};
+use lpm_host::{LpmConfig, LpmHandle, LpmStatus, ManualClock, Pcm, PinReason, Teardown, Verdict};
 
 use crate::messages::{admit, path};
 use crate::platform::{assert_gone, reasons_of_its_own};
-use crate::{RecordedEvents, fixture, in_process, runner};
+use crate::{RecordedEvents, fixture, here, runner};
 
 /// The PCM with the two.
 pub struct Watched {
@@ -48,10 +46,7 @@ impl Watched {
     pub fn start_while(lpm: LpmConfig, meanwhile: impl FnOnce(&ManualClock)) -> Self {
         let (clock, events) = (ManualClock::new(), RecordedEvents::default());
         let name = lpm.name().to_owned();
-        let lpm = match in_process() {
-            true => lpm.isolation(Isolation::Process),
-            false => lpm,
-        };
+        let lpm = here(lpm);
         let pcm = Pcm::builder()
             .lpm(lpm)
             .lpm(fixture("counts"))

@@ -17,6 +17,19 @@ fn a_decision_at_once_allocates_nothing() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_decision_of_an_lpm_in_a_process_of_its_own_allocates_nothing_here() {
+    let lpm = LpmConfig::new("accepts", library("accepts"));
+    let isolated = Pcm::builder().lpm(lpm.isolation(lpm_host::Isolation::Process));
+    let pcm = isolated.runner(lpm_tests::runner()).build().unwrap();
+    pcm.become_dsbm().unwrap();
+    for message in [path(4000), resv()] {
+        let allocated = allocated(&pcm, &message);
+        assert_eq!(allocated.count_total, 0, "{allocated:?}");
+    }
+}
+
 #[test]
 fn a_decision_that_is_put_off_does() {
     let deferring =

@@ -10,11 +10,11 @@ use lpm_host::{CallMode, DeleteReason, LpmConfig, Pcm, StateGone};
 use lpm_tests::handing_over::{accepted, counts, only, started};
 use lpm_tests::messages::{commit_resv, path, rsvp_objects, with_received};
 use lpm_tests::platform::assert_gone;
-use lpm_tests::{fixture_copied, library, trusted};
+use lpm_tests::{fixture_copied, here, library, trusted};
 
 /// The LPM that hands over its counts.
 fn lpm(config: &str) -> LpmConfig {
-    LpmConfig::new("lpm", library("hands-over")).config(config)
+    here(LpmConfig::new("lpm", library("hands-over")).config(config))
 }
 
 fn forget(pcm: &Pcm) {
@@ -61,7 +61,7 @@ fn what_an_lpm_knows_outlives_a_change_of_its_configuration() {
 fn what_an_lpm_knows_outlives_its_library() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("libhanded-over.so");
-    let lpm = || LpmConfig::new("lpm", trusted(&file)).call_mode(CallMode::worker());
+    let lpm = || here(LpmConfig::new("lpm", trusted(&file)).call_mode(CallMode::worker()));
     drop(fixture_copied("hands-over", &file));
     let (pcm, _) = started(lpm());
     accepted(&pcm);

@@ -45,7 +45,7 @@ def greet(protocol=1, version=b'{version}'):
     say(b'lpm-run\\n' + struct.pack('<II', protocol, len(version)) + version)
 def frame(kind, *words): say(struct.pack('=II', kind, len(words)) + struct.pack('=%dQ' % len(words), *words))
 def text(text): return [len(text), *struct.unpack('=%dQ' % ((len(text) + 7) // 8), text + bytes(-len(text) % 8))]
-def started(): frame(5, 0, 0, 0, 0, 0, *text(b''))
+def started(): frame(5, 0, 0, 0, 0, 0, 0, *text(b''))
 "
     );
     let mut made = fs::File::create(&file).expect("a file");
@@ -142,7 +142,7 @@ fn nonsense_from_a_runner_ends_it() {
         "frame(1)",
         "frame(11, 1)",
         "frame(10, 77, 0)",
-        "frame(5, 0, 7, 0, 0, 0, 0)",
+        "frame(5, 0, 7, 0, 0, 0, 0, 0)",
         "started(); started()",
     ] {
         let does = format!("greet(); {nonsense}\ntime.sleep(600)");

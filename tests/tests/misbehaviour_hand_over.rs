@@ -9,11 +9,11 @@ use lpm_host::event::EventId;
 use lpm_host::{LpmConfig, Pcm, Reconfiguration};
 use lpm_tests::handing_over::{accepted, counts, only, started};
 use lpm_tests::platform::assert_gone;
-use lpm_tests::{RecordedEvents, library};
+use lpm_tests::{RecordedEvents, here, library, runner};
 
 /// The LPM that hands over its counts.
 fn lpm(config: &str) -> LpmConfig {
-    LpmConfig::new("lpm", library("hands-over")).config(config)
+    here(LpmConfig::new("lpm", library("hands-over")).config(config))
 }
 
 /// Whatever goes wrong, the new LPM starts with nothing, an event says why, and both libraries can be unloaded.
@@ -125,6 +125,7 @@ fn an_lpm_that_does_not_get_through_is_initialized_anew() {
     let pcm = Pcm::builder()
         .lpm(lpm(""))
         .drain_limit(Duration::from_millis(100))
+        .runner(runner())
         .event_log(events.clone());
     let pcm = pcm.build().expect("builds");
     pcm.become_dsbm().expect("starts");

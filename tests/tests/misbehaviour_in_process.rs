@@ -3,6 +3,10 @@
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
+#[path = "misbehaviour_hand_over.rs"]
+mod fails_to_hand_over;
+#[path = "hand_over.rs"]
+mod hands_over;
 #[path = "lpmapi_misbehaviour.rs"]
 mod in_c;
 #[path = "misbehaviour_objects.rs"]

@@ -139,22 +139,17 @@ impl Instance {
         }))
     }
 
-    /// Whether it offers counters, and whether reasons, of the kinds that are known here.
+    /// Whether it offers counters, reasons, and to hand over state, each of the kind that is known here.
     #[cfg(target_os = "linux")]
-    pub(crate) fn offers(&self) -> (bool, bool) {
-        let offered = |id| {
-            let id = RStr::from_str(id);
-            panics::during(Some(&self.name), || self.lpm.lpm().extension(id)).into_option()
-        };
-        let statistics = offered(AbiStatistics::ID).is_some_and(|extension| {
-            let checked = self.statistics.check::<AbiStatistics>(extension.layout());
-            checked.is_ok()
-        });
-        let reasons = offered(AbiReasons::ID).is_some_and(|extension| {
-            let checked = self.reasons.check::<AbiReasons>(extension.layout());
-            checked.is_ok()
-        });
-        (statistics, reasons)
+    pub(crate) fn offers(&self) -> (bool, bool, bool) {
+        let statistics = self.extension::<AbiStatistics>(&self.statistics);
+        let reasons = self.extension::<AbiReasons>(&self.reasons);
+        let hand_over = self.extension::<AbiHandOver>(&self.hand_over);
+        (
+            matches!(statistics, Ok(Some(_))),
+            matches!(reasons, Ok(Some(_))),
+            matches!(hand_over, Ok(Some(_))),
+        )
     }
 
     /// The LPM's counters, where it offers the extension; `Err` where it offers another of that name.

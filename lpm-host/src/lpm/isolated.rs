@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `program` | which program runs LPMs |
 //! | `adapter` | the LPM as the PCM calls it |
+//! | `hand_over` | state that it hands over or takes over, in parts |
 //! | `process`, `child`, `keeper` | the process, and the thread that keeps it |
 //! | `reports` | what it reports |
 //! | `link` | calls that are under way |
@@ -26,6 +27,8 @@ mod child;
 pub(crate) mod error;
 #[cfg(target_os = "linux")]
 mod frames;
+#[cfg(target_os = "linux")]
+mod hand_over;
 #[cfg(target_os = "linux")]
 mod keeper;
 #[cfg(target_os = "linux")]

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use abi_stable::std_types::{ROption, RResult, RSlice, RSliceMut, RStr, RString, RVec};
 use lpm_abi::{
     AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiCounter, AbiDecision, AbiDeinitialize,
-    AbiDeleteState, AbiExtension, AbiFailure, AbiInitialized, AbiLpm, AbiObjectsRequest,
-    AbiReasons, AbiStatistics, Admit, Erased, ExtensionFunctions,
+    AbiDeleteState, AbiExtension, AbiFailure, AbiHandOver, AbiInitialized, AbiLpm,
+    AbiObjectsRequest, AbiReasons, AbiStatistics, Admit, Erased, ExtensionFunctions,
 };
 use lpm_api::LpmStatus;
 
 use super::calls::{self, Function};
-use super::link::NoAnswer;
+use super::hand_over;
 use super::process::Process;
 use super::task::Description;
 use super::words::{Malformed, Put, Take};
@@ -24,6 +24,7 @@ struct Adapter {
     is_in_c: bool,
     offers_statistics: bool,
     offers_reasons: bool,
+    offers_hand_over: bool,
     is_deinitialized: bool,
 }
 
@@ -37,6 +38,7 @@ pub(super) fn initialized(process: &Arc<Process>, lpm: &Description) -> AbiIniti
         is_in_c: lpm.is_in_c,
         offers_statistics: lpm.offers_statistics,
         offers_reasons: lpm.offers_reasons,
+        offers_hand_over: lpm.offers_hand_over,
         is_deinitialized: false,
     };
     AbiInitialized::new(adapter, lpm.pe_type)
@@ -106,6 +108,10 @@ impl AbiLpm for Adapter {
             AbiReasons::ID if self.offers_reasons => unsafe {
                 Some(AbiExtension::new(self, &REASONS))
             },
+            // SAFETY: as above.
+            AbiHandOver::ID if self.offers_hand_over => unsafe {
+                Some(AbiExtension::new(self, &HAND_OVER))
+            },
             _ => None,
         };
         offered.into()
@@ -120,10 +126,10 @@ impl AbiLpm for Adapter {
             let status = LpmStatus(take.narrow()?);
             Ok((status, take.text()?.into()))
         });
-        match deinitialized {
-            Ok((LpmStatus::OK, _)) => RResult::ROk(()),
-            Ok((status, message)) => failure(status, message),
-            Err(status) => failure(status, "its process has ended before".into()),
+        let ended = |status| (status, RString::from("its process has ended before"));
+        match deinitialized.unwrap_or_else(ended) {
+            (LpmStatus::OK, _) => RResult::ROk(()),
+            (status, message) => RResult::RErr(failure(status, message)),
         }
     }
 }
@@ -152,23 +158,7 @@ impl Adapter {
         issue: impl Fn() -> u64,
         read: impl FnOnce(&mut Take<'_>) -> Result<R, Malformed>,
     ) -> Result<R, LpmStatus> {
-        let write = |mut put: Put<'_>| {
-            put.number(function as u64);
-            write(&mut put);
-        };
-        let called = self
-            .process
-            .link
-            .call(write, issue, |mut take| read(&mut take));
-        called.map_err(|why| match why {
-            NoAnswer::Ended => LpmStatus::ENDED,
-            NoAnswer::TooLong => LpmStatus::REFUSED,
-            NoAnswer::Malformed => {
-                let why = format!("it broke the protocol: {Malformed}");
-                self.process.kill(why);
-                LpmStatus::ENDED
-            }
-        })
+        self.process.call(function, write, issue, read)
     }
 }
 
@@ -185,15 +175,19 @@ fn no_handle() -> u64 {
     0
 }
 
-fn failure(status: LpmStatus, message: RString) -> RResult<(), AbiFailure> {
-    RResult::RErr(AbiFailure {
+fn failure(status: LpmStatus, message: RString) -> AbiFailure {
+    AbiFailure {
         status: status.0,
         message,
-    })
+    }
 }
 
 static STATISTICS: AbiStatistics = AbiStatistics { collect };
 static REASONS: AbiReasons = AbiReasons { explain };
+static HAND_OVER: AbiHandOver = AbiHandOver {
+    hand_over,
+    take_over,
+};
 
 /// # Safety
 ///
@@ -240,6 +234,40 @@ unsafe extern "C" fn explain(
         Ok(text.len())
     });
     written.unwrap_or_default()
+}
+
+/// # Safety
+///
+/// As for `collect`.
+unsafe extern "C" fn hand_over(
+    lpm: &Erased,
+    limit: u64,
+    state: &mut RVec<u8>,
+) -> RResult<ROption<u32>, AbiFailure> {
+    // SAFETY: the caller's promise.
+    let adapter = unsafe { adapter(lpm) };
+    let given = hand_over::give(&adapter.process, limit, |part| {
+        state.extend_from_slice(part);
+    });
+    given
+        .map(Into::into)
+        .map_err(|(status, message)| failure(status, message.into()))
+        .into()
+}
+
+/// # Safety
+///
+/// As for `collect`.
+unsafe extern "C" fn take_over(
+    lpm: &Erased,
+    format: u32,
+    state: RSlice<'_, u8>,
+) -> RResult<(), AbiFailure> {
+    // SAFETY: the caller's promise.
+    let adapter = unsafe { adapter(lpm) };
+    hand_over::take(&adapter.process, format, state.as_slice())
+        .map_err(|(status, message)| failure(status, message.into()))
+        .into()
 }
 
 /// # Safety

@@ -23,6 +23,14 @@ pub(crate) enum Function {
     Statistics,
     Explain,
     Deinitialize,
+    /// To write down what is handed over.
+    HandOver,
+    /// For a part of that.
+    HandOverPart,
+    /// To keep a part of what is handed over.
+    TakeOverPart,
+    /// To take over what was kept.
+    TakeOver,
 }
 
 impl Function {
@@ -36,6 +44,10 @@ impl Function {
             6 => Self::Statistics,
             7 => Self::Explain,
             8 => Self::Deinitialize,
+            9 => Self::HandOver,
+            10 => Self::HandOverPart,
+            11 => Self::TakeOverPart,
+            12 => Self::TakeOver,
             _ => return Err(Malformed),
         })
     }

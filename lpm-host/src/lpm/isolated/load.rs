@@ -55,7 +55,7 @@ pub(super) fn initialize(
     let source = LpmSource::from(task.library);
     let lpm = Instance::new(name, handle, initialized, source, Some(library));
     let lpm = lpm.map_err(Unfit::PeType)?;
-    let (offers_statistics, offers_reasons) = lpm.offers();
+    let (offers_statistics, offers_reasons, offers_hand_over) = lpm.offers();
     Ok((
         lpm,
         Description {
@@ -64,6 +64,7 @@ pub(super) fn initialize(
             version,
             offers_statistics,
             offers_reasons,
+            offers_hand_over,
         },
     ))
 }

@@ -4,14 +4,18 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use lpm_api::LpmStatus;
+
 use super::super::lock::lock;
 use super::super::lpmapi::conduct::Conduct;
 use super::super::trace;
+use super::calls::Function;
 use super::child::Running;
 use super::frames::{Kind, Writer};
-use super::link::Link;
+use super::link::{Link, NoAnswer};
 use super::memory::Memory;
 use super::task::Description;
+use super::words::{Malformed, Put, Take};
 
 /// A process that runs an LPM, until it has ended.
 pub(crate) struct Process {
@@ -79,6 +83,29 @@ impl Process {
     /// Whether it serves no more calls.
     pub(crate) fn has_ended(&self) -> bool {
         self.link.has_ended()
+    }
+
+    /// Makes a call, which `write` says and whose answer `read` takes; `issue` gives it a handle, where it asks for one.
+    pub(super) fn call<R>(
+        &self,
+        function: Function,
+        write: impl FnOnce(&mut Put<'_>),
+        issue: impl Fn() -> u64,
+        read: impl FnOnce(&mut Take<'_>) -> Result<R, Malformed>,
+    ) -> Result<R, LpmStatus> {
+        let write = |mut put: Put<'_>| {
+            put.number(function as u64);
+            write(&mut put);
+        };
+        let called = self.link.call(write, issue, |mut take| read(&mut take));
+        called.map_err(|why| match why {
+            NoAnswer::Ended => LpmStatus::ENDED,
+            NoAnswer::TooLong => LpmStatus::REFUSED,
+            NoAnswer::Malformed => {
+                self.kill(format!("it broke the protocol: {Malformed}"));
+                LpmStatus::ENDED
+            }
+        })
     }
 
     /// Whether a call into the LPM is under way there.

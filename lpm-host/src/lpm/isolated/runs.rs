@@ -1,7 +1,7 @@
 //! What the threads of a runner share.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use super::super::instance::Instance;
 use super::memory::Memory;
@@ -16,6 +16,8 @@ pub(super) struct Runner {
     pub(super) threads: AtomicUsize,
     /// How many of them wait for calls.
     pub(super) idle: AtomicUsize,
+    /// What is handed over, or to be taken over.
+    pub(super) state: Mutex<Vec<u8>>,
     has_told_overstep: AtomicBool,
 }
 
@@ -27,6 +29,7 @@ impl Runner {
             lpm: RwLock::default(),
             threads: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
+            state: Mutex::default(),
             has_told_overstep: AtomicBool::new(false),
         }
     }

@@ -6,16 +6,18 @@ use std::sync::PoisonError;
 use abi_stable::std_types::RVec;
 use lpm_abi::{AbiDecision, AbiDeinitialize, AbiObjectsRequest};
 use lpm_api::abi::message;
-use lpm_api::{DeinitReason, LpmStatus};
+use lpm_api::{DeinitReason, HandOver, LpmStatus};
 
 use super::super::calls::{self as deferring, Asker, Call};
-use super::super::error::LpmError;
+use super::super::error::{HandOverFailed, LpmError};
 use super::super::instance::Instance;
+use super::super::lock::lock;
 use super::calls::{
     Admit, Function, ObjectsRequest, put_answer, take_addresses, take_commit, take_decision,
     take_delete_state, take_reason,
 };
 use super::frames::Kind;
+use super::hand_over::PART;
 use super::runs::Runner;
 use super::words::{Malformed, Put, Take};
 use crate::message::ReceivedMessage;
@@ -83,6 +85,32 @@ fn answered(
             let request = deferring::request(&asker, &[]);
             let why = lpm.explain(&request, flow, decision).ok().flatten();
             put.text(&why.unwrap_or_default());
+        }
+        Function::HandOver => {
+            let limit = take.number()?;
+            let given = lpm.hand_over(limit);
+            let (given, failed) = match given {
+                Ok(given) => (given, None),
+                Err(error) => (None, Some(error)),
+            };
+            said(put, failed);
+            let format = given.as_ref().map_or(0, |given| given.format);
+            put.number(given.is_some()).number(format);
+            let mut state = lock(&runner.state);
+            *state = given.map(|given| given.bytes).unwrap_or_default();
+            put.number(state.len() as u64);
+        }
+        Function::HandOverPart => {
+            let from: usize = take.narrow()?;
+            let state = lock(&runner.state);
+            let rest = state.get(from..).ok_or(Malformed)?;
+            put.plain(&rest[..rest.len().min(PART)]);
+        }
+        Function::TakeOverPart => lock(&runner.state).extend_from_slice(take.plain()?),
+        Function::TakeOver => {
+            let format = take.narrow()?;
+            let bytes = std::mem::take(&mut *lock(&runner.state));
+            said(put, lpm.take_over(&HandOver { format, bytes }).err());
         }
         Function::Deinitialize => return Err(Malformed),
     }
@@ -160,6 +188,21 @@ fn handle(runner: &Runner, place: usize, given: u64, flows: usize) -> u64 {
     };
     runner.up.may_be_answered(handle, flows);
     handle
+}
+
+/// What came of state that was handed over.
+fn said(put: &mut Put<'_>, failed: Option<HandOverFailed>) {
+    let status = match &failed {
+        None => LpmStatus::OK,
+        Some(HandOverFailed::Lpm(error)) => error.status,
+        Some(_) => LpmStatus::FAILED,
+    };
+    let message = match &failed {
+        None => String::new(),
+        Some(HandOverFailed::Lpm(error)) => error.message.clone(),
+        Some(other) => other.to_string(),
+    };
+    put.number(status.0).text(&message);
 }
 
 fn status(put: &mut Put<'_>, status: LpmStatus) {

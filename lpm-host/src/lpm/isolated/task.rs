@@ -87,6 +87,7 @@ pub(crate) struct Description {
     pub(crate) version: Option<String>,
     pub(crate) offers_statistics: bool,
     pub(crate) offers_reasons: bool,
+    pub(crate) offers_hand_over: bool,
 }
 
 impl Description {
@@ -98,6 +99,7 @@ impl Description {
             version: None,
             offers_statistics: false,
             offers_reasons: false,
+            offers_hand_over: false,
         }
     }
 
@@ -105,6 +107,7 @@ impl Description {
         put.number(self.pe_type).number(self.is_in_c);
         put.number(self.offers_statistics);
         put.number(self.offers_reasons);
+        put.number(self.offers_hand_over);
         put.number(self.version.is_some());
         put.text(self.version.as_deref().unwrap_or_default());
     }
@@ -112,6 +115,7 @@ impl Description {
     pub(crate) fn take(take: &mut Take<'_>) -> Result<Self, Malformed> {
         let (pe_type, is_in_c) = (take.narrow()?, take.flag()?);
         let (offers_statistics, offers_reasons) = (take.flag()?, take.flag()?);
+        let offers_hand_over = take.flag()?;
         let (has_version, version) = (take.flag()?, take.text()?);
         Ok(Self {
             pe_type,
@@ -119,6 +123,7 @@ impl Description {
             version: has_version.then(|| version.chars().take(100).collect()),
             offers_statistics,
             offers_reasons,
+            offers_hand_over,
         })
     }
 }
