@@ -9,6 +9,7 @@ pub mod charge;
 pub mod control;
 pub mod desk;
 pub mod exposition;
+mod filters;
 pub mod host;
 pub mod http;
 pub mod kernel;

@@ -4,7 +4,7 @@
 //! this program left there before, after a crash, is taken away first; what somebody else put there stays, unless
 //! the configuration says otherwise, and then there are no reservations on that interface.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,8 +14,9 @@ use lpm_rsvp::FilterSpec;
 use lpm_sbm::{Command, Reserved};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::filters::{self, Bucket, NODES};
 use super::netlink::Netlink;
-use super::traffic::{self, Bucket, Class, MINORS, NODES, Root};
+use super::traffic::{self, Class, MINORS, Root};
 
 /// What is known of an interface.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +104,8 @@ struct Interface {
     mtu: u32,
     minors: Free<u16>,
     nodes: HashMap<Bucket, Free<u32>>,
+    /// Those that lead on to ports.
+    leading_on: HashSet<Bucket>,
 }
 
 /// A reservation that is there.
@@ -219,6 +222,13 @@ impl Worker {
             [] => vec![None],
             senders => senders.iter().copied().map(Some).collect(),
         };
+        if let Some(before) = bucket
+            .before()
+            .filter(|it| !interface.leading_on.contains(it))
+        {
+            filters::lead_to_ports(netlink, index, before)?;
+            interface.leading_on.insert(before);
+        }
         let nodes = interface
             .nodes
             .entry(bucket)
@@ -229,9 +239,9 @@ impl Worker {
             }
             let node = nodes
                 .take()
-                .ok_or_else(|| full("filters for one destination"))?;
+                .ok_or_else(|| full("filters for such sessions"))?;
             let (session, sender_of, place) = (&wanted.session, sender.as_ref(), (bucket, node));
-            let added = traffic::add_filter(netlink, index, place, known.minor, session, sender_of);
+            let added = filters::add_filter(netlink, index, place, known.minor, session, sender_of);
             if let Err(error) = added {
                 nodes.give_back(node);
                 return Err(error);
@@ -241,7 +251,7 @@ impl Worker {
         known.filters.retain(|sender, node| {
             let is_wanted = senders.contains(sender);
             if !is_wanted {
-                let _ = traffic::remove_filter(netlink, index, (bucket, *node));
+                let _ = filters::remove_filter(netlink, index, (bucket, *node));
                 nodes.give_back(*node);
             }
             is_wanted
@@ -261,7 +271,7 @@ impl Worker {
         if let Some(nodes) = interface.nodes.get_mut(&installed.bucket) {
             for node in installed.filters.into_values() {
                 let place = (installed.bucket, node);
-                let _ = traffic::remove_filter(&mut self.netlink, index, place);
+                let _ = filters::remove_filter(&mut self.netlink, index, place);
                 nodes.give_back(node);
             }
         }
@@ -291,7 +301,9 @@ impl Worker {
             }
         }
         let Capacity { bandwidth, mtu } = capacity;
-        if let Err(error) = traffic::set_up(&mut self.netlink, index, bandwidth, mtu) {
+        let made = traffic::set_up(&mut self.netlink, index, bandwidth, mtu)
+            .and_then(|()| filters::set_up(&mut self.netlink, index));
+        if let Err(error) = made {
             let _ = traffic::clear(&mut self.netlink, index);
             return Err(error);
         }
@@ -301,6 +313,7 @@ impl Worker {
                 mtu,
                 minors: Free::new(MINORS),
                 nodes: HashMap::new(),
+                leading_on: HashSet::new(),
             },
         );
         Ok(())

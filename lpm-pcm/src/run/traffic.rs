@@ -1,18 +1,13 @@
-//! The messages of the kernel's traffic control: HTB classes, and u32 filters in a hash table (linux/pkt_sched.h,
-//! linux/pkt_cls.h).
+//! The messages of the kernel's traffic control: an HTB and its classes (linux/pkt_sched.h).
 
 use std::io;
-use std::net::IpAddr;
 
-use lpm_rsvp::{FilterSpec, ServiceRequest, Session, SessionPort, SourceSelector, Tspec};
+use lpm_rsvp::{ServiceRequest, Tspec};
 use netlink_packet_core::{
     DefaultNla, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE,
 };
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::tc::{
-    TcAttribute, TcFilterU32Option, TcHandle, TcMessage, TcOption, TcU32Key, TcU32Selector,
-    TcU32SelectorFlags,
-};
+use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage, TcOption};
 
 use super::netlink::Netlink;
 
@@ -26,75 +21,11 @@ const REST: u16 = 0xfffe;
 const ALL: u16 = 1;
 /// The first and the last minor number of reservations.
 pub(super) const MINORS: std::ops::RangeInclusive<u16> = 2..=0xfffd;
-/// How many filters there are in a bucket at most.
-pub(super) const NODES: std::ops::RangeInclusive<u32> = 1..=0xfff;
-
 /// Attributes of HTB (TCA_HTB_*).
 const PARMS: u16 = 1;
 const INIT: u16 = 2;
 const RATE64: u16 = 6;
 const CEIL64: u16 = 7;
-
-/// Where the filters for a destination are: in a hash table for each version of IP, by the last byte of the destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Bucket {
-    version: Version,
-    number: u8,
-}
-
-/// A version of IP, whose filters the kernel has apart from those of the other one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Version {
-    V4,
-    V6,
-}
-
-impl Bucket {
-    /// The one that the filters for a destination are in.
-    pub(super) fn of(session: &Session) -> Self {
-        match session.address() {
-            IpAddr::V4(address) => Self {
-                version: Version::V4,
-                number: address.octets()[3],
-            },
-            IpAddr::V6(address) => Self {
-                version: Version::V6,
-                number: address.octets()[15],
-            },
-        }
-    }
-
-    /// The number of a filter in it.
-    fn filter(self, node: u32) -> u32 {
-        self.version.table() | u32::from(self.number) << 12 | node
-    }
-}
-
-impl Version {
-    const fn table(self) -> u32 {
-        match self {
-            Self::V4 => 0x0020_0000,
-            Self::V6 => 0x0030_0000,
-        }
-    }
-
-    /// The priority and the protocol of filters. Those of two protocols never have the same priority.
-    fn info(self) -> u32 {
-        let (priority, protocol) = match self {
-            Self::V4 => (10_u32, 0x0800_u16),
-            Self::V6 => (11, 0x86dd),
-        };
-        priority << 16 | u32::from(protocol.to_be())
-    }
-
-    /// Where in its header the word is that ends with the last byte of the destination.
-    const fn last_word(self) -> i16 {
-        match self {
-            Self::V4 => 16,
-            Self::V6 => 36,
-        }
-    }
-}
 
 /// What is at the root of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +98,7 @@ pub(super) fn put_shares(
     put_class(netlink, interface, (ALL, REST), rest, mtu, is_new)
 }
 
-/// Puts an HTB at the root of an interface with this bandwidth in bytes/s, and hash tables for filters.
+/// Puts an HTB at the root of an interface with this bandwidth in bytes/s.
 pub(super) fn set_up(
     netlink: &mut Netlink,
     interface: u32,
@@ -182,26 +113,7 @@ pub(super) fn set_up(
     qdisc.attributes = htb(vec![(INIT, init)]);
     let create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
     done(netlink.request(RouteNetlinkMessage::NewQueueDiscipline(qdisc), create))?;
-    put_shares(netlink, interface, bandwidth, mtu, true)?;
-    for version in [Version::V4, Version::V6] {
-        let mut table = message(interface)?;
-        table.header.parent = handle(0);
-        table.header.handle = version.table().into();
-        table.header.info = version.info();
-        table.attributes = u32_options(vec![TcFilterU32Option::Divisor(256)]);
-        done(netlink.request(RouteNetlinkMessage::NewTrafficFilter(table), create))?;
-        let mut selector = selector(vec![key(0, 0, 0)], TcU32SelectorFlags::empty());
-        (selector.hmask, selector.hoff) = (0xff, version.last_word());
-        let mut link = message(interface)?;
-        link.header.parent = handle(0);
-        link.header.info = version.info();
-        link.attributes = u32_options(vec![
-            TcFilterU32Option::Link(version.table()),
-            TcFilterU32Option::Selector(selector),
-        ]);
-        done(netlink.request(RouteNetlinkMessage::NewTrafficFilter(link), create))?;
-    }
-    Ok(())
+    put_shares(netlink, interface, bandwidth, mtu, true)
 }
 
 /// What a class may send.
@@ -298,122 +210,12 @@ pub(super) fn unreserve(netlink: &mut Netlink, interface: u32, minor: u16) -> io
     done(netlink.request(RouteNetlinkMessage::DelTrafficClass(class), NLM_F_ACK))
 }
 
-/// Leads the packets of a flow to a class: those of any sender for `None`.
-pub(super) fn add_filter(
-    netlink: &mut Netlink,
-    interface: u32,
-    (bucket, node): (Bucket, u32),
-    minor: u16,
-    session: &Session,
-    sender: Option<&FilterSpec>,
-) -> io::Result<()> {
-    let keys = keys(session, sender).ok_or_else(|| {
-        let what = "flows that are told apart by an IPsec SPI cannot be told apart in the kernel";
-        io::Error::new(io::ErrorKind::Unsupported, what)
-    })?;
-    let filter = bucket.filter(node);
-    let mut add = message(interface)?;
-    add.header.parent = handle(0);
-    add.header.handle = filter.into();
-    add.header.info = bucket.version.info();
-    add.attributes = u32_options(vec![
-        TcFilterU32Option::ClassId(handle(minor)),
-        TcFilterU32Option::Hash(filter & 0xffff_f000),
-        TcFilterU32Option::Selector(selector(keys, TcU32SelectorFlags::Terminal)),
-    ]);
-    let create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-    done(netlink.request(RouteNetlinkMessage::NewTrafficFilter(add), create))
-}
-
-/// Takes a filter away.
-pub(super) fn remove_filter(
-    netlink: &mut Netlink,
-    interface: u32,
-    (bucket, node): (Bucket, u32),
-) -> io::Result<()> {
-    let mut remove = message(interface)?;
-    remove.header.parent = handle(0);
-    remove.header.handle = bucket.filter(node).into();
-    remove.header.info = bucket.version.info();
-    remove.attributes = vec![TcAttribute::Kind("u32".to_owned())];
-    done(netlink.request(RouteNetlinkMessage::DelTrafficFilter(remove), NLM_F_ACK))
-}
-
-/// What the packets of a flow have, in 32-bit words from the IP header on. `None` for what is not in packets.
-fn keys(session: &Session, sender: Option<&FilterSpec>) -> Option<Vec<TcU32Key>> {
-    let protocol = u32::from(session.protocol());
-    // Where the source, the destination and, without options and other headers, the ports are.
-    let (mut keys, source, destination, behind) = match session.address() {
-        IpAddr::V4(_) => (vec![key(protocol << 16, 0x00ff_0000, 8)], 12, 16, 20),
-        IpAddr::V6(_) => (vec![key(protocol << 8, 0x0000_ff00, 4)], 8, 24, 40),
-    };
-    keys.extend(address(session.address(), destination));
-    let (mut ports, mut mask) = (0, 0);
-    match session.port() {
-        SessionPort::Port(0) => {}
-        SessionPort::Port(port) => (ports, mask) = (u32::from(port), 0xffff),
-        SessionPort::Virtual(_) => return None,
-    }
-    if let Some(sender) = sender {
-        keys.extend(address(sender.address(), source));
-        match sender.selector() {
-            SourceSelector::Port(0) => {}
-            SourceSelector::Port(port) => {
-                ports |= u32::from(port) << 16;
-                mask |= 0xffff_0000;
-            }
-            SourceSelector::FlowLabel(label) => keys.push(key(label, 0x000f_ffff, 0)),
-            SourceSelector::Gpi(_) => return None,
-        }
-    }
-    if mask != 0 {
-        if session.address().is_ipv4() {
-            // Ports are looked for in the first fragment, and behind a header without options.
-            keys.push(key(0, 0x1fff, 4));
-            keys.push(key(0x0500_0000, 0x0f00_0000, 0));
-        }
-        keys.push(key(ports, mask, behind));
-    }
-    Some(keys)
-}
-
-/// The words of an address.
-fn address(address: IpAddr, at: i32) -> Vec<TcU32Key> {
-    let words = match address {
-        IpAddr::V4(address) => vec![u32::from(address)],
-        IpAddr::V6(address) => {
-            let address = u128::from(address);
-            let words = [96, 64, 32, 0].map(|shift| (address >> shift) & u128::from(u32::MAX));
-            words
-                .iter()
-                .filter_map(|word| u32::try_from(*word).ok())
-                .collect()
-        }
-    };
-    let words = words.into_iter().zip((at..).step_by(4));
-    words.map(|(word, at)| key(word, u32::MAX, at)).collect()
-}
-
-fn key(val: u32, mask: u32, off: i32) -> TcU32Key {
-    let mut key = TcU32Key::default();
-    (key.val, key.mask, key.off) = (val, mask, off);
-    key
-}
-
-fn selector(keys: Vec<TcU32Key>, flags: TcU32SelectorFlags) -> TcU32Selector {
-    let mut selector = TcU32Selector::default();
-    selector.flags = flags;
-    selector.nkeys = u8::try_from(keys.len()).unwrap_or(u8::MAX);
-    selector.keys = keys;
-    selector
-}
-
-fn message(interface: u32) -> io::Result<TcMessage> {
+pub(super) fn message(interface: u32) -> io::Result<TcMessage> {
     let index = i32::try_from(interface).map_err(io::Error::other)?;
     Ok(TcMessage::with_index(index))
 }
 
-fn handle(minor: u16) -> TcHandle {
+pub(super) fn handle(minor: u16) -> TcHandle {
     TcHandle { major: OWN, minor }
 }
 
@@ -423,13 +225,6 @@ fn htb(options: Vec<(u16, Vec<u8>)>) -> Vec<TcAttribute> {
     vec![
         TcAttribute::Kind("htb".to_owned()),
         TcAttribute::Options(options.collect()),
-    ]
-}
-
-fn u32_options(options: Vec<TcFilterU32Option>) -> Vec<TcAttribute> {
-    vec![
-        TcAttribute::Kind("u32".to_owned()),
-        TcAttribute::Options(options.into_iter().map(TcOption::U32).collect()),
     ]
 }
 
@@ -459,7 +254,7 @@ fn whole(bytes: f32) -> u64 {
     bytes.ceil() as u64
 }
 
-fn done<T>(result: io::Result<T>) -> io::Result<()> {
+pub(super) fn done<T>(result: io::Result<T>) -> io::Result<()> {
     result.map(drop)
 }
 
@@ -486,61 +281,5 @@ mod tests {
         assert_eq!(Class::of(&load(f32::MAX, 0.0), 1500).burst, u32::MAX);
         assert_eq!(ticks(1_000_000, 15_360), 240_000);
         assert_eq!(ticks(0, u32::MAX), u32::MAX);
-    }
-
-    #[test]
-    fn filters_look_for_what_the_flow_has() {
-        let session = Session::new([10, 0, 2, 1], 17, 5004).unwrap();
-        let sender = FilterSpec::new([10, 0, 1, 1], 4000);
-        let of = |session: &Session, sender: Option<&FilterSpec>| {
-            let keys = keys(session, sender).unwrap();
-            let keys = keys.iter().map(|key| (key.off, key.val, key.mask));
-            keys.collect::<Vec<_>>()
-        };
-        assert_eq!(
-            of(&session, Some(&sender)),
-            [
-                (8, 0x0011_0000, 0x00ff_0000),
-                (16, 0x0a00_0201, u32::MAX),
-                (12, 0x0a00_0101, u32::MAX),
-                (4, 0, 0x1fff),
-                (0, 0x0500_0000, 0x0f00_0000),
-                (20, 0x0fa0_138c, u32::MAX),
-            ]
-        );
-        let portless = Session::new([10, 0, 2, 1], 1, 0).unwrap();
-        assert_eq!(of(&portless, None).len(), 2);
-        assert_eq!(Bucket::of(&session).filter(2), 0x0020_1002);
-        let gpi = Session::gpi([10, 0, 2, 1], 50, 7).unwrap();
-        assert!(keys(&gpi, None).is_none());
-    }
-
-    #[test]
-    fn filters_look_for_what_the_flow_has_in_ipv6() {
-        let to: std::net::Ipv6Addr = "2001:db8:1:2:3:4:5:6".parse().unwrap();
-        let from: std::net::Ipv6Addr = "2001:db8::7".parse().unwrap();
-        let session = Session::new(to, 17, 5004).unwrap();
-        let sender = FilterSpec::new(from, 4000);
-        let keys = keys(&session, Some(&sender)).unwrap();
-        let keys: Vec<_> = keys
-            .iter()
-            .map(|key| (key.off, key.val, key.mask))
-            .collect();
-        assert_eq!(
-            keys,
-            [
-                (4, 0x0000_1100, 0x0000_ff00),
-                (24, 0x2001_0db8, u32::MAX),
-                (28, 0x0001_0002, u32::MAX),
-                (32, 0x0003_0004, u32::MAX),
-                (36, 0x0005_0006, u32::MAX),
-                (8, 0x2001_0db8, u32::MAX),
-                (12, 0, u32::MAX),
-                (16, 0, u32::MAX),
-                (20, 7, u32::MAX),
-                (40, 0x0fa0_138c, u32::MAX),
-            ]
-        );
-        assert_eq!(Bucket::of(&session).filter(2), 0x0030_6002);
     }
 }

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "modules of a test")]
 
 mod ipv6;
+mod measured;
 mod net;
 mod outside;
 mod reliable;

@@ -158,6 +158,10 @@ impl Net {
         must(&format!("ip netns exec {} {command}", self.sender))
     }
 
+    pub fn on_receiver(&self, command: &str) -> String {
+        must(&format!("ip netns exec {} {command}", self.receiver))
+    }
+
     /// One more link between the router and the receiver: r2 with 10.77.3.254, and d1 with 10.77.3.1.
     pub fn second_link(&self) -> End {
         let (r, d) = (&self.router, &self.receiver);
@@ -320,9 +324,15 @@ impl Pcm {
         self.folder.path().join(name)
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        // `ip netns exec` becomes what it executes.
+        self.child.id()
+    }
+
     /// What the kernel says of its process.
     pub fn process(&self) -> String {
-        std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap()
+        std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap()
     }
 
     /// What a command that asks over the control socket prints, and its status.
@@ -335,12 +345,9 @@ impl Pcm {
 
     /// How much memory it has in use, in KiB.
     pub fn memory(&self) -> u64 {
-        // `ip netns exec` becomes what it executes.
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .unwrap();
+        let status = self.process();
+        let mut lines = status.lines();
+        let line = lines.find(|line| line.starts_with("VmRSS")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
