@@ -235,7 +235,7 @@ impl<'a> Life<'a> {
             Step::Demote => match self.pcm.demote() {
                 Ok(teardown) => {
                     let lpms = teardown.lpms.iter();
-                    let lpms: Vec<_> = lpms.map(|lpm| (lpm.name.clone(), lpm.status)).collect();
+                    let lpms: Vec<_> = lpms.map(|lpm| (lpm.name.to_string(), lpm.status)).collect();
                     format!("{lpms:?}")
                 }
                 Err(error) => error.to_string(),
