@@ -125,3 +125,23 @@ fn every_call_is_counted_once_whoever_it_is_for() {
     assert_eq!(events.of(EventId::LpmTookOver).len(), 39);
     assert_eq!(events.of(EventId::LpmTakeOverFailed), []);
 }
+
+/// An LPM without the extension, which each in C is, in place of one with it, and the reverse.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_lpm_that_knows_nothing_of_it_starts_with_nothing() {
+    let in_c = lpm_tests::in_c::InC::new("accepts");
+    let (pcm, events) = started(lpm(""));
+    accepted(&pcm);
+    pcm.reconfigure([in_c.named("lpm")]).expect("one in C");
+    let event = only(&events, EventId::LpmTakeOverFailed);
+    let expected = "starts with nothing: state of 7 bytes was not taken over: it does not take over state at \
+                    all: it was built against an older lpm-api, or is in C";
+    assert_eq!(event.detail, expected);
+    accepted(&pcm);
+    pcm.reconfigure([lpm("")]).expect("the first again");
+    assert_eq!(counts(&pcm), [0, 0, 0, 0]);
+    accepted(&pcm);
+    let _ = only(&events, EventId::LpmTakeOverFailed);
+    assert_eq!(events.of(EventId::LpmTookOver), []);
+}
