@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::confinement::Confinement;
 use crate::error::BuildError;
 use crate::source::LpmSource;
 
@@ -27,6 +28,7 @@ pub struct LpmConfig {
     pub(crate) deinitialize_limit: Duration,
     pub(crate) call_mode: CallMode,
     pub(crate) isolation: Isolation,
+    pub(crate) confinement: Confinement,
     pub(crate) after: After,
 }
 
@@ -106,6 +108,7 @@ impl LpmConfig {
             deinitialize_limit: Duration::from_secs(30),
             call_mode: CallMode::Inline,
             isolation: Isolation::None,
+            confinement: Confinement::default(),
             after: After::Earlier,
         }
     }
@@ -180,6 +183,13 @@ impl LpmConfig {
         self
     }
 
+    /// What the LPM may take and do in its process; default: as much as the PCM. Goes with [`Isolation::Process`].
+    #[must_use]
+    pub fn confine(mut self, to: Confinement) -> Self {
+        self.confinement = to;
+        self
+    }
+
     /// The LPMs this one depends on: it is deinitialized before them. They must be configured before
     /// it. Default: it depends on all that are configured before it, so that LPMs are deinitialized
     /// one by one in reverse order. LPMs that do not depend on each other are deinitialized at the
@@ -225,6 +235,12 @@ pub(crate) fn check(configs: &[LpmConfig]) -> Result<(), BuildError> {
         }
         if config.isolation == Isolation::Process && config.source.library().is_none() {
             return Err(BuildError::BuiltInIsolated {
+                name: Arc::clone(&config.name),
+            });
+        }
+        let is_confined = config.confinement != Confinement::default();
+        if is_confined && config.isolation != Isolation::Process {
+            return Err(BuildError::ConfinedHere {
                 name: Arc::clone(&config.name),
             });
         }

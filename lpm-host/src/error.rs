@@ -46,6 +46,12 @@ pub enum BuildError {
         /// The LPM.
         name: Arc<str>,
     },
+    /// It would confine the PCM.
+    #[error("LPM `{name}` is to be confined, which takes a process of its own: give it isolation")]
+    ConfinedHere {
+        /// The LPM.
+        name: Arc<str>,
+    },
     /// Events and verdicts would not tell the two apart.
     #[error("two LPMs are named `{name}`; give each a name of its own")]
     DuplicateName {

@@ -167,6 +167,8 @@ pub enum EventId {
     EventsSuppressed = 50,
     /// The process that runs an LPM ended, or was ended for what it did: it starts again after a while.
     LpmProcessEnded = 51,
+    /// This system cannot confine an LPM as configured; said at each start.
+    LpmNotConfined = 52,
 }
 
 impl EventId {
@@ -200,6 +202,7 @@ impl EventId {
         Self::LpmOverstepped,
         Self::EventsSuppressed,
         Self::LpmProcessEnded,
+        Self::LpmNotConfined,
     ];
 
     /// The number of the event, for logs that number theirs.
@@ -240,6 +243,7 @@ impl EventId {
             Self::LpmOverstepped => "lpm_overstepped",
             Self::EventsSuppressed => "events_suppressed",
             Self::LpmProcessEnded => "lpm_process_ended",
+            Self::LpmNotConfined => "lpm_not_confined",
         }
     }
 
@@ -266,6 +270,7 @@ impl EventId {
             | Self::LpmTimedOut
             | Self::LpmReinitialized
             | Self::LpmNotAsked
+            | Self::LpmNotConfined
             | Self::EventsSuppressed => Severity::Warning,
             Self::LpmLoadFailed
             | Self::LpmInitializeFailed

@@ -15,6 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod confine;
 mod duration;
 mod error;
 mod events;
@@ -382,9 +383,13 @@ mod tests {
     }
 
     /// The tables as they begin in a file, and the headings of their sections in the book.
-    const TABLES: [(&str, &str); 8] = [
+    const TABLES: [(&str, &str); 9] = [
         ("", "The file"),
         ("[[lpm]]\n", "`[[lpm]]`"),
+        (
+            "[[lpm]]\nname = 'a'\nlibrary = 'a.so'\n[lpm.confine]\n",
+            "`[lpm.confine]`",
+        ),
         ("[[events]]\n", "`[[events]]`"),
         ("[sbm]\n", "`[sbm]`"),
         ("[interface.1]\n", "`[interface.\"…\"]`"),

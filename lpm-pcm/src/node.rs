@@ -128,7 +128,8 @@ pub fn lpm(entry: &LpmEntry) -> LpmConfig {
         .config_source(entry.config_source.as_str())
         .optional(entry.optional)
         .call_mode(entry.call_mode)
-        .isolation(entry.isolation);
+        .isolation(entry.isolation)
+        .confine(entry.confinement.clone());
     if let Some(folder) = &entry.config_dir {
         lpm = lpm.config_dir(folder);
     }

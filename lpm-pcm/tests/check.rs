@@ -49,6 +49,7 @@ const BEHAVE: &[Case] = &[
     ("supplies", &["2 later"], NOTHING),
     ("supplies", &["2 own"], NOTHING),
     ("twin", &[""], NOTHING),
+    ("tries", &["read /dev/null"], NOTHING),
     ("witnesses", &["{}/file"], NOTHING),
 ];
 

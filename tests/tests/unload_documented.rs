@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Fixtures that are about something else than unloading, besides those of the chapter on misbehaviour.
-const OTHER_SUBJECTS: [&str; 10] = [
+const OTHER_SUBJECTS: [&str; 11] = [
     "accepts",
     "asks-server",
     "counts",
@@ -15,6 +15,7 @@ const OTHER_SUBJECTS: [&str; 10] = [
     "no-lpm",
     "office-hours",
     "records-its-life",
+    "tries",
     "twin",
     "witnesses",
 ];

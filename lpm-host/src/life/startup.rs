@@ -128,6 +128,7 @@ impl Starting<'_> {
             move || {
                 let isolated = Isolated {
                     library: &library,
+                    confinement: &asked.config.confinement,
                     runner,
                     trace_limit,
                     events: &events,

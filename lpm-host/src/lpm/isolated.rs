@@ -16,6 +16,7 @@
 //! | `frames` | what is said over the socket |
 //! | `words`, `calls`, `task` | what is said, in words of memory |
 //! | `runner`, `runs`, `load`, `serve` | the child's side |
+//! | `confine` | how the child confines itself |
 //! | `up`, `logs` | what it reports, at its side |
 
 #[cfg(target_os = "linux")]
@@ -24,6 +25,8 @@ mod adapter;
 mod calls;
 #[cfg(target_os = "linux")]
 mod child;
+#[cfg(target_os = "linux")]
+mod confine;
 pub(crate) mod error;
 #[cfg(target_os = "linux")]
 mod frames;
@@ -69,6 +72,7 @@ use self::process::Process;
 use super::error::LpmError;
 use super::trace::TraceLimit;
 use super::trust::LpmLibrary;
+use crate::confinement::Confinement;
 use crate::event::EventLog;
 
 /// Runs an LPM, where this process was started for that by a PCM, and does not return then; else it returns at once. From
@@ -89,6 +93,7 @@ pub fn run_if_asked() {
 /// An LPM that is to run in a process of its own.
 pub(crate) struct Isolated<'a> {
     pub(crate) library: &'a LpmLibrary,
+    pub(crate) confinement: &'a Confinement,
     /// The program that runs it, if not this one.
     pub(crate) runner: Option<PathBuf>,
     pub(crate) trace_limit: TraceLimit,
@@ -135,7 +140,7 @@ impl Isolated<'_> {
             Arc::default(),
         );
         let task = |mut put: words::Put<'_>, level| {
-            task::put_task(&mut put, self.library, level, init);
+            task::put_task(&mut put, self.library, self.confinement, level, init);
         };
         let (process, told) = keeper::start(program, reports, task, begun)?;
         let lpm = match (told, process.description.get()) {
@@ -160,7 +165,12 @@ impl Isolated<'_> {
         _: &AbiInit<'_>,
         _: &OnceLock<Arc<Process>>,
     ) -> Result<(Arc<Process>, AbiInitialized), NotStarted> {
-        let _ = (self.library, self.trace_limit, self.events);
+        let _ = (
+            self.library,
+            self.confinement,
+            self.trace_limit,
+            self.events,
+        );
         program::find(self.runner.as_deref())?;
         Err(IsolationError::Unsupported.into())
     }

@@ -145,6 +145,15 @@ fn open(library: &LpmLibrary, copies: &Copies) -> Result<Library, LoadError> {
     Ok(unsafe { copy.load() }?)
 }
 
+/// A private copy of a library whose file is what it has to be, for who maps it later.
+#[cfg(target_os = "linux")]
+pub(crate) fn stage(library: &LpmLibrary) -> Result<PrivateCopy, LoadError> {
+    let copy = PrivateCopy::of(library.path(), &Copies::new().whole())?;
+    let requirements = library.requirements();
+    requirements.check(library.path(), copy.original(), copy.file())?;
+    Ok(copy)
+}
+
 impl LoadError {
     /// What to do about an LPM that was built for another host: `rebuild it with lpm-api 0.1.0, which this
     /// host has`. None where that is no help.
@@ -190,8 +199,32 @@ impl LoadedModule {
         visit_limit: VisitLimit,
         events: &Arc<dyn EventLog>,
     ) -> Result<Arc<Self>, LoadError> {
+        let opened = open(library, copies)?;
+        Self::of(opened, library, trace_limit, visit_limit, events)
+    }
+
+    /// Loads what [`stage`] made of a library, and checks that it speaks this host's ABI.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn load_staged(
+        copy: PrivateCopy,
+        library: &LpmLibrary,
+        events: &Arc<dyn EventLog>,
+    ) -> Result<Arc<Self>, LoadError> {
+        // SAFETY: whoever made the `LpmLibrary` vouches for the file's code.
+        let opened = unsafe { copy.load() }?;
+        // Another process counts what is logged.
+        let logs = TraceLimit::new(u32::MAX, u32::MAX);
+        Self::of(opened, library, logs, VisitLimit::default(), events)
+    }
+
+    fn of(
+        mut opened: Library,
+        library: &LpmLibrary,
+        trace_limit: TraceLimit,
+        visit_limit: VisitLimit,
+        events: &Arc<dyn EventLog>,
+    ) -> Result<Arc<Self>, LoadError> {
         compatibility::keep_no_state();
-        let mut opened = open(library, copies)?;
         let code = match code(&mut opened, trace_limit, events) {
             Ok(code) => code,
             Err(error) => {

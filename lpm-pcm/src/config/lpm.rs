@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lpm_host::trust::Requirements;
-use lpm_host::{CallMode, Isolation};
+use lpm_host::{CallMode, Confinement, Isolation};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::confine::ConfineTable;
 use super::error::{Fault, check_path};
 use super::trust::Trust;
 use super::{duration, text};
@@ -31,6 +32,8 @@ pub struct LpmEntry {
     pub call_mode: CallMode,
     /// `isolation`: whether it runs in a process of its own.
     pub isolation: Isolation,
+    /// `confine`: what it may take and do there.
+    pub confinement: Confinement,
     /// `result_time_limit`: how long an answer may take; `None`: the host's default.
     pub result_time_limit: Option<Duration>,
     /// `initialize_limit`; `None`: the host's default.
@@ -59,6 +62,7 @@ pub(super) struct LpmTable {
     threads: Option<Spanned<NonZeroUsize>>,
     #[serde(default)]
     isolation: Isolated,
+    confine: Option<Spanned<ConfineTable>>,
     result_time_limit: Option<Spanned<String>>,
     initialize_limit: Option<Spanned<String>>,
     deinitialize_limit: Option<Spanned<String>>,
@@ -153,6 +157,14 @@ impl LpmTable {
         let folder = path.parent().unwrap_or(Path::new(""));
         check_path(&self.library, "library")?;
         let requirements = trust.of(&self.name, self.sha256.as_ref())?;
+        let confinement = match self.confine {
+            Some(confine) if matches!(self.isolation, Isolated::None) => {
+                let message = "`confine` goes with `isolation = \"process\"`";
+                return Err(Fault::of(&confine, message));
+            }
+            Some(confine) => confine.into_inner().confinement(folder)?,
+            None => Confinement::default(),
+        };
         let mut entry = LpmEntry {
             name: self.name.into_inner(),
             library: LpmLocation::Library(folder.join(self.library.into_inner())),
@@ -163,6 +175,7 @@ impl LpmTable {
                 .map(|names| names.into_iter().map(Spanned::into_inner).collect()),
             call_mode: self.calls.mode(self.threads)?,
             isolation: self.isolation.into(),
+            confinement,
             result_time_limit: limit(self.result_time_limit, "result_time_limit")?,
             initialize_limit: limit(self.initialize_limit, "initialize_limit")?,
             deinitialize_limit: limit(self.deinitialize_limit, "deinitialize_limit")?,

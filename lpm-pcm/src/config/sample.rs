@@ -5,7 +5,7 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 
 use lpm_host::trust::Requirements;
-use lpm_host::{CallMode, Isolation};
+use lpm_host::{CallMode, Confinement, Isolation};
 
 use super::lpm::{LpmEntry, LpmLocation};
 
@@ -19,6 +19,7 @@ pub(super) fn entry() -> LpmEntry {
         after: None,
         call_mode: CallMode::Inline,
         isolation: Isolation::None,
+        confinement: Confinement::default(),
         result_time_limit: None,
         initialize_limit: None,
         deinitialize_limit: None,

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use libunload::Copies;
+use libunload::PrivateCopy;
 use lpm_api::{LpmHandle, LpmStatus};
 
 use super::super::error::LpmError;
 use super::super::instance::Instance;
-use super::super::module::LoadedModule;
-use super::super::trace::TraceLimit;
-use super::super::visits::VisitLimit;
+use super::super::module::{self, LoadedModule};
+use super::confine::confine;
 use super::task::{Description, Task};
 use super::words::{Malformed, Take};
 use crate::event::EventLog;
@@ -24,27 +23,43 @@ pub(super) enum Unfit {
     PeType(u32),
 }
 
-/// The most verbose level that the PCM wants.
-pub(super) fn level(mut task: Take<'_>) -> Result<u32, Malformed> {
-    Ok(Task::take(&mut task, CALLBACKS)?.level)
+/// A library that nothing was run of, in a process that is as confined as it is to be.
+pub(super) struct Prepared {
+    copy: PrivateCopy,
+    /// The most verbose level that the PCM wants.
+    pub(super) level: u32,
+    /// What this system cannot do.
+    pub(super) missing: Vec<String>,
+}
+
+/// Makes ready for the library of a task.
+pub(super) fn prepare(mut task: Take<'_>) -> Result<Prepared, Unfit> {
+    let malformed = |malformed: Malformed| Unfit::NotLoaded(malformed.to_string());
+    let task = Task::take(&mut task, CALLBACKS).map_err(malformed)?;
+    let copy = module::stage(&task.library);
+    let copy = copy.map_err(|error| Unfit::NotLoaded(error.to_string()))?;
+    let missing = confine(&task.confinement).map_err(|error| {
+        let library = task.library.path().display();
+        Unfit::NotLoaded(format!(
+            "{library}: its process cannot be confined: {error}"
+        ))
+    })?;
+    Ok(Prepared {
+        copy,
+        level: task.level,
+        missing,
+    })
 }
 
 /// Loads the library of a task, and initializes its LPM.
 pub(super) fn initialize(
+    prepared: Prepared,
     mut task: Take<'_>,
     events: Arc<dyn EventLog>,
 ) -> Result<(Instance, Description), Unfit> {
     let malformed = |malformed: Malformed| Unfit::NotLoaded(malformed.to_string());
     let task = Task::take(&mut task, CALLBACKS).map_err(malformed)?;
-    // The PCM counts what is logged.
-    let logs = TraceLimit::new(u32::MAX, u32::MAX);
-    let library = LoadedModule::load(
-        &task.library,
-        &Copies::new(),
-        logs,
-        VisitLimit::default(),
-        &events,
-    );
+    let library = LoadedModule::load_staged(prepared.copy, &task.library, &events);
     let library = library.map_err(|error| Unfit::NotLoaded(error.to_string()))?;
     let name: Arc<str> = task.init.name.as_str().into();
     let failed = |LpmError { status, message }| Unfit::NotInitialized(status, message);

@@ -116,6 +116,7 @@ impl Reports {
             _ if number == EventId::LpmPanicked.number() => EventId::LpmPanicked,
             _ if number == EventId::LpmResultRefused.number() => EventId::LpmResultRefused,
             _ if number == EventId::LpmNotAsked.number() => EventId::LpmNotAsked,
+            _ if number == EventId::LpmNotConfined.number() => EventId::LpmNotConfined,
             _ if number == EventId::LpmCallFailed.number() => EventId::LpmCallFailed,
             _ => return Ok(()),
         };

@@ -16,7 +16,7 @@ use std::thread;
 use lpm_api::LpmStatus;
 
 use super::frames::{Frame, Greeting, Kind, Writer};
-use super::load::{self, Unfit};
+use super::load::{self, Prepared, Unfit};
 use super::logs::{self, Logs};
 use super::memory::Memory;
 use super::program;
@@ -25,6 +25,7 @@ use super::runs::Runner;
 use super::serve;
 use super::task::Description;
 use super::up::{EventsUp, Up};
+use crate::event::{Event, EventId, EventLog};
 use crate::requests::relay;
 
 /// What calls into LPMs have elsewhere, too.
@@ -72,11 +73,22 @@ impl Runner {
         let mut take = frame.words();
         match frame.kind {
             Kind::Start => {
-                let level = load::level(take).map_err(nonsense)?;
-                let _ = logs.set(logs::start(&self.up, level));
+                // On this thread, so that all others are confined, too.
+                let prepared = match load::prepare(take) {
+                    Ok(prepared) => prepared,
+                    Err(unfit) => {
+                        self.is_unfit(unfit);
+                        return Ok(());
+                    }
+                };
+                let _ = logs.set(logs::start(&self.up, prepared.level));
+                let events = Arc::new(EventsUp(Arc::clone(&self.up)));
+                for missing in &prepared.missing {
+                    events.record(&Event::new(EventId::LpmNotConfined, missing.as_str()));
+                }
                 let runner = Arc::clone(self);
                 // Results and the PCM's end are heard meanwhile.
-                spawn(move || runner.start(&frame))
+                spawn(move || runner.start(prepared, &frame, events))
             }
             Kind::Taken => {
                 let number = take.number().map_err(nonsense)?;
@@ -102,9 +114,8 @@ impl Runner {
     }
 
     /// Loads and initializes the LPM, and serves.
-    fn start(self: Arc<Self>, task: &Frame) {
-        let events = Arc::new(EventsUp(Arc::clone(&self.up)));
-        match load::initialize(task.words(), events) {
+    fn start(self: Arc<Self>, prepared: Prepared, task: &Frame, events: Arc<dyn EventLog>) {
+        match load::initialize(prepared, task.words(), events) {
             Ok((lpm, description)) => {
                 *self.lpm.write().unwrap_or_else(PoisonError::into_inner) = Some(lpm);
                 self.up.send(Kind::Started, |put| description.put(put));
@@ -112,14 +123,21 @@ impl Runner {
                 self.idle.fetch_add(1, Ordering::Relaxed);
                 self.work();
             }
-            Err(Unfit::NotLoaded(why)) => self.up.send(Kind::NotLoaded, |put| {
+            Err(unfit) => self.is_unfit(unfit),
+        }
+    }
+
+    /// Says why there is no LPM.
+    fn is_unfit(&self, unfit: Unfit) {
+        match unfit {
+            Unfit::NotLoaded(why) => self.up.send(Kind::NotLoaded, |put| {
                 put.text(&why);
             }),
-            Err(Unfit::NotInitialized(status, why)) => self.up.send(Kind::NotInitialized, |put| {
+            Unfit::NotInitialized(status, why) => self.up.send(Kind::NotInitialized, |put| {
                 put.number(status.0).text(&why);
             }),
             // The PCM knows that this is none.
-            Err(Unfit::PeType(found)) => self
+            Unfit::PeType(found) => self
                 .up
                 .send(Kind::Started, |put| Description::of_type(found).put(put)),
         }

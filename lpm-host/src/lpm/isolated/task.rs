@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 use abi_stable::std_types::RStr;
 use lpm_abi::{AbiCallbacks, AbiInit};
@@ -9,16 +10,24 @@ use lpm_abi::{AbiCallbacks, AbiInit};
 use super::super::trust::LpmLibrary;
 use super::super::trust::requirements::Requirements;
 use super::words::{Malformed, Put, Take};
+use crate::confinement::{Confinement, Files};
 
 /// What to run.
 pub(crate) struct Task<'a> {
     pub(crate) library: LpmLibrary,
+    pub(crate) confinement: Confinement,
     /// The most verbose level that the PCM wants.
     pub(crate) level: u32,
     pub(crate) init: AbiInit<'a>,
 }
 
-pub(crate) fn put_task(put: &mut Put<'_>, library: &LpmLibrary, level: u32, init: &AbiInit<'_>) {
+pub(crate) fn put_task(
+    put: &mut Put<'_>,
+    library: &LpmLibrary,
+    confinement: &Confinement,
+    level: u32,
+    init: &AbiInit<'_>,
+) {
     put.plain(library.path().as_os_str().as_bytes());
     let (kept_safe, sha256, keys) = library.requirements().parts();
     put.number(kept_safe).number(sha256.is_some());
@@ -29,6 +38,7 @@ pub(crate) fn put_task(put: &mut Put<'_>, library: &LpmLibrary, level: u32, init
     for key in keys {
         put.text(key);
     }
+    put_confinement(put, confinement);
     put.number(level);
     put.number(init.handle).number(init.result_time_limit);
     put.number(init.lpm_count).number(init.pcm_version);
@@ -53,6 +63,7 @@ impl<'a> Task<'a> {
         let requirements = Requirements::of_parts(kept_safe, sha256, has_keys.then_some(keys));
         // SAFETY: whoever wrote the task is the PCM that started this process, and whose user vouches for the library.
         let library = unsafe { LpmLibrary::trust(path) }.require(requirements);
+        let confinement = take_confinement(take)?;
         let level = take.narrow()?;
         let (handle, result_time_limit) = (take.number()?, take.number()?);
         let (lpm_count, pcm_version) = (take.narrow()?, take.narrow()?);
@@ -62,6 +73,7 @@ impl<'a> Task<'a> {
         let dir = RStr::from_str(take.text()?);
         Ok(Self {
             library,
+            confinement,
             level,
             init: AbiInit {
                 handle,
@@ -76,6 +88,56 @@ impl<'a> Task<'a> {
             },
         })
     }
+}
+
+fn put_confinement(put: &mut Put<'_>, to: &Confinement) {
+    let cpu_time = to.cpu_time.map(|time| time.as_secs());
+    for limit in [to.memory, cpu_time, to.open_files] {
+        put_if(put, limit);
+    }
+    put.number(to.no_new_processes).number(to.no_network);
+    put.number(to.files.is_some());
+    let files = to.files.clone().unwrap_or_default();
+    for paths in [files.read, files.write] {
+        put.number(paths.len() as u64);
+        for path in paths {
+            put.plain(path.as_os_str().as_bytes());
+        }
+    }
+    put_if(put, to.user.map(|(user, _)| user.into()));
+    put_if(put, to.user.map(|(_, group)| group.into()));
+}
+
+fn put_if(put: &mut Put<'_>, number: Option<u64>) {
+    put.number(number.is_some());
+    put.number(number.unwrap_or_default());
+}
+
+fn take_confinement(take: &mut Take<'_>) -> Result<Confinement, Malformed> {
+    let (memory, cpu_time, open_files) = (take_if(take)?, take_if(take)?, take_if(take)?);
+    let (no_new_processes, no_network) = (take.flag()?, take.flag()?);
+    let has_files = take.flag()?;
+    let path = |take: &mut Take<'_>| Ok(OsStr::from_bytes(take.plain()?).into());
+    let (read, write) = (take.list(path)?, take.list(path)?);
+    let narrow = |number: u64| u32::try_from(number).map_err(|_| Malformed);
+    let user = match (take_if(take)?, take_if(take)?) {
+        (Some(user), Some(group)) => Some((narrow(user)?, narrow(group)?)),
+        _ => None,
+    };
+    Ok(Confinement {
+        memory,
+        cpu_time: cpu_time.map(Duration::from_secs),
+        open_files,
+        no_new_processes,
+        no_network,
+        files: has_files.then_some(Files { read, write }),
+        user,
+    })
+}
+
+fn take_if(take: &mut Take<'_>) -> Result<Option<u64>, Malformed> {
+    let (is_there, number) = (take.flag()?, take.number()?);
+    Ok(is_there.then_some(number))
 }
 
 /// What a runner says of an LPM that is initialized.
