@@ -120,7 +120,6 @@ impl Image {
         bounds::SECTIONS.check(sections.len())?;
         let names = sections::names(header, endian, data, &sections);
         image.collect(data, &sections, names, exports)?;
-        image.facts.thread_locals = segments.iter().any(|s| s.p_type(endian) == elf::PT_TLS);
         let stack = segments
             .iter()
             .find(|s| s.p_type(endian) == elf::PT_GNU_STACK);
@@ -293,7 +292,6 @@ impl Image {
         self.facts = HinderingFacts {
             no_delete: self.value(elf::DT_FLAGS_1) & elf::DF_1_NODELETE.0 != 0,
             no_delete_cleared: false,
-            thread_locals: false,
             executable_stack: false,
             needed_that_stay: 0,
             static_tls: self.value(elf::DT_FLAGS) & elf::DF_STATIC_TLS.0 != 0,

@@ -10,8 +10,6 @@ pub(crate) struct HinderingFacts {
     pub(crate) no_delete: bool,
     /// That flag was cleared in the copy that is loaded.
     pub(crate) no_delete_cleared: bool,
-    /// It has thread-locals.
-    pub(crate) thread_locals: bool,
     /// It needs an executable stack, or does not say that it does not: loading it makes every stack of the process
     /// executable, for good.
     pub(crate) executable_stack: bool,

@@ -46,6 +46,7 @@ mod files;
 mod finalizing;
 mod fork;
 mod frames;
+mod handed_on;
 mod heap;
 mod imports;
 mod keys;
@@ -96,6 +97,8 @@ use crate::outcome::{LeftBehind, PinReason, UnloadOutcome};
 use crate::stage::{Copies, NoDelete, Staged};
 
 pub(super) use self::heap::last_call;
+#[cfg(test)]
+pub(super) use self::imports::stood_in_for;
 pub(super) use self::visits::visit_thread;
 
 /// A private copy that is ready to be loaded.
@@ -218,8 +221,13 @@ impl Loaded {
             // New ones have none, and nobody else loads meanwhile.
             let _ = ledger.baseline.set(Arc::clone(&baseline));
         }
-        if let Some(glibc) = hands_thread_locals_on().filter(|_| facts.thread_locals) {
-            obstacles.push(PinReason::ThreadLocalsInherited { glibc });
+        // Elsewhere code uses descriptors only where the compiler was told to.
+        let goes_with_locals = new
+            .iter()
+            .any(|ledger| !ledger.is_permanent && ledger.object.thread_locals.is_some());
+        if cfg!(target_arch = "aarch64") && goes_with_locals {
+            let glibc = handed_on::by_loader();
+            obstacles.extend(glibc.map(|glibc| PinReason::ThreadLocalsInherited { glibc }));
         }
         if facts.no_delete && !facts.no_delete_cleared {
             obstacles.push(PinReason::NoDelete);
@@ -303,39 +311,5 @@ impl Loaded {
             UnloadOutcome::Pinned { .. } => heap::keep(),
         }
         outcome
-    }
-}
-
-/// The version of glibc, if that may hand the values of one library's thread-locals to the next (bug 29039). It depends
-/// on how the two were laid out, so that nothing short of the version tells for sure; a distribution may have mended an
-/// older one, which costs that libraries stay mapped.
-fn hands_thread_locals_on() -> Option<String> {
-    if !cfg!(target_arch = "aarch64") {
-        return None;
-    }
-    // SAFETY: no preconditions; the text is glibc's own and stays.
-    let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
-    let version = version.to_string_lossy().into_owned();
-    is_before_2_39(&version).then_some(version)
-}
-
-fn is_before_2_39(version: &str) -> bool {
-    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (2, 39)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn versions_of_glibc_are_numbers() {
-        for (version, is_before) in [
-            ("2.36", true),
-            ("2.4", true),
-            ("2.39", false),
-            ("2.40", false),
-            ("3.0", false),
-        ] {
-            assert_eq!(super::is_before_2_39(version), is_before, "{version}");
-        }
     }
 }

@@ -50,7 +50,7 @@
 //! | platform | unmapped? |
 //! |---|---|
 //! | Linux with glibc, x86-64 | yes, as promised |
-//! | Linux with glibc, aarch64 | yes, as promised, where each thread lets itself be interrupted |
+//! | Linux with glibc, aarch64 | yes, as promised, where each thread lets itself be interrupted; libraries with thread-locals only where the loader does not hand these on ([`PinReason::ThreadLocalsInherited`]) |
 //! | Windows | yes, where no thread and no callback of the library is found; its memory is not searched |
 //! | Linux with musl or another machine, macOS, other Unix | never: dropping a library there is not safe to decide, and [`PinReason::Platform`] says so |
 //!

@@ -18,7 +18,7 @@ mod kept;
 #[cfg(target_os = "linux")]
 mod lease;
 #[cfg(target_os = "linux")]
-mod memory;
+pub(crate) mod memory;
 mod no_delete;
 mod on_disk;
 

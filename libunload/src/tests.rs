@@ -4,6 +4,7 @@
 //! Tests that leave something behind, or that would end the process if they failed, run in a process of
 //! their own.
 
+mod any_moment;
 mod companions;
 mod cycles;
 mod exits;

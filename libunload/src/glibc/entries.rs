@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, c_void};
-use std::ops::Range;
 
-use super::maps::FileId;
 use super::tasks::Thread;
 
 /// What the object did and has not undone.
@@ -24,16 +22,16 @@ pub(super) struct Entries {
     pub(super) dispatched: Vec<Thread>,
     /// Functions to be called at exit.
     pub(super) exits: Exits,
-    /// Requests that it made, by their places, which are not done, or whose results nobody has taken.
+    /// Requests that it made, by their places, which may be done.
     pub(super) requests: BTreeMap<usize, Request>,
+    /// When there are more than this, those that are done are forgotten.
+    pub(super) next_look_at_requests: usize,
     /// Where in the object there are, or were, requests.
     pub(super) places_of_requests: BTreeSet<usize>,
     /// Queues whose messages it is told of.
     pub(super) queues: Vec<libc::mqd_t>,
     /// What it called libraries that it opened, and where they are.
     pub(super) names: BTreeMap<CString, CString>,
-    /// Files that it has mapped to read.
-    pub(super) files: Vec<Mapped>,
     /// What is left to be called before it is unmapped, or when the process exits.
     pub(super) finalizers: Finalizers,
 }
@@ -137,12 +135,6 @@ pub(super) enum Request {
     Transfer,
     /// To look a name up (`struct gaicb`).
     Name,
-}
-
-/// A file that an object has mapped, where, and which.
-pub(super) struct Mapped {
-    pub(super) range: Range<usize>,
-    pub(super) file: FileId,
 }
 
 pub(super) type Finalizer = unsafe extern "C" fn();

@@ -27,7 +27,7 @@ const ADDRESS_KINDS: &[u32] = if cfg!(target_arch = "x86_64") {
 };
 
 /// The functions that are stood in for.
-fn stand_ins() -> [(&'static [u8], *const ()); 41] {
+fn stand_ins() -> [(&'static [u8], *const ()); 39] {
     [
         (b"__cxa_thread_atexit_impl", tls::register as *const ()),
         (b"__cxa_thread_atexit", tls::register as *const ()),
@@ -58,8 +58,6 @@ fn stand_ins() -> [(&'static [u8], *const ()); 41] {
         (b"aio_fsync", requests::write_out as *const ()),
         (b"aio_fsync64", requests::write_out as *const ()),
         (b"getaddrinfo_a", requests::look_up as *const ()),
-        (b"aio_return", requests::take_result as *const ()),
-        (b"aio_return64", requests::take_result as *const ()),
         (b"lio_listio", requests::list as *const ()),
         (b"mq_notify", requests::notify as *const ()),
         (b"prctl", dispatch::control as *const ()),
@@ -74,6 +72,15 @@ fn stand_ins() -> [(&'static [u8], *const ()); 41] {
         (b"realloc", heap::realloc as *const ()),
         (b"free", heap::free as *const ()),
     ]
+}
+
+/// Their names, each with which of them are the same.
+#[cfg(test)]
+pub(crate) fn stood_in_for() -> Vec<(&'static str, usize)> {
+    let name = |name| std::str::from_utf8(name).expect("ASCII");
+    let all = stand_ins().into_iter();
+    all.map(|(known, stand_in)| (name(known), stand_in as usize))
+        .collect()
 }
 
 /// What the host's own libraries may do on behalf of a library that needs them, as the standard library does where

@@ -32,7 +32,7 @@ pub(super) struct Mapping {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileId {
     device: (u32, u32),
-    inode: u64,
+    pub(super) inode: u64,
 }
 
 impl Maps {

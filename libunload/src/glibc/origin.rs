@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::companions;
-use super::object;
+use crate::os::Handle;
 
 /// The original of a library that was opened.
 pub(super) struct Origin {
@@ -42,12 +42,6 @@ impl Origin {
         if text.contains('/') {
             return companions::beside(folder, text);
         }
-        if object::loaded()
-            .iter()
-            .any(|object| object.soname() == Some(name))
-        {
-            return None;
-        }
         // What the loader finds first, it finds.
         let has_it = |file: &PathBuf| file.is_file();
         let mut found = self.search_path.iter().filter_map(|directory| {
@@ -57,6 +51,14 @@ impl Origin {
                 None => has_it(&Path::new(directory).join(text)).then_some(None),
             }
         });
-        found.next()?
+        found.next()?.filter(|_| !is_loaded(name))
     }
+}
+
+/// Whether the loader has something under this name, which it takes first. It is asked by `dlopen`, whose lock children of
+/// `fork` get as a free one.
+fn is_loaded(name: &CStr) -> bool {
+    let found = Handle::open_again(name);
+    // SAFETY: it was open before, and stays so.
+    found.is_some_and(|found| unsafe { found.close() }.is_ok())
 }

@@ -11,10 +11,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use once_cell::race::OnceBox;
 
+use super::frames;
+
 /// What is written and read in one piece, by all in one order. Models have one of their own.
 pub(super) trait Word {
     fn get(&self) -> usize;
     fn set(&self, value: usize);
+
+    /// Puts `new` in the place of `old`; whether it was that.
+    fn exchange(&self, old: usize, new: usize) -> bool;
 
     /// What was written before is seen by whoever comes to such a fence later.
     fn fence();
@@ -27,6 +32,11 @@ impl Word for AtomicUsize {
 
     fn set(&self, value: usize) {
         self.store(value, Ordering::SeqCst);
+    }
+
+    fn exchange(&self, old: usize, new: usize) -> bool {
+        let exchanged = self.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst);
+        exchanged.is_ok()
     }
 
     fn fence() {
@@ -106,6 +116,13 @@ pub(super) fn of(address: usize) -> Option<(&'static Owner, usize)> {
     owners().find_map(|owner| Some((owner, owner.start_if_has(address)?)))
 }
 
+/// The object whose code, directly or not, called the host, and where it begins.
+pub(super) fn of_caller() -> Option<(&'static Owner, usize)> {
+    let mut caller = None;
+    frames::walk(&mut |address| caller = caller.or_else(|| of(address)));
+    caller
+}
+
 /// Enters an object. Only who holds the lock of the list of ledgers may.
 pub(super) fn add(start: usize, end: usize) {
     let free = || owners().find(|owner| owner.start.get() == 0);
@@ -138,6 +155,11 @@ mod model {
 
         fn set(&self, value: usize) {
             self.store(value, Ordering::SeqCst);
+        }
+
+        fn exchange(&self, old: usize, new: usize) -> bool {
+            let exchanged = self.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst);
+            exchanged.is_ok()
         }
 
         fn fence() {

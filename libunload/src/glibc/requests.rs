@@ -30,7 +30,6 @@ unsafe extern "C" {
     fn aio_write(block: *mut Block) -> c_int;
     fn aio_fsync(operation: c_int, block: *mut Block) -> c_int;
     fn aio_error(block: *const Block) -> c_int;
-    fn aio_return(block: *mut Block) -> isize;
     fn aio_cancel(file: c_int, block: *mut Block) -> c_int;
     fn lio_listio(mode: c_int, list: *const *mut Block, count: c_int, event: *mut Event) -> c_int;
     // `libc` declares it for its own type of event.
@@ -87,7 +86,10 @@ pub(super) fn cancel(ledger: &Ledger) {
             match request {
                 Request::Transfer => {
                     let block = place as *mut Block;
-                    aio_cancel((*block).file, block);
+                    // Where there was one, there may be something else by now that looks like it.
+                    if aio_cancel((*block).file, block) == AIO_ALLDONE {
+                        forget(ledger, place);
+                    }
                 }
                 Request::Name => {
                     // Of one that it cancels, glibc says for ever that it is under way.
@@ -123,28 +125,27 @@ fn is_under_way(&(place, request): &(usize, Request)) -> bool {
     }
 }
 
+/// Of `aio.h`.
+const AIO_ALLDONE: c_int = 2;
 /// Of `netdb.h`.
 const EAI_INPROGRESS: c_int = -100;
 const EAI_NOTCANCELED: c_int = -102;
 
-/// Notes a request, before it is made: it may be done at once.
+/// Notes a request that was made. That it is done is found out when there are many: `aio_return`, with which its result
+/// is taken, may be called in signal handlers, where nothing can be forgotten.
 fn note(ledger: &Ledger, place: usize, request: Request) {
     let is_inside = ledger.object.range.contains(&place);
     ledger.with(|entries| {
+        if entries.requests.len() >= entries.next_look_at_requests {
+            entries
+                .requests
+                .retain(|place, request| is_under_way(&(*place, *request)));
+            entries.next_look_at_requests = (2 * entries.requests.len()).max(64);
+        }
         entries.requests.insert(place, request);
         if is_inside {
             entries.places_of_requests.insert(place);
         }
-    });
-}
-
-/// Forgets names that were looked up: nobody says when the results are taken.
-fn forget_names(ledger: &Ledger) {
-    ledger.with(|entries| {
-        let is_needed = |place: &usize, request: &mut Request| {
-            *request == Request::Transfer || is_under_way(&(*place, *request))
-        };
-        entries.requests.retain(is_needed);
     });
 }
 
@@ -164,10 +165,9 @@ unsafe fn request(block: *mut Block, make: impl FnOnce(*mut Block) -> c_int) -> 
     };
     // SAFETY: the caller passes a block that is his until the request is made.
     unsafe { (*block).event.redirect_for_good(&ledger) };
-    note(&ledger, block as usize, Request::Transfer);
     let failed = make(block);
-    if failed != 0 {
-        forget(&ledger, block as usize);
+    if failed == 0 {
+        note(&ledger, block as usize, Request::Transfer);
     }
     failed
 }
@@ -226,12 +226,6 @@ pub(super) unsafe extern "C" fn look_up(
     let all =
         unsafe { std::slice::from_raw_parts(list, if list.is_null() { 0 } else { requests }) };
     let caller = ledger::of_caller();
-    caller.iter().for_each(|ledger| forget_names(ledger));
-    for &place in all.iter().filter(|&&place| place != 0) {
-        if let Some(ledger) = ledger::of_address(place).as_ref().or(caller.as_ref()) {
-            note(ledger, place, Request::Name);
-        }
-    }
     // SAFETY: the caller passes an event or null.
     let mut event = unsafe { event.as_ref() }.copied();
     if let (Some(event), Some(ledger)) = (&mut event, &caller) {
@@ -241,20 +235,14 @@ pub(super) unsafe extern "C" fn look_up(
         .as_mut()
         .map_or(std::ptr::null_mut(), std::ptr::from_mut);
     // SAFETY: the caller's promise; glibc copies the event.
-    unsafe { (names.look_up)(mode, list, count, event) }
-}
-
-/// Stands in for `aio_return`.
-///
-/// # Safety
-///
-/// As for `aio_return`.
-pub(super) unsafe extern "C" fn take_result(block: *mut c_void) -> isize {
-    for ledger in ledger::all() {
-        forget(&ledger, block as usize);
+    let error = unsafe { (names.look_up)(mode, list, count, event) };
+    // If it failed, some may have been made all the same.
+    for &place in all.iter().filter(|&&place| place != 0) {
+        if let Some(ledger) = ledger::of_address(place).as_ref().or(caller.as_ref()) {
+            note(ledger, place, Request::Name);
+        }
     }
-    // SAFETY: the caller's promise.
-    unsafe { aio_return(block.cast()) }
+    error
 }
 
 /// Stands in for `lio_listio`.
@@ -271,13 +259,12 @@ pub(super) unsafe extern "C" fn list(
     let blocks = usize::try_from(count).unwrap_or(0);
     // SAFETY: the caller passes so many addresses.
     let all = unsafe { std::slice::from_raw_parts(list, if list.is_null() { 0 } else { blocks }) };
-    for &block in all.iter().filter(|block| !block.is_null()) {
-        if let Some(ledger) = owner(block as usize) {
-            let block = block.cast::<Block>();
-            // SAFETY: the caller passes blocks that are his until the requests are made.
-            unsafe { (*block).event.redirect_for_good(&ledger) };
-            note(&ledger, block as usize, Request::Transfer);
-        }
+    let all = all.iter().filter(|block| !block.is_null());
+    let owned = all.filter_map(|&block| Some((block.cast::<Block>(), owner(block as usize)?)));
+    let owned: Vec<_> = owned.collect();
+    for (block, ledger) in &owned {
+        // SAFETY: the caller passes blocks that are his until the requests are made.
+        unsafe { (**block).event.redirect_for_good(ledger) };
     }
     // SAFETY: the caller passes an event or null.
     let mut whole = unsafe { event.as_ref() }.copied();
@@ -288,7 +275,12 @@ pub(super) unsafe extern "C" fn list(
         .as_mut()
         .map_or(std::ptr::null_mut(), std::ptr::from_mut);
     // SAFETY: the caller's promise; glibc copies the event.
-    unsafe { lio_listio(mode, list.cast(), count, event) }
+    let failed = unsafe { lio_listio(mode, list.cast(), count, event) };
+    // If it failed, some may have been made all the same.
+    for (block, ledger) in owned {
+        note(&ledger, block as usize, Request::Transfer);
+    }
+    failed
 }
 
 /// Stands in for `mq_notify`.

@@ -24,7 +24,7 @@ use self::senders::Sender;
 use super::ledger::{self, Ledger};
 use super::maps::Maps;
 use super::object::{self, Object};
-use super::{frames, memory, owners};
+use super::{memory, owners};
 use crate::lock::lock;
 
 /// What each signal did at some moment.
@@ -250,7 +250,7 @@ fn told(signal: c_int, handler: usize, new: Option<usize>, unmaps: usize) -> usi
         let may_be_gone = in_force::unmaps() != unmaps && !is_mapped(handler);
         return if may_be_gone { libc::SIG_DFL } else { handler };
     };
-    let asks = new.and_then(owners::of).or_else(caller);
+    let asks = new.and_then(owners::of).or_else(owners::of_caller);
     match asks {
         Some((_, asking)) if asking == start => handler,
         asks => {
@@ -262,20 +262,13 @@ fn told(signal: c_int, handler: usize, new: Option<usize>, unmaps: usize) -> usi
 
 /// Notes what a library has set a signal to, where `found` was in force.
 fn note(signal: c_int, handler: usize, flags: c_int, found: usize) {
-    let setter = owners::of(handler).or_else(caller);
+    let setter = owners::of(handler).or_else(owners::of_caller);
     let handler = if flags & libc::SA_RESETHAND == 0 {
         handler
     } else {
         0
     };
     in_force::note(signal, handler, found, setter.map_or(0, |(_, start)| start));
-}
-
-/// The object with a ledger whose code, directly or not, called the host.
-fn caller() -> Option<(&'static owners::Owner, usize)> {
-    let mut caller = None;
-    frames::walk(&mut |address| caller = caller.or_else(|| owners::of(address)));
-    caller
 }
 
 /// Whether there is something at this address, asked of the kernel.

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// An empty file in memory, named after the library.
-pub(super) fn create(original: &Path) -> io::Result<File> {
+pub(crate) fn create(original: &Path) -> io::Result<File> {
     let mut name = original.file_name().unwrap_or_default().as_bytes().to_vec();
     // The system allows 249 bytes.
     name.truncate(200);

@@ -18,6 +18,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use super::super::files;
 use super::super::heap;
 use super::super::lent;
 use super::super::memory::{self, Reader};
@@ -73,6 +74,7 @@ pub(super) fn data(object: &Object) -> impl Iterator<Item = Range<usize>> {
         owners::place(),
         in_force::place(),
         lent::places(),
+        files::place(),
         live,
         handed,
     ] {
