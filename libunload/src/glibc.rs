@@ -32,9 +32,8 @@
 //!
 //! - Callbacks that the library gave to other libraries or to the host, objects it made, coroutines it
 //!   suspended: the caller vouches that none is used any more.
-//! - Functions that it found with `dlsym` instead of importing them, threads that it had the kernel start
-//!   (`clone`). Such threads are seen when their stacks are looked at, unless they have not yet begun to
-//!   run the library's code.
+//! - Threads that it had the kernel start (`syscall`). They are seen when their stacks are looked at, unless
+//!   they have not yet begun to run the library's code.
 //! - Initializers of private dependencies, which run before their imports are redirected.
 
 mod calls;
@@ -54,6 +53,7 @@ mod leaving;
 mod ledger;
 mod lent;
 mod link_maps;
+mod lookups;
 mod maps;
 mod memory;
 mod namespaces;
@@ -66,6 +66,7 @@ mod requests;
 mod routines;
 mod scan;
 mod search;
+mod sequences;
 mod signals;
 mod tasks;
 mod threads;
@@ -217,9 +218,11 @@ impl Loaded {
         let watched: Vec<_> = new.iter().filter(|ledger| !ledger.is_permanent).collect();
         let objects: Vec<_> = watched.iter().map(|ledger| &ledger.object).collect();
         let baseline = Arc::new(search::baseline(&objects, &now));
+        let formers = Arc::new(actions.formers());
         for ledger in watched {
             // New ones have none, and nobody else loads meanwhile.
             let _ = ledger.baseline.set(Arc::clone(&baseline));
+            let _ = ledger.formers.set(Arc::clone(&formers));
         }
         // Elsewhere code uses descriptors only where the compiler was told to.
         let goes_with_locals = new

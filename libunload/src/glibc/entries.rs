@@ -12,6 +12,8 @@ pub(super) struct Entries {
     pub(super) keys: Vec<Key>,
     /// Threads that it started.
     pub(super) threads: Started,
+    /// Processes that it started and that share the memory.
+    pub(super) processes: Vec<libc::pid_t>,
     /// Timers that it set up.
     pub(super) timers: Vec<Timer>,
     /// Threads that this host has run some of its code.

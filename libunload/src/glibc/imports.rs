@@ -10,8 +10,8 @@ use std::sync::Mutex;
 
 use super::object::{Object, to_usize};
 use super::{
-    dispatch, exits, files, heap, keys, lent, patch, requests, signals, threads, timers, tls,
-    whereabouts,
+    dispatch, exits, files, heap, keys, lent, lookups, patch, requests, signals, threads, timers,
+    tls, whereabouts,
 };
 use crate::lock::lock;
 
@@ -27,11 +27,12 @@ const ADDRESS_KINDS: &[u32] = if cfg!(target_arch = "x86_64") {
 };
 
 /// The functions that are stood in for.
-fn stand_ins() -> [(&'static [u8], *const ()); 39] {
-    [
+fn stand_ins() -> Vec<(&'static [u8], *const ())> {
+    vec![
         (b"__cxa_thread_atexit_impl", tls::register as *const ()),
         (b"__cxa_thread_atexit", tls::register as *const ()),
         (b"pthread_key_create", keys::create as *const ()),
+        (b"__pthread_key_create", keys::create as *const ()),
         (b"pthread_key_delete", keys::delete_one as *const ()),
         (b"pthread_setspecific", keys::set as *const ()),
         (b"tss_create", keys::create_c11 as *const ()),
@@ -39,16 +40,20 @@ fn stand_ins() -> [(&'static [u8], *const ()); 39] {
         (b"tss_set", keys::set_c11 as *const ()),
         (b"pthread_create", threads::create as *const ()),
         (b"thrd_create", threads::create_c11 as *const ()),
+        (b"clone", threads::clone as *const ()),
         (b"timer_create", timers::create as *const ()),
         (b"timer_delete", timers::delete_one as *const ()),
         (b"sigaction", signals::set_action as *const ()),
         (b"signal", signals::set_handler as *const ()),
+        (b"bsd_signal", signals::set_handler as *const ()),
+        (b"ssignal", signals::set_handler as *const ()),
         (b"__cxa_atexit", exits::register_at_exit as *const ()),
         (
             b"__cxa_at_quick_exit",
             exits::register_at_quick_exit as *const (),
         ),
         (b"on_exit", exits::register_on_exit as *const ()),
+        (b"__register_atfork", exits::register_at_fork as *const ()),
         (b"openlog", lent::open_log as *const ()),
         (b"sigaltstack", lent::set_signal_stack as *const ()),
         (b"aio_read", requests::read as *const ()),
@@ -65,6 +70,8 @@ fn stand_ins() -> [(&'static [u8], *const ()); 39] {
         (b"dladdr1", whereabouts::find_more as *const ()),
         (b"dlinfo", whereabouts::inform as *const ()),
         (b"dlopen", whereabouts::open as *const ()),
+        (b"dlsym", lookups::look_up as *const ()),
+        (b"dlvsym", lookups::look_up_version as *const ()),
         (b"mmap", files::map as *const ()),
         (b"mmap64", files::map as *const ()),
         (b"munmap", files::unmap_one as *const ()),
@@ -92,7 +99,14 @@ const ON_BEHALF: [(&[u8], *const ()); 2] = [
 
 /// Redirects the imports of an object; returns those where that failed.
 pub(super) fn redirect(object: &Object) -> Vec<String> {
-    redirect_to(object, &stand_ins())
+    let all = stand_ins();
+    lookups::know(|| {
+        let known = all.iter();
+        known
+            .map(|(name, stand_in)| (*name, *stand_in as usize))
+            .collect()
+    });
+    redirect_to(object, &all)
 }
 
 /// Redirects, in an object of the host that a library needs, what it may do for that library; returns what could

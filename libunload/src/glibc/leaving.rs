@@ -9,8 +9,8 @@
 //! - when it is never unmapped: it bears `DF_1_NODELETE`, or one of its `STB_GNU_UNIQUE` symbols is in use;
 //! - when something that stays needs it.
 //!
-//! What is not seen here is an object that somebody uses a symbol of without needing it, and one that is opened
-//! from here on. So nothing is taken back for good from what a library needs before the loader has closed
+//! Whoever uses a symbol of the library without needing it keeps it, too ([`is_used_by_others`]). What is not seen here is who
+//! uses a symbol of something that the library needs, and what is opened from here on. So nothing is taken back for good from what a library needs before the loader has closed
 //! it (`unload`).
 
 use std::sync::Arc;
@@ -46,6 +46,23 @@ pub(super) fn is_opened_twice(ledgers: &[Arc<Ledger>]) -> bool {
     let own = ledgers.first().map(|ledger| &ledger.object);
     let count = own.and_then(|own| opened::counts(&[own]).pop()?);
     count.is_some_and(|count| count > 1)
+}
+
+/// Whether something that stays has addresses of these objects which the loader wrote into it: it found a function or a
+/// variable there, and so keeps the object.
+pub(super) fn is_used_by_others(leaving: &[Arc<Ledger>], loaded: &[Object]) -> bool {
+    let goes = |object: &&Object| {
+        let mut leaving = leaving.iter();
+        leaving.any(|ledger| ledger.object.dynamic == object.dynamic)
+    };
+    let first = loaded.iter().position(|object| goes(&object));
+    // What was there before found what it needs elsewhere.
+    let later = loaded.get(first.unwrap_or(0)..).unwrap_or_default();
+    let mut others = later.iter().filter(|object| !goes(object));
+    others.any(|other| {
+        let mut ledgers = leaving.iter();
+        ledgers.any(|ledger| other.has_found(&ledger.object))
+    })
 }
 
 /// One of these, other than the first, that an object which is not among them needs.

@@ -1,6 +1,7 @@
 //! What each library did that outlasts a call: one ledger per mapped object.
 
 use std::collections::BTreeMap;
+use std::ffi::c_int;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
@@ -8,6 +9,7 @@ use super::entries::{Entries, Running};
 use super::object::{self, Object};
 use super::origin::Origin;
 use super::search::wanted::Baseline;
+use super::signals::former::{Former, Formers};
 use super::signals::in_force;
 use super::{frames, memory, owners};
 use crate::lock::lock;
@@ -23,6 +25,8 @@ pub(super) struct Ledger {
     pub(super) origin: OnceLock<Origin>,
     /// What looked like addresses of it before any of it ran.
     pub(super) baseline: OnceLock<Arc<Baseline>>,
+    /// What signals did before it was loaded, and libraries before it.
+    pub(super) formers: OnceLock<Arc<Formers>>,
     entries: Mutex<Entries>,
     /// How many opened libraries this object belongs to.
     users: AtomicUsize,
@@ -106,6 +110,12 @@ impl Ledger {
         self.baseline.get().map(Arc::as_ref)
     }
 
+    /// What this signal did before it was loaded, and libraries before it.
+    pub(super) fn former_action(&self, signal: c_int) -> Option<&Former> {
+        let mut formers = self.formers.get()?.iter();
+        Some(&formers.find(|(other, _)| *other == signal)?.1)
+    }
+
     /// Whether exactly one opened library uses the object.
     pub(super) fn has_one_user(&self) -> bool {
         self.users.load(Ordering::Acquire) == 1
@@ -175,6 +185,7 @@ pub(super) fn open(main: &Object, now: Vec<Object>, before: &[Object]) -> Opened
                 library: object.dynamic == main.dynamic,
                 origin: OnceLock::new(),
                 baseline: OnceLock::new(),
+                formers: OnceLock::new(),
                 is_permanent: object.is_permanent(),
                 object,
                 entries: Mutex::default(),

@@ -26,7 +26,7 @@ mod heaps;
 mod lists;
 mod made;
 mod objects;
-mod threads;
+pub(super) mod threads;
 mod values;
 pub(super) mod wanted;
 

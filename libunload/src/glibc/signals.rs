@@ -9,6 +9,7 @@
 //! `fork`, and so take no locks.
 
 mod action;
+pub(super) mod former;
 pub(super) mod in_force;
 pub(super) mod senders;
 pub(super) mod trampolines;
@@ -20,10 +21,10 @@ use std::ptr;
 use std::sync::{Arc, Mutex};
 
 use self::action::current;
+use self::former::{Former, Formers};
 use self::senders::Sender;
 use super::ledger::{self, Ledger};
-use super::maps::Maps;
-use super::object::{self, Object};
+use super::object::Object;
 use super::{memory, owners};
 use crate::lock::lock;
 
@@ -32,18 +33,10 @@ pub(super) struct Actions(Vec<(c_int, Action)>);
 
 struct Action {
     action: libc::sigaction,
-    owner: Owner,
-}
-
-/// Whose handler it is.
-enum Owner {
-    /// Nobody's: the signal is ignored, or does what it does by default.
-    Nobody,
-    Library(Arc<Ledger>),
-    /// The program, or a library of its own.
-    Object(Object),
-    /// Code that was made at run time.
-    Memory,
+    /// Whose handler it is, if it is a library's.
+    library: Option<Arc<Ledger>>,
+    /// What is no library's: the same action, or what there was before libraries came.
+    former: Option<Former>,
 }
 
 /// Held while handlers are put back: those of a library that goes must not come back unseen.
@@ -54,10 +47,27 @@ impl Actions {
     pub(super) fn current(loaded: &[Object]) -> Self {
         let action = |signal| {
             let action = current(signal)?;
-            let owner = Owner::of(action.sa_sigaction, loaded);
-            Some((signal, Action { action, owner }))
+            let library = ledger::of_address(action.sa_sigaction);
+            let former = match &library {
+                Some(library) => library.former_action(signal).cloned(),
+                None => Some(Former::new(action, loaded)),
+            };
+            Some((
+                signal,
+                Action {
+                    action,
+                    library,
+                    former,
+                },
+            ))
         };
         Self((1..=libc::SIGRTMAX()).filter_map(action).collect())
+    }
+
+    /// What of that is no library's.
+    pub(super) fn formers(&self) -> Formers {
+        let former = |(signal, action): &(c_int, Action)| Some((*signal, action.former.clone()?));
+        self.0.iter().filter_map(former).collect()
     }
 
     /// Puts back the signals whose handlers are in this range.
@@ -78,16 +88,19 @@ impl Actions {
             if !range.contains(&found) && !is_set_without {
                 continue;
             }
-            let mut now = before.action;
-            if !before.owner.is_there(now.sa_sigaction) {
+            let now = before.still();
+            if now.is_none() {
                 tracing::warn!(
                     signal,
                     "a signal does what it does by default: the handler that it had before a library \
                      was loaded is gone"
                 );
-                now.sa_sigaction = libc::SIG_DFL;
-                now.sa_flags = 0;
             }
+            let mut now = now.unwrap_or(libc::sigaction {
+                sa_sigaction: libc::SIG_DFL,
+                sa_flags: 0,
+                ..before.action
+            });
             // By default it may end the process. What sends it is stopped; what is on its way, or waits until it is let
             // through, was for the handler that goes, and is ignored.
             let is_default = now.sa_sigaction == libc::SIG_DFL;
@@ -117,40 +130,22 @@ impl Actions {
     /// The handler that a signal had, if nobody but the host can take it away.
     fn former(&self, signal: c_int) -> usize {
         let known = self.0.iter().find(|(other, _)| *other == signal);
-        known.map_or(libc::SIG_DFL, |(_, before)| match before.owner {
-            Owner::Library(_) => libc::SIG_DFL,
-            _ if before.owner.is_there(before.action.sa_sigaction) => before.action.sa_sigaction,
-            _ => libc::SIG_DFL,
-        })
+        let former = known.and_then(|(_, before)| before.former.as_ref());
+        let former = former.filter(|former| former.is_there());
+        former.map_or(libc::SIG_DFL, |former| former.action.sa_sigaction)
     }
 }
 
-impl Owner {
-    fn of(handler: usize, loaded: &[Object]) -> Self {
-        if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
-            return Self::Nobody;
-        }
-        if let Some(ledger) = ledger::of_address(handler) {
-            return Self::Library(ledger);
-        }
-        let object = loaded.iter().find(|object| object.range.contains(&handler));
-        object.map_or(Self::Memory, |object| Self::Object(object.clone()))
-    }
-
-    /// Whether this handler of theirs may still be called.
-    fn is_there(&self, handler: usize) -> bool {
-        match self {
-            Self::Nobody => true,
-            Self::Library(library) => {
-                let open = ledger::all();
-                open.iter().any(|ledger| Arc::ptr_eq(ledger, library)) && !library.is_held_back()
-            }
-            Self::Object(object) => object::loaded().contains(object),
-            Self::Memory => {
-                let mapping = Maps::open().and_then(|maps| maps.at(handler));
-                mapping.is_ok_and(|mapping| mapping.is_some_and(|mapping| mapping.executable))
-            }
-        }
+impl Action {
+    /// The action, or what there was before, if that is still there.
+    fn still(&self) -> Option<libc::sigaction> {
+        let is_open = |library: &&Arc<Ledger>| {
+            let open = ledger::all();
+            open.iter().any(|ledger| Arc::ptr_eq(ledger, library)) && !library.is_held_back()
+        };
+        let of_library = self.library.as_ref().filter(is_open).map(|_| self.action);
+        let former = self.former.as_ref().filter(|former| former.is_there());
+        of_library.or_else(|| former.map(|former| former.action))
     }
 }
 

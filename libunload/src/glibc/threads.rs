@@ -1,4 +1,4 @@
-//! Threads that a library started and that may still be running.
+//! Threads that a library started and that may still be running, and processes that share the memory.
 //!
 //! A thread counts from the call that starts it until the kernel forgets it: after its function has
 //! returned, destructors of the library may still run on it.
@@ -88,6 +88,63 @@ unsafe extern "C" {
     ) -> c_int;
 
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+/// Stands in for `clone`. A process that it starts and that shares the memory is none of the threads that the kernel lists.
+///
+/// # Safety
+///
+/// As for `clone`.
+pub(super) unsafe extern "C" fn clone(
+    function: extern "C" fn(*mut c_void) -> c_int,
+    stack: *mut c_void,
+    flags: c_int,
+    argument: *mut c_void,
+    parent: *mut c_void,
+    thread_locals: *mut c_void,
+    child: *mut c_void,
+) -> c_int {
+    // Before any of it runs.
+    let owner = ledger::of_address(function as *const () as usize).or_else(ledger::of_caller);
+    // SAFETY: the caller's promise; what he did not pass is not looked at.
+    let process = unsafe {
+        libc::clone(
+            function,
+            stack,
+            flags,
+            argument,
+            parent,
+            thread_locals,
+            child,
+        )
+    };
+    let shares = flags & libc::CLONE_VM != 0 && flags & libc::CLONE_THREAD == 0;
+    if let Some(ledger) = owner.filter(|_| shares && process > 0) {
+        ledger.with(|entries| entries.processes.push(process));
+    }
+    process
+}
+
+/// The processes of this object that share the memory.
+pub(super) fn sharing_processes(ledger: &Ledger) -> Vec<PinReason> {
+    let processes = ledger.with(|entries| {
+        entries.processes.retain(|&process| shares_memory(process));
+        entries.processes.clone()
+    });
+    let reason = |process| PinReason::AddressKept {
+        holder: format!("process {process}, which shares the memory,"),
+    };
+    processes.into_iter().map(reason).collect()
+}
+
+/// Whether this process is still there and has the same memory.
+fn shares_memory(process: libc::pid_t) -> bool {
+    const KCMP_VM: c_int = 1;
+    // SAFETY: this compares, and changes nothing.
+    let differs = unsafe { libc::syscall(libc::SYS_kcmp, libc::getpid(), process, KCMP_VM, 0, 0) };
+    // Where it may not be asked, a process that is there counts.
+    // SAFETY: signal 0 is not sent.
+    differs == 0 || differs < 0 && unsafe { libc::kill(process, 0) } == 0
 }
 
 type CreateC11 = unsafe extern "C" fn(*mut libc::pthread_t, FunctionC11, *mut c_void) -> c_int;

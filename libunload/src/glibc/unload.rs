@@ -22,8 +22,8 @@ use super::scan::Outside;
 use super::signals::{Actions, PutBack};
 use super::tasks::Progress;
 use super::{
-    calls, dispatch, files, finalizing, keys, leaving, lent, requests, scan, search, signals,
-    tasks, threads, timers, tls,
+    calls, dispatch, files, finalizing, keys, leaving, lent, requests, scan, search, sequences,
+    signals, tasks, threads, timers, tls,
 };
 use crate::lock::lock;
 use crate::os::Handle;
@@ -68,7 +68,11 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
         // As it is with `dlclose`, nothing is taken back.
         return still_loaded();
     }
-    let expected = leaving::of(&ledgers, &object::loaded());
+    let loaded = object::loaded();
+    let expected = leaving::of(&ledgers, &loaded);
+    if leaving::is_used_by_others(own, &loaded) {
+        return still_loaded();
+    }
     run_destructors(own);
     own.iter().for_each(|ledger| requests::cancel(ledger));
     let text = text(&expected);
@@ -117,6 +121,7 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
     let objects: Vec<_> = leaving.iter().map(|ledger| &ledger.object).collect();
     let ranges: Vec<_> = objects.iter().map(|object| object.range.clone()).collect();
     left.variables.extend(lent::take_back_variables(&ranges));
+    sequences::take_back(&ranges);
     let baselines: Vec<_> = leaving
         .iter()
         .filter_map(|ledger| ledger.baseline())
@@ -311,6 +316,7 @@ fn unrest(ledger: &Ledger) -> Vec<PinReason> {
         reasons.push(PinReason::AddressKept { holder });
     }
     reasons.extend(dispatch::holders(ledger));
+    reasons.extend(threads::sharing_processes(ledger));
     let under_way = requests::under_way(ledger);
     if under_way > 0 {
         reasons.push(PinReason::RequestsUnderWay { count: under_way });

@@ -17,6 +17,7 @@ const FUNCTIONS: &str = r#"
 #include <mqueue.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -30,6 +31,7 @@ const FUNCTIONS: &str = r#"
 extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);
 extern int __cxa_atexit(void (*)(void *), void *, void *);
 extern int __cxa_at_quick_exit(void (*)(void *), void *);
+extern int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *);
 extern void *__dso_handle;
 
 static void no(void *value) { (void)value; }
@@ -80,6 +82,17 @@ static void signals(void) {
 static void at_exit(void) { __cxa_atexit(no, 0, &__dso_handle); }
 static void at_quick_exit_(void) { __cxa_at_quick_exit(no, &__dso_handle); }
 static void on_exit_(void) { on_exit(exits, 0); }
+static void at_fork(void) { __register_atfork(0, 0, 0, &__dso_handle); }
+static int end_process(void *argument) { (void)argument; return 0; }
+static void process(void) {
+    static __thread char stack[16384] __attribute__((aligned(16)));
+    pid_t child = clone(end_process, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, 0);
+    if (child > 0) waitpid(child, 0, 0);
+}
+static void lookups(void) {
+    dlsym(RTLD_DEFAULT, "pthread_key_create");
+    dlvsym(RTLD_DEFAULT, "pthread_key_create", "GLIBC_2.34");
+}
 static void log_(void) { openlog("fixture", 0, LOG_USER); }
 static void stack(void) { sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, 0); }
 /* None of these requests is one that glibc makes: it takes no lock. */
@@ -141,6 +154,9 @@ static const struct row rows[] = {
     {"__cxa_atexit", at_exit, keys},
     {"__cxa_at_quick_exit", at_quick_exit_, keys},
     {"on_exit", on_exit_, keys},
+    {"__register_atfork", at_fork, keys},
+    {"clone", process, process},
+    {"dlsym dlvsym", lookups, lookups},
     {"openlog", log_, keys},
     {"sigaltstack", stack, stack, 1},
     {"aio_read aio_write aio_fsync lio_listio", requests, requests},

@@ -29,11 +29,15 @@ const LEAVE_AN_ADDRESS: &[&str] = &[
     "made_code_handler",
     "memory_resource",
     "name_of_the_program",
+    "names_of_the_time_zone",
     "new_handler",
     "notify_at_thread_exit",
     "obstack_handler",
     "openssl_callback",
     "printf_specifier",
+    "printf_type",
+    "process_of_the_same_memory",
+    "profile",
     "random_state",
     "robust_mutex",
     "seccomp",
@@ -46,6 +50,7 @@ const LEAVE_AN_ADDRESS: &[&str] = &[
     "terminate_handler",
     "timer_unseen",
     "unwind_tables",
+    "waits_in_the_c_library",
 ];
 
 /// One test, since making the libraries takes most of the time.

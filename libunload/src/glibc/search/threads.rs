@@ -285,7 +285,8 @@ impl Layout {
     }
 }
 
-fn own_pointer() -> Option<usize> {
+/// The pointer of the thread that asks.
+pub(in super::super) fn own_pointer() -> Option<usize> {
     #[cfg(target_arch = "x86_64")]
     {
         let pointer: usize;
