@@ -50,6 +50,9 @@ pub struct LeftBehind {
     /// The names of the variables of the environment whose texts were in the library (`putenv`). They have
     /// copies now.
     pub variables: Vec<String>,
+    /// The functions that it had given addresses of its own to, and that have others now, or nothing more to do with them:
+    /// `openlog`, `mq_notify`, `sigaltstack` and their like.
+    pub lent: Vec<&'static str>,
     /// How many bytes of files it had mapped to read them. A backtrace with names does so, and also keeps tables on the
     /// heap, which are lost: tens of megabytes with the debugging information of a large program.
     pub files: usize,

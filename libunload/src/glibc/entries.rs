@@ -30,6 +30,8 @@ pub(super) struct Entries {
     pub(super) next_look_at_requests: usize,
     /// Where in the object there are, or were, requests.
     pub(super) places_of_requests: BTreeSet<usize>,
+    /// Functions that have addresses of it, and that it has not told to forget them.
+    pub(super) lent: BTreeSet<&'static str>,
     /// Queues whose messages it is told of.
     pub(super) queues: Vec<libc::mqd_t>,
     /// What it called libraries that it opened, and where they are.

@@ -222,11 +222,12 @@ mod tests {
         }
     }
 
-    /// It can be tried wherever there is a file in memory, and says the same each time.
+    /// It can be tried wherever memory can be read as elsewhere here, which qemu does not offer, and says the same each time.
     #[test]
     fn the_loader_can_be_tried() {
+        let place = super::is_before_2_39 as *const () as usize & !7;
         let tried = super::tried();
-        assert!(tried.is_some());
+        assert_eq!(tried.is_some(), super::memory::word(place).is_some());
         assert_eq!(super::tried(), tried);
     }
 }

@@ -55,6 +55,7 @@ fn stand_ins() -> Vec<(&'static [u8], *const ())> {
         (b"on_exit", exits::register_on_exit as *const ()),
         (b"__register_atfork", exits::register_at_fork as *const ()),
         (b"openlog", lent::open_log as *const ()),
+        (b"closelog", lent::close_log as *const ()),
         (b"sigaltstack", lent::set_signal_stack as *const ()),
         (b"aio_read", requests::read as *const ()),
         (b"aio_read64", requests::read as *const ()),

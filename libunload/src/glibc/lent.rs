@@ -22,7 +22,7 @@ use once_cell::race::OnceBox;
 
 use super::object::Object;
 use super::search::wanted::ENVIRONMENT;
-use super::{memory, owners, tasks};
+use super::{ledger, memory, owners, tasks};
 use crate::outcome::PinReason;
 
 /// A text that is kept for good, and the next one.
@@ -100,7 +100,9 @@ pub(super) fn variables() -> Vec<usize> {
 ///
 /// As for `openlog`.
 pub(super) unsafe extern "C" fn open_log(name: *const c_char, options: c_int, facility: c_int) {
-    let name = if owners::of(name as usize).is_some() {
+    forget_name_for_log();
+    let name = if let Some(ledger) = ledger::of_address(name as usize) {
+        ledger.with(|entries| entries.lent.insert(OPENLOG));
         // SAFETY: the caller passes a C string.
         copy_of(unsafe { CStr::from_ptr(name) })
     } else {
@@ -108,6 +110,25 @@ pub(super) unsafe extern "C" fn open_log(name: *const c_char, options: c_int, fa
     };
     // SAFETY: the caller's promise; the copy stays for good.
     unsafe { libc::openlog(name, options, facility) };
+}
+
+/// Stands in for `closelog`.
+///
+/// # Safety
+///
+/// As for `closelog`.
+pub(super) unsafe extern "C" fn close_log() {
+    forget_name_for_log();
+    // SAFETY: the caller's promise.
+    unsafe { libc::closelog() };
+}
+
+const OPENLOG: &str = "openlog";
+
+fn forget_name_for_log() {
+    for ledger in ledger::all() {
+        ledger.with(|entries| entries.lent.remove(OPENLOG));
+    }
 }
 
 /// A thread whose signal handlers run on a stack in a library.
@@ -195,7 +216,8 @@ pub(super) fn take_back_signal_stacks(leaving: &[&Object]) -> Vec<PinReason> {
     let mut reasons = Vec::new();
     for stack in &IN_LIBRARIES {
         let thread = stack.thread.load(Ordering::Acquire);
-        if thread == 0 || !is_leaving(stack.start.load(Ordering::Acquire)) {
+        let start = stack.start.load(Ordering::Acquire);
+        if thread == 0 || !is_leaving(start) {
             continue;
         }
         if thread == tasks::current_id() {
@@ -205,6 +227,9 @@ pub(super) fn take_back_signal_stacks(leaving: &[&Object]) -> Vec<PinReason> {
             // SAFETY: handlers run on the thread's own stack then.
             if unsafe { libc::sigaltstack(&raw const none, ptr::null_mut()) } == 0 {
                 note_stack(0);
+                if let Some(ledger) = ledger::of_address(start) {
+                    ledger.with(|entries| entries.lent.insert("sigaltstack"));
+                }
                 continue;
             }
         } else if !tasks::exists(thread) {

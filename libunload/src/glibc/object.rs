@@ -7,7 +7,6 @@ use std::sync::Mutex;
 
 use smallvec::SmallVec;
 
-use super::memory;
 use crate::os::Handle;
 
 /// Held while libraries and their dependencies come and go.
@@ -203,21 +202,29 @@ impl Object {
     /// Whether the loader has found in another object what this one has no definition of, or one that came later.
     pub(super) fn has_found(&self, other: &Self) -> bool {
         self.relocations().any(|relocation| {
-            let slot = self.base.wrapping_add(to_usize(relocation.r_offset));
             let names_one = relocation.r_info >> 32 != 0;
-            // SAFETY: the loader has written there, in this object, which is mapped as long as it is loaded.
-            let word = || unsafe { (slot as *const usize).read_unaligned() };
-            names_one && self.range.contains(&slot) && other.range.contains(&word())
+            let word = || self.written_by_loader(relocation);
+            names_one && word().is_some_and(|word| other.range.contains(&word))
         })
+    }
+
+    /// The word that the loader has written for this relocation.
+    fn written_by_loader(&self, relocation: &libc::Elf64_Rela) -> Option<usize> {
+        let slot = self.base.wrapping_add(to_usize(relocation.r_offset));
+        let is_whole = slot.checked_add(size_of::<usize>() - 1);
+        let is_inside = is_whole.is_some_and(|last| self.range.contains(&last));
+        // SAFETY: the loader has written there, in this object, which is mapped as long as it is loaded.
+        let word = || unsafe { (slot as *const usize).read_unaligned() };
+        (is_inside && self.range.contains(&slot)).then(word)
     }
 
     /// The name of the symbol that a relocation takes from elsewhere: the object has none of that name, or the loader has
     /// found another's first.
     pub(super) fn import_name(&self, relocation: &libc::Elf64_Rela) -> Option<&[u8]> {
         let symbol = self.symbol(to_usize(relocation.r_info >> 32))?;
-        let slot = self.base.wrapping_add(to_usize(relocation.r_offset));
-        let is_own = || memory::word(slot).is_none_or(|word| self.range.contains(&word));
-        let is_imported = symbol.st_shndx == 0 || !is_own();
+        let is_elsewhere = |word: usize| !self.range.contains(&word);
+        let is_imported =
+            symbol.st_shndx == 0 || self.written_by_loader(relocation).is_some_and(is_elsewhere);
         let name = usize::try_from(symbol.st_name).ok()?;
         Some(
             self.dynamic_string(name)

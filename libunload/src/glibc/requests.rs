@@ -80,7 +80,14 @@ fn all_under_way(ledger: &Ledger) -> Vec<(usize, Request)> {
 /// Cancels the requests of an object that can be, and has its queues call nothing any more.
 pub(super) fn cancel(ledger: &Ledger) {
     let queues = ledger.with(|entries| std::mem::take(&mut entries.queues));
-    for (place, request) in all_under_way(ledger) {
+    let requests = all_under_way(ledger);
+    let asked = requests.iter().map(|(_, request)| match request {
+        Request::Transfer => "aio_read",
+        Request::Name => "getaddrinfo_a",
+    });
+    let lent: Vec<_> = asked.chain(queues.iter().map(|_| "mq_notify")).collect();
+    ledger.with(|entries| entries.lent.extend(lent));
+    for (place, request) in requests {
         // SAFETY: the request is under way, so it is one, in memory that stays until it is done.
         unsafe {
             match request {

@@ -253,15 +253,20 @@ impl<'a> Suspended<'a> {
         let destructors = tls::forget(self.ledger);
         let keys = keys::delete(self.ledger);
         calls::forget_all(self.ledger);
+        let lent = self
+            .ledger
+            .with(|entries| std::mem::take(&mut entries.lent));
         tracing::debug!(
             ?signals,
             timers,
             destructors,
             keys,
+            ?lent,
             "took back what a library left"
         );
         left.signals.extend(signals);
         left.timers += timers;
+        left.lent.extend(lent);
         left.thread_locals += destructors;
     }
 }

@@ -93,7 +93,7 @@ static void lookups(void) {
     dlsym(RTLD_DEFAULT, "pthread_key_create");
     dlvsym(RTLD_DEFAULT, "pthread_key_create", "GLIBC_2.34");
 }
-static void log_(void) { openlog("fixture", 0, LOG_USER); }
+static void log_(void) { openlog("fixture", 0, LOG_USER); closelog(); }
 static void stack(void) { sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, 0); }
 /* None of these requests is one that glibc makes: it takes no lock. */
 static void requests(void) {
@@ -157,7 +157,7 @@ static const struct row rows[] = {
     {"__register_atfork", at_fork, keys},
     {"clone", process, process},
     {"dlsym dlvsym", lookups, lookups},
-    {"openlog", log_, keys},
+    {"openlog closelog", log_, keys},
     {"sigaltstack", stack, stack, 1},
     {"aio_read aio_write aio_fsync lio_listio", requests, requests},
     {"getaddrinfo_a", names, names},

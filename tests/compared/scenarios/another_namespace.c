@@ -1,4 +1,5 @@
 // 7 · a function that a library in a namespace of its own (`dlmopen`) keeps and calls
+// lpm: no
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 // 7 · a function of the library's own that prints the version (`argp_program_version_hook`)
+// check: stays_mapped
 #include <argp.h>
 #include <stdio.h>
 #ifndef HOST

@@ -1,5 +1,6 @@
 // – · C++ that does something once (`std::call_once`), throws and catches, prints, reads by pattern and waits for what another thread promises
 // link: -fno-gnu-unique
+// check: stays_mapped
 #include <future>
 #include <iostream>
 #include <locale>

@@ -1,4 +1,5 @@
 // 9 · a buffer of the library's own for `std::cout`
+// check: stays_mapped
 #include <iostream>
 #include <streambuf>
 #ifndef HOST

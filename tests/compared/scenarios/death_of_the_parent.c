@@ -1,4 +1,5 @@
 // 9 · a signal that the kernel is to send when the thread that started the process ends (`PR_SET_PDEATHSIG`), with a handler
+// check: left_behind
 #include <signal.h>
 #include <sys/prctl.h>
 #ifndef HOST

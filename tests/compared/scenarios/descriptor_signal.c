@@ -1,4 +1,5 @@
 // 9 · a descriptor of the host that sends a signal when there is something to read (`O_ASYNC`), with a handler
+// lpm: no
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>

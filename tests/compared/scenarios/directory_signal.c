@@ -1,4 +1,5 @@
 // 9 · a directory that sends a signal when something in it changes (`F_NOTIFY`), with a handler
+// check: left_behind
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>

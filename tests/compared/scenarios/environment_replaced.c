@@ -1,4 +1,5 @@
 // 7 · an environment of the library's own (`environ`)
+// check: left_behind stays_mapped
 #include <stdlib.h>
 extern char **environ;
 #ifndef HOST

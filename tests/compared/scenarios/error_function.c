@@ -1,4 +1,5 @@
 // 7 · a function of the library's own that `error` calls (`error_print_progname`)
+// check: stays_mapped
 #include <error.h>
 #ifndef HOST
 static void print(void) {}

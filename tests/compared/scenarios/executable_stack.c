@@ -1,6 +1,8 @@
 // 13 · linked as needing an executable stack
 // accepts: every stack is executable
 // link: -Wl,-z,execstack
+// inspect: executable_stack
+// check: hinders_unloading
 #include <stdio.h>
 #include <string.h>
 #ifndef HOST

@@ -1,5 +1,6 @@
 // 11 · a file that the library mapped to read it, and forgot: itself, as a backtrace with names does
 // leaves: file
+// check: left_behind
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

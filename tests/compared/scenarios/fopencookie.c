@@ -1,4 +1,5 @@
 // 7 · an open stream with functions of the library's own
+// check: stays_mapped
 #define _GNU_SOURCE
 #include <stdio.h>
 static ssize_t put(void *cookie, const char *text, size_t size) { return size; }

@@ -1,4 +1,5 @@
 // – · functions that the library looks up while it runs (`dlsym`): a key, a timer that calls a function, a handler
+// check: left_behind
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>

@@ -1,4 +1,5 @@
 // 7 · options of the library's own, read with `getopt`, and not to the end
+// check: stays_mapped
 #define _GNU_SOURCE
 #include <getopt.h>
 #ifndef HOST

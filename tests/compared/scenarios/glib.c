@@ -1,6 +1,7 @@
 // 1 · GLib, loaded for the library's sake, with thread-specific data; three times over
 // cycles: 3
 // link: -l:libglib-2.0.so.0
+// inspect: needed_stay
 typedef struct { void *p; void (*notify)(void *); void *reserved[2]; } GPrivate;
 extern void *g_private_get(GPrivate *);
 extern void g_private_set(GPrivate *, void *);

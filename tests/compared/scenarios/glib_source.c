@@ -1,5 +1,7 @@
 // 3 · a function left in GLib's main loop (`g_idle_add`), which the host runs afterwards
 // link: -l:libglib-2.0.so.0
+// inspect: needed_stay
+// check: stays_mapped
 extern unsigned g_idle_add(int (*)(void *), void *);
 #ifndef HOST
 static int called(void *nothing) { return 1; }

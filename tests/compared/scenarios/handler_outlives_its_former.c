@@ -1,5 +1,6 @@
 // 5 · the same, and the first library goes before the second: a signal of nobody comes afterwards
 // close-first: yes
+// check: left_behind
 #include <signal.h>
 #include <stdlib.h>
 #ifndef HOST

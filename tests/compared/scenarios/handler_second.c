@@ -1,4 +1,5 @@
 // 5 · handlers set by `sysv_signal` and `sigset`, which pass signals on to what they found
+// check: left_behind
 #define _GNU_SOURCE
 #include <signal.h>
 #ifndef HOST

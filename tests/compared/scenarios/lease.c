@@ -1,4 +1,5 @@
 // 9 · a lease of a file (`F_SETLEASE`), with a handler for the signal that somebody wants to write to it
+// check: left_behind
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>

@@ -1,5 +1,6 @@
 // 7 · a signal handler that `libffi` made (`ffi_prep_closure_loc`), which calls the library
 // link: -l:libffi.so.8
+// check: stays_mapped
 #include <ffi.h>
 #include <signal.h>
 #ifndef HOST

@@ -1,4 +1,5 @@
 // 9 · a facet of the library's own in C++'s global locale
+// check: stays_mapped
 #include <locale>
 #ifndef HOST
 struct Point : std::numpunct<char> { char do_decimal_point() const override { return ','; } };

@@ -1,4 +1,5 @@
 // 7 · a function in a file in memory that the library made code in (`memfd_create`), which calls the library, left in a variable of the C library
+// check: stays_mapped
 #define _GNU_SOURCE
 #include <obstack.h>
 #include <string.h>

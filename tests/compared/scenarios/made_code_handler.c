@@ -1,4 +1,5 @@
 // 7 · a signal handler in memory that the library made code in (as `libffi` does), which calls the library
+// check: stays_mapped
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,4 +1,5 @@
 // 7 · a timer that calls code made at run time on a thread (`SIGEV_THREAD`), which calls the library
+// check: left_behind
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,5 +1,6 @@
 // 9 · a memory resource of the library's own for all of C++ (`std::pmr::set_default_resource`)
 // link: -std=c++17
+// check: stays_mapped
 #include <memory_resource>
 #ifndef HOST
 static struct : std::pmr::memory_resource {

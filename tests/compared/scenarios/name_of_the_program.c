@@ -1,4 +1,5 @@
 // 7 · a name of the library's own for the program (`program_invocation_name`), which `error` prints
+// check: stays_mapped
 #define _GNU_SOURCE
 #include <errno.h>
 #include <error.h>

@@ -1,4 +1,5 @@
 // 7 · names of the library's own for the time zone (`tzname`), which the host prints
+// check: stays_mapped
 #include <string.h>
 #include <time.h>
 #ifndef HOST

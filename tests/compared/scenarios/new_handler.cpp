@@ -1,4 +1,5 @@
 // 9 · `std::set_new_handler` with a function of the library's own
+// check: stays_mapped
 #include <cstdlib>
 #include <new>
 #ifndef HOST

@@ -1,5 +1,7 @@
 // 1 · linked `-z nodelete`, with a `pthread` key and values in two threads
 // link: -Wl,-z,nodelete
+// inspect: no_delete
+// check: hinders_unloading
 #include <pthread.h>
 static pthread_key_t key;
 static int made;

@@ -1,4 +1,5 @@
 // 7 · a function of the library's own for obstacks without memory (`obstack_alloc_failed_handler`)
+// check: stays_mapped
 #include <obstack.h>
 #ifndef HOST
 static void failed(void) {}

@@ -1,4 +1,5 @@
 // 1 · a library that opens itself, in order to stay, with a signal handler and a finalizer
+// check: stays_mapped
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <signal.h>

@@ -1,6 +1,7 @@
 // 1 · OpenSSL, loaded for the library's sake; three times over, then used by somebody else
 // cycles: 3
 // link: -l:libssl.so.3 -l:libcrypto.so.3
+// inspect: needed_stay
 #ifndef HOST
 extern void *TLS_method(void);
 extern void *SSL_CTX_new(const void *);

@@ -1,5 +1,7 @@
 // 3 · a callback left in OpenSSL (`CRYPTO_get_ex_new_index`), which somebody else uses afterwards
 // link: -l:libssl.so.3 -l:libcrypto.so.3
+// inspect: needed_stay
+// check: stays_mapped
 #ifndef HOST
 extern int CRYPTO_get_ex_new_index(int, long, void *, void *, void *, void *);
 extern void *TLS_method(void);

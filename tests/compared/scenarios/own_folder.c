@@ -1,4 +1,5 @@
 // 13 · a library that looks for its own file, to read what lies beside it (`dladdr`)
+// lpm: no
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <link.h>

@@ -1,4 +1,5 @@
 // 7 · a conversion of `printf` of the library's own
+// check: stays_mapped
 #include <printf.h>
 #include <stdio.h>
 #ifndef HOST

@@ -1,4 +1,5 @@
 // 7 · a type of `printf` of the library's own (`register_printf_type`), and a modifier
+// check: stays_mapped
 #include <printf.h>
 #include <stdarg.h>
 #include <stdio.h>

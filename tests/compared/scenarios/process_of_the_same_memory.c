@@ -1,4 +1,5 @@
 // – · a process that the library started and that shares the memory (`clone` with `CLONE_VM`), in code of the library
+// check: stays_mapped
 #define _GNU_SOURCE
 #include <sched.h>
 #include <signal.h>

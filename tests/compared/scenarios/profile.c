@@ -1,4 +1,5 @@
 // 7 · counts of where the program is, in the library's own memory (`profil`)
+// check: stays_mapped
 #define _GNU_SOURCE
 #include <sys/time.h>
 #include <time.h>

@@ -1,4 +1,5 @@
 // 7 · a timer of the process that sends a signal (`setitimer`), with a handler
+// check: left_behind
 #include <signal.h>
 #include <sys/time.h>
 #include <time.h>

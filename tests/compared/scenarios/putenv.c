@@ -1,4 +1,5 @@
 // 7 · `putenv` of a string of the library's own
+// check: left_behind
 #include <stdlib.h>
 #ifndef HOST
 void act(void) { putenv("COMPARED=1"); }

@@ -1,4 +1,5 @@
 // 7 · a state of the library's own for `random` (`initstate`)
+// check: stays_mapped
 #include <stdlib.h>
 #ifndef HOST
 static char state[128];

@@ -1,4 +1,5 @@
 // 9 · a filter of system calls that sends a signal (`seccomp`), with a handler: no filter can be taken back
+// check: stays_mapped
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,4 +1,5 @@
 // 7 · a buffer of the library's own for stdout
+// check: stays_mapped
 #include <stdio.h>
 #ifndef HOST
 static char buffer[4096];

@@ -1,4 +1,5 @@
 // 7 · a name of the library's own for a severity of messages (`addseverity`)
+// check: stays_mapped
 #include <fmtmsg.h>
 int addseverity(int, const char *);
 #ifndef HOST

@@ -1,4 +1,5 @@
 // 7 · a signal stack of the library's own
+// check: stays_mapped
 #include <signal.h>
 #ifndef HOST
 static char stack[65536];

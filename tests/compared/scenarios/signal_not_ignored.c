@@ -1,4 +1,5 @@
 // 9 · a signal that the host ignores, set to its default by the library
+// check: left_behind
 #include <signal.h>
 #include <unistd.h>
 #ifndef HOST

@@ -1,4 +1,5 @@
 // 9 · a signal that was sent while the library handled it, and that waits until the host lets it through
+// check: left_behind
 #include <signal.h>
 #include <unistd.h>
 #ifndef HOST

@@ -1,4 +1,5 @@
 // 7 · a thread with a stack in the library's data, which has ended and was never joined
+// check: stays_mapped
 #include <pthread.h>
 #include <unistd.h>
 #ifndef HOST

@@ -1,4 +1,5 @@
 // 9 · a function of the library's own that `std::cout` calls when its locale changes (`register_callback`)
+// check: stays_mapped
 #include <iostream>
 #include <locale>
 #ifndef HOST

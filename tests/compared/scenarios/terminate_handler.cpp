@@ -1,4 +1,5 @@
 // 9 · `std::set_terminate` with a function of the library's own; the host runs without anybody who catches
+// check: stays_mapped
 #include <exception>
 #include <cstdlib>
 #ifndef HOST

@@ -1,4 +1,5 @@
 // 13 · a thread that the library's finalizer cancels, with a function that cleans up (`pthread_cleanup_push`)
+// lpm: no
 #include <pthread.h>
 #include <unistd.h>
 static pthread_t thread;

@@ -1,4 +1,5 @@
 // 7 · a timer that the library has the kernel make (`syscall`), which hands an address of the library's to a handler of the host
+// lpm: no
 #define _GNU_SOURCE
 #include <signal.h>
 #include <sys/syscall.h>

@@ -1,4 +1,5 @@
 // 7 · a timer that hands an address of the library's to a handler of the host (`timer_create`)
+// lpm: no
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>

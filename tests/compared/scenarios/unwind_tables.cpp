@@ -1,4 +1,5 @@
 // 7 · unwind tables of code made at run time, registered and forgotten (`__register_frame`); then the host throws
+// check: stays_mapped
 #include <cstring>
 extern "C" void __register_frame(void *);
 #ifndef HOST

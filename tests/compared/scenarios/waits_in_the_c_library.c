@@ -1,4 +1,5 @@
 // – · a thread of the library's that runs a function of the C library only, and waits for a semaphore in the library's data
+// check: stays_mapped
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use super::super::ledger::{self, Ledger};
 use super::super::memory::{self, Reader};
 use super::super::object::{self, Object};
+use super::super::requests;
 use super::heaps::Heaps;
 use super::objects;
 use super::values;
@@ -243,7 +244,9 @@ fn is_of_the_c_library(object: &Object) -> bool {
 
 fn keeps_on_the_heap(object: &Object) -> bool {
     let mut relocations = object.relocations();
-    let keeps = |name: &[u8]| KEEP_ON_THE_HEAP.contains(&name);
+    // What names are looked up is known where that is stood in for, and what the C library has of it is remnants.
+    let is_known = |name: &[u8]| name == b"getaddrinfo_a" && requests::can_look_up();
+    let keeps = |name: &[u8]| KEEP_ON_THE_HEAP.contains(&name) && !is_known(name);
     relocations.any(|relocation| object.import_name(relocation).is_some_and(keeps))
 }
 

@@ -188,6 +188,16 @@ impl CheckedLpm {
             if left.timers > 0 {
                 self.found(Kind::LeftBehind, format!("left {} timers", left.timers));
             }
+            for variable in &left.variables {
+                let what = format!(
+                    "left the variable {variable} of the environment in memory of its own (putenv)"
+                );
+                self.found(Kind::LeftBehind, what);
+            }
+            for function in &left.lent {
+                let what = format!("left an address of its own with {function}");
+                self.found(Kind::LeftBehind, what);
+            }
             if left.files > 0 {
                 let what = "left files mapped, as backtraces with names do, whose tables are lost with each load";
                 self.found(Kind::LeftBehind, what.to_owned());

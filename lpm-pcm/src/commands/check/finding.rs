@@ -252,8 +252,9 @@ impl Kind {
             }
             Self::HindersUnloading => "see the flag's own advice above",
             Self::LeftBehind => {
-                "give signals back what they did before, and delete timers, in `deinitialize`; take no backtraces \
-                 with names (RUST_LIB_BACKTRACE=0)"
+                "give signals back what they did before, delete timers, and end in `deinitialize` what was asked of the \
+                 C library (closelog, mq_notify, aio_cancel and their like); use setenv, which copies, instead of \
+                 putenv; take no backtraces with names (RUST_LIB_BACKTRACE=0)"
             }
             Self::LeaksMemory => {
                 "free in `deinitialize` what `initialize` allocates, also what is in statics; keep nothing large in \
