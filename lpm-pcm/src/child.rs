@@ -82,7 +82,7 @@ pub fn run<R: DeserializeOwned>(
 ) -> Result<Finished<R>, ChildError> {
     let task = serde_json::to_vec(task).map_err(ChildError::Task)?;
     let findings = tempfile::NamedTempFile::new().map_err(ChildError::Findings)?;
-    let program = std::env::current_exe().map_err(ChildError::Program)?;
+    let program = program().map_err(ChildError::Program)?;
     let mut child = Command::new(&program)
         .args(["in-child", command])
         .arg("--into")
@@ -185,6 +185,16 @@ impl Printed {
         let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&text).into_owned()
     }
+}
+
+/// This program's file. Where the system does not tell it, as on Linux without `/proc`, it is what it was called as.
+fn program() -> io::Result<PathBuf> {
+    std::env::current_exe().or_else(|error| {
+        let called_as = std::env::args_os().next().map(PathBuf::from);
+        called_as
+            .filter(|path| path.is_absolute() && path.is_file())
+            .ok_or(error)
+    })
 }
 
 #[cfg(unix)]

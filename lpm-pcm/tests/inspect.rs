@@ -288,3 +288,53 @@ fn what_holds_of_the_file_is_told() {
         "{refused}"
     );
 }
+
+/// An LPM is loaded, asked and stopped all the same; nobody can tell that unmapping is safe.
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+#[test]
+fn without_proc_lpms_work() {
+    use std::process::Command;
+
+    let without_proc = |arguments: &[&str]| {
+        let mut unshare = Command::new("unshare");
+        let script = "umount -l /proc && exec \"$@\"";
+        unshare.args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ]);
+        unshare.args(arguments).output()
+    };
+    if !without_proc(&["true"]).is_ok_and(|output| output.status.success()) {
+        eprintln!("not checked: /proc cannot be taken away here");
+        return;
+    }
+    let program = env!("CARGO_BIN_EXE_pcm");
+    let path = library("counts");
+    let path = path.to_str().unwrap();
+    let output = without_proc(&[program, "inspect", path]).unwrap();
+    let (out, complaint) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}{complaint}");
+    for row in [
+        "LPM         lpm-fixtures ",
+        "unloaded    cannot verify that unmapping is safe: /proc",
+    ] {
+        assert!(out.contains(row), "{row}: {out}{complaint}");
+    }
+    let only = ["--only", "lifecycle", "--format", "json"];
+    let output = without_proc(&[&[program, "check", path][..], &only].concat()).unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let is_told = |finding: &Value| finding["what"].as_str().unwrap().contains("cannot verify");
+    assert!(
+        !findings.is_empty() && findings.iter().all(is_told),
+        "{report}"
+    );
+}
