@@ -420,7 +420,7 @@ fn without_proc_libraries_are_loaded() {
             #include <sys/mman.h>
             #include <time.h>
             static pthread_key_t key;
-            static int handled, exits;
+            static int handled, exits, value;
             static void destroy(void *value) { *(int *)value = 0; }
             static void handle(int signal) { handled++; }
             static void end(void) { exits++; }
@@ -429,7 +429,7 @@ fn without_proc_libraries_are_loaded() {
             int run(void) {
                 pthread_t thread;
                 if (pthread_create(&thread, 0, work, 0) || pthread_join(thread, 0)) return 1;
-                if (pthread_key_create(&key, destroy) || pthread_setspecific(key, &handled)) return 2;
+                if (pthread_key_create(&key, destroy) || pthread_setspecific(key, &value)) return 2;
                 if (signal(SIGUSR1, handle) == SIG_ERR || raise(SIGUSR1) || handled != 1) return 3;
                 struct sigevent event = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = come};
                 timer_t timer;
