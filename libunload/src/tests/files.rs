@@ -465,9 +465,11 @@ fn without_proc_libraries_are_loaded() {
                     |reason: &PinReason| matches!(reason, PinReason::CannotVerify { .. });
                 assert!(reasons.iter().all(cannot_tell), "{reasons:?}");
                 if let Some(again) = again {
+                    type Again = extern "C" fn() -> i32;
+                    let again = again.as_ptr();
                     // SAFETY: it has this type, and its library stays.
                     let again =
-                        unsafe { std::mem::transmute::<_, extern "C" fn() -> i32>(again.as_ptr()) };
+                        unsafe { std::mem::transmute::<*mut std::ffi::c_void, Again>(again) };
                     assert_eq!(again(), 7);
                 }
             }
