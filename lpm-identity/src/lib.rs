@@ -8,7 +8,7 @@
 //!    that for the refreshes of the message.
 //! 2. [`policy`] has the subject's [`Rule`](policy::Rule) here and now: a priority or a rejection
 //!    and six limits, each of the subject's own or inherited. The format of the policy file is
-//!    described there; [`duration`] and [`lpm_sample::units`] read its values.
+//!    described there; [`duration`] and [`lpm_api::Rate`] read its values.
 //! 3. [`FlowKey`](lpm_api::FlowKey) tells which flow the request is about, so that a refresh is not
 //!    taken for a new one.
 //! 4. [`ledger`] counts the subject's flows and their rates.
