@@ -79,7 +79,7 @@ async fn decide(
     for (number, flow) in verdict.flows().iter().enumerate() {
         if flow.outcome() == Outcome::Reject {
             let (code, value) = (flow.decision.error_code(), flow.decision.error_value());
-            let answer = refusal(&received.message, number, by, code, value)?;
+            let answer = refusal(&received.message, number, by, code, value, 0)?;
             socket.send_to(&answer, from).await.ok()?;
         }
     }

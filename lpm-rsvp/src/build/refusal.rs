@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 
 use super::writer::Writer;
 use crate::class;
-use crate::flow::FlowDescriptor;
 use crate::message::Message;
 use crate::message_type::MessageType;
-use crate::objects::{ErrorSpec, RsvpHop};
+use crate::object::ObjectEntry;
+use crate::objects::{ErrorSpec, ResvStyle, RsvpHop};
 
 /// The TTL it is sent with: it goes to a neighbour.
 const TTL: u8 = 64;
@@ -15,9 +15,10 @@ const TTL: u8 = 64;
 /// The PathErr or ResvErr about one flow of a Path or Resv, to be sent to the neighbour that the message came from: the
 /// address in its RSVP_HOP (RFC 2205 §3.1.7, §3.1.8). `flow` is the flow's position among the flow descriptors, `by`
 /// this node on the interface that the message came in by; code and value are those of a decision, of which a code
-/// above 255 has no place and becomes 255. Objects are passed on as they came.
+/// above 255 has no place and becomes 255. `flags` are 0, or in a ResvErr [`ErrorSpec::IN_PLACE`] where the flow keeps
+/// what it had reserved before, and [`ErrorSpec::NOT_GUILTY`] (RFC 2205 §A.5). Objects are passed on as they came.
 ///
-/// `None` where the message is neither a Path nor a Resv, or has no such flow.
+/// `None` where the message is neither a Path nor a Resv, or has no such flow. A Resv of an unknown style has one, 0.
 #[must_use]
 pub fn refusal(
     message: &Message<'_>,
@@ -25,11 +26,17 @@ pub fn refusal(
     by: RsvpHop,
     code: u16,
     value: u16,
+    flags: u8,
 ) -> Option<Vec<u8>> {
-    let flow = message.flow_descriptors().nth(flow)?;
+    let descriptor = message.flow_descriptors().nth(flow);
+    // A style that is not known tells no flows apart: such a Resv is refused as a whole.
+    let is_whole = flow == 0 && matches!(message.style(), Some(ResvStyle::Unknown(_)));
+    if descriptor.is_none() && !is_whole {
+        return None;
+    }
     let error = ErrorSpec {
         node: by.address,
-        flags: 0,
+        flags,
         code: u8::try_from(code).unwrap_or(u8::MAX),
         value,
     };
@@ -49,7 +56,17 @@ pub fn refusal(
             writer.error_spec(&error);
             copy(&mut writer, message, class::SCOPE);
             copy(&mut writer, message, class::STYLE);
-            copy_flow(&mut writer, message, &flow);
+            match descriptor {
+                Some(flow) => {
+                    copy_flow(&mut writer, message, class::FLOWSPEC, flow.traffic_entry());
+                    copy_flow(&mut writer, message, class::FILTER_SPEC, flow.filter_entries());
+                }
+                None => {
+                    let entries = message.entries();
+                    copy_flow(&mut writer, message, class::FLOWSPEC, entries);
+                    copy_flow(&mut writer, message, class::FILTER_SPEC, entries);
+                }
+            }
         }
         _ => return None,
     }
@@ -63,17 +80,18 @@ fn copy(writer: &mut Writer, message: &Message<'_>, class: u8) {
     }
 }
 
-/// The FLOWSPEC, then the FILTER_SPECs.
-fn copy_flow(writer: &mut Writer, message: &Message<'_>, flow: &FlowDescriptor<'_>) {
-    for entry in flow
-        .traffic_entry()
-        .into_iter()
-        .chain(flow.filter_entries())
-    {
-        let object = entry.object(message.bytes());
-        writer.object(object.class, object.c_type, |writer| {
-            writer.bytes(object.body);
-        });
+/// The objects of a class among these.
+fn copy_flow<'a>(
+    writer: &mut Writer,
+    message: &Message<'_>,
+    class: u8,
+    entries: impl IntoIterator<Item = &'a ObjectEntry>,
+) {
+    for entry in entries {
+        if entry.class == class {
+            let object = entry.object(message.bytes());
+            writer.object(class, object.c_type, |writer| writer.bytes(object.body));
+        }
     }
 }
 
@@ -120,7 +138,7 @@ mod tests {
     fn refused(message: &[u8], flow: usize) -> Option<Vec<u8>> {
         let mut index = ObjectIndex::new();
         let message = Message::parse(message, &mut index).unwrap();
-        let bytes = refusal(&message, flow, hop(1), 2, 50)?;
+        let bytes = refusal(&message, flow, hop(1), 2, 50, ErrorSpec::IN_PLACE)?;
         let mut index = ObjectIndex::new();
         Message::parse_with(&bytes, &mut index, Strictness::Strict).unwrap();
         Some(bytes)
@@ -158,6 +176,11 @@ mod tests {
         let answer = Message::parse(&bytes, &mut index).unwrap();
         assert_eq!(answer.message_type(), MessageType::ResvErr);
         assert_eq!(answer.hop(), Some(hop(1)));
+        let error = answer.error_spec().unwrap();
+        assert_eq!(
+            (error.node, error.flags, error.code, error.value),
+            (hop(1).address, ErrorSpec::IN_PLACE, 2, 50)
+        );
         let flows: Vec<_> = answer
             .flow_descriptors()
             .flat_map(|flow| flow.filters())
@@ -166,5 +189,43 @@ mod tests {
         assert_eq!(refused(&resv, 2), None);
         // An error is not answered with an error.
         assert_eq!(refused(&bytes, 0), None);
+    }
+
+    #[test]
+    fn a_shared_reservation_is_refused_as_one() {
+        let request = ServiceRequest::ControlledLoad(tspec());
+        let flows = Flows::SharedExplicit(request, [sender(7), sender(8)].into());
+        let resv = Resv::new(session(), hop(9), REFRESH, flows);
+        let bytes = refused(&resv.build().unwrap(), 0).unwrap();
+        let mut index = ObjectIndex::new();
+        let answer = Message::parse(&bytes, &mut index).unwrap();
+        let flow = answer.flow_descriptors().next().unwrap();
+        assert_eq!(flow.filters().collect::<Vec<_>>(), [sender(7), sender(8)]);
+        assert_eq!(flow.flow_spec().unwrap().service().unwrap(), request);
+    }
+
+    #[test]
+    fn a_resv_of_an_unknown_style_is_refused_as_a_whole() {
+        let request = ServiceRequest::ControlledLoad(tspec());
+        let flows = Flows::FixedFilter([(request, sender(7)), (request, sender(8))].into());
+        let resv = Resv::new(session(), hop(9), REFRESH, flows);
+        let mut resv = resv.build().unwrap();
+        let style = [0, 8, class::STYLE, 1, 0, 0, 0, 0b0_1010];
+        let at = resv.windows(8).position(|object| object == style).unwrap();
+        resv[at + 7] = 0b1_1111;
+        resv[2..4].fill(0); // no checksum
+        let mut index = ObjectIndex::new();
+        let resv = Message::parse(&resv, &mut index).unwrap();
+        let bytes = refusal(&resv, 0, hop(1), 6, 0, 0).unwrap();
+        let mut index = ObjectIndex::new();
+        let answer = Message::parse(&bytes, &mut index).unwrap();
+        let classes = |message: &Message<'_>, class| {
+            let entries = message.entries().iter();
+            entries.filter(|entry| entry.class == class).count()
+        };
+        for class in [class::STYLE, class::FLOWSPEC, class::FILTER_SPEC] {
+            assert_eq!(classes(&answer, class), classes(&resv, class), "{class}");
+        }
+        assert_eq!(refusal(&resv, 1, hop(1), 6, 0, 0), None);
     }
 }

@@ -16,7 +16,7 @@ use super::merge::{is_blockaded, is_greater};
 use super::output::{Datagram, DropReason, Packet, Route, Routes, TTL};
 use super::policy::{combined, objects_of, with_policy};
 use super::receive::session_of;
-use super::said::{is_between_neighbours, said};
+use super::said::is_between_neighbours;
 use super::state::Blockade;
 use super::waiting::Target;
 use super::wire::{Writer, finished, object};
@@ -42,11 +42,7 @@ impl<R: Routes> Node<R> {
         let Some(session) = message.session() else {
             return;
         };
-        let own = RsvpHop {
-            address: interface.address,
-            logical_interface: interface.index,
-        };
-        let bytes = refusal(&message, 0, own, code, value).and_then(finished);
+        let bytes = refusal(&message, 0, own_hop(interface), code, value, 0).and_then(finished);
         self.send_error(session, interface, hop.address, bytes, Vec::new());
     }
 
@@ -59,9 +55,13 @@ impl<R: Routes> Node<R> {
         code: u16,
         value: u16,
     ) {
-        for descriptor in message.flow_descriptors() {
-            let said = said(message, &descriptor, |_| true);
-            self.resv_error(&said, interface, hop, 0, code, value);
+        let Some(session) = message.session() else {
+            return;
+        };
+        for flow in 0..message.flow_descriptors().count() {
+            let bytes = refusal(message, flow, own_hop(interface), code, value, 0);
+            let bytes = bytes.and_then(finished);
+            self.send_error(session, interface, hop.address, bytes, Vec::new());
         }
     }
 
@@ -82,12 +82,8 @@ impl<R: Routes> Node<R> {
         let Some(session) = message.session() else {
             return;
         };
-        let writer = Writer::new(MessageType::ResvErr, TTL)
-            .copy(&message, class::SESSION)
-            .own_hop(interface)
-            .error_spec(interface.address, flags, code, value)
-            .copy(&message, class::SCOPE);
-        let bytes = flow_of(writer, &message).finish();
+        let bytes = refusal(&message, 0, own_hop(interface), code, value, flags);
+        let bytes = bytes.and_then(finished);
         self.send_error(session, interface, hop.address, bytes, Vec::new());
     }
 
@@ -372,6 +368,14 @@ impl<R: Routes> Node<R> {
                 !resv.is_for(sender, path) || is_blockaded(kept, resv, sender, previous_hop, now)
             })
         })
+    }
+}
+
+/// This node as the hop of what goes out by an interface.
+fn own_hop(interface: Interface) -> RsvpHop {
+    RsvpHop {
+        address: interface.address,
+        logical_interface: interface.index,
     }
 }
 
