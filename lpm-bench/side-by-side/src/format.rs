@@ -96,13 +96,6 @@ fn markdown(report: &Report) -> String {
             let _ = writeln!(text, "\n![{}](benchmarks/{}.svg)", plot.title, plot.name);
         }
     }
-    if !report.goals.is_empty() {
-        let _ = writeln!(text, "\n### Goals\n\n| goal | measured | |\n|---|--:|---|");
-        for goal in &report.goals {
-            let word = if goal.met { "met" } else { "**missed**" };
-            let _ = writeln!(text, "| {} | {} | {word} |", goal.what, goal.measured);
-        }
-    }
     text
 }
 
