@@ -51,7 +51,7 @@ pub enum OpenError {
     },
 
     /// The file is no shared library for this machine.
-    #[error("{} is no shared library that can be loaded here: {problem}", path.display())]
+    #[error("{} cannot be loaded here: {problem}", path.display())]
     Format {
         /// The library.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum OpenError {
 
     /// The library is linked as not to be unloaded, and such libraries are to be refused.
     #[error(
-        "{} bears the flag DF_1_NODELETE and would never be unmapped; link it without `-z nodelete`, \
+        "{} has the flag DF_1_NODELETE and would never be unmapped; link it without `-z nodelete`, \
          or let the host clear the flag in its copy",
         path.display()
     )]
@@ -166,7 +166,7 @@ fn what_to_check(path: &Path, source: &io::Error) -> String {
     let archive = path.with_extension("rlib");
     if archive.is_file() {
         return format!(
-            "{} lies beside it: give the crate the crate-type `cdylib`, and build it again",
+            "{} is beside it: give the crate the crate-type `cdylib`, and build it again",
             archive.display()
         );
     }
@@ -235,7 +235,7 @@ mod tests {
         file("target/release/libx.rlib");
         let kind = said("target/release/libx.so");
         assert!(
-            kind.contains("libx.rlib lies beside it: give the crate the crate-type `cdylib`"),
+            kind.contains("libx.rlib is beside it: give the crate the crate-type `cdylib`"),
             "{kind}"
         );
         let source = io::Error::from(io::ErrorKind::NotFound);

@@ -118,7 +118,7 @@ impl Hazard {
 impl fmt::Display for Hazard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoDelete => f.write_str("it bears DF_1_NODELETE: it will stay mapped, unless the host clears the flag in its private copy, as it does by default"),
+            Self::NoDelete => f.write_str("it has the flag DF_1_NODELETE: it stays mapped, unless the host clears the flag in its private copy, as it does by default"),
             Self::NoDeleteIgnored => f.write_str("its flag DF_1_NODELETE is ignored"),
             Self::UniqueSymbols { count } => write!(
                 f,
@@ -142,7 +142,7 @@ impl fmt::Display for Hazard {
                  for good; link it with -z noexecstack",
             ),
             Self::PanicAborts => {
-                f.write_str("it is built with panic=abort: a panic in it ends the process")
+                f.write_str("it is built with panic=abort: a panic in it ends the process; build it with panic=unwind, the default")
             }
         }
     }

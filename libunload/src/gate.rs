@@ -398,7 +398,7 @@ pub enum Reason {
     #[error("still inside when the time was over: {}", records::list(.0))]
     Threads(Vec<ThreadInside>),
     /// The barrier that worked when the gate was made is now refused, say by a seccomp filter.
-    #[error("membarrier is refused, so nobody can tell which threads are inside: {0}")]
+    #[error("the system refuses membarrier, so it is not known which threads are inside: {0}")]
     NoBarrier(#[source] io::Error),
 }
 

@@ -206,7 +206,7 @@ impl fmt::Display for PinReason {
             Self::ThreadLocalsInherited { glibc } => write!(
                 f,
                 "the library has thread-locals, whose values glibc {glibc} may hand to the next library \
-                 (its bug 29039, mended in 2.39)"
+                 (its bug 29039, fixed in 2.39)"
             ),
             Self::AddressKept { holder } => write!(f, "{holder} still leads into the library"),
             Self::CannotVerify { what } => write!(f, "cannot verify that unmapping is safe: {what}"),

@@ -33,7 +33,7 @@ pub enum BuildError {
         path: PathBuf,
     },
     /// An LPM depends on one that is not configured before it.
-    #[error("LPM `{name}` is to come after `{other}`, which is not configured before it")]
+    #[error("LPM `{name}` has to come after `{other}`, but no LPM of this name stands before it")]
     After {
         /// The LPM.
         name: Arc<str>,

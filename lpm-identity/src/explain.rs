@@ -218,7 +218,7 @@ impl fmt::Display for Explanation {
         };
         let (keys, texts) = (width(|it| it.key), width(|it| &it.text));
         for value in &self.values {
-            let by = value.set_by.as_deref().unwrap_or("set nowhere");
+            let by = value.set_by.as_deref().unwrap_or("not set");
             write!(f, "  {:keys$}  {:texts$}  {by}", value.key, value.text)?;
             if let Some(error) = value.error_value {
                 write!(f, ", error value {error}")?;

@@ -35,14 +35,14 @@ impl Consideration<'_> {
                 match found {
                     Some(Found::User(profile)) => (Subject::Directory(profile), name),
                     Some(Found::Nobody) => {
-                        let name = format!("{name}, whom the directory does not know");
+                        let name = format!("{name}, who is not in the directory");
                         (Subject::Unauthenticated, name)
                     }
                     Some(Found::Unusable) => {
                         return Some(format!("{name}: what the directory says cannot be used"));
                     }
                     Some(Found::Unreachable) | None => {
-                        return Some(format!("{name}: no answer of the directory"));
+                        return Some(format!("{name}: no answer from the directory"));
                     }
                 }
             }
@@ -96,7 +96,7 @@ impl Consideration<'_> {
                     said(Some(layer), &|place| asked.exceeds(metric, &allowed, place))
                 }
                 LpmPolicyError::NoResources => {
-                    format!("{name}: there was no answer about what other PCMs have granted")
+                    format!("{name}: no answer about what other PCMs have granted")
                 }
                 _ => asked_everywhere.makes_no_sense(),
             },

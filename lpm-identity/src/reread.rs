@@ -82,7 +82,7 @@ impl PolicyFile {
             Err(error) => {
                 let fault = error.to_string();
                 if fault != self.fault {
-                    tracing::warn!(%fault, "the policy file is not put in force; the policy of before stays");
+                    tracing::warn!(%fault, "the policy file has a fault and is not put in force; the policy from before stays in force");
                     self.fault = fault;
                 }
                 None
@@ -155,7 +155,7 @@ impl Rereading {
                         let users = policy.users().len();
                         put_in_force(policy);
                         let file = file.path.display();
-                        tracing::info!(%file, users, "another policy is in force");
+                        tracing::info!(%file, users, "the new policy is in force");
                     }
                 }
             })

@@ -27,11 +27,11 @@ pub(crate) enum TlsError {
     File(PathBuf, #[source] pem::Error),
     #[error("a certificate in {}: {}", .0.display(), .1)]
     Certificate(PathBuf, #[source] rustls::Error),
-    #[error("there is no certificate to trust a server for")]
+    #[error("there is no certificate by which to trust a server")]
     NoRoots,
     #[error("TLS: {0}")]
     Setup(#[from] rustls::Error),
-    #[error("{0} is no name of a server: {1}")]
+    #[error("{0} is not the name of a server: {1}")]
     Name(String, #[source] InvalidDnsNameError),
     #[error("TLS: {0}")]
     Handshake(#[from] io::Error),

@@ -48,7 +48,7 @@ pub enum End {
 #[non_exhaustive]
 pub enum ChildError {
     /// There is no file for what it finds, or it cannot be read.
-    #[error("a file for what the child process finds: {0}")]
+    #[error("cannot make cannot make a file for what the child process finds: {0}")]
     Findings(#[source] io::Error),
     /// The program is not where it was.
     #[error("cannot find the file of this program: {0}")]
@@ -62,10 +62,10 @@ pub enum ChildError {
         source: io::Error,
     },
     /// It cannot be waited for.
-    #[error("the child process cannot be waited for: {0}")]
+    #[error("cannot wait for the child process: {0}")]
     Wait(#[source] io::Error),
     /// Its task cannot be written down.
-    #[error("the child process's task: {0}")]
+    #[error("cannot read what the child process is to do: {0}")]
     Task(#[source] serde_json::Error),
 }
 

@@ -8,7 +8,7 @@ use crate::commands::{
     check, config, control, diff, explain, generate, inspect, lab, new, policy, replay, run,
 };
 use crate::in_child;
-use crate::output::plain::Plain;
+use crate::output::plain;
 
 /// Runs the program.
 #[must_use]
@@ -43,10 +43,7 @@ pub fn run() -> ExitCode {
         }
     };
     result.unwrap_or_else(|error| {
-        for line in error.to_string().lines() {
-            // It repeats arguments and what is in files.
-            anstream::eprintln!("pcm: {}", Plain(line));
-        }
+        plain::tell(error);
         ExitCode::FAILURE
     })
 }
@@ -71,24 +68,24 @@ pub enum Command {
     /// Decide the RSVP messages of captures
     #[command(long_about = replay::LONG_ABOUT, after_help = EXIT_STATUS)]
     Replay(replay::Args),
-    /// Say why one message of a capture is decided as it is
+    /// Explain why one message of a capture is decided as it is
     Explain(explain::Args),
-    /// Say which decisions another configuration would change
+    /// Show which decisions another configuration would change
     Diff(diff::Args),
-    /// Be an RSVP node of a network: decide, reserve and forward
+    /// Run an RSVP node: decide, reserve and forward
     #[command(long_about = run::LONG_ABOUT, after_help = run::EXIT_STATUS)]
     Run(run::Args),
-    /// Say how a running `pcm run` is
+    /// Show the status of a running `pcm run`
     Status(control::Args),
-    /// Say which sessions a running `pcm run` keeps
+    /// List the sessions of a running `pcm run`
     Sessions(control::SessionsArgs),
-    /// Print what a running `pcm run` counts, in Prometheus's text format
+    /// Print the metrics of a running `pcm run`, in Prometheus's text format
     Metrics(control::Args),
-    /// Have a running `pcm run` take its configuration anew
+    /// Make a running `pcm run` read its configuration again
     Reload(control::Args),
-    /// Have a running `pcm run` stop its LPMs, tear flows down and give back what is reserved
+    /// Make a running `pcm run` stop its LPMs, tear down its flows and release what is reserved
     Demote(control::Args),
-    /// Have a `pcm run` that was demoted start its LPMs again
+    /// Make a `pcm run` that was demoted start its LPMs again
     BecomeDsbm(control::Args),
     /// Show in network namespaces what a reservation does
     #[command(long_about = lab::LONG_ABOUT)]
@@ -97,13 +94,13 @@ pub enum Command {
     Config(config::Args),
     /// Check a policy file of the sample LPM, or explain what it decides
     Policy(policy::Args),
-    /// Say what a library is, and whether it is an LPM that this host can load
+    /// Describe a library, and say whether it is an LPM that can be loaded here
     #[command(long_about = inspect::LONG_ABOUT, after_help = inspect::EXIT_STATUS)]
     Inspect(inspect::Args),
-    /// Run an LPM through its contract, and say what it does wrong
+    /// Test whether an LPM does what the API asks of it, and report what it does wrong
     #[command(long_about = check::LONG_ABOUT, after_help = check::EXIT_STATUS)]
     Check(check::Args),
-    /// Make a crate with an LPM to begin with
+    /// Make a crate with a first LPM
     #[command(long_about = new::LONG_ABOUT, after_help = new::EXIT_STATUS)]
     New(new::Args),
     /// Print completions for a shell

@@ -93,4 +93,32 @@ fn control_characters_are_never_printed_raw() {
             run.stderr
         );
     }
+    // What succeeds repeats paths on standard output.
+    let odd = folder.path().join("no\u{1b}[31m");
+    std::fs::create_dir(&odd).unwrap();
+    let sample = support::sample_library();
+    let library = odd.join(sample.file_name().unwrap());
+    std::os::unix::fs::symlink(&sample, &library).unwrap();
+    let text = format!(
+        "[[lpm]]\nname = 'a'\nlibrary = {sample:?}\nconfig = \"[default]\\npriority = 7\"\n"
+    );
+    std::fs::write(odd.join("pcm.toml"), text).unwrap();
+    std::fs::write(odd.join("policy.toml"), "[default]\npriority = 7\n").unwrap();
+    std::fs::copy(support::office(), odd.join("office.pcap")).unwrap();
+    let path = |name: &str| odd.join(name).to_str().unwrap().to_owned();
+    let (config, policy, capture) = (path("pcm.toml"), path("policy.toml"), path("office.pcap"));
+    for arguments in [
+        &["config", "check", &config][..],
+        &["policy", "check", &policy],
+        &["inspect", library.to_str().unwrap()],
+        &["check", library.to_str().unwrap(), "--only", "lifecycle"],
+        &["replay", &capture, "--config", &config],
+        &["explain", &capture, "--config", &config, "--message", "1"],
+        &["new", &path("rate-limit")],
+    ] {
+        let run = pcm(&[&["--color", "always"], arguments].concat());
+        let said = run.stdout + &run.stderr;
+        assert!(said.contains("no\\u{1b}[31m"), "{arguments:?}: {said}");
+        assert!(!said.contains("no\u{1b}[31m"), "{arguments:?}: {said}");
+    }
 }

@@ -529,16 +529,8 @@ fn the_handshake_about_sequence_numbers_is_named_and_checked() {
 fn what_is_no_rsvp_is_counted_and_named() {
     for (name, what, list) in [
         ("20", "UDP", "other"),
-        (
-            "27",
-            "IP packets whose length cannot be right",
-            "not_looked_into",
-        ),
-        (
-            "28",
-            "UDP datagrams whose length cannot be right",
-            "not_looked_into",
-        ),
+        ("27", "IP packets with a wrong length", "not_looked_into"),
+        ("28", "UDP datagrams with a wrong length", "not_looked_into"),
     ] {
         let run = replay(name);
         assert_eq!(summary(&run)["messages"], 0, "{name}");
@@ -553,7 +545,7 @@ fn what_is_no_rsvp_is_counted_and_named() {
         table.stdout
     );
     let table = pcm(&["replay", field("28").to_str().unwrap()]);
-    let named = "not looked into: UDP datagrams whose length cannot be right 1";
+    let named = "not looked into: UDP datagrams with a wrong length 1";
     assert!(table.stdout.contains(named), "{}", table.stdout);
 }
 
@@ -589,7 +581,7 @@ fn one_unreadable_capture_does_not_keep_the_others_from_being_decided() {
     assert_eq!(run.status, 1);
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
     assert!(
-        run.stderr.contains("notes.txt: is no capture file"),
+        run.stderr.contains("notes.txt: is not a capture file"),
         "{}",
         run.stderr
     );
@@ -601,7 +593,7 @@ fn one_unreadable_capture_does_not_keep_the_others_from_being_decided() {
         captures[1]["error"]
             .as_str()
             .unwrap()
-            .contains("no capture")
+            .contains("not a capture")
     );
     let packets: Vec<_> = run
         .records("decision")

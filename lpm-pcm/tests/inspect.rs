@@ -165,7 +165,7 @@ fn an_incompatible_library_is_explained() {
 fn what_is_no_lpm_is_refused() {
     let run = inspect(&library("no-lpm"), &[]);
     assert_eq!(run.status, 1);
-    assert!(run.stderr.contains("is no LPM"), "{}", run.stderr);
+    assert!(run.stderr.contains("is not an LPM"), "{}", run.stderr);
 
     let folder = tempfile::tempdir().unwrap();
     for (path, complaint) in no_libraries(folder.path()) {

@@ -115,11 +115,11 @@ fn explain_names_the_section_of_each_value() {
         "user ada, on subnet lab, wed 14:30 Europe/Zurich\n  \
          priority           300        [[group]] \"engineering\", line 8\n  \
          max_flows          1          [[user]] on subnet lab, line 19, error value 7\n  \
-         max_flow_duration  unlimited  set nowhere\n  \
+         max_flow_duration  unlimited  not set\n  \
          max_flow_rate      4 Mbit/s   [[group]] \"engineering\" mon,tue,wed,thu,fri 08:00-18:00, line 12, error value 18\n  \
-         max_peak_rate      unlimited  set nowhere\n  \
-         max_sum_flow_rate  unlimited  set nowhere\n  \
-         max_sum_peak_rate  unlimited  set nowhere\n\
+         max_peak_rate      unlimited  not set\n  \
+         max_sum_flow_rate  unlimited  not set\n  \
+         max_sum_peak_rate  unlimited  not set\n\
          admitted with priority 300\n"
     );
 }

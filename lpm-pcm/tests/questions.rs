@@ -241,7 +241,7 @@ fn one_message_is_explained() {
     let run = with_config(&["explain", "--message", "4711"], STRICT, &[]);
     assert_eq!(run.status, 1);
     assert!(
-        run.stderr.contains("there is no such RSVP message"),
+        run.stderr.contains("no RSVP message with this number"),
         "{}",
         run.stderr
     );
@@ -269,7 +269,7 @@ fn what_another_policy_would_decide_is_named_by_flow_and_by_user() {
     );
     assert!(
         same.stdout
-            .starts_with("0 flows are decided otherwise, in 0 decisions on "),
+            .starts_with("0 flows are decided differently, in 0 decisions on "),
         "{}",
         same.stdout
     );

@@ -320,7 +320,7 @@ fn what_is_no_capture_is_told_in_one_line_before_anything_is_loaded() {
     fs::write(&empty, "").unwrap();
     let missing = folder.path().join("missing.pcap");
     for (path, words) in [
-        (Path::new(&text), "is no capture file"),
+        (Path::new(&text), "is not a capture file"),
         (&empty, "is empty"),
         (folder.path(), "is a directory"),
         (&missing, "cannot be opened"),

@@ -259,6 +259,6 @@ fn events_wait_for_a_daemon_that_is_down() {
         .collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("start the syslog daemon"), "{told:?}");
-    assert!(told[1].ends_with(": written again"), "{told:?}");
+    assert!(told[1].ends_with(": works again"), "{told:?}");
     check(&daemon.events(), &run);
 }

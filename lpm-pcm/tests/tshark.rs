@@ -49,7 +49,7 @@ const THEIRS: [(&str, &str, &str); 9] = [
         "RFC 7348 §5: without the flag I there is no frame",
     ),
     (
-        "packets cut off within a header below RSVP",
+        "packets that are cut off before RSVP begins",
         "",
         "a length that leads out of the frame",
     ),
@@ -59,7 +59,7 @@ const THEIRS: [(&str, &str, &str); 9] = [
         "RFC 2637 §4.1: in version 1 there may be an acknowledgment number",
     ),
     (
-        "UDP datagrams whose length cannot be right",
+        "UDP datagrams with a wrong length",
         "udp",
         "RFC 1122 §4.1: longer than its IP packet, or shorter than its header",
     ),

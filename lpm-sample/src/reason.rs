@@ -41,7 +41,8 @@ impl Asked<'_> {
     #[must_use]
     pub fn exceeds(&self, metric: Metric, allowed: &str, place: Place<'_>) -> String {
         let (asked, whole, sum) = match metric {
-            Metric::FlowCount => ("one more flow".into(), " flow(s)", None),
+            Metric::FlowCount if allowed == "1" => ("one more flow".into(), " flow", None),
+            Metric::FlowCount => ("one more flow".into(), " flows", None),
             Metric::FlowDuration => ("to go on".into(), "", None),
             Metric::PeakRate => (self.peak(), "", None),
             Metric::FlowRate => (self.rate(), "", None),
@@ -70,10 +71,7 @@ impl Asked<'_> {
     /// That what is asked for makes no sense.
     #[must_use]
     pub fn makes_no_sense(&self) -> String {
-        format!(
-            "{}: what is asked for is no rate that a flow can have",
-            self.who
-        )
+        format!("{}: the rate that is asked for is not a number", self.who)
     }
 
     fn rate(&self) -> Cow<'static, str> {
@@ -138,7 +136,7 @@ mod tests {
         );
         assert_eq!(
             exceeds(2, Metric::FlowCount, "2"),
-            "ada: one more flow asked, [default] allows 2 flow(s) (policy.toml:7), 2 flows held"
+            "ada: one more flow asked, [default] allows 2 flows (policy.toml:7), 2 flows held"
         );
         assert_eq!(
             exceeds(1, Metric::SumFlowRate, "2.5 Mbit/s"),

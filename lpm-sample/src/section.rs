@@ -67,7 +67,7 @@ impl Section {
 fn priority<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Priority>, D::Error> {
     let number = i64::deserialize(deserializer)?;
     let priority = u16::try_from(number).ok().and_then(Priority::new);
-    let fault = || de::Error::custom(format!("{number} is no priority: expected 1 to 65280"));
+    let fault = || de::Error::custom(format!("{number} is not a priority: expected 1 to 65280"));
     priority.map(Some).ok_or_else(fault)
 }
 

@@ -81,7 +81,7 @@ fn a_fault_has_its_line_its_key_and_what_would_be_accepted() {
         ),
         (
             "[default]\npriority = 70000",
-            "office.toml:2: priority in [default]: 70000 is no priority: expected 1 to 65280",
+            "office.toml:2: priority in [default]: 70000 is not a priority: expected 1 to 65280",
         ),
         (
             "[default]\nreject = 'today'",

@@ -187,8 +187,12 @@ fn a_signature_has_to_be_of_the_file_and_by_a_key() {
     assert_refused(library, by(&[&ours]), "libpolicy.so.minisig cannot be read");
     sign(library, folder, "ours");
     loaded(library, by(&[&theirs, &ours])).expect("signed by one of them");
-    assert_refused(library, by(&[&theirs]), "no signature of it");
-    assert_refused(library, by(&[]), "no signature of it by one of the 0 keys");
+    assert_refused(library, by(&[&theirs]), "not a signature of it");
+    assert_refused(
+        library,
+        by(&[]),
+        "not a signature of it by one of the 0 keys",
+    );
 
     let signature = fs::read_to_string(&beside).expect("a signature");
     for broken in [
@@ -197,7 +201,7 @@ fn a_signature_has_to_be_of_the_file_and_by_a_key() {
         "x".repeat(1 << 20),
     ] {
         fs::write(&beside, broken).expect("written");
-        assert_refused(library, by(&[&ours]), "no signature of it");
+        assert_refused(library, by(&[&ours]), "not a signature of it");
     }
     fs::write(&beside, [0xff; 40]).expect("written");
     assert_refused(library, by(&[&ours]), "cannot be read");
@@ -215,7 +219,7 @@ fn a_signature_has_to_be_of_the_file_and_by_a_key() {
     fs::remove_file(&beside).expect("gone");
     fs::write(&beside, &signature).expect("written");
     small_copy("thread-current", library);
-    assert_refused(library, by(&[&ours]), "no signature of it");
+    assert_refused(library, by(&[&ours]), "not a signature of it");
     assert!(Requirements::default().signed_by(&["RWQ"]).is_err());
 }
 

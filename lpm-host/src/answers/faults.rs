@@ -212,7 +212,7 @@ pub(crate) fn invalid_result(lpm: &InitializedLpm, what: &str) -> Event {
 fn deferred_nothing(lpm: &InitializedLpm, function: Function) -> Event {
     let (name, consequence) = (function.name(), function.without_answer());
     let detail = format!(
-        "{name} says that its answer comes later, but took no handle for it: {consequence}"
+        "{name} says that its answer comes later, but it did not ask for the right to answer later: {consequence}"
     );
     lpm.about(EventId::LpmResultRefused, detail)
         .status(LpmStatus::INVALID_RESULTS)

@@ -60,9 +60,9 @@ impl Lifecycle {
             Some(process) if process.has_ended() => {
                 "its process ended, and it starts in another one: it".to_owned()
             }
-            _ => format!("it missed more than {MOST_KEPT} changes while it was in quarantine, and"),
+            _ => format!("it missed more than {MOST_KEPT} changes while it was in quarantine: it"),
         };
-        let detail = format!("{why} is initialized anew, with another handle");
+        let detail = format!("{why} is initialized again, with another handle");
         let event = seat.about.about(EventId::LpmReinitialized, detail);
         self.serving.events.record(&event);
         // What failed is on record, and is tried again.

@@ -46,8 +46,8 @@ pub enum LoadError {
     /// A shared library, but no LPM: it has neither the symbol that every LPM in Rust exports nor a function of
     /// `lpmapi.h`.
     #[error(
-        "{} is no LPM: it does not export what `export_lpm!` does; build it as a `cdylib` with `lpm_api::export_lpm!`. \
-         Nor does it export the functions of lpmapi.h, as an LPM in C does",
+        "{} is not an LPM: it does not export what `export_lpm!` exports; build it as a `cdylib` with `lpm_api::export_lpm!`. \
+         An LPM in C exports the functions of lpmapi.h",
         path.display()
     )]
     NotAnLpm {

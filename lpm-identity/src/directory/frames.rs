@@ -266,7 +266,7 @@ fn entry(mut parts: Elements<'_>) -> Result<(), BadFrame> {
 
 fn texts(mut parts: Elements<'_>) -> Result<(), BadFrame> {
     if parts.0.is_empty() {
-        return Err(BadFrame::Malformed("a referral to nowhere"));
+        return Err(BadFrame::Malformed("a referral without a server"));
     }
     while !parts.0.is_empty() {
         parts.text("a referral")?;

@@ -56,7 +56,7 @@ pub(super) enum Unusable {
     TooMany(String),
     #[error("{0} entries are of this name")]
     Several(usize),
-    #[error("{0:?} is no DN of a user or a group")]
+    #[error("{0:?} is not the DN of a user or a group")]
     Dn(String),
     #[error("{attribute} of {dn} cannot be read as text")]
     NoText { dn: String, attribute: &'static str },

@@ -302,7 +302,7 @@ impl Servers {
                 server = server.url,
                 why = %failure,
                 retry_after = ?self.config.retry_after,
-                "a directory server fails and is left alone"
+                "a directory server fails and is not asked for a while"
             );
         }
         // Who still waits on a connection that hangs goes on to the next server.

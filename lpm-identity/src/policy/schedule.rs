@@ -128,12 +128,12 @@ impl fmt::Display for WeekTime {
 pub enum ScheduleError {
     /// Not a list of days.
     #[error(
-        "{0:?} are no days: expected mon, tue, wed, thu, fri, sat, sun, as in \"mon-fri\" or \"sat, sun\""
+        "{0:?} are not days: expected mon, tue, wed, thu, fri, sat, sun, as in \"mon-fri\" or \"sat, sun\""
     )]
     Days(String),
     /// Not a range of hours.
     #[error(
-        "{0:?} are no hours: expected two different times of day, as in \"08:00-18:00\" or, over midnight, \"22:00-06:00\""
+        "{0:?} are not hours: expected two different times of day, as in \"08:00-18:00\" or, over midnight, \"22:00-06:00\""
     )]
     Hours(String),
 }

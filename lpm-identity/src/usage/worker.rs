@@ -130,7 +130,7 @@ impl Worker {
             if !server.settles.is_zero() {
                 tracing::warn!(
                     lasts = ?server.settles,
-                    "the server of the shared usage began anew: it grants nothing new until every PCM has put back what it counts"
+                    "the server of the shared usage has lost its counts: nothing new is granted until every PCM has put back what it counts"
                 );
             }
             self.server = Some(server);
@@ -151,7 +151,7 @@ impl Worker {
                 let flows = self.book.len();
                 tracing::warn!(
                     flows,
-                    "the lease on the shared usage had ended; what this PCM has is counted again"
+                    "the lease on the shared usage had ended; what this PCM has granted is counted again"
                 );
                 self.count_all(&mut server).await?
             }

@@ -136,7 +136,7 @@ impl Blocks {
                 | PcapError::BufferTooSmall
                 | PcapError::ReadError,
             ) => return Step::More,
-            Err(_) => return Step::Damaged("a block that contradicts itself".to_owned()),
+            Err(_) => return Step::Damaged("a block whose two lengths differ".to_owned()),
         };
         let packet = match &block {
             Block::SectionHeader(section) => {

@@ -142,16 +142,13 @@ impl<R: Read> Read for Bounded<R> {
             .read(buffer)
             .map_err(|error| match error.kind() {
                 io::ErrorKind::Interrupted => error,
-                kind => io::Error::new(
-                    kind,
-                    format!("what is compressed there is damaged: {error}"),
-                ),
+                kind => io::Error::new(kind, format!("the compressed data is damaged: {error}")),
             })?;
         self.unpacked += read as u64;
         let packed = self.packed.load(Ordering::Relaxed);
         if self.unpacked > FREE && self.unpacked / MAX_RATIO > packed {
             return Err(io::Error::other(format!(
-                "{packed} compressed bytes give more than {} bytes, as no capture does; if you trust \
+                "{packed} compressed bytes unpack to more than {} bytes, which no capture does; if you trust \
                  the file, unpack it yourself",
                 self.unpacked
             )));

@@ -23,9 +23,9 @@ pub(super) enum Content {
 }
 
 impl Content {
-    pub(super) const CUT_OFF: Self = Self::Unread("packets cut off within a header below RSVP");
-    pub(super) const IP_LENGTH: Self = Self::Unread("IP packets whose length cannot be right");
-    pub(super) const UDP_LENGTH: Self = Self::Unread("UDP datagrams whose length cannot be right");
+    pub(super) const CUT_OFF: Self = Self::Unread("packets that are cut off before RSVP begins");
+    pub(super) const IP_LENGTH: Self = Self::Unread("IP packets with a wrong length");
+    pub(super) const UDP_LENGTH: Self = Self::Unread("UDP datagrams with a wrong length");
     pub(super) const TOO_DEEP: Self = Self::Unread("packets with too many headers");
     pub(super) const FRAGMENT: Self = Self::Other("IP fragments");
     pub(super) const NOT_IP: Self = Self::Other("link-layer protocols other than IP");

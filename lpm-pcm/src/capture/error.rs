@@ -43,7 +43,7 @@ pub enum CaptureErrorKind {
     #[error("is empty, not a capture file")]
     Empty,
     /// The first bytes are those of no capture format.
-    #[error("is no capture file: it starts with {found}, neither pcap, pcapng nor snoop{hint}")]
+    #[error("is not a capture file (pcap, pcapng or snoop): it starts with {found}{hint}")]
     NotACapture {
         /// The first bytes, in hexadecimal.
         found: String,

@@ -123,7 +123,7 @@ impl Source {
                 let Some(interface) = format.interface(&header) else {
                     return Err(CaptureErrorKind::Damaged {
                         start: 0,
-                        what: "a header that contradicts itself".to_owned(),
+                        what: "a header with lengths that do not fit together".to_owned(),
                         packets: 0,
                     });
                 };

@@ -68,7 +68,7 @@ fn open_blocks(mut input: Input, mut head: Vec<u8>) -> Result<Opened, CaptureErr
         PcapError::Incomplete(_) => truncated(have),
         _ => CaptureErrorKind::Damaged {
             start: 0,
-            what: "a header that contradicts itself".to_owned(),
+            what: "a header with lengths that do not fit together".to_owned(),
             packets: 0,
         },
     })?;

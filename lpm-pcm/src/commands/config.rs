@@ -15,7 +15,7 @@ use lpm_host::event::{Event, EventLog, Severity};
 use super::counted;
 use crate::config::Config;
 use crate::node;
-use crate::output::plain::Plain;
+use crate::output::plain::{self, Plain};
 use crate::secrets;
 
 /// Check a configuration before it is put to work.
@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     drop(pcm);
     let problems = problems.take();
     for problem in &problems {
-        anstream::eprintln!("pcm: {problem}");
+        plain::tell(problem);
     }
     let started = match checked {
         Ok(started) => started,
@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         Err(StartError::Lpms { .. }) => return Ok(ExitCode::FAILURE),
         Err(error) => return Err(error.into()),
     };
-    let mut text = format!("{}: good: ", file.display());
+    let mut text = format!("{}: good: ", Plain(&file.display().to_string()));
     let counts = [
         counted(started.len(), "LPM"),
         counted(config.sbm.interfaces.len(), "[interface] table"),

@@ -85,7 +85,7 @@ pub fn sessions(_: &SessionsArgs) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 #[cfg(not(unix))]
-const ELSEWHERE: &str = "pcm run, and so what asks it, needs Linux";
+const ELSEWHERE: &str = "pcm run, and the commands that ask it, need Linux";
 
 #[cfg(unix)]
 pub use unix::{become_dsbm, demote, metrics, reload, sessions, status};
@@ -161,7 +161,7 @@ mod unix {
         let reply = ask(&args.socket, "reload")?;
         match args.json {
             true => print(&format!("{reply}\n")),
-            false => print("reloading; how it went is in the log of pcm run\n"),
+            false => print("reloading; the log of pcm run says how it went\n"),
         }
     }
 
@@ -182,7 +182,7 @@ mod unix {
     /// # Errors
     /// Nobody serves the socket, or the LPMs are not in charge.
     pub fn demote(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-        let done = "demoted: the LPMs are stopped, what was reserved is given back\n";
+        let done = "demoted: the LPMs are stopped, and all reservations are released\n";
         change(args, "demote", done)
     }
 

@@ -21,18 +21,18 @@ use smallvec::SmallVec;
 use super::replay::Format;
 use super::replay::run::aside;
 use crate::config::Config;
-use crate::output::plain::Plain;
+use crate::output::plain::{self, Plain};
 use crate::output::printer::Printer;
 use crate::output::record::{FlowRecord, Origin, Record, RefusedBy};
 use crate::output::time::rfc3339;
 use crate::signals::Stop;
 
-/// Say which decisions another configuration would change.
+/// Show which decisions another configuration would change.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit status:
-  0    no decision is another one
-  1    some are
+  0    no decision changes
+  1    some decisions change
   2    wrong usage, or a run could not be made")]
 pub struct Args {
     /// Capture files, as for `pcm replay`
@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         Ok(None) => ExitCode::from(2),
         Err(error) => {
             for line in error.to_string().lines() {
-                anstream::eprintln!("pcm: {line}");
+                plain::tell(line);
             }
             ExitCode::from(2)
         }
@@ -70,7 +70,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 fn differences(args: &Args) -> Result<Option<u64>, Box<dyn Error>> {
     let [old, new] = &args.config[..] else {
         return Err(
-            "expected --config twice: the one in force, and the one to be compared with it".into(),
+            "expected --config twice: the configuration in force, and the one to compare with it"
+                .into(),
         );
     };
     if args
@@ -79,7 +80,7 @@ fn differences(args: &Args) -> Result<Option<u64>, Box<dyn Error>> {
         .any(|capture| capture.as_os_str() == "-")
     {
         return Err(
-            "captures are read twice, and standard input can be read once; give a file".into(),
+            "captures are read twice, but standard input can be read only once; give a file".into(),
         );
     }
     super::replay::check(&args.captures)?;
@@ -393,7 +394,7 @@ impl Printer for Compare {
                     let applications: Vec<_> = applications.collect();
                     let mut counted = [users.clone(), applications.clone()].concat();
                     if counted.is_empty() {
-                        counted.push("(nobody)".to_owned());
+                        counted.push("(no user)".to_owned());
                     }
                     let senders = flow.senders.iter().map(FilterSpec::to_string);
                     let senders: Vec<_> = senders.collect();
@@ -471,7 +472,7 @@ impl Found {
             match format {
                 Format::Table => writeln!(
                     out,
-                    "{}: {no_more} flows no longer accepted, {now} accepted now, {otherwise} otherwise different",
+                    "{}: {no_more} flows no longer accepted, {now} accepted now, {otherwise} changed in another way",
                     Plain(name)
                 )?,
                 Format::Json => {
@@ -486,7 +487,7 @@ impl Found {
         match format {
             Format::Table => writeln!(
                 out,
-                "{flows} flows are decided otherwise, in {decisions} decisions on {messages} messages"
+                "{flows} flows are decided differently, in {decisions} decisions on {messages} messages"
             ),
             Format::Json => {
                 let record = serde_json::json!({

@@ -24,7 +24,7 @@ use crate::output::record::{FlowRecord, Origin, Record, RefusedBy};
 use crate::output::time::rfc3339;
 use crate::signals::Stop;
 
-/// Say why one message of a capture is decided as it is.
+/// Explain why one message of a capture is decided as it is.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Capture files, as for `pcm replay`: all messages before the one in question are decided, too
@@ -72,7 +72,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let stop = Stop::on_signals()?;
     let code = aside(&args.captures, &config, &stop, true, args.message, printer)?;
     match found.load(Ordering::Relaxed) {
-        0 => Err("there is no such RSVP message in the captures".into()),
+        0 => Err("the captures have no RSVP message with this number".into()),
         _ => Ok(code),
     }
 }

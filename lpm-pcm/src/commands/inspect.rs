@@ -18,7 +18,7 @@ use super::lpm_text::{LpmText, LpmTextArgs};
 use crate::child::{self, Journal};
 use crate::config::parse_duration_argument;
 
-/// Say what a library is, and whether it is an LPM that this host can load.
+/// Describe a library, and say whether it is an LPM that can be loaded here.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The library
@@ -52,7 +52,7 @@ pub struct Args {
 
 /// What `pcm inspect --help` says.
 pub(crate) const LONG_ABOUT: &str = "\
-Say what a library is, and whether it is an LPM that this host can load.
+Describe a library, and say whether it is an LPM that can be loaded here.
 
 Reads the library's file, and looks at who may write it and at the signature beside it. Then loads it and initializes the LPM \
 with the configuration given, to learn its name, its policy element type and its extensions, and \

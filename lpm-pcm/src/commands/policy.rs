@@ -12,6 +12,7 @@ use lpm_identity::policy::{Policy, Section};
 use lpm_identity::settings::Settings;
 
 use super::counted;
+use crate::output::plain::Plain;
 
 /// Check a policy file of the sample LPM, or explain what it decides.
 #[derive(Debug, clap::Args)]
@@ -43,6 +44,9 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         Command::Check { file } => summary(&Policy::read(file)?, &file.display().to_string()),
         Command::Explain(args) => args.explanation()?,
     };
+    // It repeats names in the file, and arguments.
+    let lines = text.lines().map(|line| format!("{}\n", Plain(line)));
+    let text: String = lines.collect();
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritable(&error).into()),

@@ -150,7 +150,7 @@ impl LpmTable {
             if !before.iter().any(|lpm| lpm.name == *other.get_ref()) {
                 let name = other.get_ref();
                 let message =
-                    format!("`after` names {name:?}, which is no LPM that stands before this one");
+                    format!("`after` names {name:?}; no LPM of this name stands before this one");
                 return Err(Fault::of(other, message));
             }
         }
@@ -202,7 +202,7 @@ impl LpmTable {
             },
             other => {
                 let found = other.type_str();
-                let message = format!("`config` is a table or a text, not of type {found}");
+                let message = format!("`config` has to be a table or a text; found: {found}");
                 return Err(Fault::new(start, message));
             }
         }

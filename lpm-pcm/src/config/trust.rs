@@ -52,7 +52,7 @@ impl TrustTable {
                 let keys = keys.map(Spanned::into_inner).unwrap_or_default();
                 if keys.is_empty() {
                     let message =
-                        "`require` asks for signatures, and there are no `keys` to check them with";
+                        "`require` asks for signatures, but there are no `keys` to check them with";
                     return Err(Fault::new(required.start, message));
                 }
                 for key in keys {
@@ -78,7 +78,7 @@ impl Trust {
     ) -> Result<Requirements, Fault> {
         let every = self.every.clone();
         let Some(sum) = sum else {
-            let message = "the LPM has no `sha256`, which `require` in [trust] asks for";
+            let message = "the LPM has no `sha256`, but `require` in [trust] asks for one";
             return match self.sums {
                 true => Err(Fault::of(name, message)),
                 false => Ok(every),
@@ -151,7 +151,7 @@ mod tests {
                 "",
                 "require = ['signature']\nkeys = ['RW']",
                 7,
-                "no public key of minisign",
+                "not a public key of minisign",
             ),
             ("", "keys = ['RW']", 6, "goes with"),
             ("", "require = ['luck']", 6, "`luck`"),

@@ -94,7 +94,7 @@ impl Entry {
         match &self.what {
             What::Event(event) => event.detail.clone(),
             What::Told(told) => told.text.clone(),
-            What::Gap(count) => format!("events missing here, which came too fast: {count}"),
+            What::Gap(count) => format!("events missing here, because they came too fast: {count}"),
         }
     }
 
@@ -319,7 +319,9 @@ mod tests {
         let gap = entry(What::Gap(3));
         let text = String::from_utf8(gap.line(Format::Text)).unwrap();
         assert!(
-            text.contains(" warning events_lost: events missing here, which came too fast: 3"),
+            text.contains(
+                " warning events_lost: events missing here, because they came too fast: 3"
+            ),
             "{text}"
         );
         let json: Value = serde_json::from_slice(&gap.line(Format::Json)).unwrap();

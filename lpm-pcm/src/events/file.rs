@@ -112,7 +112,7 @@ fn open(path: &Path) -> io::Result<fs::File> {
         .open(path)
         .map_err(|error| match error.raw_os_error() {
             Some(libc::ENXIO) if is_fifo => {
-                io::Error::new(ErrorKind::NotConnected, "nobody reads from this FIFO")
+                io::Error::new(ErrorKind::NotConnected, "no program reads from this FIFO")
             }
             _ => error,
         })
@@ -140,7 +140,7 @@ fn restrict(file: &fs::File, metadata: &Metadata, path: &Path) {
     permissions.set_mode(rights & MOST_RIGHTS);
     if let Err(error) = file.set_permissions(permissions) {
         tracing::warn!(
-            "{}: others can read or write this file of events, and that cannot be changed: {error}",
+            "{}: other users can read or write this file of events, and pcm cannot change that: {error}",
             path.display()
         );
     }

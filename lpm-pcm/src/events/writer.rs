@@ -134,7 +134,7 @@ impl AtWork {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         if is_told {
-            (self.tell)(&format_args!("events to {}: written again", self.place));
+            (self.tell)(&format_args!("events to {}: works again", self.place));
         }
         true
     }
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].starts_with("events to there: "), "{lines:?}");
         assert!(lines[0].contains("mend it"), "{lines:?}");
-        assert_eq!(lines[1], "events to there: written again");
+        assert_eq!(lines[1], "events to there: works again");
     }
 
     #[test]

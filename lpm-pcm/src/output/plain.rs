@@ -6,6 +6,13 @@ use std::fmt;
 /// can steer the terminal.
 pub(crate) struct Plain<'a>(pub(crate) &'a str);
 
+/// Says something to the operator, on standard error. It may repeat what comes from outside.
+pub(crate) fn tell(what: impl fmt::Display) {
+    for line in what.to_string().lines() {
+        anstream::eprintln!("pcm: {}", Plain(line));
+    }
+}
+
 impl Plain<'_> {
     /// Whether there is certainly nothing to escape: true for all that is printable ASCII.
     pub(crate) fn is_plain(&self) -> bool {

@@ -356,7 +356,8 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 dont_care,
             } => {
                 let all = accept + reject + drop + dont_care;
-                write!(self.grid.out, "{by} {}: {all} decisions: ", Plain(name))?;
+                let decisions = if all == 1 { "decision" } else { "decisions" };
+                write!(self.grid.out, "{by} {}: {all} {decisions}: ", Plain(name))?;
                 write!(self.grid.out, "{accept} accepted, {reject} rejected")?;
                 for (count, what) in [(drop, "dropped"), (dont_care, "not for policy to decide")] {
                     if *count > 0 {

@@ -62,7 +62,7 @@ impl<P: Printer> Printer for Tallied<P> {
             Record::Decision { who, flows, .. } => {
                 let (mut users, applications) = who.names();
                 if users.is_empty() && applications.is_empty() {
-                    users.push("(nobody)".into());
+                    users.push("(no user)".into());
                 }
                 for flow in *flows {
                     for user in &users {

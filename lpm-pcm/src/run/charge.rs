@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::control::Reply;
 use crate::config::Config;
+use crate::output::plain;
 
 /// What is done with the LPMs.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ fn make(pcm: &Pcm, change: &Change) -> Result<(), ChangeError> {
         Change::Demote => say_pinned(&pcm.demote()?),
         Change::BecomeDsbm => {
             for failed in pcm.become_dsbm()?.failed {
-                anstream::eprintln!("pcm: LPM {}: {}", failed.name, failed.error);
+                plain::tell(format_args!("LPM {}: {}", failed.name, failed.error));
             }
         }
         Change::Reload(config) => {
@@ -96,7 +97,7 @@ pub fn say_pinned(teardown: &Teardown) {
         if let UnloadOutcome::Pinned { reasons } = &library.outcome {
             let library = library.library.display();
             for reason in reasons {
-                anstream::eprintln!("pcm: {library} stays mapped: {reason}");
+                plain::tell(format_args!("{library} stays mapped: {reason}"));
             }
         }
     }

@@ -26,10 +26,10 @@ impl Host {
     pub fn open() -> Result<Self, Box<dyn Error>> {
         let sockets = Sockets::open().map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => {
-                "no raw socket: CAP_NET_RAW is missing; run as root, or grant it to the service"
+                "cannot open a raw socket: CAP_NET_RAW is missing; run as root, or give the service this capability"
                     .into()
             }
-            _ => format!("no raw socket for RSVP: {error}"),
+            _ => format!("cannot open a raw socket for RSVP: {error}"),
         })?;
         Ok(Self {
             sockets,

@@ -294,7 +294,7 @@ impl Worker {
             Root::Other(_) if self.is_replacing => traffic::clear(&mut self.netlink, index)?,
             Root::Other(kind) => {
                 let what = format!(
-                    "the interface has a {kind} qdisc that is not ours; `replace_qdisc = true` in [run] \
+                    "the interface has a {kind} qdisc that somebody else put there; `replace_qdisc = true` in [run] \
                      lets pcm replace it"
                 );
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
@@ -347,6 +347,6 @@ where
 }
 
 fn full(what: &str) -> io::Error {
-    let what = format!("the kernel has room for no more {what} on this interface");
+    let what = format!("the kernel has no more room for {what} on this interface");
     io::Error::new(io::ErrorKind::QuotaExceeded, what)
 }

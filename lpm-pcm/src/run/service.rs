@@ -273,7 +273,7 @@ impl<W: Write> Service<W> {
         if let Err(error) = self.sockets.send(datagram) {
             self.counters.failed("send");
             self.troubles
-                .failed(format!("nothing goes to {}: {error}", datagram.destination));
+                .failed(format!("cannot send to {}: {error}", datagram.destination));
         }
     }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use lpm_sbm::DropReason;
 use tokio::time::Instant;
 
+use crate::output::plain;
+
 /// How often what went wrong is said.
 pub const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -62,10 +64,10 @@ impl Troubles {
     pub fn tell_all(&mut self) {
         for (reason, count) in std::mem::take(&mut self.dropped) {
             *self.told.entry(reason).or_default() += count;
-            anstream::eprintln!("pcm: {count} messages dropped: {}", reason.name());
+            plain::tell(format_args!("{count} messages dropped: {}", reason.name()));
         }
         for (what, count) in std::mem::take(&mut self.failures) {
-            anstream::eprintln!("pcm: {what} ({count} times)");
+            plain::tell(format_args!("{what} ({count} times)"));
         }
     }
 

@@ -163,8 +163,8 @@ fn bandwidth_is_taken_by_a_reload_and_what_is_not_is_said() {
     eventually("pcm has reloaded", || {
         pcm.has_said("reloaded: ").then_some(())
     });
-    assert!(pcm.has_said("not before a restart: [sbm]"));
-    assert!(!pcm.has_said("not before a restart: [interface]"));
+    assert!(pcm.has_said("needs a restart: [sbm]"));
+    assert!(!pcm.has_said("needs a restart: [interface]"));
     eventually("the link is wider", || {
         let classes = net.on_router("tc class show dev r1");
         (classes.contains("rate 20Mbit") && classes.contains("rate 8Mbit")).then_some(())

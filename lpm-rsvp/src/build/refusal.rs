@@ -59,7 +59,12 @@ pub fn refusal(
             match descriptor {
                 Some(flow) => {
                     copy_flow(&mut writer, message, class::FLOWSPEC, flow.traffic_entry());
-                    copy_flow(&mut writer, message, class::FILTER_SPEC, flow.filter_entries());
+                    copy_flow(
+                        &mut writer,
+                        message,
+                        class::FILTER_SPEC,
+                        flow.filter_entries(),
+                    );
                 }
                 None => {
                     let entries = message.entries();

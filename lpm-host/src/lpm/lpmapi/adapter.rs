@@ -345,7 +345,7 @@ impl Adapter {
         };
         if !self.has_said.swap(true, Ordering::Relaxed) {
             let detail = format!(
-                "not asked about a {} message: lpmapi.h knows IPv4, and no {unknown}; the LPM counts as without \
+                "not asked about a {} message: lpmapi.h knows IPv4, not {unknown}; the LPM counts as without \
                  an opinion there, and on all messages of the kind",
                 message.message_type()
             );

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 /// A text that is no public key of minisign.
 #[derive(Debug, thiserror::Error)]
-#[error("{key:?} is no public key of minisign: expected a line such as `RWQf6LRC…`, 56 characters")]
+#[error(
+    "{key:?} is not a public key of minisign: expected a line such as `RWQf6LRC…`, 56 characters"
+)]
 pub struct KeyError {
     /// The text.
     pub key: String,
@@ -18,7 +20,7 @@ pub enum TrustError {
     /// The file, or a folder that leads to it, can be written by somebody who is neither root, nor the user
     /// that this process runs as, nor the owner of this program.
     #[error(
-        "{}: not loaded, since {} can be written by {writers}: make it writable for root or for the PCM's user only",
+        "{}: not loaded, because {} can be written by {writers}: let only root or the PCM's user write it",
         library.display(), path.display()
     )]
     Writable {
@@ -31,7 +33,7 @@ pub enum TrustError {
     },
 
     /// The file is another one than the one that is required.
-    #[error("{}: not loaded, since its SHA-256 is {found}, expected {expected}", library.display())]
+    #[error("{}: not loaded, because its SHA-256 is {found}, expected {expected}", library.display())]
     Digest {
         /// The library.
         library: PathBuf,
@@ -42,7 +44,7 @@ pub enum TrustError {
     },
 
     /// There is no signature, or it cannot be read.
-    #[error("{}: not loaded, since its signature {} cannot be read", library.display(), signature.display())]
+    #[error("{}: not loaded, because its signature {} cannot be read", library.display(), signature.display())]
     NoSignature {
         /// The library.
         library: PathBuf,
@@ -54,7 +56,7 @@ pub enum TrustError {
 
     /// The signature is by none of the keys, or of another file.
     #[error(
-        "{}: not loaded, since {} is no signature of it by one of the {keys} keys that are trusted",
+        "{}: not loaded, because {} is not a signature of it by one of the {keys} keys that are trusted",
         library.display(), signature.display()
     )]
     BadSignature {
@@ -67,7 +69,7 @@ pub enum TrustError {
     },
 
     /// The file, its copy or a folder cannot be looked at.
-    #[error("{}: not loaded, since {} cannot be checked", library.display(), path.display())]
+    #[error("{}: not loaded, because {} cannot be checked", library.display(), path.display())]
     Unreadable {
         /// The library.
         library: PathBuf,

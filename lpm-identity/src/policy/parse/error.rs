@@ -137,7 +137,7 @@ pub enum PolicyProblem {
     PriorityAndReject,
     /// Neither `priority` nor `reject`, here or inherited.
     #[error(
-        "neither priority nor reject is set, and none is inherited; set one of them here, in its group or in [default]"
+        "neither priority nor reject is set, here or where it inherits from; set one of them here, in its group or in [default]"
     )]
     NoOutcome,
     /// A key that must be there.

@@ -91,7 +91,7 @@ fn values_of_the_wrong_kind_say_what_is_expected() {
         ),
         (
             "[default]\npriority = 1\n[[default.when]]\ndays = 'today'",
-            "office.toml:4: days in [[default.when]]: \"today\" are no days: expected mon, tue, \
+            "office.toml:4: days in [[default.when]]: \"today\" are not days: expected mon, tue, \
              wed, thu, fri, sat, sun, as in \"mon-fri\" or \"sat, sun\"",
         ),
         (

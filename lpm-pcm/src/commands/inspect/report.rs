@@ -54,8 +54,8 @@ impl Report {
         };
         if !report.may_be_lpm() {
             report.problem = Some(format!(
-                "{} is no LPM: it does not export what `export_lpm!` does; build it as a `cdylib` with \
-                 `lpm_api::export_lpm!`. Nor does it export the functions of lpmapi.h, as an LPM in C does",
+                "{} is not an LPM: it does not export what `export_lpm!` exports; build it as a `cdylib` with \
+                 `lpm_api::export_lpm!`. An LPM in C exports the functions of lpmapi.h",
                 report.library
             ));
         }

@@ -15,6 +15,7 @@ use super::decide::{Decider, Wants, nanos};
 use super::source::{Next, Source, SourceItem};
 use crate::config::Config;
 use crate::node::{self, Logs, Sums};
+use crate::output::plain;
 use crate::output::printer::Printer;
 use crate::output::progress::Progress;
 use crate::output::record::Record;
@@ -115,10 +116,10 @@ impl Run<'_> {
         report_teardown(&teardown?, self.teardown_times, reporter);
         for interface in decider.unused_interfaces() {
             reporter.flush();
-            anstream::eprintln!(
-                "pcm: [interface.\"{interface}\"] was not used: no message came in on this interface; \
+            plain::tell(format_args!(
+                "[interface.\"{interface}\"] was not used: no message came in on this interface; \
              numbers are places in the capture, from 1"
-            );
+            ));
         }
         let summary = decider.summary();
         // The PCM puts its end on record, and nothing comes after the summary.
@@ -147,7 +148,7 @@ impl Run<'_> {
         let tell = |what: &dyn Display| {
             // Keeps the order on a terminal that shows both streams.
             reporter.flush();
-            progress.pause(|| anstream::eprintln!("pcm: {what}"));
+            progress.pause(|| plain::tell(what));
         };
         let mut captures = Captures::Whole;
         let mut source = Source::start(self.captures.to_vec(), progress.clone())?;

@@ -92,8 +92,8 @@ impl<W: Write> Grid<W> {
                 session: Cell::Words("session"),
                 flow: Cell::Words("flow"),
                 decision: Cell::Words("decision"),
-                who: Cell::Words("who"),
                 by: Cell::Words("by"),
+                who: Cell::Words("who"),
                 reason: Cell::Words("reason"),
                 ..Row::default()
             })?;
@@ -127,9 +127,11 @@ impl<W: Write> Grid<W> {
             let have = line.cell(cell, *width);
             *width = have.clamp(*width, WIDEST);
         }
-        let [.., decision, who, by] = &mut widths.0;
-        line.styled_cell(row.decision, *decision, row.style);
-        for (cell, width) in [(row.who, who), (row.by, by)] {
+        let [.., decision, by, who] = &mut widths.0;
+        let have = line.styled_cell(row.decision, *decision, row.style);
+        *decision = have.clamp(*decision, WIDEST);
+        // Names are of any length, so what comes before them keeps its column.
+        for (cell, width) in [(row.by, by), (row.who, who)] {
             let have = line.cell(cell, *width);
             // A DN would leave room for nothing else.
             if !line.is_narrow() {
@@ -229,7 +231,7 @@ impl<W: Write> Grid<W> {
     }
 }
 
-/// How wide columns are at first, from the type of the message to who decides. They grow with what is in them.
+/// How wide columns are at first, from the type of the message to who asks. They grow with what is in them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Widths([usize; 7]);
 

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Service;
 use crate::config::Config;
+use crate::output::plain;
 use crate::run::charge::{Change, Changed};
 use crate::run::control::{Control, Query, Reply};
 use crate::run::host::{address_rows, bandwidth, wanted_links};
@@ -42,13 +43,11 @@ impl<W: Write> Service<W> {
             (Change::Demote, Ok(())) => {
                 // What LPMs granted goes with them. What comes now is refused.
                 self.node.stop(self.now());
-                anstream::eprintln!(
-                    "pcm: demoted: the LPMs are stopped, what was reserved is given back"
-                );
+                plain::tell("demoted: the LPMs are stopped, and all reservations are released");
                 Reply::Demoted
             }
             (Change::BecomeDsbm, Ok(())) => {
-                anstream::eprintln!("pcm: in charge: the LPMs are initialized");
+                plain::tell("in charge: the LPMs are initialized");
                 Reply::InCharge
             }
             (Change::Reload(config), Ok(())) => {
@@ -61,7 +60,7 @@ impl<W: Write> Service<W> {
                     Change::BecomeDsbm => "not in charge",
                     Change::Reload(_) => "not reloaded",
                 };
-                anstream::eprintln!("pcm: {what}: {error}");
+                plain::tell(format_args!("{what}: {error}"));
                 Reply::Refused(error.to_string())
             }
         };
@@ -75,7 +74,7 @@ impl<W: Write> Service<W> {
     /// Takes what can be taken of another configuration, whose LPMs run already, and says what cannot.
     fn take(&mut self, new: Config) {
         for what in not_taken(&self.config, &new) {
-            anstream::eprintln!("pcm: not before a restart: {what}");
+            plain::tell(format_args!("needs a restart: {what}"));
         }
         let mut faults = Vec::new();
         if new.run.control != self.config.run.control {
@@ -91,7 +90,7 @@ impl<W: Write> Service<W> {
             }
         }
         for fault in faults {
-            anstream::eprintln!("pcm: {fault}; the one there was goes on");
+            plain::tell(format_args!("{fault}; the old one goes on"));
         }
         if self.node.set_bandwidth(&new.sbm.interfaces) {
             self.config.sbm.interfaces = new.sbm.interfaces;
@@ -107,7 +106,7 @@ impl<W: Write> Service<W> {
         if let Ok(links) = wanted_links(&mut self.lookup, &self.config) {
             self.take_links(links);
         }
-        anstream::eprintln!("pcm: reloaded: the LPMs of the configuration run");
+        plain::tell("reloaded: the LPMs of the configuration run");
     }
 
     pub(super) fn follow_changes(&mut self) {
@@ -157,7 +156,7 @@ impl<W: Write> Service<W> {
         let config = match config {
             Ok(config) => config,
             Err(error) => {
-                anstream::eprintln!("pcm: not reloaded: {error}");
+                plain::tell(format_args!("not reloaded: {error}"));
                 return;
             }
         };
