@@ -20,6 +20,7 @@
 //!   the caller vouches that none is used any more.
 
 mod indexes;
+mod missing;
 mod threads;
 
 use std::ffi::{CStr, c_void};
@@ -102,7 +103,11 @@ impl Loaded {
         prepared: &Prepared,
     ) -> Result<Self, LoaderError> {
         // SAFETY: the caller vouches for the code.
-        let handle = unsafe { Handle::open(path, original) }?;
+        let handle = unsafe { Handle::open(path, original) };
+        let handle = handle.map_err(|error| {
+            let missing = missing::missing(original, &prepared.facts.needed);
+            missing.map_or(error, LoaderError)
+        })?;
         let base = handle.base();
         let range = base..base.saturating_add(prepared.size);
         // SAFETY: `prepared` is about this file, so this is where its imports are; the caller of `unload`

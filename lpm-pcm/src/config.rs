@@ -240,6 +240,14 @@ mod tests {
         }
         let path = "[[lpm]]\nname = 'a'\nlibrary = 'C:\\temp\\new.dll'\n";
         assert!(parse(path).is_ok());
+        for table in [
+            "[[events]]\nto = 'file'\npath = \"C:\\temp\\new.log\"",
+            "[[keys]]\nalgorithm = 'hmac-sha1'\nfile = \"C:\\temp\\new.key\"",
+            "[run]\ncontrol = \"C:\\temp\\new\"",
+        ] {
+            let error = parse(&format!("{path}{table}\n")).unwrap_err();
+            assert!(error.contains("in single quotes"), "{table}: {error}");
+        }
     }
 
     #[test]

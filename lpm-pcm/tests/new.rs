@@ -172,6 +172,11 @@ fn without_a_checkout_the_crates_are_those_of_the_registry() {
     let folder = tempfile::tempdir().unwrap();
     let run = pcm_in(folder.path(), &["new", "Policy_2"]);
     assert_eq!(run.status, 0, "{}", run.stderr);
+    assert!(
+        run.stdout.contains("`pcm new --path CHECKOUT`"),
+        "{}",
+        run.stdout
+    );
     let project = folder.path().join("Policy_2");
     let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
@@ -218,16 +223,16 @@ fn what_cannot_be_made_leaves_nothing() {
     fs::create_dir(folder.path().join("folder")).unwrap();
     let before = names();
     for (arguments, complaint) in [
-        (&["new", "there"][..], "there is something of that name"),
-        (&["new", "folder"], "there is something of that name"),
-        (&["new", "2fast"], "is no name for a crate"),
-        (&["new", "self"], "is a word of the language"),
+        (&["new", "there"][..], "exists already"),
+        (&["new", "folder"], "exists already"),
+        (&["new", "2fast"], "cannot be the name of a crate"),
+        (&["new", "self"], "is a keyword of Rust"),
         (&["new", "lpm-api"], "the name of a crate"),
         (&["new", "absent/lpm"], "nothing was made"),
         (&["new", "there/lpm"], "nothing was made"),
         (
             &["new", "lpm", "--path", "."],
-            "no checkout of this project",
+            "not a checkout of this project",
         ),
     ] {
         let run = pcm_in(folder.path(), arguments);

@@ -9,11 +9,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use lpm_host::{Pcm, UnloadOutcome};
+use lpm_host::{LpmConfig, Pcm, UnloadOutcome};
 use lpm_tests::callers::Callers;
-use lpm_tests::fixture;
 use lpm_tests::messages::{admit, path};
 use lpm_tests::process::in_own_process;
+use lpm_tests::{fixture, trusted};
 
 /// One life of an LPM: loaded from a copy in this folder, asked by all callers and by this thread, unloaded.
 fn live(name: &str, callers: &Callers, staging: &Path) -> UnloadOutcome {
@@ -99,6 +99,52 @@ threads_run! {
     thread_holding_lock: "thread-holding-lock" leaves ["lock-1", "lock-2"],
     tokio_leaked: "tokio-leaked" leaves ["leaked-tokio", "leaked-tokio"],
     rayon_global_pool: "rayon-global-pool" leaves ["rayon-0", "rayon-1"],
+}
+
+/// A copy of a fixture at `to` that needs a library of another name, as long as the one it needed.
+fn needs_another(from: &str, to: &Path, needed: &str, other: &str) {
+    assert_eq!(needed.len(), other.len());
+    let mut bytes = fs::read(lpm_fixtures::library(from)).expect("a library");
+    let is_name = |place: &[u8]| place.eq_ignore_ascii_case(needed.as_bytes());
+    let places: Vec<usize> = (0..bytes.len() - needed.len())
+        .filter(|at| is_name(&bytes[*at..at + needed.len()]))
+        .collect();
+    assert!(!places.is_empty(), "{from} does not need {needed}");
+    for at in places {
+        bytes[at..at + other.len()].copy_from_slice(other.as_bytes());
+    }
+    fs::write(to, bytes).expect("a copy");
+}
+
+fn why_not(library: &Path) -> String {
+    let lpm = LpmConfig::new("not whole", trusted(library));
+    let pcm = Pcm::builder().lpm(lpm).build().expect("builds");
+    pcm.become_dsbm().expect_err("does not load").to_string()
+}
+
+/// Windows itself says only that "a module" is not found.
+#[test]
+fn a_library_that_is_missing_is_named() {
+    in_own_process("a_library_that_is_missing_is_named", || {
+        let folder = tempfile::tempdir().expect("a folder");
+        let library = folder.path().join("lpm.dll");
+        needs_another("accepts", &library, "KERNEL32.dll", "KERNEL3X.dll");
+        let said = why_not(&library);
+        assert!(
+            said.contains("it needs KERNEL3X.dll, which is not found"),
+            "{said}"
+        );
+        assert!(said.contains(&*library.to_string_lossy()), "{said}");
+
+        // It may be one that a library beside it needs.
+        fs::rename(&library, folder.path().join("KERNEL3Y.dll")).expect("moved");
+        needs_another("accepts", &library, "KERNEL32.dll", "KERNEL3Y.dll");
+        let said = why_not(&library);
+        assert!(
+            said.contains("it needs KERNEL3Y.dll, which needs KERNEL3X.dll, which is not found"),
+            "{said}"
+        );
+    });
 }
 
 /// A process has 1088 indexes of thread-local storage. Where the standard library takes some for every

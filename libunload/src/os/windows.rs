@@ -9,8 +9,8 @@ use std::ptr::{self, NonNull};
 use windows_sys::Win32::Foundation::{FreeLibrary, HMODULE};
 use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SetThreadErrorMode};
 use windows_sys::Win32::System::LibraryLoader::{
-    AddDllDirectory, GetModuleHandleExW, GetProcAddress, LOAD_LIBRARY_SEARCH_DEFAULT_DIRS,
-    LoadLibraryExW, RemoveDllDirectory,
+    AddDllDirectory, GetModuleHandleExW, GetModuleHandleW, GetProcAddress,
+    LOAD_LIBRARY_AS_DATAFILE, LOAD_LIBRARY_SEARCH_DEFAULT_DIRS, LoadLibraryExW, RemoveDllDirectory,
 };
 
 use super::error::LoaderError;
@@ -58,6 +58,25 @@ impl Handle {
         } else {
             NonNull::new(module).map(Self)
         })
+    }
+
+    /// Whether a library of this name is open, or lies in the program's folder or in one of the system. None of it runs.
+    pub(crate) fn is_found(name: &Path) -> bool {
+        let Ok(name) = wide(name) else {
+            return false;
+        };
+        let flags = LOAD_LIBRARY_AS_DATAFILE | LOAD_LIBRARY_SEARCH_DEFAULT_DIRS;
+        let _silent = Silent::new();
+        // SAFETY: the name ends with 0 and outlives both calls. The first counts no user, and its answer is not used as a
+        // handle; the second reads a file without running any of it.
+        let file = unsafe {
+            if !GetModuleHandleW(name.as_ptr()).is_null() {
+                return true;
+            }
+            LoadLibraryExW(name.as_ptr(), ptr::null_mut(), flags)
+        };
+        // SAFETY: it was opened above, and nothing of it is used.
+        !file.is_null() && unsafe { FreeLibrary(file) } != 0
     }
 
     /// The address of an exported symbol.
@@ -131,7 +150,11 @@ impl Drop for SearchedFolder {
 
 /// An absolute path in the form that Windows takes: the loader looks for relative ones in many places.
 fn wide_path(path: &Path) -> io::Result<Vec<u16>> {
-    let path = absolute(path)?;
+    wide(&absolute(path)?)
+}
+
+/// A path or a name in the form that Windows takes.
+fn wide(path: &Path) -> io::Result<Vec<u16>> {
     let wide: Vec<u16> = OsStr::encode_wide(path.as_os_str()).chain([0]).collect();
     if wide[..wide.len() - 1].contains(&0) {
         return Err(io::Error::new(

@@ -2,6 +2,7 @@
 
 mod name;
 
+use std::borrow::Cow;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::error::Error;
 use std::fs;
@@ -10,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use self::name::CrateName;
+use crate::output::plain::Plain;
 
-/// Make a crate with an LPM to begin with, or one in C.
+/// Make a crate with a first LPM, or one in C.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The folder to make; its name is the crate's
@@ -33,17 +35,17 @@ pub struct Args {
 
 /// What `pcm new --help` says.
 pub(crate) const LONG_ABOUT: &str = "\
-Make a crate with an LPM to begin with: it admits flows up to a rate (with --deferred: whom a server knows), \
+Make a crate with a first LPM: it admits flows up to a rate (with --deferred: whom a server knows), \
 has unit tests, a CI file, a pcm.toml and a capture to try it on. It compiles, passes `pcm check`, and runs in \
-`pcm replay`. It is a git repository, unless it lies in one or there is no git. With --c, it is no crate but a file in C \
-against `lpmapi.h`, with a header for its type names.
+`pcm replay`. It is a git repository, unless it is inside one or git is not installed. With --c it is not a crate but a file in C \
+for `lpmapi.h`, with a header for its type names.
 
 Nothing is written unless everything can be.";
 
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
   0  the crate was made
-  1  no crate can have this name, something of that name is there, or the crate cannot be written
+  1  a crate cannot have this name, the folder exists already, or the crate cannot be written
   2  wrong usage";
 
 /// The files that every crate has: where each goes, and its contents; `{{…}}` is filled in in both.
@@ -156,15 +158,18 @@ const CAPTURE: (&str, &[u8]) = ("office.pcap", include_bytes!("../../demo/office
 /// Runs the command.
 ///
 /// # Errors
-/// The name is none, there is something of that name, or the crate cannot be written.
+/// The name is none, exists already, or the crate cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let name = CrateName::of(&args.path)?;
-    let sources = Sources::of(args.checkout.as_deref())?;
+    let mut sources = Sources::of(args.checkout.as_deref())?;
+    if args.in_c {
+        sources.hint = "";
+    }
     let path = &args.path;
     // Also what a link leads nowhere to.
     if fs::symlink_metadata(path).is_ok() {
         let path = path.display();
-        return Err(format!("{path}: there is something of that name; choose another").into());
+        return Err(format!("{path}: exists already; choose another name").into());
     }
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -187,7 +192,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn next_steps(path: &Path, name: &CrateName, sources: &Sources, kind: &Kind) -> String {
-    let path = path.display();
+    let path = path.display().to_string();
+    let path = Plain(&path);
     let before = kind.before.trim_end();
     let check = match kind.config {
         "" => "pcm check {{library}}".to_owned(),
@@ -203,8 +209,8 @@ fn next_steps(path: &Path, name: &CrateName, sources: &Sources, kind: &Kind) -> 
         .map(|step| format!("    {}\n", filled_in(step, name, sources, kind)))
         .collect();
     format!(
-        "{path}: made, with an LPM to begin with. {} Next:\n\n    cd {path}\n{steps}",
-        kind.what
+        "{path}: made, with a first LPM. {}{} Next:\n\n    cd {path}\n{steps}",
+        kind.what, sources.hint
     )
 }
 
@@ -264,8 +270,14 @@ fn filled_in(text: &str, name: &CrateName, sources: &Sources, kind: &Kind) -> St
         .replace("{{lpm-host}}", &sources.lpm_host)
 }
 
+/// To be taken away once they are.
+const NOT_PUBLISHED: &str = " It takes lpm-api and lpm-host from crates.io, where they are not yet: until they are, \
+                             `pcm new --path CHECKOUT` takes them from a checkout of the project.";
+
 /// Where the crate takes its dependencies from, in the words of `Cargo.toml`.
 struct Sources {
+    /// What to know before anything is built.
+    hint: &'static str,
     note: String,
     lpm_api: String,
     lpm_host: String,
@@ -280,6 +292,7 @@ impl Sources {
         );
         let Some(checkout) = checkout else {
             return Ok(Self {
+                hint: NOT_PUBLISHED,
                 note: String::new(),
                 lpm_api: format!("{version:?}"),
                 lpm_host: format!("{{ version = {version:?}, features = [\"testing\"] }}"),
@@ -290,7 +303,7 @@ impl Sources {
             if !folder.join("Cargo.toml").is_file() {
                 let checkout = checkout.display();
                 return Err(format!(
-                    "{checkout}: no checkout of this project: it has no {package}"
+                    "{checkout}: not a checkout of this project: there is no {package} in it"
                 )
                 .into());
             }
@@ -298,9 +311,10 @@ impl Sources {
             let folder = std::path::absolute(folder)?;
             let text = folder.to_str();
             let text = text.ok_or_else(|| format!("{}: is not UTF-8", folder.display()))?;
-            Ok(toml::Value::from(text))
+            Ok(toml::Value::from(&*usual(text)))
         };
         Ok(Self {
+            hint: "",
             note: format!(
                 "# From a checkout on this machine. For others, and for CI, put `version = {version:?}` in place of `path`.\n"
             ),
@@ -310,10 +324,38 @@ impl Sources {
     }
 }
 
+/// A path of Windows in the form that people and tools write, without `\\?\`.
+fn usual(path: &str) -> Cow<'_, str> {
+    match path.strip_prefix(r"\\?\") {
+        Some(rest) if rest.get(1..2) == Some(":") => rest.into(),
+        Some(rest) => match rest.strip_prefix(r"UNC\") {
+            Some(share) => format!(r"\\{share}").into(),
+            None => path.into(),
+        },
+        None => path.into(),
+    }
+}
+
 impl CrateName {
     /// Where the library is built, from the project's folder.
     fn library(&self, kind: &Kind) -> String {
         let file = self.text().replace('-', "_");
         format!("{}{DLL_PREFIX}{file}{DLL_SUFFIX}", kind.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn paths_are_written_as_people_write_them() {
+        for (path, usual) in [
+            (r"\\?\C:\src\lpm", r"C:\src\lpm"),
+            (r"\\?\UNC\server\share\lpm", r"\\server\share\lpm"),
+            (r"\\?\Volume{0}\lpm", r"\\?\Volume{0}\lpm"),
+            (r"C:\src\lpm", r"C:\src\lpm"),
+            ("/src/lpm", "/src/lpm"),
+        ] {
+            assert_eq!(super::usual(path), usual);
+        }
     }
 }

@@ -189,7 +189,7 @@ impl To {
 fn applies<T>(value: &Option<Spanned<T>>, key: &str, applies: bool, to: To) -> Result<(), Fault> {
     match value {
         Some(value) if !applies => {
-            let message = format!("`{key}` means nothing with `to = \"{}\"`", to.name());
+            let message = format!("`{key}` has no effect with `to = \"{}\"`", to.name());
             Err(Fault::of(value, message))
         }
         _ => Ok(()),
@@ -219,7 +219,7 @@ fn facility(name: Spanned<String>) -> Result<Facility, Fault> {
         "local7" => Facility::Local7,
         other => {
             let message = format!(
-                "unknown `facility` {other:?}, expected user, daemon, auth, authpriv, or local0 to local7"
+                "`facility` is {other:?}, expected user, daemon, auth, authpriv, or local0 to local7"
             );
             return Err(Fault::of(&name, message));
         }
@@ -234,7 +234,8 @@ fn syslog_address(
         if cfg!(unix) {
             return Ok(None);
         }
-        let message = "`address` is missing: this system has no syslog daemon of its own";
+        let message = "`address` is missing: this system has no syslog daemon of its own; name a server, as \
+                       udp:HOST:PORT or tcp:HOST:PORT, or use `to = \"windows\"`, the Event Log";
         return Err(Fault::new(start, message));
     };
     let has_port = |host: &str| {
@@ -247,6 +248,11 @@ fn syslog_address(
         }
         Some(("udp", host)) if has_port(host) => Ok(Some(SyslogAddress::Udp(host.to_owned()))),
         Some(("tcp", host)) if has_port(host) => Ok(Some(SyslogAddress::Tcp(host.to_owned()))),
+        Some(("unix", _)) if !cfg!(unix) => {
+            let message = "`address`: there are no `unix:` sockets of syslog on this system; send to a syslog server, as \
+                           udp:HOST:PORT or tcp:HOST:PORT, or use `to = \"windows\"`, the Event Log";
+            Err(Fault::of(&address, message))
+        }
         _ => {
             let message = format!(
                 "`address` is {:?}, expected {}udp:HOST:PORT or tcp:HOST:PORT",
@@ -335,12 +341,12 @@ mod tests {
             (
                 "to = 'stderr'\npath = 'a'",
                 6,
-                "`path` means nothing with `to = \"stderr\"`",
+                "`path` has no effect with `to = \"stderr\"`",
             ),
             (
                 "to = 'syslog'\nformat = 'text'",
                 6,
-                "`format` means nothing",
+                "`format` has no effect",
             ),
             ("to = 'syslog'\nfacility = 'kern'", 6, "local0 to local7"),
             ("to = 'mail'", 5, "`mail`"),
@@ -353,6 +359,19 @@ mod tests {
             );
             assert!(!error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    #[cfg(windows)]
+    fn what_works_on_windows_is_said() {
+        for address in ["address = 'unix:/dev/log'", ""] {
+            let error = parse(&format!("to = 'syslog'\n{address}")).unwrap_err();
+            for way in ["udp:HOST:PORT", "to = \"windows\""] {
+                assert!(error.contains(way), "{error}");
+            }
+        }
+        assert!(parse("to = 'windows'").is_ok());
+        assert!(parse("to = 'journald'").is_err());
     }
 
     #[test]

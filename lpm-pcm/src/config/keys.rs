@@ -12,7 +12,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::error::Fault;
+use super::error::{Fault, check_path};
 use super::sbm;
 use crate::integrity::KeyEntry;
 
@@ -82,6 +82,7 @@ impl KeyTable {
             let message = format!("`window` is {}, expected 1 to 64", window.get_ref());
             return Err(Fault::of(window, message));
         }
+        check_path(&self.file, "file")?;
         let path = folder.join(self.file.get_ref());
         let secret = read_secret(&path).map_err(|error| {
             let message = format!("`file`: {}: {error}", path.display());

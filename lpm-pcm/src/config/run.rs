@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::duration;
-use super::error::Fault;
+use super::error::{Fault, check_path};
 
 /// What `[run]` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,19 +57,22 @@ pub(super) struct RunTable {
     enforce: bool,
     #[serde(default)]
     replace_qdisc: bool,
-    control: Option<PathBuf>,
+    control: Option<Spanned<PathBuf>>,
     metrics: Option<Spanned<String>>,
 }
 
 impl RunTable {
     /// What it says; a relative path is meant from `folder`.
     pub(super) fn config(self, folder: &Path) -> Result<RunConfig, Fault> {
+        if let Some(path) = &self.control {
+            check_path(path, "control")?;
+        }
         let mut config = RunConfig {
             interfaces: self.interfaces,
             udp_interfaces: self.udp_interfaces,
             enforce: self.enforce,
             replace_qdisc: self.replace_qdisc,
-            control: self.control.map(|path| folder.join(path)),
+            control: self.control.map(|path| folder.join(path.into_inner())),
             ..RunConfig::default()
         };
         if let Some(text) = &self.refresh {

@@ -12,10 +12,10 @@ pub(super) struct CrateName(String);
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(super) enum NameError {
     /// The path ends in none.
-    #[error("`{}` has no name for the crate", .0.display())]
+    #[error("`{}` does not end in a name for the crate", .0.display())]
     Missing(PathBuf),
     /// Cargo, the compiler or the code of LPMs takes no such name.
-    #[error("`{name}` is no name for a crate: {why}")]
+    #[error("`{name}` cannot be the name of a crate: {why}")]
     Refused { name: String, why: &'static str },
 }
 
@@ -67,7 +67,7 @@ impl CrateName {
         }
         let identifier = name.replace('-', "_");
         if KEYWORDS.contains(&&*identifier) {
-            return refuse("it is a word of the language");
+            return refuse("it is a keyword of Rust");
         }
         if TAKEN.contains(&&*identifier) {
             return refuse("it is the name of a crate that every LPM uses");

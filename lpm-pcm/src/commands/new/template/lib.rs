@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_is_none_is_refused() {
+    fn a_faulty_rate_is_refused() {
         let error = TestPcm::<RateLimit>::start("fast").unwrap_err();
         assert!(error.to_string().contains("found `fast`"), "{error}");
     }
