@@ -27,6 +27,7 @@ type Case = (
 const SLOW: &str = "60 s";
 
 const NOTHING: &[&str] = &[];
+const IDLE: &[&str] = &["accepts_nothing"];
 const PANICS: &[&str] = &["panics"];
 const HANGS: &[&str] = &["hangs"];
 const REFUSED: &[&str] = &["result_refused"];
@@ -38,14 +39,10 @@ const LEFT: &[&str] = &["left_behind"];
 /// LPMs that do nothing wrong.
 const BEHAVE: &[Case] = &[
     ("accepts", &[""], NOTHING),
-    // Nobody answers there.
-    ("asks-server", &["127.0.0.1:9"], NOTHING),
     ("counts", &[""], NOTHING),
     ("hands-over", &[""], NOTHING),
-    ("logs", &["spans"], NOTHING),
+    // Whatever the hour is at which it is checked.
     ("office-hours", &["8-18"], NOTHING),
-    ("re-enters", &["admit"], NOTHING),
-    ("records-its-life", &["{}/file"], NOTHING),
     ("supplies", &["2 later"], NOTHING),
     ("supplies", &["2 own"], NOTHING),
     ("twin", &[""], NOTHING),
@@ -53,23 +50,33 @@ const BEHAVE: &[Case] = &[
     ("witnesses", &["{}/file"], NOTHING),
 ];
 
-/// LPMs that do nothing wrong but what is wrong elsewhere only: this host takes it back without a trace.
+/// LPMs that do nothing wrong, and accept nothing.
+const ACCEPT_NOTHING: &[Case] = &[
+    // Nobody answers there.
+    ("asks-server", &["127.0.0.1:9"], IDLE),
+    ("logs", &["spans"], IDLE),
+    ("re-enters", &["admit"], IDLE),
+    ("records-its-life", &["{}/file"], IDLE),
+];
+
+/// LPMs without an opinion that do nothing wrong but what is wrong elsewhere only: this host takes it back without a
+/// trace.
 const GO: &[Case] = &[
-    ("c11-threads", &[""], NOTHING),
-    ("channels", &[""], NOTHING),
-    ("fork-handler-left", &[""], NOTHING),
-    ("local-time", &[""], NOTHING),
-    ("parking-lot", &[""], NOTHING),
-    ("random-numbers", &[""], NOTHING),
-    ("rayon-pool-dropped", &[""], NOTHING),
-    ("thread-about-to-end", &[""], NOTHING),
-    ("thread-current", &[""], NOTHING),
-    ("thread-key-leaked", &[""], NOTHING),
-    ("thread-local-const", &[""], NOTHING),
-    ("thread-local-lazy", &[""], NOTHING),
-    ("threads-joined", &[""], NOTHING),
-    ("threads-scoped", &[""], NOTHING),
-    ("tokio-shut-down", &[""], NOTHING),
+    ("c11-threads", &[""], IDLE),
+    ("channels", &[""], IDLE),
+    ("fork-handler-left", &[""], IDLE),
+    ("local-time", &[""], IDLE),
+    ("parking-lot", &[""], IDLE),
+    ("random-numbers", &[""], IDLE),
+    ("rayon-pool-dropped", &[""], IDLE),
+    ("thread-about-to-end", &[""], IDLE),
+    ("thread-current", &[""], IDLE),
+    ("thread-key-leaked", &[""], IDLE),
+    ("thread-local-const", &[""], IDLE),
+    ("thread-local-lazy", &[""], IDLE),
+    ("threads-joined", &[""], IDLE),
+    ("threads-scoped", &[""], IDLE),
+    ("tokio-shut-down", &[""], IDLE),
 ];
 
 /// LPMs that break the contract in a call.
@@ -196,10 +203,157 @@ const UNIQUE: &str = "unique-symbol";
 
 #[test]
 fn nothing_is_found_in_lpms_that_behave() {
-    let limits = ["--cycles", "4", "--deny-warnings", "--time-limit", SLOW];
-    expect_nothing(check_each(BEHAVE, &limits));
+    let limits = ["--cycles", "4", "--time-limit", SLOW];
+    expect_only(check_each(
+        BEHAVE,
+        &[&limits[..], &["--deny-warnings"]].concat(),
+    ));
     let at_unload = ["--only", "lifecycle", "--only", "cycles"];
-    expect_nothing(check_each(GO, &[&limits[..], &at_unload].concat()));
+    expect_only(check_each(GO, &[&limits[..], &at_unload].concat()));
+}
+
+#[test]
+fn an_lpm_that_accepts_nothing_is_warned_of() {
+    let limits = ["--cycles", "4", "--time-limit", SLOW];
+    expect_only(check_each(ACCEPT_NOTHING, &limits));
+}
+
+/// What has one cause is found once, in whatever check and on whatever thread, and told with what helps there.
+#[test]
+fn one_cause_is_one_finding_with_its_own_advice() {
+    for (fixture, config, kind, why, fix) in [
+        (
+            "panics",
+            "initialize",
+            "panics",
+            "does not start",
+            "InitError",
+        ),
+        (
+            "panics",
+            "deinitialize",
+            "panics",
+            "with every stop",
+            "deinitialize",
+        ),
+        (
+            "panics",
+            "admit",
+            "panics",
+            "are rejected",
+            "malformed in a message",
+        ),
+        (
+            "forgets",
+            "",
+            "no_answer",
+            "are rejected",
+            "keep each `Deferral`",
+        ),
+        (
+            "accepts",
+            "kept",
+            "no_answer",
+            "whole time limit",
+            "result_time_limit",
+        ),
+    ] {
+        let library = library(fixture);
+        let run = pcm(&[
+            "check",
+            library.to_str().unwrap(),
+            "--config",
+            config,
+            "--cycles",
+            "4",
+            "--time-limit",
+            "1 s",
+            "--format",
+            "json",
+        ]);
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        let [finding] = &report["findings"].as_array().unwrap()[..] else {
+            panic!("{fixture} {config}: {}", run.stdout)
+        };
+        assert_eq!(finding["finding"], kind, "{}", run.stdout);
+        for (field, part) in [("why", why), ("fix", fix)] {
+            let text = finding[field].as_str().unwrap();
+            assert!(text.contains(part), "{fixture} {config}: {field}: {text}");
+        }
+    }
+}
+
+/// Built by the test, since all fixtures unwind.
+#[test]
+fn a_library_in_which_a_panic_ends_the_process_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("aborts.rs");
+    fs::write(
+        &source,
+        r#"
+        use lpm_api::{AdmitRequest, Answer, Decision, InitError, InitInfo, Lpm, Priority};
+        struct Aborts(bool);
+        impl Lpm for Aborts {
+            fn initialize(init: InitInfo<'_>) -> Result<Self, InitError> {
+                Ok(Self(init.config() == "panic"))
+            }
+            fn admit(&self, request: AdmitRequest<'_>) -> Answer {
+                assert!(!self.0, "told to");
+                request.decide_all(Decision::accept(Priority::MIN))
+            }
+        }
+        lpm_api::export_lpm!(Aborts);
+        "#,
+    )
+    .unwrap();
+    let built = folder.path().join("libaborts.so");
+    let lpm_api = lpm_fixtures::lpm_api();
+    let below = lpm_api.parent().unwrap();
+    let compiled = Command::new("rustc")
+        .args([
+            "--edition=2024",
+            "--crate-type=cdylib",
+            "-Cpanic=abort",
+            "-o",
+        ])
+        .arg(&built)
+        .arg(format!("--extern=lpm_api={}", lpm_api.display()))
+        .arg(format!("-Ldependency={}", below.display()))
+        .arg(format!("-Ldependency={}", below.join("deps").display()))
+        .arg(&source)
+        .output()
+        .unwrap();
+    assert!(
+        compiled.status.success(),
+        "{}",
+        String::from_utf8_lossy(&compiled.stderr)
+    );
+    for (config, kind) in [("", "hinders_unloading"), ("panic", "ends_process")] {
+        let library = built.to_str().unwrap();
+        let limits = [
+            "--only",
+            "lifecycle",
+            "--time-limit",
+            SLOW,
+            "--format",
+            "json",
+        ];
+        let run = pcm(&[&["check", library, "--config", config], &limits[..]].concat());
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        let [finding] = &report["findings"].as_array().unwrap()[..] else {
+            panic!("{config}: {}", run.stdout)
+        };
+        assert_eq!(finding["finding"], kind, "{}", run.stdout);
+        let (what, fix) = (
+            finding["what"].as_str().unwrap(),
+            finding["fix"].as_str().unwrap(),
+        );
+        assert!(
+            what.contains("libaborts.so: it is built with panic=abort"),
+            "{what}"
+        );
+        assert!(fix.contains("panic = \"abort\""), "{fix}");
+    }
 }
 
 /// Against `lpmapi.h`.
@@ -342,7 +496,7 @@ fn files_that_are_no_library_are_refused() {
 
 #[test]
 fn every_fixture_is_checked() {
-    let mut checked: BTreeSet<_> = [BEHAVE, GO, MISBEHAVE, HANG, LEAVE, ALLOCATE]
+    let mut checked: BTreeSet<_> = [BEHAVE, ACCEPT_NOTHING, GO, MISBEHAVE, HANG, LEAVE, ALLOCATE]
         .into_iter()
         .flatten()
         .map(|(fixture, ..)| (*fixture).to_owned())
@@ -353,9 +507,11 @@ fn every_fixture_is_checked() {
 
 type Checked = (&'static Case, Run, BTreeSet<String>);
 
-fn expect_nothing(checked: Vec<Checked>) {
+/// What is named is found, and nothing else; none of it is an error.
+fn expect_only(checked: Vec<Checked>) {
     for (case, run, found) in checked {
-        assert!(found.is_empty(), "{case:?}: {}\n{}", run.stdout, run.stderr);
+        let expected: BTreeSet<_> = case.2.iter().map(|kind| (*kind).to_owned()).collect();
+        assert_eq!(found, expected, "{case:?}: {}\n{}", run.stdout, run.stderr);
         assert_eq!(run.status, 0, "{case:?}: {}", run.stdout);
     }
 }

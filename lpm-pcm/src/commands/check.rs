@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use self::checked::CheckedLpm;
-use self::finding::Finding;
+use self::finding::{Finding, by_cause};
 use self::report::{CheckReport, Report, Standing};
 use self::task::Record;
 use super::library_facts;
@@ -33,7 +33,7 @@ use crate::config::parse_duration_argument;
 
 pub use self::task::{Check, Task};
 
-/// Run an LPM through its contract, and say what it does wrong.
+/// Test whether an LPM does what the API asks of it, and report what it does wrong.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The LPM's library
@@ -71,7 +71,7 @@ pub struct Args {
 
 /// What `pcm check --help` says.
 pub(crate) const LONG_ABOUT: &str = "\
-Run an LPM through its contract, and say what it does wrong.
+Test whether an LPM does what the API asks of it, and report what it does wrong.
 
 Each check runs in a child process, so that an LPM that hangs or crashes harms nothing. Every finding says \
 what was seen, why it matters, and how to mend it.
@@ -81,7 +81,7 @@ The LPM runs with the configuration given; it must start with it.";
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
   0  nothing was found, or warnings only
-  1  errors were found (with --deny-warnings: or warnings), the library is no LPM, or a file cannot be written
+  1  errors were found (with --deny-warnings: or warnings), the library is not an LPM, or a file cannot be written
   2  wrong usage";
 
 /// How to print what is found.
@@ -140,7 +140,7 @@ fn check(args: &Args, configs: &[LpmText]) -> Result<Report, Box<dyn Error>> {
         };
         report.checks.push(done);
     }
-    Ok(report)
+    Ok(report.complete())
 }
 
 fn run_in_child(
@@ -159,9 +159,11 @@ fn run_in_child(
     let begun = std::time::Instant::now();
     let finished = child::run::<Record>("check", &task, &args.library, patience)?;
     let (mut findings, mut gave_up, mut is_done) = (Vec::new(), false, false);
+    let mut has_accepted = false;
     for record in finished.records {
         match record {
             Record::Finding(finding) => findings.push(finding),
+            Record::Accepted => has_accepted = true,
             Record::GaveUp => gave_up = true,
             Record::Done => is_done = true,
         }
@@ -185,7 +187,8 @@ fn run_in_child(
         standing: Standing::Ran {
             elapsed: begun.elapsed(),
         },
-        findings,
+        findings: by_cause(findings),
+        has_accepted,
     })
 }
 

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lpm_host::error::PcmError;
 use lpm_host::lpm_rsvp::Message;
 use lpm_host::testing::TestMessage;
 use lpm_host::{
-    AddressRow, CallMode, LpmConfig, OutgoingMessage, Pcm, PinReason, ReceivedMessage, StateGone,
-    Teardown, UnloadOutcome, libunload,
+    AddressRow, CallMode, FlowVerdict, LpmConfig, Outcome, OutgoingMessage, Pcm, PinReason,
+    ReceivedMessage, StateGone, Teardown, UnloadOutcome, Verdict, libunload,
 };
 use lpm_host::{CommitDecision, CommittedResv, DeleteReason};
 
@@ -199,7 +199,7 @@ impl CheckedLpm {
                 self.found(Kind::LeftBehind, what);
             }
             if left.files > 0 {
-                let what = "left files mapped, as backtraces with names do, whose tables are lost with each load";
+                let what = "left files mapped, as backtraces with names do; their tables stay in memory with each load";
                 self.found(Kind::LeftBehind, what.to_owned());
             }
         }
@@ -230,13 +230,38 @@ impl CheckedLpm {
 
     /// Has the LPMs decide on a message.
     pub(super) fn admit(&self, pcm: &Pcm, message: &TestMessage) -> Result<(), CheckEnded> {
+        self.admit_at(pcm, message, SystemTime::now())
+    }
+
+    /// The same for a message that came in at this time.
+    pub(super) fn admit_at(
+        &self,
+        pcm: &Pcm,
+        message: &TestMessage,
+        time: SystemTime,
+    ) -> Result<(), CheckEnded> {
         self.step("admit");
-        let decided = pcm.admit(&received(message));
+        let decided = pcm.admit(&ReceivedMessage {
+            received: time,
+            ..received(message)
+        });
+        self.note(&decided);
         self.call(decided)?;
         let count = self.admitted.fetch_add(1, Ordering::Relaxed) + 1;
         match count % BETWEEN_LOOKS {
             0 => self.look_after(count),
             _ => Ok(()),
+        }
+    }
+
+    /// Writes down whether a flow was accepted.
+    fn note(&self, decided: &Result<Verdict, PcmError>) {
+        let accepts = |flow: &FlowVerdict| flow.outcome() == Outcome::Accept;
+        if decided
+            .as_ref()
+            .is_ok_and(|verdict| verdict.flows().iter().any(accepts))
+        {
+            self.recorder.accepted();
         }
     }
 
@@ -356,7 +381,7 @@ pub(super) fn received(message: &TestMessage) -> ReceivedMessage<'_> {
     ReceivedMessage {
         message: view,
         interface: message.interface(),
-        received: std::time::SystemTime::now(),
+        received: SystemTime::now(),
         integrity_verified: message.integrity_verified(),
     }
 }

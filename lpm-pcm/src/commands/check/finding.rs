@@ -6,10 +6,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Finding {
     pub(super) kind: Kind,
+    /// How it came to that.
+    pub(super) case: Case,
     /// What was seen, on one line.
     pub(super) what: String,
     /// The message that was asked about, in hexadecimal, where it is one that the check made up.
     pub(super) message: Option<String>,
+}
+
+/// How it came to a finding, where that says more of why it matters and how to mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Case {
+    Usual,
+    /// A panic is the cause, which may be another finding.
+    Panicked,
+    /// It keeps the LPM from starting.
+    Starting,
+    /// It happens when the LPM is stopped.
+    Stopping,
+    /// The right to answer was given away.
+    Dropped,
+    /// The library is built so that a panic in it ends the process.
+    PanicAborts,
 }
 
 /// How bad it is.
@@ -46,25 +64,80 @@ pub(super) enum Kind {
     SharesPeType,
     FloodsLog,
     Prints,
+    AcceptsNothing,
 }
 
 impl Finding {
     pub(super) fn new(kind: Kind, what: impl Into<String>) -> Self {
         Self {
             kind,
+            case: Case::Usual,
             what: what.into(),
             message: None,
         }
     }
 
-    /// Whether it says the same as another: numbers of threads, handles and the like aside.
+    pub(super) fn in_case(mut self, case: Case) -> Self {
+        self.case = case;
+        self
+    }
+
+    /// Whether it says the same as another: numbers of threads, handles and the like aside, and for a panic the thread.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let words = |finding: &Self| {
-            let words = finding.what.split(|c: char| c.is_ascii_digit());
+            let what = match finding.kind {
+                Kind::Panics => without_thread(&finding.what),
+                _ => finding.what.clone(),
+            };
+            let words = what.split(|c: char| c.is_ascii_digit());
             let words = words.filter(|word| !word.is_empty());
             words.map(str::to_owned).collect::<Vec<_>>()
         };
         self.kind == other.kind && words(self) == words(other)
+    }
+
+    /// Why it matters.
+    pub(super) const fn why(&self) -> &'static str {
+        match (self.kind, self.case) {
+            (Kind::Panics, Case::Starting) => Kind::DoesNotStart.why(),
+            (Kind::Panics, Case::Stopping) => {
+                "the operator reads an error with every stop; what the LPM did not close or join by then is left, and its \
+                 library may stay mapped"
+            }
+            (Kind::NoAnswer, Case::Dropped) => {
+                "the flows are rejected, whatever the LPM meant to say"
+            }
+            (Kind::HindersUnloading, Case::PanicAborts) => Kind::EndsProcess.why(),
+            (kind, _) => kind.why(),
+        }
+    }
+
+    /// How to mend it.
+    pub(super) const fn fix(&self) -> &'static str {
+        match (self.kind, self.case) {
+            (Kind::Panics | Kind::DoesNotStart, Case::Starting | Case::Panicked) => {
+                "return an error from `initialize`: `InitError::config` for the configuration, `InitError::failed` for the rest, \
+                 and `?` on an `io::Error`, in place of `unwrap` and `expect`"
+            }
+            (Kind::Panics | Kind::FailsToStop, Case::Stopping | Case::Panicked) => {
+                "expect in `deinitialize`, and in `Drop`, that a thread has panicked or a server is gone: return an error in \
+                 place of `unwrap` and `expect`"
+            }
+            (Kind::NoAnswer, Case::Dropped) => {
+                "keep each `Deferral` until the answer is there, and complete it also where a channel is full, a task is \
+                 aborted, or what it waits for fails: one that is dropped rejects"
+            }
+            (_, Case::PanicAborts) => {
+                "take `panic = \"abort\"` out of the profile in Cargo.toml: with \"unwind\", the default, the PCM catches a \
+                 panic, and rejects that request only"
+            }
+            (kind, _) => kind.fix(),
+        }
+    }
+
+    /// Whether nothing more can be learned once this was seen.
+    pub(super) const fn is_fatal(&self) -> bool {
+        self.kind.is_fatal() || matches!((self.kind, self.case), (Kind::Panics, Case::Starting))
     }
 
     pub(super) fn hangs(what: impl Into<String>) -> Self {
@@ -122,6 +195,7 @@ impl Kind {
             Self::SharesPeType => "shares_pe_type",
             Self::FloodsLog => "floods_log",
             Self::Prints => "prints",
+            Self::AcceptsNothing => "accepts_nothing",
         }
     }
 
@@ -133,13 +207,13 @@ impl Kind {
             | Self::RefusesAddresses
             | Self::SharesPeType
             | Self::FloodsLog
-            | Self::Prints => Severity::Warning,
+            | Self::Prints
+            | Self::AcceptsNothing => Severity::Warning,
             _ => Severity::Error,
         }
     }
 
-    /// Whether nothing more can be learned once this was seen.
-    pub(super) const fn is_fatal(self) -> bool {
+    const fn is_fatal(self) -> bool {
         matches!(
             self,
             Self::DoesNotLoad
@@ -153,16 +227,13 @@ impl Kind {
         )
     }
 
-    /// Why it matters.
-    pub(super) const fn why(self) -> &'static str {
+    const fn why(self) -> &'static str {
         match self {
-            Self::DoesNotLoad => "a PCM that is to run it does not become ready",
-            Self::DoesNotStart => {
-                "a PCM that is to run it does not become ready; nothing else can be checked"
-            }
+            Self::DoesNotLoad => "a PCM with this LPM does not start",
+            Self::DoesNotStart => "a PCM with this LPM does not start; nothing else can be checked",
             Self::EndsProcess => "it takes the PCM and every other LPM with it",
             Self::Hangs => {
-                "it holds a thread of the PCM for good; the LPM is not asked any more, its flows are \
+                "it holds a thread of the PCM until the process ends; the LPM is not asked any more, all flows are \
                  rejected, and its library stays mapped"
             }
             Self::WritesBeyond => {
@@ -184,9 +255,9 @@ impl Kind {
             Self::StaysMapped => {
                 "its memory is lost with every reload, and a new version of it runs beside the old one"
             }
-            Self::HindersUnloading => "the library may stay mapped, or endanger the PCM's process",
+            Self::HindersUnloading => "the library may stay mapped, or harm the PCM's process",
             Self::LeftBehind => {
-                "a host that does not take it back itself crashes when it goes off after unloading"
+                "a program that does not take it back crashes when the signal or timer comes after unloading"
             }
             Self::LeaksMemory => "a PCM that starts and stops its LPMs often runs out of memory",
             Self::LeaksThreads => {
@@ -206,11 +277,13 @@ impl Kind {
             Self::Prints => {
                 "it gets into the PCM's own output, such as the JSON of `pcm replay`, and into no log"
             }
+            Self::AcceptsNothing => {
+                "the code that accepts was not checked; and a PCM rejects what no LPM accepts"
+            }
         }
     }
 
-    /// How to mend it.
-    pub(super) const fn fix(self) -> &'static str {
+    const fn fix(self) -> &'static str {
         match self {
             Self::DoesNotLoad => "`pcm inspect` says what differs; rebuild it with this lpm-api",
             Self::DoesNotStart => {
@@ -218,11 +291,11 @@ impl Kind {
                  `initialize` says"
             }
             Self::EndsProcess => {
-                "find what aborts, exits or crashes: run the check alone with --only under a debugger"
+                "find what aborts, exits or crashes: run this check alone, with --only, under a debugger"
             }
             Self::Hangs => {
-                "do not wait in a call: defer the answer, put limits on what is waited for, and end \
-                 threads in `deinitialize` by telling them to"
+                "do not wait in a call: defer the answer, put limits on what is waited for, and tell \
+                 threads in `deinitialize` to end"
             }
             Self::WritesBeyond => {
                 "write as many decisions as `FlowDescCount` says, and to nothing else that the call is given; allocate \
@@ -258,7 +331,7 @@ impl Kind {
             }
             Self::LeaksMemory => {
                 "free in `deinitialize` what `initialize` allocates, also what is in statics; keep nothing large in \
-                 thread-locals, which are lost in threads that do not come by; print no backtraces \
+                 thread-locals, which are lost in threads that never call the PCM again; print no backtraces \
                  with names (RUST_LIB_BACKTRACE=0), whose tables the standard library keeps"
             }
             Self::LeaksThreads => {
@@ -277,8 +350,59 @@ impl Kind {
             Self::SharesPeType => "let the configuration say which type an initialization serves",
             Self::FloodsLog => "log decisions at level debug, and what an operator needs at info",
             Self::Prints => "log with `lpm_api::tracing` instead of printing",
+            Self::AcceptsNothing => {
+                "give a configuration that accepts some of these: flows of 1 Mbit/s at any hour, without a user, and by \
+                 CN=Alice or CN=Alice,OU=Sales,O=Example; an LPM that asks a server needs the server"
+            }
         }
     }
+}
+
+/// What a panic is told with, but for the name of the thread.
+fn without_thread(what: &str) -> String {
+    match what.split_once(" in thread ") {
+        Some((place, rest)) => match rest.split_once(": ") {
+            Some((_, message)) => format!("{place}: {message}"),
+            None => place.to_owned(),
+        },
+        None => what.to_owned(),
+    }
+}
+
+/// One finding for what has one cause: a panic that keeps the LPM from starting or stopping, or that ends the process.
+pub(super) fn by_cause(mut findings: Vec<Finding>) -> Vec<Finding> {
+    for (kind, case) in [
+        (Kind::DoesNotStart, Case::Starting),
+        (Kind::FailsToStop, Case::Stopping),
+    ] {
+        let is_consequence =
+            |finding: &Finding| finding.kind == kind && finding.case == Case::Panicked;
+        let is_panic = |finding: &&mut Finding| finding.kind == Kind::Panics;
+        if findings.iter().any(is_consequence) {
+            // It is the last one: nothing was asked of the LPM after that.
+            if let Some(panic) = findings.iter_mut().rfind(is_panic) {
+                panic.case = case;
+                findings.retain(|finding| !is_consequence(finding));
+            }
+        }
+    }
+    let aborts = |finding: &Finding| {
+        finding.kind == Kind::HindersUnloading && finding.case == Case::PanicAborts
+    };
+    let built_so = findings.iter().position(aborts);
+    let ended = |finding: &Finding| {
+        // What the library has said of the panic is lost with the process.
+        let ways = ["panicked at", "SIGABRT", "0xc0000409"];
+        finding.kind == Kind::EndsProcess && ways.iter().any(|way| finding.what.contains(way))
+    };
+    let ended = findings.iter().position(ended);
+    if let Some((built_so, ended)) = built_so.zip(ended) {
+        let told = format!("; {}", findings[built_so].what);
+        findings[ended].what.push_str(&told);
+        findings[ended].case = Case::PanicAborts;
+        findings.remove(built_so);
+    }
+    findings
 }
 
 #[cfg(test)]
@@ -292,5 +416,45 @@ mod tests {
         assert!(thread.is_like(&stays("thread 4711 (sleeper) is running")));
         assert!(!thread.is_like(&stays("thread 17 (spinner) is running")));
         assert!(!thread.is_like(&Finding::hangs(&*thread.what)));
+    }
+
+    #[test]
+    fn a_panic_is_the_same_on_every_thread() {
+        let panics = |what: &str| Finding::new(Kind::Panics, what);
+        let main = panics("panicked at a.rs:3 in thread main: no such flow");
+        assert!(main.is_like(&panics(
+            "panicked at a.rs:3 in thread caller 7: no such flow"
+        )));
+        assert!(!main.is_like(&panics("panicked at a.rs:3 in thread main: no such user")));
+    }
+
+    #[test]
+    fn what_has_one_cause_is_one_finding() {
+        let panics = || Finding::new(Kind::Panics, "panicked at a.rs:3 in thread main: no");
+        for (consequence, case) in [
+            (Kind::DoesNotStart, Case::Starting),
+            (Kind::FailsToStop, Case::Stopping),
+        ] {
+            let told = Finding::new(consequence, "panicked").in_case(Case::Panicked);
+            let [only] = &by_cause(vec![panics(), told.clone()])[..] else {
+                panic!("two findings")
+            };
+            assert_eq!((only.kind, only.case), (Kind::Panics, case));
+            // A panic hook of the LPM's own may say nothing.
+            assert_eq!(by_cause(vec![told.clone()]), [told]);
+        }
+        let built = Finding::new(Kind::HindersUnloading, "built so").in_case(Case::PanicAborts);
+        let ended =
+            Finding::ends_process("ended by signal 6", "thread 'x' panicked at a.rs:3:\nno");
+        let [only] = &by_cause(vec![built.clone(), ended])[..] else {
+            panic!("two findings")
+        };
+        assert_eq!(
+            (only.kind, only.case),
+            (Kind::EndsProcess, Case::PanicAborts)
+        );
+        assert!(only.what.ends_with("; built so"), "{}", only.what);
+        let crashed = Finding::ends_process("ended by signal 11", "");
+        assert_eq!(by_cause(vec![built, crashed]).len(), 2);
     }
 }

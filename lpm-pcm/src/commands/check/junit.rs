@@ -30,8 +30,8 @@ fn case(report: &CheckReport) -> TestCase {
             format!(
                 "{}: {what}\n  {}\n  {}",
                 kind.name(),
-                kind.why(),
-                kind.fix()
+                finding.why(),
+                finding.fix()
             )
         })
         .collect::<Vec<_>>()

@@ -5,6 +5,7 @@
 //! changed bytes make of a message.
 
 use std::fmt::Write;
+use std::time::{Duration, SystemTime};
 
 use lpm_host::lpm_rsvp::ResvStyle;
 use lpm_host::lpm_rsvp::build::{Identity, PolicyData};
@@ -15,6 +16,8 @@ use super::checked::{CheckEnded, CheckedLpm};
 
 /// How many messages with changed bytes are tried.
 const MUTATED: usize = 3_000;
+/// How much time is between them: they came in over some days, since an LPM may decide by the hour.
+const BETWEEN: Duration = Duration::from_secs(3 * 60);
 /// How many bytes of a message a finding shows.
 const SHOWN: usize = 256;
 
@@ -23,9 +26,12 @@ pub(super) fn run(checked: &CheckedLpm) -> Result<(), CheckEnded> {
     checked.start(&pcm)?;
     let odd = odd();
     let mutated = Mutated::of(&odd);
+    let count = u32::try_from(odd.len() + MUTATED).unwrap_or_default();
+    let mut time = SystemTime::now() - BETWEEN * count;
     for message in odd.iter().cloned().chain(mutated.take(MUTATED)) {
         checked.recorder.asks_about(Some(hexadecimal(&message)));
-        checked.admit(&pcm, &message)?;
+        checked.admit_at(&pcm, &message, time)?;
+        time += BETWEEN;
     }
     for message in &odd {
         checked.recorder.asks_about(Some(hexadecimal(message)));

@@ -1,12 +1,14 @@
 //! What the PCM puts on record, as findings.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lpm_host::LpmStatus;
 use lpm_host::event::{Event, EventId, EventLog};
+use lpm_host::libunload::Hazard;
 
-use super::finding::{Finding, Kind};
+use super::finding::{Case, Finding, Kind};
 use super::task::Record;
 use crate::child::Journal;
 
@@ -22,6 +24,7 @@ struct Inner {
     /// Whether several configurations were given, so that each initialization has its own.
     has_configs: bool,
     is_fatal: AtomicBool,
+    has_accepted: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -40,6 +43,7 @@ impl Recorder {
             journal: journal.clone(),
             has_configs,
             is_fatal: AtomicBool::new(false),
+            has_accepted: AtomicBool::new(false),
             state: Mutex::new(State {
                 is_inline: true,
                 ..State::default()
@@ -50,6 +54,13 @@ impl Recorder {
     /// Whether something was found after which nothing more can be learned.
     pub(super) fn is_fatal(&self) -> bool {
         self.0.is_fatal.load(Ordering::Relaxed)
+    }
+
+    /// Writes down that the LPM has accepted a flow.
+    pub(super) fn accepted(&self) {
+        if !self.0.has_accepted.swap(true, Ordering::Relaxed) {
+            self.0.journal.write(&Record::Accepted);
+        }
     }
 
     /// Says what the LPM is being asked about from now on.
@@ -75,7 +86,7 @@ impl Recorder {
             }
             is_news
         });
-        if finding.kind.is_fatal() {
+        if finding.is_fatal() {
             self.0.is_fatal.store(true, Ordering::Relaxed);
         }
         if is_news {
@@ -101,7 +112,15 @@ impl EventLog for Recorder {
             return;
         }
         if let Some(kind) = self.kind(event) {
-            self.found(Finding::new(kind, event.detail.replace('\n', " ")));
+            let mut what = event.detail.replace('\n', " ");
+            if kind == Kind::HindersUnloading {
+                let name = event.library.as_deref().and_then(Path::file_name);
+                what.insert_str(
+                    0,
+                    &format!("{}: ", name.unwrap_or_default().to_string_lossy()),
+                );
+            }
+            self.found(Finding::new(kind, what).in_case(case(event)));
         }
         if event.id == EventId::LpmQuarantined && self.with(|state| state.is_inline) {
             self.give_up();
@@ -125,12 +144,7 @@ impl Recorder {
         Some(match (event.id, status) {
             (EventId::LpmLoadFailed, _) => Kind::DoesNotLoad,
             // The panic itself has an event of its own.
-            (
-                EventId::LpmAddressTableRefused | EventId::LpmDeinitializeFailed,
-                LpmStatus::PANICKED,
-            ) => {
-                return None;
-            }
+            (EventId::LpmAddressTableRefused, LpmStatus::PANICKED) => return None,
             (
                 EventId::LpmInitializeFailed
                 | EventId::LpmAddressTableRefused
@@ -158,5 +172,22 @@ impl Recorder {
             (EventId::LpmOverstepped, _) => Kind::WritesBeyond,
             _ => return None,
         })
+    }
+}
+
+/// How it came to what an event says.
+fn case(event: &Event) -> Case {
+    match (event.id, event.status) {
+        (
+            EventId::LpmInitializeFailed | EventId::LpmDeinitializeFailed,
+            Some(LpmStatus::PANICKED),
+        ) => Case::Panicked,
+        (EventId::LpmCallFailed, Some(LpmStatus::FORGOTTEN)) => Case::Dropped,
+        (EventId::LibraryHindersUnloading, _)
+            if event.detail == Hazard::PanicAborts.to_string() =>
+        {
+            Case::PanicAborts
+        }
+        _ => Case::Usual,
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct CheckReport {
     pub(super) check: Check,
     pub(super) standing: Standing,
     pub(super) findings: Vec<Finding>,
+    /// Whether the LPM accepted a flow.
+    pub(super) has_accepted: bool,
 }
 
 /// Whether a check was run.
@@ -47,6 +49,7 @@ impl CheckReport {
             check,
             standing: Standing::Skipped { because },
             findings: Vec::new(),
+            has_accepted: false,
         }
     }
 
@@ -55,7 +58,7 @@ impl CheckReport {
         let adds_nothing = |finding: &Finding| match finding.kind {
             // Every cycle would leave a library behind.
             Kind::StaysMapped => check == Check::Cycles,
-            kind => kind.is_fatal(),
+            _ => finding.is_fatal(),
         };
         self.findings.iter().any(adds_nothing)
     }
@@ -88,6 +91,24 @@ impl Report {
         let mut checks = self.checks.iter();
         let earlier = checks.find(|report| report.makes_pointless(check));
         earlier.map(|report| report.check)
+    }
+
+    /// Says so where the LPM accepted nothing in all checks, unless something else keeps it from doing so.
+    pub(super) fn complete(mut self) -> Self {
+        let failed = |report: &CheckReport| report.worst() == Some(Severity::Error);
+        if !self
+            .checks
+            .iter()
+            .any(|report| report.has_accepted || failed(report))
+        {
+            let what = "no flow was accepted in any check";
+            for report in &mut self.checks {
+                report
+                    .findings
+                    .push(Finding::new(Kind::AcceptsNothing, what));
+            }
+        }
+        self
     }
 
     /// Whether the LPM keeps its contract.
@@ -149,8 +170,8 @@ impl Report {
             let (what, name) = (Plain(&finding.what), kind.name());
             let _ = writeln!(text, "\n{style}{severity}{style:#} {name}: {what}");
             let _ = writeln!(text, "  seen in:  {}", checks.join(", "));
-            let _ = writeln!(text, "  matters:  {}", kind.why());
-            let _ = writeln!(text, "  to mend:  {}", kind.fix());
+            let _ = writeln!(text, "  matters:  {}", finding.why());
+            let _ = writeln!(text, "  to mend:  {}", finding.fix());
             if let Some(message) = &finding.message {
                 let _ = writeln!(text, "  message:  {message}");
             }
@@ -160,12 +181,12 @@ impl Report {
             merged.iter().filter(of).count()
         };
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let library = Plain(&self.library);
         let _ = match (errors, warnings) {
-            (0, 0) => writeln!(text, "\n{}: nothing found", self.library),
+            (0, 0) => writeln!(text, "\n{library}: nothing found"),
             _ => writeln!(
                 text,
-                "\n{}: {}, {}",
-                self.library,
+                "\n{library}: {}, {}",
                 counted(errors, "error"),
                 counted(warnings, "warning"),
             ),
@@ -194,8 +215,8 @@ impl Report {
                 "finding": finding.kind,
                 "severity": finding.kind.severity(),
                 "what": finding.what,
-                "why": finding.kind.why(),
-                "fix": finding.kind.fix(),
+                "why": finding.why(),
+                "fix": finding.fix(),
                 "checks": checks,
                 "message": finding.message,
             })

@@ -77,6 +77,8 @@ pub struct Task {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Record {
     Finding(Finding),
+    /// The LPM has accepted a flow.
+    Accepted,
     /// The check cannot go on: a call does not return.
     GaveUp,
     /// The check is over.
