@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::error::Error;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use anstream::AutoStream;
 use lpm_host::error::BuildError;
@@ -14,6 +15,7 @@ use lpm_sample::SampleLpm;
 
 use crate::config::{Config, EventsEntry, LpmEntry, LpmLocation};
 use crate::events::{Events, Tell};
+use crate::output::plain;
 use crate::output::progress::Progress;
 use crate::output::reporter::Reporter;
 use crate::{secrets, sum};
@@ -36,17 +38,24 @@ impl EventLog for Logs {
     }
 }
 
-/// By the name of an LPM: which code and which configuration it is.
-#[derive(Clone, Debug, Default)]
-pub struct Sums(HashMap<String, String>);
+/// By the name of an LPM: which code, which configuration and which policy it is.
+#[derive(Debug, Default)]
+pub struct Sums(RwLock<HashMap<String, String>>);
 
 impl Sums {
-    /// The SHA-256 of each LPM's library, as it is before it is loaded, and of its configuration. Nothing where no
-    /// events are kept.
+    /// The SHA-256 of each LPM's library, as it is before it is loaded, of its configuration, and of the policy file that
+    /// this names. Nothing where no events are kept.
     #[must_use]
     pub fn of(config: &Config) -> Self {
+        let sums = Self::default();
+        sums.renew(config);
+        sums
+    }
+
+    /// The same of another configuration, whose LPMs are about to be initialized.
+    pub fn renew(&self, config: &Config) {
         if config.events.is_empty() {
-            return Self::default();
+            return;
         }
         let sums = config.lpms.iter().map(|lpm| {
             let library = match &lpm.library {
@@ -56,10 +65,12 @@ impl Sums {
             let library =
                 library.map_or_else(String::new, |sum| format!("library SHA-256 {sum}, "));
             let configuration = sum::of_text(&lpm.config);
-            let sums = format!("{library}configuration SHA-256 {configuration}");
+            let policy = policy_file(lpm).and_then(|path| sum::of_file(&path).ok());
+            let policy = policy.map_or_else(String::new, |sum| format!(", policy SHA-256 {sum}"));
+            let sums = format!("{library}configuration SHA-256 {configuration}{policy}");
             (lpm.name.clone(), sums)
         });
-        Self(sums.collect())
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = sums.collect();
     }
 
     /// An event as it is told: without passwords, and with the sums of an LPM that is initialized.
@@ -71,13 +82,26 @@ impl Sums {
         }
         if event.id == EventId::LpmInitialized {
             let name = event.lpm.as_deref().unwrap_or_default();
-            if let Some(sums) = self.0.get(name) {
+            let sums = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(sums) = sums.get(name) {
                 let detail = format!("{}; {sums}", event.detail);
                 event.to_mut().detail = detail;
             }
         }
         event
     }
+}
+
+/// The file that the sample LPM and the identity LPM read their policy from, where the configuration names one.
+fn policy_file(lpm: &LpmEntry) -> Option<PathBuf> {
+    let config: toml::Table = lpm.config.parse().ok()?;
+    let file = config.get("policy_file")?.as_str()?;
+    Some(
+        lpm.config_dir
+            .as_deref()
+            .unwrap_or(Path::new(""))
+            .join(file),
+    )
 }
 
 /// The PCM, not yet in charge, with its events going to `events`.
@@ -100,7 +124,7 @@ pub fn pcm(config: &Config, events: impl EventLog + 'static) -> Result<Pcm, Buil
 /// As [`Events::start`].
 pub fn events(entries: &[EventsEntry], progress: &Progress) -> Result<Events, Box<dyn Error>> {
     let beside = progress.clone();
-    let tell: Tell = Arc::new(move |what| beside.pause(|| anstream::eprintln!("pcm: {what}")));
+    let tell: Tell = Arc::new(move |what| beside.pause(|| plain::tell(what)));
     Ok(Events::start(entries, || stderr(progress), &tell)?)
 }
 
@@ -150,8 +174,6 @@ pub fn lpm(entry: &LpmEntry) -> LpmConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -171,5 +193,11 @@ mod tests {
         );
         let said = event(EventId::LpmCallFailed, "redis://pcm:geheim@counter");
         assert_eq!(said, "redis://pcm:***@counter");
+        // After a reload they are those of what runs then.
+        let text = text.replace("8-18", "9-17");
+        sums.renew(&Config::parse(Path::new("pcm.toml"), &text).unwrap());
+        let said = event(EventId::LpmInitialized, "again");
+        let sum = sum::of_text("9-17");
+        assert_eq!(said, format!("again; configuration SHA-256 {sum}"));
     }
 }

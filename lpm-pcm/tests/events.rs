@@ -216,7 +216,7 @@ fn a_fifo_without_a_reader_does_not_hold_the_start_and_loses_nothing() {
     let run = replay(&folder);
     assert_eq!(run.status, 0, "{}", run.stderr);
     assert!(
-        run.stderr.contains("nobody reads from this FIFO"),
+        run.stderr.contains("no program reads from this FIFO"),
         "{}",
         run.stderr
     );
@@ -415,6 +415,20 @@ fn the_first_events_say_what_decides() {
         line.contains(&format!("; library SHA-256 {sum}, configuration SHA-256 ")),
         "{line}"
     );
+    // A policy that stands in a file of its own is told, too.
+    let apart = support::configured_with(
+        "policy_file = 'policy.toml'\n",
+        "[[events]]\nto = 'file'\npath = 'pcm.log'\n",
+    );
+    let policy = "[default]\npriority = 7\n";
+    fs::write(apart.path().join("policy.toml"), policy).unwrap();
+    assert_eq!(replay(&apart).status, 0);
+    let told = fs::read_to_string(apart.path().join("pcm.log")).unwrap();
+    let sum: String = Sha256::digest(policy)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert!(told.contains(&format!(", policy SHA-256 {sum}")), "{told}");
     // Another policy is another sum.
     let sum_of = |line: &str| line.rsplit_once(' ').unwrap().1.to_owned();
     let other = support::configured_with(

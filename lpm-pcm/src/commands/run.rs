@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::config::Format;
 
-/// Be an RSVP node of a network.
+/// Run an RSVP node.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which LPMs to run, on which interfaces, and what there is of them (a pcm.toml)
@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 pub(crate) const LONG_ABOUT: &str = "\
-Be an RSVP node of a network: decide, reserve and forward.
+Run an RSVP node: decide, reserve and forward.
 
 Takes in the RSVP messages that pass this host (IPv4 and IPv6, IP protocol 46), asks the LPMs, reserves what they grant in the \
 kernel if the configuration says `enforce = true`, passes messages on to the next node, and gives everything back when \
@@ -78,7 +78,7 @@ mod linux {
     use crate::config::Config;
     use crate::events::Events;
     use crate::node::{self, Sums};
-    use crate::output::plain::Plain;
+    use crate::output::plain;
     use crate::output::progress::Progress;
     use crate::run::audit::Audit;
     use crate::run::charge::say_pinned;
@@ -92,7 +92,7 @@ mod linux {
         let mut host = Host::open()?;
         let links = host.links(&config)?;
         for line in lacking(&config, &links) {
-            anstream::eprintln!("pcm: {line}");
+            plain::tell(line);
         }
         let events = Arc::new(Log {
             events: Arc::new(node::events(&config.events, &Progress::of(0))?),
@@ -101,11 +101,14 @@ mod linux {
         let pcm = Arc::new(node::pcm(&config, Arc::clone(&events))?);
         pcm.set_ip_address_table(&address_rows(&links));
         for lpm in pcm.become_dsbm()?.lpms {
-            anstream::eprintln!("pcm: LPM {}: {}, {}", lpm.name, lpm.pe_type, lpm.source);
+            plain::tell(format_args!(
+                "LPM {}: {}, {}",
+                lpm.name, lpm.pe_type, lpm.source
+            ));
         }
         for link in &links {
             let addresses = &link.interface.addresses;
-            anstream::eprintln!("pcm: RSVP on {} {addresses:?}", link.name);
+            plain::tell(format_args!("RSVP on {} {addresses:?}", link.name));
         }
         let out = io::BufWriter::new(io::stdout());
         let (pcm_of_service, format) = (Arc::clone(&pcm), args.format);
@@ -114,7 +117,12 @@ mod linux {
         let mut service = Service::new(config, host, links, pcm_of_service, audit, format, out)?;
         // Where nobody waits for it nothing is said.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
-        let end = service.serve(|| Ok(Config::read(&args.config)?)).await;
+        let again = || {
+            let config = Config::read(&args.config)?;
+            events.sums.renew(&config);
+            Ok(config)
+        };
+        let end = service.serve(again).await;
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         service.finish()?;
         let teardown = loop {
@@ -128,7 +136,7 @@ mod linux {
         drop(pcm);
         match events.events.finish() {
             true => end,
-            false => Err("not all events are on record in the places that are required".into()),
+            false => Err("some events were not written to a place that is `required`".into()),
         }
     }
 
@@ -152,13 +160,13 @@ mod linux {
             let forwards = fs::read_to_string(path);
             if is_used && forwards.is_ok_and(|forwards| forwards.trim() == "0") {
                 lacking.push(format!(
-                    "{setting} is 0: Paths for other hosts do not reach pcm; what is for this host does"
+                    "{setting} is 0: Path messages for other hosts do not reach pcm; messages for this host do"
                 ));
             }
         }
         if !config.run.enforce {
             lacking.push(
-                "`enforce` is off: what is granted is counted, and not reserved in the kernel"
+                "`enforce` is off: what is granted is only counted, and not reserved in the kernel"
                     .to_owned(),
             );
         } else if config.sbm.interfaces.is_empty() {
@@ -180,13 +188,13 @@ mod linux {
             let event = self.sums.told(event);
             self.events.record(&event, None);
             if event.severity >= Severity::Warning {
-                let (name, detail) = (event.id.name(), Plain(&event.detail));
+                let (name, detail) = (event.id.name(), &event.detail);
                 let lpm = event.lpm.as_deref().map(|lpm| format!("LPM {lpm}: "));
-                anstream::eprintln!(
-                    "pcm: {} {name}: {}{detail}",
+                plain::tell(format_args!(
+                    "{} {name}: {}{detail}",
                     event.severity,
                     lpm.unwrap_or_default()
-                );
+                ));
             }
         }
     }
