@@ -310,7 +310,7 @@ impl Lines {
     }
 }
 
-const NO_OUTCOME: &str = "neither priority nor reject is set, and none is inherited; set one of them \
+const NO_OUTCOME: &str = "neither priority nor reject is set, here or where it inherits from; set one of them \
                           here, in its group or in [default]";
 
 impl File {

@@ -178,8 +178,8 @@ fn rates_may_be_numbers_of_toml() {
 fn a_rule_needs_exactly_one_outcome() {
     assert_eq!(
         error("[unauthenticated]\nmax_flows = 1"),
-        "office.toml:1: [unauthenticated]: neither priority nor reject is set, and none is \
-         inherited; set one of them here, in its group or in [default]"
+        "office.toml:1: [unauthenticated]: neither priority nor reject is set, here or where it \
+         inherits from; set one of them here, in its group or in [default]"
     );
     let message = error("[[user]]\nid = 'ada'\n\n[[user]]\nid = 'bob'\npriority = 1");
     assert!(

@@ -82,7 +82,7 @@ fn a_message_with_two_flows_takes_two_rows() {
     assert_eq!(lines[1], "a.pcap, 1970-01-01 (UTC)");
     assert!(lines[2].starts_with("     1  00:00:00.000000  Resv "));
     assert!(lines[2].contains("10.0.0.7 > 10.0.0.9") && lines[2].contains("accept, priority 300"));
-    assert!(lines[2].ends_with("identity"));
+    assert!(lines[2].ends_with("identity  -"));
     assert!(!lines[3].contains("Resv") && lines[3].contains("reject 2/17 "));
     assert!(lines[3].ends_with(&Refusal::NoPath.to_string()));
 }
