@@ -188,7 +188,7 @@ pub(super) fn add_filter(
     sender: Option<&FilterSpec>,
 ) -> io::Result<()> {
     let keys = keys(session, sender).ok_or_else(|| {
-        let what = "flows that are told apart by an IPsec SPI cannot be told apart in the kernel";
+        let what = "the kernel cannot tell apart flows that differ only in their IPsec SPI";
         io::Error::new(io::ErrorKind::Unsupported, what)
     })?;
     let filter = bucket.filter(node);
