@@ -29,7 +29,7 @@ ULONG WINAPI LPM_AdmitRsvpMsg(RHANDLE request, RSVP_HOP *received, RSVP_MSG_OBJS
     (void)request, (void)received, (void)length, (void)message, (void)flags, (void)reserved;
     static int acted;
     if (!acted++) act();
-    for (int flow = 0; flow < objects->FlowDescCount; flow++) decisions[flow] = decision(LPV_DONT_CARE, 0, 0);
+    for (int flow = 0; flow < objects->FlowDescCount; flow++) decisions[flow] = decision(LPV_MIN_PRIORITY, 0, 0);
     return LPM_RESULT_READY;
 }
 "#;
