@@ -111,7 +111,7 @@ impl Shared {
         self.bell.0.0.fetch_add(1, Ordering::AcqRel);
         // Written, not only read: whoever goes to sleep has seen the bell after that, or is seen here.
         if self.sleepers.0.fetch_add(0, Ordering::AcqRel) > 0 {
-            self.bell.0.wake_one();
+            self.bell.0.wake_first_or_other();
         }
         true
     }
@@ -148,15 +148,16 @@ impl Shared {
         }
     }
 
-    /// A place that waits for the runner, now this thread's to serve.
-    pub(crate) fn next(&self) -> usize {
+    /// A place that waits for the runner, now this thread's to serve. The first of its threads is woken before all
+    /// others, so that one that is at work stays so, on the processor where it is.
+    pub(crate) fn next(&self, is_first: bool) -> usize {
         loop {
             let rung = self.bell.0.0.load(Ordering::Acquire);
             if let Some(place) = self.claim() {
                 return place;
             }
             self.sleepers.0.fetch_add(1, Ordering::AcqRel);
-            self.bell.0.sleep(rung);
+            self.bell.0.sleep_as(is_first, rung);
             self.sleepers.0.fetch_sub(1, Ordering::AcqRel);
         }
     }
@@ -216,6 +217,23 @@ impl Word {
         let _ = wait(&self.0, Flags::empty(), seen, Some(&second));
     }
 
+    /// The same, as the first or as one of the others.
+    fn sleep_as(&self, is_first: bool, seen: u32) {
+        use rustix::thread::futex::{Flags, wait_bitset};
+
+        // Woken or not, it looks again.
+        let _ = wait_bitset(&self.0, Flags::empty(), seen, None, who(is_first));
+    }
+
+    fn wake_first_or_other(&self) {
+        use rustix::thread::futex::{Flags, wake_bitset};
+
+        // Fails for addresses that are none.
+        if wake_bitset(&self.0, Flags::empty(), 1, who(true)) == Ok(0) {
+            let _ = wake_bitset(&self.0, Flags::empty(), 1, who(false));
+        }
+    }
+
     fn wake_one(&self) {
         use rustix::thread::futex::{Flags, wake};
 
@@ -224,7 +242,15 @@ impl Word {
     }
 }
 
-/// What the kernel does, as a model.
+#[cfg(not(all(test, loom)))]
+const fn who(is_first: bool) -> std::num::NonZeroU32 {
+    match std::num::NonZeroU32::new(2) {
+        Some(others) if !is_first => others,
+        _ => std::num::NonZeroU32::MIN,
+    }
+}
+
+/// What the kernel does, as a model, in which it wakes whom it likes.
 #[cfg(all(test, loom))]
 struct Word(AtomicU32, loom::sync::Mutex<()>, loom::sync::Condvar);
 
@@ -236,6 +262,14 @@ impl Word {
         if self.0.load(Ordering::Acquire) == seen {
             drop(self.2.wait(queue).unwrap());
         }
+    }
+
+    fn sleep_as(&self, _: bool, seen: u32) {
+        self.sleep(seen);
+    }
+
+    fn wake_first_or_other(&self) {
+        self.wake_one();
     }
 
     fn wake_one(&self) {
@@ -287,7 +321,7 @@ mod model {
     /// A thread of the runner's serves so many calls: it answers with what it was asked, and ten more.
     fn serve(shared: &Shared, calls: usize) {
         for _ in 0..calls {
-            let place = shared.next();
+            let place = shared.next(true);
             let mut asked = Vec::new();
             shared.read(place, &mut asked);
             shared.write(place, &[asked[0] + 10]).unwrap();
@@ -337,7 +371,7 @@ mod model {
             let runner = {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || {
-                    let place = shared.next();
+                    let place = shared.next(true);
                     assert_eq!(shared.ask_for_handle(place), 7);
                     shared.answer(place);
                 })

@@ -121,7 +121,7 @@ impl Runner {
                 self.up.send(Kind::Started, |put| description.put(put));
                 self.threads.fetch_add(1, Ordering::Relaxed);
                 self.idle.fetch_add(1, Ordering::Relaxed);
-                self.work();
+                self.work(true);
             }
             Err(unfit) => self.is_unfit(unfit),
         }
@@ -143,9 +143,9 @@ impl Runner {
         }
     }
 
-    fn work(self: Arc<Self>) {
+    fn work(self: Arc<Self>, is_first: bool) {
         loop {
-            let place = self.memory.next();
+            let place = self.memory.next(is_first);
             if self.idle.fetch_sub(1, Ordering::AcqRel) == 1 {
                 self.add_a_thread();
             }
@@ -161,7 +161,7 @@ impl Runner {
         }
         self.idle.fetch_add(1, Ordering::AcqRel);
         let runner = Arc::clone(self);
-        match spawn(move || runner.work()) {
+        match spawn(move || runner.work(false)) {
             Ok(()) => self.threads.fetch_add(1, Ordering::Relaxed),
             Err(_) => self.idle.fetch_sub(1, Ordering::AcqRel),
         };
