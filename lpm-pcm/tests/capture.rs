@@ -551,7 +551,7 @@ fn what_is_no_capture_is_told_by_its_first_bytes() {
     assert_eq!(hint(b""), "is empty, not a capture file");
     assert!(hint(b"hello, world").contains("starts with 68 65 6c 6c"));
     assert!(hint(b"BZh91AY").contains("bzcat FILE | pcm replay -"));
-    assert!(hint(b"\x0a\x0d\x0d\x0a____????").contains("no capture file"));
+    assert!(hint(b"\x0a\x0d\x0d\x0a____????").contains("not a capture file"));
 }
 
 /// Gives one byte at a time, as a slow pipe may.
