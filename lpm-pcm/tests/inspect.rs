@@ -284,7 +284,7 @@ fn what_holds_of_the_file_is_told() {
         refused["problem"]
             .as_str()
             .unwrap()
-            .contains("no public key"),
+            .contains("is not a public key"),
         "{refused}"
     );
 }

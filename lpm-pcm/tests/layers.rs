@@ -762,6 +762,9 @@ fn a_file_that_unpacks_without_end_is_refused() {
     let bomb = encoder.finish().unwrap();
     let mut capture = Capture::from_reader("test", Cursor::new(bomb)).unwrap();
     let error = capture.find_map(Result::err).unwrap();
-    assert!(error.to_string().contains("as no capture does"), "{error}");
+    assert!(
+        error.to_string().contains("which no capture does"),
+        "{error}"
+    );
     assert!(capture.position() < 80 << 20);
 }

@@ -33,7 +33,7 @@ use super::watchdog::Watchdog;
 use crate::config::{Config, Format};
 use crate::integrity::{Guard, Provenance};
 
-mod changes;
+mod orders;
 mod report;
 
 /// Why the loop ended.
