@@ -67,8 +67,9 @@ impl Pcm {
     ///
     /// An LPM whose configuration or file changed is initialized anew, with another handle, before its
     /// predecessor is deinitialized. In between the new one takes over what the old one
-    /// [hands over](lpm_api::Lpm::hand_over), at most 256 MiB. Calls that are for the new one wait for that, no longer
-    /// than its result time limit; if it is over before, the LPM starts with nothing, and an event says so.
+    /// [hands over](lpm_api::Lpm::hand_over), at most 256 MiB. That has the time that the old one has to deinitialize; if
+    /// it is over before, the new one starts with nothing, and an event says so. Calls that are for the new one wait
+    /// meanwhile, but no longer than its result time limit from the begin on; what it is asked after that is rejected.
     ///
     /// # Errors
     ///

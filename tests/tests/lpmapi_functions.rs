@@ -270,7 +270,7 @@ fn ipv6_is_no_business_of_theirs() {
     let said = events.of(EventId::LpmNotAsked);
     assert_eq!(said.len(), 1);
     let detail = &said[0].detail;
-    assert!(detail.contains("no SESSION (1/2)"), "{detail}");
+    assert!(detail.contains("not SESSION (1/2)"), "{detail}");
     assert_eq!(said[0].lpm.as_deref(), Some("records"));
     // Others decide.
     let with_another = Pcm::builder()

@@ -84,8 +84,12 @@ fn what_goes_wrong_leaves_the_new_lpm_with_nothing() {
 
 /// Has an LPM hang until this file is there.
 fn hangs(function: &str, until: &Path) -> LpmConfig {
-    let limit = Duration::from_secs(2);
-    lpm(&format!("{function} hangs {}", until.display())).result_time_limit(limit)
+    patient(lpm(&format!("{function} hangs {}", until.display())))
+}
+
+/// An LPM whose hand-over has so long.
+fn patient(lpm: LpmConfig) -> LpmConfig {
+    lpm.deinitialize_limit(Duration::from_secs(2))
 }
 
 fn late(old: LpmConfig, new: LpmConfig, until: &Path) -> (Pcm, RecordedEvents, Reconfiguration) {
@@ -102,7 +106,7 @@ fn late(old: LpmConfig, new: LpmConfig, until: &Path) -> (Pcm, RecordedEvents, R
 fn an_lpm_that_does_not_let_go_of_its_state_is_left_behind() {
     let folder = tempfile::tempdir().expect("a folder");
     let until = folder.path().join("over");
-    let new = lpm(" ").result_time_limit(Duration::from_secs(2));
+    let new = lpm(" ");
     let (pcm, events, done) = late(hangs("hand_over", &until), new, &until);
     let event = only(&events, EventId::LpmTakeOverFailed);
     let expected = "starts with nothing: hand_over of its predecessor did not return within 2s";
@@ -123,7 +127,7 @@ fn an_lpm_that_does_not_get_through_is_initialized_anew() {
     let new = hangs("take_over", &until);
     let events = RecordedEvents::default();
     let pcm = Pcm::builder()
-        .lpm(lpm(""))
+        .lpm(patient(lpm("")))
         .drain_limit(Duration::from_millis(100))
         .runner(runner())
         .event_log(events.clone());

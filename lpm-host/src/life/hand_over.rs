@@ -3,8 +3,8 @@
 //!
 //! The new one is initialized, and in the list, but whoever would call it waits; no call goes into the old one any
 //! more. Once those that were inside it have returned it writes what it likes, the new one reads that, and who waited
-//! is let in. All of that together has the new LPM's result time limit, since calls wait for it. What goes wrong leaves
-//! the new LPM with nothing, and is an event: where it did not get through reading, nobody knows with what, so that it is
+//! is let in. All of that together has the time that the old one has to deinitialize, since it is a part of its end; calls
+//! wait no longer than they always do. What goes wrong leaves the new LPM with nothing, and is an event: where it did not get through reading, nobody knows with what, so that it is
 //! initialized once more.
 
 use std::sync::Arc;
@@ -149,7 +149,7 @@ impl Succession {
         old: ClosedSeat,
         begun: Instant,
     ) -> (ClosedSeat, Result<Option<HandOver>, Failed>) {
-        let limit = self.new.config.result_time_limit;
+        let limit = old.seat.config.deinitialize_limit;
         let left = || limit.saturating_sub(begun.elapsed());
         let ClosedSeat { seat, slot } = old;
         let closed = |slot| ClosedSeat {

@@ -70,7 +70,7 @@ pub(crate) struct Seat {
     /// The one that takes its place and takes over its state, once that is in the list.
     pub(crate) successor: OnceLock<Arc<Self>>,
     /// Held while the LPM is let in again that took over.
-    pub(super) entrance: Mutex<()>,
+    pub(super) entrance: Mutex<Instant>,
     pub(super) opened: Condvar,
     /// There for an LPM in a process of its own.
     pub(crate) process: Option<Arc<Process>>,
@@ -148,7 +148,7 @@ impl Seat {
             skipped: AtomicU64::new(0),
             watched: Mutex::default(),
             successor: OnceLock::new(),
-            entrance: Mutex::default(),
+            entrance: Mutex::new(Instant::now()),
             opened: Condvar::new(),
             process,
             restarts,

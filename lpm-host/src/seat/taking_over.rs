@@ -1,9 +1,11 @@
 //! While an LPM takes over what its predecessor left it, whoever would call it waits.
 //!
-//! It is in the list already, so that nobody asks the predecessor any more. A wait lasts no longer than the LPM's
-//! result time limit; what it is to be told by then is kept, as in quarantine.
+//! It is in the list already, so that nobody asks the predecessor any more. Waits end when the LPM's result time limit is
+//! over, from the begin on; what it is asked after that is rejected at once, as in quarantine. What it is to be told is
+//! kept.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::backlog::Kept;
 use super::seated::{Route, Seat};
@@ -12,6 +14,7 @@ use crate::event::EventLog;
 impl Seat {
     /// Has whoever would call the LPM wait.
     pub(crate) fn begin_taking_over(&self) {
+        *self.entrance() = Instant::now();
         self.set_route(Route::TAKING_OVER);
     }
 
@@ -53,21 +56,27 @@ impl Seat {
     }
 
     fn let_in(&self) {
-        drop(self.entrance.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(self.entrance());
         self.opened.notify_all();
     }
 
     /// Where calls go when the LPM has taken over: nowhere where that takes too long.
     #[cold]
     pub(super) fn wait_while_taking_over(&self) -> Route {
-        let entrance = self.entrance.lock();
-        let entrance = entrance.unwrap_or_else(PoisonError::into_inner);
-        let limit = self.config.result_time_limit;
-        let is_taking_over = |(): &mut ()| self.standing().is_none();
-        let waited = self
-            .opened
-            .wait_timeout_while(entrance, limit, is_taking_over);
+        let begun = self.entrance();
+        let left = self
+            .config
+            .result_time_limit
+            .saturating_sub(begun.elapsed());
+        let is_taking_over = |_: &mut Instant| self.standing().is_none();
+        let waited = self.opened.wait_timeout_while(begun, left, is_taking_over);
         drop(waited);
         self.standing().unwrap_or(Route::Quarantine)
+    }
+
+    /// Held to wait, and to let in who does. Says since when the LPM takes over.
+    fn entrance(&self) -> MutexGuard<'_, Instant> {
+        let entrance = self.entrance.lock();
+        entrance.unwrap_or_else(PoisonError::into_inner)
     }
 }
