@@ -46,7 +46,7 @@ fn no_delete_kept() {
             reasons(unloaded.outcome),
             [libunload::PinReason::NoDelete.into()]
         );
-        assert!(warning(&events).detail.contains("will stay mapped"));
+        assert!(warning(&events).detail.contains("it stays mapped"));
         assert_ne!(mappings_of(&file_name("no-delete")), 0);
     });
 }
