@@ -232,6 +232,10 @@ impl World {
             let handle = started.next().expect("it is new").handle;
             running.push(Running::new(lpm, generation, handle));
             self.expect(EventId::LpmInitialized);
+            // One in quarantine is not asked what it leaves to the one in its place.
+            if before.iter().any(|old| old.lpm == lpm && old.is_quarantined) {
+                self.expect(EventId::LpmTakeOverFailed);
+            }
         }
         assert_eq!(started.count(), 0);
         assert_eq!(
