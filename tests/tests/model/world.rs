@@ -233,7 +233,10 @@ impl World {
             running.push(Running::new(lpm, generation, handle));
             self.expect(EventId::LpmInitialized);
             // One in quarantine is not asked what it leaves to the one in its place.
-            if before.iter().any(|old| old.lpm == lpm && old.is_quarantined) {
+            if before
+                .iter()
+                .any(|old| old.lpm == lpm && old.is_quarantined)
+            {
                 self.expect(EventId::LpmTakeOverFailed);
             }
         }
