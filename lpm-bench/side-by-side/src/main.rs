@@ -2,7 +2,7 @@
 //! project's root builds and runs this program.
 
 #[allow(dead_code, unused_imports, unsafe_code)]
-#[path = "../../../lpm-host/src/library"]
+#[path = "../../../libunload/src"]
 mod host_library {
     pub(crate) mod gate;
 }
