@@ -103,8 +103,8 @@ impl Shared {
     /// The caller gives the runner the turn; `false` where there is none any more.
     pub(crate) fn hand_over(&self, place: usize) -> bool {
         let turn = &self.places[place].turn;
-        if turn.0.swap(turn::RUNNER, Ordering::AcqRel) == turn::ENDED {
-            turn.0.store(turn::ENDED, Ordering::Release);
+        if turn.set(turn::RUNNER) == turn::ENDED {
+            turn.set(turn::ENDED);
             return false;
         }
         self.waiting.0.fetch_or(1 << place, Ordering::AcqRel);
@@ -134,8 +134,8 @@ impl Shared {
     pub(crate) fn give_handle(&self, place: usize, handle: u64) {
         let place = &self.places[place];
         place.handle.store(handle, Ordering::Relaxed);
-        if place.turn.0.swap(turn::RUNNER, Ordering::AcqRel) == turn::ENDED {
-            place.turn.0.store(turn::ENDED, Ordering::Release);
+        if place.turn.set(turn::RUNNER) == turn::ENDED {
+            place.turn.set(turn::ENDED);
         }
         place.turn.wake_one();
     }
@@ -143,7 +143,7 @@ impl Shared {
     /// Ends all calls: the runner is gone.
     pub(crate) fn end(&self) {
         for place in &self.places {
-            place.turn.0.store(turn::ENDED, Ordering::Release);
+            place.turn.set(turn::ENDED);
             place.turn.wake_one();
         }
     }
@@ -192,8 +192,16 @@ impl Shared {
 
     fn give_back(&self, place: usize, why: u32) {
         let turn = &self.places[place].turn;
-        turn.0.store(why, Ordering::Release);
+        turn.set(why);
         turn.wake_one();
+    }
+}
+
+impl Word {
+    /// Sets it, and gives back what it was. What several may set at once is exchanged, never only stored, so that each
+    /// sees what it has replaced.
+    fn set(&self, number: u32) -> u32 {
+        self.0.swap(number, Ordering::AcqRel)
     }
 }
 
