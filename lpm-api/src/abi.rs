@@ -10,6 +10,7 @@ mod export;
 pub mod extension;
 mod failure;
 mod instance;
+mod level;
 pub(crate) mod message;
 mod panic_report;
 mod root;
@@ -20,5 +21,6 @@ pub use abi_stable::library::LibHeader;
 pub use lpm_abi::AbiExtension;
 
 pub use self::export::{Export, Package};
+pub use self::level::{level_filter, level_number};
 pub use self::message::{abi_message, commit_resv, delete_state, message};
 pub use self::root::{LPM_API_VERSION, header, module};

@@ -19,6 +19,7 @@ use tracing_core::{
 
 use self::values::Values;
 use super::caught::caught;
+use super::level::level_filter;
 
 /// The PCM. Its functions stay good after `detach`: it is the PCM that unloads the library.
 static HOST: OnceLock<AbiHost> = OnceLock::new();
@@ -165,14 +166,7 @@ fn host() -> Option<&'static AbiHost> {
 }
 
 fn level() -> LevelFilter {
-    match LEVEL.load(Ordering::Relaxed) {
-        0 => LevelFilter::OFF,
-        1 => LevelFilter::ERROR,
-        2 => LevelFilter::WARN,
-        3 => LevelFilter::INFO,
-        4 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
-    }
+    level_filter(LEVEL.load(Ordering::Relaxed))
 }
 
 fn parent(is_root: bool, parent: Option<&Id>) -> AbiParent {

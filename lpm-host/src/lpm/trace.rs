@@ -25,6 +25,7 @@ use lpm_abi::{
     AbiCallsite, AbiCurrentSpan, AbiField, AbiInterest, AbiParent, AbiRegistered, AbiTraceHost,
     NO_SPAN,
 };
+use lpm_api::abi::level_number;
 use smallvec::SmallVec;
 use tracing::Span;
 use tracing::level_filters::STATIC_MAX_LEVEL;
@@ -122,14 +123,8 @@ fn who(source: &Source) -> Arc<str> {
 
 /// The most verbose level that the host wants: 0 nothing, 1 error, … 5 trace.
 fn level() -> u32 {
-    match LevelFilter::current().min(STATIC_MAX_LEVEL) {
-        LevelFilter::OFF => 0,
-        LevelFilter::ERROR => 1,
-        LevelFilter::WARN => 2,
-        LevelFilter::INFO => 3,
-        LevelFilter::DEBUG => 4,
-        LevelFilter::TRACE => 5,
-    }
+    let wanted = LevelFilter::current().min(STATIC_MAX_LEVEL);
+    wanted.into_level().map_or(0, level_number)
 }
 
 /// [`AbiTraceHost::register`].

@@ -6,7 +6,9 @@ use std::sync::{PoisonError, RwLock};
 
 use abi_stable::std_types::{RSlice, RStr};
 use lpm_abi::{AbiCallsite, AbiRegistered};
-use tracing_core::{Level, Metadata};
+use tracing_core::Metadata;
+
+use crate::abi::level::level_number;
 
 /// Locked for moments only, never while the PCM or the LPM's code is called.
 static SITES: RwLock<Sites> = RwLock::new(Sites {
@@ -45,7 +47,7 @@ pub(super) fn register(
         module_path: metadata.module_path().unwrap_or_default().into(),
         file: metadata.file().unwrap_or_default().into(),
         line: metadata.line().unwrap_or_default(),
-        level: level(*metadata.level()),
+        level: level_number(*metadata.level()),
         is_span: metadata.is_span(),
         fields: RSlice::from_slice(&fields),
     });
@@ -64,14 +66,4 @@ pub(super) fn forget() {
 
 fn address(metadata: &Metadata<'_>) -> usize {
     ptr::from_ref(metadata).addr()
-}
-
-fn level(level: Level) -> u32 {
-    match level {
-        Level::ERROR => 1,
-        Level::WARN => 2,
-        Level::INFO => 3,
-        Level::DEBUG => 4,
-        Level::TRACE => 5,
-    }
 }

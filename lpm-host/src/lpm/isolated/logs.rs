@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use lpm_api::abi::{level_filter, level_number};
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Current, Id, Record};
-use tracing_core::{Event, Interest, Level, LevelFilter, Metadata, Subscriber, callsite};
+use tracing_core::{Event, Interest, LevelFilter, Metadata, Subscriber, callsite};
 
 use super::super::lock::lock;
 use super::frames::Kind;
@@ -46,18 +47,8 @@ impl Logs {
         callsite::rebuild_interest_cache();
     }
 
-    fn wants(&self, level: Level) -> bool {
-        number(level) <= self.level.load(Ordering::Relaxed)
-    }
-}
-
-const fn number(level: Level) -> u32 {
-    match level {
-        Level::ERROR => 1,
-        Level::WARN => 2,
-        Level::INFO => 3,
-        Level::DEBUG => 4,
-        Level::TRACE => 5,
+    fn level(&self) -> LevelFilter {
+        level_filter(self.level.load(Ordering::Relaxed))
     }
 }
 
@@ -70,18 +61,11 @@ impl Subscriber for LogsUp {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && self.0.wants(*metadata.level())
+        metadata.is_event() && *metadata.level() <= self.0.level()
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(match self.0.level.load(Ordering::Relaxed) {
-            0 => LevelFilter::OFF,
-            1 => LevelFilter::ERROR,
-            2 => LevelFilter::WARN,
-            3 => LevelFilter::INFO,
-            4 => LevelFilter::DEBUG,
-            _ => LevelFilter::TRACE,
-        })
+        Some(self.0.level())
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -128,7 +112,7 @@ fn describe(put: &mut Put<'_>, metadata: &Metadata<'_>) {
     put.text(metadata.module_path().unwrap_or_default());
     put.text(metadata.file().unwrap_or_default());
     put.number(metadata.line().unwrap_or_default());
-    put.number(number(*metadata.level()));
+    put.number(level_number(*metadata.level()));
     put.number(metadata.fields().len() as u64);
     for field in metadata.fields() {
         put.text(field.name());
