@@ -6,6 +6,10 @@
 )]
 
 #[cfg(target_os = "linux")]
+#[allow(dead_code)]
+mod asked;
+
+#[cfg(target_os = "linux")]
 fn main() {
     lpm_host::isolated::run_if_asked();
     linux::main();
@@ -17,22 +21,19 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use std::env;
-    use std::net::Ipv4Addr;
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
     use std::process::{Child, Command};
     use std::ptr;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::{Instant, SystemTime};
+    use std::time::Instant;
 
-    use lpm_host::lpm_api::Interface;
-    use lpm_host::lpm_rsvp::build::Path;
-    use lpm_host::lpm_rsvp::{
-        FilterSpec, Message, ObjectIndex, RsvpHop, Session, TimeValues, Tspec,
-    };
-    use lpm_host::{Isolation, LpmConfig, Outcome, Pcm, ReceivedMessage, trust_library};
+    use lpm_host::lpm_rsvp::{Message, ObjectIndex};
+    use lpm_host::{Isolation, LpmConfig, Outcome, Pcm, trust_library};
     use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
     use rustix::mm::{MapFlags, ProtFlags, mmap};
     use rustix::thread::futex::{Flags, wait, wake};
+
+    use crate::asked::{path, received};
 
     const ROUNDS: usize = 31;
     const CALLS: u32 = 2_000;
@@ -58,15 +59,7 @@ mod linux {
         let ping = Ping::start();
         let bytes = path();
         let mut index = ObjectIndex::new();
-        let received = ReceivedMessage {
-            message: Message::parse(&bytes, &mut index).expect("a legal message"),
-            interface: Interface {
-                index: 1,
-                address: Ipv4Addr::new(192, 0, 2, 1).into(),
-            },
-            received: SystemTime::now(),
-            integrity_verified: false,
-        };
+        let received = received(Message::parse(&bytes, &mut index).expect("a legal message"));
         let admit = |pcm: &Pcm| {
             let verdict = pcm.admit(&received).expect("in charge");
             assert_eq!(verdict.outcome(), Outcome::Accept);
@@ -155,24 +148,5 @@ mod linux {
         let start = start.expect("it is mapped");
         // SAFETY: it is page-aligned, longer than that, and stays mapped; any bytes are such atomics.
         unsafe { &*start.cast() }
-    }
-
-    fn path() -> Vec<u8> {
-        let session =
-            Session::new(Ipv4Addr::new(192, 0, 2, 80), 17, 5004).expect("a legal session");
-        let hop = RsvpHop {
-            address: Ipv4Addr::new(192, 0, 2, 254).into(),
-            logical_interface: 0,
-        };
-        let sender = FilterSpec::new(Ipv4Addr::new(198, 51, 100, 7), 4000);
-        let tspec = Tspec {
-            rate: 125_000.0,
-            bucket: 3_000.0,
-            peak_rate: f32::INFINITY,
-            min_policed: 64,
-            max_packet: 1_500,
-        };
-        let path = Path::new(session, hop, TimeValues::DEFAULT, sender, tspec);
-        path.build().expect("a legal message")
     }
 }

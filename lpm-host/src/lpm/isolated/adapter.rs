@@ -15,7 +15,7 @@ use super::calls::{self, Function};
 use super::hand_over;
 use super::process::Process;
 use super::task::Description;
-use super::words::{Malformed, Put, Take};
+use super::words::{Malformed, Put};
 
 /// An initialized LPM.
 struct Adapter {
@@ -51,7 +51,7 @@ impl Admit for Adapter {
             return STOPPED;
         };
         let write = |put: &mut Put<'_>| calls::Admit::put(put, request, handle);
-        let answer = self.call(Function::Admit, write, issue, |take| {
+        let answer = self.process.call(Function::Admit, write, issue, |take| {
             let answer = calls::take_answer(take)?;
             let decisions = take.plain::<AbiDecision>()?;
             if !answer.status().is_ok() {
@@ -76,11 +76,13 @@ impl AbiLpm for Adapter {
             return STOPPED;
         };
         let write = |put: &mut Put<'_>| calls::ObjectsRequest::put(put, request, handle);
-        let answer = self.call(Function::RsvpObjects, write, issue, |take| {
-            let answer = calls::take_answer(take)?;
-            objects.extend_from_slice(take.plain()?);
-            Ok(answer)
-        });
+        let answer = self
+            .process
+            .call(Function::RsvpObjects, write, issue, |take| {
+                let answer = calls::take_answer(take)?;
+                objects.extend_from_slice(take.plain()?);
+                Ok(answer)
+            });
         answer.unwrap_or_else(AbiAnswer::failed)
     }
 
@@ -122,10 +124,12 @@ impl AbiLpm for Adapter {
         let write = |put: &mut Put<'_>| {
             put.number(reason as u64);
         };
-        let deinitialized = self.call(Function::Deinitialize, write, no_handle, |take| {
-            let status = LpmStatus(take.narrow()?);
-            Ok((status, take.text()?.into()))
-        });
+        let deinitialized = self
+            .process
+            .call(Function::Deinitialize, write, no_handle, |take| {
+                let status = LpmStatus(take.narrow()?);
+                Ok((status, take.text()?.into()))
+            });
         let ended = |status| (status, RString::from("its process has ended before"));
         match deinitialized.unwrap_or_else(ended) {
             (LpmStatus::OK, _) => RResult::ROk(()),
@@ -145,20 +149,10 @@ impl Adapter {
     }
 
     fn tell(&self, function: Function, write: impl FnOnce(&mut Put<'_>)) -> u32 {
-        let told = self.call(function, write, no_handle, |take| {
+        let told = self.process.call(function, write, no_handle, |take| {
             Ok(LpmStatus(take.narrow()?))
         });
         told.unwrap_or_else(|status| status).0
-    }
-
-    fn call<R>(
-        &self,
-        function: Function,
-        write: impl FnOnce(&mut Put<'_>),
-        issue: impl Fn() -> u64,
-        read: impl FnOnce(&mut Take<'_>) -> Result<R, Malformed>,
-    ) -> Result<R, LpmStatus> {
-        self.process.call(function, write, issue, read)
     }
 }
 
@@ -195,7 +189,7 @@ static HAND_OVER: AbiHandOver = AbiHandOver {
 unsafe extern "C" fn collect(lpm: &Erased) -> RVec<AbiCounter> {
     // SAFETY: the caller's promise.
     let adapter = unsafe { adapter(lpm) };
-    let counters = adapter.call(
+    let counters = adapter.process.call(
         Function::Statistics,
         |_| {},
         no_handle,
@@ -227,12 +221,14 @@ unsafe extern "C" fn explain(
         calls::Admit::put(put, request, 0);
         put.number(flow).plain(&[decision]);
     };
-    let written = adapter.call(Function::Explain, write, no_handle, |take| {
-        let text = take.plain::<u8>()?;
-        let room = into.get_mut(..text.len()).ok_or(Malformed)?;
-        room.copy_from_slice(text);
-        Ok(text.len())
-    });
+    let written = adapter
+        .process
+        .call(Function::Explain, write, no_handle, |take| {
+            let text = take.plain::<u8>()?;
+            let room = into.get_mut(..text.len()).ok_or(Malformed)?;
+            room.copy_from_slice(text);
+            Ok(text.len())
+        });
     written.unwrap_or_default()
 }
 

@@ -5,8 +5,9 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use super::super::lock::lock;
 use super::words::{Put, Take};
 
 /// Counts up with each change of what is said or shared.
@@ -99,7 +100,7 @@ impl Writer {
         bytes.extend((kind as u32).to_ne_bytes());
         bytes.extend(count.to_ne_bytes());
         bytes.extend(words.into_iter().flat_map(u64::to_ne_bytes));
-        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = lock(&self.0);
         writer.0.write_all(&bytes)?;
         writer.1 += 1;
         Ok(())
@@ -107,7 +108,7 @@ impl Writer {
 
     /// How many frames were sent.
     pub(crate) fn sent(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+        lock(&self.0).1
     }
 }
 

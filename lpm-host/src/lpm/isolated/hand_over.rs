@@ -4,7 +4,7 @@ use lpm_api::LpmStatus;
 
 use super::calls::Function;
 use super::process::Process;
-use super::words::{Malformed, Take};
+use super::words::{Malformed, Put, Take};
 
 /// Bytes in a part.
 pub(super) const PART: usize = 256 << 10;
@@ -74,7 +74,7 @@ pub(super) fn take(process: &Process, format: u32, state: &[u8]) -> Result<(), F
         );
         kept.map_err(ended)?;
     }
-    let write = |put: &mut super::words::Put<'_>| {
+    let write = |put: &mut Put<'_>| {
         put.number(format);
     };
     let taken = process.call(Function::TakeOver, write, || 0, outcome);

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use super::super::lock::lock;
 use super::memory::Memory;
 use super::ring::{PLACES, Turn};
 use super::words::{Malformed, Put, Take};
@@ -108,7 +109,7 @@ impl Link {
     }
 
     fn take(&self) -> Place {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = lock(&self.free);
         loop {
             match free.pop() {
                 Some(place) => return place,
@@ -121,7 +122,7 @@ impl Link {
     }
 
     fn give_back(&self, place: Place) {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = lock(&self.free);
         free.push(place);
         drop(free);
         self.freed.notify_one();
@@ -133,7 +134,7 @@ impl Link {
         if !is_missing() || SEES_TO_FRAMES.get() {
             return;
         }
-        let handling = self.handling.lock().unwrap_or_else(PoisonError::into_inner);
+        let handling = lock(&self.handling);
         drop(self.progress.wait_while(handling, |()| is_missing()));
     }
 
@@ -145,7 +146,7 @@ impl Link {
 
     /// Whether calls are under way.
     pub(crate) fn is_calling(&self) -> bool {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = lock(&self.free);
         free.len() < PLACES
     }
 
@@ -167,7 +168,7 @@ impl Link {
 
     fn wake(&self) {
         // Whoever waits has looked before, or looks after that.
-        drop(self.handling.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(lock(&self.handling));
         self.progress.notify_all();
     }
 }

@@ -1,7 +1,7 @@
 //! What a runner reports to its PCM, from any thread: events, and results that come later.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use lpm_abi::{AbiDecision, AbiResult};
 use lpm_api::LpmStatus;
@@ -92,7 +92,7 @@ impl Up {
         });
         let is_silent = |waits: &mut Waits| matches!(waits.statuses.get(&number), Some(None));
         let waits = self.told.wait_while(lock(&self.waits), is_silent);
-        let mut waits = waits.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut waits = waits.unwrap_or_else(PoisonError::into_inner);
         waits
             .statuses
             .remove(&number)
