@@ -48,7 +48,7 @@ pub enum End {
 #[non_exhaustive]
 pub enum ChildError {
     /// There is no file for what it finds, or it cannot be read.
-    #[error("cannot make cannot make a file for what the child process finds: {0}")]
+    #[error("cannot make a file for what the child process finds: {0}")]
     Findings(#[source] io::Error),
     /// The program is not where it was.
     #[error("cannot find the file of this program: {0}")]

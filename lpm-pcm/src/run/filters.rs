@@ -8,7 +8,8 @@ use lpm_rsvp::{FilterSpec, Session, SessionPort, SourceSelector};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{
-    TcAttribute, TcFilterU32Option, TcOption, TcU32Key, TcU32Selector, TcU32SelectorFlags,
+    TcAttribute, TcFilterU32Option, TcMessage, TcOption, TcU32Key, TcU32Selector,
+    TcU32SelectorFlags,
 };
 
 use super::netlink::Netlink;
@@ -144,13 +145,8 @@ fn add_table(
     version: Version,
     table: u32,
 ) -> io::Result<()> {
-    let mut add = message(interface)?;
-    add.header.parent = handle(0);
-    add.header.handle = table.into();
-    add.header.info = version.info();
-    add.attributes = u32_options(vec![TcFilterU32Option::Divisor(256)]);
-    let create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-    done(netlink.request(RouteNetlinkMessage::NewTrafficFilter(add), create))
+    let add = about(interface, version, table)?;
+    put(netlink, add, vec![TcFilterU32Option::Divisor(256)])
 }
 
 /// Leads all packets of a version on to a table, into the bucket that the last byte of a word in them says. From the root
@@ -164,18 +160,11 @@ fn lead_on(
 ) -> io::Result<()> {
     let mut selector = selector(vec![key(0, 0, 0)], TcU32SelectorFlags::empty());
     (selector.hmask, selector.hoff) = (0xff, word);
-    let mut link = message(interface)?;
-    link.header.parent = handle(0);
-    link.header.info = version.info();
     let mut options = vec![TcFilterU32Option::Link(table)];
-    if let Some(place) = place {
-        link.header.handle = place.into();
-        options.push(TcFilterU32Option::Hash(place & 0xffff_f000));
-    }
+    options.extend(place.map(in_bucket));
     options.push(TcFilterU32Option::Selector(selector));
-    link.attributes = u32_options(options);
-    let create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-    done(netlink.request(RouteNetlinkMessage::NewTrafficFilter(link), create))
+    let link = about(interface, version, place.unwrap_or_default())?;
+    put(netlink, link, options)
 }
 
 /// Leads the packets of a flow to a class: those of any sender for `None`.
@@ -192,17 +181,12 @@ pub(super) fn add_filter(
         io::Error::new(io::ErrorKind::Unsupported, what)
     })?;
     let filter = bucket.filter(node);
-    let mut add = message(interface)?;
-    add.header.parent = handle(0);
-    add.header.handle = filter.into();
-    add.header.info = bucket.version.info();
-    add.attributes = u32_options(vec![
+    let options = vec![
         TcFilterU32Option::ClassId(handle(minor)),
-        TcFilterU32Option::Hash(filter & 0xffff_f000),
+        in_bucket(filter),
         TcFilterU32Option::Selector(selector(keys, TcU32SelectorFlags::Terminal)),
-    ]);
-    let create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-    done(netlink.request(RouteNetlinkMessage::NewTrafficFilter(add), create))
+    ];
+    put(netlink, about(interface, bucket.version, filter)?, options)
 }
 
 /// Takes a filter away.
@@ -211,12 +195,34 @@ pub(super) fn remove_filter(
     interface: u32,
     (bucket, node): (Bucket, u32),
 ) -> io::Result<()> {
-    let mut remove = message(interface)?;
-    remove.header.parent = handle(0);
-    remove.header.handle = bucket.filter(node).into();
-    remove.header.info = bucket.version.info();
+    let mut remove = about(interface, bucket.version, bucket.filter(node))?;
     remove.attributes = vec![TcAttribute::Kind("u32".to_owned())];
     done(netlink.request(RouteNetlinkMessage::DelTrafficFilter(remove), NLM_F_ACK))
+}
+
+/// A message about the filter, or the table, of this number; 0 for one that the kernel numbers.
+fn about(interface: u32, version: Version, number: u32) -> io::Result<TcMessage> {
+    let mut about = message(interface)?;
+    about.header.parent = handle(0);
+    about.header.handle = number.into();
+    about.header.info = version.info();
+    Ok(about)
+}
+
+/// Puts a filter, or a table, where there is none.
+fn put(
+    netlink: &mut Netlink,
+    mut new: TcMessage,
+    options: Vec<TcFilterU32Option>,
+) -> io::Result<()> {
+    new.attributes = u32_options(options);
+    let create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+    done(netlink.request(RouteNetlinkMessage::NewTrafficFilter(new), create))
+}
+
+/// The bucket that a filter of this number is in.
+fn in_bucket(filter: u32) -> TcFilterU32Option {
+    TcFilterU32Option::Hash(filter & 0xffff_f000)
 }
 
 /// What the packets of a flow have, in 32-bit words from the IP header on. `None` for what is not in packets.

@@ -4,7 +4,7 @@
 //! instead of forwarding it. What is sent has its IP header made here: a Path goes on in the name of its sender.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsRawFd, RawFd};
 
 use etherparse::{IpNumber, Ipv4Header, Ipv4HeaderSlice, UdpHeader};
@@ -81,18 +81,8 @@ impl RawSocket {
     /// # Errors
     /// `WouldBlock` if there is none.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
-        let mut space = nix::cmsg_space!(libc::in_pktinfo);
-        let mut parts = [IoSliceMut::new(buffer)];
-        let flags = MsgFlags::empty();
-        let (length, interface) = {
-            let received =
-                recvmsg::<SockaddrIn>(self.0.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
-            let interface = received.cmsgs()?.find_map(|message| match message {
-                ControlMessageOwned::Ipv4PacketInfo(info) => u32::try_from(info.ipi_ifindex).ok(),
-                _ => None,
-            });
-            (received.bytes, interface)
-        };
+        let (length, _, info) = take_in(&self.0, buffer)?;
+        let interface = info.and_then(|info| u32::try_from(info.ipi_ifindex).ok());
         let packet = buffer.get(..length).unwrap_or_default();
         let header = Ipv4HeaderSlice::from_slice(packet).ok();
         Ok(header.zip(interface).map(|(header, interface)| Arrival {
@@ -170,6 +160,23 @@ fn header(datagram: &Datagram, protocol: u8, own: usize) -> io::Result<Ipv4Heade
     }
     header.header_checksum = header.calc_header_checksum();
     Ok(header)
+}
+
+/// Takes in what is there: how many bytes, who sent them, and on which interface and to which address they came.
+pub(super) fn take_in(
+    socket: &Socket,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Option<Ipv4Addr>, Option<libc::in_pktinfo>)> {
+    let mut space = nix::cmsg_space!(libc::in_pktinfo);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let (socket, flags) = (socket.as_raw_fd(), MsgFlags::empty());
+    let received = recvmsg::<SockaddrIn>(socket, &mut parts, Some(&mut space), flags)?;
+    let info = received.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::Ipv4PacketInfo(info) => Some(info),
+        _ => None,
+    });
+    let source = received.address.map(|source| source.ip());
+    Ok((received.bytes, source, info))
 }
 
 /// What goes for every socket.

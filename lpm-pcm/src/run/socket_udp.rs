@@ -2,16 +2,16 @@
 //! port 1698 of this node, or of all on their link, comes in here. What goes out on such a link goes to port 1699 of whom
 //! it is for, too, through the raw socket, since a Path goes on in the name of its sender. IPv4 only, as the appendix is.
 
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsRawFd, RawFd};
 
 use lpm_rsvp::{Message, MessageType, ObjectIndex};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use super::netlink::Link;
-use super::socket::{Arrival, prepare};
+use super::socket::{Arrival, prepare, take_in};
 
 /// What hosts send to: Pu.
 const PORT: u16 = 1698;
@@ -55,28 +55,16 @@ impl UdpSocket {
     /// # Errors
     /// `WouldBlock` if there is none.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
-        let mut space = nix::cmsg_space!(libc::in_pktinfo);
-        let mut parts = [IoSliceMut::new(buffer)];
-        let flags = MsgFlags::empty();
-        let (length, source, destination) = {
-            let descriptor = self.socket.as_raw_fd();
-            let received = recvmsg::<SockaddrIn>(descriptor, &mut parts, Some(&mut space), flags)?;
-            let destination = received.cmsgs()?.find_map(|message| match message {
-                ControlMessageOwned::Ipv4PacketInfo(info) => {
-                    Some(Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)))
-                }
-                _ => None,
-            });
-            (received.bytes, received.address, destination)
-        };
+        let (length, source, info) = take_in(&self.socket, buffer)?;
         let bytes = buffer.get(..length).unwrap_or_default();
-        let (Some(source), Some(destination)) = (source, destination) else {
+        let (Some(source), Some(info)) = (source, info) else {
             return Ok(None);
         };
+        let own = Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr));
         Ok(Some(Arrival {
             interface: self.interface,
-            source: source.ip().into(),
-            destination: meant_for(bytes).unwrap_or(destination.into()),
+            source: source.into(),
+            destination: meant_for(bytes).unwrap_or(own.into()),
             // Appendix C has it from there, not from the datagram.
             ttl: bytes.get(SEND_TTL).copied().unwrap_or_default(),
             payload: 0,
