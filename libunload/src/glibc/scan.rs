@@ -106,7 +106,8 @@ fn look(text: &[Range<usize>], known: Vec<libc::pid_t>) -> Result<Outside, Vec<P
     let maps = Maps::open().map_err(|error| cannot("/proc/self/maps", &error))?;
     let mut stacks = Stacks::new(maps, text);
     let mut progress = Progress::default();
-    for attempt in 0.. {
+    let mut attempts = 0;
+    for round in 0.. {
         let reasons: Vec<_> = doubtful
             .iter()
             .filter_map(|&thread| Some((thread, doubt(thread, &mut stacks)?)))
@@ -115,14 +116,16 @@ fn look(text: &[Range<usize>], known: Vec<libc::pid_t>) -> Result<Outside, Vec<P
             return Ok(Outside { threads, seen });
         }
         doubtful = reasons.iter().map(|(thread, _)| *thread).collect();
+        // One that goes on at last is given time to answer, too.
         let are_starved = progress.stands_still(&doubtful) && seen.elapsed() < STARVED;
-        if attempt >= ATTEMPTS && !are_starved {
+        attempts += u32::from(!are_starved);
+        if attempts > ATTEMPTS {
             return Err(reasons.into_iter().map(|(_, reason)| reason).collect());
         }
         // Up to 128 ms, a quarter of a second together.
-        thread::sleep(Duration::from_millis(1 << attempt.min(ATTEMPTS - 1)));
+        thread::sleep(Duration::from_millis(1 << round.min(ATTEMPTS - 1)));
     }
-    unreachable!("attempts do not run out")
+    unreachable!("rounds do not run out")
 }
 
 /// Why the thread may be inside; `None` if it is not.
