@@ -204,7 +204,7 @@ impl Loaded {
             all: ledgers,
             new,
             of_host,
-        } = ledger::open(&main, now.clone(), &before);
+        } = ledger::open(&main, &before);
         if let (Some(own), Some(origin)) = (new.first(), Origin::new(original, search_path)) {
             // A new one has none.
             let _ = own.origin.set(origin);
@@ -285,7 +285,7 @@ impl Loaded {
         if tls::count_elsewhere(&self.ledgers) == 0 {
             return 0;
         }
-        let leaving = leaving::of(&self.ledgers, &object::loaded());
+        let leaving = leaving::of(&self.ledgers);
         visits::wait(&leaving, limit, idle)
     }
 

@@ -16,11 +16,11 @@
 use std::sync::Arc;
 
 use super::ledger::Ledger;
-use super::object::Object;
+use super::object::{self, Object};
 use super::opened;
 
-/// The ledgers of the objects that go when the library goes, its own first; `loaded` is what is loaded.
-pub(super) fn of(ledgers: &[Arc<Ledger>], loaded: &[Object]) -> Vec<Arc<Ledger>> {
+/// The ledgers of the objects that go when the library goes, its own first.
+pub(super) fn of(ledgers: &[Arc<Ledger>]) -> Vec<Arc<Ledger>> {
     let objects: Vec<_> = ledgers.iter().map(|ledger| &ledger.object).collect();
     // The library itself was opened once, by this host.
     let counts = match &objects[..] {
@@ -34,9 +34,13 @@ pub(super) fn of(ledgers: &[Arc<Ledger>], loaded: &[Object]) -> Vec<Arc<Ledger>>
     };
     let going = ledgers.iter().enumerate().filter(goes);
     let mut leaving: Vec<_> = going.map(|(_, ledger)| Arc::clone(ledger)).collect();
-    // Each that stays may keep more.
-    while let Some(index) = needed_by_others(&leaving, loaded) {
-        leaving.remove(index);
+    if leaving.len() > 1 {
+        object::with_loaded(|loaded| {
+            // Each that stays may keep more.
+            while let Some(index) = needed_by_others(&leaving, loaded) {
+                leaving.remove(index);
+            }
+        });
     }
     leaving
 }
@@ -50,7 +54,11 @@ pub(super) fn is_opened_twice(ledgers: &[Arc<Ledger>]) -> bool {
 
 /// Whether something that stays has addresses of these objects which the loader wrote into it: it found a function or a
 /// variable there, and so keeps the object.
-pub(super) fn is_used_by_others(leaving: &[Arc<Ledger>], loaded: &[Object]) -> bool {
+pub(super) fn is_used_by_others(leaving: &[Arc<Ledger>]) -> bool {
+    object::with_loaded(|loaded| is_used_by_others_of(loaded, leaving))
+}
+
+fn is_used_by_others_of(loaded: &[Object], leaving: &[Arc<Ledger>]) -> bool {
     let goes = |object: &&Object| {
         let mut leaving = leaving.iter();
         leaving.any(|ledger| ledger.object.dynamic == object.dynamic)
@@ -71,9 +79,6 @@ fn needed_by_others(leaving: &[Arc<Ledger>], loaded: &[Object]) -> Option<usize>
         let mut leaving = leaving.iter();
         leaving.any(|ledger| ledger.object.dynamic == object.dynamic)
     };
-    if leaving.len() < 2 {
-        return None;
-    }
     let staying = loaded.iter().filter(|object| !goes(object));
     let names = staying.flat_map(|object| object.needed());
     let mut kept = names.filter_map(|name| {

@@ -170,10 +170,10 @@ pub(super) fn all() -> Vec<Arc<Ledger>> {
 /// Opens a ledger for a library that was just loaded and for every object that was loaded for its
 /// sake. Those that already have one are joined.
 ///
-/// `now` is what is loaded, and `before` is what was.
-pub(super) fn open(main: &Object, now: Vec<Object>, before: &[Object]) -> Opened {
+/// `before` is what was loaded before.
+pub(super) fn open(main: &Object, before: &[Object]) -> Opened {
     let mut opened = Opened::default();
-    for object in object::closure(main, now) {
+    for object in object::closure(main) {
         let known = of_address(object.dynamic);
         if known.is_none() && before.contains(&object) {
             // It was here before any library was: it belongs to the host, and stays.

@@ -37,6 +37,26 @@ pub(super) fn words<const COUNT: usize>(address: usize) -> Option<[usize; COUNT]
     (read(address, &mut words).ok()? == COUNT).then_some(words)
 }
 
+/// The C string at this address, as far as it can be read; `None` if none of it can be.
+pub(super) fn text(address: usize) -> Option<String> {
+    /// Longer ones are none.
+    const MOST: usize = 4096;
+    let start = address & !(WORD - 1);
+    let mut bytes = Vec::new();
+    for place in (start..start.saturating_add(MOST)).step_by(8 * WORD) {
+        let mut words = [0; 8];
+        let read = read(place, &mut words).unwrap_or(0);
+        bytes.extend(words[..read].iter().flat_map(|word| word.to_ne_bytes()));
+        let text = bytes.get(address - start..)?;
+        let end = text.iter().position(|&byte| byte == 0);
+        if end.is_some() || read < words.len() {
+            let text = &text[..end.unwrap_or(text.len())];
+            return (!bytes.is_empty()).then(|| String::from_utf8_lossy(text).into_owned());
+        }
+    }
+    None
+}
+
 /// Reads much, piece by piece.
 pub(super) struct Reader {
     /// As much as the nearest caches hold.
@@ -152,6 +172,19 @@ fn next_page(address: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_read_up_to_its_end() {
+        let long = "a name that is longer than what is read at once, and that ends with a word of its own: end";
+        let memory = std::ffi::CString::new(format!("12345678{long}")).expect("no 0 inside");
+        let start = memory.as_ptr() as usize;
+        for skipped in 0..long.len() + 8 {
+            let expected = &memory.to_str().expect("text")[skipped..];
+            assert_eq!(text(start + skipped).as_deref(), Some(expected));
+        }
+        assert_eq!(text(start + memory.as_bytes().len()).as_deref(), Some(""));
+        assert_eq!(text(0), None);
+    }
 
     #[test]
     fn gaps_are_passed_over() {

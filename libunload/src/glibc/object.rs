@@ -84,7 +84,7 @@ impl Object {
                 return None;
             }
             // SAFETY: the section ends with an entry of tag 0, beyond which this does not go; the
-            // object is mapped as long as it is loaded, which callers see to.
+            // object is mapped as long as it is loaded, which callers see to: they hold it open, or are in `with_loaded`.
             let entry = unsafe { next.read() };
             // SAFETY: as above.
             next = unsafe { next.add(1) };
@@ -261,9 +261,16 @@ unsafe extern "C" fn is_it(
     c_int::from(to_usize(info.dlpi_addr) == object.base && path == object.path.as_c_str())
 }
 
-/// A library and all that it needs of what is loaded, directly or indirectly.
-pub(super) fn closure(main: &Object, mut others: Vec<Object>) -> Vec<Object> {
-    others.retain(|object| object.dynamic != main.dynamic);
+/// A library, which stays meanwhile, and all that it needs of what is loaded, directly or indirectly.
+pub(super) fn closure(main: &Object) -> Vec<Object> {
+    with_loaded(|loaded| closure_among(loaded, main))
+}
+
+fn closure_among(loaded: &[Object], main: &Object) -> Vec<Object> {
+    let others = loaded
+        .iter()
+        .filter(|object| object.dynamic != main.dynamic);
+    let mut others: Vec<_> = others.cloned().collect();
     let mut found = vec![main.clone()];
     let mut next = 0;
     while let Some(object) = found.get(next).cloned() {
@@ -288,6 +295,34 @@ pub(super) fn loaded() -> Vec<Object> {
     // SAFETY: the callback is called before this returns, and gets the vector.
     unsafe { libc::dl_iterate_phdr(Some(collect), (&raw mut objects).cast()) };
     objects
+}
+
+/// Shows everything that is loaded, and keeps it from being unmapped meanwhile, whoever closes it. Only so may be read
+/// what is in objects that nobody here holds open. `look` calls nothing of the loader but this.
+pub(super) fn with_loaded<R, F: FnOnce(&[Object]) -> R>(look: F) -> R {
+    /// What is to be called, and what it returned.
+    type Visit<F, R> = (Option<F>, Option<R>);
+
+    unsafe extern "C" fn visit<R, F: FnOnce(&[Object]) -> R>(
+        _: *mut libc::dl_phdr_info,
+        _: usize,
+        visit: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the function around this passes it.
+        let (look, result) = unsafe { &mut *visit.cast::<Visit<F, R>>() };
+        *result = look.take().map(|look| look(&loaded()));
+        1
+    }
+
+    let mut both: Visit<F, R> = (Some(look), None);
+    // The loader holds, for the time of this call, the lock under which it unmaps; the same thread may take it again.
+    // SAFETY: the callback is called before this returns, and gets what it expects.
+    unsafe { libc::dl_iterate_phdr(Some(visit::<R, F>), (&raw mut both).cast()) };
+    match both {
+        (_, Some(result)) => result,
+        // There is always the program, and so this is never so.
+        (look, None) => look.map(|look| look(&[])).expect("not called yet"),
+    }
 }
 
 /// What the loader publishes of an object (`struct link_map`), as far as it is needed.

@@ -68,9 +68,8 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
         // As it is with `dlclose`, nothing is taken back.
         return still_loaded();
     }
-    let loaded = object::loaded();
-    let expected = leaving::of(&ledgers, &loaded);
-    if leaving::is_used_by_others(own, &loaded) {
+    let expected = leaving::of(&ledgers);
+    if leaving::is_used_by_others(own) {
         return still_loaded();
     }
     run_destructors(own);
@@ -108,8 +107,7 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
     unsafe { finalizing::run(own) };
 
     let _loader = lock(&object::LOADER);
-    let loaded = object::loaded();
-    let leaving = leaving::of(&ledgers, &loaded);
+    let leaving = leaving::of(&ledgers);
     run_destructors(&leaving);
     let suspended = match clear(&leaving, &expected, outside, &text, &actions) {
         Ok(suspended) => suspended,
@@ -126,7 +124,7 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
         .iter()
         .filter_map(|ledger| ledger.baseline())
         .collect();
-    let mut holders = search::search(&objects, &loaded, &baselines);
+    let mut holders = search::search(&objects, &object::loaded(), &baselines);
     holders.extend(lent::take_back_signal_stacks(&objects));
     holders.extend(ranges.iter().flat_map(remembered_handlers));
     if !holders.is_empty() {

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -171,5 +171,49 @@ fn time_of_a_cycle() {
             opening / CYCLES,
             unloading / CYCLES
         );
+    });
+}
+
+/// Libraries that come and go meanwhile, with this crate and without it, are not looked into once they are gone.
+#[test]
+fn many_come_and_go_at_once() {
+    in_own_process("cycles::many_come_and_go_at_once", || {
+        const CYCLES: usize = 100;
+        let fixtures = [(); 2].map(|()| Fixture::c("int run(void) { return 7; }", &[]));
+        // So much that a look at it takes a while.
+        let table = "run, ".repeat(30_000);
+        let large = format!("int run(void) {{ return 7; }}\nint (*table[])(void) = {{ {table} }};");
+        let others = [(); 2].map(|()| Fixture::c(&large, &["-O0"]));
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let cycle = |fixture: &Fixture| {
+                for _ in 0..CYCLES {
+                    let library = fixture.open();
+                    assert_eq!(call(&library, "run"), 7);
+                    assert_eq!(unload(library), UnloadOutcome::Unmapped);
+                }
+            };
+            let threads = fixtures
+                .each_ref()
+                .map(|fixture| scope.spawn(move || cycle(fixture)));
+            for other in &others {
+                let path = CString::new(other.path.as_os_str().as_bytes()).expect("a path");
+                let is_over = &is_over;
+                scope.spawn(move || {
+                    while !is_over.load(Ordering::Relaxed) {
+                        // SAFETY: the library was built for this test, and nothing of it is called.
+                        let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
+                        assert!(!handle.is_null());
+                        thread::sleep(Duration::from_millis(1));
+                        // SAFETY: as above.
+                        assert_eq!(unsafe { libc::dlclose(handle) }, 0);
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                });
+            }
+            let ended = threads.map(|thread| thread.join());
+            is_over.store(true, Ordering::Relaxed);
+            assert!(ended.iter().all(Result::is_ok));
+        });
     });
 }

@@ -214,7 +214,7 @@ impl Walk<'_> {
 fn beginnings<'o>(leaving: &[&Object], loaded: &'o [Object]) -> Vec<&'o Object> {
     let needed: HashSet<usize> = leaving
         .iter()
-        .flat_map(|library| object::closure(library, loaded.to_vec()))
+        .flat_map(|library| object::closure(library))
         .map(|object| object.dynamic)
         .collect();
     let stays = |object: &&Object| !is_among(object, leaving) && needed.contains(&object.dynamic);

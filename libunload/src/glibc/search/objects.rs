@@ -11,7 +11,6 @@
 //! Rust's standard library names the functions of a backtrace, which is known by its name: it is written together with the
 //! room between its fields, where remnants of calls are.
 
-use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
@@ -204,10 +203,8 @@ pub(super) fn holder(place: usize) -> (usize, String) {
     let Some(info) = object_of(place) else {
         return (place, format!("memory at {place:#x}"));
     };
-    // SAFETY: the names are the loader's, and the objects stay.
-    let text = |name: *const libc::c_char| unsafe {
-        (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
-    };
+    // Whoever else has the object may have it unmapped by now.
+    let text = |name: *const libc::c_char| memory::text(name as usize);
     let path = text(info.dli_fname).unwrap_or_default();
     let file = path.rsplit('/').next().unwrap_or(&path);
     let base = info.dli_fbase as usize;
