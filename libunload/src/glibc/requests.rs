@@ -114,22 +114,23 @@ pub(super) fn cancel(ledger: &Ledger) {
     }
 }
 
-/// Whether the C library is still at it.
+/// Whether the C library is still at it. Memory of one that is done may be gone, so a copy of it is asked about.
 fn is_under_way(&(place, request): &(usize, Request)) -> bool {
-    // Memory of one that is done may be gone.
-    if memory::word(place).is_none() {
-        return false;
-    }
-    // SAFETY: there was one when the request was made, and memory is mapped; nothing is written.
-    unsafe {
-        match request {
-            Request::Transfer => aio_error(place as *const Block) == libc::EINPROGRESS,
-            Request::Name => {
-                let names = Names::of_process();
-                names.is_some_and(|names| (names.error)(place) == EAI_INPROGRESS)
-            }
-        }
-    }
+    const WORD: usize = size_of::<usize>();
+    /// In words, of `struct aiocb` and `struct gaicb`.
+    const TRANSFER: usize = size_of::<libc::aiocb>() / WORD;
+    const NAME: usize = 5;
+    let state = match request {
+        Request::Transfer => memory::words::<TRANSFER>(place).map(|copy| {
+            // SAFETY: there was one in that memory when the request was made; this reads its state.
+            unsafe { aio_error(copy.as_ptr().cast()) == libc::EINPROGRESS }
+        }),
+        Request::Name => memory::words::<NAME>(place).and_then(|copy| {
+            // SAFETY: the same.
+            Some(unsafe { (Names::of_process()?.error)(copy.as_ptr() as usize) } == EAI_INPROGRESS)
+        }),
+    };
+    state == Some(true)
 }
 
 /// Of `aio.h`.
