@@ -13,7 +13,7 @@ use crate::directory::Directory;
 use crate::ledger::{Claim, Held, Reservation, Ticket, Traffic};
 use crate::policy::{Here, Limits, Policy, Rule};
 use crate::profile::Found;
-use crate::request::{Ask, Request, Requests, Senders};
+use crate::request::{Ask, Asking, Request, Senders};
 use crate::subject::Subject;
 use crate::usage::{Reserved, WhenUnreachable};
 
@@ -37,7 +37,7 @@ pub struct Consideration<'a> {
     directory: Option<&'a Directory>,
     in_force: RwLockReadGuard<'a, InForce>,
     message: Message<'a>,
-    requests: Requests,
+    asking: Asking<'a>,
     facts: Facts,
     here: Here,
 }
@@ -111,9 +111,9 @@ impl<'a> Consideration<'a> {
             desk,
             directory,
             message,
-            requests: in_force
+            asking: in_force
                 .recent
-                .of(&message, facts.integrity_verified, policy),
+                .who(&message, facts.integrity_verified, policy),
             here: policy.here(facts.interface, facts.received),
             facts,
             in_force,
@@ -147,8 +147,8 @@ impl<'a> Consideration<'a> {
     }
 
     /// What one of its flows asks for.
-    pub(crate) fn request(&self, flow: &FlowDescriptor<'_>) -> Option<&Request> {
-        self.requests.get(usize::from(flow.index()))
+    pub(crate) fn request(&self, flow: &FlowDescriptor<'_>) -> Request {
+        self.asking.request(&self.message, flow)
     }
 
     pub(crate) fn directory(&self) -> Option<&'a Directory> {
@@ -174,45 +174,36 @@ impl<'a> Consideration<'a> {
     }
 
     fn considered(&self, flow: &FlowDescriptor<'_>) -> Result<Verdict, LpmPolicyError> {
-        let request = self.requests.get(usize::from(flow.index()));
-        let request = request.ok_or(LpmPolicyError::CrazyFlowSpec)?;
-        let who = request.who.as_ref().map_err(|Malformed| {
+        let Request { who, ask, senders } = self.request(flow);
+        let who = who.map_err(|Malformed| {
             self.desk.counters.count_bad_identity(self.direction());
             LpmPolicyError::UnknownUser
         })?;
-        let senders = request.senders.iter().copied();
         let (desk, in_force) = (self.desk, &*self.in_force);
         let admission = match (&who.unlisted_user, self.directory) {
             (Some(user), Some(directory)) => match directory.remembered(user) {
                 Some(found) => {
                     let subject = subject(found)?;
                     let rule = in_force.policy.rule(&subject, &self.here);
-                    desk.admit(in_force, &subject, &rule, &self.here, request.ask, senders)?
+                    desk.admit(in_force, &subject, &rule, &self.here, ask, &senders)?
                 }
                 None => {
-                    let ask = request.ask.ok_or(LpmPolicyError::CrazyFlowSpec)?;
+                    let ask = ask.ok_or(LpmPolicyError::CrazyFlowSpec)?;
                     let waits_for = WaitsFor::User(user.clone(), ask, self.facts);
-                    return Ok(self.later(waits_for, ask.flow, request));
+                    return Ok(self.later(waits_for, ask.flow, senders));
                 }
             },
             _ => {
-                let rule = request.rule;
+                let rule = who.rule;
                 let rule = rule.unwrap_or_else(|| in_force.policy.rule(&who.subject, &self.here));
-                desk.admit(
-                    in_force,
-                    &who.subject,
-                    &rule,
-                    &self.here,
-                    request.ask,
-                    senders,
-                )?
+                desk.admit(in_force, &who.subject, &rule, &self.here, ask, &senders)?
             }
         };
         Ok(match admission {
             Admission::Admitted(priority) => Verdict::Decided(Decision::accept(priority)),
             Admission::Room(granted) => {
                 let key = granted.reservation.flow;
-                self.later(WaitsFor::Room(*granted), key, request)
+                self.later(WaitsFor::Room(*granted), key, senders)
             }
         })
     }
@@ -224,10 +215,10 @@ impl<'a> Consideration<'a> {
         }
     }
 
-    fn later(&self, waits_for: WaitsFor, key: FlowKey, request: &Request) -> Verdict {
+    fn later(&self, waits_for: WaitsFor, key: FlowKey, senders: Senders) -> Verdict {
         Verdict::Later(Box::new(Question {
             waits_for,
-            senders: request.senders.clone(),
+            senders,
             ticket: self.desk.ledger(|ledger| ledger.expect(key)),
         }))
     }
@@ -259,10 +250,9 @@ impl Question {
         }
         let in_force = desk.in_force();
         let here = in_force.policy.here(facts.interface, facts.received);
-        let senders = self.senders.iter().copied();
         let admission = subject(found).and_then(|subject| {
             let rule = in_force.policy.rule(&subject, &here);
-            desk.admit(&in_force, &subject, &rule, &here, Some(ask), senders)
+            desk.admit(&in_force, &subject, &rule, &here, Some(ask), &self.senders)
         });
         match admission {
             Ok(Admission::Admitted(priority)) => Next::Decided(Decision::accept(priority)),
@@ -334,7 +324,7 @@ impl Desk {
         rule: &Rule,
         here: &Here,
         ask: Option<Ask>,
-        senders: impl Iterator<Item = FilterSpec>,
+        senders: &[FilterSpec],
     ) -> Result<Admission, LpmPolicyError> {
         let highest = match rule.outcome {
             Outcome::Admit(priority) => priority,
@@ -361,7 +351,9 @@ impl Desk {
                     return Ok(reservation);
                 }
             }
-            ledger.admit(&claim, senders, limits).map(|()| None)
+            ledger
+                .admit(&claim, senders.iter().copied(), limits)
+                .map(|()| None)
         })?;
         Ok(match reservation {
             None => Admission::Admitted(priority),

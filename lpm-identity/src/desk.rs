@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::ledger::{Ledger, SubnetId};
 use crate::policy::Policy;
-use crate::recent::RecentRequests;
+use crate::recent::RecentIdentities;
 use crate::statistics::Counters;
 use crate::usage::{UsageQueue, WhenUnreachable};
 
@@ -30,14 +30,14 @@ pub(crate) struct Shared {
 pub(crate) struct InForce {
     pub(crate) policy: Policy,
     pub(crate) subnets: Vec<SubnetId>,
-    /// What messages asked for lately, in the terms of this policy.
-    pub(crate) recent: RecentRequests,
+    /// Who asked lately, in the terms of this policy.
+    pub(crate) recent: RecentIdentities,
 }
 
 impl InForce {
     fn new(policy: Policy, subnets: Vec<SubnetId>) -> Self {
         Self {
-            recent: RecentRequests::new(&policy),
+            recent: RecentIdentities::new(&policy),
             policy,
             subnets,
         }

@@ -21,7 +21,7 @@ impl Consideration<'_> {
             MessageType::Resv => Direction::Receives,
             _ => return None,
         };
-        let request = self.request(flow)?;
+        let request = self.request(flow);
         let Ok(who) = &request.who else {
             return Some("one of the identities in the message cannot be read".to_owned());
         };

@@ -1,37 +1,34 @@
-//! The requests of messages that came lately.
+//! Who asked lately, and in which words.
 //!
-//! Most messages are refreshes. Then no name has to be brought to its canonical form and looked up, and no flow to
-//! be put together: the objects that requests depend on say the same as before. What is to be looked at anew for
-//! every message stays so: whether its INTEGRITY was verified makes a difference here too, and limits, schedules
-//! and the directory are asked later on.
+//! Nearly all messages are from somebody who asked before in the same words: the same POLICY_DATA object is in the
+//! Path and the Resv of a flow, in their refreshes, and in those of the user's other flows. Then no name has to be
+//! brought to its canonical form and looked up. What a flow asks for is read anew from every message; whether its
+//! INTEGRITY was verified makes a difference here too, and limits, schedules and the directory are asked later on.
 //!
-//! They belong to one policy, and go with it. Only those of whom the policy lists are kept, so that strangers, who
+//! They belong to one policy, and go with it. Only those whom the policy lists are kept, so that strangers, who
 //! may claim anything, take neither memory nor anybody's place.
 
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::iter;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
-use lpm_api::lpm_rsvp::{Message, class};
+use lpm_api::lpm_rsvp::{Credential, Message, class};
+use lpm_sample::identity::Identities;
 
 use crate::policy::{CredentialTypes, Policy};
-use crate::request::{Request, Requests};
+use crate::request::{Asking, Known};
 
-/// How many messages share a lock; the one that was kept first makes room.
+/// How many identities share a lock; the one that was kept first makes room. There is such a set for each who is
+/// listed, so that with two wordings of everybody few sets are full.
 const PLACES: usize = 8;
-
-/// How many such sets there are for each who is listed, and at most. With eight flows of everybody, a
-/// Path and a Resv each, a quarter of the places is taken; so it is with 65 536 flows of as many users,
-/// and with twice as many few sets are full.
-const SETS_EACH: usize = 8;
-const MOST_SETS: usize = 1 << 16;
 
 /// What is longer, in bytes, is read every time, so that memory is bounded.
 const LONGEST: usize = 512;
 
-/// The requests that were read last.
+/// The identities that were read last.
 #[derive(Debug)]
-pub(crate) struct RecentRequests {
+pub(crate) struct RecentIdentities {
     /// A power of two.
     sets: Box<[Mutex<Vec<Recent>>]>,
     state: RandomState,
@@ -41,73 +38,70 @@ pub(crate) struct RecentRequests {
 struct Recent {
     hash: u64,
     accepted: CredentialTypes,
-    message_type: u8,
-    objects: Box<[u8]>,
-    requests: Arc<[Request]>,
+    object: Box<[u8]>,
+    known: Known,
 }
 
-/// What the requests of a message depend on, besides the policy.
+/// What it depends on who asks with a message, besides the policy.
 struct Key<'a> {
     hash: u64,
     accepted: CredentialTypes,
-    message_type: u8,
-    objects: &'a [u8],
+    object: &'a [u8],
 }
 
-impl RecentRequests {
-    /// Nothing yet, with room for the messages of all whom the policy lists, up to a bound.
+impl RecentIdentities {
+    /// Nobody yet, with room for all whom the policy lists.
     pub(crate) fn new(policy: &Policy) -> Self {
         let listed = policy.users().len() + policy.applications().len();
-        let sets = listed.saturating_mul(SETS_EACH).clamp(1, MOST_SETS);
-        let sets = sets.next_power_of_two();
+        let sets = listed.max(1).next_power_of_two();
         Self {
             sets: (0..sets).map(|_| Mutex::default()).collect(),
             state: RandomState::default(),
         }
     }
 
-    /// The requests of a message whose INTEGRITY was verified or not, in the terms of the policy.
-    pub(crate) fn of(
+    /// Who asks with a message whose INTEGRITY was verified or not, in the terms of the policy.
+    pub(crate) fn who<'a>(
         &self,
-        message: &Message<'_>,
+        message: &Message<'a>,
         integrity_verified: bool,
         policy: &Policy,
-    ) -> Requests {
+    ) -> Asking<'a> {
         let accepted = policy.authentication().accepted(integrity_verified);
-        let key = Key::new(message, accepted, &self.state);
-        let read = || Requests::read(message, accepted, policy);
-        if key.objects.len() > LONGEST {
-            return Requests::New(read());
+        let key = Key::of(message, accepted, &self.state);
+        if let Some(known) = key.as_ref().and_then(|key| self.remembered(key)) {
+            return Asking::Known(known);
         }
-        if let Some(requests) = self.remembered(&key) {
-            return Requests::Remembered(requests);
+        let believes = |credential: Option<&Credential<'_>>| accepted.include_that_of(credential);
+        let (users, applications) = (policy.users().names(), policy.applications().names());
+        let identities = Identities::of(message, believes, users, applications);
+        match key.and_then(|key| Some((key, known(message, &identities, policy)?))) {
+            Some((key, known)) => {
+                self.remember(&key, known);
+                Asking::Known(known)
+            }
+            None => Asking::Read(identities),
         }
-        let requests = read();
-        if !requests.iter().all(Request::is_of_listed) {
-            return Requests::New(requests);
-        }
-        let requests: Arc<[Request]> = requests.into_vec().into();
-        self.remember(&key, &requests);
-        Requests::Remembered(requests)
     }
 
-    fn remembered(&self, key: &Key<'_>) -> Option<Arc<[Request]>> {
+    fn remembered(&self, key: &Key<'_>) -> Option<Known> {
         let set = self.set(key.hash);
         let recent = set.iter().find(|recent| recent.is(key))?;
-        Some(Arc::clone(&recent.requests))
+        Some(recent.known)
     }
 
-    fn remember(&self, key: &Key<'_>, requests: &Arc<[Request]>) {
+    fn remember(&self, key: &Key<'_>, known: Known) {
         let mut set = self.set(key.hash);
         if set.len() == PLACES {
             set.remove(0);
         }
+        // Most sets have one or two.
+        set.reserve_exact(1);
         set.push(Recent {
             hash: key.hash,
             accepted: key.accepted,
-            message_type: key.message_type,
-            objects: key.objects.into(),
-            requests: Arc::clone(requests),
+            object: key.object.into(),
+            known,
         });
     }
 
@@ -121,40 +115,35 @@ impl RecentRequests {
 
 impl Recent {
     fn is(&self, key: &Key<'_>) -> bool {
-        self.hash == key.hash
-            && self.accepted == key.accepted
-            && self.message_type == key.message_type
-            && *self.objects == *key.objects
+        self.hash == key.hash && self.accepted == key.accepted && *self.object == *key.object
     }
 }
 
 impl<'a> Key<'a> {
-    fn new(message: &Message<'a>, accepted: CredentialTypes, state: &RandomState) -> Self {
-        let objects = objects(message);
-        Key {
-            hash: state.hash_one(objects),
-            accepted,
-            message_type: message.message_type().number(),
-            objects,
+    /// `None` for a message with several POLICY_DATA objects, or none, and for one that is long.
+    fn of(message: &Message<'a>, accepted: CredentialTypes, state: &RandomState) -> Option<Self> {
+        let mut objects = message.entries().iter();
+        let only = objects.find(|object| object.class == class::POLICY_DATA)?;
+        if objects.any(|object| object.class == class::POLICY_DATA) {
+            return None;
         }
+        let (start, length) = (usize::from(only.offset), usize::from(only.length));
+        let object = message.bytes().get(start..start + length)?;
+        (length <= LONGEST).then(|| Key {
+            hash: state.hash_one(object),
+            accepted,
+            object,
+        })
     }
 }
 
-/// The objects of a message, without those at its beginning that differ from one refresh to the next and ask for
-/// nothing.
-fn objects<'a>(message: &Message<'a>) -> &'a [u8] {
-    let is_about_message = |class| {
-        matches!(
-            class,
-            class::INTEGRITY | class::MESSAGE_ID | class::MESSAGE_ID_ACK
-        )
-    };
-    let mut objects = message.entries().iter();
-    let first = objects.find(|object| !is_about_message(object.class));
-    let start = first.map(|object| usize::from(object.offset));
-    start
-        .and_then(|start| message.bytes().get(start..))
-        .unwrap_or_default()
+/// Who asks for all flows with this message, if its one POLICY_DATA object is about all of them, and it is somebody
+/// whom the policy lists.
+fn known(message: &Message<'_>, identities: &Identities<'_>, policy: &Policy) -> Option<Known> {
+    let data = message.policy_data().next()?.ok()?;
+    let is_about_all = data.filter_specs().next().is_none() && data.scope().is_none();
+    let identified = identities.subject(iter::empty()).ok()?;
+    Known::of(identified, policy).filter(|_| is_about_all)
 }
 
 #[cfg(test)]
@@ -162,16 +151,19 @@ mod tests {
     use super::*;
     use lpm_api::lpm_rsvp::build::{Identity, Path, PolicyData};
     use lpm_api::lpm_rsvp::{FilterSpec, ObjectIndex, RsvpHop, Session, TimeValues, Tspec};
+    use lpm_sample::identity::Malformed;
     use std::net::Ipv4Addr;
 
-    fn recent() -> (RecentRequests, Policy) {
+    use crate::subject::Subject;
+
+    fn recent() -> (RecentIdentities, Policy) {
         let text = "[authentication]\naccept = ['ascii_id']\naccept_with_integrity = ['dn']\n\
                     [default]\npriority = 1\n[[user]]\nid = 'ada'";
         let policy = Policy::parse("test", text).unwrap();
-        (RecentRequests::new(&policy), policy)
+        (RecentIdentities::new(&policy), policy)
     }
 
-    fn path(id: &str, port: u16) -> Vec<u8> {
+    fn path(data: PolicyData, port: u16) -> Vec<u8> {
         let address = Ipv4Addr::new(10, 0, 0, 1);
         let hop = RsvpHop {
             address: address.into(),
@@ -184,55 +176,73 @@ mod tests {
             min_policed: 1,
             max_packet: 1,
         };
-        let sender = FilterSpec::new(address, port);
         let session = Session::new(address, 17, 5004).unwrap();
-        let data = PolicyData::new().element(Identity::user().credential(id));
+        let sender = FilterSpec::new(address, port);
         let path = Path::new(session, hop, TimeValues::DEFAULT, sender, tspec).policy_data(data);
         path.build().unwrap()
     }
 
-    fn requests(recent: &(RecentRequests, Policy), bytes: &[u8], verified: bool) -> Requests {
-        let mut index = ObjectIndex::new();
-        let message = Message::parse(bytes, &mut index).unwrap();
-        recent.0.of(&message, verified, &recent.1)
+    fn named(id: &str) -> PolicyData {
+        PolicyData::new().element(Identity::user().credential(id))
     }
 
-    fn remembered(requests: Requests) -> Option<Arc<[Request]>> {
-        match requests {
-            Requests::New(_) => None,
-            Requests::Remembered(requests) => Some(requests),
-        }
+    /// Who asks, and how many are kept then.
+    fn who(
+        (recent, policy): &(RecentIdentities, Policy),
+        bytes: &[u8],
+        verified: bool,
+    ) -> (Result<Subject, Malformed>, usize) {
+        let mut index = ObjectIndex::new();
+        let message = Message::parse(bytes, &mut index).unwrap();
+        let flow = message.flow_descriptors().next().unwrap();
+        let asking = recent.who(&message, verified, policy);
+        let request = asking.request(&message, &flow);
+        let sets = recent.sets.iter();
+        let kept = sets.map(|set| set.lock().unwrap().len()).sum();
+        (request.who.map(|who| who.subject), kept)
     }
 
     #[test]
-    fn a_refresh_has_the_requests_of_before() {
+    fn whoever_asks_again_in_the_same_words_is_known() {
         let recent = recent();
-        let of = |bytes: &[u8], verified| remembered(requests(&recent, bytes, verified));
-        let ada = path("ada", 1);
-        let first = of(&ada, false).unwrap();
-        assert!(Arc::ptr_eq(&first, &of(&ada, false).unwrap()));
-        assert!(!Arc::ptr_eq(&first, &of(&ada, true).unwrap()));
-        assert!(!Arc::ptr_eq(&first, &of(&path("ada", 2), false).unwrap()));
-        assert!(Arc::ptr_eq(&first, &of(&ada, false).unwrap()));
+        let ada = || Ok(Subject::User(0));
+        assert_eq!(who(&recent, &path(named("ada"), 1), false), (ada(), 1));
+        // A refresh, and another flow.
+        assert_eq!(who(&recent, &path(named("ada"), 1), false), (ada(), 1));
+        assert_eq!(who(&recent, &path(named("ada"), 2), false), (ada(), 1));
+        // Other credentials are accepted; other words.
+        assert_eq!(who(&recent, &path(named("ada"), 1), true), (ada(), 2));
+        assert_eq!(who(&recent, &path(named("ADA"), 1), false), (ada(), 3));
+    }
+
+    #[test]
+    fn what_is_about_some_flows_is_read_every_time() {
+        let recent = recent();
+        let of_other = FilterSpec::new(Ipv4Addr::new(10, 0, 0, 1), 2);
+        let bytes = path(named("ada").filter_spec(of_other), 2);
+        assert_eq!(who(&recent, &bytes, false), (Ok(Subject::User(0)), 0));
+        let bytes = path(named("ada").filter_spec(of_other), 1);
+        let nobody = Ok(Subject::Unauthenticated);
+        assert_eq!(who(&recent, &bytes, false), (nobody, 0));
     }
 
     #[test]
     fn neither_strangers_nor_what_is_long_is_remembered() {
         let recent = recent();
         for id in ["grace", "", &" ada".repeat(200)] {
-            let requests = requests(&recent, &path(id, 1), false);
-            assert!(remembered(requests).is_none());
+            let (_, kept) = who(&recent, &path(named(id), 1), false);
+            assert_eq!(kept, 0, "{id}");
         }
     }
 
     #[test]
     fn not_more_is_remembered_than_there_are_places() {
         let recent = recent();
-        for port in 0..100 {
-            requests(&recent, &path("ada", port), false);
+        for spaces in 0..100 {
+            let id = format!("ada{}", " ".repeat(spaces));
+            let (who, kept) = who(&recent, &path(named(&id), 1), false);
+            assert_eq!(who, Ok(Subject::User(0)));
+            assert!((1..=PLACES).contains(&kept), "{kept}");
         }
-        let sets = recent.0.sets.iter();
-        let count: usize = sets.map(|set| set.lock().unwrap().len()).sum();
-        assert!((1..=SETS_EACH * PLACES).contains(&count), "{count}");
     }
 }

@@ -1,19 +1,32 @@
 //! What a message asks for: flow by flow, who asks, and for what.
-//!
-//! That depends on the message and on the policy alone, so that for a refresh, which says the same again, it is
-//! [remembered](crate::recent).
-
-use std::ops::Deref;
-use std::sync::Arc;
 
 use lpm_api::FlowKey;
-use lpm_api::lpm_rsvp::{Credential, FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle};
-use lpm_sample::identity::{Identities, Malformed, UserName};
+use lpm_api::lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle};
+use lpm_sample::identity::{Identified, Identities, Malformed, UserName};
 use smallvec::SmallVec;
 
 use crate::ledger::Traffic;
-use crate::policy::{CredentialTypes, Policy, Rule};
+use crate::policy::{Policy, Rule};
 use crate::subject::Subject;
+
+/// Who asks with a message.
+#[derive(Debug)]
+pub(crate) enum Asking<'a> {
+    /// Whoever its identities say, flow by flow.
+    Read(Identities<'a>),
+    /// The same for all flows.
+    Known(Known),
+}
+
+/// A user or an application that the policy lists.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    is_user: bool,
+    place: usize,
+    preemption_priority: Option<u16>,
+    /// The rule for this one, where it is the same everywhere and always.
+    rule: Option<Rule>,
+}
 
 /// A request for one flow.
 #[derive(Debug)]
@@ -24,8 +37,6 @@ pub(crate) struct Request {
     pub(crate) ask: Option<Ask>,
     /// The senders of a shared explicit reservation.
     pub(crate) senders: Senders,
-    /// The rule for who asks, where it is the same everywhere and always.
-    pub(crate) rule: Option<Rule>,
 }
 
 /// Who asks.
@@ -34,6 +45,9 @@ pub(crate) struct Who {
     pub(crate) subject: Subject,
     /// The name to look up in a directory, where there is one.
     pub(crate) unlisted_user: Option<Box<UserName>>,
+    preemption_priority: Option<u16>,
+    /// The rule for who asks, where it is known to be the same everywhere and always.
+    pub(crate) rule: Option<Rule>,
 }
 
 /// Senders of a shared explicit reservation.
@@ -47,67 +61,75 @@ pub(crate) struct Ask {
     pub(crate) preemption_priority: Option<u16>,
 }
 
-/// The requests of a message, one for each flow descriptor.
-#[derive(Debug)]
-pub(crate) enum Requests {
-    New(SmallVec<[Request; 1]>),
-    Remembered(Arc<[Request]>),
-}
-
-impl Requests {
-    /// Those of a message of which such credentials are accepted.
-    pub(crate) fn read(
-        message: &Message<'_>,
-        accepted: CredentialTypes,
-        policy: &Policy,
-    ) -> SmallVec<[Request; 1]> {
-        let (users, applications) = (policy.users().names(), policy.applications().names());
-        let believes = |credential: Option<&Credential<'_>>| accepted.include_that_of(credential);
-        let identities = Identities::of(message, believes, users, applications);
-        let mut requests = SmallVec::new();
-        for flow in message.flow_descriptors() {
-            let identified = identities.subject(flow.filters());
-            let ask = |preemption_priority| {
-                Some(Ask {
-                    flow: FlowKey::of(message, &flow)?,
-                    traffic: requested(&flow)?,
-                    preemption_priority,
-                })
-            };
-            let asked = identified.as_ref().ok();
-            let ask = asked.and_then(|who| ask(who.preemption_priority));
-            let who = identified.map(|who| Who {
-                subject: who.subject.into(),
-                unlisted_user: who.unlisted_user,
-            });
-            let subject = who.as_ref().ok().map(|who| &who.subject);
-            requests.push(Request {
-                ask,
-                senders: shared_by(message, &flow).collect(),
-                rule: subject.and_then(|subject| policy.standing_rule(subject)),
-                who,
-            });
-        }
-        requests
+impl Known {
+    /// Whoever was identified, if it is somebody whom this policy lists.
+    pub(crate) fn of(identified: Identified, policy: &Policy) -> Option<Self> {
+        let preemption_priority = identified.preemption_priority;
+        let subject = Subject::from(identified.subject);
+        let (is_user, place) = match subject {
+            Subject::User(place) => (true, place),
+            Subject::Application(place) => (false, place),
+            _ => return None,
+        };
+        Some(Self {
+            is_user,
+            place,
+            preemption_priority,
+            rule: policy.standing_rule(&subject),
+        })
     }
-}
 
-impl Deref for Requests {
-    type Target = [Request];
-
-    fn deref(&self) -> &[Request] {
-        match self {
-            Self::New(requests) => requests,
-            Self::Remembered(requests) => requests,
+    fn subject(&self) -> Subject {
+        if self.is_user {
+            Subject::User(self.place)
+        } else {
+            Subject::Application(self.place)
         }
     }
 }
 
-impl Request {
-    /// Whether it comes from somebody whom the policy lists.
-    pub(crate) fn is_of_listed(&self) -> bool {
-        let who = self.who.as_ref();
-        who.is_ok_and(|who| matches!(who.subject, Subject::User(_) | Subject::Application(_)))
+impl From<&Known> for Who {
+    fn from(known: &Known) -> Self {
+        Self {
+            subject: known.subject(),
+            unlisted_user: None,
+            preemption_priority: known.preemption_priority,
+            rule: known.rule,
+        }
+    }
+}
+
+impl From<Identified> for Who {
+    fn from(identified: Identified) -> Self {
+        Self {
+            subject: identified.subject.into(),
+            unlisted_user: identified.unlisted_user,
+            preemption_priority: identified.preemption_priority,
+            rule: None,
+        }
+    }
+}
+
+impl Asking<'_> {
+    /// What is asked for with a flow of the message.
+    pub(crate) fn request(&self, message: &Message<'_>, flow: &FlowDescriptor<'_>) -> Request {
+        let who = match self {
+            Self::Read(identities) => identities.subject(flow.filters()).map(Who::from),
+            Self::Known(known) => Ok(Who::from(known)),
+        };
+        let ask = |preemption_priority| {
+            Some(Ask {
+                flow: FlowKey::of(message, flow)?,
+                traffic: requested(flow)?,
+                preemption_priority,
+            })
+        };
+        let asked = who.as_ref().ok();
+        Request {
+            ask: asked.and_then(|who| ask(who.preemption_priority)),
+            senders: shared_by(message, flow).collect(),
+            who,
+        }
     }
 }
 

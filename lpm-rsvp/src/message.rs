@@ -42,9 +42,14 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The same message, whose flow descriptors were counted.
+    /// The same message, of which was kept what [`counted_flows`](Self::counted_flows) said.
     #[inline]
-    pub(crate) const fn with_counted_flows(self, flows: u32) -> Self {
+    #[must_use]
+    pub const fn with_counted_flows(self, flows: Option<u32>) -> Self {
+        let flows = match flows {
+            None => UNCOUNTED,
+            Some(flows) => flows,
+        };
         Self { flows, ..self }
     }
 

@@ -43,7 +43,7 @@ impl<'a> Message<'a> {
             Strictness::Lenient => match index_usual(bytes, index.slots()) {
                 Some(Counted { objects, flows }) => {
                     let entries = index.filled(objects);
-                    Ok(Message::from_index(bytes, entries).with_counted_flows(flows))
+                    Ok(Message::from_index(bytes, entries).with_counted_flows(Some(flows)))
                 }
                 None => Message::checked::<false>(bytes, index),
             },
