@@ -8,13 +8,36 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use lpm_rsvp::build::{Identity, Path as PathMessage, PolicyData};
+use lpm_rsvp::{FilterSpec, RsvpHop, Session, TimeValues, Tspec};
 use serde_json::{Value, json};
-use support::{Run, configured_with, office, pcm};
+use support::{Pcap, Run, configured_with, ipv4, office, pcm};
 
 /// Somebody may send one slow flow.
 const STRICT: &str = "[default]\npriority = 7\nmax_flows = 1\nmax_flow_rate = '100 kbit/s'\n\
                       [unauthenticated]\nreject = 'no_privileges'\n";
 const GENEROUS: &str = "[default]\npriority = 7\n[unauthenticated]\npriority = 1\n";
+
+/// The Path of a flow of ada's from this port, with this rate in bytes per second.
+fn path_packet(port: u16, rate: f32) -> Vec<u8> {
+    const RSVP: u8 = 46;
+    let hop = RsvpHop {
+        address: [10, 0, 0, 7].into(),
+        logical_interface: 0,
+    };
+    let tspec = Tspec {
+        rate,
+        bucket: 1.0,
+        peak_rate: rate,
+        min_policed: 1,
+        max_packet: 1,
+    };
+    let sender = FilterSpec::new([10, 0, 0, 7], port);
+    let session = Session::new([10, 0, 0, 9], 17, 5004).unwrap();
+    let ada = PolicyData::new().element(Identity::user().credential("ada"));
+    let path = PathMessage::new(session, hop, TimeValues::DEFAULT, sender, tspec).policy_data(ada);
+    ipv4(RSVP, &path.build().unwrap())
+}
 
 /// Runs the program in a folder, so that it names files in the same way wherever that is.
 fn run_in(folder: &Path, arguments: &[&str]) -> Run {
@@ -382,4 +405,32 @@ fn the_table_fits_the_terminal() {
         lengths.push(rows.len());
     }
     assert!(lengths[0] > lengths[2], "{lengths:?}");
+}
+
+#[test]
+fn a_refresh_that_is_refused_again_has_the_reason_of_now() {
+    const RAW: u16 = 101;
+    let (fast, slow) = (path_packet(1, 1e6), path_packet(2, 1e3));
+    let packets = [&fast, &fast, &fast, &slow, &fast, &fast, &slow, &fast];
+    let policy = "[default]\npriority = 7\nmax_flow_rate = '100 kbit/s'\n";
+    let folder = configured_with(policy, "");
+    fs::write(folder.path().join("a.pcap"), Pcap::new(RAW).file(&packets)).unwrap();
+    let arguments = ["replay", "--config", "pcm.toml", "a.pcap", "--format"];
+    let run = |format| run_in(folder.path(), &[&arguments[..], &[format]].concat());
+
+    let whys: Vec<_> = flows(&run("json"))
+        .iter()
+        .filter_map(|flow| Some(flow["why"].as_str()?.to_owned()))
+        .collect();
+    assert_eq!(whys.len(), 6, "{whys:?}");
+    let different: BTreeSet<_> = whys.iter().collect();
+    assert_eq!(different.len(), 2, "{whys:?}");
+    let table = run("table");
+    let rows = table.stdout.lines().filter(|row| row.contains(" reject "));
+    let rows: Vec<_> = rows.collect();
+    assert_eq!(rows.len(), whys.len(), "{}", table.stdout);
+    for (row, why) in rows.iter().zip(&whys) {
+        assert!(row.ends_with(why.as_str()), "{row}: {why}");
+        assert!(row.contains("  ada  "), "{row}");
+    }
 }

@@ -70,7 +70,7 @@ impl Change {
 /// All reservations.
 pub(crate) struct Reservations {
     pools: Pools,
-    reservations: HashMap<ReservationKey, Reservation>,
+    reservations: HashMap<ReservationKey, Box<Reservation>>,
     ranks: BTreeMap<PoolKey, Ranks<ReservationKey>>,
 }
 
@@ -135,7 +135,7 @@ impl Reservations {
             Some(reservation) => reservation.put(flow, request),
             None => {
                 let reservation = Reservation::new(flow, request);
-                self.reservations.insert(key, reservation);
+                self.reservations.insert(key, Box::new(reservation));
                 Change::Allocated
             }
         };

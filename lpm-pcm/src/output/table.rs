@@ -97,7 +97,7 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 };
                 self.grid.decision(&said, flows)?;
                 self.is_whole = match flows {
-                    [flow] => flow.senders.len() <= 1 && flow.why.is_none(),
+                    [flow] => flow.senders.len() <= 1,
                     _ => false,
                 };
                 Ok(())

@@ -50,18 +50,18 @@ pub(super) fn push_time_of_day(text: &mut String, time: SystemTime) {
         text.push_str(time.trim_end_matches('Z'));
         return;
     };
+    let mut clock = *b"00:00:00.000000";
     let seconds = since.as_secs() % DAY;
-    for (part, before) in [
-        (seconds / 3600, ""),
-        (seconds / 60 % 60, ":"),
-        (seconds % 60, ":"),
-    ] {
-        text.push_str(before);
-        let digit = |value: u64| char::from_digit(u32::try_from(value).unwrap_or(0), 10);
-        text.extend([digit(part / 10), digit(part % 10)].into_iter().flatten());
+    let hours = [
+        (0, seconds / 3600),
+        (3, seconds / 60 % 60),
+        (6, seconds % 60),
+    ];
+    for (place, number) in hours {
+        add_digits(&mut clock[place..place + 2], number);
     }
-    push_microseconds(text, since.subsec_micros());
-    text.pop();
+    add_digits(&mut clock[9..], since.subsec_micros().into());
+    text.push_str(std::str::from_utf8(&clock).unwrap_or_default());
 }
 
 /// Appends a time up to the seconds. `None` if it is too late for a [`Timestamp`].
@@ -85,13 +85,18 @@ fn push_seconds(text: &mut String, seconds: u64) -> Option<()> {
 
 fn push_microseconds(text: &mut String, microseconds: u32) {
     let mut fraction = *b".000000Z";
-    let mut rest = microseconds;
-    for place in fraction[1..7].iter_mut().rev() {
+    add_digits(&mut fraction[1..7], microseconds.into());
+    text.push_str(std::str::from_utf8(&fraction).unwrap_or_default());
+}
+
+/// Adds the digits of a number to zeros.
+fn add_digits(zeros: &mut [u8], number: u64) {
+    let mut rest = number;
+    for place in zeros.iter_mut().rev() {
         let [.., digit] = (rest % 10).to_be_bytes();
         *place += digit;
         rest /= 10;
     }
-    text.push_str(std::str::from_utf8(&fraction).unwrap_or_default());
 }
 
 #[cfg(test)]

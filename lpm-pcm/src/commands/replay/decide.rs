@@ -18,8 +18,8 @@ use lpm_sbm::{Answer, InterfaceName, Removed, Sbm, StateId, TimedPcm, TimedVerdi
 
 use self::coming::Coming;
 use self::counts::{Counts, message_type};
-use self::flows::Names;
-use self::known::{Known, KnownMessages, KnownRow};
+use self::flows::{Names, Reasons};
+use self::known::{Decided, Known, KnownMessages, KnownRow};
 use self::undecided::{cut_short, index_all, malformed, outgoing, refused, text, unsupported};
 use crate::capture::{CaptureError, CapturedMessage, Contents, Incomplete};
 use crate::config::Config;
@@ -37,7 +37,10 @@ pub(super) struct Decider<'a> {
     sbm: Sbm<TimedPcm<'a>>,
     guard: Guard,
     names: Names,
+    /// Messages about state that is kept, by the place of that.
     known: KnownMessages,
+    /// Messages that were refused last, in turns.
+    refused: KnownMessages,
     reporter: &'a Reporter,
     index: ObjectIndex,
     counts: Counts,
@@ -71,6 +74,7 @@ impl<'a> Decider<'a> {
             guard: Guard::new(config.keys.clone()),
             names: Names::new(startup),
             known: KnownMessages::default(),
+            refused: KnownMessages::default(),
             reporter,
             index: ObjectIndex::new(),
             counts: Counts::default(),
@@ -141,54 +145,47 @@ impl<'a> Decider<'a> {
     /// Has a message decided, and reports the decision, or what is wrong with the message.
     pub(super) fn decide(&mut self, captured: &CapturedMessage) -> Result<(), PcmError> {
         let coming = Coming::new(&self.capture, captured);
-        let mut index = mem::take(&mut self.index);
-        let decided = self.whole(&coming, &mut index);
-        self.index = index;
-        decided
-    }
-
-    /// What one datagram brought.
-    fn whole(&mut self, coming: &Coming<'_>, index: &mut ObjectIndex) -> Result<(), PcmError> {
-        let bytes = &coming.captured.bytes[..];
-        if coming.captured.missing > 0 {
+        let bytes = &captured.bytes[..];
+        if captured.missing > 0 {
             self.counts.count(bytes);
-            self.malformed(coming, bytes, bytes.len(), cut_short(coming.captured));
+            self.malformed(&coming, bytes, bytes.len(), cut_short(captured));
             return Ok(());
         }
         if message_type(bytes) == Some(MessageType::Bundle) {
-            if let Ok(bundle) = Message::parse(bytes, index) {
+            let mut index = ObjectIndex::new();
+            if let Ok(bundle) = Message::parse(bytes, &mut index) {
                 if bundle.bundled().next().is_some() {
                     self.counts.bundles += 1;
-                    return self.bundle(coming, bundle);
+                    return self.bundle(&coming, bundle);
                 }
             }
         }
-        self.one(coming, bytes, index)
+        self.one(&coming, bytes)
     }
 
     /// One message: it is read, unless it came before.
-    fn one(
-        &mut self,
-        coming: &Coming<'_>,
-        bytes: &[u8],
-        index: &mut ObjectIndex,
-    ) -> Result<(), PcmError> {
+    fn one(&mut self, coming: &Coming<'_>, bytes: &[u8]) -> Result<(), PcmError> {
         self.counts.count(bytes);
-        let mut messages = mem::take(&mut self.known);
-        let known = messages.find(coming, bytes);
-        let is_known = known.is_some();
-        let decided = known.map_or(Ok(()), |known| self.again(coming, known));
-        self.known = messages;
-        if is_known {
+        if let Some(mut known) = self.known.take(coming, bytes) {
+            let decided = self.again(coming, &mut known);
+            self.known.give_back(known);
             return decided;
         }
-        match Message::parse(bytes, index) {
+        if let Some(mut known) = self.refused.take(coming, bytes) {
+            let decided = self.again(coming, &mut known);
+            self.refused.give_back(known);
+            return decided;
+        }
+        let mut index = mem::take(&mut self.index);
+        let decided = match Message::parse(bytes, &mut index) {
             Ok(message) => self.message(coming, message),
             Err(error) => {
                 self.unreadable(coming, bytes, &error);
                 Ok(())
             }
-        }
+        };
+        self.index = index;
+        decided
     }
 
     /// Has a message decided that came before.
@@ -196,29 +193,34 @@ impl<'a> Decider<'a> {
         let message = known.message();
         self.about(coming, &message);
         let received = received(coming, message, known.integrity);
-        let answer = self.sbm.receive_again(&received, &known.receipt)?;
-        if let (Some(receipt), [verdict]) = (answer.receipt, answer.verdict.verdict.flows()) {
-            let said = known.row.as_ref().filter(|row| {
-                row.verdict == *verdict
-                    && row.path == receipt.path()
-                    && answer.before.is_empty()
-                    && !self.wants.all_reasons
-            });
-            if said.is_some_and(|row| self.reporter.report_again(&coming.origin, &row.printed)) {
-                self.counts.outcomes.count(Outcome::Accept);
-            } else {
-                let printed = self.report(coming, &received, known.integrity, &answer, true);
-                let (verdict, path) = (*verdict, receipt.path());
-                known.row = printed.map(|printed| KnownRow {
-                    printed,
-                    verdict,
-                    path,
-                });
-            }
-            known.receipt = receipt;
+        let answer = match &known.receipt {
+            Some(receipt) => self.sbm.receive_again(&received, receipt)?,
+            None => self.sbm.receive(&received)?,
+        };
+        let reasons = self.reasons(&received, &answer);
+        let decided = match answer.verdict.verdict.flows() {
+            [verdict] if answer.receipt.is_some() || is_refused(&answer) => Some(Decided {
+                verdict: *verdict,
+                path: answer.receipt.and_then(|receipt| receipt.path()),
+                reason: reasons.first().cloned().flatten(),
+            }),
+            _ => None,
+        };
+        let said = known.row.as_ref().filter(|row| {
+            decided.as_ref() == Some(&row.decided)
+                && answer.before.is_empty()
+                && answer.after.is_empty()
+        });
+        if said.is_some_and(|row| self.reporter.report_again(&coming.origin, &row.printed)) {
+            self.counts.outcomes.count(answer.verdict.verdict.outcome());
         } else {
-            self.report(coming, &received, known.integrity, &answer, false);
+            let wants_row = decided.is_some();
+            let integrity = known.integrity;
+            let printed = self.report(coming, &received, integrity, &answer, reasons, wants_row);
+            let row = printed.zip(decided);
+            known.row = row.map(|(printed, decided)| KnownRow { printed, decided });
         }
+        known.receipt = answer.receipt;
         self.reporter.about(None);
         Ok(())
     }
@@ -226,10 +228,9 @@ impl<'a> Decider<'a> {
     /// Each message in a Bundle is one of its own (RFC 2961 §3.4). A Bundle in it is none that may be
     /// there, and is not taken apart.
     fn bundle(&mut self, coming: &Coming<'_>, bundle: Message<'_>) -> Result<(), PcmError> {
-        let mut index = ObjectIndex::new();
         for part in bundle.bundled() {
             match part {
-                Ok(bytes) => self.one(coming, bytes, &mut index)?,
+                Ok(bytes) => self.one(coming, bytes)?,
                 Err(error) => {
                     let start = usize::from(error.offset);
                     let rest = bundle.bytes().get(start..).unwrap_or_default();
@@ -255,9 +256,14 @@ impl<'a> Decider<'a> {
         self.about(coming, &message);
         let received = received(coming, message, integrity);
         let answer = self.sbm.receive(&received)?;
-        self.report(coming, &received, integrity, &answer, false);
+        let reasons = self.reasons(&received, &answer);
+        self.report(coming, &received, integrity, &answer, reasons, false);
         if let Some(receipt) = answer.receipt {
-            self.known.put(coming, &message, integrity, receipt);
+            let place = receipt.place();
+            self.known
+                .put(place, coming, &message, integrity, Some(receipt));
+        } else if is_refused(&answer) {
+            self.refused.put_in_turn(coming, &message, integrity);
         }
         if message.message_type() == MessageType::Srefresh {
             self.summary_refresh(coming, &message);
@@ -275,6 +281,16 @@ impl<'a> Decider<'a> {
         }));
     }
 
+    /// The reasons for what was decided, flow by flow, where they are wanted.
+    fn reasons(&self, received: &ReceivedMessage<'_>, answer: &Answer<TimedVerdict>) -> Reasons {
+        let verdict = &answer.verdict.verdict;
+        let reason = |(flow, decided): (u16, &FlowVerdict)| {
+            let is_wanted = self.wants.all_reasons || decided.outcome() == Outcome::Reject;
+            is_wanted.then(|| self.pcm.explain(received, verdict, flow))?
+        };
+        (0..).zip(verdict.flows()).map(reason).collect()
+    }
+
     /// Reports what was decided; gives back the row of it, if that is wanted and there is one.
     fn report(
         &mut self,
@@ -282,16 +298,13 @@ impl<'a> Decider<'a> {
         received: &ReceivedMessage<'_>,
         integrity: Provenance,
         answer: &Answer<TimedVerdict>,
+        reasons: Reasons,
         wants_row: bool,
     ) -> Option<PrintedRow> {
-        let (message, TimedVerdict { verdict, elapsed }) = (&received.message, &answer.verdict);
+        let message = &received.message;
         self.counts.removed += (answer.before.len() + answer.after.len()) as u64;
         report_removed(self.reporter, &answer.before);
-        let explain = |decided: &FlowVerdict, flow: u16| {
-            let is_wanted = self.wants.all_reasons || decided.outcome() == Outcome::Reject;
-            is_wanted.then(|| self.pcm.explain(received, verdict, flow))?
-        };
-        let flows = self.names.flows(message, answer, explain);
+        let flows = self.names.flows(message, answer, reasons);
         let outcome = of_message(&flows);
         self.counts.outcomes.count(outcome);
         let record = Record::Decision {
@@ -305,7 +318,7 @@ impl<'a> Decider<'a> {
             previous_hop: message.hop().map(|hop| hop.address),
             flows: &flows,
             outcome,
-            nanos: self.wants.times.then(|| nanos(*elapsed)),
+            nanos: self.wants.times.then(|| nanos(answer.verdict.elapsed)),
         };
         let row = if wants_row {
             self.reporter.report_row(&record)
@@ -401,6 +414,14 @@ fn received<'a>(
         received: coming.captured.time,
         integrity_verified: integrity == Provenance::Verified,
     }
+}
+
+/// Whether policy refuses all that a message asks for, which is one flow.
+fn is_refused(answer: &Answer<TimedVerdict>) -> bool {
+    let [verdict] = answer.verdict.verdict.flows() else {
+        return false;
+    };
+    verdict.outcome() == Outcome::Reject && answer.flows.len() == 1
 }
 
 fn report_removed(reporter: &Reporter, removed: &[Removed]) {

@@ -9,7 +9,7 @@ use anstyle::Style;
 use lpm_host::Outcome;
 use lpm_rsvp::{FilterSpec, MessageType};
 
-use super::line::{Cell, Line};
+use super::line::{Cell, Line, PACKET};
 use super::palette::Palette;
 use super::row::{Row, Said};
 use crate::output::plain::Plain;
@@ -66,7 +66,7 @@ impl<W: Write> Grid<W> {
     /// Prints a row of before for a message that was found here; not if it would look otherwise now.
     pub(super) fn print_again(&mut self, origin: &Origin, row: &PrintedRow) -> io::Result<bool> {
         self.heading(Some(&origin.capture), origin.time)?;
-        begin(&mut self.start, &Row::of(origin, None));
+        self.start.begin_found(origin.packet, origin.time);
         let is_same = row.layout == (self.layout, self.start.column());
         if is_same {
             write_row(&mut self.out, &self.start, &row.text)?;
@@ -246,7 +246,7 @@ const WIDEST: usize = 48;
 /// What a row begins with: where the message is.
 fn begin(start: &mut Line, row: &Row<'_>) {
     start.begin(0);
-    start.cell(row.packet, 6);
+    start.cell(row.packet, PACKET);
     start.cell(row.time, if start.is_narrow() { 12 } else { 15 });
 }
 

@@ -50,6 +50,9 @@ pub(super) enum Cell<'a> {
     Who(Who<'a>),
 }
 
+/// How wide the numbers of packets are.
+pub(super) const PACKET: usize = 6;
+
 /// Terminals with fewer columns see milliseconds only.
 const WIDE: usize = 140;
 
@@ -74,6 +77,16 @@ impl Line {
     pub(super) fn begin(&mut self, column: usize) {
         self.text.clear();
         self.column = column;
+    }
+
+    /// Begins anew with the cells that say where a message was found, for which there is always room.
+    pub(super) fn begin_found(&mut self, packet: u64, time: SystemTime) {
+        self.text.clear();
+        self.push_right(packet, PACKET);
+        self.text.push_str(GAP);
+        self.push_time(time);
+        self.text.push_str(GAP);
+        self.column = self.text.len();
     }
 
     /// Adds a cell, filled up to a width. Returns how wide it is.
@@ -179,13 +192,7 @@ impl Line {
             Cell::Text(text) if Plain(text).is_plain() => self.text.push_str(text),
             Cell::Text(text) => self.push(Plain(text)),
             Cell::Packet(number) => self.push_right(number, width),
-            Cell::Time(time) => {
-                push_time_of_day(&mut self.text, time);
-                if self.is_narrow() {
-                    // Milliseconds are enough.
-                    self.text.truncate(self.text.len() - 3);
-                }
-            }
+            Cell::Time(time) => self.push_time(time),
             Cell::Addresses(source, destination) => {
                 self.push_address(source);
                 self.text.push_str(" > ");
@@ -221,6 +228,14 @@ impl Line {
         let start = start.min(digits.len().saturating_sub(width));
         self.text
             .push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
+    }
+
+    fn push_time(&mut self, time: SystemTime) {
+        push_time_of_day(&mut self.text, time);
+        if self.is_narrow() {
+            // Milliseconds are enough.
+            self.text.truncate(self.text.len() - 3);
+        }
     }
 
     /// As the address displays, which takes ten times as long for IPv4.

@@ -14,6 +14,9 @@ use crate::output::record::{FlowRecord, Reason, RefusedBy};
 /// One for each flow of a message.
 pub(super) type FlowRecords<'a> = SmallVec<[FlowRecord<'a>; 1]>;
 
+/// The LPMs' reasons, one for each flow of a message; `None` where they have none, or are not asked.
+pub(super) type Reasons = SmallVec<[Option<String>; 1]>;
+
 /// The LPMs' names, for records.
 pub(super) struct Names(Vec<(LpmHandle, Arc<str>)>);
 
@@ -32,15 +35,16 @@ impl Names {
         &'a self,
         message: &Message<'a>,
         answer: &Answer<TimedVerdict>,
-        explain: impl Fn(&FlowVerdict, u16) -> Option<String>,
+        reasons: Reasons,
     ) -> FlowRecords<'a> {
         let mut records = FlowRecords::new();
-        let verdicts = answer.verdict.verdict.flows();
-        for (index, (flow, verdict)) in message.flow_descriptors().zip(verdicts).enumerate() {
+        let verdicts = answer.verdict.verdict.flows().iter().zip(reasons);
+        let flows = message.flow_descriptors().zip(verdicts);
+        for (index, (flow, (verdict, reason))) in flows.enumerate() {
             let nothing = FlowAnswer::default();
             let sbm = answer.flows.get(index).unwrap_or(&nothing);
             let mut record = self.flow(flow, verdict, sbm);
-            record.why = explain(verdict, record.index);
+            record.why = reason;
             records.push(record);
         }
         records
