@@ -15,6 +15,7 @@
 
 mod deadlines;
 mod errors;
+mod few;
 mod links;
 mod merge;
 mod names;
@@ -57,6 +58,10 @@ use crate::reservations::{ReservationKey, Reservations};
 
 /// How much memory messages of a flow may take on average, in bytes.
 const BYTES_PER_FLOW: usize = 1024;
+
+/// How many moments of a refresh period there are at which this node refreshes. What is due at the same one goes
+/// out together, so that who runs the node need not wake up for each of thousands of sessions.
+const MOMENTS: u32 = 1024;
 
 /// An RSVP node.
 ///
@@ -161,16 +166,16 @@ impl<R> Node<R> {
         u32::try_from(self.config.refresh.as_millis()).unwrap_or(u32::MAX)
     }
 
-    /// When to refresh next: between half and one and a half refresh periods from now (RFC 2205 §3.7).
+    /// When to refresh next: between half and one and a half refresh periods from now (RFC 2205 §3.7), at one
+    /// of the moments of the period.
     fn next_refresh(&mut self, now: Duration) -> Duration {
         let draw = self.number();
         let draw = FixedState::with_seed(self.config.seed).hash_one(draw);
-        let share = u32::try_from(draw >> 32).unwrap_or_default();
-        now + self.config.refresh / 2
-            + self
-                .config
-                .refresh
-                .mul_f64(f64::from(share) / 2_f64.powi(32))
+        let moment = (self.config.refresh / MOMENTS).max(Duration::from_nanos(1));
+        let since = now.as_nanos() % moment.as_nanos();
+        let since = Duration::from_nanos(u64::try_from(since).unwrap_or_default());
+        let moments = u32::try_from(draw % u64::from(MOMENTS)).unwrap_or_default();
+        now - since + self.config.refresh / 2 + moment * moments
     }
 
     fn is_own(&self, address: IpAddr) -> bool {

@@ -12,6 +12,9 @@ use crate::output::plain;
 /// How often what went wrong is said.
 pub const TELL_EVERY: Duration = Duration::from_secs(10);
 
+/// How many different failures are told apart between two times.
+const MOST: usize = 20;
+
 /// What went wrong.
 #[derive(Debug)]
 pub struct Troubles {
@@ -21,6 +24,8 @@ pub struct Troubles {
     told: BTreeMap<DropReason, u64>,
     /// What failed since it was last said, and how often.
     failures: HashMap<String, u64>,
+    /// How often other things did: strangers choose what some of them say.
+    others: u64,
     tell_at: Instant,
 }
 
@@ -32,6 +37,7 @@ impl Troubles {
             dropped: BTreeMap::new(),
             told: BTreeMap::new(),
             failures: HashMap::new(),
+            others: 0,
             tell_at: now + TELL_EVERY,
         }
     }
@@ -49,7 +55,12 @@ impl Troubles {
 
     /// Something failed.
     pub fn failed(&mut self, what: String) {
-        *self.failures.entry(what).or_default() += 1;
+        let is_full = self.failures.len() >= MOST;
+        match self.failures.get_mut(&what) {
+            Some(count) => *count += 1,
+            None if is_full => self.others += 1,
+            None => drop(self.failures.insert(what, 1)),
+        }
     }
 
     /// Says what went wrong since the last time, where it is time for that.
@@ -69,6 +80,10 @@ impl Troubles {
         for (what, count) in std::mem::take(&mut self.failures) {
             plain::tell(format_args!("{what} ({count} times)"));
         }
+        match std::mem::take(&mut self.others) {
+            0 => {}
+            others => plain::tell(format_args!("and {others} failures of other kinds")),
+        }
     }
 
     /// How many messages were dropped since the start.
@@ -79,5 +94,24 @@ impl Troubles {
             *dropped.entry(*reason).or_default() += count;
         }
         dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_fill_the_memory_or_the_log() {
+        let mut troubles = Troubles::since(Instant::now());
+        for number in 0..1_000 {
+            troubles.failed("the first".to_owned());
+            troubles.failed(format!("a message of 10.0.0.{number}"));
+        }
+        assert_eq!(troubles.failures.len(), MOST);
+        assert_eq!(troubles.failures.get("the first"), Some(&1_000));
+        assert_eq!(troubles.others, 1_000 - (MOST as u64 - 1));
+        troubles.tell_all();
+        assert_eq!((troubles.failures.len(), troubles.others), (0, 0));
     }
 }

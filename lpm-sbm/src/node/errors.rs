@@ -13,11 +13,11 @@ use lpm_rsvp::{
 
 use super::deadlines::{Due, Neighbour};
 use super::merge::{is_blockaded, is_greater};
-use super::output::{Datagram, DropReason, Packet, Route, Routes, TTL};
+use super::output::{Datagram, DropReason, Output, Packet, Route, Routes, TTL};
 use super::policy::{combined, objects_of, with_policy};
 use super::receive::session_of;
 use super::said::is_between_neighbours;
-use super::state::Blockade;
+use super::state::{Blockade, PathState};
 use super::waiting::Target;
 use super::wire::{Writer, finished, object};
 use crate::node::Node;
@@ -99,6 +99,15 @@ impl<R: Routes> Node<R> {
         let Some(bytes) = bytes else {
             return;
         };
+        // Whoever floods this node with what is refused is not answered without end.
+        if !self.waiting.has_room() {
+            self.outputs.push_back(Output::Dropped {
+                interface: interface.index,
+                source: to,
+                reason: DropReason::Busy,
+            });
+            return;
+        }
         let session = session.with_flags(0);
         let datagram = Datagram::to_neighbour(interface, to, bytes.clone());
         let target = Target::Error(session, datagram, received);
@@ -334,22 +343,40 @@ impl<R: Routes> Node<R> {
         service: ServiceRequest,
     ) {
         let until = now + self.config.refresh * self.config.blockade_periods;
+        // To the second, so that a flood of these leaves few times to look.
+        let until = Duration::from_secs(until.as_secs() + u64::from(until.subsec_nanos() > 0));
         let Some(kept) = self.sessions.get_mut(&session) else {
             return;
         };
-        let senders = senders.iter().copied().map(Some);
-        let any = senders.len() == 0;
-        for sender in senders.chain(any.then_some(None)) {
-            kept.blockades.retain(|old| {
-                old.until > now && (old.sender, old.previous_hop) != (sender, previous_hop)
-            });
-            kept.blockades.push(Blockade {
+        let is_from = |path: &PathState| path.hop.address == previous_hop;
+        // Only what is asked of this previous hop can have failed there.
+        let mut failed: Vec<_> = match senders {
+            [] => {
+                let is_asked = kept.paths.values().any(is_from);
+                is_asked.then_some(None).into_iter().collect()
+            }
+            senders => {
+                let is_asked = |sender: &&FilterSpec| kept.paths.get(sender).is_some_and(is_from);
+                senders.iter().filter(is_asked).copied().map(Some).collect()
+            }
+        };
+        if failed.is_empty() {
+            return;
+        }
+        failed.sort_unstable();
+        failed.dedup();
+        kept.blockades.retain(|old| {
+            let is_replaced =
+                old.previous_hop == previous_hop && failed.binary_search(&old.sender).is_ok();
+            old.until > now && !is_replaced
+        });
+        kept.blockades
+            .extend(failed.into_iter().map(|sender| Blockade {
                 sender,
                 previous_hop,
                 service,
                 until,
-            });
-        }
+            }));
         self.deadlines.add(until, Due::Blockade(session));
         if !self.is_all_blockaded(now, session, previous_hop) {
             self.update_upstream(now, session, None, true);

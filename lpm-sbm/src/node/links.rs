@@ -25,7 +25,7 @@ impl<R: Routes> Node<R> {
             .collect();
         let mut gone = Vec::new();
         for kept in self.sessions.values() {
-            for (flow, resv) in &kept.resvs {
+            for (flow, resv) in kept.resvs.iter() {
                 if !self.interfaces.contains_key(&resv.interface.index) {
                     gone.push(*flow);
                 }
@@ -55,7 +55,7 @@ impl<R: Routes> Node<R> {
         let mut routes = HashMap::new();
         let mut changed = Vec::new();
         for (session, kept) in &self.sessions {
-            for (sender, path) in &kept.paths {
+            for (sender, path) in kept.paths.iter() {
                 let ends = (session.address(), sender.address());
                 let route = *routes
                     .entry(ends)

@@ -5,25 +5,20 @@ use std::time::Duration;
 
 use lpm_rsvp::{FilterSpec, Message, ObjectIndex, ResvStyle, ServiceRequest, class};
 
-use super::deadlines::Neighbour;
 use super::state::{PathState, ResvState, SessionState, Wanted};
 use super::wire::object;
 
-/// What is to be asked of a previous hop; `None` for nothing.
+/// What is to be asked of the previous hop of these senders of a session; `None` for nothing.
 pub(crate) fn wanted(
     session: &SessionState,
-    previous_hop: Neighbour,
+    paths: &[(&FilterSpec, &PathState)],
     now: Duration,
 ) -> Option<Wanted> {
-    let paths = || {
-        let paths = session.paths.iter();
-        paths.filter(|(_, path)| path.previous_hop() == previous_hop)
-    };
     let mut style = None;
     let mut flows: Vec<(ServiceRequest, Vec<FilterSpec>)> = Vec::new();
     let mut scope = Vec::new();
     let mut passed_on: Vec<Vec<u8>> = Vec::new();
-    for (sender, path) in paths() {
+    for &(sender, path) in paths {
         let resvs: Vec<_> = matching(session, sender, path).collect();
         let Some(service) = merged(&resvs, session, sender, path, now) else {
             continue;
@@ -45,7 +40,7 @@ pub(crate) fn wanted(
         }
     }
     let style = style?;
-    let has_others = paths().count() != session.paths.len();
+    let has_others = paths.len() != session.paths.len();
     if style == ResvStyle::WildcardFilter {
         flows.iter_mut().for_each(|(_, senders)| senders.clear());
         if has_others && scope.is_empty() {
@@ -58,7 +53,11 @@ pub(crate) fn wanted(
     }
     scope.sort_unstable();
     scope.dedup();
-    let (_, path) = paths().next()?;
+    let (_, path) = paths.first()?;
+    // It is kept, and vectors begin with room for four.
+    flows.shrink_to_fit();
+    scope.shrink_to_fit();
+    passed_on.shrink_to_fit();
     Some(Wanted {
         style,
         flows,

@@ -38,6 +38,7 @@ impl<R: Routes> Node<R> {
         let interface = interface.ok_or(DropReason::Interface)?;
         let said = said(message, &descriptor, |_| true);
         let timers = self.timers;
+        let has_room = self.waiting.has_room();
         let path = self.path_of(session, &sender);
         if path
             .as_ref()
@@ -52,10 +53,21 @@ impl<R: Routes> Node<R> {
             path.life = timers
                 .start(message.time_values(), time(now))
                 .continuing(path.life);
-            path.ttl = packet.ttl;
+            // Its way has become another one: what goes on says how far it came.
+            let way = (packet.ttl, packet.ttl != message.header().send_ttl);
+            let is_moved = has_room && (path.ttl, path.is_non_rsvp) != way;
+            if is_moved {
+                (path.ttl, path.is_non_rsvp) = way;
+            }
+            let is_sooner = end(path.life) < path.look;
             self.message_ids
                 .change(&FlowKey::path(session, sender), old, new);
-            self.look_at_path(session, sender);
+            if is_sooner {
+                self.look_at_path(session, sender);
+            }
+            if is_moved {
+                self.forward_path(session, sender);
+            }
             return Ok(());
         }
         let conflict = if self.has_other_ports(session) {
@@ -150,7 +162,6 @@ impl<R: Routes> Node<R> {
             id: StateId::of(message),
             life,
             route,
-            supplied: None,
             outgoing: None,
             name: None,
             refresh_at,
@@ -273,18 +284,17 @@ impl<R: Routes> Node<R> {
         let Some(path) = self.path_of(session, &sender).filter(is_current) else {
             return;
         };
-        path.supplied.clone_from(&objects);
         path.outgoing = None;
         let name = path.name.take();
         self.names.forget(name);
-        if objects.is_some() {
-            self.make_outgoing(session, sender);
+        if let Some(objects) = objects {
+            self.make_outgoing(session, sender, &objects);
             self.refresh_path(now, session, sender);
         }
     }
 
-    /// Makes what is sent from time to time.
-    fn make_outgoing(&mut self, session: Session, sender: FilterSpec) {
+    /// Makes what is sent from time to time, with the POLICY_DATA that LPMs want in it.
+    fn make_outgoing(&mut self, session: Session, sender: FilterSpec, supplied: &[u8]) {
         let Some((bytes, out)) = self.outgoing_path(session, &sender) else {
             return;
         };
@@ -294,7 +304,6 @@ impl<R: Routes> Node<R> {
         let mut index = ObjectIndex::new();
         let received = Message::parse(&path.said, &mut index);
         let received = received.map(|message| objects_of(&message));
-        let supplied = path.supplied.as_deref().unwrap_or_default();
         let policy = combined(supplied, &received.unwrap_or_default());
         let Some(bytes) = with_policy(&bytes, &policy) else {
             return;

@@ -321,13 +321,11 @@ impl<R: Routes> Node<R> {
                             let session = flow.session();
                             if let Some(path) = self.path_of(session, &sender) {
                                 path.life.refresh(time(now));
-                                self.look_at_path(session, sender);
                             }
                         }
                         _ => {
                             if let Some(resv) = self.resv(&flow) {
                                 resv.life.refresh(time(now));
-                                self.look_at_resv(flow);
                             }
                         }
                     }

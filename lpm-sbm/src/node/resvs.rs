@@ -60,8 +60,9 @@ impl<R: Routes> Node<R> {
         if is_late {
             return Err(DropReason::OutOfOrder);
         }
-        if let Some(other) = kept.resvs.values().find(|resv| resv.style != style) {
-            let value = u16::try_from(other.style.option_vector()).unwrap_or_default();
+        let other = kept.resvs.values().find(|resv| resv.style != style);
+        if let Some(other) = other.map(|resv| resv.style) {
+            let value = u16::try_from(other.option_vector()).unwrap_or_default();
             self.resv_errors(message, interface, hop, CONFLICTING_STYLE, value);
             return Ok(());
         }
@@ -91,17 +92,21 @@ impl<R: Routes> Node<R> {
 
     /// Whether a message says only what is kept.
     fn is_refresh(&self, message: &Message<'_>, interface: Interface) -> bool {
+        let session = message.session().map(|session| session.with_flags(0));
+        let Some(kept) = session.and_then(|session| self.sessions.get(&session)) else {
+            return false;
+        };
+        // In ascending order.
+        let senders: Vec<_> = kept.senders_by(interface.index).copied().collect();
         message.flow_descriptors().all(|descriptor| {
             let Some(flow) = FlowKey::of(message, &descriptor) else {
                 return false;
             };
-            let Some(kept) = self.sessions.get(&flow.session()) else {
-                return false;
-            };
-            let senders: Vec<_> = kept.senders_by(interface.index).copied().collect();
-            let said = said(message, &descriptor, |sender| senders.contains(sender));
+            let is_there = |sender: &FilterSpec| senders.binary_search(sender).is_ok();
             let resv = kept.resvs.get(&flow);
-            resv.is_some_and(|resv| resv.said == said && resv.interface == interface)
+            resv.is_some_and(|resv| {
+                resv.interface == interface && resv.said == said(message, &descriptor, is_there)
+            })
         })
     }
 
@@ -123,8 +128,11 @@ impl<R: Routes> Node<R> {
             resv.life = timers
                 .start(message.time_values(), time(now))
                 .continuing(resv.life);
+            let is_sooner = end(resv.life) < resv.look;
             self.message_ids.change(&flow, old, new);
-            self.look_at_resv(flow);
+            if is_sooner {
+                self.look_at_resv(flow);
+            }
         }
     }
 

@@ -1,6 +1,5 @@
 //! What a node keeps of a session.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use lpm_api::{FlowKey, Interface, Priority};
 use lpm_rsvp::{FilterSpec, ResvStyle, RsvpHop, ServiceRequest};
 
 use super::deadlines::Neighbour;
+use super::few::Few;
 use super::output::{Datagram, Reserved, Route};
 use crate::lifetime::Life;
 use crate::message_ids::StateId;
@@ -17,10 +17,10 @@ use crate::state::Senders;
 #[derive(Debug, Default)]
 pub(crate) struct SessionState {
     /// By sender.
-    pub(crate) paths: BTreeMap<FilterSpec, PathState>,
-    pub(crate) resvs: BTreeMap<FlowKey, ResvState>,
+    pub(crate) paths: Few<FilterSpec, PathState>,
+    pub(crate) resvs: Few<FlowKey, ResvState>,
     /// What is asked of each previous hop.
-    pub(crate) upstream: BTreeMap<Neighbour, Upstream>,
+    pub(crate) upstream: Few<Neighbour, Upstream>,
     pub(crate) blockades: Vec<Blockade>,
 }
 
@@ -41,8 +41,6 @@ pub(crate) struct PathState {
     pub(crate) id: Option<StateId>,
     pub(crate) life: Life,
     pub(crate) route: Option<Route>,
-    /// The POLICY_DATA that LPMs want in it; `None` until they were asked.
-    pub(crate) supplied: Option<Vec<u8>>,
     /// What is sent from time to time; `None` before the LPMs were asked, and where they want nothing sent.
     pub(crate) outgoing: Option<Datagram>,
     /// What names it to the next hop.

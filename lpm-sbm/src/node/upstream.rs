@@ -1,6 +1,6 @@
 //! What previous hops are asked for (RFC 2209: RESV REFRESH).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -31,18 +31,12 @@ impl<R: Routes> Node<R> {
         let Some(kept) = self.sessions.get(&session) else {
             return;
         };
-        let hops = kept.paths.values().map(|path| path.previous_hop());
-        let hops: BTreeSet<_> = hops.chain(kept.upstream.keys().copied()).collect();
         let mut is_asked = false;
-        for hop in hops {
+        for (hop, new) in changed(kept, now) {
             let Some(kept) = self.sessions.get(&session) else {
                 return;
             };
-            let new = wanted(kept, hop, now);
             let old = kept.upstream.get(&hop).map(|upstream| &upstream.wanted);
-            if old == new.as_ref() {
-                continue;
-            }
             let gone = gone(kept, hop, old, new.as_ref());
             if let Some((style, gone)) = gone.filter(|_| is_torn) {
                 self.tear_upstream(session, hop, style, &gone);
@@ -272,6 +266,27 @@ impl<R: Routes> Node<R> {
             self.forget_upstream(session, hop);
         }
     }
+}
+
+/// The previous hops of which something else is wanted than they were asked for, and what.
+fn changed(kept: &SessionState, now: Duration) -> Vec<(Neighbour, Option<Wanted>)> {
+    if kept.resvs.is_empty() && kept.upstream.is_empty() {
+        return Vec::new();
+    }
+    let mut hops: BTreeMap<Neighbour, Vec<_>> = BTreeMap::new();
+    for hop in kept.upstream.keys() {
+        hops.entry(*hop).or_default();
+    }
+    for (sender, path) in kept.paths.iter() {
+        let paths = hops.entry(path.previous_hop()).or_default();
+        paths.push((sender, path));
+    }
+    let hops = hops.into_iter();
+    let wanted = hops.map(|(hop, paths)| (hop, wanted(kept, &paths, now)));
+    let is_changed = |(hop, new): &(Neighbour, Option<Wanted>)| {
+        kept.upstream.get(hop).map(|upstream| &upstream.wanted) != new.as_ref()
+    };
+    wanted.filter(is_changed).collect()
 }
 
 /// What a previous hop that still has the senders is wanted for no more: the style, and the senders, which

@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 #![allow(unreachable_pub, reason = "modules of a test")]
 
+mod hostile;
 mod lossy;
+mod memory;
 mod random;
 mod reject;
 mod reliable;
