@@ -81,7 +81,7 @@ fn a_signature_has_to_be_of_the_file_and_by_a_key() {
     let another = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
     let (started, why) = load(&signed, by(another));
     assert!(
-        !started && why[0].detail.contains("no signature of it"),
+        !started && why[0].detail.contains("is not a signature of it"),
         "{why:?}"
     );
     let (started, why) = load(&folder.join("twin.dll"), by(key));
