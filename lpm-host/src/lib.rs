@@ -130,7 +130,11 @@ pub use self::verdict::{FlowVerdict, Outcome, Verdict};
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
-pub use self::lpm::lpmapi::fuzzing;
+pub mod fuzzing {
+    #[cfg(target_os = "linux")]
+    pub use crate::lpm::isolated::fuzzing::*;
+    pub use crate::lpm::lpmapi::fuzzing::*;
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

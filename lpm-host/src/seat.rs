@@ -5,6 +5,7 @@
 //! | `backlog` | what the LPM is still to be told |
 //! | `catch_up` | telling it that, once it is back from quarantine |
 //! | `closed` | the LPM on its way out |
+//! | `decisions` | decisions that it makes on threads of its own |
 //! | `due` | what is due from time to time |
 //! | `in_c` | what is different about LPMs in C |
 //! | `on_worker` | calls on threads of the LPM's own |
@@ -18,6 +19,7 @@
 pub(crate) mod backlog;
 pub(crate) mod catch_up;
 pub(crate) mod closed;
+mod decisions;
 pub(crate) mod due;
 pub(crate) mod in_c;
 pub(crate) mod on_worker;

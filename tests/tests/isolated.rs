@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use lpm_host::event::EventId;
+use lpm_host::lpm_rsvp::build::Path;
+use lpm_host::lpm_rsvp::{FilterSpec, RsvpHop, Session, TimeValues, Tspec};
 use lpm_host::{
     AddressRow, CallMode, Isolation, LpmConfig, LpmStatus, Outcome, OutgoingVerdict, Pcm,
     UnloadOutcome, Verdict,
@@ -142,7 +144,7 @@ fn the_library_is_not_mapped_here() {
     assert!(maps(&process.to_string()).contains("accepts"));
     assert!(!maps("self").contains("accepts"));
     let _ = pcm.demote().expect("in charge");
-    assert!(!Path::new(&format!("/proc/{process}")).exists());
+    assert!(!std::path::Path::new(&format!("/proc/{process}")).exists());
 }
 
 #[test]
@@ -165,6 +167,124 @@ fn many_are_asked_at_once() {
         counters.contains(&("admit".to_owned(), 2000)),
         "{counters:?}"
     );
+}
+
+/// A Path whose sender's address says what `defers` is to answer.
+fn ordered(order: u8, port: u16) -> Vec<u8> {
+    let session = Session::new(Ipv4Addr::new(192, 0, 2, 80), 17, 5004).expect("a session");
+    let sender = FilterSpec::new(Ipv4Addr::new(198, 51, 100, order), port);
+    let hop = RsvpHop {
+        address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 254)),
+        logical_interface: 0,
+    };
+    let tspec = Tspec {
+        rate: 125_000.0,
+        bucket: 3_000.0,
+        peak_rate: f32::INFINITY,
+        min_policed: 64,
+        max_packet: 1_500,
+    };
+    let path = Path::new(session, hop, TimeValues::DEFAULT, sender, tspec);
+    path.build().expect("a legal message")
+}
+
+/// Of threads of its own, so that it is asked about many messages in one call.
+fn on_threads(lpm: LpmConfig, threads: usize) -> LpmConfig {
+    let threads = NonZeroUsize::new(threads).expect("some");
+    let lpm = isolated(lpm).call_mode(CallMode::Worker { threads });
+    lpm.result_time_limit(Duration::from_secs(3600))
+}
+
+#[test]
+fn each_of_many_in_flight_gets_its_own_verdict() {
+    let orders = [0, 1, 2, 3, 4];
+    for threads in [1, 3] {
+        let pcm = pcm(
+            on_threads(fixture("defers").config("3"), threads),
+            &RecordedEvents::default(),
+        );
+        let messages = orders.map(|order| ordered(order, 4000));
+        let expected = messages
+            .each_ref()
+            .map(|message| told(&admit(&pcm, message).expect("in charge")));
+        let open: Vec<_> = (0..2_000)
+            .map(|number| {
+                let message = &messages[number * 7 % orders.len()];
+                let later = with_received(message, |received| pcm.admit_later(received));
+                later.expect("in charge")
+            })
+            .collect();
+        for (number, open) in open.into_iter().enumerate() {
+            let expected = &expected[number * 7 % orders.len()];
+            assert_eq!(&told(&open.wait()), expected, "{number} on {threads}");
+        }
+        let distinct: std::collections::BTreeSet<_> = expected.iter().collect();
+        assert_eq!(distinct.len(), orders.len(), "{expected:?}");
+    }
+}
+
+#[test]
+fn many_in_flight_may_be_put_off() {
+    let pcm = pcm(
+        on_threads(fixture("accepts").config("deferred"), 1),
+        &RecordedEvents::default(),
+    );
+    let open: Vec<_> = (0..1_000)
+        .map(|_| with_received(&path(4000), |received| pcm.admit_later(received)))
+        .collect();
+    for open in open {
+        assert_eq!(open.expect("in charge").wait().outcome(), Outcome::Accept);
+    }
+    let kept = self::pcm(
+        on_threads(fixture("accepts").config("kept"), 1),
+        &RecordedEvents::default(),
+    );
+    let open: Vec<_> = (0..1_000)
+        .map(|_| with_received(&path(4000), |received| kept.admit_later(received)))
+        .collect();
+    let _ = kept.demote().expect("in charge");
+    for open in open {
+        assert_eq!(open.expect("in charge").wait().outcome(), Outcome::Reject);
+    }
+}
+
+#[test]
+fn a_crash_rejects_what_is_in_flight() {
+    let events = RecordedEvents::default();
+    let pcm = pcm(on_threads(fixture("crashes").config("abort"), 1), &events);
+    let ports = (1..=1_000).map(|number| if number == 500 { 6666 } else { 4000 });
+    let open: Vec<_> = ports
+        .map(|port| with_received(&path(port), |received| pcm.admit_later(received)))
+        .collect();
+    let outcomes = open.into_iter().map(|open| {
+        let verdict = open.expect("in charge").wait();
+        verdict.outcome()
+    });
+    let outcomes: Vec<_> = outcomes.collect();
+    // Those after the one that it died of, and those before whose answers it had not given yet.
+    assert!(outcomes[499..].iter().all(|it| *it == Outcome::Reject));
+    assert_eq!(events.of(EventId::LpmProcessEnded).len(), 1);
+}
+
+#[test]
+fn what_it_is_told_comes_in_order_with_what_it_is_asked() {
+    let pcm = pcm(on_threads(fixture("counts"), 1), &RecordedEvents::default());
+    let mut open = Vec::new();
+    for number in 0..200 {
+        let later = with_received(&path(4000), |received| pcm.admit_later(received));
+        open.push(later.expect("in charge"));
+        if number % 10 == 9 {
+            let _ = admit(&pcm, &path_tear(4000)).expect("in charge");
+            let counters = pcm.statistics().expect("in charge").remove(0).counters;
+            let counters = counters.expect("it counts");
+            // It was asked about all before it was told.
+            let asked = ("admit".to_owned(), number + 1);
+            assert!(counters.contains(&asked), "{counters:?}");
+        }
+    }
+    for open in open {
+        assert_eq!(open.wait().outcome(), Outcome::Accept);
+    }
 }
 
 #[test]

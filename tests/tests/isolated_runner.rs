@@ -38,7 +38,7 @@ fn program(does: &str) -> (TempDir, PathBuf) {
     let version = env!("CARGO_PKG_VERSION");
     let head = format!(
         "#!/usr/bin/env python3
-import mmap, os, random, struct, time
+import ctypes, mmap, os, random, struct, sys, time
 socket, memory = (int(file) for file in os.environ['LPM_RUNNER'].split(','))
 def say(what): os.write(socket, what)
 def greet(protocol=1, version=b'{version}'):
@@ -46,6 +46,11 @@ def greet(protocol=1, version=b'{version}'):
 def frame(kind, *words): say(struct.pack('=II', kind, len(words)) + struct.pack('=%dQ' % len(words), *words))
 def text(text): return [len(text), *struct.unpack('=%dQ' % ((len(text) + 7) // 8), text + bytes(-len(text) % 8))]
 def started(): frame(5, 0, 0, 0, 0, 0, 0, *text(b''))
+def share(): return mmap.mmap(memory, os.fstat(memory).st_size)
+futex = 202 if os.uname().machine == 'x86_64' else 98
+def give(shared, at, turn):
+    struct.pack_into('=I', shared, at, turn)
+    ctypes.CDLL(None).syscall(futex, ctypes.byref(ctypes.c_uint32.from_buffer(shared, at)), 1, 1)
 "
     );
     let mut made = fs::File::create(&file).expect("a file");
@@ -139,6 +144,7 @@ fn nonsense_from_a_runner_ends_it() {
         "say(bytes(random.randbytes(1000)))",
         // A frame of a gigabyte; one to the runner; an answer to nothing; a log from nowhere.
         "say(struct.pack('=II', 5, 1 << 27))",
+        "say(struct.pack('=II', 8, (1 << 17) + 1))",
         "frame(1)",
         "frame(11, 1)",
         "frame(10, 77, 0)",
@@ -167,8 +173,7 @@ fn nonsense_from_a_runner_ends_it() {
 fn no_answer_of_a_runner_does_harm() {
     let does = "
 greet(); started()
-shared = mmap.mmap(memory, os.fstat(memory).st_size)
-place = 24 + 40960 * 8 + 40
+shared = share()
 random.seed(7)
 while True:
     at = 192
@@ -178,7 +183,7 @@ while True:
         struct.pack_into('=Q', shared, at + 16, count)
         for word in range(8):
             struct.pack_into('=Q', shared, at + 24 + 8 * word, random.choice([0, 1, 2, 1 << 31, (1 << 64) - 1]) if word else 0)
-        struct.pack_into('=I', shared, at, random.choice([2, 2, 2, 4, 77]))
+        give(shared, at, random.choice([2, 2, 2, 4, 77]))
     time.sleep(0.001)
 ";
     for _ in 0..3 {
@@ -192,6 +197,117 @@ while True:
         }
         let _ = pcm.demote().expect("in charge");
     }
+}
+
+/// A program that runs until the first call, and then does this, over and over.
+fn at_a_call(does: &str) -> (TempDir, PathBuf) {
+    program(&format!(
+        "
+greet(); started()
+shared, at = share(), 192
+while struct.unpack_from('=I', shared, at)[0] != 1: time.sleep(0.001)
+while True:
+{does}
+"
+    ))
+}
+
+/// What the PCM says of a process that does this at a call; nobody waits for the call any more after that.
+fn fate(program: PathBuf, limit: Duration) -> String {
+    let events = RecordedEvents::default();
+    let lpm = fixture("accepts").isolation(Isolation::Process);
+    let pcm = Pcm::builder()
+        .lpm(lpm.result_time_limit(limit))
+        .event_log(events.clone())
+        .runner(program);
+    let pcm = pcm.build().expect("builds");
+    pcm.become_dsbm().expect("it says that it has started");
+    let verdict = admit(&pcm, &path(4000)).expect("in charge");
+    assert_ne!(verdict.outcome(), Outcome::Accept);
+    until("its end is an event", || {
+        !events.of(EventId::LpmProcessEnded).is_empty()
+    });
+    let _ = pcm.demote().expect("in charge");
+    events.of(EventId::LpmProcessEnded).remove(0).detail
+}
+
+const LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_turn_that_is_nobodys_ends_it() {
+    // One that there is none of; the end, which is the PCM's to say; a handle, asked for again and again.
+    for turn in [77, 4, 3] {
+        let (_folder, program) = at_a_call(&format!("    give(shared, at, {turn})"));
+        let fate = fate(program, LONG);
+        assert!(fate.contains("broke the protocol"), "{turn}: {fate}");
+    }
+}
+
+#[test]
+fn one_that_keeps_its_caller_waiting_is_killed_at_the_limit() {
+    // Its answer comes after frames that do not come; no answer comes; the turn comes and nobody is woken.
+    for does in [
+        "    struct.pack_into('=QQ', shared, at + 16, 1, (1 << 64) - 1); give(shared, at, 2)",
+        "    time.sleep(1)",
+        "    struct.pack_into('=I', shared, at, 1)",
+    ] {
+        let (_folder, program) = at_a_call(does);
+        let fate = fate(program, Duration::from_millis(300));
+        assert!(fate.contains("did not return within"), "{does}: {fate}");
+    }
+}
+
+/// Results, of which it never hears what the PCM says.
+#[test]
+fn one_that_does_not_listen_is_killed() {
+    let does = "greet(); started()\nwhile True: frame(11, 1, 2, 0, 0, 0)";
+    let (_folder, program) = program(does);
+    let events = RecordedEvents::default();
+    let lpm = fixture("accepts").isolation(Isolation::Process);
+    // It does not return from the call that tells it addresses, either.
+    let pcm = Pcm::builder().lpm(lpm.result_time_limit(LONG));
+    let pcm = pcm.event_log(events.clone()).runner(program);
+    let pcm = pcm.build().expect("builds");
+    pcm.become_dsbm().expect("it says that it has started");
+    until("its end is an event", || {
+        !events.of(EventId::LpmProcessEnded).is_empty()
+    });
+    let ended = events.of(EventId::LpmProcessEnded).remove(0).detail;
+    assert!(ended.contains("did not hear what it was told"), "{ended}");
+    let _ = pcm.demote().expect("in charge");
+}
+
+/// Whom a process leaves behind, with the socket and the memory, keeps nobody from seeing that it has ended.
+#[test]
+fn the_end_is_seen_whoever_goes_on() {
+    let floods = "
+greet(); started()
+if os.fork() == 0:
+    try:
+        while True: frame(8, 60000, 0, 0, *text(b'still here'))
+    except BrokenPipeError: os._exit(0)
+time.sleep(0.1)
+os._exit(3)
+";
+    let (_folder, floods) = program(floods);
+    let events = RecordedEvents::default();
+    let pcm = builder(&events).runner(floods).build().expect("builds");
+    pcm.become_dsbm().expect("it says that it has started");
+    until("its end is an event", || {
+        !events.of(EventId::LpmProcessEnded).is_empty()
+    });
+    let _ = pcm.demote().expect("in charge");
+
+    // It takes back, all the time, that the call has ended.
+    let holds = "    if os.fork() == 0:
+        until = time.time() + 20
+        while time.time() < until: struct.pack_into('=I', shared, at, 1)
+        os._exit(0)
+    time.sleep(0.1)
+    os._exit(3)";
+    let (_folder, holds) = at_a_call(holds);
+    let fate = fate(holds, LONG);
+    assert!(fate.contains("status 3"), "{fate}");
 }
 
 fn until(what: &str, is_so: impl Fn() -> bool) {

@@ -30,7 +30,7 @@ enum Progress {
 
 struct Open {
     pending: Arc<Pending<Decisions>>,
-    received: OwnedReceived,
+    received: Arc<OwnedReceived>,
     serving: Arc<Serving>,
 }
 
@@ -41,7 +41,7 @@ impl Admission {
 
     pub(crate) fn open(
         pending: Arc<Pending<Decisions>>,
-        received: OwnedReceived,
+        received: Arc<OwnedReceived>,
         serving: Arc<Serving>,
     ) -> Self {
         Self(Some(Progress::Open(Open {

@@ -5,9 +5,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use lpm_abi::{AbiAnswer, AbiDecision, AbiDeleteState, AbiResult};
-use lpm_api::abi::abi_message;
-use lpm_api::{Decision, DeleteReason, LpmStatus};
+use lpm_abi::{AbiAnswer, AbiDecision};
+use lpm_api::{Decision, LpmStatus};
 use lpm_rsvp::{Message, MessageType, class};
 
 use super::tell::forget;
@@ -17,13 +16,12 @@ use crate::answers::faults::{self, Function, Judged, Returned, judge};
 use crate::answers::pending::Pending;
 use crate::event::EventLog;
 use crate::lpm::calls::{self, Asker};
-use crate::lpm::instance::Instance;
 use crate::lpm::under_way::{self, Callee};
 use crate::message::{OwnedReceived, ReceivedMessage};
 use crate::requests::asked::{Asked, Question};
-use crate::requests::results;
 use crate::roster::Roster;
 use crate::seat::seated::{Route, Seat, Slot};
+use crate::seat::worker::{Job, Query};
 use crate::serving::Serving;
 use crate::verdict::{PerFlow, Verdict};
 
@@ -31,8 +29,8 @@ use crate::verdict::{PerFlow, Verdict};
 pub(crate) enum Progress {
     /// All of them answered.
     Answered(Verdict),
-    /// Some have put off their answers.
-    Open(Arc<Pending<Decisions>>),
+    /// Some have put off their answers; with a copy of the message, if there is one already.
+    Open(Arc<Pending<Decisions>>, Option<Arc<OwnedReceived>>),
 }
 
 /// A message on its way through the LPMs.
@@ -142,7 +140,10 @@ impl<'a> Asking<'a> {
             (None, _) => verdict(flows, self.immediate_refresh.get(), self.failure.get()),
             // Those that put off their answers have answered meanwhile.
             (_, Some(decisions)) => decisions.verdict(),
-            (Some(pending), None) => return Some(Progress::Open(Arc::clone(pending))),
+            (Some(pending), None) => {
+                let copy = self.later.get().and_then(|later| later.copy.get());
+                return Some(Progress::Open(Arc::clone(pending), copy.cloned()));
+            }
         };
         forget(self.roster, self.received, verdict.flows(), self.serving);
         Some(Progress::Answered(verdict))
@@ -328,14 +329,12 @@ impl<'a> Asking<'a> {
         let request = self.put_off();
         let copy = &self.later().copy;
         let copy = copy.get_or_init(|| Arc::new(OwnedReceived::from(self.received)));
-        let (copy, flow_count) = (Arc::clone(copy), self.flow_count);
-        let call = {
-            let (seat, events) = (Arc::clone(seat), Arc::clone(self.events()));
-            move |lpm: &Instance| {
-                answer_on_worker(lpm, &seat, request, &copy.view(), flow_count, &*events);
-            }
-        };
-        if !seat.ask_on_worker(Function::Admit, request, call, &**self.events()) {
+        let query = Job::Admit(Query {
+            request,
+            received: Arc::clone(copy),
+            flow_count: self.flow_count,
+        });
+        if !seat.ask_on_worker(Function::Admit, request, query, &**self.events()) {
             self.closed.set(true);
         }
     }
@@ -358,24 +357,6 @@ impl Asker for Asking<'_> {
     }
 }
 
-/// A message that an LPM is asked about on a thread of its own.
-struct OnWorker<'a> {
-    received: &'a ReceivedMessage<'a>,
-    request: u64,
-    is_deferred: Cell<bool>,
-}
-
-impl Asker for OnWorker<'_> {
-    fn received(&self) -> &ReceivedMessage<'_> {
-        self.received
-    }
-
-    fn issue(&self) -> u64 {
-        self.is_deferred.set(true);
-        self.request
-    }
-}
-
 /// How many flow descriptors the message has that LPMs decide on.
 pub(super) fn flow_count(message: &Message<'_>) -> usize {
     if let Some(counted) = message.counted_flows() {
@@ -389,63 +370,5 @@ pub(super) fn flow_count(message: &Message<'_>) -> usize {
         }
         MessageType::Resv | MessageType::ResvErr => message.flow_descriptors().count(),
         _ => 0,
-    }
-}
-
-fn answer_on_worker(
-    lpm: &Instance,
-    seat: &Seat,
-    request: u64,
-    received: &ReceivedMessage<'_>,
-    flow_count: usize,
-    events: &dyn EventLog,
-) {
-    let asker = OnWorker {
-        received,
-        request,
-        is_deferred: Cell::new(false),
-    };
-    let mut decisions = PerFlow::from_elem(AbiDecision::UNANSWERED, flow_count);
-    let places = Cell::from_mut(&mut *decisions).as_slice_of_cells();
-    let answer = lpm.admit(&calls::request(&asker, places));
-    let returned = Returned {
-        answer,
-        is_deferred: asker.is_deferred.get() && seat.defers(answer),
-        // Its request says so.
-        after: None,
-    };
-    match judge(Function::Admit, &seat.about, &returned, events) {
-        Judged::Deferred => seat.tally.count_deferred(),
-        Judged::Missing(why) => seat.fail(request, why),
-        Judged::Here | Judged::Late => {
-            let result = AbiResult {
-                lpm: seat.handle.number(),
-                request,
-                status: LpmStatus::OK.0,
-                flags: answer.flags(),
-            };
-            let taken = results::take_decisions(&result, &decisions);
-            if taken == LpmStatus::TIME_OUT {
-                forget_late(lpm, received);
-            }
-        }
-    }
-}
-
-/// Lets an LPM forget what it accepted too late: it was told that the flows are rejected when it was not yet
-/// asked, or while it was being asked by another thread.
-#[cold]
-fn forget_late(lpm: &Instance, received: &ReceivedMessage<'_>) {
-    let has_state = matches!(
-        received.message.message_type(),
-        MessageType::Path | MessageType::Resv
-    );
-    if has_state {
-        let _ = lpm.delete_state(&AbiDeleteState {
-            reason: DeleteReason::AdmissionControlFailed as u32,
-            flow: None.into(),
-            interface: Some(received.interface.into()).into(),
-            message: abi_message(received.message),
-        });
     }
 }

@@ -32,7 +32,7 @@ fn wait(
 ) -> Result<Verdict, PcmError> {
     match progress(serving, received, asked)? {
         Progress::Answered(verdict) => Ok(verdict),
-        Progress::Open(pending) => {
+        Progress::Open(pending, _) => {
             let verdict = pending.wait().verdict();
             forget_refused(serving, received, &verdict);
             Ok(verdict)
@@ -48,8 +48,9 @@ pub(crate) fn later(
     let asked = at_once::ask(serving, received, |asked| asked);
     Ok(match progress(serving, received, asked)? {
         Progress::Answered(verdict) => Admission::decided(verdict),
-        Progress::Open(pending) => {
-            Admission::open(pending, OwnedReceived::from(received), Arc::clone(serving))
+        Progress::Open(pending, copy) => {
+            let copy = copy.unwrap_or_else(|| Arc::new(OwnedReceived::from(received)));
+            Admission::open(pending, copy, Arc::clone(serving))
         }
     })
 }

@@ -20,6 +20,7 @@ use crate::requests::asked::{Asked, Question};
 use crate::requests::results;
 use crate::roster::Roster;
 use crate::seat::seated::{Route, Seat, Slot};
+use crate::seat::worker::Job;
 use crate::serving::Serving;
 
 /// Asks every LPM for objects, and waits for those that come later.
@@ -175,6 +176,7 @@ impl Asking<'_> {
         };
         let events = &*self.serving.events;
         // Where the LPM is stopped its request is over, too.
+        let call = Job::Call(Box::new(call));
         seat.ask_on_worker(Function::RsvpObjects, request, call, events);
     }
 }

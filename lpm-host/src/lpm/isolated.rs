@@ -9,6 +9,7 @@
 //! | `program` | which program runs LPMs |
 //! | `adapter` | the LPM as the PCM calls it |
 //! | `hand_over` | state that it hands over or takes over, in parts |
+//! | `many` | decisions on many messages in one call |
 //! | `process`, `child`, `keeper` | the process, and the thread that keeps it |
 //! | `reports` | what it reports |
 //! | `link` | calls that are under way |
@@ -18,6 +19,7 @@
 //! | `runner`, `runs`, `load`, `serve` | the child's side |
 //! | `confine` | how the child confines itself |
 //! | `up`, `logs` | what it reports, at its side |
+//! | `fuzzing` | what is fuzzed of it |
 
 #[cfg(target_os = "linux")]
 mod adapter;
@@ -30,6 +32,8 @@ mod confine;
 pub(crate) mod error;
 #[cfg(target_os = "linux")]
 mod frames;
+#[cfg(all(target_os = "linux", any(fuzzing, all(test, not(loom)))))]
+pub mod fuzzing;
 #[cfg(target_os = "linux")]
 mod hand_over;
 #[cfg(target_os = "linux")]
@@ -40,6 +44,8 @@ mod link;
 mod load;
 #[cfg(target_os = "linux")]
 mod logs;
+#[cfg(target_os = "linux")]
+mod many;
 #[cfg(target_os = "linux")]
 mod memory;
 #[cfg_attr(not(target_os = "linux"), path = "isolated/elsewhere.rs")]

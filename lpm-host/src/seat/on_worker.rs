@@ -1,5 +1,6 @@
 //! Threads of one LPM's own, so that a call that hangs holds no caller longer than its limit.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -9,7 +10,7 @@ use lpm_api::LpmStatus;
 use super::backlog::Kept;
 use super::seated::{Seat, Slot};
 use super::told::{Heard, Told, Wait};
-use super::worker::{NotTaken, Worker};
+use super::worker::{Job, NotTaken, Work, Worker};
 use crate::answers::faults::Function;
 use crate::config::CallMode;
 use crate::event::{EventId, EventLog};
@@ -36,11 +37,15 @@ impl Seat {
     }
 
     fn work(&self) {
-        while let Some(job) = self.worker.as_ref().and_then(Worker::next) {
-            match &*self.gate.enter() {
-                Slot::Running(lpm) => job(lpm),
-                Slot::Closed => return,
+        let Some(worker) = &self.worker else { return };
+        let mut queries = VecDeque::new();
+        while let Some(work) = worker.next(&mut queries) {
+            match (work, &*self.gate.enter()) {
+                (Work::Call(call), Slot::Running(lpm)) => call(lpm),
+                (Work::Admit, Slot::Running(lpm)) => self.decide(lpm, &mut queries),
+                (_, Slot::Closed) => return,
             }
+            worker.take_back(&mut queries);
         }
     }
 
@@ -51,13 +56,13 @@ impl Seat {
         &self,
         function: Function,
         request: u64,
-        call: impl FnOnce(&Instance) + Send + 'static,
+        call: Job,
         events: &dyn EventLog,
     ) -> bool {
         let Some(worker) = &self.worker else {
             return false;
         };
-        let Err(why) = worker.ask(Box::new(call)) else {
+        let Err(why) = worker.ask(call) else {
             return true;
         };
         if why != NotTaken::Stopped {
@@ -79,7 +84,7 @@ impl Seat {
         let told = self.wait_for_told(now, |wait| {
             let (tellings, wait) = (Arc::clone(&self.tellings), Arc::clone(wait));
             let job = move |lpm: &Instance| tellings.end(&wait, Told(Some((kept.call)(lpm))));
-            worker.tell(Box::new(job))
+            worker.tell(Job::Call(Box::new(job)))
         });
         match told {
             Ok(Some(status)) if !status.is_ok() => {
@@ -114,7 +119,7 @@ impl Seat {
     pub(super) fn give_to(&self, worker: &Worker, kept: Kept) -> Result<(), NotTaken> {
         let (about, events) = (Arc::clone(&self.about), Arc::clone(&self.events));
         let job = move |lpm: &Instance| kept.tell(lpm, &about, &*events);
-        match worker.tell(Box::new(job)) {
+        match worker.tell(Job::Call(Box::new(job))) {
             // It has nothing to be told any more, or cannot be told anything anyway.
             Err(NotTaken::Stopped | NotTaken::NoThread) => Ok(()),
             given => given,

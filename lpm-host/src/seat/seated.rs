@@ -125,7 +125,7 @@ impl Seat {
         };
         let worker = match config.call_mode {
             CallMode::Inline => None,
-            CallMode::Worker { .. } => Some(Worker::default()),
+            CallMode::Worker { threads } => Some(Worker::new(process.as_ref().map(|_| threads))),
         };
         let limit = milliseconds(config.result_time_limit);
         let tally = known.add(about.handle, &about.name);

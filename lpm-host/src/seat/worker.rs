@@ -1,26 +1,56 @@
 //! The calls that wait for a thread of the LPM's own.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::backlog::MOST_KEPT;
 use crate::lpm::instance::Instance;
+use crate::message::{OwnedReceived, ReceivedMessage};
 
 /// Requests that may wait for a thread; with more, the LPM is too slow for what is asked of it.
 const MOST_WAITING: usize = 4096;
 
-type Job = Box<dyn FnOnce(&Instance) + Send>;
+/// Requests for decisions that a thread takes at once.
+const MOST_AT_ONCE: usize = 256;
+
+type Call = Box<dyn FnOnce(&Instance) + Send>;
+
+/// A call that waits for a thread.
+pub(crate) enum Job {
+    Call(Call),
+    Admit(Query),
+}
+
+/// A request for decisions.
+pub(crate) struct Query {
+    pub(crate) request: u64,
+    pub(crate) received: Arc<OwnedReceived>,
+    pub(crate) flow_count: usize,
+}
+
+/// What a thread is to do.
+pub(crate) enum Work {
+    Call(Call),
+    /// To see to the requests for decisions that it was given.
+    Admit,
+}
 
 /// The calls that wait for a thread.
-#[derive(Default)]
 pub(crate) struct Worker {
     queue: Mutex<Queue>,
     ready: Condvar,
+    /// How many threads share what waits, where each takes several requests at once; else one is taken at a time.
+    share: Option<NonZeroUsize>,
 }
 
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// How many threads wait for a call.
+    idle: usize,
+    /// How many of them were woken, and have not looked yet.
+    woken: usize,
     closed: Option<NotTaken>,
 }
 
@@ -35,7 +65,23 @@ pub(crate) enum NotTaken {
     NoThread,
 }
 
+impl Query {
+    /// The message, the number of its flows, and the handle of the request.
+    pub(crate) fn view(&self) -> (ReceivedMessage<'_>, usize, u64) {
+        (self.received.view(), self.flow_count, self.request)
+    }
+}
+
 impl Worker {
+    /// For so many threads, each of which takes several requests at once; or for threads that take one at a time.
+    pub(crate) fn new(share: Option<NonZeroUsize>) -> Self {
+        Self {
+            queue: Mutex::default(),
+            ready: Condvar::new(),
+            share,
+        }
+    }
+
     /// Has a thread make a call that asks the LPM.
     pub(crate) fn ask(&self, job: Job) -> Result<(), NotTaken> {
         self.run(job, MOST_WAITING)
@@ -56,8 +102,13 @@ impl Worker {
             return Err(NotTaken::Full);
         }
         queue.jobs.push_back(job);
+        // Waking is a system call.
+        let wakes = queue.idle > queue.woken;
+        queue.woken += usize::from(wakes);
         drop(queue);
-        self.ready.notify_one();
+        if wakes {
+            self.ready.notify_one();
+        }
         Ok(())
     }
 
@@ -72,13 +123,51 @@ impl Worker {
         drop(jobs);
     }
 
-    pub(crate) fn next(&self) -> Option<Job> {
-        let nothing_to_do = |queue: &mut Queue| queue.jobs.is_empty() && queue.closed.is_none();
-        let queue = self.ready.wait_while(self.lock(), nothing_to_do);
-        queue
-            .unwrap_or_else(PoisonError::into_inner)
-            .jobs
-            .pop_front()
+    /// Waits for a call, which the caller is to make; requests for decisions are put into `queries`, several where that
+    /// many wait and are taken at once. `None`: the thread is to end.
+    pub(crate) fn next(&self, queries: &mut VecDeque<Query>) -> Option<Work> {
+        let mut queue = self.lock();
+        while queue.jobs.is_empty() && queue.closed.is_none() {
+            queue.idle += 1;
+            let waited = self.ready.wait(queue);
+            queue = waited.unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+            queue.woken = queue.woken.saturating_sub(1);
+        }
+        let share = |threads: NonZeroUsize| queue.jobs.len().div_ceil(threads.get());
+        let most = self.share.map_or(1, share).min(MOST_AT_ONCE);
+        match queue.jobs.pop_front()? {
+            Job::Call(call) => return Some(Work::Call(call)),
+            Job::Admit(query) => queries.push_back(query),
+        }
+        while queries.len() < most {
+            match queue.jobs.pop_front() {
+                Some(Job::Admit(query)) => queries.push_back(query),
+                Some(call) => {
+                    queue.jobs.push_front(call);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Some(Work::Admit)
+    }
+
+    /// Takes back requests that were not made, to be made before all others.
+    pub(crate) fn take_back(&self, queries: &mut VecDeque<Query>) {
+        if queries.is_empty() {
+            return;
+        }
+        let mut queue = self.lock();
+        if queue.closed.is_none() {
+            while let Some(query) = queries.pop_back() {
+                queue.jobs.push_front(Job::Admit(query));
+            }
+        }
+        queue.woken = queue.idle;
+        drop(queue);
+        queries.clear();
+        self.ready.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

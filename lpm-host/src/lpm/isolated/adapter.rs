@@ -50,7 +50,7 @@ impl Admit for Adapter {
         let Some(handle) = self.handle_for_c(issue) else {
             return STOPPED;
         };
-        let write = |put: &mut Put<'_>| calls::Admit::put(put, request, handle);
+        let write = |put: &mut Put<'_>| calls::Admit::of(request, handle).put(put);
         let answer = self.process.call(Function::Admit, write, issue, |take| {
             let answer = calls::take_answer(take)?;
             let decisions = take.plain::<AbiDecision>()?;
@@ -218,7 +218,7 @@ unsafe extern "C" fn explain(
     // SAFETY: the caller's promise.
     let adapter = unsafe { adapter(lpm) };
     let write = |put: &mut Put<'_>| {
-        calls::Admit::put(put, request, 0);
+        calls::Admit::of(request, 0).put(put);
         put.number(flow).plain(&[decision]);
     };
     let written = adapter

@@ -8,8 +8,10 @@ use lpm_abi::{
     AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
     AbiInterface, AbiMessage, AbiObjectsRequest, AbiTime, LpmStatus,
 };
+use lpm_api::abi::abi_message;
 
 use super::words::{Malformed, Put, Take};
+use crate::message::ReceivedMessage;
 
 /// What is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub(crate) enum Function {
     TakeOverPart,
     /// To take over what was kept.
     TakeOver,
+    /// [`Admit`](Self::Admit) for many messages.
+    AdmitMany,
 }
 
 impl Function {
@@ -48,6 +52,7 @@ impl Function {
             10 => Self::HandOverPart,
             11 => Self::TakeOverPart,
             12 => Self::TakeOver,
+            13 => Self::AdmitMany,
             _ => return Err(Malformed),
         })
     }
@@ -65,12 +70,36 @@ pub(crate) struct Admit<'a> {
 }
 
 impl<'a> Admit<'a> {
-    pub(crate) fn put(put: &mut Put<'_>, request: &AbiAdmit<'_>, handle: u64) {
-        put.number(request.integrity_verified);
-        put_time(put, request.call.received().into());
-        put_interface(put, &request.call.interface());
-        put_message(put, &request.message);
-        put.number(request.places.len() as u64).number(handle);
+    /// What a request is about that comes over the ABI.
+    pub(crate) fn of(request: &AbiAdmit<'a>, handle: u64) -> Self {
+        Self {
+            integrity_verified: request.integrity_verified,
+            received: request.call.received().into(),
+            interface: request.call.interface(),
+            message: request.message,
+            flows: request.places.len(),
+            handle,
+        }
+    }
+
+    /// A message with so many flows.
+    pub(crate) fn received(received: &ReceivedMessage<'a>, flows: usize, handle: u64) -> Self {
+        Self {
+            integrity_verified: received.integrity_verified,
+            received: received.received.into(),
+            interface: received.interface.into(),
+            message: abi_message(received.message),
+            flows,
+            handle,
+        }
+    }
+
+    pub(crate) fn put(&self, put: &mut Put<'_>) {
+        put.number(self.integrity_verified);
+        put_time(put, self.received);
+        put_interface(put, &self.interface);
+        put_message(put, &self.message);
+        put.number(self.flows as u64).number(self.handle);
     }
 
     pub(crate) fn take(take: &mut Take<'a>) -> Result<Self, Malformed> {

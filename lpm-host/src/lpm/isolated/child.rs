@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionread};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::super::lock::lock;
@@ -93,6 +93,7 @@ impl Running {
         Heard {
             socket,
             end: self.end.as_ref(),
+            left: None,
         }
     }
 }
@@ -100,22 +101,34 @@ impl Running {
 struct Heard<'a> {
     socket: &'a UnixStream,
     end: Option<&'a OwnedFd>,
+    /// Bytes that were there at its end, and that are still to be read.
+    left: Option<u64>,
 }
 
 impl Read for Heard<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(end) = self.end {
+        let Some(end) = self.end else {
+            return self.socket.read(buffer);
+        };
+        if self.left.is_none() {
             let mut both = [
                 PollFd::new(self.socket, PollFlags::IN),
                 PollFd::new(end, PollFlags::IN),
             ];
             poll(&mut both, None)?;
-            // What it said before its end is heard first.
-            if both[0].revents().is_empty() && !both[1].revents().is_empty() {
-                return Ok(0);
+            if both[1].revents().is_empty() {
+                return self.socket.read(buffer);
             }
+            // What it said before its end is heard first, and no more: whom it left the socket may go on and on.
+            self.left = Some(ioctl_fionread(self.socket)?);
         }
-        self.socket.read(buffer)
+        let Some(left) = self.left.as_mut().filter(|left| **left > 0) else {
+            return Ok(0);
+        };
+        let most = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let read = self.socket.read(&mut buffer[..most])?;
+        *left -= read as u64;
+        Ok(read)
     }
 }
 

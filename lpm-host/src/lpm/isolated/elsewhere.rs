@@ -3,11 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lpm_abi::{AbiAnswer, AbiDecision};
+use lpm_api::LpmStatus;
+
 use super::super::lpmapi::conduct::Conduct;
+use crate::message::ReceivedMessage;
+use crate::verdict::PerFlow;
 
 /// There is none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Process {}
+
+/// What it would say.
+pub(crate) struct Answered {
+    pub(crate) answer: AbiAnswer,
+    pub(crate) is_deferred: bool,
+    pub(crate) decisions: PerFlow<AbiDecision>,
+}
 
 impl Process {
     pub(crate) fn id(&self) -> Option<u32> {
@@ -23,6 +35,13 @@ impl Process {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn admit_many<'a>(
+        &self,
+        _: impl ExactSizeIterator<Item = (ReceivedMessage<'a>, usize, u64)> + Clone,
+    ) -> Result<Vec<Answered>, LpmStatus> {
         match *self {}
     }
 

@@ -15,8 +15,10 @@ pub(crate) const PROTOCOL: u32 = 1;
 /// Whose protocol it is.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Words that a frame may have: some times the longest configuration.
-const LONGEST: u32 = 8 << 20;
+/// Words that a frame to a runner may have: some times the longest configuration.
+pub(crate) const LONGEST: u32 = 8 << 20;
+/// Words that one from a runner may have: more than all that an RSVP message has room for takes.
+pub(crate) const LONGEST_REPORT: u32 = 1 << 17;
 
 /// What a frame is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,26 +83,31 @@ impl Kind {
 }
 
 /// The end of a socket that frames are written to, whole and one after the other.
-pub(crate) struct Writer(Mutex<(UnixStream, u64)>);
+pub(crate) struct Writer {
+    socket: Mutex<(UnixStream, u64)>,
+    longest: u32,
+}
 
 impl Writer {
-    pub(crate) fn new(socket: UnixStream) -> Self {
-        Self(Mutex::new((socket, 0)))
+    /// One for frames of so many words at most.
+    pub(crate) fn new(socket: UnixStream, longest: u32) -> Self {
+        let socket = Mutex::new((socket, 0));
+        Self { socket, longest }
     }
 
-    /// Sends a frame.
+    /// Sends a frame; [`FileTooLarge`](io::ErrorKind::FileTooLarge), and nothing of it, where it is too long.
     pub(crate) fn send(&self, kind: Kind, write: impl FnOnce(Put<'_>)) -> io::Result<()> {
         let mut words = Vec::new();
         write(Put(&mut words));
         let count = u32::try_from(words.len()).unwrap_or(u32::MAX);
-        if count > LONGEST {
+        if count > self.longest {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let mut bytes = Vec::with_capacity(8 + 8 * words.len());
         bytes.extend((kind as u32).to_ne_bytes());
         bytes.extend(count.to_ne_bytes());
         bytes.extend(words.into_iter().flat_map(u64::to_ne_bytes));
-        let mut writer = lock(&self.0);
+        let mut writer = lock(&self.socket);
         writer.0.write_all(&bytes)?;
         writer.1 += 1;
         Ok(())
@@ -108,7 +115,7 @@ impl Writer {
 
     /// How many frames were sent.
     pub(crate) fn sent(&self) -> u64 {
-        lock(&self.0).1
+        lock(&self.socket).1
     }
 }
 
@@ -119,14 +126,14 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Receives the next frame.
-    pub(crate) fn receive(from: &mut impl Read) -> io::Result<Self> {
+    /// Receives the next frame, of so many words at most.
+    pub(crate) fn receive(from: &mut impl Read, longest: u32) -> io::Result<Self> {
         let mut head = [0; 8];
         from.read_exact(&mut head)?;
         let [a, b, c, d, e, f, g, h] = head;
         let kind = Kind::of(u32::from_ne_bytes([a, b, c, d]));
         let count = u32::from_ne_bytes([e, f, g, h]);
-        let kind = kind.filter(|_| count <= LONGEST);
+        let kind = kind.filter(|_| count <= longest);
         let kind = kind.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
         let length = u64::from(count) * 8;
         let mut bytes = Vec::new();
@@ -204,7 +211,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_a_frame_or_an_error(bytes: Vec<u8>) {
-            let _ = Frame::receive(&mut &*bytes);
+            let _ = Frame::receive(&mut &*bytes, LONGEST);
             let _ = Greeting::receive(&mut &*bytes);
         }
 
@@ -214,8 +221,8 @@ mod tests {
             let kind = Kind::ALL[which];
             // Not more than a socket holds.
             let words = &words[..words.len().min(100)];
-            Writer::new(ours).send(kind, |put| put.0.extend(words)).unwrap();
-            let frame = Frame::receive(&mut theirs).unwrap();
+            Writer::new(ours, LONGEST).send(kind, |put| put.0.extend(words)).unwrap();
+            let frame = Frame::receive(&mut theirs, LONGEST).unwrap();
             prop_assert_eq!(frame.kind, kind);
             prop_assert_eq!(frame.words().0, words);
         }
@@ -223,9 +230,9 @@ mod tests {
 
     #[test]
     fn a_frame_that_is_too_long_or_unknown_is_none() {
-        for (kind, count) in [(1, LONGEST + 1), (0, 0), (99, 0)] {
+        for (kind, count) in [(1, LONGEST_REPORT + 1), (0, 0), (99, 0)] {
             let head = [u32::to_ne_bytes(kind), u32::to_ne_bytes(count)].concat();
-            let error = Frame::receive(&mut &*head).err().unwrap();
+            let error = Frame::receive(&mut &*head, LONGEST_REPORT).err().unwrap();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         }
     }

@@ -13,13 +13,13 @@ use lpm_api::LpmStatus;
 
 use super::child::{self, Running};
 use super::error::IsolationError;
-use super::frames::{Frame, Greeting, Kind, PROTOCOL, VERSION};
+use super::frames::{Frame, Greeting, Kind, LONGEST_REPORT, PROTOCOL, VERSION};
 use super::link;
 use super::memory::Memory;
 use super::process::{Process, Why};
-use super::reports::{self, Reports};
+use super::reports::Reports;
 use super::task::Description;
-use super::words::{Malformed, Put};
+use super::words::{self, Malformed, Put};
 use crate::event::EventId;
 use crate::requests::registry;
 
@@ -54,7 +54,8 @@ pub(super) fn start(
     let (socket, theirs) = UnixStream::pair().map_err(IsolationError::System)?;
     let copy = socket.try_clone().map_err(IsolationError::System)?;
     let (conduct, library) = (Arc::clone(&reports.conduct), reports.library_number());
-    let process = Arc::new(Process::new(memory, copy, conduct, library));
+    let process = Process::new(memory, copy, conduct, library).map_err(IsolationError::System)?;
+    let process = Arc::new(process);
     let _ = begun.set(Arc::clone(&process));
     let mut words = Vec::new();
     task(Put(&mut words), reports.level());
@@ -148,11 +149,10 @@ impl Keeper {
             None => return Silence::NotARunner,
         }
         let task = std::mem::take(&mut self.task);
-        // Where it cannot be told it is ending.
-        let start = |put: Put<'_>| put.0.extend(&task);
-        let _ = self.process.to_runner.send(Kind::Start, start);
+        self.process
+            .tell(Kind::Start, |put: Put<'_>| put.0.extend(&task));
         loop {
-            let seen_to = match Frame::receive(&mut from) {
+            let seen_to = match Frame::receive(&mut from, LONGEST_REPORT) {
                 Ok(frame) => self.see_to(&frame),
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Malformed),
                 Err(_) => return Silence::End,
@@ -175,12 +175,12 @@ impl Keeper {
                 known.map_err(|_| Malformed)?;
                 Told::Started
             }
-            Kind::NotLoaded => Told::NotLoaded(reports::line(take.text()?)),
+            Kind::NotLoaded => Told::NotLoaded(words::line(take.text()?)),
             Kind::NotInitialized => {
                 let status = LpmStatus(take.narrow()?);
-                Told::NotInitialized(status, reports::line(take.text()?))
+                Told::NotInitialized(status, words::line(take.text()?))
             }
-            _ => return self.reports.see_to(frame, &self.process.to_runner),
+            _ => return self.reports.see_to(frame, &self.process),
         };
         // Nobody listens any more where that took too long.
         let _ = self.tell.send(Ok(told));
@@ -205,6 +205,7 @@ impl Keeper {
         if let Some(requests) = requests {
             requests.close(LpmStatus::ENDED);
         }
+        process.link.see_off();
         process.is_over();
     }
 }

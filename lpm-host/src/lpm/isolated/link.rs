@@ -1,8 +1,11 @@
 //! The PCM's side of calls: a place in the shared memory for each that is under way.
 
 use std::cell::Cell;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use super::super::lock::lock;
 use super::memory::Memory;
@@ -26,6 +29,15 @@ struct Place {
     number: usize,
     words: Vec<u64>,
 }
+
+/// A place that a call has, until that is over.
+struct Taken<'a> {
+    place: Place,
+    link: &'a Link,
+}
+
+/// How long to wait before calls are ended once more.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,22 +84,25 @@ impl Link {
         issue: impl Fn() -> u64,
         read: impl FnOnce(Take<'_>) -> Result<R, Malformed>,
     ) -> Result<R, NoAnswer> {
-        let mut place = self.take();
+        let mut taken = self.take();
+        let place = &mut taken.place;
         place.words.clear();
         write(Put(&mut place.words));
-        let answer = self.call_in(&mut place, issue).and_then(|()| {
-            let mut take = Take(&place.words);
-            let frames = take.number().map_err(|Malformed| NoAnswer::Malformed)?;
-            self.await_frames(frames);
-            read(take).map_err(|Malformed| NoAnswer::Malformed)
-        });
-        self.give_back(place);
-        answer
+        self.call_in(place, issue)?;
+        let mut take = Take(&place.words);
+        let frames = take.number().map_err(|Malformed| NoAnswer::Malformed)?;
+        self.await_frames(frames);
+        read(take).map_err(|Malformed| NoAnswer::Malformed)
     }
 
     fn call_in(&self, place: &mut Place, issue: impl Fn() -> u64) -> Result<(), NoAnswer> {
         let Place { number, words } = place;
         let memory = &self.memory;
+        // Who ends a call that was not ended here makes that up.
+        let ended = || match self.has_ended() {
+            true => NoAnswer::Ended,
+            false => NoAnswer::Malformed,
+        };
         if self.has_ended() {
             return Err(NoAnswer::Ended);
         }
@@ -95,37 +110,36 @@ impl Link {
             .write(*number, words)
             .map_err(|_| NoAnswer::TooLong)?;
         if !memory.hand_over(*number) {
-            return Err(NoAnswer::Ended);
+            return Err(ended());
         }
+        let mut has_handle = false;
         loop {
             match memory.await_turn(*number, || self.has_ended()) {
                 Turn::Answered => break,
-                Turn::AsksForHandle => memory.give_handle(*number, issue()),
-                Turn::Ended => return Err(NoAnswer::Ended),
+                // One call has one handle, so that nobody is kept busy with giving it.
+                Turn::AsksForHandle if !has_handle => {
+                    has_handle = true;
+                    memory.give_handle(*number, issue());
+                }
+                Turn::AsksForHandle | Turn::Nonsense => return Err(NoAnswer::Malformed),
+                Turn::Ended => return Err(ended()),
             }
         }
         memory.read(*number, words);
         Ok(())
     }
 
-    fn take(&self) -> Place {
+    fn take(&self) -> Taken<'_> {
         let mut free = lock(&self.free);
         loop {
             match free.pop() {
-                Some(place) => return place,
+                Some(place) => return Taken { place, link: self },
                 None => {
                     let waited = self.freed.wait(free);
                     free = waited.unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }
-    }
-
-    fn give_back(&self, place: Place) {
-        let mut free = lock(&self.free);
-        free.push(place);
-        drop(free);
-        self.freed.notify_one();
     }
 
     /// Waits until so many frames were seen to.
@@ -162,6 +176,15 @@ impl Link {
         self.wake();
     }
 
+    /// Waits until none is, and ends them again meanwhile: others than the process that is gone may have the memory, and
+    /// may have taken back what ended them.
+    pub(crate) fn see_off(&self) {
+        while self.is_calling() {
+            thread::sleep(AGAIN);
+            self.end();
+        }
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::Acquire)
     }
@@ -170,5 +193,16 @@ impl Link {
         // Whoever waits has looked before, or looks after that.
         drop(lock(&self.handling));
         self.progress.notify_all();
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let place = Place {
+            number: self.place.number,
+            words: mem::take(&mut self.place.words),
+        };
+        lock(&self.link.free).push(place);
+        self.link.freed.notify_one();
     }
 }

@@ -1,5 +1,6 @@
 //! A child process that runs one LPM, as the PCM sees it.
 
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::super::lpmapi::conduct::Conduct;
 use super::super::trace;
 use super::calls::Function;
 use super::child::Running;
-use super::frames::{Kind, Writer};
+use super::frames::{Kind, LONGEST, Writer};
 use super::link::{Link, NoAnswer};
 use super::memory::Memory;
 use super::task::Description;
@@ -20,7 +21,7 @@ use super::words::{Malformed, Put, Take};
 /// A process that runs an LPM, until it has ended.
 pub(crate) struct Process {
     pub(super) link: Link,
-    pub(super) to_runner: Writer,
+    to_runner: Writer,
     child: Mutex<Option<Arc<Running>>>,
     id: OnceLock<u32>,
     /// Why it is to end.
@@ -33,6 +34,9 @@ pub(crate) struct Process {
     /// By what number its logs are known.
     library: u64,
 }
+
+/// How long it may take until a process has room for what it is told: it has a thread that only listens.
+const LISTENS: Duration = Duration::from_secs(5);
 
 /// Why a process is to end.
 pub(super) enum Why {
@@ -49,10 +53,11 @@ impl Process {
         socket: UnixStream,
         conduct: Arc<Conduct>,
         library: u64,
-    ) -> Self {
-        Self {
+    ) -> io::Result<Self> {
+        socket.set_write_timeout(Some(LISTENS))?;
+        Ok(Self {
             link: Link::new(memory),
-            to_runner: Writer::new(socket),
+            to_runner: Writer::new(socket, LONGEST),
             child: Mutex::default(),
             id: OnceLock::new(),
             why: OnceLock::new(),
@@ -61,7 +66,7 @@ impl Process {
             conduct,
             description: OnceLock::new(),
             library,
-        }
+        })
     }
 
     /// Its number in the system, once it was started.
@@ -93,6 +98,10 @@ impl Process {
         issue: impl Fn() -> u64,
         read: impl FnOnce(&mut Take<'_>) -> Result<R, Malformed>,
     ) -> Result<R, LpmStatus> {
+        if let Some(Why::Killed(_)) = self.why() {
+            // It may still be there, in places that it was to give back.
+            return Err(LpmStatus::ENDED);
+        }
         let write = |mut put: Put<'_>| {
             put.number(function as u64);
             write(&mut put);
@@ -124,8 +133,7 @@ impl Process {
     pub(crate) fn end(&self, limit: Duration) {
         let _ = self.why.set(Why::Told);
         self.link.close();
-        // Where it cannot be told it is ending.
-        let _ = self.to_runner.send(Kind::End, |_| {});
+        self.tell(Kind::End, |_| {});
         let is_running = |has_ended: &mut bool| !*has_ended;
         let waited = self
             .end
@@ -141,10 +149,20 @@ impl Process {
     /// Tells it if this host's `tracing` filters have changed.
     pub(crate) fn refresh_level(&self) {
         trace::refresh(self.library, |level| {
-            let _ = self.to_runner.send(Kind::Level, |mut put| {
+            self.tell(Kind::Level, |mut put| {
                 put.number(level);
             });
         });
+    }
+
+    /// Tells it something; one that does not listen is killed. Where it cannot be told anything it is ending.
+    pub(super) fn tell(&self, kind: Kind, write: impl FnOnce(Put<'_>)) {
+        let told = self.to_runner.send(kind, write);
+        if told.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            self.kill(format!(
+                "it did not hear what it was told within {LISTENS:?}"
+            ));
+        }
     }
 
     /// It was started.

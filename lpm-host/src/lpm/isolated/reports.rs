@@ -11,13 +11,12 @@ use lpm_api::{LpmHandle, LpmStatus};
 use super::super::lpmapi::conduct::Conduct;
 use super::super::panics::Attachment;
 use super::super::trace;
-use super::frames::{Frame, Kind, Writer};
-use super::words::{Malformed, Take};
+use super::frames::{Frame, Kind};
+use super::process::Process;
+use super::words::{Malformed, Take, line};
 use crate::event::{Event, EventId, EventLog};
 use crate::requests::results;
 
-/// Bytes of a text that an LPM has put on record.
-const LONGEST_DETAIL: usize = 4096;
 /// Places in its code that an LPM may log from.
 const MOST_SITES: usize = 8192;
 
@@ -70,8 +69,8 @@ impl Reports {
             .library(&self.library)
     }
 
-    /// Sees to a frame; what is to be said of it goes to `back`.
-    pub(crate) fn see_to(&mut self, frame: &Frame, back: &Writer) -> Result<(), Malformed> {
+    /// Sees to a frame; what is to be said of it is told to the process.
+    pub(crate) fn see_to(&mut self, frame: &Frame, from: &Process) -> Result<(), Malformed> {
         let take = &mut frame.words();
         match frame.kind {
             Kind::Event => self.record(take),
@@ -81,10 +80,10 @@ impl Reports {
             }
             Kind::Site => self.register(take),
             Kind::Log => self.log(take),
-            Kind::Decisions => self.take(take, back, |take, result| {
+            Kind::Decisions => self.take(take, from, |take, result| {
                 Ok(results::take_decisions(result, take.plain()?))
             }),
-            Kind::WrongCount => self.take(take, back, |take, result| {
+            Kind::WrongCount => self.take(take, from, |take, result| {
                 let (found, expected) = (take.narrow()?, take.narrow()?);
                 if found == expected {
                     return Err(Malformed);
@@ -97,10 +96,10 @@ impl Reports {
                     none,
                 ))
             }),
-            Kind::Objects => self.take(take, back, |take, result| {
+            Kind::Objects => self.take(take, from, |take, result| {
                 Ok(results::take_objects(result, take.plain()?))
             }),
-            Kind::Refused => self.take(take, back, |take, result| {
+            Kind::Refused => self.take(take, from, |take, result| {
                 Ok(results::refuse(result, &line(take.text()?)))
             }),
             _ => Err(Malformed),
@@ -132,7 +131,7 @@ impl Reports {
     fn take(
         &self,
         take: &mut Take<'_>,
-        back: &Writer,
+        from: &Process,
         with: impl FnOnce(&mut Take<'_>, &AbiResult) -> Result<LpmStatus, Malformed>,
     ) -> Result<(), Malformed> {
         let number = take.number()?;
@@ -145,8 +144,7 @@ impl Reports {
         // What is under it calls wakers and event logs, which are the embedder's code.
         let status = catch_unwind(AssertUnwindSafe(|| with(take, &result)));
         let status = status.unwrap_or(Ok(LpmStatus::OK))?;
-        // Where it cannot be told it is ending.
-        let _ = back.send(Kind::Taken, |mut put| {
+        from.tell(Kind::Taken, |mut put| {
             put.number(number).number(status.0);
         });
         Ok(())
@@ -200,32 +198,5 @@ impl Reports {
     /// By what number the library's logs are known.
     pub(crate) fn library_number(&self) -> u64 {
         self.attachment.number()
-    }
-}
-
-/// Text of an LPM, as one line that is not too long.
-pub(crate) fn line(text: &str) -> String {
-    let mut text: String = text
-        .chars()
-        .map(|char| if char.is_control() { ' ' } else { char })
-        .collect();
-    if text.len() > LONGEST_DETAIL {
-        let mut ends = (0..=LONGEST_DETAIL).rev();
-        let end = ends.find(|end| text.is_char_boundary(*end));
-        text.truncate(end.unwrap_or_default());
-        text.push('…');
-    }
-    text
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_lpm_says_is_one_line() {
-        assert_eq!(line("a\nb\u{1b}[1m"), "a b [1m");
-        let long = line(&"ä".repeat(LONGEST_DETAIL));
-        assert!(long.len() < LONGEST_DETAIL + 4 && long.ends_with("ä…"));
     }
 }

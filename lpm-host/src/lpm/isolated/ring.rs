@@ -5,8 +5,13 @@
 //! answer there, and gives the turn back. It may give the turn back once before, to ask for a handle. Who has not the
 //! turn sleeps on it (a futex). As many places as wait are served by one thread of the runner's that is awake.
 //!
+//! Ringing wakes a thread only where all that are awake are in calls. One that is about to look for a place sees what
+//! was marked, and wakes another one where more is marked than it takes. So a caller whose next call comes before the
+//! runner's thread sleeps again has that thread serve it, and wakes none.
+//!
 //! Everything in it is an atomic, so that a runner that writes where it likes does the PCM no harm but to be told
-//! nonsense.
+//! nonsense. A caller sleeps without a limit: who sees the runner's end [says so](Shared::end) again and again, as long as
+//! there are calls.
 
 use sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -37,8 +42,8 @@ pub(crate) struct Shared {
     waiting: Line<AtomicU64>,
     /// Counts the calls; the runner's threads sleep on it.
     bell: Line<Word>,
-    /// How many of them do, or are about to.
-    sleepers: Line<AtomicU32>,
+    /// How many of them do, or are about to; and, times [`LOOKS`], how many look for a place.
+    threads: Line<AtomicU32>,
     places: [Place; PLACES],
 }
 
@@ -54,6 +59,11 @@ struct Place {
     length: AtomicU64,
     words: [AtomicU64; ROOM],
 }
+
+/// A thread of the runner's that looks for a place, in `threads`.
+const LOOKS: u32 = 1 << 16;
+/// One that sleeps.
+const SLEEPS: u32 = 1;
 
 /// Whose turn it is, and why. At first it is the caller's.
 mod turn {
@@ -73,6 +83,8 @@ pub(crate) enum Turn {
     Answered,
     AsksForHandle,
     Ended,
+    /// Nobody's: the runner does not keep to the protocol.
+    Nonsense,
 }
 
 /// There is no room for so much.
@@ -109,11 +121,16 @@ impl Shared {
         }
         self.waiting.0.fetch_or(1 << place, Ordering::AcqRel);
         self.bell.0.0.fetch_add(1, Ordering::AcqRel);
+        self.wake_one_if_none_looks();
+        true
+    }
+
+    fn wake_one_if_none_looks(&self) {
         // Written, not only read: whoever goes to sleep has seen the bell after that, or is seen here.
-        if self.sleepers.0.fetch_add(0, Ordering::AcqRel) > 0 {
+        let threads = self.threads.0.fetch_add(0, Ordering::AcqRel);
+        if (SLEEPS..LOOKS).contains(&threads) {
             self.bell.0.wake_first_or_other();
         }
-        true
     }
 
     /// Waits until the caller has the turn, or `has_ended` says that nobody will give it.
@@ -125,7 +142,8 @@ impl Shared {
                 turn::ASKS_FOR_HANDLE => return Turn::AsksForHandle,
                 turn::ENDED => return Turn::Ended,
                 _ if has_ended() => return Turn::Ended,
-                seen => turn.sleep(seen),
+                turn::RUNNER => turn.sleep(turn::RUNNER),
+                _ => return Turn::Nonsense,
             }
         }
     }
@@ -148,17 +166,28 @@ impl Shared {
         }
     }
 
-    /// A place that waits for the runner, now this thread's to serve. The first of its threads is woken before all
-    /// others, so that one that is at work stays so, on the processor where it is.
+    /// From now on a thread of the runner's looks for a [`next`](Self::next) place.
+    pub(crate) fn look(&self) {
+        self.threads.0.fetch_add(LOOKS, Ordering::AcqRel);
+    }
+
+    /// A place that waits for the runner, now this thread's to serve, which [looked](Self::look) for one. The first of its
+    /// threads is woken before all others, so that one that is at work stays so, on the processor where it is.
     pub(crate) fn next(&self, is_first: bool) -> usize {
+        let threads = &self.threads.0;
         loop {
             let rung = self.bell.0.0.load(Ordering::Acquire);
             if let Some(place) = self.claim() {
+                threads.fetch_sub(LOOKS, Ordering::AcqRel);
+                // Who rang meanwhile has woken nobody.
+                if self.waiting.0.load(Ordering::Acquire) != 0 {
+                    self.wake_one_if_none_looks();
+                }
                 return place;
             }
-            self.sleepers.0.fetch_add(1, Ordering::AcqRel);
+            threads.fetch_sub(LOOKS - SLEEPS, Ordering::AcqRel);
             self.bell.0.sleep_as(is_first, rung);
-            self.sleepers.0.fetch_sub(1, Ordering::AcqRel);
+            threads.fetch_add(LOOKS - SLEEPS, Ordering::AcqRel);
         }
     }
 
@@ -175,8 +204,10 @@ impl Shared {
         None
     }
 
-    /// The runner gives the turn back, with the answer.
+    /// The runner gives the turn back, with the answer; the thread [looks](Self::look) for the next place.
     pub(crate) fn answer(&self, place: usize) {
+        // Before that, since whoever gets the answer may have the next call at once.
+        self.look();
         self.give_back(place, turn::ANSWERED);
     }
 
@@ -212,17 +243,12 @@ struct Word(AtomicU32);
 
 #[cfg(not(all(test, loom)))]
 impl Word {
-    /// Sleeps until it is woken, unless the number is another one than was seen; for a second at most, in case whoever
-    /// was to wake it is gone.
+    /// Sleeps until it is woken, unless the number is another one than was seen.
     fn sleep(&self, seen: u32) {
         use rustix::thread::futex::{Flags, wait};
 
-        let second = rustix::event::Timespec {
-            tv_sec: 1,
-            tv_nsec: 0,
-        };
         // Woken or not, whoever sleeps looks again.
-        let _ = wait(&self.0, Flags::empty(), seen, Some(&second));
+        let _ = wait(&self.0, Flags::empty(), seen, None);
     }
 
     /// The same, as the first or as one of the others.
@@ -301,7 +327,7 @@ mod model {
         Arc::new(Shared {
             waiting: Line(AtomicU64::new(0)),
             bell: Line(word()),
-            sleepers: Line(AtomicU32::new(0)),
+            threads: Line(AtomicU32::new(0)),
             places: std::array::from_fn(|_| Place {
                 turn: word(),
                 handle: AtomicU64::new(0),
@@ -328,6 +354,7 @@ mod model {
 
     /// A thread of the runner's serves so many calls: it answers with what it was asked, and ten more.
     fn serve(shared: &Shared, calls: usize) {
+        shared.look();
         for _ in 0..calls {
             let place = shared.next(true);
             let mut asked = Vec::new();
@@ -356,6 +383,42 @@ mod model {
         });
     }
 
+    /// A call that does not return holds up no other: the thread that took it on has woken another one, which is there
+    /// or comes.
+    #[test]
+    fn a_call_that_waits_holds_up_no_other() {
+        bounded_model(|| {
+            let shared = shared();
+            let (waits, go_on) = (Arc::new(AtomicU32::new(0)), Arc::new(word()));
+            let threads = [true, false].map(|is_first| {
+                let (shared, go_on) = (Arc::clone(&shared), Arc::clone(&go_on));
+                let waits = Arc::clone(&waits);
+                thread::spawn(move || {
+                    shared.look();
+                    let place = shared.next(is_first);
+                    // The first of the two calls returns when the other one was answered.
+                    if waits.fetch_add(1, Ordering::AcqRel) == 0 {
+                        while go_on.0.load(Ordering::Acquire) == 0 {
+                            go_on.sleep(0);
+                        }
+                    } else {
+                        go_on.set(1);
+                        go_on.wake_one();
+                    }
+                    shared.answer(place);
+                })
+            });
+            assert!(shared.hand_over(0));
+            assert!(shared.hand_over(1));
+            for place in [0, 1] {
+                assert_eq!(shared.await_turn(place, || false), Turn::Answered);
+            }
+            for thread in threads {
+                thread.join().unwrap();
+            }
+        });
+    }
+
     /// The same place serves again, and a thread that sleeps is woken for it.
     #[test]
     fn a_place_serves_again() {
@@ -379,6 +442,7 @@ mod model {
             let runner = {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || {
+                    shared.look();
                     let place = shared.next(true);
                     assert_eq!(shared.ask_for_handle(place), 7);
                     shared.answer(place);

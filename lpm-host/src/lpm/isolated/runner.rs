@@ -15,7 +15,7 @@ use std::thread;
 
 use lpm_api::LpmStatus;
 
-use super::frames::{Frame, Greeting, Kind, Writer};
+use super::frames::{Frame, Greeting, Kind, LONGEST, LONGEST_REPORT, Writer};
 use super::load::{self, Prepared, Unfit};
 use super::logs::{self, Logs};
 use super::memory::Memory;
@@ -40,13 +40,13 @@ pub(super) fn run() -> io::Result<Infallible> {
     let (mut socket, memory) = files()?;
     Greeting::own().send(&mut socket)?;
     let mut from = BufReader::new(socket.try_clone()?);
-    let up = Up::new(Writer::new(socket));
+    let up = Up::new(Writer::new(socket, LONGEST_REPORT));
     let runner = Arc::new(Runner::new(Memory::map(&memory)?, Arc::clone(&up)));
     drop(memory);
     relay::set(Arc::clone(&up) as Arc<dyn relay::Relay>);
     let logs = OnceLock::new();
     loop {
-        let frame = Frame::receive(&mut from)?;
+        let frame = Frame::receive(&mut from, LONGEST)?;
         runner.hear(frame, &logs)?;
     }
 }
@@ -144,6 +144,7 @@ impl Runner {
     }
 
     fn work(self: Arc<Self>, is_first: bool) {
+        self.memory.look();
         loop {
             let place = self.memory.next(is_first);
             if self.idle.fetch_sub(1, Ordering::AcqRel) == 1 {

@@ -18,9 +18,11 @@ use super::calls::{
 };
 use super::frames::Kind;
 use super::hand_over::PART;
+use super::many;
 use super::runs::Runner;
 use super::words::{Malformed, Put, Take};
 use crate::message::ReceivedMessage;
+use crate::verdict::PerFlow;
 
 /// Does what a place asks for, and answers. Where that makes no sense there is another PCM than this runner is for, and
 /// its answer is none.
@@ -64,6 +66,9 @@ fn answered(
             let asked = Admit::take(&mut take)?;
             admit(runner, place, lpm, &asked, put);
         }
+        Function::AdmitMany => many::serve(&mut take, put, |asked, put| {
+            admit(runner, place, lpm, asked, put)
+        })?,
         Function::RsvpObjects => {
             let asked = ObjectsRequest::take(&mut take)?;
             rsvp_objects(runner, place, lpm, &asked, put);
@@ -151,13 +156,21 @@ fn asker<'a, F: Fn() -> u64>(asked: &Admit<'a>, issue: F) -> Asked<'a, F> {
     }
 }
 
-fn admit(runner: &Runner, place: usize, lpm: &Instance, asked: &Admit<'_>, put: &mut Put<'_>) {
+/// Whether the LPM took the request's handle.
+fn admit(
+    runner: &Runner,
+    place: usize,
+    lpm: &Instance,
+    asked: &Admit<'_>,
+    put: &mut Put<'_>,
+) -> bool {
     let asker = asker(asked, || handle(runner, place, asked.handle, asked.flows));
-    let mut decisions = vec![AbiDecision::UNANSWERED; asked.flows];
+    let mut decisions = PerFlow::from_elem(AbiDecision::UNANSWERED, asked.flows);
     let places = Cell::from_mut(&mut *decisions).as_slice_of_cells();
     let answer = lpm.admit(&deferring::request(&asker, places));
     put_answer(put, answer);
     put.plain(&decisions);
+    asker.issued.get().is_some()
 }
 
 fn rsvp_objects(
@@ -214,8 +227,11 @@ fn deinitialize(
     reason: AbiDeinitialize,
     put: &mut Put<'_>,
 ) -> Result<(), Malformed> {
-    let mut lpm = runner.lpm.write().unwrap_or_else(PoisonError::into_inner);
-    let lpm = lpm.take().ok_or(Malformed)?;
+    // Not held meanwhile: what the PCM says to others is heard.
+    let lpm = {
+        let mut lpm = runner.lpm.write().unwrap_or_else(PoisonError::into_inner);
+        lpm.take().ok_or(Malformed)?
+    };
     let reason = match reason {
         AbiDeinitialize::Demotion => DeinitReason::Demotion,
         AbiDeinitialize::Shutdown => DeinitReason::Shutdown,

@@ -9,7 +9,7 @@ use lpm_abi::{AbiCallbacks, AbiInit};
 
 use super::super::trust::LpmLibrary;
 use super::super::trust::requirements::Requirements;
-use super::words::{Malformed, Put, Take};
+use super::words::{Malformed, Put, Take, line};
 use crate::confinement::{Confinement, Files};
 
 /// What to run.
@@ -182,7 +182,7 @@ impl Description {
         Ok(Self {
             pe_type,
             is_in_c,
-            version: has_version.then(|| version.chars().take(100).collect()),
+            version: has_version.then(|| line(version).chars().take(100).collect()),
             offers_statistics,
             offers_reasons,
             offers_hand_over,

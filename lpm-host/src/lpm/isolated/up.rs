@@ -1,6 +1,7 @@
 //! What a runner reports to its PCM, from any thread: events, and results that come later.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use lpm_abi::{AbiDecision, AbiResult};
@@ -42,9 +43,15 @@ impl Up {
         })
     }
 
-    /// Sends a frame; where that fails the PCM is gone, and this process ends soon.
+    /// Sends a frame, if it is not too long; where that fails otherwise the PCM is gone, and this process ends soon.
     pub(super) fn send(&self, kind: Kind, write: impl FnOnce(&mut Put<'_>)) {
-        let _ = self.writer.send(kind, |mut put| write(&mut put));
+        let _ = self.try_send(kind, write);
+    }
+
+    /// The same; whether it is not too long.
+    fn try_send(&self, kind: Kind, write: impl FnOnce(&mut Put<'_>)) -> bool {
+        let sent = self.writer.send(kind, |mut put| write(&mut put));
+        !sent.is_err_and(|error| error.kind() == io::ErrorKind::FileTooLarge)
     }
 
     /// How many frames were sent.
@@ -85,11 +92,20 @@ impl Up {
             waits.statuses.insert(number, None);
             number
         };
-        self.send(kind, |put| {
+        let head = |put: &mut Put<'_>| {
             put.number(number).number(result.request);
             put.number(result.status).number(result.flags);
+        };
+        let is_sent = self.try_send(kind, |put| {
+            head(put);
             write(put);
         });
+        if !is_sent {
+            self.send(Kind::Refused, |put| {
+                head(put);
+                put.text("more than any message has room for");
+            });
+        }
         let is_silent = |waits: &mut Waits| matches!(waits.statuses.get(&number), Some(None));
         let waits = self.told.wait_while(lock(&self.waits), is_silent);
         let mut waits = waits.unwrap_or_else(PoisonError::into_inner);

@@ -37,6 +37,9 @@ const fn words(bytes: usize) -> usize {
     bytes.div_ceil(size_of::<u64>())
 }
 
+/// Bytes of a text that an LPM has put on record.
+const LONGEST_DETAIL: usize = 4096;
+
 /// Writes words.
 pub(crate) struct Put<'a>(pub(crate) &'a mut Vec<u64>);
 
@@ -68,6 +71,24 @@ impl Put<'_> {
 
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.plain(text.as_bytes())
+    }
+
+    /// Leaves room for a number that is known [later](Self::set): where that goes.
+    pub(crate) fn place(&mut self) -> usize {
+        let place = self.0.len();
+        self.0.push(0);
+        place
+    }
+
+    pub(crate) fn set(&mut self, place: usize, number: u64) {
+        if let Some(word) = self.0.get_mut(place) {
+            *word = number;
+        }
+    }
+
+    /// How many words are written.
+    pub(crate) fn length(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -123,6 +144,21 @@ impl<'a> Take<'a> {
     }
 }
 
+/// Text of an LPM, as one line that is not too long.
+pub(crate) fn line(text: &str) -> String {
+    let mut text: String = text
+        .chars()
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect();
+    if text.len() > LONGEST_DETAIL {
+        let mut ends = (0..=LONGEST_DETAIL).rev();
+        let end = ends.find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+    }
+    text
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use proptest::prelude::*;
@@ -168,5 +204,12 @@ mod tests {
             assert_eq!(Take(&words).plain::<AbiDecision>(), Err(Malformed));
             assert_eq!(Take(&words).list(Take::number), Err(Malformed));
         }
+    }
+
+    #[test]
+    fn what_an_lpm_says_is_one_line() {
+        assert_eq!(line("a\nb\u{1b}[1m"), "a b [1m");
+        let long = line(&"ä".repeat(LONGEST_DETAIL));
+        assert!(long.len() < LONGEST_DETAIL + 4 && long.ends_with("ä…"));
     }
 }

@@ -1,0 +1,137 @@
+//! Decisions that an LPM makes on threads of its own; they come to the request as those do that were put off.
+//!
+//! An LPM in a process of its own is asked about many messages in one call, so that two changes of process serve all
+//! that wait.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lpm_abi::{AbiAnswer, AbiDecision, AbiDeleteState, AbiResult};
+use lpm_api::abi::abi_message;
+use lpm_api::{DeleteReason, LpmStatus};
+use lpm_rsvp::MessageType;
+
+use super::seated::Seat;
+use super::worker::Query;
+use crate::answers::faults::{Function, Judged, Returned, judge};
+use crate::lpm::calls::{self, Asker};
+use crate::lpm::instance::Instance;
+use crate::message::ReceivedMessage;
+use crate::requests::results;
+use crate::verdict::PerFlow;
+
+impl Seat {
+    /// Asks the LPM about the first of these messages, and about as many more as it takes at once; the others stay.
+    pub(super) fn decide(&self, lpm: &Instance, queries: &mut VecDeque<Query>) {
+        let Some(process) = &self.process else {
+            if let Some(query) = queries.pop_front() {
+                self.decide_here(lpm, &query);
+            }
+            return;
+        };
+        match process.admit_many(queries.iter().map(Query::view)) {
+            Ok(answers) => {
+                let count = answers.len().min(queries.len());
+                for (query, answered) in queries.drain(..count).zip(answers) {
+                    let is_deferred = answered.is_deferred;
+                    self.hear(
+                        lpm,
+                        &query,
+                        answered.answer,
+                        is_deferred,
+                        &answered.decisions,
+                    );
+                }
+            }
+            // Nothing is known of any of them.
+            Err(why) => {
+                for query in queries.drain(..) {
+                    self.hear(lpm, &query, AbiAnswer::failed(why), false, &[]);
+                }
+            }
+        }
+    }
+
+    fn decide_here(&self, lpm: &Instance, query: &Query) {
+        let asker = OnWorker {
+            received: &query.received.view(),
+            request: query.request,
+            is_deferred: Cell::new(false),
+        };
+        let mut decisions = PerFlow::from_elem(AbiDecision::UNANSWERED, query.flow_count);
+        let places = Cell::from_mut(&mut *decisions).as_slice_of_cells();
+        let answer = lpm.admit(&calls::request(&asker, places));
+        self.hear(lpm, query, answer, asker.is_deferred.get(), &decisions);
+    }
+
+    /// Passes on what the LPM said, where that is its answer.
+    fn hear(
+        &self,
+        lpm: &Instance,
+        query: &Query,
+        answer: AbiAnswer,
+        is_deferred: bool,
+        decisions: &[AbiDecision],
+    ) {
+        let returned = Returned {
+            answer,
+            is_deferred: is_deferred && self.defers(answer),
+            // Its request says so.
+            after: None,
+        };
+        match judge(Function::Admit, &self.about, &returned, &*self.events) {
+            Judged::Deferred => self.tally.count_deferred(),
+            Judged::Missing(why) => self.fail(query.request, why),
+            Judged::Here | Judged::Late => {
+                let result = AbiResult {
+                    lpm: self.handle.number(),
+                    request: query.request,
+                    status: LpmStatus::OK.0,
+                    flags: answer.flags(),
+                };
+                // What is under it calls wakers, which are the embedder's code, and this thread serves others yet.
+                let take = AssertUnwindSafe(|| results::take_decisions(&result, decisions));
+                if matches!(catch_unwind(take), Ok(LpmStatus::TIME_OUT)) {
+                    forget_late(lpm, &query.received.view());
+                }
+            }
+        }
+    }
+}
+
+/// A message that an LPM is asked about on a thread of its own.
+struct OnWorker<'a> {
+    received: &'a ReceivedMessage<'a>,
+    request: u64,
+    is_deferred: Cell<bool>,
+}
+
+impl Asker for OnWorker<'_> {
+    fn received(&self) -> &ReceivedMessage<'_> {
+        self.received
+    }
+
+    fn issue(&self) -> u64 {
+        self.is_deferred.set(true);
+        self.request
+    }
+}
+
+/// Lets an LPM forget what it accepted too late: it was told that the flows are rejected when it was not yet
+/// asked, or while it was being asked by another thread.
+#[cold]
+fn forget_late(lpm: &Instance, received: &ReceivedMessage<'_>) {
+    let has_state = matches!(
+        received.message.message_type(),
+        MessageType::Path | MessageType::Resv
+    );
+    if has_state {
+        let _ = lpm.delete_state(&AbiDeleteState {
+            reason: DeleteReason::AdmissionControlFailed as u32,
+            flow: None.into(),
+            interface: Some(received.interface.into()).into(),
+            message: abi_message(received.message),
+        });
+    }
+}
