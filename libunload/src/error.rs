@@ -183,7 +183,9 @@ fn what_to_check(path: &Path, source: &io::Error) -> String {
         }
     }
     match std::path::absolute(path) {
-        Ok(absolute) if absolute != path => format!("{ALWAYS}: that is {}", absolute.display()),
+        Ok(absolute) if absolute != path => {
+            format!("{ALWAYS}; in full it is {}", absolute.display())
+        }
         _ => ALWAYS.to_owned(),
     }
 }
@@ -196,7 +198,9 @@ fn begins_otherwise(found: &[u8]) -> String {
             .to_owned();
     }
     let (what, expected) = FORMAT;
-    format!("it does not begin like {what} (expected {expected:02x?}, found {found:02x?})")
+    format!(
+        "it is no shared library: it does not begin like {what} (expected {expected:02x?}, found {found:02x?})"
+    )
 }
 
 /// How libraries are called here, and how their files begin.

@@ -63,6 +63,11 @@ impl<'a> AdmitRequest<'a> {
         self.abi.places.len()
     }
 
+    /// The flows that the message asks for, in the order of their decisions.
+    pub fn flows(&self) -> impl Iterator<Item = FlowDescriptor<'a>> + use<'a> {
+        self.message().flow_descriptors()
+    }
+
     /// The message's policy elements of the type that this LPM serves
     /// ([`Lpm::pe_type`](crate::Lpm::pe_type)); all of them for [`PeType::ALL`]. The others are in
     /// [`message`](Self::message).

@@ -44,6 +44,18 @@ impl Decision {
         Self::Reject(RejectReason::policy(error))
     }
 
+    /// Whether the flow is accepted.
+    #[must_use]
+    pub const fn is_accept(self) -> bool {
+        matches!(self, Self::Accept(_))
+    }
+
+    /// Whether the flow is rejected.
+    #[must_use]
+    pub const fn is_reject(self) -> bool {
+        matches!(self, Self::Reject(_))
+    }
+
     /// The LPM priority value: 1 to `0xFF00`, or one of the `LPV_*` values.
     #[must_use]
     pub const fn lpv(self) -> u32 {

@@ -22,6 +22,7 @@ pub struct LpmConfig {
     pub(crate) config: String,
     pub(crate) config_source: String,
     pub(crate) config_dir: Option<PathBuf>,
+    pub(crate) config_version: String,
     pub(crate) optional: bool,
     pub(crate) result_time_limit: Duration,
     pub(crate) initialize_limit: Duration,
@@ -102,6 +103,7 @@ impl LpmConfig {
             config: String::new(),
             config_source: String::from("configuration"),
             config_dir: None,
+            config_version: String::new(),
             optional: false,
             result_time_limit: Duration::from_secs(5),
             initialize_limit: Duration::from_secs(30),
@@ -132,6 +134,15 @@ impl LpmConfig {
     #[must_use]
     pub fn config_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.config_dir = Some(dir.into());
+        self
+    }
+
+    /// Which state of the files that the text names this is, such as their sums; default empty. The LPM is not told.
+    /// Where only this differs, [`Pcm::reconfigure`](crate::Pcm::reconfigure) initializes the LPM anew, so that it reads
+    /// those files again.
+    #[must_use]
+    pub fn config_version(mut self, version: impl Into<String>) -> Self {
+        self.config_version = version.into();
         self
     }
 

@@ -295,13 +295,31 @@ impl<L: Lpm> TestPcm<L> {
     ///
     /// Never: only [`deinitialize`](Self::deinitialize) ends the PCM.
     pub fn admit_later(&self, message: &TestMessage) -> Pending<Answered> {
-        let admission = self.pcm.admit_later(&ReceivedMessage {
+        let admission = self.pcm.admit_later(&self.received(message));
+        Pending::new(admission.unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// Has the LPM decide on a message that is received now, and say why it decides so on the flow at this position
+    /// ([`Lpm::explain`]).
+    ///
+    /// # Panics
+    ///
+    /// Never: only [`deinitialize`](Self::deinitialize) ends the PCM.
+    #[must_use]
+    pub fn explain(&self, message: &TestMessage, flow: u16) -> Option<String> {
+        let received = self.received(message);
+        let verdict = self.pcm.admit(&received);
+        let verdict = verdict.unwrap_or_else(|error| panic!("{error}"));
+        self.pcm.explain(&received, &verdict, flow)
+    }
+
+    fn received<'m>(&self, message: &'m TestMessage) -> ReceivedMessage<'m> {
+        ReceivedMessage {
             message: message.view(),
             interface: message.interface(),
             received: self.now(),
             integrity_verified: message.integrity_verified(),
-        });
-        Pending::new(admission.unwrap_or_else(|error| panic!("{error}")))
+        }
     }
 
     /// Asks the LPM for the objects of a message that is to go out, with room for so many bytes of them.

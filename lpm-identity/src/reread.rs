@@ -1,11 +1,12 @@
 //! The policy file, read again when it changes.
 
 use std::fs::Metadata;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
+
+use sha2::{Digest, Sha256};
 
 use crate::no_thread::NoThread;
 use crate::policy::{Policy, read_text};
@@ -20,8 +21,8 @@ pub(crate) struct PolicyFile {
     path: PathBuf,
     every: Duration,
     stamp: Option<Stamp>,
-    /// Of the text that was last read, whether it could be used or not.
-    text: u64,
+    /// The SHA-256 of the text that was last read, whether it could be used or not.
+    text: String,
     /// The fault that was last told.
     fault: String,
 }
@@ -42,7 +43,7 @@ impl PolicyFile {
             stamp: Stamp::of(&path),
             path,
             every: Duration::ZERO,
-            text: 0,
+            text: String::new(),
             fault: String::new(),
         }
     }
@@ -55,7 +56,7 @@ impl PolicyFile {
     pub(crate) fn was_read(self, text: &str, every: Duration) -> Self {
         Self {
             every,
-            text: hash(text),
+            text: sum(text),
             ..self
         }
     }
@@ -68,7 +69,7 @@ impl PolicyFile {
         }
         self.stamp = stamp;
         let policy = read_text(&self.path).and_then(|text| {
-            let text_before = std::mem::replace(&mut self.text, hash(&text));
+            let text_before = std::mem::replace(&mut self.text, sum(&text));
             if text_before == self.text && self.fault.is_empty() {
                 return Ok(None);
             }
@@ -123,10 +124,10 @@ fn file_id(_: &Metadata) -> Option<(u64, u64)> {
     None
 }
 
-fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
+/// In hexadecimal, as an operator's `sha256sum` prints it.
+fn sum(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The thread that looks at the file. It has ended when this is dropped.
@@ -154,8 +155,8 @@ impl Rereading {
                     if let Some(policy) = file.changed() {
                         let users = policy.users().len();
                         put_in_force(policy);
-                        let file = file.path.display();
-                        tracing::info!(%file, users, "the new policy is in force");
+                        let (path, sha256) = (file.path.display(), &file.text);
+                        tracing::info!(file = %path, users, %sha256, "the new policy is in force");
                     }
                 }
             })
@@ -216,6 +217,9 @@ mod tests {
         file.unwrap().set_modified(modified).unwrap();
         assert_eq!(files.changed().unwrap(), "priority 2");
         assert_eq!(files.changed(), None);
+        // What is in force is told by the sum that `sha256sum` prints of the file.
+        let sum_of_new = "e9cf08200cc02c5b5dc591a0ac81b927aa107dfbc3cd7a246c61ceeab96127df";
+        assert_eq!(files.file.text, sum_of_new);
     }
 
     #[test]

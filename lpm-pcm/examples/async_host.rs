@@ -23,16 +23,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
 pub(crate) async fn serve(path: &Path, socket: UdpSocket) -> Result<(), Box<dyn Error>> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut end = signal(SignalKind::terminate())?;
-    let pcm = Arc::new(node::pcm(&Config::read(path)?, TracingEventLog)?);
-    let socket = Arc::new(socket);
+    let host = Arc::new((node::pcm(&Config::read(path)?, TracingEventLog)?, socket));
+    let (pcm, socket) = &*host;
     pcm.become_dsbm_later().await?;
     let mut bytes = vec![0; 1 << 16];
     loop {
         tokio::select! {
             received = socket.recv_from(&mut bytes) => {
                 let (length, from) = received?;
-                let (pcm, socket) = (Arc::clone(&pcm), Arc::clone(&socket));
-                tokio::spawn(decide(pcm, socket, bytes[..length].to_vec(), from));
+                tokio::spawn(decide(Arc::clone(&host), bytes[..length].to_vec(), from));
             }
             _ = hangup.recv() => match Config::read(path) {
                 // The change begins here; messages are decided meanwhile, and a newer list takes its place.
@@ -43,11 +42,8 @@ pub(crate) async fn serve(path: &Path, socket: UdpSocket) -> Result<(), Box<dyn 
         }
     }
     for lpm in pcm.metrics() {
-        let counts = lpm.counts;
-        println!(
-            "{}: {} asked, {} rejected",
-            lpm.name, counts.requests, counts.rejected
-        );
+        let (asked, rejected) = (lpm.counts.requests, lpm.counts.rejected);
+        println!("{}: {asked} asked, {rejected} rejected", lpm.name);
     }
     for library in pcm.shutdown_later().await?.libraries {
         println!("{}: {}", library.library.display(), library.outcome);
@@ -56,14 +52,10 @@ pub(crate) async fn serve(path: &Path, socket: UdpSocket) -> Result<(), Box<dyn 
 }
 
 /// Decides a message, and answers for each flow that is refused; `None` where that cannot be done.
-async fn decide(
-    pcm: Arc<Pcm>,
-    socket: Arc<UdpSocket>,
-    bytes: Vec<u8>,
-    from: SocketAddr,
-) -> Option<()> {
+async fn decide(host: Arc<(Pcm, UdpSocket)>, bytes: Vec<u8>, from: SocketAddr) -> Option<()> {
+    let (pcm, socket) = &*host;
     let mut index = ObjectIndex::new();
-    let address = socket.local_addr().ok()?.ip();
+    let (address, logical_interface) = (socket.local_addr().ok()?.ip(), 1);
     let received = ReceivedMessage {
         message: Message::parse(&bytes, &mut index).ok()?, // malformed: the error says where
         interface: Interface { index: 1, address },
@@ -71,7 +63,6 @@ async fn decide(
         integrity_verified: false,
     };
     let verdict = pcm.admit_later(&received).ok()?.await;
-    let logical_interface = 1;
     let by = RsvpHop {
         address,
         logical_interface,

@@ -17,7 +17,8 @@ pub mod run;
 pub(crate) mod trust_facts;
 
 /// So many of something: `1 error`, `2 errors`.
-fn counted(number: usize, noun: &str) -> String {
+fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }

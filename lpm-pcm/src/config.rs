@@ -211,6 +211,50 @@ mod tests {
     }
 
     #[test]
+    fn types_are_told_in_plain_words() {
+        let lpm = "[[lpm]]\nname = 'a'\nlibrary = 'x'\n";
+        for (text, said) in [
+            (
+                "[[lpm]]\nname = 'a'\nlibrary = 5",
+                "found integer `5`, expected a path in quotes",
+            ),
+            (
+                "[lpm]\nname = 'a'\nlibrary = 'x'",
+                "in two brackets, such as [[lpm]]",
+            ),
+            (
+                &format!("{lpm}threads = 0"),
+                "found integer `0`, expected a whole number from 1 on",
+            ),
+            (
+                &format!("{lpm}optional = 'no'"),
+                "found string \"no\", expected true or false",
+            ),
+            (
+                &format!("{lpm}result_time_limit = 5"),
+                "expected a text in quotes",
+            ),
+            (
+                &format!("{lpm}result_time_limit = '0s'"),
+                "expected a duration longer than 0",
+            ),
+            (
+                &format!("{lpm}[sbm]\nmissed_refreshes = -1"),
+                "expected a whole number from 0 to 4294967295",
+            ),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(said), "{text}: {error}");
+            assert!(error.contains(": line "), "{error}");
+        }
+        let error = parse("[[lpm]]\nname = \"a\\u001b[31m\"\nlibrary = 'x'\n").unwrap_err();
+        assert!(
+            error.contains("line 2") && !error.contains('\u{1b}'),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn faults_are_one_line() {
         for text in [
             "",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anstream::AutoStream;
@@ -65,7 +65,7 @@ impl Sums {
             let library =
                 library.map_or_else(String::new, |sum| format!("library SHA-256 {sum}, "));
             let configuration = sum::of_text(&lpm.config);
-            let policy = policy_file(lpm).and_then(|path| sum::of_file(&path).ok());
+            let policy = policy_sum(lpm);
             let policy = policy.map_or_else(String::new, |sum| format!(", policy SHA-256 {sum}"));
             let sums = format!("{library}configuration SHA-256 {configuration}{policy}");
             (lpm.name.clone(), sums)
@@ -92,16 +92,15 @@ impl Sums {
     }
 }
 
-/// The file that the sample LPM and the identity LPM read their policy from, where the configuration names one.
-fn policy_file(lpm: &LpmEntry) -> Option<PathBuf> {
+/// The SHA-256 of the file that the sample LPM and the identity LPM read their policy from, where the configuration names
+/// one.
+fn policy_sum(lpm: &LpmEntry) -> Option<String> {
     let config: toml::Table = lpm.config.parse().ok()?;
     let file = config.get("policy_file")?.as_str()?;
-    Some(
-        lpm.config_dir
-            .as_deref()
-            .unwrap_or(Path::new(""))
-            .join(file),
-    )
+    let folder = lpm.config_dir.as_deref().unwrap_or(Path::new(""));
+    let path = folder.join(file);
+    // To open a FIFO would wait for a writer.
+    path.is_file().then(|| sum::of_file(&path).ok())?
 }
 
 /// The PCM, not yet in charge, with its events going to `events`.
@@ -154,6 +153,9 @@ pub fn lpm(entry: &LpmEntry) -> LpmConfig {
         .call_mode(entry.call_mode)
         .isolation(entry.isolation)
         .confine(entry.confinement.clone());
+    if let Some(sum) = policy_sum(entry) {
+        lpm = lpm.config_version(sum);
+    }
     if let Some(folder) = &entry.config_dir {
         lpm = lpm.config_dir(folder);
     }
@@ -199,5 +201,23 @@ mod tests {
         let said = event(EventId::LpmInitialized, "again");
         let sum = sum::of_text("9-17");
         assert_eq!(said, format!("again; configuration SHA-256 {sum}"));
+    }
+
+    #[test]
+    fn an_lpm_is_another_one_when_its_policy_file_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pcm.toml");
+        let policy = folder.path().join("policy.toml");
+        let text = "[[lpm]]\nname = 'a'\nlibrary = 'x'\nconfig = 'policy_file = \"policy.toml\"'\n";
+        let read = || lpm(&Config::parse(&path, text).unwrap().lpms[0]);
+        let before = read();
+        std::fs::write(&policy, "[default]\npriority = 1\n").unwrap();
+        let first = read();
+        assert_ne!(first, before);
+        assert_eq!(read(), first);
+        std::fs::write(&policy, "[default]\npriority = 2\n").unwrap();
+        assert_ne!(read(), first);
+        std::fs::remove_file(&policy).unwrap();
+        assert_eq!(read(), before);
     }
 }

@@ -5,6 +5,7 @@ pub mod asked;
 pub mod filter;
 pub mod json;
 pub(crate) mod outcomes;
+pub(crate) mod pe_type;
 pub(crate) mod plain;
 pub mod printer;
 pub mod progress;

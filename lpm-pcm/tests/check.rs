@@ -85,11 +85,7 @@ const MISBEHAVE: &[Case] = &[
     ("accepts", &["deferred"], REFUSED),
     ("accepts", &["kept"], NO_ANSWER),
     ("allocates", &["20000"], &["grows"]),
-    (
-        "answers-from-detached-thread",
-        &["stays"],
-        &["leaks_threads", "stays_mapped"],
-    ),
+    ("answers-from-detached-thread", &["stays"], STAYS),
     (
         "answers-wrongly",
         &["decisions for objects\n{}/file"],
@@ -117,11 +113,7 @@ const MISBEHAVE: &[Case] = &[
     ("forgets", &["leaks"], NO_ANSWER),
     ("incompatible-api", &[""], &["does_not_load"]),
     ("logs", &["flood 20000"], &["floods_log"]),
-    (
-        "logs",
-        &["leaves-a-thread"],
-        &["leaks_threads", "stays_mapped"],
-    ),
+    ("logs", &["leaves-a-thread"], STAYS),
     ("no-lpm", &[""], &["does_not_load"]),
     ("panic-hook-set", &[""], PANICS),
     ("panics", &["admit"], PANICS),

@@ -26,7 +26,7 @@ fn what_would_start_is_told_and_nothing_is_written() {
         "{lines:?}"
     );
     assert!(
-        lines[1].starts_with("  LPM identity: ALL_TYPES, "),
+        lines[1].starts_with("  LPM identity: all PE types, "),
         "{lines:?}"
     );
     assert!(!folder.path().join("pcm.log").exists());
@@ -57,6 +57,47 @@ fn what_keeps_it_from_starting_is_told() {
     assert_eq!((run.status, run.stdout.as_str()), (1, ""), "{}", run.stderr);
     assert!(run.stderr.contains("line 1"), "{}", run.stderr);
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+}
+
+#[test]
+fn places_that_cannot_be_opened_are_told() {
+    for (table, said) in [
+        (
+            "[[events]]\nto = 'file'\npath = 'absent/pcm.log'\n",
+            "`path` in [[events]]: ",
+        ),
+        (
+            "[[events]]\nto = 'file'\npath = '.'\n",
+            "`path` in [[events]]: ",
+        ),
+        (
+            "[run]\ncontrol = 'absent/control'\n",
+            "`control` in [run]: ",
+        ),
+    ] {
+        let folder = configured_with(lpm_sample::DEMO_POLICY, table);
+        let run = check(&folder, &[]);
+        assert_eq!((run.status, run.stdout.as_str()), (1, ""), "{table}");
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+        assert!(run.stderr.contains("give another path"), "{}", run.stderr);
+    }
+    let names = fs::read_dir(configured("").path()).unwrap().count();
+    assert_eq!(names, 1, "nothing is made");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interface_that_is_not_there_is_a_warning() {
+    let table = "[run]\ninterfaces = ['lo', 'nope-0']\n";
+    let folder = configured_with(lpm_sample::DEMO_POLICY, table);
+    let run = check(&folder, &[]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("no interface nope-0 here") && run.stderr.lines().count() == 1,
+        "{}",
+        run.stderr
+    );
+    assert_eq!(check(&folder, &["--deny-warnings"]).status, 1);
 }
 
 /// What a message repeats steers no terminal; how to write a path is said once.

@@ -153,7 +153,15 @@ fn filters_show_some_of_what_is_decided_all_the_same() {
         );
         assert_eq!(shown, expected, "{more:?}");
         let summary = |run: &Run| run.records("summary").next().unwrap();
-        assert_eq!(summary(&run), summary(&all), "{more:?}");
+        // It counts all messages, and says how many of them are shown.
+        let mut told = summary(&run);
+        let count = told.as_object_mut().unwrap().remove("shown");
+        let messages = run.records("decision").count();
+        let others = ["malformed", "unsupported", "refused", "outgoing"];
+        let others = others.map(|what| run.records(what).count());
+        let shown = messages + others.iter().sum::<usize>();
+        assert_eq!(count, Some(json!(shown)), "{more:?}");
+        assert_eq!(told, summary(&all), "{more:?}");
     };
     expect(&["--only", "rejected"], &|flow| flow["outcome"] == "reject");
     expect(&["--only", "accepted"], &|flow| flow["outcome"] == "accept");
@@ -180,13 +188,27 @@ fn filters_show_some_of_what_is_decided_all_the_same() {
             .unwrap()
             .starts_with(&format!("{address}:"))
     });
-    let bad = pcm(&["replay", "--since", "yesterday", office().to_str().unwrap()]);
-    assert_eq!(bad.status, 2);
-    assert!(
-        bad.stderr.contains("expected a time such as"),
-        "{}",
-        bad.stderr
-    );
+    let table = with_config(&["replay", "--user", "nobody of them"], STRICT, &[]).stdout;
+    let none = table.lines().find(|line| line.starts_with("0 of "));
+    let none = none.unwrap_or_else(|| panic!("{table}"));
+    assert!(none.ends_with(" messages shown; of all of them:"), "{none}");
+    for (wrong, said) in [
+        (&["--since", "yesterday"][..], "expected a time such as"),
+        (&["--session", "host"], "such as 10.0.0.1:5004/udp"),
+        (
+            &["--only", "refused"],
+            "possible values: accepted, rejected",
+        ),
+        (
+            &["--since", "2026-03-02T09:00", "--until", "2026-03-02T08:00"],
+            "--until has to be later than --since",
+        ),
+    ] {
+        let bad = pcm(&[&["replay", office().to_str().unwrap()], wrong].concat());
+        assert_eq!(bad.status, 2, "{wrong:?}");
+        assert!(bad.stderr.contains(said), "{}", bad.stderr);
+        assert_eq!(bad.stdout, "", "{wrong:?}");
+    }
 }
 
 #[test]
@@ -292,7 +314,7 @@ fn what_another_policy_would_decide_is_named_by_flow_and_by_user() {
     );
     assert!(
         same.stdout
-            .starts_with("0 flows are decided differently, in 0 decisions on "),
+            .starts_with("0 flows decided differently, in 0 decisions on "),
         "{}",
         same.stdout
     );

@@ -49,8 +49,8 @@ fn path(user: &str) -> Vec<u8> {
 fn it_asks_and_leaves_nothing() {
     in_own_process("it_asks_and_leaves_nothing", || {
         let address = server().to_string();
-        let pcm =
-            Pcm::builder().lpm(LpmConfig::new("asks", library("asks-server")).config(address));
+        let pcm = Pcm::builder()
+            .lpm(LpmConfig::new("asks", library("asks-server")).config(address.as_str()));
         let events = lpm_tests::RecordedEvents::default();
         let pcm = pcm.event_log(events.clone());
         let pcm = pcm.build().expect("builds");
@@ -69,6 +69,13 @@ fn it_asks_and_leaves_nothing() {
                 decided("CN=Mallory"),
                 Decision::reject(LpmPolicyError::UnknownUser)
             );
+            let bytes = path("CN=Mallory");
+            let why = lpm_tests::messages::with_received(&bytes, |received| {
+                let verdict = pcm.admit(received).expect("in charge");
+                pcm.explain(received, &verdict, 0)
+            });
+            let expected = format!("CN=Mallory: not known to the server {address}");
+            assert_eq!(why, Some(expected));
             // It is stopped while a request is open: the answer would come in a second, or never.
             let bytes = path("CN=Eve");
             let open = lpm_tests::messages::with_received(&bytes, |received| {

@@ -73,7 +73,7 @@ impl Lifecycle {
         )?;
         drop(change);
         let detail = format!(
-            "{} LPMs go on, {} were initialized, {} deinitialized",
+            "LPMs: {} went on, {} initialized, {} deinitialized",
             done.kept.len(),
             done.started.lpms.len(),
             done.stopped.lpms.len()

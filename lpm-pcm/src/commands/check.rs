@@ -114,7 +114,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     let text = match args.format {
         Format::Text => report.text(),
-        Format::Json => report.json()?,
+        Format::Json => report.json(),
     };
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -2,8 +2,9 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,8 +14,9 @@ use lpm_host::error::StartError;
 use lpm_host::event::{Event, EventLog, Severity};
 
 use super::counted;
-use crate::config::Config;
+use crate::config::{Config, EventTarget};
 use crate::node;
+use crate::output::pe_type::PeType;
 use crate::output::plain::{self, Plain};
 use crate::secrets;
 
@@ -46,7 +48,8 @@ const LONG_ABOUT: &str = "\
 Read a configuration, load and initialize its LPMs, and stop them again.
 
 So it is known before a restart whether the configuration is right, the libraries fit, and the LPMs take \
-their own configuration, such as a policy. No message is decided, and nothing is written to the places of [[events]].";
+their own configuration, such as a policy, and whether the files of [[events]] can be opened. No message is decided, and \
+nothing is written.";
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -68,7 +71,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let pcm = node::pcm(&config, problems.clone())?;
     let checked = check(&pcm);
     drop(pcm);
-    let problems = problems.take();
+    let mut problems = problems.take();
+    let places = places(&config);
+    problems.extend(places.iter().cloned());
+    problems.extend(missing_interfaces(&config));
     for problem in &problems {
         plain::tell(problem);
     }
@@ -78,6 +84,9 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         Err(StartError::Lpms { .. }) => return Ok(ExitCode::FAILURE),
         Err(error) => return Err(error.into()),
     };
+    if !places.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
     let mut text = format!("{}: good: ", Plain(&file.display().to_string()));
     let counts = [
         counted(started.len(), "LPM"),
@@ -107,10 +116,78 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 fn check(pcm: &Pcm) -> Result<Vec<String>, StartError> {
     let startup = pcm.become_dsbm()?;
     let lpms = startup.lpms.iter();
-    let lines = lpms.map(|lpm| format!("LPM {}: {}, {}", lpm.name, lpm.pe_type, lpm.source));
+    let lines = lpms.map(|lpm| {
+        let pe_type = PeType(lpm.pe_type.p_type());
+        format!("LPM {}: {pe_type}, {}", lpm.name, lpm.source)
+    });
     let lines = lines.collect();
     pcm.shutdown()?;
     Ok(lines)
+}
+
+/// Where `pcm` could not open what the configuration names. Nothing is made or written there.
+fn places(config: &Config) -> Vec<String> {
+    let files = config
+        .events
+        .iter()
+        .filter_map(|entry| match &entry.target {
+            EventTarget::File { path, .. } => Some((path, "`path` in [[events]]")),
+            _ => None,
+        });
+    let control = config.run.control.iter();
+    let control = control.map(|path| (path, "`control` in [run]"));
+    let faults = files.chain(control).filter_map(|(path, key)| {
+        let why = cannot_be_opened(path)?;
+        let path = Plain(&path.display().to_string()).to_string();
+        Some(format!(
+            "error: {key}: {path} cannot be opened: {why}; make its folder, or give another path"
+        ))
+    });
+    faults.collect()
+}
+
+fn cannot_be_opened(path: &Path) -> Option<io::Error> {
+    let is_folder = |path: &Path| fs::metadata(path).map(|found| found.is_dir());
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Some(ErrorKind::IsADirectory.into()),
+        Ok(found) if found.is_file() => OpenOptions::new().append(true).open(path).err(),
+        // A FIFO or a socket: to open it would wait, or tell somebody.
+        Ok(_) => None,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            match is_folder(folder.unwrap_or(Path::new("."))) {
+                Ok(true) => None,
+                Ok(false) => Some(ErrorKind::NotADirectory.into()),
+                Err(error) => Some(error),
+            }
+        }
+        Err(error) => Some(error),
+    }
+}
+
+/// Names of interfaces that this machine does not have: a warning, since the file may be meant for another.
+#[cfg(target_os = "linux")]
+fn missing_interfaces(config: &Config) -> Vec<String> {
+    let named = config
+        .run
+        .interfaces
+        .iter()
+        .chain(&config.run.udp_interfaces);
+    let missing = named.filter(|name| nix::net::if_::if_nametoindex(name.as_str()).is_err());
+    let warning = |name: &String| {
+        let name = Plain(name);
+        format!(
+            "warning: `interfaces` in [run]: there is no interface {name} here; `ip link` lists them"
+        )
+    };
+    missing.map(warning).collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn missing_interfaces(_: &Config) -> Vec<String> {
+    Vec::new()
 }
 
 /// What goes wrong meanwhile, in words.

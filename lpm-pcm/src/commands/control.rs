@@ -102,7 +102,7 @@ mod unix {
     use serde_json::Value;
 
     use super::{Args, SessionsArgs};
-    use crate::output::plain::Plain;
+    use crate::output::plain::{self, Plain};
 
     /// Runs `pcm status`.
     ///
@@ -111,7 +111,7 @@ mod unix {
     pub fn status(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         let reply = ask(&args.socket, "status")?;
         if args.json {
-            return print(&format!("{reply}\n"));
+            return print_json(&reply);
         }
         let status = &reply["status"];
         let mut text = format!(
@@ -160,7 +160,7 @@ mod unix {
     pub fn reload(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         let reply = ask(&args.socket, "reload")?;
         match args.json {
-            true => print(&format!("{reply}\n")),
+            true => print_json(&reply),
             false => print("reloading; the log of pcm run says how it went\n"),
         }
     }
@@ -172,8 +172,15 @@ mod unix {
     pub fn metrics(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         let reply = ask(&args.socket, "metrics")?;
         match args.json {
-            true => print(&format!("{reply}\n")),
-            false => print(word(&reply["metrics"])),
+            true => print_json(&reply),
+            false => {
+                let lines = word(&reply["metrics"]).lines();
+                print(
+                    &lines
+                        .map(|line| format!("{}\n", Plain(line)))
+                        .collect::<String>(),
+                )
+            }
         }
     }
 
@@ -199,7 +206,7 @@ mod unix {
     fn change(args: &Args, question: &str, done: &str) -> Result<ExitCode, Box<dyn Error>> {
         let reply = ask(&args.socket, question)?;
         if args.json {
-            return print(&format!("{reply}\n"));
+            return print_json(&reply);
         }
         match reply["refused"].as_str() {
             Some(why) => Err(Plain(why).to_string().into()),
@@ -214,14 +221,16 @@ mod unix {
     pub fn sessions(args: &SessionsArgs) -> Result<ExitCode, Box<dyn Error>> {
         let mut reply = ask(&args.ask.socket, "sessions")?;
         if let (Some(user), Some(all)) = (&args.user, reply["sessions"].as_array_mut()) {
-            let has_user = |of: &Value| rows(&of["users"]).any(|name| word(name) == user);
+            let user = &user.to_lowercase();
+            let has_user =
+                |of: &Value| rows(&of["users"]).any(|name| word(name).to_lowercase() == *user);
             all.retain(|session| {
                 rows(&session["senders"]).any(has_user)
                     || rows(&session["reservations"]).any(has_user)
             });
         }
         if args.ask.json {
-            return print(&format!("{reply}\n"));
+            return print_json(&reply);
         }
         let mut text = String::new();
         for session in rows(&reply["sessions"]) {
@@ -276,6 +285,10 @@ mod unix {
     fn users(of: &Value) -> String {
         let users = rows(&of["users"]).map(|user| format!(", {}", Plain(word(user))));
         users.collect()
+    }
+
+    fn print_json(reply: &Value) -> Result<ExitCode, Box<dyn Error>> {
+        print(&(plain::json(reply) + "\n"))
     }
 
     fn print(text: &str) -> Result<ExitCode, Box<dyn Error>> {

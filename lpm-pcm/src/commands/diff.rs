@@ -18,10 +18,11 @@ use lpm_rsvp::{FilterSpec, MessageType, Session};
 use serde::Serialize;
 use smallvec::SmallVec;
 
+use super::counted;
 use super::replay::Format;
 use super::replay::run::aside;
 use crate::config::Config;
-use crate::output::plain::{self, Plain};
+use crate::output::plain::{self, Plain, write_json};
 use crate::output::printer::Printer;
 use crate::output::record::{FlowRecord, Origin, Record, RefusedBy};
 use crate::output::time::rfc3339;
@@ -119,7 +120,7 @@ fn decide(
     printer: impl Printer + 'static,
     stop: &Stop,
 ) -> Result<bool, Box<dyn Error>> {
-    let code = aside(&args.captures, config, stop, false, None, printer)?;
+    let code = aside(&args.captures, config, stop, false, None, true, printer)?;
     Ok(code == ExitCode::SUCCESS && !stop.is_asked_for())
 }
 
@@ -325,7 +326,7 @@ impl Compare {
         });
         match self.format {
             Format::Json => {
-                serde_json::to_writer(&mut self.out, &difference)?;
+                write_json(&mut self.out, &difference)?;
                 writeln!(self.out)
             }
             Format::Table => {
@@ -487,7 +488,10 @@ impl Found {
         match format {
             Format::Table => writeln!(
                 out,
-                "{flows} flows are decided differently, in {decisions} decisions on {messages} messages"
+                "{} decided differently, in {} on {}",
+                counted(*flows, "flow"),
+                counted(*decisions, "decision"),
+                counted(*messages, "message"),
             ),
             Format::Json => {
                 let record = serde_json::json!({

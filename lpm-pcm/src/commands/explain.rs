@@ -70,7 +70,15 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         out: io::stdout(),
     };
     let stop = Stop::on_signals()?;
-    let code = aside(&args.captures, &config, &stop, true, args.message, printer)?;
+    let code = aside(
+        &args.captures,
+        &config,
+        &stop,
+        true,
+        args.message,
+        false,
+        printer,
+    )?;
     match found.load(Ordering::Relaxed) {
         0 => Err("the captures have no RSVP message with this number".into()),
         _ => Ok(code),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
+use clap::error::ErrorKind;
 
 use crate::config::{Config, EventTarget, EventsEntry};
 use crate::log::{self, LogLevel};
@@ -92,6 +93,9 @@ pub enum Format {
 /// # Errors
 /// What kept the run from starting or from its end, one line per fault.
 pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    if let Err(why) = args.filter.check() {
+        clap::Error::raw(ErrorKind::ValueValidation, format!("{why}\n")).exit();
+    }
     let mut config = Config::read_or_embedded(args.config.as_deref())?;
     config.debug_lpms = args.debug_lpms;
     check(&args.captures)?;

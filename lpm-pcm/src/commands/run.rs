@@ -78,6 +78,7 @@ mod linux {
     use crate::config::Config;
     use crate::events::Events;
     use crate::node::{self, Sums};
+    use crate::output::pe_type::PeType;
     use crate::output::plain;
     use crate::output::progress::Progress;
     use crate::run::audit::Audit;
@@ -103,7 +104,9 @@ mod linux {
         for lpm in pcm.become_dsbm()?.lpms {
             plain::tell(format_args!(
                 "LPM {}: {}, {}",
-                lpm.name, lpm.pe_type, lpm.source
+                lpm.name,
+                PeType(lpm.pe_type.p_type()),
+                lpm.source
             ));
         }
         for link in &links {

@@ -28,7 +28,7 @@ pub(crate) fn parse_argument(text: &str) -> Result<Duration, NoDuration> {
 #[error("expected {EXPECTED}")]
 pub(crate) struct NoDuration;
 
-const EXPECTED: &str = "a duration such as \"500 ms\", \"90 min\" or \"8h\"";
+const EXPECTED: &str = "a duration longer than 0, such as \"500 ms\", \"90 min\" or \"8h\"";
 
 fn of_words(text: &str) -> Option<Duration> {
     let parsed: Option<SignedDuration> = text.parse().ok();

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use toml::Spanned;
 
+use crate::output::plain::steers;
+
 /// `pcm.toml` cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -77,7 +79,7 @@ impl Fault {
 /// A message on one line, as long as anybody reads: it may repeat a value, which may be of any length.
 fn shown(message: &str) -> String {
     const LONGEST: usize = 500;
-    let mut shown = message.trim_end().replace('\n', ", ");
+    let mut shown = in_plain_words(&message.trim_end().replace('\n', ", "));
     if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
         shown.truncate(end);
         shown.push('…');
@@ -91,8 +93,53 @@ fn shown(message: &str) -> String {
     shown
 }
 
+/// What the reader of TOML says of types, in the words of the reference.
+fn in_plain_words(message: &str) -> String {
+    const WORDS: [(&str, &str); 9] = [
+        ("expected path string", "expected a path in quotes"),
+        ("expected a string", "expected a text in quotes"),
+        (
+            "expected a nonzero usize",
+            "expected a whole number from 1 on",
+        ),
+        (
+            "expected u32",
+            "expected a whole number from 0 to 4294967295",
+        ),
+        ("expected u64", "expected a whole number from 0 on"),
+        ("expected usize", "expected a whole number from 0 on"),
+        ("expected a boolean", "expected true or false"),
+        (
+            "invalid type: map, expected a sequence",
+            "expected a list: a table that may stand several times is written in two brackets, such as [[lpm]]",
+        ),
+        ("expected a sequence", "expected a list in brackets"),
+    ];
+    let said = |message: String, (from, to): &(&str, &str)| message.replace(from, to);
+    let message = WORDS.iter().fold(message.to_owned(), said);
+    // What TOML calls them nobody has to know.
+    message
+        .replace("invalid type: ", "found ")
+        .replace("invalid value: ", "found ")
+}
+
 const HOW_TO_WRITE_PATHS: &str = "; in double quotes a backslash begins an escape such as \\t: \
                                   write paths in single quotes, as in 'C:\\temp\\new.dll'";
+
+/// Refuses a name that would steer the terminal that it is shown on.
+pub(super) fn check_name(name: &Spanned<String>, key: &str) -> Result<(), Fault> {
+    let text = name.get_ref();
+    if text.trim().is_empty() {
+        return Err(Fault::of(name, format!("`{key}` is empty")));
+    }
+    match text.chars().find(|c| steers(*c)) {
+        Some(control) => {
+            let message = format!("`{key}` has {control:?} in it: take letters, digits and spaces");
+            Err(Fault::of(name, message))
+        }
+        None => Ok(()),
+    }
+}
 
 /// Refuses a path in which a backslash became something else.
 pub(super) fn check_path(path: &Spanned<PathBuf>, key: &str) -> Result<(), Fault> {
@@ -100,7 +147,7 @@ pub(super) fn check_path(path: &Spanned<PathBuf>, key: &str) -> Result<(), Fault
     if text.is_empty() {
         return Err(Fault::of(path, format!("`{key}` is empty")));
     }
-    match text.chars().find(|c| c.is_control()) {
+    match text.chars().find(|c| steers(*c)) {
         Some(control) => {
             let message = format!("`{key}` has {control:?} in it{HOW_TO_WRITE_PATHS}");
             Err(Fault::of(path, message))

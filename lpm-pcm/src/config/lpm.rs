@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::confine::ConfineTable;
-use super::error::{Fault, check_path};
+use super::error::{Fault, check_name, check_path};
 use super::trust::Trust;
 use super::{duration, text};
 
@@ -135,9 +135,7 @@ impl LpmTable {
         let limit = |text: Option<Spanned<String>>, key| {
             text.map(|text| duration::parse(&text, key)).transpose()
         };
-        if self.name.get_ref().trim().is_empty() {
-            return Err(Fault::of(&self.name, "`name` is empty"));
-        }
+        check_name(&self.name, "name")?;
         if before.iter().any(|lpm| lpm.name == *self.name.get_ref()) {
             let message = format!(
                 "a second LPM with the name {:?}; a library may be listed several times, each \

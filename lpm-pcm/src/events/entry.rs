@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::told::Told;
 use crate::config::Format;
-use crate::output::plain::Plain;
+use crate::output::plain::{self, Plain};
 use crate::output::record::{MessageRecord, Record};
 use crate::output::time::rfc3339;
 
@@ -157,8 +157,7 @@ impl Entry {
                 count: *count,
             },
         };
-        // Nothing in it can fail.
-        serde_json::to_vec(&json).unwrap_or_default()
+        plain::json(&json).into_bytes()
     }
 }
 

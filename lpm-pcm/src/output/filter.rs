@@ -1,6 +1,7 @@
 //! Which records are shown. All messages are decided all the same: what comes later depends on them.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -26,16 +27,26 @@ pub struct Filter {
     pub until: Option<SystemTime>,
 
     /// Only what is about this session: as the table shows it (10.0.0.1:5004/udp), or its address
-    #[arg(long, value_name = "SESSION")]
-    pub session: Option<String>,
+    #[arg(long, value_name = "SESSION", value_parser = wanted_session)]
+    pub session: Option<WantedSession>,
 
-    /// Only what this user or application asks for: an ID or a DN, in the letters of the message
+    /// Only what this user or application asks for: an ID or a DN as the message has it, in capital
+    /// letters or small ones
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
 
     /// Only what came to this
     #[arg(long, value_name = "WHAT")]
     pub only: Option<Only>,
+}
+
+/// Which session is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WantedSession {
+    /// Each one to this address
+    To(IpAddr),
+    /// The one that the table shows like this
+    Shown(String),
 }
 
 /// What became of messages or flows.
@@ -65,6 +76,19 @@ impl Filter {
         since.is_none() && until.is_none() && session.is_none() && user.is_none() && only.is_none()
     }
 
+    /// Whether the values go together.
+    ///
+    /// # Errors
+    /// They do not, and what to do.
+    pub fn check(&self) -> Result<(), &'static str> {
+        match (self.since, self.until) {
+            (Some(since), Some(until)) if since >= until => {
+                Err("--until has to be later than --since: no message is shown otherwise")
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn is_time(&self, time: SystemTime) -> bool {
         self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until)
     }
@@ -73,8 +97,9 @@ impl Filter {
         let Some(wanted) = &self.session else {
             return true;
         };
-        session.is_some_and(|session| {
-            session.to_string() == *wanted || session.address().to_string() == *wanted
+        session.is_some_and(|session| match wanted {
+            WantedSession::To(address) => session.address() == *address,
+            WantedSession::Shown(shown) => session.to_string() == *shown,
         })
     }
 
@@ -177,24 +202,57 @@ impl Filter {
 pub struct Filtered<P> {
     filter: Filter,
     inner: P,
+    /// How many messages it let through.
+    shown: u64,
 }
 
 impl<P: Printer> Filtered<P> {
     /// Prints to `inner`.
     pub fn new(filter: Filter, inner: P) -> Self {
-        Self { filter, inner }
+        Self {
+            filter,
+            inner,
+            shown: 0,
+        }
     }
 }
 
 impl<P: Printer> Printer for Filtered<P> {
     fn print(&mut self, record: &Record<'_>) -> io::Result<()> {
-        let Self { filter, inner } = self;
-        filter.show(record, &mut |record| inner.print(record))
+        let Self {
+            filter,
+            inner,
+            shown,
+        } = self;
+        filter.show(record, &mut |record| match record {
+            Record::Summary { .. } => {
+                let mut record = record.clone();
+                if let Record::Summary { shown: told, .. } = &mut record {
+                    *told = Some(*shown);
+                }
+                inner.print(&record)
+            }
+            _ => {
+                *shown += u64::from(is_message(record));
+                inner.print(record)
+            }
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
+}
+
+fn is_message(record: &Record<'_>) -> bool {
+    matches!(
+        record,
+        Record::Decision { .. }
+            | Record::Unsupported { .. }
+            | Record::Refused { .. }
+            | Record::Outgoing { .. }
+            | Record::Malformed { .. }
+    )
 }
 
 /// A time with an offset, or in UTC.
@@ -208,4 +266,82 @@ fn time(text: &str) -> Result<SystemTime, String> {
         "expected a time such as 2026-07-01T14:30 or 2026-07-01T14:30:05.25+02:00".to_owned()
     };
     timestamp.map(SystemTime::from).map_err(expected)
+}
+
+/// A session in the one form in which the table shows it, or an address.
+fn wanted_session(text: &str) -> Result<WantedSession, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(WantedSession::To(address));
+    }
+    let shown = text.rsplit_once('/').and_then(|(end, protocol)| {
+        // A virtual port (RFC 2207) is written as the table writes it.
+        let end = match end.parse::<SocketAddr>() {
+            Ok(end) => end.to_string(),
+            Err(_) if end.contains(":vport-") => end.to_owned(),
+            Err(_) => return None,
+        };
+        Some(format!("{end}/{}", protocol.to_lowercase()))
+    });
+    let expected = "expected a session as the table shows it, such as 10.0.0.1:5004/udp or \
+                    [2001:db8::1]:5004/udp, or its address";
+    shown
+        .map(WantedSession::Shown)
+        .ok_or_else(|| expected.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_wanted_as_it_is_shown_or_by_its_address() {
+        let shown = |text: &str| WantedSession::Shown(text.to_owned());
+        for (text, wanted) in [
+            ("10.0.0.1:5004/udp", shown("10.0.0.1:5004/udp")),
+            ("10.0.0.1:5004/UDP", shown("10.0.0.1:5004/udp")),
+            ("[2001:DB8:0::1]:5004/udp", shown("[2001:db8::1]:5004/udp")),
+            ("10.0.0.1:vport-7/50", shown("10.0.0.1:vport-7/50")),
+            ("10.0.0.1", WantedSession::To([10, 0, 0, 1].into())),
+            (
+                "2001:DB8::1",
+                WantedSession::To("2001:db8::1".parse().unwrap()),
+            ),
+        ] {
+            assert_eq!(wanted_session(text), Ok(wanted));
+        }
+        for text in [
+            "",
+            "10.0.0.1:5004",
+            "host/udp",
+            "10.0.0/udp",
+            "5004/udp",
+            "/",
+        ] {
+            let error = wanted_session(text).unwrap_err();
+            assert!(error.contains("10.0.0.1:5004/udp"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn times_go_together() {
+        let filter = |since: &str, until: &str| Filter {
+            since: Some(time(since).unwrap()),
+            until: Some(time(until).unwrap()),
+            ..Filter::default()
+        };
+        assert_eq!(
+            filter("2026-07-01T14:00", "2026-07-01T14:01").check(),
+            Ok(())
+        );
+        assert!(
+            filter("2026-07-01T14:00", "2026-07-01T14:00")
+                .check()
+                .is_err()
+        );
+        assert!(
+            filter("2026-07-01T14:00", "2026-07-01T16:00+02:00")
+                .check()
+                .is_err()
+        );
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::plain::write_json;
 use super::printer::Printer;
 use super::record::Record;
 
@@ -19,7 +20,7 @@ impl<W: Write> Json<W> {
 
 impl<W: Write + Send> Printer for Json<W> {
     fn print(&mut self, record: &Record<'_>) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, record)?;
+        write_json(&mut self.out, record)?;
         self.out.write_all(b"\n")
     }
 

@@ -355,6 +355,9 @@ pub enum Record<'a> {
         removed: u64,
         /// How many flows were left in the end.
         flows: u64,
+        /// How many of the messages a filter let through; absent without one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shown: Option<u64>,
     },
 }
 

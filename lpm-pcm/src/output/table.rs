@@ -14,7 +14,8 @@ use self::grid::Grid;
 use self::line::Cell;
 use self::palette::Palette;
 use self::row::{Row, Said, note};
-use self::words::{List, PeType, Took};
+use self::words::{List, Took};
+use super::pe_type::PeType;
 use super::plain::Plain;
 use super::printer::{PrintedRow, Printer};
 use super::record::{Origin, Record};
@@ -380,8 +381,15 @@ impl<W: Write + Send, L: Write + Send> Printer for Table<W, L> {
                 types,
                 removed,
                 flows,
+                shown,
                 ..
             } => {
+                if let Some(shown) = shown {
+                    writeln!(
+                        self.grid.out,
+                        "{shown} of {messages} messages shown; of all of them:"
+                    )?;
+                }
                 write!(self.grid.out, "{messages} messages")?;
                 for (position, (name, count)) in types.iter().enumerate() {
                     let separator = if position == 0 { " (" } else { ", " };

@@ -19,6 +19,7 @@ use crate::events::{Events, Told};
 use crate::integrity::Provenance;
 use crate::output::asked::{Asked, Who};
 use crate::output::outcomes;
+use crate::output::plain;
 use crate::output::record::{FlowRecord, Origin, Record, RefusedBy};
 use crate::secrets;
 
@@ -147,8 +148,7 @@ impl Audit {
         self.events.keep(Told {
             name: "decision",
             text,
-            // Nothing in it can fail.
-            json: serde_json::to_string(&record).unwrap_or_default(),
+            json: plain::json(&record),
         });
     }
 }

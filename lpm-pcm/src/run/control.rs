@@ -18,6 +18,8 @@ use tokio::time::{sleep, timeout};
 use lpm_host::LpmStatusReport;
 use lpm_sbm::SessionReport;
 
+use crate::output::plain;
+
 /// How long a question may take to come.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest question, in bytes.
@@ -232,7 +234,6 @@ async fn serve(mut stream: UnixStream, queries: &UnboundedSender<Asked>) -> io::
         }
         None => Reply::Unknown,
     };
-    let mut bytes = serde_json::to_vec(&reply)?;
-    bytes.push(b'\n');
-    timeout(PATIENCE, writer.write_all(&bytes)).await?
+    let reply = plain::json(&reply) + "\n";
+    timeout(PATIENCE, writer.write_all(reply.as_bytes())).await?
 }

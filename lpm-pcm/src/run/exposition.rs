@@ -4,6 +4,8 @@ use std::fmt::{Display, Write};
 
 use lpm_host::Latencies;
 
+use crate::output::plain::Plain;
+
 /// The content type of the format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -74,9 +76,11 @@ impl Exposition {
     }
 }
 
+/// A label's value: what would steer a terminal is shown as an escape, and that is part of the value.
 fn escaped(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    let lines = value.split('\n').map(|line| {
+        let plain = Plain(line).to_string();
+        plain.replace('\\', "\\\\").replace('"', "\\\"")
+    });
+    lines.collect::<Vec<_>>().join("\\n")
 }

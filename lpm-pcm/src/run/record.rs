@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::config::Format;
 use crate::events::Told;
+use crate::output::plain;
 
 /// A decision, as it is printed. Serialized in snake_case.
 #[derive(Debug, Serialize)]
@@ -96,8 +97,7 @@ pub fn told(decided: &Decided, time: SystemTime) -> Told {
     Told {
         name: line.kind,
         text: line.what(),
-        // Nothing in it can fail.
-        json: serde_json::to_string(&line).unwrap_or_default(),
+        json: plain::json(&line),
     }
 }
 
@@ -115,7 +115,7 @@ pub fn print(
     match format {
         Format::Text => writeln!(out, "{}", line.text()),
         Format::Json => {
-            serde_json::to_writer(&mut *out, &line)?;
+            plain::write_json(out, &line)?;
             writeln!(out)
         }
     }

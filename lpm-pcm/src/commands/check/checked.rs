@@ -13,7 +13,7 @@ use lpm_host::{
 };
 use lpm_host::{CommitDecision, CommittedResv, DeleteReason};
 
-use super::finding::{Finding, Kind};
+use super::finding::{Finding, Kind, THREADS_MORE};
 use super::measure::InUse;
 use super::recorder::Recorder;
 use super::task::{Check, Record, Task, UNMAPS};
@@ -270,7 +270,7 @@ impl CheckedLpm {
         let more = |now: Option<u64>, before: Option<u64>| Some(now?.saturating_sub(before?));
         let now = InUse::now();
         if let Some(threads @ MANY_THREADS..) = more(now.threads, self.before.threads) {
-            let what = format!("{threads} threads more after {calls} calls of admit");
+            let what = format!("{threads}{THREADS_MORE}{calls} calls of admit");
             self.found(Kind::LeaksThreads, what);
         }
         if let Some(bytes @ MUCH_MEMORY..) = more(now.memory, self.before.memory) {

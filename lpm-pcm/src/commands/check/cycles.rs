@@ -3,7 +3,7 @@
 use lpm_host::testing::messages;
 
 use super::checked::{CheckEnded, CheckedLpm};
-use super::finding::Kind;
+use super::finding::{Kind, THREADS_MORE};
 use super::measure::InUse;
 use super::task::UNMAPS;
 
@@ -38,7 +38,7 @@ pub(super) fn run(checked: &CheckedLpm, cycles: u32) -> Result<(), CheckEnded> {
     }
     let handful = (per_part / 2).max(4);
     if let Some(count) = grew(|in_use| in_use.threads, handful) {
-        let what = format!("{count} threads more after {} cycles", 3 * per_part);
+        let what = format!("{count}{THREADS_MORE}{} cycles", 3 * per_part);
         checked.found(Kind::LeaksThreads, what);
     }
     if let Some(count) = grew(|in_use| in_use.files, handful) {

@@ -87,6 +87,7 @@ impl Finding {
         let words = |finding: &Self| {
             let what = match finding.kind {
                 Kind::Panics => without_thread(&finding.what),
+                Kind::StaysMapped => without_leak(&finding.what).to_owned(),
                 _ => finding.what.clone(),
             };
             let words = what.split(|c: char| c.is_ascii_digit());
@@ -369,7 +370,18 @@ fn without_thread(what: &str) -> String {
     }
 }
 
-/// One finding for what has one cause: a panic that keeps the LPM from starting or stopping, or that ends the process.
+/// What says of a count of threads that it grew.
+pub(super) const THREADS_MORE: &str = " threads more after ";
+
+/// Why a library stays mapped, without what [`by_cause`] has added.
+fn without_leak(what: &str) -> &str {
+    let reasons = what.find(THREADS_MORE).map(|at| &what[..at]);
+    let reasons = reasons.and_then(|reasons| reasons.rsplit_once("; "));
+    reasons.map_or(what, |(reasons, _)| reasons)
+}
+
+/// One finding for what has one cause: a panic that keeps the LPM from starting or stopping, or that ends the process;
+/// threads that are left, and keep the library.
 pub(super) fn by_cause(mut findings: Vec<Finding>) -> Vec<Finding> {
     for (kind, case) in [
         (Kind::DoesNotStart, Case::Starting),
@@ -383,6 +395,18 @@ pub(super) fn by_cause(mut findings: Vec<Finding>) -> Vec<Finding> {
             if let Some(panic) = findings.iter_mut().rfind(is_panic) {
                 panic.case = case;
                 findings.retain(|finding| !is_consequence(finding));
+            }
+        }
+    }
+    let is_kept =
+        |finding: &Finding| finding.kind == Kind::StaysMapped && finding.what.contains("thread");
+    let leaks = |finding: &Finding| finding.kind == Kind::LeaksThreads;
+    if let Some(leak) = findings.iter().position(leaks) {
+        if findings.iter().any(is_kept) {
+            let told = format!("; {}", findings[leak].what);
+            findings.retain(|finding| !leaks(finding));
+            for finding in findings.iter_mut().filter(|finding| is_kept(finding)) {
+                finding.what.push_str(&told);
             }
         }
     }
@@ -443,6 +467,22 @@ mod tests {
             // A panic hook of the LPM's own may say nothing.
             assert_eq!(by_cause(vec![told.clone()]), [told]);
         }
+        let kept = Finding::new(Kind::StaysMapped, "stays mapped: thread 7 is still running");
+        let leak = Finding::new(
+            Kind::LeaksThreads,
+            "64 threads more after 64 calls of admit",
+        );
+        let [only] = &by_cause(vec![leak.clone(), kept.clone()])[..] else {
+            panic!("two findings")
+        };
+        assert_eq!(
+            only.what,
+            "stays mapped: thread 7 is still running; 64 threads more after 64 calls of admit"
+        );
+        assert!(only.is_like(&kept) && kept.is_like(only));
+        // A library may stay for another reason.
+        let other = Finding::new(Kind::StaysMapped, "stays mapped: a callback");
+        assert_eq!(by_cause(vec![leak, other]).len(), 2);
         let built = Finding::new(Kind::HindersUnloading, "built so").in_case(Case::PanicAborts);
         let ended =
             Finding::ends_process("ended by signal 6", "thread 'x' panicked at a.rs:3:\nno");

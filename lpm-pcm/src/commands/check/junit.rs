@@ -6,13 +6,14 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::finding::Severity;
 use super::report::{CheckReport, Report, Standing};
+use crate::output::plain::Plain;
 
 /// The whole file.
 ///
 /// # Errors
 /// What the writer says.
 pub(super) fn xml(report: &Report) -> Result<String, Box<dyn Error>> {
-    let mut suite = TestSuite::new(report.library.as_str());
+    let mut suite = TestSuite::new(Plain(&report.library).to_string());
     suite.add_test_cases(report.checks.iter().map(case));
     let mut all = quick_junit::Report::new("pcm check");
     all.add_test_suite(suite);
@@ -26,7 +27,7 @@ fn case(report: &CheckReport) -> TestCase {
             .iter()
             .filter(move |finding| finding.kind.severity() == severity);
         of.map(|finding| {
-            let (kind, what) = (finding.kind, &finding.what);
+            let (kind, what) = (finding.kind, Plain(&finding.what));
             format!(
                 "{}: {what}\n  {}\n  {}",
                 kind.name(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::finding::{Finding, Kind, Severity};
 use super::task::Check;
 use crate::commands::counted;
-use crate::output::plain::Plain;
+use crate::output::plain::{self, Plain};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -129,8 +129,15 @@ impl Report {
                 let same = |merged: &&mut Merged<'_>| merged.finding.is_like(finding);
                 let check = report.check.name();
                 match all.iter_mut().find(same) {
-                    Some(merged) if merged.checks.last() == Some(&check) => {}
-                    Some(merged) => merged.checks.push(check),
+                    Some(merged) => {
+                        // The one that says more.
+                        if finding.what.len() > merged.finding.what.len() {
+                            merged.finding = finding;
+                        }
+                        if merged.checks.last() != Some(&check) {
+                            merged.checks.push(check);
+                        }
+                    }
                     None => all.push(Merged {
                         finding,
                         checks: vec![check],
@@ -195,7 +202,7 @@ impl Report {
     }
 
     /// One object.
-    pub(super) fn json(&self) -> serde_json::Result<String> {
+    pub(super) fn json(&self) -> String {
         let checks = self.checks.iter().map(|report| {
             let (outcome, seconds) = match (report.standing, report.worst()) {
                 (Standing::Skipped { .. }, _) => ("skipped", None),
@@ -226,6 +233,6 @@ impl Report {
             "checks": checks.collect::<Value>(),
             "findings": findings.collect::<Value>(),
         });
-        Ok(serde_json::to_string(&object)? + "\n")
+        plain::json(&object) + "\n"
     }
 }

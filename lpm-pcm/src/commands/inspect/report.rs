@@ -10,7 +10,7 @@ use super::loaded::{Incompatible, Initialized, Lpm, Record, Unloaded};
 use crate::child::End;
 use crate::commands::library_facts::{HazardFact, LibraryFacts};
 use crate::commands::trust_facts::{SignatureFact, TrustFacts};
-use crate::output::plain::Plain;
+use crate::output::plain::{self, Plain};
 
 const CAUTION: Style = AnsiColor::Yellow.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -126,7 +126,7 @@ impl Report {
         if let (false, Some(difference)) = (full, object["incompatible"].as_object_mut()) {
             difference.insert("report".to_owned(), serde_json::Value::Null);
         }
-        Ok(object.to_string() + "\n")
+        Ok(plain::json(&object) + "\n")
     }
 
     /// Rows for people; nothing where nothing is known.

@@ -38,7 +38,8 @@ pub(in crate::commands) struct Run<'a> {
     pub(in crate::commands) tells_start_errors: bool,
 }
 
-/// A run of which nothing is put on record: its printer makes of it what it likes.
+/// A run of which nothing is put on record: its printer makes of it what it likes. With `tells_events` that is also
+/// what it tells of an LPM that does not start.
 ///
 /// # Errors
 /// As [`Run::run`].
@@ -48,6 +49,7 @@ pub(in crate::commands) fn aside(
     stop: &Stop,
     all_reasons: bool,
     last: Option<u64>,
+    tells_events: bool,
     printer: impl Printer + 'static,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let progress = Progress::of(0);
@@ -68,7 +70,7 @@ pub(in crate::commands) fn aside(
         },
         teardown_times: false,
         last,
-        tells_start_errors: true,
+        tells_start_errors: !tells_events,
     };
     run.run()
 }

@@ -29,15 +29,3 @@ impl fmt::Display for List<'_> {
         Ok(())
     }
 }
-
-/// The policy element type that an LPM serves.
-pub(super) struct PeType(pub(super) u16);
-
-impl fmt::Display for PeType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => f.write_str("all PE types"),
-            pe_type => write!(f, "PE type {pe_type}"),
-        }
-    }
-}

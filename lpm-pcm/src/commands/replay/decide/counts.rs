@@ -63,6 +63,7 @@ impl Counts {
                 .collect::<BTreeMap<_, _>>(),
             removed: *removed,
             flows: flows as u64,
+            shown: None,
         }
     }
 }

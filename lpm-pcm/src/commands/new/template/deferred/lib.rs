@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use lpm_api::lpm_rsvp::FlowDescriptor;
 use lpm_api::{AdmitRequest, Answer, Decision, Deferral, DeinitError, DeinitReason};
 use lpm_api::{InitError, InitInfo, Lpm, LpmPolicyError, Priority, tracing};
 
@@ -14,6 +15,7 @@ use lpm_api::{InitError, InitInfo, Lpm, LpmPolicyError, Priority, tracing};
 ///
 /// The server gets a user's name on a line, and answers `yes` or `no` on another.
 struct AskServer {
+    server: SocketAddr,
     questions: SyncSender<Question>,
     asking: JoinHandle<()>,
 }
@@ -43,7 +45,11 @@ impl Lpm for AskServer {
         let (questions, asked) = mpsc::sync_channel(MOST_WAITING);
         let asking = thread::Builder::new().name("ask-server".to_owned());
         let asking = asking.spawn(move || answer_all(&asked, server))?;
-        Ok(Self { questions, asking })
+        Ok(Self {
+            server,
+            questions,
+            asking,
+        })
     }
 
     /// Never waits: the PCM may call on the thread that receives messages.
@@ -61,6 +67,24 @@ impl Lpm for AskServer {
             tracing::warn!("too many requests wait for the server: one is rejected");
         }
         answer
+    }
+
+    /// The operator sees this beside the error's code.
+    fn explain(
+        &self,
+        request: &AdmitRequest<'_>,
+        _: &FlowDescriptor<'_>,
+        decision: Decision,
+    ) -> Option<String> {
+        let (user, server) = (request.user()?, self.server);
+        let unknown = Decision::reject(LpmPolicyError::UnknownUser);
+        match decision {
+            Decision::Reject(_) if decision == unknown => {
+                Some(format!("{user}: not known to the server {server}"))
+            }
+            Decision::Reject(_) => Some(format!("{user}: no answer from the server {server}")),
+            _ => None,
+        }
     }
 
     /// Without anybody who could send, the thread has no more questions to wait for; and it has to
@@ -146,6 +170,17 @@ mod tests {
             [unknown]
         );
         assert_eq!(pcm.admit(&messages::path().build()), [Decision::DontCare]);
+    }
+
+    #[test]
+    fn a_refusal_says_who_was_refused() {
+        let server = server();
+        let pcm = TestPcm::<AskServer>::start(&server.to_string()).unwrap();
+        let eve = messages::path().user("CN=Eve").build();
+        let why = format!("CN=Eve: not known to the server {server}");
+        assert_eq!(pcm.explain(&eve, 0), Some(why));
+        let ada = messages::path().user("CN=Ada").build();
+        assert_eq!(pcm.explain(&ada, 0), None);
     }
 
     #[test]
