@@ -126,7 +126,21 @@ fn an_lpm_that_builds_on_another_which_exports_itself_too() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(
-        said.contains("export_lpm_is_called_twice_in_this_library"),
+        said.contains("EXPORT_LPM_IS_CALLED_TWICE_IN_THIS_LIBRARY"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_crate_that_exports_twice_is_told_in_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!("{BASE}\nmod again {{ lpm_api::export_lpm!(super::Base); }}");
+    let arguments = ["--crate-type=cdylib", r#"--cfg=feature="export""#];
+    let (output, _) = rustc(folder.path(), "twice", &text, &arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        said.contains("EXPORT_LPM_IS_CALLED_TWICE_IN_THIS_LIBRARY"),
         "{said}"
     );
 }

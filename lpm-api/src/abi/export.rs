@@ -97,7 +97,7 @@ const fn crate_of(module: &'static str) -> &'static str {
 /// ```
 ///
 /// They depend on it with `default-features = false`. Where it is forgotten, the linker speaks of two definitions of
-/// `export_lpm_is_called_twice_in_this_library`.
+/// `EXPORT_LPM_IS_CALLED_TWICE_IN_THIS_LIBRARY`.
 #[macro_export]
 macro_rules! export_lpm {
     ($lpm:ty $(; $($extension:ident),+ $(,)?)?) => {
@@ -123,13 +123,14 @@ macro_rules! export_lpm {
                 }
             }
 
+            // What compiler and linker complain of when there are two; nobody would know what to make of the name
+            // below. The compiler stops at the first name by ASCII, where capital letters come before `_`.
+            #[unsafe(export_name = "EXPORT_LPM_IS_CALLED_TWICE_IN_THIS_LIBRARY")]
+            static ONCE: u8 = 0;
+
             // `abi_stable::library::ROOT_MODULE_LOADER_NAME`
             #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             static LPM_LIBRARY: $crate::abi::LibHeader = $crate::abi::header::<ExportedLpm>();
-
-            // What the linker complains of when there are two; nobody would know what to make of the name above.
-            #[unsafe(export_name = "export_lpm_is_called_twice_in_this_library")]
-            static ONCE: u8 = 0;
         };
     };
 }

@@ -355,8 +355,7 @@ pub enum Record<'a> {
         removed: u64,
         /// How many flows were left in the end.
         flows: u64,
-        /// How many of the messages a filter let through; absent without one.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        /// How many of the messages a filter let through; `None` without one.
         shown: Option<u64>,
     },
 }
