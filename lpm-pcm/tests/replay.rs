@@ -117,6 +117,7 @@ fn json_records_come_in_order_with_all_their_fields() {
                 "types",
                 "removed",
                 "flows",
+                "shown",
             ],
         ),
     ];
