@@ -194,9 +194,12 @@ impl<'a> Consideration<'a> {
                 }
             },
             _ => {
-                let rule = who.rule;
-                let rule = rule.unwrap_or_else(|| in_force.policy.rule(&who.subject, &self.here));
-                desk.admit(in_force, &who.subject, &rule, &self.here, ask, &senders)?
+                let admit =
+                    |rule| desk.admit(in_force, &who.subject, rule, &self.here, ask, &senders);
+                match self.asking.rule() {
+                    Some(rule) => admit(rule)?,
+                    None => admit(&in_force.policy.rule(&who.subject, &self.here))?,
+                }
             }
         };
         Ok(match admission {

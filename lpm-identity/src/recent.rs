@@ -10,7 +10,7 @@
 
 use std::hash::BuildHasher;
 use std::iter;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use lpm_api::lpm_rsvp::{Credential, Message, class};
@@ -39,7 +39,7 @@ struct Recent {
     hash: u64,
     accepted: CredentialTypes,
     object: Box<[u8]>,
-    known: Known,
+    known: Arc<Known>,
 }
 
 /// What it depends on who asks with a message, besides the policy.
@@ -77,20 +77,21 @@ impl RecentIdentities {
         let identities = Identities::of(message, believes, users, applications);
         match key.and_then(|key| Some((key, known(message, &identities, policy)?))) {
             Some((key, known)) => {
-                self.remember(&key, known);
+                let known = Arc::new(known);
+                self.remember(&key, Arc::clone(&known));
                 Asking::Known(known)
             }
             None => Asking::Read(identities),
         }
     }
 
-    fn remembered(&self, key: &Key<'_>) -> Option<Known> {
+    fn remembered(&self, key: &Key<'_>) -> Option<Arc<Known>> {
         let set = self.set(key.hash);
         let recent = set.iter().find(|recent| recent.is(key))?;
-        Some(recent.known)
+        Some(Arc::clone(&recent.known))
     }
 
-    fn remember(&self, key: &Key<'_>, known: Known) {
+    fn remember(&self, key: &Key<'_>, known: Arc<Known>) {
         let mut set = self.set(key.hash);
         if set.len() == PLACES {
             set.remove(0);

@@ -1,7 +1,9 @@
 //! What a message asks for: flow by flow, who asks, and for what.
 
+use std::sync::Arc;
+
 use lpm_api::FlowKey;
-use lpm_api::lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle};
+use lpm_api::lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, class};
 use lpm_sample::identity::{Identified, Identities, Malformed, UserName};
 use smallvec::SmallVec;
 
@@ -15,11 +17,11 @@ pub(crate) enum Asking<'a> {
     /// Whoever its identities say, flow by flow.
     Read(Identities<'a>),
     /// The same for all flows.
-    Known(Known),
+    Known(Arc<Known>),
 }
 
 /// A user or an application that the policy lists.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Known {
     is_user: bool,
     place: usize,
@@ -46,8 +48,6 @@ pub(crate) struct Who {
     /// The name to look up in a directory, where there is one.
     pub(crate) unlisted_user: Option<Box<UserName>>,
     preemption_priority: Option<u16>,
-    /// The rule for who asks, where it is known to be the same everywhere and always.
-    pub(crate) rule: Option<Rule>,
 }
 
 /// Senders of a shared explicit reservation.
@@ -94,7 +94,6 @@ impl From<&Known> for Who {
             subject: known.subject(),
             unlisted_user: None,
             preemption_priority: known.preemption_priority,
-            rule: known.rule,
         }
     }
 }
@@ -105,17 +104,24 @@ impl From<Identified> for Who {
             subject: identified.subject.into(),
             unlisted_user: identified.unlisted_user,
             preemption_priority: identified.preemption_priority,
-            rule: None,
         }
     }
 }
 
 impl Asking<'_> {
+    /// The rule for who asks, where it is known, and the same everywhere and always.
+    pub(crate) fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::Read(_) => None,
+            Self::Known(known) => known.rule.as_ref(),
+        }
+    }
+
     /// What is asked for with a flow of the message.
     pub(crate) fn request(&self, message: &Message<'_>, flow: &FlowDescriptor<'_>) -> Request {
         let who = match self {
             Self::Read(identities) => identities.subject(flow.filters()).map(Who::from),
-            Self::Known(known) => Ok(Who::from(known)),
+            Self::Known(known) => Ok(Who::from(&**known)),
         };
         let ask = |preemption_priority| {
             Some(Ask {
@@ -127,7 +133,7 @@ impl Asking<'_> {
         let asked = who.as_ref().ok();
         Request {
             ask: asked.and_then(|who| ask(who.preemption_priority)),
-            senders: shared_by(message, flow).collect(),
+            senders: shared_by(message, flow),
             who,
         }
     }
@@ -138,6 +144,9 @@ impl Asking<'_> {
 ///
 /// `None` if there is no TSpec or FLOWSPEC, or one with values that make no sense.
 fn requested(flow: &FlowDescriptor<'_>) -> Option<Traffic> {
+    if flow.traffic_entry()?.class == class::SENDER_TSPEC {
+        return Some(Traffic::of(&flow.tspec()?));
+    }
     Some(Traffic {
         rate: flow.rate()?,
         peak_rate: flow.tspec().map_or(0.0, |tspec| tspec.peak_rate),
@@ -145,8 +154,11 @@ fn requested(flow: &FlowDescriptor<'_>) -> Option<Traffic> {
 }
 
 /// The senders that share the reservation of a flow: those of the shared explicit style.
-fn shared_by(message: &Message<'_>, flow: &FlowDescriptor<'_>) -> impl Iterator<Item = FilterSpec> {
+fn shared_by(message: &Message<'_>, flow: &FlowDescriptor<'_>) -> Senders {
     let is_resv = message.message_type() == MessageType::Resv;
-    let shared = is_resv && message.style() == Some(ResvStyle::SharedExplicit);
-    shared.then(|| flow.filters()).into_iter().flatten()
+    if is_resv && message.style() == Some(ResvStyle::SharedExplicit) {
+        flow.filters().collect()
+    } else {
+        Senders::new()
+    }
 }
