@@ -41,15 +41,10 @@ pub(super) fn date(time: SystemTime) -> String {
     text
 }
 
-/// Appends the time of day in UTC, with microseconds.
-pub(super) fn push_time_of_day(text: &mut String, time: SystemTime) {
+/// The time of day in UTC, with microseconds; `None` before the epoch.
+pub(super) fn time_of_day(time: SystemTime) -> Option<[u8; 15]> {
     const DAY: u64 = 24 * 60 * 60;
-    let Ok(since) = time.duration_since(SystemTime::UNIX_EPOCH) else {
-        let whole = rfc3339(time);
-        let time = whole.split_once('T').map_or("", |(_, time)| time);
-        text.push_str(time.trim_end_matches('Z'));
-        return;
-    };
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let mut clock = *b"00:00:00.000000";
     let seconds = since.as_secs() % DAY;
     let hours = [
@@ -61,7 +56,18 @@ pub(super) fn push_time_of_day(text: &mut String, time: SystemTime) {
         add_digits(&mut clock[place..place + 2], number);
     }
     add_digits(&mut clock[9..], since.subsec_micros().into());
-    text.push_str(std::str::from_utf8(&clock).unwrap_or_default());
+    Some(clock)
+}
+
+/// Appends the time of day in UTC, with microseconds.
+pub(super) fn push_time_of_day(text: &mut String, time: SystemTime) {
+    if let Some(clock) = time_of_day(time) {
+        text.push_str(std::str::from_utf8(&clock).unwrap_or_default());
+        return;
+    }
+    let whole = rfc3339(time);
+    let time = whole.split_once('T').map_or("", |(_, time)| time);
+    text.push_str(time.trim_end_matches('Z'));
 }
 
 /// Appends a time up to the seconds. `None` if it is too late for a [`Timestamp`].

@@ -9,7 +9,7 @@ use anstyle::Style;
 use lpm_host::Outcome;
 use lpm_rsvp::{FilterSpec, MessageType};
 
-use super::line::{Cell, Line, PACKET};
+use super::line::{Cell, Line, PACKET, found};
 use super::palette::Palette;
 use super::row::{Row, Said};
 use crate::output::plain::Plain;
@@ -66,12 +66,13 @@ impl<W: Write> Grid<W> {
     /// Prints a row of before for a message that was found here; not if it would look otherwise now.
     pub(super) fn print_again(&mut self, origin: &Origin, row: &PrintedRow) -> io::Result<bool> {
         self.heading(Some(&origin.capture), origin.time)?;
-        self.start.begin_found(origin.packet, origin.time);
-        let is_same = row.layout == (self.layout, self.start.column());
-        if is_same {
-            write_row(&mut self.out, &self.start, &row.text)?;
-        }
-        Ok(is_same)
+        let found = found(origin.packet, origin.time, self.start.is_narrow());
+        let Some((cells, end)) = found.filter(|(_, end)| row.layout == (self.layout, *end)) else {
+            return Ok(false);
+        };
+        self.out.write_all(&cells[..end])?;
+        self.out.write_all(row.text.as_bytes())?;
+        Ok(true)
     }
 
     /// Says which capture and day rows are of, where that is not the same as before.

@@ -10,7 +10,7 @@ use lpm_rsvp::{FilterSpec, MessageType, Session};
 use crate::output::asked::Who;
 use crate::output::plain::Plain;
 use crate::output::record::Reason;
-use crate::output::time::push_time_of_day;
+use crate::output::time::{push_time_of_day, time_of_day};
 
 /// Cells in columns, two spaces between them.
 pub(super) struct Line {
@@ -77,16 +77,6 @@ impl Line {
     pub(super) fn begin(&mut self, column: usize) {
         self.text.clear();
         self.column = column;
-    }
-
-    /// Begins anew with the cells that say where a message was found, for which there is always room.
-    pub(super) fn begin_found(&mut self, packet: u64, time: SystemTime) {
-        self.text.clear();
-        self.push_right(packet, PACKET);
-        self.text.push_str(GAP);
-        self.push_time(time);
-        self.text.push_str(GAP);
-        self.column = self.text.len();
     }
 
     /// Adds a cell, filled up to a width. Returns how wide it is.
@@ -192,7 +182,13 @@ impl Line {
             Cell::Text(text) if Plain(text).is_plain() => self.text.push_str(text),
             Cell::Text(text) => self.push(Plain(text)),
             Cell::Packet(number) => self.push_right(number, width),
-            Cell::Time(time) => self.push_time(time),
+            Cell::Time(time) => {
+                push_time_of_day(&mut self.text, time);
+                if self.is_narrow() {
+                    // Milliseconds are enough.
+                    self.text.truncate(self.text.len() - 3);
+                }
+            }
             Cell::Addresses(source, destination) => {
                 self.push_address(source);
                 self.text.push_str(" > ");
@@ -214,28 +210,10 @@ impl Line {
         }
     }
 
-    /// Adds a number on the right of a cell, without the detour over a formatter: there is one in each row.
     fn push_right(&mut self, number: u64, width: usize) {
-        let mut digits = [b' '; 20];
-        let mut start = digits.len();
-        let mut rest = number;
-        while start == digits.len() || rest > 0 {
-            start -= 1;
-            let [.., digit] = (rest % 10).to_be_bytes();
-            digits[start] = b'0' + digit;
-            rest /= 10;
-        }
-        let start = start.min(digits.len().saturating_sub(width));
+        let (digits, start) = on_the_right(number, width);
         self.text
             .push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
-    }
-
-    fn push_time(&mut self, time: SystemTime) {
-        push_time_of_day(&mut self.text, time);
-        if self.is_narrow() {
-            // Milliseconds are enough.
-            self.text.truncate(self.text.len() - 3);
-        }
     }
 
     /// As the address displays, which takes ten times as long for IPv4.
@@ -261,6 +239,35 @@ impl Line {
         // A String takes everything.
         let _ = write!(self.text, "{what}");
     }
+}
+
+/// The cells that say where a message was found, as a line begins with them: for a row that is printed again, without
+/// the detour over a text. There is always room for them. `None` for a time that is before the epoch.
+pub(super) fn found(packet: u64, time: SystemTime, is_narrow: bool) -> Option<([u8; 40], usize)> {
+    let (digits, start) = on_the_right(packet, PACKET);
+    let clock = time_of_day(time)?;
+    let clock = &clock[..if is_narrow { 12 } else { 15 }];
+    let (mut cells, mut end) = ([b' '; 40], 0);
+    for cell in [&digits[start..], clock] {
+        cells[end..end + cell.len()].copy_from_slice(cell);
+        end += cell.len() + GAP.len();
+    }
+    Some((cells, end))
+}
+
+/// The digits of a number with so many spaces before them that it is this wide, without the detour over a formatter:
+/// there is one in each row. They begin at the second value.
+fn on_the_right(number: u64, width: usize) -> ([u8; 20], usize) {
+    let mut digits = [b' '; 20];
+    let mut start = digits.len();
+    let mut rest = number;
+    while start == digits.len() || rest > 0 {
+        start -= 1;
+        let [.., digit] = (rest % 10).to_be_bytes();
+        digits[start] = b'0' + digit;
+        rest /= 10;
+    }
+    (digits, start.min(digits.len().saturating_sub(width)))
 }
 
 /// How many columns a text takes.
