@@ -170,6 +170,10 @@ impl Link {
 
 impl Routes for Netlink {
     fn route(&mut self, destination: IpAddr, _: IpAddr) -> Option<Route> {
+        // The kernel names the interface of its own packets to a group, which is none of a router's.
+        if destination.is_multicast() {
+            return None;
+        }
         let mut route = RouteMessage::default();
         let (family, length, address) = match destination {
             IpAddr::V4(address) => (AddressFamily::Inet, 32, RouteAddress::Inet(address)),

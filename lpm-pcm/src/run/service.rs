@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use lpm_api::Interface;
 use lpm_host::Pcm;
 use lpm_rsvp::{Message, MessageType, ObjectIndex};
-use lpm_sbm::{About, Datagram, DropReason, Node, NodeConfig, Output, Packet};
+use lpm_sbm::{About, Datagram, Decided, DropReason, Node, NodeConfig, Output, Packet, Ruling};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -312,6 +312,7 @@ impl<W: Write> Service<W> {
                 },
                 Output::Record(decided) => {
                     self.counters.ruled(&decided);
+                    self.say_what_ends_here(&decided);
                     let now = SystemTime::now();
                     if let Some(audit) = &self.audit {
                         audit.ruled(&decided, now);
@@ -326,6 +327,18 @@ impl<W: Write> Service<W> {
             self.out.flush()?;
         }
         Ok(())
+    }
+
+    /// Says that a Path which is granted goes no further.
+    fn say_what_ends_here(&mut self, decided: &Decided) {
+        let is_granted = matches!(decided.outcome, Ruling::Granted(_));
+        if is_granted
+            && decided.message == MessageType::Path
+            && decided.session.address().is_multicast()
+        {
+            let what = "a Path for a multicast group is kept here, and goes no further: pcm run forwards for single hosts";
+            self.troubles.failed(what.to_owned());
+        }
     }
 
     fn answered(&mut self, answer: Answer) {

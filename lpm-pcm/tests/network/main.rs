@@ -8,6 +8,7 @@ mod measured;
 mod net;
 mod outside;
 mod reliable;
+mod replaced;
 mod signed;
 #[path = "../support/mod.rs"]
 mod support;

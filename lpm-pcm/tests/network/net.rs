@@ -196,6 +196,15 @@ impl Net {
         within(name, move || UdpSocket::bind((address, port)).unwrap())
     }
 
+    /// Has the router be in a group on its first link, until the socket is dropped.
+    pub fn join_on_router(&self, group: Ipv4Addr) -> UdpSocket {
+        within(&self.router, move || {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+            socket.join_multicast_v4(&group, &ROUTER[0]).unwrap();
+            socket
+        })
+    }
+
     /// What a server on the router's loopback answers.
     pub fn http(&self, port: u16, request: &'static str) -> String {
         within(&self.router, move || {

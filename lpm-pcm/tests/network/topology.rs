@@ -300,3 +300,33 @@ fn a_flood_of_paths_is_bounded_and_others_live_on() {
     assert!(grown < 100_000, "{grown} KiB more");
     assert_eq!(pcm.stop("TERM"), Some(143));
 }
+
+#[test]
+fn a_path_for_a_group_is_kept_and_goes_no_further_and_that_is_said() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    let group = std::net::Ipv4Addr::new(239, 1, 1, 1);
+    let _member = net.join_on_router(group);
+    net.on_router("ip route add default via 10.77.2.1");
+    let pcm = net.pcm("[run]\ncontrol = 'control'\n");
+    let (sender, receiver) = (net.sender(), net.receiver());
+    let session = Session::new(group, 17, 5004).unwrap();
+    let from = FilterSpec::new(V4.sender, 4000);
+    let own = hop(V4.sender, 7);
+    let path = Path::new(session, own, TimeValues::DEFAULT, from, tspec(1e6));
+    let path = path.policy_data(user("CN=Bob")).build().unwrap();
+    sender.send(V4.sender, group.into(), path);
+    eventually("that is said", || {
+        pcm.has_said("a Path for a multicast group").then_some(())
+    });
+    let (status, sessions) = pcm.ask(&["sessions"]);
+    assert_eq!(status, 0, "{sessions}");
+    assert!(sessions.contains("239.1.1.1:5004/udp"), "{sessions}");
+    // One for a single host that is sent after it does go on.
+    sender.send(V4.sender, V4.receiver, V4.path("CN=Bob", USUAL, 1e6));
+    let came = receiver.next(MessageType::Path);
+    assert_ne!(came.read(|message| message.session()), Some(session));
+    assert_eq!(pcm.stop("TERM"), Some(143));
+}
