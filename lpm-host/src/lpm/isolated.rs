@@ -33,7 +33,7 @@ pub(crate) mod error;
 #[cfg(target_os = "linux")]
 mod frames;
 #[cfg(all(target_os = "linux", any(fuzzing, all(test, not(loom)))))]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 #[cfg(target_os = "linux")]
 mod hand_over;
 #[cfg(target_os = "linux")]

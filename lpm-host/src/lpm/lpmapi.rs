@@ -23,7 +23,7 @@ mod callbacks;
 pub(crate) mod conduct;
 pub(crate) mod exports;
 #[cfg(fuzzing)]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 mod grouped;
 mod header;
 mod lent;
