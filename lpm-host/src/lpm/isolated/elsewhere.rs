@@ -15,6 +15,7 @@ use crate::verdict::PerFlow;
 pub(crate) enum Process {}
 
 /// What it would say.
+#[allow(dead_code, reason = "nobody says it")]
 pub(crate) struct Answered {
     pub(crate) answer: AbiAnswer,
     pub(crate) is_deferred: bool,
