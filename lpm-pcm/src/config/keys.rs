@@ -110,10 +110,11 @@ impl KeyTable {
 
 /// What a key file says, without the line break at its end.
 fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
+    // Before it is opened, which waits for a writer where it is a pipe.
+    if !path.metadata()?.is_file() {
         return Err(io::Error::other("is not a file"));
     }
+    let file = File::open(path)?;
     let mut secret = Vec::new();
     file.take(MAX_SECRET + 1).read_to_end(&mut secret)?;
     let text = secret.strip_suffix(b"\n").unwrap_or(&secret);
