@@ -9,7 +9,7 @@ mod companions;
 mod cycles;
 mod exits;
 mod files;
-mod fixture;
+pub(crate) mod fixture;
 mod kept_addresses;
 mod order;
 mod thread_locals;

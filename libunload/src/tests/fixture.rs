@@ -119,13 +119,17 @@ pub(super) fn is_mapped(name: &str) -> bool {
 /// Runs the body of the test `name` of this folder ("file::test") in a process of its own, which has to
 /// end well.
 pub(super) fn in_own_process(name: &str, body: impl FnOnce()) {
+    in_process_of(&format!("tests::{name}"), body);
+}
+
+/// The same for any test of this crate, under its whole name.
+pub(crate) fn in_process_of(test: &str, body: impl FnOnce()) {
     const CHILD: &str = "LIBUNLOAD_TEST_IN_OWN_PROCESS";
     if env::var_os(CHILD).is_some() {
         return body();
     }
-    let test = format!("tests::{name}");
     let output = Command::new(env::current_exe().expect("the test's program"))
-        .args([&test, "--exact", "--nocapture", "--test-threads=1"])
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, "1")
         .output()
         .expect("the test's program can be run");

@@ -122,25 +122,22 @@ fn in_use(chunks: Range<usize>, reader: &mut Reader) -> Option<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::fixture::in_process_of;
 
-    /// Memory that is in use, and what only looks so inside of it.
+    /// Memory that is in use, and what only looks so inside of it; where no other test changes the heap.
     #[test]
     fn memory_in_use_is_told_from_remnants() {
-        const SIZE: usize = 4 * HEADER;
-        let mut outer = vec![0_usize; 64];
-        outer[11] = SIZE | 1;
-        outer[15] = SIZE | 1;
-        let inner = &raw const outer[12] as usize;
-        let (address, mut heaps) = (outer.as_ptr() as usize, Heaps::new());
-        let told: Vec<_> = (0..100)
-            .map(|_| {
-                heaps.known.clear();
-                [inner, address].map(|start| heaps.is_remnant(start))
-            })
-            .collect();
-        // Others allocate meanwhile: then it is not known, and nothing is a remnant.
-        assert!(told.iter().all(|[_, of_memory]| !of_memory), "{told:?}");
-        assert!(told.contains(&[true, false]), "{told:?}");
+        let name = "glibc::search::heaps::tests::memory_in_use_is_told_from_remnants";
+        in_process_of(name, || {
+            const SIZE: usize = 4 * HEADER;
+            let mut outer = vec![0_usize; 64];
+            outer[11] = SIZE | 1;
+            outer[15] = SIZE | 1;
+            let inner = &raw const outer[12] as usize;
+            let (address, mut heaps) = (outer.as_ptr() as usize, Heaps::new());
+            let told = [inner, address].map(|start| heaps.is_remnant(start));
+            assert_eq!(told, [true, false]);
+        });
     }
 
     #[test]
