@@ -1,4 +1,5 @@
-//! A plugin that is rebuilt and exchanged while the program runs: `cargo run -p libunload --example hot_reload`.
+//! A plugin that is rebuilt and exchanged while the program runs:
+//! `cargo run -p libunload --example hot_reload`.
 //!
 //! It builds its plugin itself, with `rustc`, twice.
 

@@ -1,5 +1,6 @@
-//! What a library does to its process, and why it stays mapped: `cargo run -p libunload --example why_mapped`,
-//! with the path of a library, or with none for one that it builds with `cc`.
+//! What a library does to its process, and why it stays mapped:
+//! `cargo run -p libunload --example why_mapped`, with the path of a library, or with none for one
+//! that it builds with `cc`.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

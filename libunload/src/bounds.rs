@@ -1,7 +1,9 @@
-//! What a look into a library's file may take, whatever the file says. Real libraries need far less.
+//! What a look into a library's file may take, whatever the file says. Real libraries need far
+//! less.
 //!
-//! A few bytes can say a lot: a thousand names that are all the same long text, tables that stand on
-//! top of each other, a file that is mostly a hole. So what is read is counted, not what there is.
+//! A few bytes can say a lot: a thousand names that are all the same long text, tables that stand
+//! on top of each other, a file that is mostly a hole. So what is read is counted, not what there
+//! is.
 
 use std::cell::Cell;
 use std::fs::File;

@@ -197,8 +197,8 @@ impl Image {
         Ok(())
     }
 
-    /// Says in this file, which must be the one that was read, that its debugging information is not in
-    /// it, so that debuggers do not look for it in the hole that is in its place.
+    /// Says in this file, which must be the one that was read, that its debugging information is
+    /// not in it, so that debuggers do not look for it in the hole that is in its place.
     pub(super) fn hide_debugging_information(&mut self, file: &File) -> io::Result<()> {
         for &(mut header, place) in &self.debugging {
             header.sh_type.set(self.endian, elf::SHT_NOBITS);
@@ -296,7 +296,8 @@ impl Image {
             needed_that_stay: 0,
             static_tls: self.value(elf::DT_FLAGS) & elf::DF_STATIC_TLS.0 != 0,
             unique_symbols,
-            // Rust's standard library can always print backtraces, but throws only if it may unwind.
+            // Rust's standard library can always print backtraces, but throws only if it may
+            // unwind.
             panic_aborts: unwinds && !raises && made_by_rust,
             needed: texts(elf::DT_NEEDED)?,
         };

@@ -10,14 +10,15 @@ pub(crate) struct HinderingFacts {
     pub(crate) no_delete: bool,
     /// That flag was cleared in the copy that is loaded.
     pub(crate) no_delete_cleared: bool,
-    /// It needs an executable stack, or does not say that it does not: loading it makes every stack of the process
-    /// executable, for good.
+    /// It needs an executable stack, or does not say that it does not: loading it makes every stack
+    /// of the process executable, for good.
     pub(crate) executable_stack: bool,
-    /// The flag `DF_STATIC_TLS`, or relocations of that kind: the library's thread-locals take room that each process has little
-    /// of and that is not always given back, so that loading may fail after some cycles.
+    /// The flag `DF_STATIC_TLS`, or relocations of that kind: the library's thread-locals take room
+    /// that each process has little of and that is not always given back, so that loading may fail
+    /// after some cycles.
     pub(crate) static_tls: bool,
-    /// The number of symbols it defines with the binding `STB_GNU_UNIQUE`: the loader never unmaps a
-    /// library once such a symbol is in use.
+    /// The number of symbols it defines with the binding `STB_GNU_UNIQUE`: the loader never unmaps
+    /// a library once such a symbol is in use.
     pub(crate) unique_symbols: usize,
     /// It is Rust built with `panic=abort`: a panic in it ends the process.
     pub(crate) panic_aborts: bool,
@@ -74,25 +75,29 @@ fn is_standard_library(name: &str) -> bool {
 pub enum Hazard {
     /// The flag `DF_1_NODELETE`: the loader never unmaps the library.
     NoDelete,
-    /// That flag, which the host has cleared in its private copy ([`NoDelete::Clear`](crate::NoDelete::Clear)).
+    /// That flag, which the host has cleared in its private copy
+    /// ([`NoDelete::Clear`](crate::NoDelete::Clear)).
     NoDeleteIgnored,
-    /// Symbols with the binding `STB_GNU_UNIQUE`: the loader never unmaps a library once such a symbol is
-    /// in use.
+    /// Symbols with the binding `STB_GNU_UNIQUE`: the loader never unmaps a library once such a
+    /// symbol is in use.
     UniqueSymbols {
         /// How many.
         count: usize,
     },
-    /// It needs Rust's standard library as a library of its own (`-C prefer-dynamic`), which all that need it share.
+    /// It needs Rust's standard library as a library of its own (`-C prefer-dynamic`), which all
+    /// that need it share.
     SharedStandardLibrary,
-    /// It needs libraries that bear `DF_1_NODELETE`, as OpenSSL's and GLib do: these stay mapped with what was registered
-    /// with them. Seen in [`LibraryFile`](crate::LibraryFile) only.
+    /// It needs libraries that bear `DF_1_NODELETE`, as OpenSSL's and GLib do: these stay mapped
+    /// with what was registered with them. Seen in [`LibraryFile`](crate::LibraryFile) only.
     NeededStay {
         /// How many.
         count: usize,
     },
-    /// It asks for an executable stack: loading it makes every stack of the process executable, for good.
+    /// It asks for an executable stack: loading it makes every stack of the process executable, for
+    /// good.
     ExecutableStack,
-    /// The flag `DF_STATIC_TLS`, or relocations of that kind: thread-locals in room that each process has little of.
+    /// The flag `DF_STATIC_TLS`, or relocations of that kind: thread-locals in room that each
+    /// process has little of.
     StaticTls,
     /// Rust built with `panic=abort`.
     PanicAborts,

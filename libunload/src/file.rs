@@ -28,7 +28,8 @@ impl LibraryFile {
     ///
     /// # Errors
     ///
-    /// It cannot be read, or is no shared library that could be loaded here; [`OpenError`] says why.
+    /// It cannot be read, or is no shared library that could be loaded here; [`OpenError`] says
+    /// why.
     pub fn read(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let path = path.into();
         let file = stage::open_source(&path)?;
@@ -60,8 +61,8 @@ impl LibraryFile {
         self.size
     }
 
-    /// What it was built for: machine, system and C library, such as `x86_64-linux-gnu`. A file for another
-    /// machine is not read, so that the first two are this host's.
+    /// What it was built for: machine, system and C library, such as `x86_64-linux-gnu`. A file for
+    /// another machine is not read, so that the first two are this host's.
     #[must_use]
     pub fn target(&self) -> String {
         let (machine, system) = (std::env::consts::ARCH, std::env::consts::OS);
@@ -87,7 +88,8 @@ impl LibraryFile {
         &self.contents.facts.needed
     }
 
-    /// Whether it exports a symbol of this name; `None` where the platform's format is not looked into.
+    /// Whether it exports a symbol of this name; `None` where the platform's format is not looked
+    /// into.
     #[must_use]
     pub fn exports(&self, symbol: &str) -> Option<bool> {
         let exports = self.contents.exports.as_ref()?;
@@ -120,8 +122,8 @@ impl Contents {
     }
 }
 
-/// Whether a library of the system that is needed under this name is never unmapped once it is loaded; `false` where it
-/// is not found, and for the C library, which is there anyway.
+/// Whether a library of the system that is needed under this name is never unmapped once it is
+/// loaded; `false` where it is not found, and for the C library, which is there anyway.
 #[cfg(all(unix, not(target_vendor = "apple")))]
 fn stays(name: &str) -> bool {
     let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);

@@ -1,13 +1,14 @@
 //! A published value that threads may be *inside*, and that can be taken back once nobody is.
 //!
-//! The host asks its LPMs through a list that is replaced when LPMs come and go. A thread that reads
-//! the list holds a [`Pass`] for as long as it uses it, LPM calls included; [`Gate::replace`] publishes
-//! another list, and [`Retired::drain`] hands the old one back when the last pass into it has ended.
-//! Only then may the code behind it be unmapped.
+//! The host asks its LPMs through a list that is replaced when LPMs come and go. A thread that
+//! reads the list holds a [`Pass`] for as long as it uses it, LPM calls included; [`Gate::replace`]
+//! publishes another list, and [`Retired::drain`] hands the old one back when the last pass into it
+//! has ended. Only then may the code behind it be unmapped.
 //!
 //! Entering and leaving cost a few loads and two stores to a cache line that only this thread
-//! writes: no clock, no lock, no shared counter, and no allocation after a thread's first entry. All
-//! waiting and all memory barriers are on the side that takes values away, which happens rarely.
+//! writes: no clock, no lock, no shared counter, and no allocation after a thread's first entry.
+//! All waiting and all memory barriers are on the side that takes values away, which happens
+//! rarely.
 //!
 //! To let one slow LPM not hold up the others, give each its own `Gate<Option<Lpm>>`: a slot names
 //! the very value its thread is inside, so draining one value never waits for a pass into another,
@@ -15,9 +16,9 @@
 //!
 //! # Why it is sound
 //!
-//! Every thread owns a record of slots (`records.rs`), written by that thread alone. A slot holds the
-//! address of the value a pass is inside, or null: this is a [hazard pointer], whose usual store-load
-//! fence is moved to the reclaiming side ([asymmetric fences]).
+//! Every thread owns a record of slots (`records.rs`), written by that thread alone. A slot holds
+//! the address of the value a pass is inside, or null: this is a [hazard pointer], whose usual
+//! store-load fence is moved to the reclaiming side ([asymmetric fences]).
 //!
 //! | entering thread | draining thread |
 //! |---|---|
@@ -29,27 +30,29 @@
 //! | E4 `slot = null` | |
 //!
 //! 1. *The drainer cannot miss an entrant.* The two barriers together guarantee (`barrier.rs`) that
-//!    E2 is seen by D2, or E3 sees D1. A thread that got past E3 into `old` has not seen D1, so D2 sees
-//!    its slot, and the slot keeps that value until E4.
-//! 2. *Nobody enters `old` once D2 has passed over a slot.* Whoever stores `old` there later, because
-//!    the load in E1 was stale or the thread slept after it, sees D1 in E3 and starts again. Such a
-//!    slot only makes a drainer look once more; the address is compared, never followed.
-//! 3. *An address that comes back is harmless.* Should `old` be freed and its address be published again
-//!    between E1 and E3, then E3 has loaded the new value's pointer, the pass uses that one, and the slot
-//!    names it. Values that are not drained are leaked, so their address never comes back.
-//! 4. *What was done inside happens before D3.* E2 and E4 are release stores and D2 acquires. A slot that
-//!    D2 finds changed was changed by E4, or by an E2 of the same thread after it.
+//!    E2 is seen by D2, or E3 sees D1. A thread that got past E3 into `old` has not seen D1, so D2
+//!    sees its slot, and the slot keeps that value until E4.
+//! 2. *Nobody enters `old` once D2 has passed over a slot.* Whoever stores `old` there later,
+//!    because the load in E1 was stale or the thread slept after it, sees D1 in E3 and starts
+//!    again. Such a slot only makes a drainer look once more; the address is compared, never
+//!    followed.
+//! 3. *An address that comes back is harmless.* Should `old` be freed and its address be published
+//!    again between E1 and E3, then E3 has loaded the new value's pointer, the pass uses that one,
+//!    and the slot names it. Values that are not drained are leaked, so their address never comes
+//!    back.
+//! 4. *What was done inside happens before D3.* E2 and E4 are release stores and D2 acquires. A
+//!    slot that D2 finds changed was changed by E4, or by an E2 of the same thread after it.
 //! 5. *What was done before D1 happens before what is done inside*: D1 releases and E3 acquires.
-//! 6. *Draining ends* as soon as those inside leave: new entrants store another address, so a thread that
-//!    calls without pause is not waited for.
-//! 7. *Registration*: the list of records is behind a lock. A record that is added before the drainer takes
-//!    the lock is looked at. One that is added later belongs to a thread whose E3 comes after that lock
-//!    was released, hence after D1.
+//! 6. *Draining ends* as soon as those inside leave: new entrants store another address, so a
+//!    thread that calls without pause is not waited for.
+//! 7. *Registration*: the list of records is behind a lock. A record that is added before the
+//!    drainer takes the lock is looked at. One that is added later belongs to a thread whose E3
+//!    comes after that lock was released, hence after D1.
 //!
-//! Passes may nest, into the same gate or others, and may end in any order: each has a slot of its own. A
-//! thread that passes one gate and then many others, one after the other, says so with [`Gate::enter_first`]:
-//! its two slots are found once.
-//! A pass that is forgotten (`mem::forget`) leaves its slot taken, and its value is never given back.
+//! Passes may nest, into the same gate or others, and may end in any order: each has a slot of its
+//! own. A thread that passes one gate and then many others, one after the other, says so with
+//! [`Gate::enter_first`]: its two slots are found once. A pass that is forgotten (`mem::forget`)
+//! leaves its slot taken, and its value is never given back.
 //!
 //! [hazard pointer]: https://doi.org/10.1109/TPDS.2004.8
 //! [asymmetric fences]: https://www.open-std.org/jtc1/sc22/wg21/docs/papers/2020/p1202r3.pdf
@@ -78,8 +81,8 @@ pub use self::records::{LANE, PassSeen, ThreadInside, inside_any_pass};
 
 /// Publishes one value of type `T`.
 ///
-/// Aligned so that nothing that is written often shares its cache line (nor the one that x86 fetches
-/// along with it).
+/// Aligned so that nothing that is written often shares its cache line (nor the one that x86
+/// fetches along with it).
 #[repr(align(128))]
 pub struct Gate<T: Send + Sync> {
     current: AtomicPtr<T>,
@@ -122,10 +125,10 @@ impl<T: Send + Sync> Gate<T> {
         self.pass(slot, current)
     }
 
-    /// Enters the value that is published now, on a thread that is in no other pass, and with it the way into
-    /// further gates. `None`: it is in one, or has not entered anything before, or the value was replaced at
-    /// this very moment, or this process may not use the barrier that is usual on its system; then
-    /// [`enter`](Self::enter) does it.
+    /// Enters the value that is published now, on a thread that is in no other pass, and with it
+    /// the way into further gates. `None`: it is in one, or has not entered anything before, or the
+    /// value was replaced at this very moment, or this process may not use the barrier that is
+    /// usual on its system; then [`enter`](Self::enter) does it.
     #[inline]
     pub fn enter_first(&self) -> Option<First<'_, T>> {
         let (slot, record) = records::first_slots()?;
@@ -133,8 +136,8 @@ impl<T: Send + Sync> Gate<T> {
         Some(First { outer, record })
     }
 
-    /// The barrier of this gate where it is that of all gates of the process, as it is but in unit tests, and
-    /// [`records::first_slots`] gave slots: a constant.
+    /// The barrier of this gate where it is that of all gates of the process, as it is but in unit
+    /// tests, and [`records::first_slots`] gave slots: a constant.
     #[cfg(not(all(test, loom)))]
     #[inline]
     const fn usual_barrier(&self) -> Barrier {
@@ -146,8 +149,8 @@ impl<T: Send + Sync> Gate<T> {
         self.barrier
     }
 
-    /// Enters with a slot that is vacant; `None` where the value was replaced at that very moment, and the
-    /// slot has been cleared.
+    /// Enters with a slot that is vacant; `None` where the value was replaced at that very moment,
+    /// and the slot has been cleared.
     #[inline]
     fn enter_by(&self, slot: &'static Slot) -> Option<Pass<'_, T>> {
         slot.count_entry();
@@ -159,7 +162,8 @@ impl<T: Send + Sync> Gate<T> {
         (current == seen).then_some(pass)
     }
 
-    /// The pass in `slot`, where `current` was loaded last: that is valid also if an address came back.
+    /// The pass in `slot`, where `current` was loaded last: that is valid also if an address came
+    /// back.
     #[inline]
     fn pass(&self, slot: &'static Slot, current: *mut T) -> Pass<'_, T> {
         Pass {
@@ -183,15 +187,15 @@ impl<T: Send + Sync> Gate<T> {
         }
     }
 
-    /// The passes that are inside the published value. For watching: no barrier orders it with those who enter
-    /// and leave at that moment.
+    /// The passes that are inside the published value. For watching: no barrier orders it with
+    /// those who enter and leave at that moment.
     #[cfg_attr(all(test, loom), expect(dead_code, reason = "not part of the model"))]
     pub fn passes(&self) -> Vec<PassSeen> {
         records::passes(self.current.load(Ordering::Acquire).cast())
     }
 
-    /// Publishes `new`. Who enters from now on is inside `new`; the old value is returned, and threads may
-    /// still be inside it.
+    /// Publishes `new`. Who enters from now on is inside `new`; the old value is returned, and
+    /// threads may still be inside it.
     pub fn replace(&self, new: Box<T>) -> Retired<T> {
         let old = self.current.swap(Box::into_raw(new), Ordering::SeqCst);
         Retired {
@@ -206,8 +210,8 @@ impl<T: Send + Sync> Gate<T> {
 impl<T: Send + Sync> Drop for Gate<T> {
     fn drop(&mut self) {
         let current = self.current.load(Ordering::Relaxed);
-        // SAFETY: the box made in `with_barrier` or `replace`. A pass borrows the gate, so none is left,
-        // and what a forgotten pass lent has expired with it.
+        // SAFETY: the box made in `with_barrier` or `replace`. A pass borrows the gate, so none is
+        // left, and what a forgotten pass lent has expired with it.
         drop(unsafe { Box::from_raw(current) });
     }
 }
@@ -216,8 +220,9 @@ impl<T: Send + Sync> Drop for Gate<T> {
 ///
 /// It belongs to its thread: neither `Send` nor `Sync`.
 pub struct Pass<'gate, T: Send + Sync> {
-    /// Not a reference: one that is a function's argument must stay valid until that function returns, but
-    /// this value may be freed by another thread as soon as `drop` has cleared the slot.
+    /// Not a reference: one that is a function's argument must stay valid until that function
+    /// returns, but this value may be freed by another thread as soon as `drop` has cleared the
+    /// slot.
     value: NonNull<T>,
     slot: &'static Slot,
     gate: PhantomData<&'gate Gate<T>>,
@@ -228,9 +233,9 @@ impl<T: Send + Sync> Deref for Pass<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: `enter` stored this address in `slot` and found it still published, so `Retired::drain`
-        // frees it only after `drop` has cleared the slot (module documentation, 1 to 3); `Gate::drop`
-        // cannot run, since the pass borrows the gate.
+        // SAFETY: `enter` stored this address in `slot` and found it still published, so
+        // `Retired::drain` frees it only after `drop` has cleared the slot (module documentation, 1
+        // to 3); `Gate::drop` cannot run, since the pass borrows the gate.
         unsafe { self.value.as_ref() }
     }
 }
@@ -242,7 +247,8 @@ impl<T: Send + Sync> Drop for Pass<'_, T> {
     }
 }
 
-/// A [`Pass`] of a thread that is in no other, and the way from there into other gates, one at a time.
+/// A [`Pass`] of a thread that is in no other, and the way from there into other gates, one at a
+/// time.
 pub struct First<'gate, T: Send + Sync> {
     outer: Pass<'gate, T>,
     record: &'static Record,
@@ -267,8 +273,8 @@ impl<T: Send + Sync> First<'_, T> {
 }
 
 impl Look<'_> {
-    /// Has `call` look at the value of another gate, which stays valid meanwhile. `None`, without a call: the
-    /// value was replaced at this very moment; then [`Gate::enter`] does it.
+    /// Has `call` look at the value of another gate, which stays valid meanwhile. `None`, without a
+    /// call: the value was replaced at this very moment; then [`Gate::enter`] does it.
     #[inline]
     pub fn at<T: Send + Sync, R>(
         &mut self,
@@ -280,9 +286,9 @@ impl Look<'_> {
         Some(call(&pass))
     }
 
-    /// The first of [`LANE`] numbers, counted from 0, that no other living thread has: to index an array of words, in
-    /// which each thread then writes into cache lines of its own. A thread that begins later may have them again; what
-    /// it does comes after all that this one did.
+    /// The first of [`LANE`] numbers, counted from 0, that no other living thread has: to index an
+    /// array of words, in which each thread then writes into cache lines of its own. A thread that
+    /// begins later may have them again; what it does comes after all that this one did.
     #[inline]
     #[must_use]
     pub const fn lane(&self) -> u32 {
@@ -290,7 +296,8 @@ impl Look<'_> {
     }
 }
 
-/// A value that is no longer published, and that threads may still be inside. Dropping it leaks the value.
+/// A value that is no longer published, and that threads may still be inside. Dropping it leaks the
+/// value.
 #[must_use = "dropping it leaks the value; `drain` gives it back"]
 pub struct Retired<T> {
     value: NonNull<T>,
@@ -299,7 +306,8 @@ pub struct Retired<T> {
     fenced: bool,
 }
 
-// SAFETY: it is a `Box<T>` to be, and threads still inside share `&T` with whoever receives that box.
+// SAFETY: it is a `Box<T>` to be, and threads still inside share `&T` with whoever receives that
+// box.
 unsafe impl<T: Send + Sync> Send for Retired<T> {}
 
 impl<T: Send + Sync> Retired<T> {
@@ -308,9 +316,9 @@ impl<T: Send + Sync> Retired<T> {
     /// Looks at least once, also with a `limit` of zero; a limit too long to count is none.
     ///
     /// # Errors
-    /// [`StillInside`], which keeps the value and can be drained again: when `limit` is over; at once when
-    /// this thread is inside the value itself, since it would wait for itself; at once when the system
-    /// refuses the barrier, so that nobody can tell who is inside.
+    /// [`StillInside`], which keeps the value and can be drained again: when `limit` is over; at
+    /// once when this thread is inside the value itself, since it would wait for itself; at once
+    /// when the system refuses the barrier, so that nobody can tell who is inside.
     pub fn drain(mut self, limit: Duration) -> Result<Box<T>, StillInside<T>> {
         let deadline = Instant::now().checked_add(limit);
         if !self.fenced {
@@ -326,9 +334,9 @@ impl<T: Send + Sync> Retired<T> {
                 return Err(self.still_inside(Reason::ThisThread));
             }
             if inside.threads.is_empty() {
-                // SAFETY: the box whose pointer was published; it left `current` in `replace`, and only
-                // once, so nobody else makes a box of it. Nobody is inside (module documentation,
-                // 1 to 4), nor can get inside again.
+                // SAFETY: the box whose pointer was published; it left `current` in `replace`, and
+                // only once, so nobody else makes a box of it. Nobody is inside (module
+                // documentation, 1 to 4), nor can get inside again.
                 return Ok(unsafe { Box::from_raw(self.value.as_ptr()) });
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -346,8 +354,8 @@ impl<T: Send + Sync> Retired<T> {
     }
 }
 
-/// Why a value could not be given back, and the value. Dropping it leaks the value, which is safe: it is
-/// never freed while someone may be inside.
+/// Why a value could not be given back, and the value. Dropping it leaks the value, which is safe:
+/// it is never freed while someone may be inside.
 #[must_use = "dropping it leaks the value; `drain` tries again"]
 #[derive(thiserror::Error)]
 #[error("a value that was taken out of use cannot be given back: {reason}")]

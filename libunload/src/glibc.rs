@@ -2,11 +2,11 @@
 //!
 //! # Why unloading crashes elsewhere
 //!
-//! A library leaves traces in threads that are not its own. Rust's standard library inside it registers
-//! destructors for its thread-locals with whatever thread calls it, and a `pthread` key with the
-//! process; the library may start threads, handle signals, register exit handlers. glibc knows of some
-//! of these and silently keeps the library; of others it does not know, unmaps the library, and the
-//! process crashes later, when a thread ends or a signal arrives.
+//! A library leaves traces in threads that are not its own. Rust's standard library inside it
+//! registers destructors for its thread-locals with whatever thread calls it, and a `pthread` key
+//! with the process; the library may start threads, handle signals, register exit handlers. glibc
+//! knows of some of these and silently keeps the library; of others it does not know, unmaps the
+//! library, and the process crashes later, when a thread ends or a signal arrives.
 //!
 //! # What is done about it
 //!
@@ -18,22 +18,22 @@
 //!    host's ([`imports`]), which write them into the library's [`ledger`].
 //! 3. The initializers run.
 //!
-//! Unloading ([`unload`]) works through the ledger: thread-local destructors ([`tls`]), [`threads`],
-//! [`keys`], [`timers`], [`signals`], [`exits`]. It looks at the stack of every thread ([`scan`]): the
-//! caller promises that nobody calls the library any more, so a thread that has left it cannot come back.
-//! Only then do the finalizers run and the loader unmaps the library, which is verified ([`object`],
-//! [`maps`]).
+//! Unloading ([`unload`]) works through the ledger: thread-local destructors ([`tls`]),
+//! [`threads`], [`keys`], [`timers`], [`signals`], [`exits`]. It looks at the stack of every thread
+//! ([`scan`]): the caller promises that nobody calls the library any more, so a thread that has
+//! left it cannot come back. Only then do the finalizers run and the loader unmaps the library,
+//! which is verified ([`object`], [`maps`]).
 //!
-//! A library's private dependencies are treated like itself: what was mapped for its sake ([`companions`]
-//! lie next to it) gets a ledger
-//! and redirected imports, and what goes with it has to be as clean as the library.
+//! A library's private dependencies are treated like itself: what was mapped for its sake
+//! ([`companions`] lie next to it) gets a ledger and redirected imports, and what goes with it has
+//! to be as clean as the library.
 //!
 //! # What the ledger cannot see
 //!
-//! - Callbacks that the library gave to other libraries or to the host, objects it made, coroutines it
-//!   suspended: the caller vouches that none is used any more.
-//! - Threads that it had the kernel start (`syscall`). They are seen when their stacks are looked at, unless
-//!   they have not yet begun to run the library's code.
+//! - Callbacks that the library gave to other libraries or to the host, objects it made, coroutines
+//!   it suspended: the caller vouches that none is used any more.
+//! - Threads that it had the kernel start (`syscall`). They are seen when their stacks are looked
+//!   at, unless they have not yet begun to run the library's code.
 //! - Initializers of private dependencies, which run before their imports are redirected.
 
 mod calls;
@@ -110,8 +110,8 @@ pub(super) struct Prepared {
     search_path: Vec<String>,
 }
 
-/// Checks a private copy, takes its initializers and finalizers from the loader, and clears flags as
-/// the policy says. `original` is for error messages.
+/// Checks a private copy, takes its initializers and finalizers from the loader, and clears flags
+/// as the policy says. `original` is for error messages.
 pub(super) fn prepare(
     original: &Path,
     staged: &mut Staged,
@@ -164,8 +164,8 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Maps the private copy at `path`; the library itself lies at `original`. Nothing of the copy runs before
-    /// it is [started](Self::start).
+    /// Maps the private copy at `path`; the library itself lies at `original`. Nothing of the copy
+    /// runs before it is [started](Self::start).
     ///
     /// # Safety
     ///
@@ -279,8 +279,8 @@ impl Loaded {
         heap::first_call(self.place.as_ref(), call)
     }
 
-    /// Asks the threads that keep values of the library, and of what goes with it, to come by and destroy them.
-    /// Returns how many are left.
+    /// Asks the threads that keep values of the library, and of what goes with it, to come by and
+    /// destroy them. Returns how many are left.
     pub(super) fn await_threads(&self, limit: Duration, idle: Duration) -> usize {
         if tls::count_elsewhere(&self.ledgers) == 0 {
             return 0;

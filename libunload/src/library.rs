@@ -18,8 +18,8 @@ use crate::stamp::FileStamp;
 
 /// A private copy of a library, loaded and watched.
 ///
-/// Dropping it leaves the library mapped for good, which is always safe; only [`unload`](Self::unload)
-/// unmaps it.
+/// Dropping it leaves the library mapped for good, which is always safe; only
+/// [`unload`](Self::unload) unmaps it.
 pub struct Library {
     /// The original.
     path: PathBuf,
@@ -38,8 +38,8 @@ pub(crate) struct Known {
     note: Option<String>,
 }
 
-/// A private copy of a library's file of which nothing is mapped yet, to be looked at first: what is checked
-/// is what then runs, whatever becomes of the file in the meantime.
+/// A private copy of a library's file of which nothing is mapped yet, to be looked at first: what
+/// is checked is what then runs, whatever becomes of the file in the meantime.
 ///
 /// ```no_run
 /// use libunload::{Copies, PrivateCopy};
@@ -60,8 +60,8 @@ pub struct PrivateCopy {
 }
 
 impl PrivateCopy {
-    /// Copies the file at `path`. What is no part of the loaded library (debugging information) is a hole in
-    /// the copy, unless it is to be [whole](Copies::whole).
+    /// Copies the file at `path`. What is no part of the loaded library (debugging information) is
+    /// a hole in the copy, unless it is to be [whole](Copies::whole).
     ///
     /// # Errors
     ///
@@ -111,8 +111,8 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// The file is no library that can be loaded here, no private copy of it can be made, or this is
-    /// called from an initializer of a library that is being loaded.
+    /// The file is no library that can be loaded here, no private copy of it can be made, or this
+    /// is called from an initializer of a library that is being loaded.
     ///
     /// # Safety
     ///
@@ -226,7 +226,8 @@ impl Library {
             );
         }
         let address = self.symbol(name)?.as_ptr();
-        // SAFETY: both have the same size, and the caller promises that this is an address of an `F`.
+        // SAFETY: both have the same size, and the caller promises that this is an address of an
+        // `F`.
         Some(unsafe { std::mem::transmute_copy::<*mut c_void, F>(&address) })
     }
 
@@ -250,8 +251,9 @@ impl Library {
         note.filter(|_| self.loaded.brings_no_other())
     }
 
-    /// Notes what the caller has found out about the library, say that its ABI fits. The note stays with
-    /// the copy, and is gone when the file has other contents, or when the library brings others along.
+    /// Notes what the caller has found out about the library, say that its ABI fits. The note stays
+    /// with the copy, and is gone when the file has other contents, or when the library brings
+    /// others along.
     pub fn set_note(&mut self, note: &str) {
         self.known.note = self.loaded.brings_no_other().then(|| note.to_owned());
     }
@@ -266,8 +268,8 @@ impl Library {
         Some((file.metadata().ok()?.ino(), file.as_raw_fd()))
     }
 
-    /// Makes the first call into the library, after its initializers. What the library allocates in that call
-    /// goes when it goes, where the platform allows that: nobody else may keep any of it.
+    /// Makes the first call into the library, after its initializers. What the library allocates in
+    /// that call goes when it goes, where the platform allows that: nobody else may keep any of it.
     pub fn first_call<R>(&self, call: impl FnOnce() -> R) -> R {
         self.loaded.first_call(call)
     }
@@ -278,20 +280,22 @@ impl Library {
         platform::last_call(call)
     }
 
-    /// Asks the threads in which the library keeps values (`thread_local!` in Rust, `thread_local` in C++) to destroy
-    /// them, and waits until they have: at most for `limit`, and not longer than `idle` in which no thread comes by.
-    /// A thread does so when it calls [`visit_thread`](crate::visit_thread) or ends; to be called when nobody calls the
-    /// library any more, and before [`unload`](Self::unload), which forgets the rest and says how many they were
-    /// ([`LeftBehind::thread_locals`]).
+    /// Asks the threads in which the library keeps values (`thread_local!` in Rust, `thread_local`
+    /// in C++) to destroy them, and waits until they have: at most for `limit`, and not longer than
+    /// `idle` in which no thread comes by. A thread does so when it calls
+    /// [`visit_thread`](crate::visit_thread) or ends; to be called when nobody calls the library
+    /// any more, and before [`unload`](Self::unload), which forgets the rest and says how many they
+    /// were ([`LeftBehind::thread_locals`]).
     ///
-    /// Returns how many are left. Where threads keep nothing that the library could take with it (see the
-    /// platforms in the crate's documentation), that is 0 at once.
+    /// Returns how many are left. Where threads keep nothing that the library could take with it
+    /// (see the platforms in the crate's documentation), that is 0 at once.
     pub fn await_threads(&self, limit: Duration, idle: Duration) -> usize {
         self.loaded.await_threads(limit, idle)
     }
 
-    /// Unmaps the library, if that is safe, and notes what it left behind. Takes less than a millisecond, up to
-    /// about a second if threads of the library are slow to end, and some seconds if threads get no processor.
+    /// Unmaps the library, if that is safe, and notes what it left behind. Takes less than a
+    /// millisecond, up to about a second if threads of the library are slow to end, and some
+    /// seconds if threads get no processor.
     ///
     /// # Safety
     ///
@@ -327,9 +331,9 @@ impl Library {
     }
 }
 
-/// Destroys what leaving libraries keep in the current thread, as the thread's end would, if any waits for that
-/// ([`Library::await_threads`]). For threads that call libraries, whenever they are not inside one; costs
-/// a load where nobody waits.
+/// Destroys what leaving libraries keep in the current thread, as the thread's end would, if any
+/// waits for that ([`Library::await_threads`]). For threads that call libraries, whenever they are
+/// not inside one; costs a load where nobody waits.
 #[inline]
 pub fn visit_thread() {
     platform::visit_thread();
@@ -345,8 +349,8 @@ fn explain(reason: PinReason, facts: &HinderingFacts) -> PinReason {
     }
 }
 
-/// A mark on a thread that is opening or unloading a library. Code of the library that runs meanwhile
-/// cannot do the same.
+/// A mark on a thread that is opening or unloading a library. Code of the library that runs
+/// meanwhile cannot do the same.
 struct NotNested;
 
 thread_local! {

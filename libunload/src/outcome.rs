@@ -34,27 +34,28 @@ impl fmt::Display for UnloadOutcome {
     }
 }
 
-/// What a library should have taken back itself, and was taken back for it before it was unmapped. A host
-/// that does not do so would crash later on.
+/// What a library should have taken back itself, and was taken back for it before it was unmapped.
+/// A host that does not do so would crash later on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeftBehind {
-    /// The numbers of the signals whose handlers were functions of the library, or that it had set to be
-    /// ignored or to do what they do by default, and had not put back.
+    /// The numbers of the signals whose handlers were functions of the library, or that it had set
+    /// to be ignored or to do what they do by default, and had not put back.
     pub signals: Vec<i32>,
     /// How many timers it had set up and not deleted (`timer_create`).
     pub timers: usize,
-    /// How many values of its thread-locals were forgotten in threads that go on, and with them what they owned. See
-    /// [`Library::await_threads`](crate::Library::await_threads).
+    /// How many values of its thread-locals were forgotten in threads that go on, and with them
+    /// what they owned. See [`Library::await_threads`](crate::Library::await_threads).
     pub thread_locals: usize,
-    /// The names of the variables of the environment whose texts were in the library (`putenv`). They have
-    /// copies now.
+    /// The names of the variables of the environment whose texts were in the library (`putenv`).
+    /// They have copies now.
     pub variables: Vec<String>,
-    /// The functions that it had given addresses of its own to, and that have others now, or nothing more to do with them:
-    /// `openlog`, `mq_notify`, `sigaltstack` and their like.
+    /// The functions that it had given addresses of its own to, and that have others now, or
+    /// nothing more to do with them: `openlog`, `mq_notify`, `sigaltstack` and their like.
     pub lent: Vec<&'static str>,
-    /// How many bytes of files it had mapped to read them. A backtrace with names does so, and also keeps tables on the
-    /// heap, which are lost: tens of megabytes with the debugging information of a large program.
+    /// How many bytes of files it had mapped to read them. A backtrace with names does so, and also
+    /// keeps tables on the heap, which are lost: tens of megabytes with the debugging information
+    /// of a large program.
     pub files: usize,
 }
 
@@ -66,12 +67,13 @@ impl LeftBehind {
     }
 }
 
-/// Something about a library that keeps it mapped. [`Display`](fmt::Display) gives one line for an operator.
+/// Something about a library that keeps it mapped. [`Display`](fmt::Display) gives one line for an
+/// operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PinReason {
-    /// A thread that the library started has not ended; nor did finalizers that may stop threads stop it, if the library has
-    /// such.
+    /// A thread that the library started has not ended; nor did finalizers that may stop threads
+    /// stop it, if the library has such.
     ThreadRunning(ThreadLabel),
 
     /// The library has asked for threads that have not got as far as running its code.
@@ -134,14 +136,15 @@ pub enum PinReason {
         file: PathBuf,
     },
 
-    /// The loader may hand the values of the library's thread-locals to the next library: glibc's bug 29039, on aarch64.
+    /// The loader may hand the values of the library's thread-locals to the next library: glibc's
+    /// bug 29039, on aarch64.
     ThreadLocalsInherited {
         /// The version of glibc.
         glibc: String,
     },
 
-    /// Something that stays has an address in the library, and may follow it. As a rule it was found after the
-    /// library's finalizers had run.
+    /// Something that stays has an address in the library, and may follow it. As a rule it was
+    /// found after the library's finalizers had run.
     AddressKept {
         /// Who, such as `libc.so.6 (stdout+0x8)`.
         holder: String,

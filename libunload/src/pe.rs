@@ -28,7 +28,8 @@ pub(super) struct Image {
     pub(super) slots: Slots,
 }
 
-/// Where in the library's memory the loader writes the addresses of certain imports: offsets in bytes.
+/// Where in the library's memory the loader writes the addresses of certain imports: offsets in
+/// bytes.
 #[derive(Default)]
 pub(super) struct Slots {
     pub(super) tls_alloc: Vec<usize>,
@@ -129,8 +130,8 @@ fn check_machine<'data, R: ReadRef<'data>>(data: R, offset: u64) -> Result<(), F
     }
 }
 
-/// Checks that everything the headers speak of is in the file, down to the symbols and signatures at its
-/// end: a file that was not copied to its end is not to be trusted with the rest.
+/// Checks that everything the headers speak of is in the file, down to the symbols and signatures
+/// at its end: a file that was not copied to its end is not to be trusted with the rest.
 fn check_whole<'data, R: ReadRef<'data>>(
     data: R,
     headers: &Headers,

@@ -6,8 +6,9 @@
 //! | musl | `dlclose` does nothing. |
 //! | other | What a library leaves behind in threads is known neither to the system nor to the host. |
 //!
-//! Loading, deciding and deinitializing work as everywhere, and a reload runs the new code. The library's
-//! initializers and finalizers are the loader's business. Each load keeps the memory of the last one.
+//! Loading, deciding and deinitializing work as everywhere, and a reload runs the new code. The
+//! library's initializers and finalizers are the loader's business. Each load keeps the memory of
+//! the last one.
 
 use std::ffi::{CStr, c_void};
 use std::path::Path;
@@ -41,8 +42,8 @@ pub(super) struct Prepared {
     pub(super) facts: HinderingFacts,
 }
 
-/// Checks a private copy. Its flags stay as they are, since it will not be unmapped anyway. `original` is
-/// for error messages.
+/// Checks a private copy. Its flags stay as they are, since it will not be unmapped anyway.
+/// `original` is for error messages.
 pub(super) fn prepare(
     original: &Path,
     staged: &mut Staged,
@@ -71,8 +72,8 @@ fn read(staged: &Staged) -> Result<HinderingFacts, crate::error::FormatProblem> 
     Ok(image.facts().clone())
 }
 
-/// Apple's loader checks the format, the machine and the signature itself; only what it has no good words
-/// for is told here.
+/// Apple's loader checks the format, the machine and the signature itself; only what it has no good
+/// words for is told here.
 #[cfg(target_vendor = "apple")]
 fn read(staged: &Staged) -> Result<HinderingFacts, crate::error::FormatProblem> {
     match staged.file().metadata() {

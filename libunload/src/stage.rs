@@ -1,16 +1,17 @@
 //! The private copy that is loaded in place of the library's file.
 //!
 //! A library is never loaded from where it lies: overwriting a file that is mapped changes or
-//! removes code that runs, and the loader takes an unchanged path for the library it already has. The
-//! copy has a path that nobody else knows and that is never used again. What is checked is the copy,
-//! so what is checked is what runs.
+//! removes code that runs, and the loader takes an unchanged path for the library it already has.
+//! The copy has a path that nobody else knows and that is never used again. What is checked is the
+//! copy, so what is checked is what runs.
 //!
 //! On Linux the copy is kept in memory, unless the embedder names a directory: that leaves nothing
-//! behind and needs no file system that is writable and not mounted `noexec`. Each way stands in for
-//! the other where it fails.
+//! behind and needs no file system that is writable and not mounted `noexec`. Each way stands in
+//! for the other where it fails.
 //!
-//! Debugging information, most of a library's file, is not copied, unless somebody wants to debug. A copy in memory is kept when its
-//! library is unloaded, and serves again in this process if the file still has the same [stamp](FileStamp) then.
+//! Debugging information, most of a library's file, is not copied, unless somebody wants to debug.
+//! A copy in memory is kept when its library is unloaded, and serves again in this process if the
+//! file still has the same [stamp](FileStamp) then.
 
 mod bytes;
 #[cfg(target_os = "linux")]
@@ -63,16 +64,16 @@ impl Copies {
         self
     }
 
-    /// Has the copies be the same as their files to the last byte: with debugging information, which is left out
-    /// otherwise. They are not kept for another time.
+    /// Has the copies be the same as their files to the last byte: with debugging information,
+    /// which is left out otherwise. They are not kept for another time.
     #[must_use]
     pub const fn whole(mut self) -> Self {
         self.whole = true;
         self
     }
 
-    /// Has debuggers and profilers find their way: the copies are [whole](Self::whole), and files of the library's name
-    /// that stay in a directory of their own until the library is unloaded.
+    /// Has debuggers and profilers find their way: the copies are [whole](Self::whole), and files
+    /// of the library's name that stay in a directory of their own until the library is unloaded.
     #[must_use]
     pub const fn debuggable(mut self) -> Self {
         self.debuggable = true;
@@ -90,7 +91,8 @@ impl Copies {
         self.debuggable
     }
 
-    /// Takes the copy that is kept of the file at `path`, if it has this stamp, with what its user knew of it.
+    /// Takes the copy that is kept of the file at `path`, if it has this stamp, with what its user
+    /// knew of it.
     #[cfg(target_os = "linux")]
     pub(super) fn take<K: 'static>(&self, path: &Path, stamp: FileStamp) -> Option<(Staged, K)> {
         if self.whole {
@@ -255,8 +257,8 @@ impl Staged {
         }
     }
 
-    /// Removes what need not stay while the library is loaded: a file, unless the system does not let
-    /// go of it (Windows) or looks for it again (macOS), or debuggers are to find it.
+    /// Removes what need not stay while the library is loaded: a file, unless the system does not
+    /// let go of it (Windows) or looks for it again (macOS), or debuggers are to find it.
     pub(super) fn after_loading(self, copies: &Copies) -> Option<Self> {
         let may_go = cfg!(all(unix, not(target_vendor = "apple"))) && !copies.debuggable;
         match self {

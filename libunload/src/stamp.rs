@@ -1,4 +1,5 @@
-//! Is it the same file? The one answer, for the copies that are kept and for whoever uses this crate.
+//! Is it the same file? The one answer, for the copies that are kept and for whoever uses this
+//! crate.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -6,10 +7,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-/// Tells the contents of a file from those of another, of one that replaced it, and of the same file once
-/// it was written to: device, inode, length, and the times of the last change of its contents and of
-/// anything about it (`ctime`, which nobody can set back). Elsewhere than on Unix: length, and the times
-/// of its creation and last change.
+/// Tells the contents of a file from those of another, of one that replaced it, and of the same
+/// file once it was written to: device, inode, length, and the times of the last change of its
+/// contents and of anything about it (`ctime`, which nobody can set back). Elsewhere than on Unix:
+/// length, and the times of its creation and last change.
 ///
 /// A build that is reproducible, or an installer, may leave length and time of change as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,9 +36,9 @@ impl FileStamp {
         Ok(Self::from(&path.as_ref().metadata()?))
     }
 
-    /// That of an open file which, if it was changed a moment ago, is waited for: what is read from it
-    /// afterwards has another stamp once it is changed again. `None` where the file system's times are too
-    /// coarse for that.
+    /// That of an open file which, if it was changed a moment ago, is waited for: what is read from
+    /// it afterwards has another stamp once it is changed again. `None` where the file system's
+    /// times are too coarse for that.
     pub(crate) fn settled(file: &File) -> io::Result<Option<Self>> {
         let stamp = Self::from(&file.metadata()?);
         match stamp.age() {

@@ -1,23 +1,25 @@
 //! Unloading that is verified, on Windows.
 //!
-//! Windows helps where other systems leave traps: it calls every library when a thread ends, and the
-//! library's standard library destroys its thread-locals of that thread then, as long as it is mapped. No
-//! destructor is left with a thread, so none runs after the library is gone. What a library has in
-//! threads that go on is not destroyed, and their memory is lost; a library's threads are what must not
-//! outlive it. They are found by the function they started with ([`threads`]).
+//! Windows helps where other systems leave traps: it calls every library when a thread ends, and
+//! the library's standard library destroys its thread-locals of that thread then, as long as it is
+//! mapped. No destructor is left with a thread, so none runs after the library is gone. What a
+//! library has in threads that go on is not destroyed, and their memory is lost; a library's
+//! threads are what must not outlive it. They are found by the function they started with
+//! ([`threads`]).
 //!
-//! A process has 1088 indexes of thread-local storage, and the standard library takes some where it does not
-//! use the compiler's thread-locals (`windows-gnu`), for good. [`indexes`] gives them back.
+//! A process has 1088 indexes of thread-local storage, and the standard library takes some where it
+//! does not use the compiler's thread-locals (`windows-gnu`), for good. [`indexes`] gives them
+//! back.
 //!
-//! After `FreeLibrary`, the loader is asked whether it still knows the private copy. If so, that very
-//! question took it again, so that nobody else's `FreeLibrary` unmaps it unchecked.
+//! After `FreeLibrary`, the loader is asked whether it still knows the private copy. If so, that
+//! very question took it again, so that nobody else's `FreeLibrary` unmaps it unchecked.
 //!
 //! # What is not seen
 //!
-//! - Threads that another library started for this one, such as those of the system's thread pool or of a C
-//!   runtime in a library of its own; threads of libraries that this one needs.
-//! - Callbacks that the library gave to the system, to other libraries or to the host, and objects it made:
-//!   the caller vouches that none is used any more.
+//! - Threads that another library started for this one, such as those of the system's thread pool
+//!   or of a C runtime in a library of its own; threads of libraries that this one needs.
+//! - Callbacks that the library gave to the system, to other libraries or to the host, and objects
+//!   it made: the caller vouches that none is used any more.
 
 mod indexes;
 mod missing;
@@ -56,8 +58,8 @@ pub(super) struct Prepared {
     slots: Slots,
 }
 
-/// Checks a private copy. There is no flag to clear: on Windows a library can only ask to stay when it
-/// runs. `original` is for error messages.
+/// Checks a private copy. There is no flag to clear: on Windows a library can only ask to stay when
+/// it runs. `original` is for error messages.
 pub(super) fn prepare(
     original: &Path,
     staged: &mut Staged,
@@ -110,8 +112,8 @@ impl Loaded {
         })?;
         let base = handle.base();
         let range = base..base.saturating_add(prepared.size);
-        // SAFETY: `prepared` is about this file, so this is where its imports are; the caller of `unload`
-        // vouches for the rest.
+        // SAFETY: `prepared` is about this file, so this is where its imports are; the caller of
+        // `unload` vouches for the rest.
         unsafe { indexes::watch(&range, &prepared.slots) };
         Ok(Self {
             handle,
@@ -161,7 +163,8 @@ impl Loaded {
         if !reasons.is_empty() {
             return UnloadOutcome::Pinned { reasons };
         }
-        // SAFETY: the library has no thread any more, and the caller promises that nobody else uses it.
+        // SAFETY: the library has no thread any more, and the caller promises that nobody else uses
+        // it.
         if let Err(message) = unsafe { self.handle.close() } {
             tracing::warn!("the loader could not close a library: {message}");
         }

@@ -38,8 +38,8 @@ pub struct AbiAdmit<'a> {
 
 /// The call in which an LPM decides, valid until it returns.
 ///
-/// Most LPMs decide without what is asked for here, and converting it costs as much as the rest of the
-/// way into one.
+/// Most LPMs decide without what is asked for here, and converting it costs as much as the rest of
+/// the way into one.
 ///
 /// Not `Send`: the PCM keeps what it points to on the stack of the thread that calls.
 #[repr(C)]
@@ -54,8 +54,8 @@ pub struct AdmitCall<'a> {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug)]
 pub struct AdmitCallFunctions {
-    /// Takes a handle for the request, under which it is answered later; the same one when it is asked
-    /// for again. 0 where the LPM is being stopped.
+    /// Takes a handle for the request, under which it is answered later; the same one when it is
+    /// asked for again. 0 where the LPM is being stopped.
     pub issue: unsafe extern "C" fn(*const ()) -> u64,
     /// When the message was received.
     pub received: unsafe extern "C" fn(*const ()) -> AbiTime,
@@ -79,8 +79,8 @@ impl AdmitCall<'_> {
         }
     }
 
-    /// Takes a handle for the request, under which it is answered later; the same one when it is asked
-    /// for again. 0 where the LPM is being stopped.
+    /// Takes a handle for the request, under which it is answered later; the same one when it is
+    /// asked for again. 0 where the LPM is being stopped.
     #[must_use]
     pub fn issue(&self) -> RequestHandle {
         // SAFETY: whoever called `new` promised it, and this value is neither `Send` nor lives

@@ -10,18 +10,18 @@ use crate::failure::AbiFailure;
 
 /// State handed over, version 1.
 ///
-/// The PCM lets the old LPM write once no other function of it runs any more, gives that to the new one
-/// after it was initialized and before it is asked, and then deinitializes the old one.
+/// The PCM lets the old LPM write once no other function of it runs any more, gives that to the new
+/// one after it was initialized and before it is asked, and then deinitializes the old one.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
 pub struct AbiHandOver {
     /// Writes into the PCM's buffer what the next one should know, not more than so many bytes, and
-    /// says in which format; none where there is nothing to hand over. The first argument is the LPM
-    /// that came with this function.
+    /// says in which format; none where there is nothing to hand over. The first argument is the
+    /// LPM that came with this function.
     pub hand_over:
         unsafe extern "C" fn(&Erased, u64, &mut RVec<u8>) -> RResult<ROption<u32>, AbiFailure>,
-    /// Reads what another one wrote, in this format. The first argument is the LPM that came with this
-    /// function; where it fails it goes on with what it had.
+    /// Reads what another one wrote, in this format. The first argument is the LPM that came with
+    /// this function; where it fails it goes on with what it had.
     pub take_over: unsafe extern "C" fn(&Erased, u32, RSlice<'_, u8>) -> RResult<(), AbiFailure>,
 }
 
@@ -35,7 +35,8 @@ impl AbiHandOver {
     ///
     /// # Safety
     ///
-    /// `lpm` came with these functions from [`AbiExtension::functions`](crate::AbiExtension::functions).
+    /// `lpm` came with these functions from
+    /// [`AbiExtension::functions`](crate::AbiExtension::functions).
     ///
     /// # Errors
     ///

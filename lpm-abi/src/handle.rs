@@ -11,8 +11,8 @@ use std::num::NonZeroU64;
 pub struct LpmHandle(NonZeroU64);
 
 impl LpmHandle {
-    /// A handle with this number; for PCMs, which number the LPMs they initialize from 1 on. 0 names no
-    /// LPM, and is taken for the last number, which never names one either.
+    /// A handle with this number; for PCMs, which number the LPMs they initialize from 1 on. 0
+    /// names no LPM, and is taken for the last number, which never names one either.
     #[inline]
     #[must_use]
     pub const fn new(number: u64) -> Self {

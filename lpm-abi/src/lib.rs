@@ -1,18 +1,20 @@
-//! The stable ABI between a Local Policy Module (LPM), a shared library, and the Policy Control Module
-//! (PCM) that loads it: version 1.
+//! The stable ABI between a Local Policy Module (LPM), a shared library, and the Policy Control
+//! Module (PCM) that loads it: version 1.
 //!
-//! Authors of LPMs use `lpm-api`, whose `export_lpm!` fills this in, and PCMs use `lpm-host`. What is
-//! here is what both agree on, and nothing else: it knows neither side.
+//! Authors of LPMs use `lpm-api`, whose `export_lpm!` fills this in, and PCMs use `lpm-host`. What
+//! is here is what both agree on, and nothing else: it knows neither side.
 //!
 //! What crosses is the RSVP message as it came off the wire with an index of its objects, both
 //! borrowed, so that a new object type changes nothing here.
 //!
-//! abi_stable compares layouts when a library is loaded, and the version of the package that each type
-//! comes from, which is this one. So nothing that is here changes in 1.x, and new abilities are
-//! [extensions](ExtensionFunctions), asked for by name. `lpm-api` and `lpm-host` are free to change.
+//! abi_stable compares layouts when a library is loaded, and the version of the package that each
+//! type comes from, which is this one. So nothing that is here changes in 1.x, and new abilities
+//! are [extensions](ExtensionFunctions), asked for by name. `lpm-api` and `lpm-host` are free to
+//! change.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// What crosses is checked by layout when a library is loaded; each block says what remains to be promised.
+// What crosses is checked by layout when a library is loaded; each block says what remains to be
+// promised.
 #![allow(unsafe_code)]
 
 mod admit;

@@ -24,7 +24,8 @@ pub enum AbiDeinitialize {
     Reconfiguration = 3,
 }
 
-/// The methods of an initialized LPM, but for [`Admit`](crate::Admit). None of them unwinds. A `u32` that is returned is 0 or the status of a failure.
+/// The methods of an initialized LPM, but for [`Admit`](crate::Admit). None of them unwinds. A
+/// `u32` that is returned is 0 or the status of a failure.
 #[sabi_trait]
 pub trait AbiLpm: Send + Sync {
     /// Supplies POLICY_DATA objects, in network order, for an outgoing message.

@@ -41,8 +41,8 @@ pub struct AbiLpmModule {
     pub attach: extern "C" fn(AbiHost),
     /// Initializes the LPM once more.
     pub initialize: extern "C" fn(AbiInit<'_>) -> RResult<AbiInitialized, AbiFailure>,
-    /// Tells the most verbose level that the PCM now wants events and spans of: 0 nothing, 1 error, … 5
-    /// trace; all callsites are registered anew.
+    /// Tells the most verbose level that the PCM now wants events and spans of: 0 nothing, 1 error,
+    /// … 5 trace; all callsites are registered anew.
     pub set_level: extern "C" fn(u32),
     /// Severs the connection and writes out what is buffered; called once, last.
     #[sabi(last_prefix_field)]

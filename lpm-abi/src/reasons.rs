@@ -13,9 +13,9 @@ use crate::extension::{Erased, ExtensionFunctions};
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
 pub struct AbiReasons {
-    /// Writes into the buffer, in UTF-8, why the LPM made this decision on the flow descriptor of this
-    /// index, and says how many bytes it wrote; 0 where it has nothing to say. The first argument is
-    /// the LPM that came with this function. It may not put anything off.
+    /// Writes into the buffer, in UTF-8, why the LPM made this decision on the flow descriptor of
+    /// this index, and says how many bytes it wrote; 0 where it has nothing to say. The first
+    /// argument is the LPM that came with this function. It may not put anything off.
     pub explain:
         unsafe extern "C" fn(&Erased, &AbiAdmit<'_>, u16, AbiDecision, RSliceMut<'_, u8>) -> usize,
 }
@@ -34,7 +34,8 @@ impl AbiReasons {
     ///
     /// # Safety
     ///
-    /// `lpm` came with these functions from [`AbiExtension::functions`](crate::AbiExtension::functions).
+    /// `lpm` came with these functions from
+    /// [`AbiExtension::functions`](crate::AbiExtension::functions).
     #[must_use]
     pub unsafe fn explain(
         &self,

@@ -35,7 +35,8 @@ impl AbiStatistics {
     ///
     /// # Safety
     ///
-    /// `lpm` came with these functions from [`AbiExtension::functions`](crate::AbiExtension::functions).
+    /// `lpm` came with these functions from
+    /// [`AbiExtension::functions`](crate::AbiExtension::functions).
     #[must_use]
     pub unsafe fn collect(&self, lpm: &Erased) -> RVec<AbiCounter> {
         // SAFETY: the caller's promise.

@@ -11,8 +11,8 @@ use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ResvStyle, Sess
 /// apart as RSVP tells its state apart (RFC 2209 section 1): a Path by session and sender; a Resv
 /// by session and next hop, and by sender where every sender has a reservation of its own (FF).
 ///
-/// Sorts by session, then sender. With the feature `serde` it can be written and read back, for state that is
-/// [handed over](crate::Lpm::hand_over).
+/// Sorts by session, then sender. With the feature `serde` it can be written and read back, for
+/// state that is [handed over](crate::Lpm::hand_over).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(
     feature = "serde",

@@ -5,8 +5,9 @@
 //! life:
 //!
 //! 1. It loads the library and checks that both sides agree on the ABI ([`export_lpm!`]).
-//! 2. [`Lpm::initialize`] starts the LPM with its handle and configuration ([`InitInfo`]). A library
-//!    that is configured several times is initialized as often, each time with a handle of its own.
+//! 2. [`Lpm::initialize`] starts the LPM with its handle and configuration ([`InitInfo`]). A
+//!    library that is configured several times is initialized as often, each time with a handle of
+//!    its own.
 //! 3. [`Lpm::ip_address_table`] tells it the host's addresses ([`AddressRow`]), before any request
 //!    and whenever they change.
 //! 4. [`Lpm::admit`] decides on each Path, Resv, PathErr and ResvErr message, flow by flow
@@ -20,9 +21,9 @@
 //!    resources and closes connections before it returns, since
 //! 8. the PCM then unloads the library.
 //!
-//! Where somebody wants to know, [`Lpm::explain`] says why it decided so. An LPM that is replaced may leave
-//! its state to the next one ([`Lpm::hand_over`], [`Lpm::take_over`]). Further abilities are
-//! [extensions](Statistics) that an LPM may offer.
+//! Where somebody wants to know, [`Lpm::explain`] says why it decided so. An LPM that is replaced
+//! may leave its state to the next one ([`Lpm::hand_over`], [`Lpm::take_over`]). Further abilities
+//! are [extensions](Statistics) that an LPM may offer.
 //!
 //! A complete LPM, which admits flows in office hours only:
 //!
@@ -36,9 +37,9 @@
 //!
 //! # Testing
 //!
-//! `lpm_host::testing` (crate `lpm-host`, feature `testing`) runs an LPM inside a unit test, without a shared
-//! library. `pcm check` runs the library through what the API asks of it; `pcm new` makes a crate to begin
-//! with.
+//! `lpm_host::testing` (crate `lpm-host`, feature `testing`) runs an LPM inside a unit test,
+//! without a shared library. `pcm check` runs the library through what the API asks of it;
+//! `pcm new` makes a crate to begin with.
 //!
 //! # Logging
 //!
@@ -51,20 +52,20 @@
 //! info!(user = "alice", "admitted");
 //! ```
 //!
-//! Events and spans appear in the PCM's own log, inside the span that the PCM is in, with a field `lpm`
-//! that names the LPM. (A field of your own of that name is renamed `lpm_`.) There is nothing to set up, and
-//! nothing to shut down: it works from the start of [`Lpm::initialize`] to the end of
-//! [`Lpm::deinitialize`], on any thread. What the PCM's filters do not let through costs about a
-//! nanosecond, and its fields are not evaluated. An LPM that logs more than the PCM allows it is cut short,
-//! and so is a record of more than 64 KiB.
+//! Events and spans appear in the PCM's own log, inside the span that the PCM is in, with a field
+//! `lpm` that names the LPM. (A field of your own of that name is renamed `lpm_`.) There is nothing
+//! to set up, and nothing to shut down: it works from the start of [`Lpm::initialize`] to the end
+//! of [`Lpm::deinitialize`], on any thread. What the PCM's filters do not let through costs about a
+//! nanosecond, and its fields are not evaluated. An LPM that logs more than the PCM allows it is
+//! cut short, and so is a record of more than 64 KiB.
 //!
 //! - The bridge to the PCM is the library's global subscriber, so an LPM cannot set one:
-//!   `tracing_subscriber::fmt().init()` panics, and `try_init` returns an error. A subscriber for some code only
-//!   (`tracing::subscriber::with_default`) works.
+//!   `tracing_subscriber::fmt().init()` panics, and `try_init` returns an error. A subscriber for
+//!   some code only (`tracing::subscriber::with_default`) works.
 //! - `tracing` as a dependency of your own works the same, with its attributes; it has to be 0.1.
 //! - Records of the `log` crate come along once `tracing_log::LogTracer::init()` was called in
-//!   `initialize`. Their target is `log`, and what the `log` crate calls their target is in the field
-//!   `log.target`.
+//!   `initialize`. Their target is `log`, and what the `log` crate calls their target is in the
+//!   field `log.target`.
 //! - What is printed to stdout or stderr is the PCM's stdout or stderr, and in nobody's log.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -69,12 +69,12 @@ pub trait Lpm: Sized + Send + Sync + 'static {
         let _ = request;
     }
 
-    /// Says in a sentence why the LPM decided so on a flow: for the operator, beside the error code and
-    /// value, such as `ada: 2 Mbit/s asked, [default] allows 500 kbit/s (policy.toml:7)`.
+    /// Says in a sentence why the LPM decided so on a flow: for the operator, beside the error code
+    /// and value, such as `ada: 2 Mbit/s asked, [default] allows 500 kbit/s (policy.toml:7)`.
     ///
-    /// Asked after [`admit`](Self::admit) answered, with the same request, and only where somebody wants to
-    /// know: when a flow was rejected, or for a report. So nothing has to be kept for it, but what has
-    /// changed since may show. Longer texts are cut at 1024 bytes.
+    /// Asked after [`admit`](Self::admit) answered, with the same request, and only where somebody
+    /// wants to know: when a flow was rejected, or for a report. So nothing has to be kept for it,
+    /// but what has changed since may show. Longer texts are cut at 1024 bytes.
     fn explain(
         &self,
         request: &AdmitRequest<'_>,
@@ -85,8 +85,8 @@ pub trait Lpm: Sized + Send + Sync + 'static {
         None
     }
 
-    /// Leaves its state to the LPM that takes its place, when the PCM's configuration changes or the
-    /// library's file was replaced; `None` where there is nothing to leave.
+    /// Leaves its state to the LPM that takes its place, when the PCM's configuration changes or
+    /// the library's file was replaced; `None` where there is nothing to leave.
     ///
     /// Called once at most, when no other method runs any more, and before
     /// [`deinitialize`](Self::deinitialize).
@@ -94,13 +94,13 @@ pub trait Lpm: Sized + Send + Sync + 'static {
         None
     }
 
-    /// Takes over what the LPM whose place it takes has left, after [`initialize`](Self::initialize) and
-    /// before any request.
+    /// Takes over what the LPM whose place it takes has left, after
+    /// [`initialize`](Self::initialize) and before any request.
     ///
     /// # Errors
     ///
-    /// The LPM does not read this format, or cannot use the state. The PCM records it, and goes on with the
-    /// LPM, which then starts with nothing.
+    /// The LPM does not read this format, or cannot use the state. The PCM records it, and goes on
+    /// with the LPM, which then starts with nothing.
     fn take_over(&self, state: HandOver) -> Result<(), TakeOverRefused> {
         Err(TakeOverRefused::unknown_format(state.format))
     }
@@ -113,8 +113,8 @@ pub trait Lpm: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The PCM records a value other than [`LpmStatus::OK`](crate::LpmStatus::OK) in the event log with the library's
-    /// name; the LPM is gone all the same.
+    /// The PCM records a value other than [`LpmStatus::OK`](crate::LpmStatus::OK) in the event log
+    /// with the library's name; the LPM is gone all the same.
     fn deinitialize(self, reason: DeinitReason) -> Result<(), DeinitError> {
         let _ = reason;
         Ok(())

@@ -52,7 +52,8 @@ impl Rate {
         self.0
     }
 
-    /// So many bytes per second in words; what no [`Rate`] can be, such as a negative number, as it is.
+    /// So many bytes per second in words; what no [`Rate`] can be, such as a negative number, as it
+    /// is.
     #[must_use]
     pub fn in_words(bytes_per_second: f32) -> String {
         match Self::from_bytes_per_second(bytes_per_second.into()) {
@@ -97,7 +98,8 @@ impl FromStr for Rate {
             .map_or(text.len(), |(at, _)| at);
         let (number, unit) = text.split_at(end_of_number);
 
-        // `f64::from_str` also takes signs, "inf" and "nan", which is why the first character counts.
+        // `f64::from_str` also takes signs, "inf" and "nan", which is why the first character
+        // counts.
         if !number.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(RateError::NotANumber(text.to_owned()));
         }

@@ -1,4 +1,5 @@
-//! What an LPM may do beyond version 1 of the ABI, asked for across it: reasons, and state handed over.
+//! What an LPM may do beyond version 1 of the ABI, asked for across it: reasons, and state handed
+//! over.
 #![allow(
     unsafe_code,
     reason = "the PCM's side of an extension; see `extension`"

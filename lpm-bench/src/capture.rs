@@ -16,8 +16,8 @@ const START: u64 = 1_772_438_400;
 /// RFC 2205's default refresh period, in microseconds.
 const REFRESH_PERIOD: u64 = 30_000_000;
 
-/// Writes a pcap file in which [`FLOWS`] senders with an identity of their own are granted a flow each, and
-/// Path and Resv are refreshed again and again, up to so many messages.
+/// Writes a pcap file in which [`FLOWS`] senders with an identity of their own are granted a flow
+/// each, and Path and Resv are refreshed again and again, up to so many messages.
 ///
 /// # Errors
 /// What the operating system says.

@@ -1,5 +1,5 @@
-//! How many instructions a call takes, counted by callgrind, next to the number on record: a regression shows on
-//! a machine that is busy, too.
+//! How many instructions a call takes, counted by callgrind, next to the number on record: a
+//! regression shows on a machine that is busy, too.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::home;
 use crate::workload::{COMMAND, COUNTED, WORKLOADS};
 
-/// How many calls are counted; twice as many are counted as well, so that what happens once does not count.
+/// How many calls are counted; twice as many are counted as well, so that what happens once does
+/// not count.
 const CALLS: u64 = 2_000;
 
 /// How many percent more than on record are a regression.

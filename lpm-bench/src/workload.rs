@@ -201,8 +201,8 @@ fn decide(lpm: &IdentityLpm, message: Message<'_>) {
     }
 }
 
-/// So many messages after each flow's Path and Resv came twice: what is kept of a message for the next one like
-/// it is there.
+/// So many messages after each flow's Path and Resv came twice: what is kept of a message for the
+/// next one like it is there.
 fn refresh(flows: u32, messages: u64) -> Result {
     replay(flows, 4 * u64::from(flows) + messages)
 }

@@ -1,4 +1,5 @@
-//! What a decision costs, next to a bare call through the same ABI: `cargo bench -p lpm-host --bench admit`.
+//! What a decision costs, next to a bare call through the same ABI:
+//! `cargo bench -p lpm-host --bench admit`.
 //!
 //! [`rounds`] says how it is measured.
 

@@ -3,7 +3,8 @@
 //!
 //! [`rounds`] says how it is measured.
 
-// What `sabi_trait` generates, and the gate itself, which is not public and therefore included by path.
+// What `sabi_trait` generates, and the gate itself, which is not public and therefore included by
+// path.
 #![allow(unsafe_code, non_local_definitions)]
 
 use std::hint::black_box;
@@ -26,7 +27,8 @@ use library::gate::Gate;
 use library::gate::barrier::Barrier;
 use rounds::variant;
 
-/// A call of the shape of `lpm-api`'s `admit`, which does next to nothing: what counts is the way there.
+/// A call of the shape of `lpm-api`'s `admit`, which does next to nothing: what counts is the way
+/// there.
 #[sabi_trait]
 trait Admit: Send + Sync {
     fn admit(&self, request: &Request<'_>, decisions: RSliceMut<'_, Decision>) -> u32;

@@ -1,6 +1,7 @@
-//! What a decision of an LPM in a process of its own costs, next to the least that it can: a number that goes to another
-//! process and back over shared memory and futexes; and next to the usual: a line of JSON over a socket. All in one run,
-//! by turns. Then, all of it on one processor, what one of many decisions costs that are asked for at once.
+//! What a decision of an LPM in a process of its own costs, next to the least that it can: a number
+//! that goes to another process and back over shared memory and futexes; and next to the usual: a
+//! line of JSON over a socket. All in one run, by turns. Then, all of it on one processor, what one
+//! of many decisions costs that are asked for at once.
 #![allow(
     unsafe_code,
     reason = "memory that is shared with another process, for the comparison"
@@ -111,8 +112,8 @@ mod linux {
         isolated
     }
 
-    /// What each of many decisions takes that are asked for before the first is waited for; not so many that the machine
-    /// does something else meanwhile.
+    /// What each of many decisions takes that are asked for before the first is waited for; not so
+    /// many that the machine does something else meanwhile.
     fn many_at_once(received: &ReceivedMessage<'_>) -> f64 {
         let pcm = started(Isolation::Process, CallMode::worker());
         let mut times = Vec::new();
@@ -129,8 +130,8 @@ mod linux {
         median(times)
     }
 
-    /// Nanoseconds: the median of calls, each of which is timed, so that those during which the machine did something else
-    /// count for little.
+    /// Nanoseconds: the median of calls, each of which is timed, so that those during which the
+    /// machine did something else count for little.
     fn each(mut call: impl FnMut()) -> f64 {
         let timed = (0..CALLS).map(|_| {
             let began = Instant::now();
@@ -277,7 +278,8 @@ mod linux {
         // SAFETY: a mapping where the kernel finds room takes nothing away from anybody.
         let start = unsafe { mmap(ptr::null_mut(), 4096, access, MapFlags::SHARED, file, 0) };
         let start = start.expect("it is mapped");
-        // SAFETY: it is page-aligned, longer than that, and stays mapped; any bytes are such atomics.
+        // SAFETY: it is page-aligned, longer than that, and stays mapped; any bytes are such
+        // atomics.
         unsafe { &*start.cast() }
     }
 }

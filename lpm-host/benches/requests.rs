@@ -1,7 +1,8 @@
 //! Requests that LPMs put off, many at a time: `cargo bench -p lpm-host --bench requests`.
 //!
-//! What one takes in time and memory on the table of an LPM alone, and in a PCM with everything besides: the
-//! copy of the message, and what wakes the caller. `cargo bench … -- <count>` takes another number of them.
+//! What one takes in time and memory on the table of an LPM alone, and in a PCM with everything
+//! besides: the copy of the message, and what wakes the caller. `cargo bench … -- <count>` takes
+//! another number of them.
 
 // Vouching for the LPM's library.
 #![allow(unsafe_code)]

@@ -70,21 +70,24 @@ impl PcmBuilder {
         self
     }
 
-    /// The program that runs LPMs in [processes of their own](crate::Isolation::Process), of the same version: `pcm`, or
-    /// another one that calls [`run_if_asked`](crate::isolated::run_if_asked). Default: this program, if it does.
+    /// The program that runs LPMs in [processes of their own](crate::Isolation::Process), of the
+    /// same version: `pcm`, or another one that calls
+    /// [`run_if_asked`](crate::isolated::run_if_asked). Default: this program, if it does.
     pub fn runner(mut self, program: impl Into<PathBuf>) -> Self {
         self.runner = Some(program.into());
         self
     }
 
-    /// Whether debuggers and profilers find the source of the libraries' code; default `false`. The private copies are
-    /// then files, with debugging information, that bear the names of the libraries and stay until these are unloaded.
+    /// Whether debuggers and profilers find the source of the libraries' code; default `false`. The
+    /// private copies are then files, with debugging information, that bear the names of the
+    /// libraries and stay until these are unloaded.
     pub const fn debuggable(mut self, debuggable: bool) -> Self {
         self.debuggable = debuggable;
         self
     }
 
-    /// What to do with libraries that are linked as not to be unloaded; default [`NoDelete::Clear`].
+    /// What to do with libraries that are linked as not to be unloaded; default
+    /// [`NoDelete::Clear`].
     pub const fn no_delete(mut self, policy: NoDelete) -> Self {
         self.no_delete = policy;
         self
@@ -97,9 +100,10 @@ impl PcmBuilder {
         self
     }
 
-    /// How long a library that goes waits for the threads that called its LPMs. Each destroys what the library keeps
-    /// in it (`thread_local!`) when it next asks a PCM, calls [`visit_thread`](crate::visit_thread), or ends. What threads
-    /// keep that do not come in time is lost, and counted in [`LeftBehind::thread_locals`](crate::libunload::LeftBehind).
+    /// How long a library that goes waits for the threads that called its LPMs. Each destroys what
+    /// the library keeps in it (`thread_local!`) when it next asks a PCM, calls
+    /// [`visit_thread`](crate::visit_thread), or ends. What threads keep that do not come in time
+    /// is lost, and counted in [`LeftBehind::thread_locals`](crate::libunload::LeftBehind).
     ///
     /// By default threads that are asking are waited for, up to 10 ms, and others are not.
     pub const fn visit_limit(mut self, limit: Duration) -> Self {
@@ -124,9 +128,9 @@ impl PcmBuilder {
     ///
     /// # Errors
     ///
-    /// No LPM, two of the same name, a configuration directory that is not UTF-8, one of this program that is to
-    /// run in a process of its own, or one that is to come [after](LpmConfig::after) one that is not configured
-    /// before it.
+    /// No LPM, two of the same name, a configuration directory that is not UTF-8, one of this
+    /// program that is to run in a process of its own, or one that is to come
+    /// [after](LpmConfig::after) one that is not configured before it.
     pub fn build(self) -> Result<Pcm, BuildError> {
         config::check(&self.configs)?;
         let staging = self

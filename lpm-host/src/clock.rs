@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Clock {
     now: AtomicU32,
-    /// When the system's clock was at zero; `None` where it is the embedder's who says what time it is.
+    /// When the system's clock was at zero; `None` where it is the embedder's who says what time it
+    /// is.
     started: Option<Instant>,
 }
 
@@ -45,9 +46,9 @@ impl Clock {
         }
     }
 
-    /// Whether so many milliseconds have passed since `began`, a time that this clock showed. The system is
-    /// asked once half of them seem to have, so that whoever was too late is never taken for one who was
-    /// not.
+    /// Whether so many milliseconds have passed since `began`, a time that this clock showed. The
+    /// system is asked once half of them seem to have, so that whoever was too late is never taken
+    /// for one who was not.
     pub(crate) fn has_passed(&self, limit: u32, began: u32) -> bool {
         if self.now().wrapping_sub(began) < limit / 2 {
             return false;

@@ -13,8 +13,8 @@ use crate::source::LpmSource;
 /// One configured LPM. The same library may be configured several times: it is loaded once and
 /// initialized as often.
 ///
-/// Two that are equal configure the same LPM: [`Pcm::reconfigure`](crate::Pcm::reconfigure) keeps it
-/// running.
+/// Two that are equal configure the same LPM: [`Pcm::reconfigure`](crate::Pcm::reconfigure) keeps
+/// it running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LpmConfig {
     pub(crate) name: Arc<str>,
@@ -66,9 +66,9 @@ pub enum Isolation {
     /// In the PCM's own process: whatever crashes one crashes the other.
     #[default]
     None,
-    /// In a child process: its crash rejects what it was asked, and it starts again. A call costs two changes of process.
-    /// On Linux; elsewhere such an LPM does not start. The program has to call
-    /// [`run_if_asked`](crate::isolated::run_if_asked), or to name one that does
+    /// In a child process: its crash rejects what it was asked, and it starts again. A call costs
+    /// two changes of process. On Linux; elsewhere such an LPM does not start. The program has to
+    /// call [`run_if_asked`](crate::isolated::run_if_asked), or to name one that does
     /// ([`PcmBuilder::runner`](crate::PcmBuilder::runner)).
     Process,
 }
@@ -137,9 +137,9 @@ impl LpmConfig {
         self
     }
 
-    /// Which state of the files that the text names this is, such as their sums; default empty. The LPM is not told.
-    /// Where only this differs, [`Pcm::reconfigure`](crate::Pcm::reconfigure) initializes the LPM anew, so that it reads
-    /// those files again.
+    /// Which state of the files that the text names this is, such as their sums; default empty. The
+    /// LPM is not told. Where only this differs, [`Pcm::reconfigure`](crate::Pcm::reconfigure)
+    /// initializes the LPM anew, so that it reads those files again.
     #[must_use]
     pub fn config_version(mut self, version: impl Into<String>) -> Self {
         self.config_version = version.into();
@@ -154,9 +154,9 @@ impl LpmConfig {
         self
     }
 
-    /// How long an answer of the LPM may take; default 5 s. A deferred request that is not answered by
-    /// then is rejected, and an LPM in which a call takes longer is in quarantine until it returns.
-    /// Counts in whole milliseconds, from 1 ms to 12 days.
+    /// How long an answer of the LPM may take; default 5 s. A deferred request that is not answered
+    /// by then is rejected, and an LPM in which a call takes longer is in quarantine until it
+    /// returns. Counts in whole milliseconds, from 1 ms to 12 days.
     #[must_use]
     pub const fn result_time_limit(mut self, limit: Duration) -> Self {
         self.result_time_limit = limit;
@@ -186,25 +186,26 @@ impl LpmConfig {
         self
     }
 
-    /// Whether the LPM runs in the PCM's process or in one of its own; default [`Isolation::None`]. For LPMs in
-    /// libraries.
+    /// Whether the LPM runs in the PCM's process or in one of its own; default [`Isolation::None`].
+    /// For LPMs in libraries.
     #[must_use]
     pub const fn isolation(mut self, isolation: Isolation) -> Self {
         self.isolation = isolation;
         self
     }
 
-    /// What the LPM may take and do in its process; default: as much as the PCM. Goes with [`Isolation::Process`].
+    /// What the LPM may take and do in its process; default: as much as the PCM. Goes with
+    /// [`Isolation::Process`].
     #[must_use]
     pub fn confine(mut self, to: Confinement) -> Self {
         self.confinement = to;
         self
     }
 
-    /// The LPMs this one depends on: it is deinitialized before them. They must be configured before
-    /// it. Default: it depends on all that are configured before it, so that LPMs are deinitialized
-    /// one by one in reverse order. LPMs that do not depend on each other are deinitialized at the
-    /// same time.
+    /// The LPMs this one depends on: it is deinitialized before them. They must be configured
+    /// before it. Default: it depends on all that are configured before it, so that LPMs are
+    /// deinitialized one by one in reverse order. LPMs that do not depend on each other are
+    /// deinitialized at the same time.
     #[must_use]
     pub fn after<N: Into<Arc<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.after = After::Named(names.into_iter().map(Into::into).collect());

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What an LPM in a [process of its own](crate::Isolation::Process) may take, and do; by default as much as the PCM. It
-/// holds from before the library's first code runs. What this system cannot do is an event
-/// ([`LpmNotConfined`](crate::event::EventId::LpmNotConfined)); what fails otherwise keeps the LPM from starting.
+/// What an LPM in a [process of its own](crate::Isolation::Process) may take, and do; by default as
+/// much as the PCM. It holds from before the library's first code runs. What this system cannot do
+/// is an event ([`LpmNotConfined`](crate::event::EventId::LpmNotConfined)); what fails otherwise
+/// keeps the LPM from starting.
 ///
 /// ```
 /// use lpm_host::Confinement;
@@ -39,7 +40,8 @@ impl Confinement {
         self
     }
 
-    /// So much time of processors in its life, in whole seconds (`RLIMIT_CPU`); then it ends, and starts again.
+    /// So much time of processors in its life, in whole seconds (`RLIMIT_CPU`); then it ends, and
+    /// starts again.
     pub const fn cpu_time(mut self, time: Duration) -> Self {
         self.cpu_time = Some(time);
         self
@@ -63,8 +65,8 @@ impl Confinement {
         self
     }
 
-    /// Only these files and folders, with all that is in them, to read, and these to read and write (Landlock); besides
-    /// them the system's libraries.
+    /// Only these files and folders, with all that is in them, to read, and these to read and write
+    /// (Landlock); besides them the system's libraries.
     pub fn files<P: Into<PathBuf>>(
         mut self,
         read: impl IntoIterator<Item = P>,

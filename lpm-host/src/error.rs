@@ -77,7 +77,8 @@ pub enum PcmError {
     /// Another thread is starting or stopping the LPMs.
     #[error("another thread is starting or stopping the PCM's LPMs")]
     Busy,
-    /// Another list of LPMs came, or the end, before this one could be put in force; nothing has changed.
+    /// Another list of LPMs came, or the end, before this one could be put in force; nothing has
+    /// changed.
     #[error("a newer list of LPMs takes the place of this one")]
     Superseded,
     /// Waiting for all calls into LPMs to end would wait for this one too.

@@ -10,8 +10,8 @@ use lpm_api::{LpmHandle, LpmStatus};
 /// Where events go (the Windows Event Log of the original).
 ///
 /// [`TracingEventLog`] is the default. Called from any thread, also while a decision is under way:
-/// it must not block for long. A panic of it is caught. It may call the PCM, but not wait for a stop of it:
-/// [`Pcm::demote_later`](crate::Pcm::demote_later) is the way.
+/// it must not block for long. A panic of it is caught. It may call the PCM, but not wait for a
+/// stop of it: [`Pcm::demote_later`](crate::Pcm::demote_later) is the way.
 ///
 /// ```
 /// use lpm_host::event::{Event, EventLog, Severity};
@@ -149,23 +149,25 @@ pub enum EventId {
     /// An LPM gave a result that was not taken: late, a second time, for a request it was never
     /// asked, or one that is none.
     LpmResultRefused = 43,
-    /// An LPM did not answer deferred requests in time, or a call that asks it returned too late: the flows
-    /// were rejected.
+    /// An LPM did not answer deferred requests in time, or a call that asks it returned too late:
+    /// the flows were rejected.
     LpmTimedOut = 44,
     /// A call does not return from an LPM: it is in quarantine, and is not asked.
     LpmQuarantined = 45,
     /// The call returned: the LPM is out of quarantine.
     LpmReleased = 46,
-    /// An LPM missed too much in quarantine to be told of it, or its process ended, or it failed over the state it was
-    /// to take over: it is initialized anew.
+    /// An LPM missed too much in quarantine to be told of it, or its process ended, or it failed
+    /// over the state it was to take over: it is initialized anew.
     LpmReinitialized = 47,
-    /// An LPM is not asked about messages of a kind that its API does not know; said once for each LPM.
+    /// An LPM is not asked about messages of a kind that its API does not know; said once for each
+    /// LPM.
     LpmNotAsked = 48,
     /// An LPM in C wrote beyond what it was given: it is in quarantine until it is stopped.
     LpmOverstepped = 49,
     /// Events of one kind about one LPM came too fast: some were not recorded.
     EventsSuppressed = 50,
-    /// The process that runs an LPM ended, or was ended for what it did: it starts again after a while.
+    /// The process that runs an LPM ended, or was ended for what it did: it starts again after a
+    /// while.
     LpmProcessEnded = 51,
     /// This system cannot confine an LPM as configured; said at each start.
     LpmNotConfined = 52,

@@ -17,8 +17,8 @@ pub struct InitializedLpm {
     pub handle: LpmHandle,
     /// The policy element type it serves.
     pub pe_type: PeType,
-    /// What it comes from: its library, as configured where it was first named, since one file is loaded
-    /// once.
+    /// What it comes from: its library, as configured where it was first named, since one file is
+    /// loaded once.
     pub source: LpmSource,
 }
 

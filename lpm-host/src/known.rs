@@ -1,5 +1,5 @@
-//! The LPMs that there were, by name and by handle: what is counted of them, and who a verdict is by, are asked
-//! for when they may be gone.
+//! The LPMs that there were, by name and by handle: what is counted of them, and who a verdict is
+//! by, are asked for when they may be gone.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,8 @@
 //! flows may have what they ask for, combine what they say, and really unload them.
 //!
 //! 1. [`Pcm::builder`] takes the LPMs in order, each a [`LpmConfig`] with a library that the caller
-//!    vouches for ([`LpmLibrary::trust`], the one `unsafe` step), and an [`EventLog`](event::EventLog).
+//!    vouches for ([`LpmLibrary::trust`], the one `unsafe` step), and an
+//!    [`EventLog`](event::EventLog).
 //! 2. [`Pcm::become_dsbm`] loads each library from a private copy, checks that both sides agree on
 //!    the ABI, and initializes the LPM with a handle of its own ([`Startup`]).
 //! 3. [`Pcm::admit`] decides on a message: every LPM is asked, and their answers are combined flow
@@ -44,8 +45,9 @@
 //! ```
 //!
 //! An LPM that misbehaves does not take the PCM with it: panics are caught, lifecycle calls have a
-//! deadline, a library whose unmapping might not be safe stays mapped, and all of it is recorded
-//! as [`Event`](event::Event)s. What no host can do is keep native code from writing where it should not.
+//! deadline, a library whose unmapping might not be safe stays mapped, and all of it is recorded as
+//! [`Event`](event::Event)s. What no host can do is keep native code from writing where it should
+//! not.
 //!
 //! # Features
 //!

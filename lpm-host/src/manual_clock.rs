@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::serving::Serving;
 
-/// A clock that stands still until it is told to go on: for tests, and for PCMs that live in the time of
-/// a recording. See [`PcmBuilder::clock`](crate::PcmBuilder::clock).
+/// A clock that stands still until it is told to go on: for tests, and for PCMs that live in the
+/// time of a recording. See [`PcmBuilder::clock`](crate::PcmBuilder::clock).
 ///
 /// It counts the result time limits, and watches for hangs. The limits of lifecycle calls (loading,
 /// `initialize`, `deinitialize`, unloading) and the drain limit are real time.

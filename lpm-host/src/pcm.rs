@@ -55,26 +55,28 @@ impl Pcm {
         self.lifecycle.start()
     }
 
-    /// Like [`become_dsbm`](Self::become_dsbm), as a future. What it does begins at once, on a thread of its own.
+    /// Like [`become_dsbm`](Self::become_dsbm), as a future. What it does begins at once, on a
+    /// thread of its own.
     pub fn become_dsbm_later(&self) -> PendingChange<Result<Startup, StartError>> {
         self.lifecycle.start_later()
     }
 
-    /// Runs another list of LPMs: those whose configuration and library file are unchanged go on, new
-    /// ones are initialized, and those that are no longer wanted deinitialized and unloaded. Requests are
-    /// decided meanwhile, each by one list or the other. While the PCM is not in charge only the
-    /// list is changed.
+    /// Runs another list of LPMs: those whose configuration and library file are unchanged go on,
+    /// new ones are initialized, and those that are no longer wanted deinitialized and unloaded.
+    /// Requests are decided meanwhile, each by one list or the other. While the PCM is not in
+    /// charge only the list is changed.
     ///
-    /// An LPM whose configuration or file changed is initialized anew, with another handle, before its
-    /// predecessor is deinitialized. In between the new one takes over what the old one
-    /// [hands over](lpm_api::Lpm::hand_over), at most 256 MiB. That has the time that the old one has to deinitialize; if
-    /// it is over before, the new one starts with nothing, and an event says so. Calls that are for the new one wait
-    /// meanwhile, but no longer than its result time limit from the begin on; what it is asked after that is rejected.
+    /// An LPM whose configuration or file changed is initialized anew, with another handle, before
+    /// its predecessor is deinitialized. In between the new one takes over what the old one [hands
+    /// over](lpm_api::Lpm::hand_over), at most 256 MiB. That has the time that the old one has to
+    /// deinitialize; if it is over before, the new one starts with nothing, and an event says so.
+    /// Calls that are for the new one wait meanwhile, but no longer than its result time limit from
+    /// the begin on; what it is asked after that is rejected.
     ///
     /// # Errors
     ///
-    /// The list is none that a PCM can be [built](crate::PcmBuilder::build) from; a new LPM that is not
-    /// optional does not load or initialize; or the PCM is in the wrong state. Then nothing has
+    /// The list is none that a PCM can be [built](crate::PcmBuilder::build) from; a new LPM that is
+    /// not optional does not load or initialize; or the PCM is in the wrong state. Then nothing has
     /// changed.
     pub fn reconfigure(
         &self,
@@ -83,9 +85,9 @@ impl Pcm {
         self.lifecycle.reconfigure(lpms.into_iter().collect())
     }
 
-    /// Like [`reconfigure`](Self::reconfigure), as a future; what it does begins at once. It waits for a change that is
-    /// under way. Of the lists that wait, the newest is put in force, and the others come to
-    /// [`PcmError::Superseded`].
+    /// Like [`reconfigure`](Self::reconfigure), as a future; what it does begins at once. It waits
+    /// for a change that is under way. Of the lists that wait, the newest is put in force, and the
+    /// others come to [`PcmError::Superseded`].
     pub fn reconfigure_later(
         &self,
         lpms: impl IntoIterator<Item = LpmConfig>,
@@ -93,8 +95,8 @@ impl Pcm {
         self.lifecycle.reconfigure_later(lpms.into_iter().collect())
     }
 
-    /// Tells every LPM the addresses of this host (lpmapi `LPM_IpAddressTable`), now and when it
-    /// is initialized. Call it before [`become_dsbm`](Self::become_dsbm), and whenever the addresses
+    /// Tells every LPM the addresses of this host (lpmapi `LPM_IpAddressTable`), now and when it is
+    /// initialized. Call it before [`become_dsbm`](Self::become_dsbm), and whenever the addresses
     /// change; the table is empty before. Each LPM has its result time limit to take it.
     pub fn set_ip_address_table(&self, table: &[AddressRow]) {
         self.lifecycle.set_ip_address_table(table);
@@ -116,12 +118,13 @@ impl Pcm {
         decide::now(&self.serving, received)
     }
 
-    /// Why the LPM whose word the verdict on a flow is decided so, in a sentence of its own for the operator; the flow
-    /// is its position in the message. `None` where the LPM has nothing to say, gave no answer or is gone, or
-    /// where it is nobody's word.
+    /// Why the LPM whose word the verdict on a flow is decided so, in a sentence of its own for the
+    /// operator; the flow is its position in the message. `None` where the LPM has nothing to say,
+    /// gave no answer or is gone, or where it is nobody's word.
     ///
-    /// Asked for apart from [`admit`](Self::admit), with the same message, by whoever wants to know. What has changed
-    /// since may show. The LPM has its result time limit for it; at most 1024 bytes are taken.
+    /// Asked for apart from [`admit`](Self::admit), with the same message, by whoever wants to
+    /// know. What has changed since may show. The LPM has its result time limit for it; at most
+    /// 1024 bytes are taken.
     #[must_use]
     pub fn explain(
         &self,
@@ -210,16 +213,17 @@ impl Pcm {
             .collect())
     }
 
-    /// How it is: its phase, its LPMs with their health and open requests, and the libraries that stay mapped. No LPM
-    /// is called; may be asked for at any time, also while LPMs start or stop.
+    /// How it is: its phase, its LPMs with their health and open requests, and the libraries that
+    /// stay mapped. No LPM is called; may be asked for at any time, also while LPMs start or stop.
     #[must_use]
     pub fn status(&self) -> Status {
         self.lifecycle.status()
     }
 
-    /// What is counted of each LPM, in the order in which they were first initialized: requests, decisions, failures, late
-    /// answers, and how long some of the answers took. LPMs that are gone are among them; one that is initialized
-    /// anew goes on with the counts of its name, so that they only grow. No LPM is called.
+    /// What is counted of each LPM, in the order in which they were first initialized: requests,
+    /// decisions, failures, late answers, and how long some of the answers took. LPMs that are gone
+    /// are among them; one that is initialized anew goes on with the counts of its name, so that
+    /// they only grow. No LPM is called.
     #[must_use]
     pub fn metrics(&self) -> Vec<LpmMetrics> {
         let tallies = self.serving.known.tallies().into_iter();
@@ -231,15 +235,17 @@ impl Pcm {
             .collect()
     }
 
-    /// The name of an LPM, also of one that is gone, such as that a verdict is [by](crate::FlowVerdict::by). `None`: no
-    /// LPM of this PCM, or one before its last 4096 initializations.
+    /// The name of an LPM, also of one that is gone, such as that a verdict is
+    /// [by](crate::FlowVerdict::by). `None`: no LPM of this PCM, or one before its last 4096
+    /// initializations.
     #[must_use]
     pub fn lpm_name(&self, lpm: LpmHandle) -> Option<Arc<str>> {
         self.serving.known.name(lpm)
     }
 
-    /// Tells the LPMs that run what the program's `tracing` subscriber now wants of their events and
-    /// spans; to be called after its filter has changed. An LPM that is started later knows anyway.
+    /// Tells the LPMs that run what the program's `tracing` subscriber now wants of their events
+    /// and spans; to be called after its filter has changed. An LPM that is started later knows
+    /// anyway.
     ///
     /// Where nothing has changed, this costs a comparison per callsite.
     pub fn refresh_trace_filters(&self) {
@@ -248,8 +254,8 @@ impl Pcm {
 
     /// Deinitializes the LPMs, in reverse of the configured order or as they
     /// [depend](LpmConfig::after) on each other, and unloads their libraries: the node is no longer
-    /// the Designated SBM. Requests that are not answered yet are rejected at once. [`become_dsbm`](Self::become_dsbm) starts them
-    /// again.
+    /// the Designated SBM. Requests that are not answered yet are rejected at once.
+    /// [`become_dsbm`](Self::become_dsbm) starts them again.
     ///
     /// # Errors
     ///
@@ -279,8 +285,9 @@ impl Pcm {
         self.stop(DeinitReason::Shutdown)
     }
 
-    /// Like [`shutdown`](Self::shutdown), as a future; what it does begins at once. It waits for a change that is under
-    /// way, and lists of LPMs that wait are not put in force any more. To be awaited outside calls into LPMs.
+    /// Like [`shutdown`](Self::shutdown), as a future; what it does begins at once. It waits for a
+    /// change that is under way, and lists of LPMs that wait are not put in force any more. To be
+    /// awaited outside calls into LPMs.
     pub fn shutdown_later(&self) -> PendingChange<Result<Teardown, PcmError>> {
         self.lifecycle.shutdown_later()
     }

@@ -29,11 +29,11 @@ impl Roster {
     }
 
     /// Makes a call into each LPM whose result is a status, in configured order. On an LPM with
-    /// threads of its own `job` makes the call, and is waited for within the LPM's limit from `now` on. One in
-    /// quarantine is told by `job` when it is back.
+    /// threads of its own `job` makes the call, and is waited for within the LPM's limit from `now`
+    /// on. One in quarantine is told by `job` when it is back.
     ///
-    /// An LPM that was stopped has nothing to be told any more, nor has one that is stopped soon; the one that takes
-    /// over its state is told instead.
+    /// An LPM that was stopped has nothing to be told any more, nor has one that is stopped soon;
+    /// the one that takes over its state is told instead.
     pub(crate) fn tell(
         &self,
         telling: Telling,

@@ -1,6 +1,6 @@
-//! What every request needs: the LPMs at this time, the clock that they are measured by, where events go,
-//! and threads for what comes later. It outlives each list of LPMs; who exchanges them is
-//! [`life`](crate::life).
+//! What every request needs: the LPMs at this time, the clock that they are measured by, where
+//! events go, and threads for what comes later. It outlives each list of LPMs; who exchanges them
+//! is [`life`](crate::life).
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -51,7 +51,8 @@ impl Serving {
     /// The LPMs, while there are some.
     #[inline]
     pub(crate) fn in_charge(&self) -> Result<Pass<'_, Roster>, PcmError> {
-        // Between two calls of this thread: what libraries that go keep in it can be destroyed here.
+        // Between two calls of this thread: what libraries that go keep in it can be destroyed
+        // here.
         libunload::visit_thread();
         let roster = self.roster.enter();
         if roster.in_charge {
@@ -64,7 +65,8 @@ impl Serving {
     /// The LPMs, or none, on a thread that is asking no other.
     #[inline]
     pub(crate) fn enter_first(&self) -> Option<First<'_, Roster>> {
-        // Between two calls of this thread: what libraries that go keep in it can be destroyed here.
+        // Between two calls of this thread: what libraries that go keep in it can be destroyed
+        // here.
         libunload::visit_thread();
         self.roster.enter_first()
     }

@@ -1,6 +1,7 @@
 //! What an LPM comes from, as configured.
 //!
-//! Whatever it is, the PCM holds the same object behind the ABI afterwards, so that the call path is one.
+//! Whatever it is, the PCM holds the same object behind the ABI afterwards, so that the call path
+//! is one.
 
 use std::fmt;
 use std::path::Path;
@@ -42,11 +43,11 @@ pub(crate) enum Kind {
 }
 
 impl LpmSource {
-    /// A Rust type in this program. There is no library to load or unload; extensions of the API that the
-    /// LPM implements are not offered.
+    /// A Rust type in this program. There is no library to load or unload; extensions of the API
+    /// that the LPM implements are not offered.
     ///
-    /// A panic of it is caught, as that of any LPM is, unless the program is built with `panic = "abort"`.
-    /// The program's own panic hook is told of it.
+    /// A panic of it is caught, as that of any LPM is, unless the program is built with
+    /// `panic = "abort"`. The program's own panic hook is told of it.
     #[must_use]
     pub fn built_in<L: Lpm>() -> Self {
         Self(Kind::BuiltIn(BuiltIn::of::<L>()))

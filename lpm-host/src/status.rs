@@ -73,11 +73,13 @@ pub struct InitializedStatus {
     pub handle: LpmHandle,
     /// The policy element type that it serves.
     pub pe_type: PeType,
-    /// The version of the package that its library was built from; `None` for an LPM of this program.
+    /// The version of the package that its library was built from; `None` for an LPM of this
+    /// program.
     pub version: Option<Arc<str>>,
     /// The number of the process that runs it; `None` where that is this one.
     pub process: Option<u32>,
-    /// How many requests it has put off and not answered yet, or has not been asked yet on its own threads.
+    /// How many requests it has put off and not answered yet, or has not been asked yet on its own
+    /// threads.
     pub open_requests: usize,
 }
 
@@ -91,7 +93,8 @@ pub enum LpmHealth {
     Quarantined,
     /// Its process has ended: it is not asked, and all flows are rejected, until it starts again.
     Ended,
-    /// It is configured, and not initialized: the PCM is not in charge, or the LPM is optional and failed.
+    /// It is configured, and not initialized: the PCM is not in charge, or the LPM is optional and
+    /// failed.
     NotInitialized,
 }
 

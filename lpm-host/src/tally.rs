@@ -1,12 +1,12 @@
 //! What is counted of an LPM: how often it was asked, what came of it, and how long it took.
 //!
-//! All counters are relaxed: each is right by itself, and who reads several may see one request half counted. So
-//! there is nothing for the model checker to look at. What happens with nearly every message, an acceptance at
-//! once, is counted by each thread for itself, without a locked instruction: only one thread writes in a
-//! [lane](libunload::gate::Look::lane).
+//! All counters are relaxed: each is right by itself, and who reads several may see one request
+//! half counted. So there is nothing for the model checker to look at. What happens with nearly
+//! every message, an acceptance at once, is counted by each thread for itself, without a locked
+//! instruction: only one thread writes in a [lane](libunload::gate::Look::lane).
 //!
-//! To read the clock takes longer than to ask an LPM. So only some calls are timed: the next one after each look
-//! of the watchdog, which takes it off the [usual way](crate::ask) for that.
+//! To read the clock takes longer than to ask an LPM. So only some calls are timed: the next one
+//! after each look of the watchdog, which takes it off the [usual way](crate::ask) for that.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -42,21 +42,22 @@ pub struct LpmCounts {
     pub latencies: Latencies,
 }
 
-/// How long answers took, of some of them: the first request after each look of the watchdog is timed, that is one
-/// every 2 to 100 ms (a tenth of the shortest result time limit). What an LPM puts off is timed until its
-/// answer; what is not answered in time is not in here.
+/// How long answers took, of some of them: the first request after each look of the watchdog is
+/// timed, that is one every 2 to 100 ms (a tenth of the shortest result time limit). What an LPM
+/// puts off is timed until its answer; what is not answered in time is not in here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Latencies {
-    /// How many took no longer than the [bound](Self::BOUNDS) in the same place, and longer than the one before it; the
-    /// last: longer than all bounds.
+    /// How many took no longer than the [bound](Self::BOUNDS) in the same place, and longer than
+    /// the one before it; the last: longer than all bounds.
     pub buckets: [u64; Self::BOUNDS.len() + 1],
     /// How long all of them took together.
     pub sum: Duration,
 }
 
 impl Latencies {
-    /// The longest time of each bucket but the last: 1, 2.5 and 5 of each power of ten, from 1 µs to 10 s.
+    /// The longest time of each bucket but the last: 1, 2.5 and 5 of each power of ten, from 1 µs
+    /// to 10 s.
     pub const BOUNDS: [Duration; 22] = [
         Duration::from_nanos(1_000),
         Duration::from_nanos(2_500),

@@ -1,9 +1,9 @@
 //! Run an LPM inside a unit test: no shared library, a clock that stands still.
 //!
 //! [`TestPcm`] is a [`Pcm`] with one LPM that is [built in](crate::LpmSource::built_in), and a
-//! [`ManualClock`]. So what a test sees is what any PCM does: a flow that is refused is one that the LPM is
-//! told to forget, and answers that come late are not taken. Requests are made on the test's thread. Messages
-//! come from [`messages`].
+//! [`ManualClock`]. So what a test sees is what any PCM does: a flow that is refused is one that
+//! the LPM is told to forget, and answers that come late are not taken. Requests are made on the
+//! test's thread. Messages come from [`messages`].
 //!
 //! Feature `testing`; an LPM has the crate among its `[dev-dependencies]`:
 //!
@@ -48,11 +48,11 @@
 //! # test();
 //! ```
 //!
-//! Besides [`TestPcm`], which is about one LPM, a test may use a [`Pcm`] with any number of LPMs that are
-//! [built in](crate::LpmSource::built_in), and a [`ManualClock`]. Neither needs a library.
+//! Besides [`TestPcm`], which is about one LPM, a test may use a [`Pcm`] with any number of LPMs
+//! that are [built in](crate::LpmSource::built_in), and a [`ManualClock`]. Neither needs a library.
 //!
-//! What this does not show is what becomes of the library: whether it loads, holds its own under many
-//! threads, and can be unloaded. `pcm check` does.
+//! What this does not show is what becomes of the library: whether it loads, holds its own under
+//! many threads, and can be unloaded. `pcm check` does.
 
 mod answer;
 mod looked_into;
@@ -274,12 +274,13 @@ impl<L: Lpm> TestPcm<L> {
         }
     }
 
-    /// Has the LPM decide on a message that is received now: one decision per flow descriptor. Waits for
-    /// an answer that another thread is to give.
+    /// Has the LPM decide on a message that is received now: one decision per flow descriptor.
+    /// Waits for an answer that another thread is to give.
     ///
     /// # Panics
     ///
-    /// When there is no answer, for one of the reasons in [`Answered::Failed`], or none for a minute.
+    /// When there is no answer, for one of the reasons in [`Answered::Failed`], or none for a
+    /// minute.
     #[must_use]
     pub fn admit(&self, message: &TestMessage) -> Vec<Decision> {
         match self.admit_later(message).wait() {
@@ -288,8 +289,8 @@ impl<L: Lpm> TestPcm<L> {
         }
     }
 
-    /// Has the LPM decide on a message that is received now, and does not wait for an answer that is put
-    /// off.
+    /// Has the LPM decide on a message that is received now, and does not wait for an answer that
+    /// is put off.
     ///
     /// # Panics
     ///
@@ -299,8 +300,8 @@ impl<L: Lpm> TestPcm<L> {
         Pending::new(admission.unwrap_or_else(|error| panic!("{error}")))
     }
 
-    /// Has the LPM decide on a message that is received now, and say why it decides so on the flow at this position
-    /// ([`Lpm::explain`]).
+    /// Has the LPM decide on a message that is received now, and say why it decides so on the flow
+    /// at this position ([`Lpm::explain`]).
     ///
     /// # Panics
     ///
@@ -322,8 +323,8 @@ impl<L: Lpm> TestPcm<L> {
         }
     }
 
-    /// Asks the LPM for the objects of a message that is to go out, with room for so many bytes of them.
-    /// Waits for an answer that another thread is to give.
+    /// Asks the LPM for the objects of a message that is to go out, with room for so many bytes of
+    /// them. Waits for an answer that another thread is to give.
     ///
     /// # Panics
     ///
@@ -333,8 +334,8 @@ impl<L: Lpm> TestPcm<L> {
         self.rsvp_objects_later(message, room).wait()
     }
 
-    /// Asks the LPM for the objects of a message that is to go out, and does not wait for an answer that
-    /// is put off.
+    /// Asks the LPM for the objects of a message that is to go out, and does not wait for an answer
+    /// that is put off.
     ///
     /// # Panics
     ///
@@ -352,7 +353,8 @@ impl<L: Lpm> TestPcm<L> {
         Pending::new(outgoing::rsvp_objects(&roster, &outgoing, serving))
     }
 
-    /// Tells the LPM that resources were reserved, or changed, for the flow descriptor with this index.
+    /// Tells the LPM that resources were reserved, or changed, for the flow descriptor with this
+    /// index.
     ///
     /// # Panics
     ///

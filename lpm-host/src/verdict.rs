@@ -5,8 +5,8 @@ use std::{fmt, iter, slice};
 use lpm_api::{Decision, LpmHandle, LpmPolicyError, LpmStatus};
 use smallvec::SmallVec;
 
-/// Something for each flow descriptor of a message, kept without an allocation for a few: a Path has one, and so
-/// has a Resv but for FF-style ones.
+/// Something for each flow descriptor of a message, kept without an allocation for a few: a Path
+/// has one, and so has a Resv but for FF-style ones.
 pub(crate) type PerFlow<T> = SmallVec<[T; 2]>;
 
 /// The PCM's decision on a message, flow by flow.
@@ -79,11 +79,11 @@ impl Verdict {
         )
     }
 
-    /// Why an LPM gave no answer, so that the flows are rejected: the first that was noticed, where there are
-    /// several. It panicked ([`LpmStatus::PANICKED`]), dropped the request ([`LpmStatus::FORGOTTEN`]), let
-    /// the time pass ([`LpmStatus::TIME_OUT`]), gave an answer that is none
-    /// ([`LpmStatus::INVALID_RESULTS`]), is in quarantine ([`LpmStatus::QUARANTINED`]), or was stopped first
-    /// ([`LpmStatus::INVALID_LPM_HANDLE`]). `None` where every LPM answered.
+    /// Why an LPM gave no answer, so that the flows are rejected: the first that was noticed, where
+    /// there are several. It panicked ([`LpmStatus::PANICKED`]), dropped the request
+    /// ([`LpmStatus::FORGOTTEN`]), let the time pass ([`LpmStatus::TIME_OUT`]), gave an answer that
+    /// is none ([`LpmStatus::INVALID_RESULTS`]), is in quarantine ([`LpmStatus::QUARANTINED`]), or
+    /// was stopped first ([`LpmStatus::INVALID_LPM_HANDLE`]). `None` where every LPM answered.
     #[must_use]
     pub fn failure(&self) -> Option<LpmStatus> {
         match self.0 {
@@ -112,8 +112,8 @@ pub struct FlowVerdict {
     /// What holds for the flow; never [`Decision::DontCare`].
     pub decision: Decision,
     /// The LPM whose word it is: the first that rejects or drops, else the one that accepts with
-    /// the highest priority. `None` where no LPM had an opinion. [`Pcm::lpm_name`](crate::Pcm::lpm_name) tells its
-    /// name.
+    /// the highest priority. `None` where no LPM had an opinion.
+    /// [`Pcm::lpm_name`](crate::Pcm::lpm_name) tells its name.
     pub by: Option<LpmHandle>,
 }
 

@@ -1,4 +1,5 @@
-//! Nothing is granted by an answer that came too late, and nothing that an LPM was to be told is lost.
+//! Nothing is granted by an answer that came too late, and nothing that an LPM was to be told is
+//! lost.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;

@@ -73,7 +73,8 @@ fn counts(pcm: &Pcm, name: &str) -> LpmCounts {
     lpms.find(|lpm| &*lpm.name == name).expect(name).counts
 }
 
-/// Requests, then accepted, rejected, dropped, without an opinion, deferred, failed, timed out, late.
+/// Requests, then accepted, rejected, dropped, without an opinion, deferred, failed, timed out,
+/// late.
 fn numbers(counts: &LpmCounts) -> [u64; 9] {
     [
         counts.requests,

@@ -1,6 +1,7 @@
 //! What a decision costs with 10 000 users in 1 000 groups: `cargo bench -p lpm-identity`.
 //!
-//! The allocations of each decision are shown too; a known flow of somebody who is listed takes none.
+//! The allocations of each decision are shown too; a known flow of somebody who is listed takes
+//! none.
 
 #[path = "../tests/support/mod.rs"]
 mod support;

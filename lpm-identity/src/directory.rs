@@ -17,16 +17,17 @@
 //!    or a group's DN or common name. An entry below one that has the name of a subnet of the
 //!    policy is for that subnet.
 //!
-//! [`profile`](crate::profile) tells which attribute is which limit. A group of the directory also has the values of
-//! the policy's `[[group]]` of its common name; the user has those of `[default]`, like everybody.
+//! [`profile`](crate::profile) tells which attribute is which limit. A group of the directory also
+//! has the values of the policy's `[[group]]` of its common name; the user has those of
+//! `[default]`, like everybody.
 //!
 //! # When servers fail
 //!
-//! Servers are asked in the order of the configuration. One that cannot be reached, or answers nobody
-//! in time, is left alone for [`retry_after`](DirectoryConfig::retry_after), and the next one is asked.
-//! One that is merely busy is not: it gets only so many searches at a time, and the rest wait in their
-//! order, within their time limit. When no server is left, a request is rejected for want of resources,
-//! or decided with what is remembered, however old
+//! Servers are asked in the order of the configuration. One that cannot be reached, or answers
+//! nobody in time, is left alone for [`retry_after`](DirectoryConfig::retry_after), and the next
+//! one is asked. One that is merely busy is not: it gets only so many searches at a time, and the
+//! rest wait in their order, within their time limit. When no server is left, a request is rejected
+//! for want of resources, or decided with what is remembered, however old
 //! ([`when_unreachable`](DirectoryConfig::when_unreachable)).
 //!
 //! What is not whole, or cannot be read, refuses the user, whatever is remembered.

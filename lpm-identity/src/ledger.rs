@@ -10,13 +10,15 @@
 //! cannot both have the last place. It is tentative until the PCM says that the resources are
 //! allocated ([`commit`](Ledger::commit)). A change of a committed flow counts, as long as it is
 //! tentative, the larger of both. When admission fails elsewhere ([`refuse`](Ledger::refuse)), what
-//! was tentative is taken back, and a committed reservation stays as it was (RFC 2205 section
-//! 3.1.8 leaves it in place). With a PCM that never commits everything stays tentative, and a refused flow is gone.
+//! was tentative is taken back, and a committed reservation stays as it was (RFC 2205 section 3.1.8
+//! leaves it in place). With a PCM that never commits everything stays tentative, and a refused
+//! flow is gone.
 //!
 //! # Handed over
 //!
-//! All of it but what is not decided yet can be [written](Ledger::handed_over) and [read back](Ledger::take_over) by the
-//! next version of the LPM. Flows are counted then as they were, whatever limits hold now.
+//! All of it but what is not decided yet can be [written](Ledger::handed_over) and [read
+//! back](Ledger::take_over) by the next version of the LPM. Flows are counted then as they were,
+//! whatever limits hold now.
 
 mod accounts;
 mod amount;
@@ -388,8 +390,8 @@ impl Ledger {
         self.take_out(flow);
     }
 
-    /// A flow's time is up: it is released, and if it was refused for that, its refreshes go on being
-    /// refused.
+    /// A flow's time is up: it is released, and if it was refused for that, its refreshes go on
+    /// being refused.
     pub fn expire(&mut self, flow: &FlowKey) {
         self.expected.forget(flow);
         self.take_out(flow);
@@ -459,8 +461,8 @@ impl Ledger {
         }
     }
 
-    /// All of it but what is not decided yet, for another ledger to [take over](Self::take_over); `None` where there is
-    /// nothing.
+    /// All of it but what is not decided yet, for another ledger to [take over](Self::take_over);
+    /// `None` where there is nothing.
     #[must_use]
     pub fn handed_over(&self) -> Option<Vec<u8>> {
         handed_over::write(&self.flows, &self.accounts, &self.subnets, &self.expired)

@@ -1,11 +1,11 @@
 //! The identity LPM: decides by who asks, where and when, and by how much they have already.
 //!
-//! It goes on from [`lpm_sample`], which says whose the identities of a message are. A request takes
-//! this road, one module a step:
+//! It goes on from [`lpm_sample`], which says whose the identities of a message are. A request
+//! takes this road, one module a step:
 //!
-//! 1. `request` puts together what a message asks for, flow by flow: the [`Subject`](subject::Subject),
-//!    a listed user or application, somebody unlisted, or nobody, and the traffic. `recent` remembers
-//!    that for the refreshes of the message.
+//! 1. `request` puts together what a message asks for, flow by flow: the
+//!    [`Subject`](subject::Subject), a listed user or application, somebody unlisted, or nobody,
+//!    and the traffic. `recent` remembers that for the refreshes of the message.
 //! 2. [`policy`] has the subject's [`Rule`](policy::Rule) here and now: a priority or a rejection
 //!    and six limits, each of the subject's own or inherited. The format of the policy file is
 //!    described there; [`duration`] and [`lpm_api::Rate`] read its values.
@@ -42,9 +42,9 @@
 //! ```
 //!
 //! A file that has changed is read again and put in force as a whole; one with a fault leaves the
-//! policy in force, and a warning says where the fault is. At the start, a policy with a fault keeps
-//! the LPM from being initialized; the message names file, line and key and says what would be
-//! accepted. The sections `[directory]` and `[shared_usage]` may stand beside either.
+//! policy in force, and a warning says where the fault is. At the start, a policy with a fault
+//! keeps the LPM from being initialized; the message names file, line and key and says what would
+//! be accepted. The sections `[directory]` and `[shared_usage]` may stand beside either.
 
 #![forbid(unsafe_code)]
 

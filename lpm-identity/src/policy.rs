@@ -55,10 +55,11 @@
 //!
 //! Within a section its `when` tables come first, in their order. A limit on the number of flows or
 //! on a sum that was set for a subnet counts the subject's flows on that subnet, any other counts
-//! all of them. A limit that is not set is none. Everybody must have a priority or a rejection,
-//! of their own or inherited, that holds everywhere and always. `[unauthenticated]` inherits
-//! nothing. Where `[default]` is missing, the unlisted are rejected as
-//! [`LpmPolicyError::UnknownUser`](lpm_api::LpmPolicyError::UnknownUser); where `[unauthenticated]` is missing, the unauthenticated as
+//! all of them. A limit that is not set is none. Everybody must have a priority or a rejection, of
+//! their own or inherited, that holds everywhere and always. `[unauthenticated]` inherits nothing.
+//! Where `[default]` is missing, the unlisted are rejected as
+//! [`LpmPolicyError::UnknownUser`](lpm_api::LpmPolicyError::UnknownUser); where `[unauthenticated]`
+//! is missing, the unauthenticated as
 //! [`LpmPolicyError::NoPrivileges`](lpm_api::LpmPolicyError::NoPrivileges).
 //!
 //! # Who is believed

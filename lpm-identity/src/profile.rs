@@ -43,7 +43,8 @@ pub enum Found {
     User(Arc<Profile>),
     /// There is no such user.
     Nobody,
-    /// What the directory says of the user cannot be used, or is not all there is: nothing is granted.
+    /// What the directory says of the user cannot be used, or is not all there is: nothing is
+    /// granted.
     Unusable,
     /// No server answered, and nothing is remembered that may be used.
     Unreachable,

@@ -12,8 +12,8 @@ use crate::profile::Found;
 use crate::subject::Subject;
 
 impl Consideration<'_> {
-    /// Why this was decided on a flow of the message, as the policy in force and what is held say now; `None` for
-    /// messages that ask for nothing.
+    /// Why this was decided on a flow of the message, as the policy in force and what is held say
+    /// now; `None` for messages that ask for nothing.
     #[must_use]
     pub fn reason(&self, flow: &FlowDescriptor<'_>, decision: Decision) -> Option<String> {
         let direction = match self.message().message_type() {

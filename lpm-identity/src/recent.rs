@@ -1,14 +1,16 @@
 //! Who asked lately, and in which words.
 //!
-//! Nearly all messages are from somebody who asked before in the same words: the same POLICY_DATA object is in the
-//! Path and the Resv of a flow, in their refreshes, and in those of the user's other flows. Then no name has to be
-//! brought to its canonical form and looked up. What a flow asks for is read anew from every message; whether its
-//! INTEGRITY was verified makes a difference here too, and limits, schedules and the directory are asked later on.
+//! Nearly all messages are from somebody who asked before in the same words: the same POLICY_DATA
+//! object is in the Path and the Resv of a flow, in their refreshes, and in those of the user's
+//! other flows. Then no name has to be brought to its canonical form and looked up. What a flow
+//! asks for is read anew from every message; whether its INTEGRITY was verified makes a difference
+//! here too, and limits, schedules and the directory are asked later on.
 //!
-//! Kept by all objects of its message, a refresh took 600 instructions less, and each Path and each Resv some 640 bytes.
+//! Kept by all objects of its message, a refresh took 600 instructions less, and each Path and each
+//! Resv some 640 bytes.
 //!
-//! They belong to one policy, and go with it. Only those whom the policy lists are kept, so that strangers, who
-//! may claim anything, take neither memory nor anybody's place.
+//! They belong to one policy, and go with it. Only those whom the policy lists are kept, so that
+//! strangers, who may claim anything, take neither memory nor anybody's place.
 
 use std::hash::BuildHasher;
 use std::iter;
@@ -21,8 +23,8 @@ use lpm_sample::identity::Identities;
 use crate::policy::{CredentialTypes, Policy};
 use crate::request::{Asking, Known};
 
-/// How many identities share a lock; the one that was kept first makes room. There is such a set for each who is
-/// listed, so that with two wordings of everybody few sets are full.
+/// How many identities share a lock; the one that was kept first makes room. There is such a set
+/// for each who is listed, so that with two wordings of everybody few sets are full.
 const PLACES: usize = 8;
 
 /// What is longer, in bytes, is read every time, so that memory is bounded.
@@ -140,8 +142,8 @@ impl<'a> Key<'a> {
     }
 }
 
-/// Who asks for all flows with this message, if its one POLICY_DATA object is about all of them, and it is somebody
-/// whom the policy lists.
+/// Who asks for all flows with this message, if its one POLICY_DATA object is about all of them,
+/// and it is somebody whom the policy lists.
 fn known(message: &Message<'_>, identities: &Identities<'_>, policy: &Policy) -> Option<Known> {
     let data = message.policy_data().next()?.ok()?;
     let is_about_all = data.filter_specs().next().is_none() && data.scope().is_none();

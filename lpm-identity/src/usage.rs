@@ -1,16 +1,17 @@
 //! Limits that hold for several PCMs together.
 //!
-//! Without this, a limit holds in one process. With it, all PCMs that name the same Redis server and
-//! [`prefix`](UsageConfig::prefix) count together: a flow under a limit on the number of flows or
-//! on a sum that holds everywhere is reserved there before it is admitted, in one step that checks
-//! and counts (a script on the server). Limits of a subnet stay those of the PCM that serves it.
+//! Without this, a limit holds in one process. With it, all PCMs that name the same Redis server
+//! and [`prefix`](UsageConfig::prefix) count together: a flow under a limit on the number of flows
+//! or on a sum that holds everywhere is reserved there before it is admitted, in one step that
+//! checks and counts (a script on the server). Limits of a subnet stay those of the PCM that serves
+//! it.
 //!
 //! What a PCM counts stands under its lease, which a thread of its own renews. When the PCM dies,
 //! the lease ends, and what it counted with it. A PCM that is deinitialized gives the lease back.
 //!
-//! A server that begins anew, with an empty memory or an old one, grants nothing new for as long as a
-//! lease lasts: until every PCM that is alive has put back what it counts, and the leases of the others
-//! are over.
+//! A server that begins anew, with an empty memory or an old one, grants nothing new for as long as
+//! a lease lasts: until every PCM that is alive has put back what it counts, and the leases of the
+//! others are over.
 //!
 //! When the server cannot be reached, flows that are admitted stay so. New ones under such a limit
 //! are rejected for want of resources, or counted by this PCM alone

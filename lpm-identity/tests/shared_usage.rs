@@ -314,7 +314,8 @@ fn a_flow_that_is_torn_down_while_it_waits_is_not_counted() {
     lpm.deinitialize(DeinitReason::Shutdown).unwrap();
 }
 
-/// Between an LPM and the server: from the first flow on that is to be counted it holds back the answers.
+/// Between an LPM and the server: from the first flow on that is to be counted it holds back the
+/// answers.
 struct Between {
     holds: Arc<AtomicBool>,
     /// How many bytes the server was sent.

@@ -1,5 +1,6 @@
-//! A host with a PCM under tokio. RSVP messages come in on a UDP socket, and refusals are answered. SIGHUP reads the
-//! configuration anew; SIGTERM ends the host. `cargo run -p lpm-pcm --example async_host -- pcm.toml 127.0.0.1:1698`
+//! A host with a PCM under tokio. RSVP messages come in on a UDP socket, and refusals are answered.
+//! SIGHUP reads the configuration anew; SIGTERM ends the host.
+//! `cargo run -p lpm-pcm --example async_host -- pcm.toml 127.0.0.1:1698`
 #![forbid(unsafe_code)]
 
 use std::{error::Error, net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
@@ -34,7 +35,8 @@ pub(crate) async fn serve(path: &Path, socket: UdpSocket) -> Result<(), Box<dyn 
                 tokio::spawn(decide(Arc::clone(&host), bytes[..length].to_vec(), from));
             }
             _ = hangup.recv() => match Config::read(path) {
-                // The change begins here; messages are decided meanwhile, and a newer list takes its place.
+                // The change begins here; messages are decided meanwhile, and a newer list takes
+                // its place.
                 Ok(config) => drop(pcm.reconfigure_later(config.lpms.iter().map(node::lpm))),
                 Err(error) => eprintln!("{error}"),
             },

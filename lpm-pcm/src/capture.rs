@@ -1,10 +1,10 @@
 //! From a capture file to the RSVP messages in it.
 //!
-//! [`Capture`] reads pcap, pcapng and snoop as a stream, compressed or not: its memory depends neither
-//! on the capture's length nor on what the file claims. The road of a packet is the road of the files:
-//! `compressed`, `header`, and `records` or `blocks` (the file format) → `frames` → `link` and `layer`
-//! (below IP) → `datagram` (IP, UDP; out of a `tunnel` it goes back to `layer`) → `fragments`
-//! (reassembly). What brought no message is counted by what it was (`content`).
+//! [`Capture`] reads pcap, pcapng and snoop as a stream, compressed or not: its memory depends
+//! neither on the capture's length nor on what the file claims. The road of a packet is the road of
+//! the files: `compressed`, `header`, and `records` or `blocks` (the file format) → `frames` →
+//! `link` and `layer` (below IP) → `datagram` (IP, UDP; out of a `tunnel` it goes back to `layer`)
+//! → `fragments` (reassembly). What brought no message is counted by what it was (`content`).
 
 mod blocks;
 mod bounds;
@@ -79,8 +79,8 @@ impl Capture {
     /// Opens the file at `path`, or standard input when it is [`STDIN`], and reads its header.
     ///
     /// # Errors
-    /// The file cannot be opened or read, is empty, a directory, no capture, or has a link layer that is
-    /// not supported.
+    /// The file cannot be opened or read, is empty, a directory, no capture, or has a link layer
+    /// that is not supported.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
         Self::open_counted(path, |file| file)
     }
@@ -182,8 +182,8 @@ impl Iterator for Capture {
     }
 }
 
-/// Whether the file at `path` can be read without waiting for anything or unpacking: a regular file that is
-/// not compressed.
+/// Whether the file at `path` can be read without waiting for anything or unpacking: a regular file
+/// that is not compressed.
 pub(crate) fn is_plain_file(path: &Path) -> bool {
     path.is_file() && !compressed::is_compressed(path)
 }

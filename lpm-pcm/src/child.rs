@@ -1,8 +1,9 @@
-//! This program as a child of itself: code of a library that may hang, crash or end the process runs there.
+//! This program as a child of itself: code of a library that may hang, crash or end the process
+//! runs there.
 //!
-//! The parent says on standard input what to do, and the child writes what it finds into a file, a line of
-//! JSON a finding, so that nothing is lost when it comes to a bad end, and nothing that a library prints gets
-//! in between. What the child does is in `in_child`.
+//! The parent says on standard input what to do, and the child writes what it finds into a file, a
+//! line of JSON a finding, so that nothing is lost when it comes to a bad end, and nothing that a
+//! library prints gets in between. What the child does is in `in_child`.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -176,7 +177,8 @@ impl Printed {
         Self { text, reader }
     }
 
-    /// What was printed. Processes that the library started may go on printing; they are not waited for.
+    /// What was printed. Processes that the library started may go on printing; they are not waited
+    /// for.
     fn text(self) -> String {
         let begun = Instant::now();
         while !self.reader.is_finished() && begun.elapsed() < Duration::from_secs(1) {
@@ -187,7 +189,8 @@ impl Printed {
     }
 }
 
-/// This program's file. Where the system does not tell it, as on Linux without `/proc`, it is what it was called as.
+/// This program's file. Where the system does not tell it, as on Linux without `/proc`, it is what
+/// it was called as.
 fn program() -> io::Result<PathBuf> {
     std::env::current_exe().or_else(|error| {
         let called_as = std::env::args_os().next().map(PathBuf::from);

@@ -1,8 +1,8 @@
 //! `pcm.toml`: which LPMs run, in which order, what they are told, where events go,
 //! what the SBM stand-in is like, and with which keys messages are checked.
 //!
-//! Every key is documented in `pcm.example.toml` next to this crate's manifest. Other programs read it
-//! like this:
+//! Every key is documented in `pcm.example.toml` next to this crate's manifest. Other programs read
+//! it like this:
 //!
 //! ```no_run
 //! use lpm_host::event::TracingEventLog;
@@ -64,8 +64,8 @@ pub struct Config {
     pub keys: Vec<KeyEntry>,
     /// The RSVP node of `pcm run`.
     pub run: RunConfig,
-    /// Whether debuggers find the source of the LPMs' code ([`lpm_host::PcmBuilder::debuggable`]). No key of the file
-    /// says so.
+    /// Whether debuggers find the source of the LPMs' code ([`lpm_host::PcmBuilder::debuggable`]).
+    /// No key of the file says so.
     pub debug_lpms: bool,
 }
 
@@ -91,8 +91,8 @@ impl Config {
         path.map_or_else(|| Ok(Self::embedded()), Self::read)
     }
 
-    /// The embedded default: the sample LPM with its demo policy. It comes from its library, or is the
-    /// one that is built into this program where that is not found beside the program.
+    /// The embedded default: the sample LPM with its demo policy. It comes from its library, or is
+    /// the one that is built into this program where that is not found beside the program.
     #[must_use]
     pub fn embedded() -> Self {
         Self {

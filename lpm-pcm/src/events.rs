@@ -85,8 +85,8 @@ impl Events {
         Ok(events)
     }
 
-    /// Whether everything that happened so far is on record in all places that are required. Waits for
-    /// what is on its way, [`FINISH_LIMIT`] at most.
+    /// Whether everything that happened so far is on record in all places that are required. Waits
+    /// for what is on its way, [`FINISH_LIMIT`] at most.
     #[must_use]
     pub fn are_kept(&self) -> bool {
         let mut writers = self.writers.iter();
@@ -122,9 +122,9 @@ impl Events {
         }
     }
 
-    /// Waits until everything is written, [`FINISH_LIMIT`] at most, and tells what is not. To be called
-    /// once, at the end: events that come later are lost. Returns whether everything is on record in all
-    /// places that are required.
+    /// Waits until everything is written, [`FINISH_LIMIT`] at most, and tells what is not. To be
+    /// called once, at the end: events that come later are lost. Returns whether everything is on
+    /// record in all places that are required.
     #[must_use]
     pub fn finish(&self) -> bool {
         let deadline = Instant::now() + FINISH_LIMIT;

@@ -1,5 +1,5 @@
-//! Whether the sequence numbers of a sender are fresh: it is asked before the first one is believed (RFC 2747
-//! §4.3). Else what was recorded long ago could be sent again after a restart.
+//! Whether the sequence numbers of a sender are fresh: it is asked before the first one is believed
+//! (RFC 2747 §4.3). Else what was recorded long ago could be sent again after a restart.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use lpm_rsvp::Message;
 use lpm_rsvp::integrity::{Key, challenge, verify_response};
 
-/// How long an answer is waited for before the sender is asked again, once another message of it comes.
+/// How long an answer is waited for before the sender is asked again, once another message of it
+/// comes.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Senders that were asked.
@@ -30,8 +31,8 @@ struct Open {
 }
 
 impl Handshakes {
-    /// Whether a message, which is signed with this key, is the answer to what its sender was asked. If not, the
-    /// sender is asked.
+    /// Whether a message, which is signed with this key, is the answer to what its sender was
+    /// asked. If not, the sender is asked.
     pub fn is_answer(&mut self, message: &Message<'_>, key: &Key, sender: IpAddr) -> bool {
         let place = (sender, key.id());
         if let Some(open) = self.open.get(&place) {

@@ -2,9 +2,9 @@
 //! configured keys (RFC 2747 §4.2).
 //!
 //! [`Guard`] finds the keys of a message by the address of its sender, the interface and the key
-//! identifier, checks the digest, and asks the sender's window about the sequence number. A replay can ask
-//! nobody, and takes the first number of a sender as it is; `pcm run` asks first, where the key says so
-//! ([`crate::handshake`]).
+//! identifier, checks the digest, and asks the sender's window about the sequence number. A replay
+//! can ask nobody, and takes the first number of a sender as it is; `pcm run` asks first, where the
+//! key says so ([`crate::handshake`]).
 
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
@@ -22,8 +22,8 @@ use crate::handshake::Handshakes;
 /// A key as configured.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyEntry {
-    /// Of messages of this sender: the address in their RSVP_HOP, or their source address where they have
-    /// none. `None` for all.
+    /// Of messages of this sender: the address in their RSVP_HOP, or their source address where
+    /// they have none. `None` for all.
     pub sender: Option<IpAddr>,
     /// Of messages that come in on this interface. `None` for all.
     pub interface: Option<InterfaceName>,

@@ -1,7 +1,7 @@
 //! What LPMs log, as records of the output.
 //!
-//! The host hands on what LPMs log to this program's `tracing` subscriber, inside the call that logs. So
-//! nothing is written here: the records wait until the next one that is not of a log.
+//! The host hands on what LPMs log to this program's `tracing` subscriber, inside the call that
+//! logs. So nothing is written here: the records wait until the next one that is not of a log.
 
 use std::fmt::{Debug, Write};
 use std::sync::Arc;

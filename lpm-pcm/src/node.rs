@@ -43,8 +43,8 @@ impl EventLog for Logs {
 pub struct Sums(RwLock<HashMap<String, String>>);
 
 impl Sums {
-    /// The SHA-256 of each LPM's library, as it is before it is loaded, of its configuration, and of the policy file that
-    /// this names. Nothing where no events are kept.
+    /// The SHA-256 of each LPM's library, as it is before it is loaded, of its configuration, and
+    /// of the policy file that this names. Nothing where no events are kept.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let sums = Self::default();
@@ -92,8 +92,8 @@ impl Sums {
     }
 }
 
-/// The SHA-256 of the file that the sample LPM and the identity LPM read their policy from, where the configuration names
-/// one.
+/// The SHA-256 of the file that the sample LPM and the identity LPM read their policy from, where
+/// the configuration names one.
 fn policy_sum(lpm: &LpmEntry) -> Option<String> {
     let config: toml::Table = lpm.config.parse().ok()?;
     let file = config.get("policy_file")?.as_str()?;

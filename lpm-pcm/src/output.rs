@@ -1,5 +1,5 @@
-//! What `pcm` prints: one [`Record`](record::Record) after the other, as a [`table`] for people or as [`json`] for
-//! programs.
+//! What `pcm` prints: one [`Record`](record::Record) after the other, as a [`table`] for people or
+//! as [`json`] for programs.
 
 pub mod asked;
 pub mod filter;

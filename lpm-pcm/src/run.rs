@@ -1,8 +1,9 @@
-//! `pcm run`: an RSVP node in a network. Linux only: raw sockets, netlink and traffic control are the kernel's.
+//! `pcm run`: an RSVP node in a network. Linux only: raw sockets, netlink and traffic control are
+//! the kernel's.
 //!
-//! One loop ([`service`]) has the sockets, the timers and the signals, and an `lpm_sbm::Node` that knows what is to
-//! be done. LPMs are asked by the desk ([`desk`]) and the kernel reserves on a thread of its own ([`kernel`]), so that
-//! neither holds up the loop.
+//! One loop ([`service`]) has the sockets, the timers and the signals, and an `lpm_sbm::Node` that
+//! knows what is to be done. LPMs are asked by the desk ([`desk`]) and the kernel reserves on a
+//! thread of its own ([`kernel`]), so that neither holds up the loop.
 
 pub mod audit;
 pub mod charge;

@@ -53,8 +53,8 @@ impl Stop {
     }
 }
 
-/// A flag that is set whenever files are to be opened anew by their names: on SIGHUP, where there is
-/// one.
+/// A flag that is set whenever files are to be opened anew by their names: on SIGHUP, where there
+/// is one.
 ///
 /// # Errors
 /// The operating system refuses.

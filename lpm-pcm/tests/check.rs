@@ -1,4 +1,5 @@
-//! `pcm check` finds what each fixture does wrong, and nothing wrong with LPMs that do nothing wrong.
+//! `pcm check` finds what each fixture does wrong, and nothing wrong with LPMs that do nothing
+//! wrong.
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 #![forbid(unsafe_code)]
 
@@ -59,8 +60,8 @@ const ACCEPT_NOTHING: &[Case] = &[
     ("records-its-life", &["{}/file"], IDLE),
 ];
 
-/// LPMs without an opinion that do nothing wrong but what is wrong elsewhere only: this host takes it back without a
-/// trace.
+/// LPMs without an opinion that do nothing wrong but what is wrong elsewhere only: this host takes
+/// it back without a trace.
 const GO: &[Case] = &[
     ("c11-threads", &[""], IDLE),
     ("channels", &[""], IDLE),
@@ -210,7 +211,8 @@ fn an_lpm_that_accepts_nothing_is_warned_of() {
     expect_only(check_each(ACCEPT_NOTHING, &limits));
 }
 
-/// What has one cause is found once, in whatever check and on whatever thread, and told with what helps there.
+/// What has one cause is found once, in whatever check and on whatever thread, and told with what
+/// helps there.
 #[test]
 fn one_cause_is_one_finding_with_its_own_advice() {
     for (fixture, config, kind, why, fix) in [

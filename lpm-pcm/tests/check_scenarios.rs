@@ -1,6 +1,7 @@
-//! `pcm inspect` and `pcm check` of the libraries that are compared with plain `dlopen`: each as an LPM in C that does the same
-//! when it is asked. What they say is at the head of the library's file, in lines `// inspect: …` and `// check: …`; without
-//! these lines they say nothing. `// lpm: no`: it does nothing without its host, or not twice.
+//! `pcm inspect` and `pcm check` of the libraries that are compared with plain `dlopen`: each as an
+//! LPM in C that does the same when it is asked. What they say is at the head of the library's
+//! file, in lines `// inspect: …` and `// check: …`; without these lines they say nothing.
+//! `// lpm: no`: it does nothing without its host, or not twice.
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 #![forbid(unsafe_code)]
 
@@ -52,14 +53,16 @@ impl Scenario {
         words.map(str::to_owned).collect()
     }
 
-    /// Whether there is an LPM like it: one library, which a C compiler makes and which does something when it is asked.
+    /// Whether there is an LPM like it: one library, which a C compiler makes and which does
+    /// something when it is asked.
     fn is_one(&self) -> bool {
         let has = |text| self.source.contains(text);
         let is_c = self
             .file
             .extension()
             .is_some_and(|kind| kind == "c" || kind == "cpp");
-        // The others are about a second library, the end of the process, or a program that is not there.
+        // The others are about a second library, the end of the process, or a program that is not
+        // there.
         let other = [
             "def SECOND",
             "// second",

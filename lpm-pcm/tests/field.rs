@@ -1,4 +1,5 @@
-//! A small capture for each thing that real networks do to RSVP messages: what `pcm replay` makes of it.
+//! A small capture for each thing that real networks do to RSVP messages: what `pcm replay` makes
+//! of it.
 
 mod support;
 
@@ -471,8 +472,8 @@ fn unsigned_messages_are_refused_where_a_key_says_so() {
     counts_add_up(&run);
 }
 
-/// A challenge is never signed, its response always is (RFC 2747 §4.3); neither is malformed, or a matter of
-/// policy.
+/// A challenge is never signed, its response always is (RFC 2747 §4.3); neither is malformed, or a
+/// matter of policy.
 #[test]
 fn the_handshake_about_sequence_numbers_is_named_and_checked() {
     let key = |secret: &str| Key::new(1, Algorithm::HmacSha256, secret).unwrap();

@@ -17,8 +17,8 @@ use support::{Run, configured, office};
 
 const EVENTS: &str = "[[events]]\nto = 'journald'\n";
 
-/// Runs a script with an empty `/run` that only it sees; `None`, with a word on it, where the system
-/// does not allow that.
+/// Runs a script with an empty `/run` that only it sees; `None`, with a word on it, where the
+/// system does not allow that.
 fn in_namespace(script: &str, arguments: &[&Path]) -> Option<Run> {
     let unshare = || {
         let mut command = Command::new("unshare");

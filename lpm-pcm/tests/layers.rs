@@ -1,5 +1,5 @@
-//! Link layers, tunnels and containers: the same message is found in each of them, and what cannot be looked
-//! into is counted and named.
+//! Link layers, tunnels and containers: the same message is found in each of them, and what cannot
+//! be looked into is counted and named.
 
 mod support;
 

@@ -251,8 +251,8 @@ fn what_cannot_be_made_leaves_nothing() {
     assert_eq!(pcm(&["new"]).status, 2);
 }
 
-/// A folder in which nothing may be made; root may do so in any, so here it is one that no process may
-/// write to.
+/// A folder in which nothing may be made; root may do so in any, so here it is one that no process
+/// may write to.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_permission_nothing_is_made() {

@@ -482,7 +482,8 @@ fn an_optional_lpm_that_does_not_load_is_told_of() {
 
 #[test]
 fn the_sample_lpm_is_found_where_packages_put_it() {
-    // Beside what is linked there: a file that was just written may not be run while a child of another test has it open.
+    // Beside what is linked there: a file that was just written may not be run while a child of
+    // another test has it open.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let root = folder.path().canonicalize().unwrap();
     let program = root.join(format!("bin/pcm{}", std::env::consts::EXE_SUFFIX));

@@ -189,8 +189,8 @@ fn every_lpm_hears_of_reservations_and_of_state_that_is_gone() {
         "[[lpm]]\nname = 'recorder'\nlibrary = {:?}\nconfig = {calls:?}\n",
         library("records-its-life")
     );
-    // Every 50 s: a second next hop asks for twice as much, and then is not heard of again. Its time is
-    // over after 100 + 157.5 s, before the message of 300 s.
+    // Every 50 s: a second next hop asks for twice as much, and then is not heard of again. Its
+    // time is over after 100 + 157.5 s, before the message of 300 s.
     let packets = [
         path(1),
         resv(1),

@@ -1,5 +1,5 @@
-//! Frames that were changed below RSVP, next to tshark: both find an RSVP message in the same ones, but for
-//! differences of which each is explained here.
+//! Frames that were changed below RSVP, next to tshark: both find an RSVP message in the same ones,
+//! but for differences of which each is explained here.
 
 mod support;
 
@@ -16,7 +16,8 @@ use support::Pcap;
 const FRAMES: usize = 10_000;
 const SEED: u64 = 17;
 
-/// What tshark takes for RSVP and we do not: what we say instead, what tshark's layers are, and why.
+/// What tshark takes for RSVP and we do not: what we say instead, what tshark's layers are, and
+/// why.
 const THEIRS: [(&str, &str, &str); 9] = [
     (
         "IP fragments",
@@ -89,8 +90,8 @@ impl Random {
     }
 }
 
-/// The frames of the captures in the repository that hold a whole message, by link type, each with the place
-/// where RSVP begins.
+/// The frames of the captures in the repository that hold a whole message, by link type, each with
+/// the place where RSVP begins.
 fn originals() -> Vec<(u16, Vec<u8>, usize)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures/field");
     let mut files: Vec<_> = fs::read_dir(folder)

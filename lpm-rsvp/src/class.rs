@@ -108,8 +108,8 @@ const fn known_name(class: u8) -> Option<&'static str> {
     })
 }
 
-/// The names of classes that have no meaning for this crate: of traffic engineering (RFC 3209, 3473,
-/// 4090, 4875) and of diagnostics (RFC 2745).
+/// The names of classes that have no meaning for this crate: of traffic engineering (RFC 3209,
+/// 3473, 4090, 4875) and of diagnostics (RFC 2745).
 const fn name_elsewhere(class: u8) -> Option<&'static str> {
     Some(match class {
         16 => "LABEL",

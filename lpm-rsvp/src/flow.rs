@@ -35,16 +35,16 @@ impl<'a> FlowDescriptor<'a> {
         }
     }
 
-    /// The index entry of the FLOWSPEC, or for a sender descriptor of the SENDER_TSPEC; `None` where
-    /// the message leaves it out.
+    /// The index entry of the FLOWSPEC, or for a sender descriptor of the SENDER_TSPEC; `None`
+    /// where the message leaves it out.
     #[inline]
     #[must_use]
     pub const fn traffic_entry(&self) -> Option<&'a ObjectEntry> {
         self.traffic
     }
 
-    /// The index entries of the FILTER_SPECs, or the one of the SENDER_TEMPLATE. Others may stand in
-    /// between.
+    /// The index entries of the FILTER_SPECs, or the one of the SENDER_TEMPLATE. Others may stand
+    /// in between.
     #[inline]
     #[must_use]
     pub const fn filter_entries(&self) -> &'a [ObjectEntry] {

@@ -86,8 +86,8 @@ impl<'a> Message<'a> {
         MessageType::from(wire::u8(self.bytes, 1).unwrap_or_default())
     }
 
-    /// How many [`flow_descriptors`](Self::flow_descriptors) there are, where parsing has counted them on
-    /// its way: in Path and Resv messages as nearly all senders make them.
+    /// How many [`flow_descriptors`](Self::flow_descriptors) there are, where parsing has counted
+    /// them on its way: in Path and Resv messages as nearly all senders make them.
     #[inline]
     pub const fn counted_flows(&self) -> Option<u32> {
         match self.flows {

@@ -11,8 +11,8 @@
 //! 3. else the first user who is not listed, or application where there is no such user,
 //! 4. else the request is unauthenticated.
 //!
-//! An LPM that looks users up elsewhere, as `lpm-identity` does in a directory, has the name of a user
-//! of the third kind in [`Identified::unlisted_user`].
+//! An LPM that looks users up elsewhere, as `lpm-identity` does in a directory, has the name of a
+//! user of the third kind in [`Identified::unlisted_user`].
 //!
 //! A user comes before an application since anybody can claim to be one. For the same reason an
 //! application does not count beside a user who cannot be verified (RFC 2872 section 3).

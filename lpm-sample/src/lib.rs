@@ -5,14 +5,15 @@
 //! 2. [`identity`] reads the AUTH_USER and AUTH_APP elements of a message and finds the
 //!    [`Subject`](identity::Subject): a listed user or application, somebody unlisted, or nobody.
 //!    Names are compared in their canonical form ([`Name`](lpm_api::Name)).
-//! 3. [`policy`] has the subject's [`Rule`](policy::Rule): a priority or a rejection, how many flows,
-//!    of which rate. The format of the policy file is described there.
+//! 3. [`policy`] has the subject's [`Rule`](policy::Rule): a priority or a rejection, how many
+//!    flows, of which rate. The format of the policy file is described there.
 //! 4. `ledger.rs` counts the subject's flows.
-//! 5. [`reason`] says in a sentence why a flow is decided as it is; `places.rs` knows the lines of the policy.
+//! 5. [`reason`] says in a sentence why a flow is decided as it is; `places.rs` knows the lines of
+//!    the policy.
 //!
 //! It decides on Path (the sender's TSpec) and Resv messages (the FLOWSPEC of each flow), and lets
-//! the errors that travel back, PathErr and ResvErr, pass: with no opinion of any LPM, the PCM would
-//! refuse them.
+//! the errors that travel back, PathErr and ResvErr, pass: with no opinion of any LPM, the PCM
+//! would refuse them.
 //!
 //! `lpm-identity` goes on from here: sums of rates and durations, subnets and hours, files that are
 //! read again, users from an LDAP directory, limits for several PCMs together. It takes from this

@@ -109,7 +109,8 @@ impl SampleLpm {
         flows.map(decide).collect()
     }
 
-    /// Why this was decided on a flow of a message, in words; `None` for messages that ask for nothing.
+    /// Why this was decided on a flow of a message, in words; `None` for messages that ask for
+    /// nothing.
     #[must_use]
     pub fn reason(
         &self,

@@ -17,16 +17,17 @@
 //! | `max_flows` | how many flows the subject may send at a time, and how many it may receive |
 //! | `max_flow_rate` | the token rate of each flow, bytes/s or with a unit ([`Rate`]) |
 //!
-//! A limit may be `"unlimited"`, which lifts an inherited one. Any key that is not listed here is an
-//! error.
+//! A limit may be `"unlimited"`, which lifts an inherited one. Any key that is not listed here is
+//! an error.
 //!
 //! Each value comes from the first section that sets it: the user (or application), its group,
-//! `[default]`. Everybody must have a priority or a rejection. `[unauthenticated]` inherits nothing.
-//! Where `[default]` is missing, the unlisted are rejected as [`LpmPolicyError::UnknownUser`]; where
-//! `[unauthenticated]` is missing, the unauthenticated as [`LpmPolicyError::NoPrivileges`].
+//! `[default]`. Everybody must have a priority or a rejection. `[unauthenticated]` inherits
+//! nothing. Where `[default]` is missing, the unlisted are rejected as
+//! [`LpmPolicyError::UnknownUser`]; where `[unauthenticated]` is missing, the unauthenticated as
+//! [`LpmPolicyError::NoPrivileges`].
 //!
-//! DNs and IDs are compared as [`Name`](lpm_api::Name) says. An application's `dn` also covers
-//! the DNs that begin with it: `APP=Phone` is every version and every part of it (RFC 2872 section 2
+//! DNs and IDs are compared as [`Name`](lpm_api::Name) says. An application's `dn` also covers the
+//! DNs that begin with it: `APP=Phone` is every version and every part of it (RFC 2872 section 2
 //! puts the version and the sub-application behind the name).
 
 use lpm_api::{LpmPolicyError, Rate, Scope};
@@ -87,8 +88,8 @@ impl Policy {
 }
 
 impl Rule {
-    /// Takes each value from the first section that sets it, the most specific first; `None` if none
-    /// of them says whether to admit.
+    /// Takes each value from the first section that sets it, the most specific first; `None` if
+    /// none of them says whether to admit.
     pub(crate) fn of(sections: &[(&Section, Scope)]) -> Option<Self> {
         Some(Self {
             outcome: sections.iter().find_map(|(section, _)| section.outcome())?,

@@ -178,7 +178,8 @@ impl Text<'_> {
         Ok(groups)
     }
 
-    /// The users or the applications: who they are, and the rule of each; to `places` goes where they stand.
+    /// The users or the applications: who they are, and the rule of each; to `places` goes where
+    /// they stand.
     fn members(
         &self,
         sections: &[Spanned<Section>],

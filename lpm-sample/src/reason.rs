@@ -1,7 +1,8 @@
 //! Why a flow is decided as it is, in a sentence for the operator.
 //!
-//! The sentence names who asks, what for, and the section of the policy that has the last word, with the line on
-//! which it begins: `ada: 2 Mbit/s asked, [default] allows 500 kbit/s (policy.toml:7), 1 flow held`.
+//! The sentence names who asks, what for, and the section of the policy that has the last word,
+//! with the line on which it begins:
+//! `ada: 2 Mbit/s asked, [default] allows 500 kbit/s (policy.toml:7), 1 flow held`.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};

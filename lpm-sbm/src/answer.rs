@@ -22,8 +22,8 @@ pub struct Answer<V> {
     pub flows: SmallVec<[FlowAnswer; 1]>,
     /// State that is gone because of the message, besides what the message itself is about.
     pub after: Vec<Removed>,
-    /// Of a message about one flow, whose state is what the message says: with it, the same message is
-    /// taken in again in less time ([`Sbm::receive_again`](crate::Sbm::receive_again)).
+    /// Of a message about one flow, whose state is what the message says: with it, the same message
+    /// is taken in again in less time ([`Sbm::receive_again`](crate::Sbm::receive_again)).
     pub receipt: Option<Receipt>,
 }
 

@@ -72,7 +72,8 @@ impl Pools {
         }
     }
 
-    /// Takes other numbers for the same interfaces, in whatever order; `false`, without a change, where others are named.
+    /// Takes other numbers for the same interfaces, in whatever order; `false`, without a change,
+    /// where others are named.
     pub(crate) fn replace(&mut self, interfaces: &[(InterfaceName, PoolConfig)]) -> bool {
         let new = |wanted: &InterfaceName| {
             let mut new = interfaces.iter();
@@ -160,8 +161,8 @@ fn names(interface: &Interface) -> [InterfaceName; 2] {
     ]
 }
 
-/// What a request takes: the token rate of controlled load, the reserved rate of guaranteed service,
-/// nothing for the null service.
+/// What a request takes: the token rate of controlled load, the reserved rate of guaranteed
+/// service, nothing for the null service.
 pub(crate) fn rate(service: &ServiceRequest) -> u64 {
     match service {
         ServiceRequest::ControlledLoad(tspec) => bits_per_second(tspec.rate),

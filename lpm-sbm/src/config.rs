@@ -14,8 +14,8 @@ pub struct SbmConfig {
     pub max_flow_duration: Option<Duration>,
     /// How many flows are kept at most.
     pub max_flows: usize,
-    /// Whether a Resv without Path state is refused (RFC 2205 §3.1.8), or admitted and noted, as suits
-    /// a capture that begins in the middle.
+    /// Whether a Resv without Path state is refused (RFC 2205 §3.1.8), or admitted and noted, as
+    /// suits a capture that begins in the middle.
     pub require_path: bool,
     /// The bandwidth of interfaces. Others, if none of these is for [`InterfaceName::Any`], have
     /// as much as anybody asks for.

@@ -1,7 +1,8 @@
-//! Excerpts: a Path or Resv with one of its flow descriptors, and nothing but what names the flow and
-//! its traffic.
+//! Excerpts: a Path or Resv with one of its flow descriptors, and nothing but what names the flow
+//! and its traffic.
 //!
-//! A message is looked through once, whatever the number of its flows: an FF Resv may have thousands.
+//! A message is looked through once, whatever the number of its flows: an FF Resv may have
+//! thousands.
 
 use std::ops::Range;
 
@@ -29,8 +30,8 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The excerpt with this flow descriptor, of which only these senders, in ascending order. (A WF
-    /// flow has no senders.) It has no checksum.
+    /// The excerpt with this flow descriptor, of which only these senders, in ascending order. (A
+    /// WF flow has no senders.) It has no checksum.
     pub(crate) fn excerpt(
         &self,
         descriptor: &FlowDescriptor<'a>,
@@ -64,8 +65,8 @@ impl<'a> Parts<'a> {
         comparison.finish()
     }
 
-    /// Takes, in order, the objects that name a flow and its traffic; of the FILTER_SPECs that senders
-    /// share, those which `is_sender`.
+    /// Takes, in order, the objects that name a flow and its traffic; of the FILTER_SPECs that
+    /// senders share, those which `is_sender`.
     fn select(
         &self,
         descriptor: &FlowDescriptor<'a>,
@@ -98,7 +99,8 @@ const fn is_common(class: u8) -> bool {
     )
 }
 
-/// An excerpt's bytes next to the objects of a message, which are compared in as few pieces as can be.
+/// An excerpt's bytes next to the objects of a message, which are compared in as few pieces as can
+/// be.
 struct Comparison<'a> {
     message: &'a [u8],
     /// What of the excerpt the message does not have yet; `None` once they differ.

@@ -1,7 +1,7 @@
 //! The flows that there is state of.
 //!
-//! The state of a flow stays in its place as long as it is kept, so that who has a [`Receipt`] finds it
-//! without the flow's key.
+//! The state of a flow stays in its place as long as it is kept, so that who has a [`Receipt`]
+//! finds it without the flow's key.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -150,8 +150,8 @@ impl FlowTable {
         self.path_changes
     }
 
-    /// Refreshes the state of a receipt, if it is still the one that there was then, with resources by
-    /// this priority if it is that of a Resv.
+    /// Refreshes the state of a receipt, if it is still the one that there was then, with resources
+    /// by this priority if it is that of a Resv.
     pub(crate) fn refresh_again(
         &mut self,
         receipt: &Receipt,
@@ -169,7 +169,8 @@ impl FlowTable {
         is_refresh
     }
 
-    /// Renews the state that this MESSAGE_ID names in an entry of a list, and says whether there is any.
+    /// Renews the state that this MESSAGE_ID names in an entry of a list, and says whether there is
+    /// any.
     pub(crate) fn refresh_by_id(
         &mut self,
         id: &StateId,
@@ -347,7 +348,8 @@ impl FlowTable {
         flows.is_some_and(|flows| flows.paths > 0)
     }
 
-    /// The reservations for the session of a flow, each with its senders, in the order of their keys.
+    /// The reservations for the session of a flow, each with its senders, in the order of their
+    /// keys.
     pub(crate) fn reservations_of(&self, flow: &FlowKey) -> Vec<(FlowKey, Senders)> {
         let session = self.sessions.get(&flow.session());
         let mut next = session.and_then(|flows| flows.reservations);
@@ -363,7 +365,8 @@ impl FlowTable {
 
 /// When to look at each flow: at its deadline, or before, since a refresh does not change it.
 ///
-/// Those of flows that are gone are taken out when they come, or when they are more than those that are left.
+/// Those of flows that are gone are taken out when they come, or when they are more than those that
+/// are left.
 #[derive(Default)]
 struct Looks(BinaryHeap<Look>);
 

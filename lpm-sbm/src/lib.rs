@@ -1,14 +1,14 @@
 //! What stands in for the Subnet Bandwidth Manager (SBM): the flow state of RSVP, its timers, and
 //! the bandwidth of interfaces. No I/O, and no clock of its own: time comes with the messages.
 //!
-//! [`Sbm`] looks on: it decides on messages that others exchange. [`Node`] takes part: it is the RSVP
-//! node that the messages pass, with the same state, timers and bandwidth behind it.
+//! [`Sbm`] looks on: it decides on messages that others exchange. [`Node`] takes part: it is the
+//! RSVP node that the messages pass, with the same state, timers and bandwidth behind it.
 //!
 //! The road of a message: [`Sbm::receive`] removes what ran out before it came, has [`Policy`]
 //! decide, and then does what the SBM would do. Path and Resv state is kept, refreshed and torn
 //! down (`flow_table`, `lifetime`), and what policy accepts in a Resv takes bandwidth
-//! (`reservations`, `bandwidth`). Policy hears of each of these. A message that comes again byte for byte,
-//! as most do, need not be read: [`Sbm::receive_again`] finds its state by a [`Receipt`].
+//! (`reservations`, `bandwidth`). Policy hears of each of these. A message that comes again byte
+//! for byte, as most do, need not be read: [`Sbm::receive_again`] finds its state by a [`Receipt`].
 //!
 //! [`TimedPcm`] is a `lpm_host::Pcm` as such a policy:
 //!

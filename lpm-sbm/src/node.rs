@@ -1,14 +1,16 @@
-//! An RSVP node: takes in messages, keeps Path and Resv state, has LPMs decide and the kernel reserve, and
-//! sends what its neighbours are to know (RFC 2205, RFC 2209). No I/O, and no clock of its own.
+//! An RSVP node: takes in messages, keeps Path and Resv state, has LPMs decide and the kernel
+//! reserve, and sends what its neighbours are to know (RFC 2205, RFC 2209). No I/O, and no clock of
+//! its own.
 //!
-//! The road of a message: [`Node::receive`] checks it (`receive`), and tells a refresh, which only renews
-//! state, from what is new. That is asked about: [`Output::Ask`], to which the answer goes to
-//! [`Node::decided`]. What is granted becomes state (`paths`, `resvs`), takes bandwidth
-//! (`crate::reservations`) and is reserved by the kernel ([`Output::Reserve`], `reserve`), merged with
-//! what other next hops want (`merge`), and sent on (`upstream`). What is not becomes an error message
-//! (`errors`). Meanwhile later messages about the same flow wait (`waiting`), and no others. What cannot be
-//! granted whatever anybody says is answered at once (`reject`). With neighbours that know how, messages are
-//! acknowledged, and refreshes are short (`names`, `reliable`).
+//! The road of a message: [`Node::receive`] checks it (`receive`), and tells a refresh, which only
+//! renews state, from what is new. That is asked about: [`Output::Ask`], to which the answer goes
+//! to [`Node::decided`]. What is granted becomes state (`paths`, `resvs`), takes bandwidth
+//! (`crate::reservations`) and is reserved by the kernel ([`Output::Reserve`], `reserve`), merged
+//! with what other next hops want (`merge`), and sent on (`upstream`). What is not becomes an error
+//! message (`errors`). Meanwhile later messages about the same flow wait (`waiting`), and no
+//! others. What cannot be granted whatever anybody says is answered at once (`reject`). With
+//! neighbours that know how, messages are acknowledged, and refreshes are short (`names`,
+//! `reliable`).
 //!
 //! Whoever runs it does what [`Node::poll`] says, in order, and calls [`Node::tick`] at
 //! [`Node::next_deadline`].
@@ -59,8 +61,9 @@ use crate::reservations::{ReservationKey, Reservations};
 /// How much memory messages of a flow may take on average, in bytes.
 const BYTES_PER_FLOW: usize = 1024;
 
-/// How many moments of a refresh period there are at which this node refreshes. What is due at the same one goes
-/// out together, so that who runs the node need not wake up for each of thousands of sessions.
+/// How many moments of a refresh period there are at which this node refreshes. What is due at the
+/// same one goes out together, so that who runs the node need not wake up for each of thousands of
+/// sessions.
 const MOMENTS: u32 = 1024;
 
 /// An RSVP node.
@@ -144,8 +147,8 @@ impl<R> Node<R> {
         pools.taken(pools.key(interface))
     }
 
-    /// What there is of the interfaces from now on. What is reserved stays, also where that is more. `false`, without a
-    /// change, where not the same interfaces are named as before.
+    /// What there is of the interfaces from now on. What is reserved stays, also where that is
+    /// more. `false`, without a change, where not the same interfaces are named as before.
     pub fn set_bandwidth(&mut self, interfaces: &[(InterfaceName, PoolConfig)]) -> bool {
         self.reservations.set_bandwidth(interfaces)
     }
@@ -166,8 +169,8 @@ impl<R> Node<R> {
         u32::try_from(self.config.refresh.as_millis()).unwrap_or(u32::MAX)
     }
 
-    /// When to refresh next: between half and one and a half refresh periods from now (RFC 2205 §3.7), at one
-    /// of the moments of the period.
+    /// When to refresh next: between half and one and a half refresh periods from now (RFC 2205
+    /// §3.7), at one of the moments of the period.
     fn next_refresh(&mut self, now: Duration) -> Duration {
         let draw = self.number();
         let draw = FixedState::with_seed(self.config.seed).hash_one(draw);

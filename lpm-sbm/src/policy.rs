@@ -10,8 +10,8 @@ pub trait Policy {
     /// The word on a message.
     type Verdict;
 
-    /// Decides on a message. Whatever is about flows that are not accepted, or torn down, LPMs have been
-    /// told when this returns.
+    /// Decides on a message. Whatever is about flows that are not accepted, or torn down, LPMs have
+    /// been told when this returns.
     ///
     /// # Errors
     /// As `Pcm::admit`.

@@ -1,5 +1,5 @@
-//! Who has what of a pool, by priority: so that whoever has to give way is found without a look at the
-//! others.
+//! Who has what of a pool, by priority: so that whoever has to give way is found without a look at
+//! the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,10 +1,11 @@
-//! What is remembered of a message that was taken in: with it, the same bytes are taken in again without
-//! being read: the SBM itself takes 430 instructions for that. `pcm replay` is where it shows.
+//! What is remembered of a message that was taken in: with it, the same bytes are taken in again
+//! without being read: the SBM itself takes 430 instructions for that. `pcm replay` is where it
+//! shows.
 
 use crate::path_state::PathState;
 
-/// That a message about one flow says what is kept of it: when the same bytes come again, they need not
-/// be read ([`Sbm::receive_again`](crate::Sbm::receive_again)).
+/// That a message about one flow says what is kept of it: when the same bytes come again, they need
+/// not be read ([`Sbm::receive_again`](crate::Sbm::receive_again)).
 ///
 /// It is of no use any more once the state is another one, or gone; that is found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

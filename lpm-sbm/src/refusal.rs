@@ -30,8 +30,8 @@ pub enum Refusal {
     NoSender,
     /// As many flows are kept as may be.
     TableFull,
-    /// Nothing is granted now ([`Policy::may_grant`](crate::Policy::may_grant)): what is granted could
-    /// not be put on record.
+    /// Nothing is granted now ([`Policy::may_grant`](crate::Policy::may_grant)): what is granted
+    /// could not be put on record.
     NotOnRecord,
 }
 

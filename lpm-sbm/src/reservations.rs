@@ -75,8 +75,8 @@ pub(crate) struct Reservations {
 }
 
 struct Reservation {
-    /// By flow, in the order of the keys; never empty, and all of one service. Nearly always there is one,
-    /// for which a map would take two kilobytes.
+    /// By flow, in the order of the keys; never empty, and all of one service. Nearly always there
+    /// is one, for which a map would take two kilobytes.
     requests: SmallVec<[(FlowKey, Request); 1]>,
     /// How many of the requests name each sender; `None` is any. Empty as long as there is but one.
     senders: BTreeMap<Option<FilterSpec>, usize>,
@@ -107,8 +107,8 @@ impl Reservations {
         reservation.is_some_and(|reservation| reservation.request(flow) == Some(request))
     }
 
-    /// Finds room for a request, in place of what the flow has asked for there until now: names the flows
-    /// that have to give way first.
+    /// Finds room for a request, in place of what the flow has asked for there until now: names the
+    /// flows that have to give way first.
     pub(crate) fn room_for(
         &self,
         key: &ReservationKey,
@@ -241,8 +241,8 @@ impl Reservations {
         Some((*flow, reservation.merged))
     }
 
-    /// The flows that give way so that a reservation can take `asked`, of which `free` is free: those of
-    /// the lowest priorities, and no more than it takes.
+    /// The flows that give way so that a reservation can take `asked`, of which `free` is free:
+    /// those of the lowest priorities, and no more than it takes.
     fn preempt(
         &self,
         key: &ReservationKey,

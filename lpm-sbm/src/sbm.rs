@@ -89,9 +89,9 @@ impl<P: Policy> Sbm<P> {
         self.take_in(received, before, verdict)
     }
 
-    /// Takes in a message that has the same bytes, and came in on the same interface, as the one that
-    /// the receipt is for. That comes to the same as [`receive`](Self::receive), and takes less time:
-    /// policy decides on it, but the message is not read if it can only be a refresh.
+    /// Takes in a message that has the same bytes, and came in on the same interface, as the one
+    /// that the receipt is for. That comes to the same as [`receive`](Self::receive), and takes
+    /// less time: policy decides on it, but the message is not read if it can only be a refresh.
     ///
     /// # Errors
     /// As `Pcm::admit`.
@@ -182,8 +182,9 @@ impl<P: Policy> Sbm<P> {
         })
     }
 
-    /// Takes in the lists of a Srefresh that this node has sent, once it was [received](Self::receive):
-    /// renews the state that its MESSAGE_IDs name (RFC 2961 §5.3). Nothing for other messages.
+    /// Takes in the lists of a Srefresh that this node has sent, once it was
+    /// [received](Self::receive): renews the state that its MESSAGE_IDs name (RFC 2961 §5.3).
+    /// Nothing for other messages.
     pub fn summary_refresh(&mut self, message: &Message<'_>, sender: IpAddr) -> SummaryRefresh {
         let mut summary = SummaryRefresh::default();
         if message.message_type() != MessageType::Srefresh {
@@ -392,7 +393,8 @@ impl<P: Policy> Sbm<P> {
         }
     }
 
-    /// Tells policy what is reserved now, if that has changed, by the state of a flow with a part in it.
+    /// Tells policy what is reserved now, if that has changed, by the state of a flow with a part
+    /// in it.
     fn commit(
         &mut self,
         flow: &FlowKey,

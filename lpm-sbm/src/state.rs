@@ -15,8 +15,8 @@ pub(crate) type Senders = SmallVec<[FilterSpec; 1]>;
 /// The state of a flow.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
-    /// The message that made it, or refreshed it last, with only what names the flow and its traffic:
-    /// what policy is told later on. Its only flow descriptor is that of the flow.
+    /// The message that made it, or refreshed it last, with only what names the flow and its
+    /// traffic: what policy is told later on. Its only flow descriptor is that of the flow.
     message: Box<[u8]>,
     pub(crate) senders: Senders,
     pub(crate) interface: Interface,
@@ -53,8 +53,8 @@ impl State {
         }
     }
 
-    /// Whether a flow descriptor of a message that came in now would make the same state, but for its
-    /// timers.
+    /// Whether a flow descriptor of a message that came in now would make the same state, but for
+    /// its timers.
     pub(crate) fn is_said_by<'m>(
         &self,
         received: &ReceivedMessage<'m>,

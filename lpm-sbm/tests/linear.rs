@@ -1,6 +1,6 @@
-//! What a Resv with many flows costs grows no faster than their number. Measured in instructions, by
-//! running this program under `valgrind --tool=callgrind`; says so and measures nothing where valgrind
-//! is not installed.
+//! What a Resv with many flows costs grows no faster than their number. Measured in instructions,
+//! by running this program under `valgrind --tool=callgrind`; says so and measures nothing where
+//! valgrind is not installed.
 #![forbid(unsafe_code)]
 
 #[allow(unreachable_pub, reason = "lpm-rsvp has it, too")]

@@ -1,5 +1,5 @@
-//! Everything at once, for as long as one likes: LPMs that misbehave, callers that ask in every way, lists
-//! that are exchanged, and a node that is demoted again and again.
+//! Everything at once, for as long as one likes: LPMs that misbehave, callers that ask in every
+//! way, lists that are exchanged, and a node that is demoted again and again.
 //!
 //! ```text
 //! soak 60       # a minute, with a seed of the time
@@ -15,12 +15,13 @@
 //! | `worker` | on a thread of its own | panics, and returns late with an acceptance |
 //! | `guest` | on the caller's thread | comes and goes with the lists |
 //!
-//! Six threads ask: they wait, poll a future, take callbacks, and withdraw. They tear down what was granted, by
-//! message or by word. In the end
+//! Six threads ask: they wait, poll a future, take callbacks, and withdraw. They tear down what was
+//! granted, by message or by word. In the end
 //!
 //! - every request had exactly one verdict, unless it was withdrawn;
 //! - nothing was granted that an LPM had answered late;
-//! - each of the first three LPMs knows the flows that were granted and not torn down, and no others.
+//! - each of the first three LPMs knows the flows that were granted and not torn down, and no
+//!   others.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -422,7 +423,8 @@ impl Soak {
         }
     }
 
-    /// Asks about a flow in the way of this thread; whether it was granted, and is known to the SBM.
+    /// Asks about a flow in the way of this thread; whether it was granted, and is known to the
+    /// SBM.
     fn ask(self: &Arc<Self>, flow: u32, thread: u64) -> bool {
         let message = FlowMessage::path(flow);
         let received = message.received();

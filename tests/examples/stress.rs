@@ -107,8 +107,8 @@ mod linux {
         Arc::new(pcm.expect("builds"))
     }
 
-    /// How long it takes to load and initialize, to deinitialize and unload, and both together, without
-    /// what the LPM does when it is asked in between.
+    /// How long it takes to load and initialize, to deinitialize and unload, and both together,
+    /// without what the LPM does when it is asked in between.
     fn cycle(pcm: &Arc<Pcm>, callers: &Callers) -> [Duration; 3] {
         let begun = Instant::now();
         pcm.become_dsbm().expect("starts");

@@ -59,7 +59,8 @@ impl Callers {
         }
     }
 
-    /// Waits until each thread has done one more thing that it was ordered to; returns what the PCM said.
+    /// Waits until each thread has done one more thing that it was ordered to; returns what the PCM
+    /// said.
     ///
     /// # Panics
     ///

@@ -1,5 +1,5 @@
-//! Building the LPM and the program of `tests/compat`: with any compiler, in any profile, against this
-//! version of our crates or a released one.
+//! Building the LPM and the program of `tests/compat`: with any compiler, in any profile, against
+//! this version of our crates or a released one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,8 +36,8 @@ impl Compiler {
         Self::at(Path::new(sysroot.trim()).join("bin/rustc")).expect("the compiler of the sysroot")
     }
 
-    /// All that are at hand and not too old, the current one first: the toolchains of rustup, those of the system's
-    /// packages, and those in the list of paths `LPM_COMPAT_RUSTC`.
+    /// All that are at hand and not too old, the current one first: the toolchains of rustup, those
+    /// of the system's packages, and those in the list of paths `LPM_COMPAT_RUSTC`.
     ///
     /// # Panics
     ///
@@ -124,8 +124,8 @@ impl Built {
         self.folder.join(format!("compat-host{suffix}"))
     }
 
-    /// Has the program load these LPMs, one after the other, and returns what it says when something is not
-    /// as it has to be.
+    /// Has the program load these LPMs, one after the other, and returns what it says when
+    /// something is not as it has to be.
     ///
     /// # Errors
     ///

@@ -54,8 +54,8 @@ pub fn fixture(name: &str) -> LpmConfig {
     LpmConfig::new(name, library(name))
 }
 
-/// The same LPM from a copy of its library under another name, so that it can be told from those that
-/// other tests in the process load.
+/// The same LPM from a copy of its library under another name, so that it can be told from those
+/// that other tests in the process load.
 ///
 /// # Panics
 ///
@@ -66,8 +66,8 @@ pub fn fixture_copied(name: &str, copy: &Path) -> LpmConfig {
     LpmConfig::new(name, trusted(copy))
 }
 
-/// The same LPM from a copy without debugging information, most of a library's size, so that it loads in
-/// a fraction of the time.
+/// The same LPM from a copy without debugging information, most of a library's size, so that it
+/// loads in a fraction of the time.
 ///
 /// # Panics
 ///
@@ -110,7 +110,8 @@ pub fn running(reasons: Vec<PinReason>) -> Vec<String> {
     names
 }
 
-/// Whether the LPMs that tests watch run in processes of their own: in the program that has the tests for that.
+/// Whether the LPMs that tests watch run in processes of their own: in the program that has the
+/// tests for that.
 ///
 /// # Panics
 ///
@@ -131,7 +132,8 @@ pub fn here(lpm: LpmConfig) -> LpmConfig {
     }
 }
 
-/// The program that runs LPMs in processes of their own for the tests, which Cargo builds beside them.
+/// The program that runs LPMs in processes of their own for the tests, which Cargo builds beside
+/// them.
 ///
 /// # Panics
 ///

@@ -181,8 +181,8 @@ pub fn commit_resv(pcm: &Pcm) -> Result<(), PcmError> {
     })
 }
 
-/// A Path with orders for the LPMs of the fixture `defers`, about the request of this name; the session's port
-/// is 7 where it is about an earlier one.
+/// A Path with orders for the LPMs of the fixture `defers`, about the request of this name; the
+/// session's port is 7 where it is about an earlier one.
 ///
 /// # Panics
 ///

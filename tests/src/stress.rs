@@ -55,8 +55,9 @@ pub fn an_lpm_that_logs(directory: &Path) -> LpmConfig {
     fixture_stripped("logs", directory).config("spans")
 }
 
-/// Loads, initializes, asks from three long-lived threads, and unloads, one of the LPMs after the other,
-/// as often as the windows say, after a warm-up of so many cycles. Returns the growth in each window.
+/// Loads, initializes, asks from three long-lived threads, and unloads, one of the LPMs after the
+/// other, as often as the windows say, after a warm-up of so many cycles. Returns the growth in
+/// each window.
 ///
 /// # Panics
 ///
@@ -90,8 +91,8 @@ fn cycle(lpm: &LpmConfig, callers: &Callers) {
     assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped);
 }
 
-/// Unloads an LPM so many times while three threads ask it without a pause and two idle threads keep
-/// thread-locals of it. Returns how many of their calls reached the LPM.
+/// Unloads an LPM so many times while three threads ask it without a pause and two idle threads
+/// keep thread-locals of it. Returns how many of their calls reached the LPM.
 ///
 /// # Panics
 ///

@@ -10,9 +10,9 @@ use crate::callers::Callers;
 use crate::messages::{admit, path};
 use crate::{RecordedEvents, fixture, mappings_of};
 
-/// Loads the LPM, asks it from three long-lived threads and from this one, and unloads it; checks that
-/// it is unmapped, that it can be loaded again, and that all threads then end well and another LPM
-/// goes on. Returns what was put on record.
+/// Loads the LPM, asks it from three long-lived threads and from this one, and unloads it; checks
+/// that it is unmapped, that it can be loaded again, and that all threads then end well and another
+/// LPM goes on. Returns what was put on record.
 ///
 /// # Panics
 ///

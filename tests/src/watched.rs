@@ -121,8 +121,8 @@ impl Watched {
         events.remove(0)
     }
 
-    /// Demotes the PCM. The other LPM ends well, and its library is unmapped; returns what became of the one
-    /// that is watched, and why its library stays, if it does.
+    /// Demotes the PCM. The other LPM ends well, and its library is unmapped; returns what became
+    /// of the one that is watched, and why its library stays, if it does.
     ///
     /// # Panics
     ///

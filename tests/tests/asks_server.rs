@@ -1,4 +1,5 @@
-//! The LPM of the book that asks a server with a runtime of its own: it answers, and nothing of it is left.
+//! The LPM of the book that asks a server with a runtime of its own: it answers, and nothing of it
+//! is left.
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 #![forbid(unsafe_code)]
 
@@ -89,8 +90,9 @@ fn it_asks_and_leaves_nothing() {
             ));
             open_files.push(fs::read_dir("/proc/self/fd").expect("procfs").count());
         }
-        // A connection that the server keeps, and the two sockets of tokio's feature `signal`, which `pcm` has and so
-        // all of this workspace gets. The first cycle may set up what the host keeps.
+        // A connection that the server keeps, and the two sockets of tokio's feature `signal`,
+        // which `pcm` has and so all of this workspace gets. The first cycle may set up what the
+        // host keeps.
         let kept = open_files[4] - open_files[1];
         assert!(kept <= 3 * (1 + 2), "{open_files:?}");
     });

@@ -1,4 +1,5 @@
-//! LPMs and PCMs built with different compilers, for different purposes, work together. See `tests/compat`.
+//! LPMs and PCMs built with different compilers, for different purposes, work together. See
+//! `tests/compat`.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 

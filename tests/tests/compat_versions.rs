@@ -1,4 +1,5 @@
-//! The first release of the API against this version, both ways, and what is refused. See `tests/compat`.
+//! The first release of the API against this version, both ways, and what is refused. See
+//! `tests/compat`.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
@@ -16,8 +17,8 @@ fn build(workspace: &Workspace) -> Built {
     workspace.build(&Compiler::current(), Profile::Debug, false)
 }
 
-/// What the PCM of this version says when it is to run the LPM, built against the first release with
-/// changes.
+/// What the PCM of this version says when it is to run the LPM, built against the first release
+/// with changes.
 fn refusal(changes: &[Change<'_>]) -> String {
     let today = build(&Workspace::today(scratch()));
     let lpm = build(&Workspace::changed(scratch(), FIRST, changes, &["lpm"]));

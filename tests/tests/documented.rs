@@ -85,8 +85,8 @@ fn all_code_in_the_book_is_compiled() {
             };
             let first = lines.peek().copied().unwrap_or_default();
             if kind.contains("ignore") {
-                // What is included is compiled where it stands; the first LPM is built and run, test and
-                // all, by the tutorial's test.
+                // What is included is compiled where it stands; the first LPM is built and run,
+                // test and all, by the tutorial's test.
                 let is_tutorial = name == "first-lpm.md";
                 assert!(
                     is_tutorial || first.starts_with("{{#include"),

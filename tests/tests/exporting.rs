@@ -1,4 +1,5 @@
-//! LPMs that plain `rustc` builds, without what Cargo tells a crate; and LPMs that build on the crate of another.
+//! LPMs that plain `rustc` builds, without what Cargo tells a crate; and LPMs that build on the
+//! crate of another.
 #![cfg(unix)]
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! A new build of the identity LPM, in place of one with 10 000 flows, while messages keep coming: no flow is lost, and
-//! none is granted twice.
+//! A new build of the identity LPM, in place of one with 10 000 flows, while messages keep coming:
+//! no flow is lost, and none is granted twice.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -154,7 +154,8 @@ fn a_new_build_has_all_flows_and_grants_none_twice() {
     pcm.shutdown().expect("in charge");
 }
 
-/// Another kind of LPM under the name, and a state of another version: it starts with nothing, and says so.
+/// Another kind of LPM under the name, and a state of another version: it starts with nothing, and
+/// says so.
 #[test]
 fn another_lpms_state_is_refused() {
     let events = RecordedEvents::default();

@@ -1,5 +1,5 @@
-//! The identity LPM in a PCM, with a directory and a server for shared usage: requests are deferred, and
-//! afterwards the library is unmapped, with its runtimes, threads and connections.
+//! The identity LPM in a PCM, with a directory and a server for shared usage: requests are
+//! deferred, and afterwards the library is unmapped, with its runtimes, threads and connections.
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 

@@ -26,8 +26,8 @@ fn started(lpm: LpmConfig) -> (Pcm, RecordedEvents) {
     (pcm, events)
 }
 
-/// The number of the error that comes of trying this; `None` where it goes well, or where the kernel does not have what
-/// it takes, which is an event then.
+/// The number of the error that comes of trying this; `None` where it goes well, or where the
+/// kernel does not have what it takes, which is an event then.
 fn comes_to(what: &str, confinement: Confinement) -> Result<Option<u16>, String> {
     let (pcm, events) = started(tries(what).confine(confinement));
     let verdict = admit(&pcm, &path(4000)).expect("in charge");

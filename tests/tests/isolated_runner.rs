@@ -1,4 +1,5 @@
-//! Who runs LPMs in processes of their own, and what becomes of them when somebody does so badly, or is gone.
+//! Who runs LPMs in processes of their own, and what becomes of them when somebody does so badly,
+//! or is gone.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
@@ -212,7 +213,8 @@ while True:
     ))
 }
 
-/// What the PCM says of a process that does this at a call; nobody waits for the call any more after that.
+/// What the PCM says of a process that does this at a call; nobody waits for the call any more
+/// after that.
 fn fate(program: PathBuf, limit: Duration) -> String {
     let events = RecordedEvents::default();
     let lpm = fixture("accepts").isolation(Isolation::Process);
@@ -235,7 +237,8 @@ const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
 fn a_turn_that_is_nobodys_ends_it() {
-    // One that there is none of; the end, which is the PCM's to say; a handle, asked for again and again.
+    // One that there is none of; the end, which is the PCM's to say; a handle, asked for again and
+    // again.
     for turn in [77, 4, 3] {
         let (_folder, program) = at_a_call(&format!("    give(shared, at, {turn})"));
         let fate = fate(program, LONG);
@@ -245,7 +248,8 @@ fn a_turn_that_is_nobodys_ends_it() {
 
 #[test]
 fn one_that_keeps_its_caller_waiting_is_killed_at_the_limit() {
-    // Its answer comes after frames that do not come; no answer comes; the turn comes and nobody is woken.
+    // Its answer comes after frames that do not come; no answer comes; the turn comes and nobody is
+    // woken.
     for does in [
         "    struct.pack_into('=QQ', shared, at + 16, 1, (1 << 64) - 1); give(shared, at, 2)",
         "    time.sleep(1)",
@@ -277,7 +281,8 @@ fn one_that_does_not_listen_is_killed() {
     let _ = pcm.demote().expect("in charge");
 }
 
-/// Whom a process leaves behind, with the socket and the memory, keeps nobody from seeing that it has ended.
+/// Whom a process leaves behind, with the socket and the memory, keeps nobody from seeing that it
+/// has ended.
 #[test]
 fn the_end_is_seen_whoever_goes_on() {
     let floods = "
@@ -335,7 +340,8 @@ fn processes(pcm: &Pcm) -> Vec<u32> {
     initialized.filter_map(|lpm| lpm.process).collect()
 }
 
-/// However its PCM ends: none of the LPMs, idle, in a call or being initialized, is there much longer.
+/// However its PCM ends: none of the LPMs, idle, in a call or being initialized, is there much
+/// longer.
 #[test]
 fn no_process_outlives_its_pcm() {
     const TEST: &str = "no_process_outlives_its_pcm";

@@ -1,4 +1,5 @@
-//! Links of the book, of READMEs and of the other pages lead to a file that is there, and to a heading in it.
+//! Links of the book, of READMEs and of the other pages lead to a file that is there, and to a
+//! heading in it.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -30,8 +31,8 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What the headings of a page are called in links: `## What it costs` is `what-it-costs`, and where there is another one
-/// of that name the second is `what-it-costs-1`.
+/// What the headings of a page are called in links: `## What it costs` is `what-it-costs`, and
+/// where there is another one of that name the second is `what-it-costs-1`.
 fn anchors(text: &str) -> Vec<String> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let headings = prose(text).filter(|line| line.starts_with('#'));

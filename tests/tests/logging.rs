@@ -72,7 +72,8 @@ fn line_of(text: &str) -> u32 {
     numbers[0]
 }
 
-/// That it says where it comes from: from the LPM that is called, or that of the library on a thread of its own.
+/// That it says where it comes from: from the LPM that is called, or that of the library on a
+/// thread of its own.
 fn assert_of_fixture(captured: &Captured) {
     assert_eq!(captured.field("lpm"), Some(&text("logs")), "{captured:?}");
     let file = captured.file.as_deref().unwrap_or_default();
@@ -362,7 +363,8 @@ fn a_span_not_left() {
     });
 }
 
-/// The library stays, since a thread of it runs; what the thread logs from then on comes to nothing.
+/// The library stays, since a thread of it runs; what the thread logs from then on comes to
+/// nothing.
 #[test]
 fn a_thread_left_behind() {
     in_own_process("a_thread_left_behind", || {
@@ -382,8 +384,8 @@ fn a_thread_left_behind() {
     });
 }
 
-/// A layer that panics at every event of an LPM, and counts. The backtrace that such a panic prints is
-/// none of the library's business, either.
+/// A layer that panics at every event of an LPM, and counts. The backtrace that such a panic prints
+/// is none of the library's business, either.
 struct Panics(Arc<AtomicU64>);
 
 impl<S: Subscriber> Layer<S> for Panics {

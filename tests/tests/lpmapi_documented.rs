@@ -1,6 +1,6 @@
-//! The book's chapter on lpmapi.h has every name of the header, and the numbers behind the names are ours.
-//! Compares with Debian's copy of the header (`mingw-w64-common`), or the one in `LPMAPI_H`; where there is
-//! none, nothing is compared.
+//! The book's chapter on lpmapi.h has every name of the header, and the numbers behind the names
+//! are ours. Compares with Debian's copy of the header (`mingw-w64-common`), or the one in
+//! `LPMAPI_H`; where there is none, nothing is compared.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -176,7 +176,8 @@ fn every_row_names_what_there_is_or_says_why_there_is_nothing() {
     }
 }
 
-/// The names of what `lpm-abi`, `lpm-api` and `lpm-rsvp` define: items, variants, fields, functions.
+/// The names of what `lpm-abi`, `lpm-api` and `lpm-rsvp` define: items, variants, fields,
+/// functions.
 fn items() -> BTreeSet<String> {
     const KEYWORDS: [&str; 8] = [
         "fn",

@@ -174,7 +174,8 @@ fn messages_are_laid_out_as_in_the_header() {
     // What is not admitted is to be forgotten.
     assert!(said[4].starts_with("delete 3: type 2"), "{said:#?}");
 
-    // Senders that share a reservation: each is a flow descriptor there, and the one that is rejected rejects all.
+    // Senders that share a reservation: each is a flow descriptor there, and the one that is
+    // rejected rejects all.
     let shared = |count: u16| {
         let senders = (0..count).map(|index| sender(4000 + index)).collect();
         resv_of(Flows::SharedExplicit(controlled_load(125_000.0), senders))

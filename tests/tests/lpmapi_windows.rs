@@ -1,6 +1,8 @@
-//! LPMs in C on Windows, as the DLLs that they are: built by a compiler for Windows, loaded, asked, deinitialized and unloaded.
+//! LPMs in C on Windows, as the DLLs that they are: built by a compiler for Windows, loaded, asked,
+//! deinitialized and unloaded.
 //!
-//! There is no compiler inside wine, so that `.ci/windows` builds them before, into the folder that `LPM_IN_C` names.
+//! There is no compiler inside wine, so that `.ci/windows` builds them before, into the folder that
+//! `LPM_IN_C` names.
 #![forbid(unsafe_code)]
 #![cfg(windows)]
 

@@ -1,5 +1,5 @@
-//! An LPM in a process of its own comes to a bad end: that rejects what it was asked, is told with the signal, and is
-//! all; the LPM starts again.
+//! An LPM in a process of its own comes to a bad end: that rejects what it was asked, is told with
+//! the signal, and is all; the LPM starts again.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Answers that come later, as they should: to callers that wait, to futures, to callbacks; many at once, and
-//! none any more once the LPM is stopped.
+//! Answers that come later, as they should: to callers that wait, to futures, to callbacks; many at
+//! once, and none any more once the LPM is stopped.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -167,7 +167,8 @@ fn many_in_flight() {
     let admissions: Vec<_> = (1..=COUNT)
         .map(|name| admit_later(&watched.pcm, name))
         .collect();
-    // From the last to the first, every third is left to the limit, and every third of the rest to the end.
+    // From the last to the first, every third is left to the limit, and every third of the rest to
+    // the end.
     for name in (1..=COUNT).rev().filter(|name| name % 3 == 0) {
         assert_eq!(order(&watched.pcm, 2, name), LpmStatus::OK);
     }

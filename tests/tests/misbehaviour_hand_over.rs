@@ -16,7 +16,8 @@ fn lpm(config: &str) -> LpmConfig {
     here(LpmConfig::new("lpm", library("hands-over")).config(config))
 }
 
-/// Whatever goes wrong, the new LPM starts with nothing, an event says why, and both libraries can be unloaded.
+/// Whatever goes wrong, the new LPM starts with nothing, an event says why, and both libraries can
+/// be unloaded.
 #[test]
 fn what_goes_wrong_leaves_the_new_lpm_with_nothing() {
     for (old, new, expected, anew) in [
@@ -123,7 +124,8 @@ fn an_lpm_that_does_not_let_go_of_its_state_is_left_behind() {
 fn an_lpm_that_does_not_get_through_is_initialized_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     let until = folder.path().join("over");
-    // Given the time that it takes, it would come back; nobody waits for it but to unload the library.
+    // Given the time that it takes, it would come back; nobody waits for it but to unload the
+    // library.
     let new = hangs("take_over", &until);
     let events = RecordedEvents::default();
     let pcm = Pcm::builder()

@@ -1,5 +1,6 @@
-//! An LPM from which a call does not return: on the caller's thread it holds that one caller, on a thread of
-//! its own none for longer than the limit, and lifecycle calls end at their deadline. All else goes on.
+//! An LPM from which a call does not return: on the caller's thread it holds that one caller, on a
+//! thread of its own none for longer than the limit, and lifecycle calls end at their deadline. All
+//! else goes on.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -254,7 +255,8 @@ fn a_library_that_hangs_for_one_of_its_lpms_stays() {
     hang.go_on();
 }
 
-/// LPMs that do not depend on each other are deinitialized at the same time: each of these waits for the other.
+/// LPMs that do not depend on each other are deinitialized at the same time: each of these waits
+/// for the other.
 #[test]
 fn two_that_wait_for_each_other_are_deinitialized() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,5 +1,5 @@
-//! What misbehaving LPMs come to that run in processes of their own: the tests of those in the PCM's process, with the same
-//! outcome, but where they ask whether it is this program.
+//! What misbehaving LPMs come to that run in processes of their own: the tests of those in the
+//! PCM's process, with the same outcome, but where they ask whether it is this program.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 

@@ -21,7 +21,8 @@ fn panics_in(method: &str) -> lpm_host::LpmConfig {
     fixture("panics").config(method)
 }
 
-/// The one panic is on record with its place and the LPM's name; the LPM ends well, and so does its library.
+/// The one panic is on record with its place and the LPM's name; the LPM ends well, and so does its
+/// library.
 fn ends_well(watched: &Watched) {
     let panicked = watched.only(EventId::LpmPanicked, LpmStatus::PANICKED);
     assert!(

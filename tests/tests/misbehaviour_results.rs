@@ -1,4 +1,5 @@
-//! LPMs that put their answers off: what becomes of answers that are wrong, late, doubled, or never given.
+//! LPMs that put their answers off: what becomes of answers that are wrong, late, doubled, or never
+//! given.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -127,8 +128,8 @@ fn to_requests_that_it_was_never_asked() {
     assert_eq!(watched.end(), (LpmStatus::OK, vec![]));
 }
 
-/// Two LPMs of one library: the second uses the handle of a request that the first was asked, as its own, and,
-/// once the first is gone, as the first.
+/// Two LPMs of one library: the second uses the handle of a request that the first was asked, as
+/// its own, and, once the first is gone, as the first.
 #[test]
 fn for_another_lpm_and_after_its_end() {
     for (way, says) in [

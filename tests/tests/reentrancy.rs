@@ -1,7 +1,7 @@
 //! The PCM called from inside its own LPMs: no deadlock, and a self-unload that works.
 //!
-//! A panic of an LPM is put on record while the PCM's `admit` is under way and the gate is held, so an
-//! event log that calls the PCM does so from inside `admit`.
+//! A panic of an LPM is put on record while the PCM's `admit` is under way and the gate is held, so
+//! an event log that calls the PCM does so from inside `admit`.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -130,7 +130,8 @@ fn dropping_the_pcm_waits_for_a_demotion_under_way() {
     assert_eq!(events.of(GONE).len(), 1);
 }
 
-/// Holds the last reference to the PCM while the LPM's end is put on record, on a thread that stops it.
+/// Holds the last reference to the PCM while the LPM's end is put on record, on a thread that stops
+/// it.
 struct DropsThePcm(Arc<Mutex<Option<Arc<Pcm>>>>, RecordedEvents);
 
 impl EventLog for DropsThePcm {

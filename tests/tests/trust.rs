@@ -1,4 +1,5 @@
-//! What has to hold of a library's file before it is loaded; signatures are made by the tool `minisign`.
+//! What has to hold of a library's file before it is loaded; signatures are made by the tool
+//! `minisign`.
 #![forbid(unsafe_code)]
 #![cfg(unix)]
 

@@ -1,5 +1,5 @@
-//! What has to hold of a library's file before it is loaded, on Windows: its SHA-256 and its signature. Who may write it is not
-//! looked at there.
+//! What has to hold of a library's file before it is loaded, on Windows: its SHA-256 and its
+//! signature. Who may write it is not looked at there.
 #![forbid(unsafe_code)]
 #![cfg(windows)]
 

@@ -1,5 +1,6 @@
-//! The same random lives of an LPM on the caller's thread, on a thread of its own, in a process of its own, built into the
-//! program, and of its twin in C: every verdict and every event is the same.
+//! The same random lives of an LPM on the caller's thread, on a thread of its own, in a process of
+//! its own, built into the program, and of its twin in C: every verdict and every event is the
+//! same.
 //!
 //! `LPM_LIVES` is how many lives there are.
 #![forbid(unsafe_code)]
@@ -375,7 +376,8 @@ impl<'a> Life<'a> {
     }
 }
 
-/// What is to be the same of an event: all but what is about its library, and what the LPM says in its own words.
+/// What is to be the same of an event: all but what is about its library, and what the LPM says in
+/// its own words.
 fn seen(event: &Event) -> Option<String> {
     let detail = match event.id {
         EventId::LibraryUnmapped | EventId::LibraryPinned | EventId::LibraryHindersUnloading => {

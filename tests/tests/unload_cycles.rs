@@ -9,8 +9,8 @@ use std::io;
 use lpm_tests::process::{in_child, is_own_process, told};
 use lpm_tests::stress::{Growth, an_lpm_that_logs, cycles, three_lpms};
 
-/// What the LPMs leave in thread-locals of threads that go on is leaked; it is little. A process has 1024
-/// thread-specific keys, so a library that lost one in a cycle would come to an end here.
+/// What the LPMs leave in thread-locals of threads that go on is leaked; it is little. A process
+/// has 1024 thread-specific keys, so a library that lost one in a cycle would come to an end here.
 #[test]
 fn a_thousand_cycles() {
     in_one_arena("a_thousand_cycles", || {
@@ -20,8 +20,8 @@ fn a_thousand_cycles() {
     });
 }
 
-/// The subscriber that a library sets in its own `tracing` goes with it, and the callsites that the host
-/// makes for a library are those of the next load, too.
+/// The subscriber that a library sets in its own `tracing` goes with it, and the callsites that the
+/// host makes for a library are those of the next load, too.
 #[test]
 fn cycles_of_an_lpm_that_logs() {
     in_one_arena("cycles_of_an_lpm_that_logs", || {
@@ -32,8 +32,8 @@ fn cycles_of_an_lpm_that_logs() {
     });
 }
 
-/// Runs the body in a process whose threads allocate from the same memory. With an arena for each of them
-/// as much grows as there happen to be threads at the same time.
+/// Runs the body in a process whose threads allocate from the same memory. With an arena for each
+/// of them as much grows as there happen to be threads at the same time.
 fn in_one_arena(test: &str, body: impl FnOnce()) {
     if is_own_process() {
         return body();
@@ -44,7 +44,8 @@ fn in_one_arena(test: &str, body: impl FnOnce()) {
     assert!(output.status.success(), "{}", told(&output));
 }
 
-/// A leak shows in every window; what threads and the allocator take once, some of it late, not in all.
+/// A leak shows in every window; what threads and the allocator take once, some of it late, not in
+/// all.
 fn assert_leaks_little(growth: Vec<Growth>) {
     let some_pages = 32 << 10;
     let is_little = |window: &Growth| window.bytes <= window.cycles * 256 + some_pages;

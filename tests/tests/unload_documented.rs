@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Fixtures that are about something else than unloading, besides those of the chapter on misbehaviour.
+/// Fixtures that are about something else than unloading, besides those of the chapter on
+/// misbehaviour.
 const OTHER_SUBJECTS: [&str; 11] = [
     "accepts",
     "asks-server",

@@ -1,5 +1,5 @@
-//! The file on disk may change at any moment: what runs is a private copy, and reloading gets what is
-//! there then.
+//! The file on disk may change at any moment: what runs is a private copy, and reloading gets what
+//! is there then.
 #![forbid(unsafe_code)]
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
@@ -33,8 +33,8 @@ fn demote(pcm: &Pcm) {
     }
 }
 
-/// Loads an LPM that accepts, does something to its file, and checks that it goes on. Then the file is
-/// one that rejects, which reloading notices.
+/// Loads an LPM that accepts, does something to its file, and checks that it goes on. Then the file
+/// is one that rejects, which reloading notices.
 fn file_changes(name: &str, change: impl FnOnce(&Path)) {
     in_own_process(name, || {
         let directory = tempfile::tempdir().expect("a directory");
@@ -246,7 +246,8 @@ fn staging_noexec() {
     on_file_system("noexec", "staging_noexec", staged_in_memory);
 }
 
-/// A host that is killed while it loads and unloads may leave a private copy, which the next removes.
+/// A host that is killed while it loads and unloads may leave a private copy, which the next
+/// removes.
 #[test]
 fn staging_of_a_killed_host() {
     const DIRECTORY: &str = "LPM_TEST_DIRECTORY";

@@ -1,5 +1,5 @@
-//! What a library's file tells before anything of it runs: seen, on record, and dealt with as the policy
-//! says.
+//! What a library's file tells before anything of it runs: seen, on record, and dealt with as the
+//! policy says.
 #![forbid(unsafe_code)]
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
@@ -16,8 +16,8 @@ use lpm_tests::process::in_own_process;
 use lpm_tests::unloading::{Others, ask_and_unload, reasons};
 use lpm_tests::{RecordedEvents, fixture, mappings_of, trusted};
 
-/// Has the LPM asked and unloads it; another LPM goes on meanwhile and afterwards, when the callers have
-/// ended.
+/// Has the LPM asked and unloads it; another LPM goes on meanwhile and afterwards, when the callers
+/// have ended.
 fn unload(lpm: LpmConfig, no_delete: NoDelete, events: &RecordedEvents) -> UnloadedLibrary {
     let others = Others::start();
     let callers = Callers::start(3);
@@ -76,7 +76,8 @@ fn no_delete_refused() {
     assert!(error.to_string().contains("DF_1_NODELETE"), "{error}");
 }
 
-/// An LPM that is part of a C++ library, whose templates have symbols that are unique in the process.
+/// An LPM that is part of a C++ library, whose templates have symbols that are unique in the
+/// process.
 #[test]
 fn unique_symbol() {
     in_own_process("unique_symbol", || {

@@ -1,8 +1,8 @@
 //! Hazards with which unmapping would crash: the library stays, every reason is named, and the host
 //! goes on.
 //!
-//! Each test runs in a process of its own, loads the fixture of its name, has long-lived threads ask it,
-//! unloads it, and ends the threads.
+//! Each test runs in a process of its own, loads the fixture of its name, has long-lived threads
+//! ask it, unloads it, and ends the threads.
 #![forbid(unsafe_code)]
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 

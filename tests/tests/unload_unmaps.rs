@@ -1,7 +1,7 @@
 //! Hazards that the host deals with: the library is unmapped, and no thread notices.
 //!
-//! Each test runs in a process of its own, loads the fixture of its name, has long-lived threads ask it,
-//! unloads it twice, and ends the threads.
+//! Each test runs in a process of its own, loads the fixture of its name, has long-lived threads
+//! ask it, unloads it twice, and ends the threads.
 #![forbid(unsafe_code)]
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
@@ -61,7 +61,8 @@ fn static_tls() {
     });
 }
 
-/// The host's event log is not told by the library's own hook, but the calls that failed are on record.
+/// The host's event log is not told by the library's own hook, but the calls that failed are on
+/// record.
 #[test]
 fn panic_hook_set() {
     in_own_process("panic_hook_set", || {
@@ -74,8 +75,8 @@ fn panic_hook_set() {
     });
 }
 
-/// Asked for backtraces, the standard library in a plugin would read its own debugging information, tens
-/// of megabytes that outlive the plugin.
+/// Asked for backtraces, the standard library in a plugin would read its own debugging information,
+/// tens of megabytes that outlive the plugin.
 #[test]
 fn panics_in_admit() {
     const TEST: &str = "panics_in_admit";
@@ -109,7 +110,8 @@ fn panics_in_deinitialize() {
     });
 }
 
-/// What the library changed is as before: SIGUSR1 is ignored again, not reset to killing the process.
+/// What the library changed is as before: SIGUSR1 is ignored again, not reset to killing the
+/// process.
 #[test]
 fn signal_handler_left() {
     const TEST: &str = "signal_handler_left";
@@ -150,8 +152,8 @@ fn signals() -> [u64; 2] {
     })
 }
 
-/// Runs the test's scenario in a process of its own, which prints `mark` each time the library goes, and
-/// `<end>` afterwards.
+/// Runs the test's scenario in a process of its own, which prints `mark` each time the library
+/// goes, and `<end>` afterwards.
 fn prints_once_per_cycle(test: &str, fixture: &str, mark: &str, times: usize) {
     if is_own_process() {
         unmaps(fixture);

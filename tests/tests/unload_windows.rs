@@ -1,7 +1,7 @@
 //! The hazards of unloading on Windows: what is unmapped, and which threads keep a library.
 //!
-//! Each test runs in a process of its own, loads the fixture of its name, has long-lived threads ask it,
-//! unloads it, and ends the threads.
+//! Each test runs in a process of its own, loads the fixture of its name, has long-lived threads
+//! ask it, unloads it, and ends the threads.
 #![forbid(unsafe_code)]
 #![cfg(windows)]
 
@@ -15,7 +15,8 @@ use lpm_tests::messages::{admit, path};
 use lpm_tests::process::in_own_process;
 use lpm_tests::{fixture, trusted};
 
-/// One life of an LPM: loaded from a copy in this folder, asked by all callers and by this thread, unloaded.
+/// One life of an LPM: loaded from a copy in this folder, asked by all callers and by this thread,
+/// unloaded.
 fn live(name: &str, callers: &Callers, staging: &Path) -> UnloadOutcome {
     let pcm = Pcm::builder().lpm(fixture(name)).staging_dir(staging);
     let pcm = Arc::new(pcm.build().expect("builds"));
@@ -27,8 +28,8 @@ fn live(name: &str, callers: &Callers, staging: &Path) -> UnloadOutcome {
     teardown.libraries[0].outcome.clone()
 }
 
-/// How many private copies there are. Windows does not remove a file that is mapped, so one that is gone
-/// was unmapped, whatever the loader says.
+/// How many private copies there are. Windows does not remove a file that is mapped, so one that is
+/// gone was unmapped, whatever the loader says.
 fn copies(staging: &Path) -> usize {
     fs::read_dir(staging).expect("the staging folder").count()
 }
@@ -45,8 +46,8 @@ fn unmaps(name: &str) {
     callers.end();
 }
 
-/// Loads and unloads the fixture, which has to stay; returns the names of the threads that keep it, sorted.
-/// There must be no other reason.
+/// Loads and unloads the fixture, which has to stay; returns the names of the threads that keep it,
+/// sorted. There must be no other reason.
 fn threads_left(name: &str) -> Vec<String> {
     let staging = tempfile::tempdir().expect("a folder");
     let callers = Callers::start(3);
@@ -147,8 +148,8 @@ fn a_library_that_is_missing_is_named() {
     });
 }
 
-/// A process has 1088 indexes of thread-local storage. Where the standard library takes some for every
-/// library, they have to come back: without them it ends the process.
+/// A process has 1088 indexes of thread-local storage. Where the standard library takes some for
+/// every library, they have to come back: without them it ends the process.
 #[test]
 #[ignore = "takes minutes under wine"]
 fn more_cycles_than_there_are_indexes_for() {

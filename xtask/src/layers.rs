@@ -1,9 +1,10 @@
 //! Imports run down only: no file of a crate imports from a file above it, directly or in a circle.
 //!
-//! A file imports what its paths name that begin with `crate`, `self` or `super`, in macros, too. The crate's face,
-//! `lib.rs`, is above all other files: inside the crate a name comes from the file where it lives. To declare a module
-//! is not to import from it, so a file may be below its folder: `seat/due.rs` adds to the type of `seat.rs`, which then
-//! takes nothing from there. Tests are left out.
+//! A file imports what its paths name that begin with `crate`, `self` or `super`, in macros, too.
+//! The crate's face, `lib.rs`, is above all other files: inside the crate a name comes from the
+//! file where it lives. To declare a module is not to import from it, so a file may be below its
+//! folder: `seat/due.rs` adds to the type of `seat.rs`, which then takes nothing from there. Tests
+//! are left out.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -16,7 +17,8 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ItemMod, ItemUse, Lit, Meta, UseTree};
 
-/// Checks each library of the repository that is published, and says which of its files are in circles.
+/// Checks each library of the repository that is published, and says which of its files are in
+/// circles.
 pub(crate) fn check(root: &Path) -> Result<bool, Box<dyn Error>> {
     let mut folders: Vec<PathBuf> = fs::read_dir(root)?
         .map(|entry| entry.map(|entry| entry.path()))

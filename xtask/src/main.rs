@@ -1,6 +1,7 @@
 //! What is done in this repository, by name. `cargo xtask` lists it.
 #![forbid(unsafe_code)]
 
+mod columns;
 mod layers;
 mod tasks;
 

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 use std::process::Command;
 
-use crate::layers;
+use crate::{columns, layers};
 
 /// Something to do in this repository.
 pub(crate) struct Task {
@@ -15,7 +15,8 @@ pub(crate) struct Task {
 }
 
 enum Work {
-    /// Commands at the root, one after the other. What else was said on the command line goes to the last one.
+    /// Commands at the root, one after the other. What else was said on the command line goes to
+    /// the last one.
     Commands(&'static [&'static [&'static str]]),
     /// A command with something in its environment.
     With(
@@ -65,6 +66,11 @@ pub(crate) const TASKS: &[Task] = &[
             "--",
             "-Dwarnings",
         ]]),
+    ),
+    task(
+        "columns",
+        "comments are wrapped at 100 columns",
+        Function(columns::check),
     ),
     task(
         "layers",
@@ -120,7 +126,8 @@ pub(crate) const TASKS: &[Task] = &[
                 "lpm-tests",
                 "--test",
                 "lifecycle",
-                // It runs one thread at a time: one that waits for its turn does not say where it is.
+                // It runs one thread at a time: one that waits for its turn does not say where it
+                // is.
                 "--",
                 "--test-threads=1",
             ],

@@ -65,7 +65,8 @@ pub(super) fn names<'data, R: ReadRef<'data>>(
     names.unwrap_or_else(|_| Ok(&[][..])).unwrap_or_default()
 }
 
-/// Whether a section's name begins so. It may be as long as the file, and many sections may have it.
+/// Whether a section's name begins so. It may be as long as the file, and many sections may have
+/// it.
 fn begins(section: &Section, names: &[u8], endian: Endianness, start: &[u8]) -> bool {
     let offset = usize::try_from(section.sh_name(endian)).ok();
     let name = offset.and_then(|offset| names.get(offset..));
@@ -111,8 +112,8 @@ pub(super) fn strings<'data, R: ReadRef<'data>>(
     section.data(endian, data).map_err(damaged)
 }
 
-/// Whether a relocation puts a thread-local at a fixed distance from each thread's pointer. Not every linker says so
-/// in a flag.
+/// Whether a relocation puts a thread-local at a fixed distance from each thread's pointer. Not
+/// every linker says so in a flag.
 pub(super) fn has_static_tls<'data, R: ReadRef<'data>>(
     endian: Endianness,
     data: R,

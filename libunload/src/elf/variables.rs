@@ -1,4 +1,5 @@
-//! What the variables of a program or library are called, by the table that linkers leave for debuggers.
+//! What the variables of a program or library are called, by the table that linkers leave for
+//! debuggers.
 
 use std::fs::File;
 use std::ops::Range;
@@ -9,7 +10,8 @@ use object::read::elf::{FileHeader, SectionHeader, Sym};
 use super::layout::Header;
 use crate::bounds::{self, Reading};
 
-/// The variables of which `is_it` says so by name and place, as virtual addresses; none where there is no table.
+/// The variables of which `is_it` says so by name and place, as virtual addresses; none where there
+/// is no table.
 pub(crate) fn variables(
     file: &File,
     mut is_it: impl FnMut(&[u8], &Range<usize>) -> bool,

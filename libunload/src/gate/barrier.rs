@@ -1,17 +1,19 @@
 //! The store-load ordering between entering a value and draining it.
 //!
-//! A hazard pointer needs a full barrier between the store of the slot and the load that validates it: E2 and
-//! E3 in the [module above](super). On the hot path such a barrier costs more than the rest together.
-//! Linux (4.14, 2017) can issue it for the other threads: `membarrier(2)` returns after every
-//! running thread of the process has executed a full barrier, somewhere in its program; threads
-//! that are not running have passed one when they were switched out. Wherever that is in an entering thread, it is
-//! either after E2, which the drainer then sees, or before E3, which then sees what the drainer
-//! published. So the light side only has to keep the compiler from exchanging E2 and E3.
+//! A hazard pointer needs a full barrier between the store of the slot and the load that validates
+//! it: E2 and E3 in the [module above](super). On the hot path such a barrier costs more than the
+//! rest together. Linux (4.14, 2017) can issue it for the other threads: `membarrier(2)` returns
+//! after every running thread of the process has executed a full barrier, somewhere in its program;
+//! threads that are not running have passed one when they were switched out. Wherever that is in an
+//! entering thread, it is either after E2, which the drainer then sees, or before E3, which then
+//! sees what the drainer published. So the light side only has to keep the compiler from exchanging
+//! E2 and E3.
 //!
-//! Where `membarrier` is missing (older kernels, a seccomp filter, other systems), E2 is a sequentially
-//! consistent swap, E3 such a load, and the heavy side a fence: in the single order of these
-//! operations, if E3 precedes D1, then E2 precedes D2. Windows has `FlushProcessWriteBuffers` for the same
-//! purpose; it would save a fraction of a nanosecond a call, and the swap is what every system understands.
+//! Where `membarrier` is missing (older kernels, a seccomp filter, other systems), E2 is a
+//! sequentially consistent swap, E3 such a load, and the heavy side a fence: in the single order of
+//! these operations, if E3 precedes D1, then E2 precedes D2. Windows has `FlushProcessWriteBuffers`
+//! for the same purpose; it would save a fraction of a nanosecond a call, and the swap is what
+//! every system understands.
 
 use std::io;
 #[cfg(not(all(test, loom)))]
@@ -28,8 +30,8 @@ pub(crate) enum Barrier {
     /// Light: a sequentially consistent swap. Heavy: a fence.
     #[cfg(not(all(test, loom)))]
     Swap,
-    /// Stands for both in the model, which knows neither `membarrier` nor a total order of sequentially
-    /// consistent accesses, but fences: one on each side.
+    /// Stands for both in the model, which knows neither `membarrier` nor a total order of
+    /// sequentially consistent accesses, but fences: one on each side.
     #[cfg(all(test, loom))]
     Fence,
     /// The mistake that the model must find: the light side orders nothing.
@@ -72,7 +74,8 @@ impl Barrier {
                 slot.store(value, Ordering::Release);
                 compiler_fence(Ordering::SeqCst);
                 let current = current.load(Ordering::Relaxed);
-                // Not an acquire load: AArch64 orders that after the release store, by waiting for it.
+                // Not an acquire load: AArch64 orders that after the release store, by waiting for
+                // it.
                 fence(Ordering::Acquire);
                 current
             }

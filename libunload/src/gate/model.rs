@@ -1,9 +1,10 @@
-//! Every interleaving of entering, replacing and draining, and every value that the memory model lets a load
-//! see, explored by loom: `RUSTFLAGS="--cfg loom" cargo test -p lpm-host --release --lib gate`.
+//! Every interleaving of entering, replacing and draining, and every value that the memory model
+//! lets a load see, explored by loom:
+//! `RUSTFLAGS="--cfg loom" cargo test -p lpm-host --release --lib gate`.
 //!
 //! The asymmetric barrier is modelled by a sequentially consistent fence on both sides: loom has no
-//! `membarrier`. What the models prove is the protocol; that `membarrier` is such a fence is the kernel's
-//! promise, and `tests.rs` hammers it for real.
+//! `membarrier`. What the models prove is the protocol; that `membarrier` is such a fence is the
+//! kernel's promise, and `tests.rs` hammers it for real.
 //!
 //! Entrants are threads of their own, since the main thread's thread-locals outlive loom's statics.
 
@@ -20,8 +21,8 @@ use loom::thread;
 use super::barrier::Barrier;
 use super::{Gate, Retired, inside_any_pass};
 
-/// A value whose reads must happen before its end. Loom tracks the cell and fails the model when an access
-/// from inside is concurrent with, or later than, the exclusive one after draining.
+/// A value whose reads must happen before its end. Loom tracks the cell and fails the model when an
+/// access from inside is concurrent with, or later than, the exclusive one after draining.
 struct Probe(UnsafeCell<u32>);
 
 // SAFETY: the content is never touched; the accesses that loom compares are the test.
@@ -41,16 +42,16 @@ impl Probe {
     }
 }
 
-/// With three threads, or slots, that matter: what up to three preemptions bring about (loom's documentation calls two or
-/// three enough for most bugs); every interleaving would take hours.
+/// With three threads, or slots, that matter: what up to three preemptions bring about (loom's
+/// documentation calls two or three enough for most bugs); every interleaving would take hours.
 fn bounded_model(run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(run);
 }
 
-/// What the only caller of `drain` does, with the waiting left to loom. The box is kept, so that a model that
-/// fails does not read freed memory.
+/// What the only caller of `drain` does, with the waiting left to loom. The box is kept, so that a
+/// model that fails does not read freed memory.
 fn drain(mut retired: Retired<Probe>) -> Box<Probe> {
     loop {
         match retired.drain(Duration::ZERO) {
@@ -200,8 +201,8 @@ fn looking_into_a_gate_from_another() {
     bounded_model(|| looker_against_replacers(Barrier::Fence));
 }
 
-/// In a process of its own: loom ends the threads of a model that fails, and passes that end so, outside the
-/// model, end the process.
+/// In a process of its own: loom ends the threads of a model that fails, and passes that end so,
+/// outside the model, end the process.
 #[test]
 fn without_the_light_barrier_a_look_is_a_use_after_the_end() {
     let output = Command::new(env::current_exe().unwrap())

@@ -1,12 +1,12 @@
 //! Which thread is inside which value: the records that entering threads write and drainers read.
 //!
-//! A thread claims a record at its first entry and gives it back when it exits; records are never freed, so a
-//! drainer may look at any of them at any time, and there are as many as there were ever
-//! threads at once.
+//! A thread claims a record at its first entry and gives it back when it exits; records are never
+//! freed, so a drainer may look at any of them at any time, and there are as many as there were
+//! ever threads at once.
 //!
-//! Two cases are rare and slower, and served alike: a thread that enters while its thread-locals are
-//! being destroyed, after it gave its record back, and passes that nest deeper than a record has
-//! slots. Such a pass takes a record for itself alone, which is free again once it is empty.
+//! Two cases are rare and slower, and served alike: a thread that enters while its thread-locals
+//! are being destroyed, after it gave its record back, and passes that nest deeper than a record
+//! has slots. Such a pass takes a record for itself alone, which is free again once it is empty.
 
 use std::cell::Cell;
 use std::fmt;
@@ -22,8 +22,8 @@ use super::sync::{Mutex, MutexGuard, thread_local};
 /// Holds the address of the value that a pass is inside, or null. Written by one thread at a time.
 pub(super) struct Slot {
     value: AtomicPtr<()>,
-    /// How many passes it was used for, which tells a long pass from many short ones. For watching only,
-    /// so the model checker need not look at it.
+    /// How many passes it was used for, which tells a long pass from many short ones. For watching
+    /// only, so the model checker need not look at it.
     entries: AtomicU64,
 }
 
@@ -57,7 +57,8 @@ impl Deref for Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ThreadInside {
-    /// The system's number of the thread (`gettid`), where the standard library or libc tells it: Linux.
+    /// The system's number of the thread (`gettid`), where the standard library or libc tells it:
+    /// Linux.
     pub os_id: Option<u32>,
 }
 
@@ -168,8 +169,9 @@ pub(super) fn vacant_slot() -> &'static Slot {
     nested_slot(record)
 }
 
-/// The slot of a pass, where this thread is in none, and all gates have the [usual](super::Barrier::USUAL) barrier;
-/// and the record with that of one [look](Record::look) at a time inside it.
+/// The slot of a pass, where this thread is in none, and all gates have the
+/// [usual](super::Barrier::USUAL) barrier; and the record with that of one [look](Record::look) at
+/// a time inside it.
 #[inline]
 pub(super) fn first_slots() -> Option<(&'static Slot, &'static Record)> {
     let record = LOCAL.try_with(|local| local.usual.get()).ok()?;
@@ -180,7 +182,8 @@ pub(super) fn first_slots() -> Option<(&'static Slot, &'static Record)> {
     is_vacant.then_some((first, record))
 }
 
-/// For passes inside those, or for a thread that has no record. Not inlined, so that the usual ones stay short.
+/// For passes inside those, or for a thread that has no record. Not inlined, so that the usual ones
+/// stay short.
 #[inline(never)]
 fn nested_slot(record: &'static Record) -> &'static Slot {
     for slot in record.slots.iter().skip(3) {
@@ -214,20 +217,21 @@ const SLOTS: usize = 3;
 /// How many numbers a thread has for itself: [`Look::lane`](super::Look::lane).
 pub const LANE: usize = 128 / size_of::<u64>();
 
-/// The slots of one thread. The alignment keeps threads from sharing cache lines, also the neighbouring
-/// line that x86 fetches along.
+/// The slots of one thread. The alignment keeps threads from sharing cache lines, also the
+/// neighbouring line that x86 fetches along.
 #[repr(align(128))]
 pub(super) struct Record {
     slots: [Slot; SLOTS],
-    /// The first of as many numbers as there are words in two cache lines, which no other record has.
+    /// The first of as many numbers as there are words in two cache lines, which no other record
+    /// has.
     lane: u32,
     /// A thread has it for its own use until it exits.
     claimed: AtomicBool,
 }
 
 impl Record {
-    /// Takes the place of a record where there is none: one test then tells both that this thread has a
-    /// record and that its slot is vacant.
+    /// Takes the place of a record where there is none: one test then tells both that this thread
+    /// has a record and that its slot is vacant.
     #[cfg(not(all(test, loom)))]
     fn none() -> &'static Self {
         &NONE

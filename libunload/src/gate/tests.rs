@@ -270,8 +270,8 @@ fn counted() -> (Arc<AtomicU64>, Gate<Counted>) {
     (drop_count, gate)
 }
 
-/// Thread-locals are destroyed in an order that a library cannot choose. These enter before and after the
-/// gate has given this thread's record back, and one holds a pass across that moment.
+/// Thread-locals are destroyed in an order that a library cannot choose. These enter before and
+/// after the gate has given this thread's record back, and one holds a pass across that moment.
 #[test]
 fn entering_while_thread_locals_are_destroyed() {
     static GATE: std::sync::OnceLock<Gate<u32>> = std::sync::OnceLock::new();
@@ -310,8 +310,8 @@ fn entering_while_thread_locals_are_destroyed() {
     assert_eq!(*gate.replace(Box::new(2)).drain(Duration::ZERO).unwrap(), 1);
 }
 
-/// A few values are published over and over, so addresses come back all the time, and each is marked while
-/// it is out of use: nobody inside may see the mark.
+/// A few values are published over and over, so addresses come back all the time, and each is
+/// marked while it is out of use: nobody inside may see the mark.
 #[test]
 fn hammered_by_three_threads_while_replaced() {
     struct Value {
@@ -346,7 +346,8 @@ fn hammered_by_three_threads_while_replaced() {
                                 violations.fetch_add(1, Ordering::Relaxed);
                             }
                         }
-                        // On few cores, so that the others get their turn, and also find someone inside.
+                        // On few cores, so that the others get their turn, and also find someone
+                        // inside.
                         if random % 64 == 0 {
                             thread::yield_now();
                         }
@@ -371,8 +372,9 @@ fn hammered_by_three_threads_while_replaced() {
     }
 }
 
-/// Threads come and go while values do, and records pass from one to the next: the other tests nest 100 deep
-/// and run some dozens of threads, so 300 records would mean that the 1 000 threads here made some.
+/// Threads come and go while values do, and records pass from one to the next: the other tests nest
+/// 100 deep and run some dozens of threads, so 300 records would mean that the 1 000 threads here
+/// made some.
 #[test]
 fn threads_that_enter_once_and_exit() {
     let rounds = if cfg!(miri) { 20 } else { 500 };

@@ -1,9 +1,9 @@
-//! Functions of libraries that the C library calls on threads of its own (`SIGEV_THREAD`): when a timer goes
-//! off, a request is done, a message comes.
+//! Functions of libraries that the C library calls on threads of its own (`SIGEV_THREAD`): when a
+//! timer goes off, a request is done, a message comes.
 //!
-//! The library's ledger knows nothing of such a thread, which may be about to begin when the library goes. So the C
-//! library is handed a function of the host's and a number. The number leads to the library's function, if that is
-//! still there.
+//! The library's ledger knows nothing of such a thread, which may be about to begin when the
+//! library goes. So the C library is handed a function of the host's and a number. The number leads
+//! to the library's function, if that is still there.
 
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
@@ -55,7 +55,8 @@ impl Event {
         ledger::of_address(self.function()? as *const () as usize)
     }
 
-    /// Has it call the host instead of a function of this library's; returns the number of the call.
+    /// Has it call the host instead of a function of this library's; returns the number of the
+    /// call.
     pub(super) fn redirect(&mut self, ledger: &Arc<Ledger>) -> Option<usize> {
         let call = self.call(ledger)?;
         let mut calls = lock(&CALLS);
@@ -139,8 +140,8 @@ unsafe extern "C" fn begin(number: usize) {
     if !call.ledger.begin(thread, Running::TimerFunction) {
         return;
     }
-    // SAFETY: the library handed over both for this, and is mapped: it is not unloaded before its ledger
-    // says that no such function is running.
+    // SAFETY: the library handed over both for this, and is mapped: it is not unloaded before its
+    // ledger says that no such function is running.
     unsafe { (call.function)(call.value) };
     call.ledger.end(thread, Running::TimerFunction);
 }

@@ -1,8 +1,9 @@
 //! Libraries that lie next to the library that needs them.
 //!
-//! A library's search path may say `$ORIGIN`: where the library lies. The private copy lies elsewhere, so
-//! what is to be found in this way is opened from beside the original first. The loader then takes what
-//! is open, by its `soname`. Such a library is not copied: overwriting it while it is in use is not safe.
+//! A library's search path may say `$ORIGIN`: where the library lies. The private copy lies
+//! elsewhere, so what is to be found in this way is opened from beside the original first. The
+//! loader then takes what is open, by its `soname`. Such a library is not copied: overwriting it
+//! while it is in use is not safe.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,8 @@ pub(super) fn find(original: &Path, search_path: &[String], needed: &[String]) -
     needed.iter().filter_map(file).collect()
 }
 
-/// What a search path that begins with `$ORIGIN` means; others do not depend on where the library lies.
+/// What a search path that begins with `$ORIGIN` means; others do not depend on where the library
+/// lies.
 pub(super) fn beside(origin: &Path, directory: &str) -> Option<PathBuf> {
     let rest = ["$ORIGIN", "${ORIGIN}"]
         .iter()

@@ -1,7 +1,8 @@
-//! System calls that the kernel hands to a library instead of making them (`PR_SET_SYSCALL_USER_DISPATCH`).
+//! System calls that the kernel hands to a library instead of making them
+//! (`PR_SET_SYSCALL_USER_DISPATCH`).
 //!
-//! At each system call of such a thread the kernel reads a byte of the library's. Only the thread itself can have that
-//! end.
+//! At each system call of such a thread the kernel reads a byte of the library's. Only the thread
+//! itself can have that end.
 
 use std::ffi::c_int;
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! Functions of a library that are to be called when the process exits, or forks.
 //!
-//! Those that `atexit` and C++ statics register belong to an object, by the address of a variable in it
-//! (its *handle*), and glibc calls them when told that the object goes. Usually the C runtime in the
-//! library does so, in its finalizers; here it is done in any case. Functions for the exit that belong to no object
-//! stay for ever, and so must the library; those around `fork` are made the library's.
+//! Those that `atexit` and C++ statics register belong to an object, by the address of a variable
+//! in it (its *handle*), and glibc calls them when told that the object goes. Usually the C runtime
+//! in the library does so, in its finalizers; here it is done in any case. Functions for the exit
+//! that belong to no object stay for ever, and so must the library; those around `fork` are made
+//! the library's.
 
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
@@ -72,7 +73,8 @@ pub(super) unsafe extern "C" fn register_on_exit(
     unsafe { on_exit(function, argument) }
 }
 
-/// Stands in for `__cxa_at_quick_exit`, whose functions glibc forgets, without a call, with those for a common exit.
+/// Stands in for `__cxa_at_quick_exit`, whose functions glibc forgets, without a call, with those
+/// for a common exit.
 ///
 /// # Safety
 ///
@@ -86,8 +88,8 @@ pub(super) unsafe extern "C" fn register_at_quick_exit(
     unsafe { __cxa_at_quick_exit(function, handle) }
 }
 
-/// Stands in for `__register_atfork`, which is what `pthread_atfork` calls: without the compiler's start files there is no
-/// handle.
+/// Stands in for `__register_atfork`, which is what `pthread_atfork` calls: without the compiler's
+/// start files there is no handle.
 ///
 /// # Safety
 ///

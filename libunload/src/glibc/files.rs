@@ -1,11 +1,12 @@
 //! Files that a library mapped to read them, and forgot.
 //!
-//! A backtrace with names does so: the standard library inside maps each program and library on the stack, the private
-//! copy too, and keeps them. Nothing but the library knows of such a mapping, so it goes when the library goes. Mappings
-//! of other kinds are left alone: memory may have been given away, and what is shared or written to is meant to stay.
+//! A backtrace with names does so: the standard library inside maps each program and library on the
+//! stack, the private copy too, and keeps them. Nothing but the library knows of such a mapping, so
+//! it goes when the library goes. Mappings of other kinds are left alone: memory may have been
+//! given away, and what is shared or written to is meant to stay.
 //!
-//! `mmap` and `munmap` may be called in signal handlers, so what is mapped stands in slots that are taken and left without
-//! a lock.
+//! `mmap` and `munmap` may be called in signal handlers, so what is mapped stands in slots that are
+//! taken and left without a lock.
 
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -159,7 +160,8 @@ pub(super) unsafe extern "C" fn unmap_one(address: *mut c_void, length: libc::si
     unsafe { libc::munmap(address, length) }
 }
 
-/// Forgets what is in this range, before something else may be there; of a part, the whole: the rest is lost at worst.
+/// Forgets what is in this range, before something else may be there; of a part, the whole: the
+/// rest is lost at worst.
 #[cold]
 fn forget(range: &Range<usize>) {
     for slot in &SLOTS {
@@ -186,7 +188,8 @@ mod model {
         }
     }
 
-    /// One gives the slot up, and another takes it: whoever looks sees one of both whole, or nothing.
+    /// One gives the slot up, and another takes it: whoever looks sees one of both whole, or
+    /// nothing.
     #[test]
     fn slots_are_seen_whole() {
         loom::model(|| {

@@ -22,14 +22,16 @@ pub(super) unsafe fn run(libraries: &[Arc<Ledger>]) {
     run_destructors(libraries);
 }
 
-/// The same for a library and what goes with it, whose finalizers the loader would run. It finds none any more.
+/// The same for a library and what goes with it, whose finalizers the loader would run. It finds
+/// none any more.
 ///
 /// # Safety
 ///
 /// As for [`run`].
 pub(super) unsafe fn run_all(leaving: &[Arc<Ledger>]) {
     let mut left = leaving.to_vec();
-    // As the loader does, each before those that it needs; where they need each other, in any order.
+    // As the loader does, each before those that it needs; where they need each other, in any
+    // order.
     while !left.is_empty() {
         let is_needed = |library: &Arc<Ledger>| {
             let others = left.iter().filter(|other| !Arc::ptr_eq(other, library));

@@ -1,9 +1,9 @@
 //! `fork`, while other threads are in a stand-in.
 //!
-//! The child has one thread, and what another held is never let go. glibc's own locks are seen to by glibc, so that
-//! what it offers works in the child; the same is promised here. Whoever forks takes every lock that a stand-in takes,
-//! in the order in which they take them, and both sides let go. Functions that may be called in signal handlers take
-//! none.
+//! The child has one thread, and what another held is never let go. glibc's own locks are seen to
+//! by glibc, so that what it offers works in the child; the same is promised here. Whoever forks
+//! takes every lock that a stand-in takes, in the order in which they take them, and both sides let
+//! go. Functions that may be called in signal handlers take none.
 
 use std::cell::UnsafeCell;
 use std::sync::Once;

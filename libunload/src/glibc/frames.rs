@@ -2,9 +2,9 @@
 
 use std::ffi::{c_int, c_void};
 
-/// Calls `visit` with the address in each frame, the innermost first. Where the thread starts, the tables
-/// say that there is no caller, and the last address is 0; a function without tables ends the walk, too,
-/// but has an address.
+/// Calls `visit` with the address in each frame, the innermost first. Where the thread starts, the
+/// tables say that there is no caller, and the last address is 0; a function without tables ends
+/// the walk, too, but has an address.
 pub(super) fn walk(visit: &mut dyn FnMut(usize)) {
     let mut visit = visit;
     // SAFETY: `step` gets what it expects, and the unwinder calls it only before it returns.

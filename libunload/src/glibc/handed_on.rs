@@ -1,13 +1,15 @@
 //! Does the loader hand the values of one library's thread-locals to the next? glibc's bug 29039.
 //!
-//! A thread finds the thread-locals of a library in its table, by a number that the next library gets once the first has gone.
-//! Code that uses descriptors (`R_AARCH64_TLSDESC`; all code does on aarch64) looks anew only where the thread's table is older than
-//! the library, and the loader notes in the descriptor how old that is. Before glibc 2.39 it noted, of a library whose
-//! number had been somebody else's, when that one went. A thread whose table is younger finds what the other left.
+//! A thread finds the thread-locals of a library in its table, by a number that the next library
+//! gets once the first has gone. Code that uses descriptors (`R_AARCH64_TLSDESC`; all code does on
+//! aarch64) looks anew only where the thread's table is older than the library, and the loader
+//! notes in the descriptor how old that is. Before glibc 2.39 it noted, of a library whose number
+//! had been somebody else's, when that one went. A thread whose table is younger finds what the
+//! other left.
 //!
-//! Distributions have mended older versions. So the loader is tried: three libraries of next to no content are loaded, which no
-//! code is in and whose thread-locals nobody uses. The third gets the number of the first, which is gone, and must be two
-//! changes younger than the second.
+//! Distributions have mended older versions. So the loader is tried: three libraries of next to no
+//! content are loaded, which no code is in and whose thread-locals nobody uses. The third gets the
+//! number of the first, which is gone, and must be two changes younger than the second.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -48,7 +50,8 @@ fn tried() -> Option<bool> {
     let (before, after) = (second.age, third.age);
     second.close();
     third.close();
-    // One change is that the first went, one that the third came; others may have come and gone meanwhile.
+    // One change is that the first went, one that the third came; others may have come and gone
+    // meanwhile.
     Some(after < before + 2)
 }
 
@@ -99,7 +102,8 @@ fn age(handle: &Handle) -> Option<usize> {
     (module == object.thread_locals?.module && offset == 0).then_some(age)
 }
 
-/// A library of nothing but thread-locals, too many for the room that there is from the start, and one descriptor.
+/// A library of nothing but thread-locals, too many for the room that there is from the start, and
+/// one descriptor.
 #[repr(C)]
 struct Contents {
     header: libc::Elf64_Ehdr,
@@ -222,7 +226,8 @@ mod tests {
         }
     }
 
-    /// It can be tried wherever memory can be read as elsewhere here, which qemu does not offer, and says the same each time.
+    /// It can be tried wherever memory can be read as elsewhere here, which qemu does not offer,
+    /// and says the same each time.
     #[test]
     fn the_loader_can_be_tried() {
         let place = super::is_before_2_39 as *const () as usize & !7;

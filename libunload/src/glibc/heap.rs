@@ -1,14 +1,16 @@
 //! The memory that a library takes in the first and the last call into it.
 //!
-//! Goal: a host does not grow, however often it loads and unloads. Without this a cycle leaves a kibibyte behind, and the
-//! subscriber.
+//! Goal: a host does not grow, however often it loads and unloads. Without this a cycle leaves a
+//! kibibyte behind, and the subscriber.
 //!
-//! The first call makes what stays for the library's life: the subscriber that its `tracing` never lets go
-//! of. It is taken from a place of the host's, which is free again once the library is unmapped.
+//! The first call makes what stays for the library's life: the subscriber that its `tracing` never
+//! lets go of. It is taken from a place of the host's, which is free again once the library is
+//! unmapped.
 //!
-//! The last call flushes the library's stdout. Where the library never printed, flushing makes the buffer
-//! first, and Rust's standard library never frees that: a kibibyte lost with each load. What the library
-//! allocates in its last call, and has not freed by the time it is unmapped, is freed here.
+//! The last call flushes the library's stdout. Where the library never printed, flushing makes the
+//! buffer first, and Rust's standard library never frees that: a kibibyte lost with each load. What
+//! the library allocates in its last call, and has not freed by the time it is unmapped, is freed
+//! here.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::c_void;
@@ -35,7 +37,8 @@ thread_local! {
     static BLOCKS: RefCell<Vec<*mut c_void>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes the first call into a library; what the library allocates in it is in `place`, as far as there is room.
+/// Makes the first call into a library; what the library allocates in it is in `place`, as far as
+/// there is room.
 pub(super) fn first_call<R>(place: Option<&Place>, call: impl FnOnce() -> R) -> R {
     if let Some(place) = place {
         let Range { start, end } = place.range();
@@ -109,8 +112,8 @@ pub(super) unsafe extern "C" fn realloc(block: *mut c_void, size: libc::size_t) 
         // SAFETY: as for `malloc`.
         let larger = unsafe { malloc(size) };
         if !larger.is_null() {
-            // SAFETY: so much may be read from the old block on, which is in a place, and written to the
-            // new one, which is another.
+            // SAFETY: so much may be read from the old block on, which is in a place, and written
+            // to the new one, which is another.
             unsafe { ptr::copy_nonoverlapping(block.cast::<u8>(), larger.cast(), size.min(room)) };
         }
         return larger;
@@ -156,7 +159,8 @@ pub(super) struct Place(usize);
 #[repr(C, align(16))]
 struct Places(UnsafeCell<[u8; SIZE * COUNT]>);
 
-// SAFETY: who has a `Place` alone uses that part; the library that got it shares it as its own memory.
+// SAFETY: who has a `Place` alone uses that part; the library that got it shares it as its own
+// memory.
 unsafe impl Sync for Places {}
 
 static PLACES: Places = Places(UnsafeCell::new([0; SIZE * COUNT]));

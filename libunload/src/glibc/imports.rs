@@ -1,8 +1,8 @@
 //! Redirects a library's imports to the host's stand-ins.
 //!
 //! The loader writes the address of every imported function into a slot of the library's own data
-//! (the global offset table, or a variable). This writes another address there; the code stays as it
-//! is. Slots that the loader has made read-only are made writable for the moment.
+//! (the global offset table, or a variable). This writes another address there; the code stays as
+//! it is. Slots that the loader has made read-only are made writable for the moment.
 
 use std::ffi::CString;
 use std::ops::Range;
@@ -91,8 +91,8 @@ pub(crate) fn stood_in_for() -> Vec<(&'static str, usize)> {
         .collect()
 }
 
-/// What the host's own libraries may do on behalf of a library that needs them, as the standard library does where
-/// it is a library of its own.
+/// What the host's own libraries may do on behalf of a library that needs them, as the standard
+/// library does where it is a library of its own.
 const ON_BEHALF: [(&[u8], *const ()); 2] = [
     (b"__cxa_thread_atexit_impl", tls::register as *const ()),
     (b"pthread_create", threads::create_on_behalf as *const ()),
@@ -110,8 +110,8 @@ pub(super) fn redirect(object: &Object) -> Vec<String> {
     redirect_to(object, &all)
 }
 
-/// Redirects, in an object of the host that a library needs, what it may do for that library; returns what could
-/// not be.
+/// Redirects, in an object of the host that a library needs, what it may do for that library;
+/// returns what could not be.
 pub(super) fn redirect_on_behalf(object: &Object) -> Vec<String> {
     /// Those that were seen to: where their dynamic sections are. They stay.
     static DONE: Mutex<Vec<(usize, CString)>> = Mutex::new(Vec::new());
@@ -141,7 +141,8 @@ fn redirect_to(object: &Object, stand_ins: &[(&'static [u8], *const ())]) -> Vec
         let slot = object.base + to_usize(relocation.r_offset);
         let has_it =
             |range: &Range<usize>| range.contains(&slot) && slot + size_of::<usize>() <= range.end;
-        // The loader has written to code, too, where that is not position-independent (`DT_TEXTREL`).
+        // The loader has written to code, too, where that is not position-independent
+        // (`DT_TEXTREL`).
         if is_address(relocation) && object.writable.iter().chain(&object.text).any(has_it) {
             slots.push((slot, *stand_in));
         } else {

@@ -1,12 +1,13 @@
 //! Keys of thread-specific data (`pthread_key_create`, C11's `tss_create`).
 //!
-//! Rust's standard library makes one for itself in each library as soon as `thread::current` is called.
-//! glibc does not connect keys with libraries: once the library is gone, a thread that ends calls a
-//! destructor that is not there, and since nobody deletes the key, the process runs out of its 1024.
+//! Rust's standard library makes one for itself in each library as soon as `thread::current` is
+//! called. glibc does not connect keys with libraries: once the library is gone, a thread that ends
+//! calls a destructor that is not there, and since nobody deletes the key, the process runs out of
+//! its 1024.
 //!
-//! glibc is told of no destructor of a library. One key of the host's own has one, and it runs those of
-//! the libraries at the same moment, so that a library that is about to go and a thread that is about to
-//! end settle here who is first.
+//! glibc is told of no destructor of a library. One key of the host's own has one, and it runs
+//! those of the libraries at the same moment, so that a library that is about to go and a thread
+//! that is about to end settle here who is first.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -34,8 +35,8 @@ pub(super) fn run_where_allowed(ledgers: &[Arc<Ledger>]) {
     run_once(ledgers, Ledger::begin);
 }
 
-/// Calls each destructor that has a value on this thread, if the ledger lets it begin; whether there was
-/// one.
+/// Calls each destructor that has a value on this thread, if the ledger lets it begin; whether
+/// there was one.
 fn run_once(ledgers: &[Arc<Ledger>], begin: fn(&Ledger, libc::pid_t, Running) -> bool) -> bool {
     let thread = current_id();
     let mut found = false;
@@ -54,8 +55,8 @@ fn run_once(ledgers: &[Arc<Ledger>], begin: fn(&Ledger, libc::pid_t, Running) ->
             }
             if let Some(value) = take_value(ledger, key) {
                 found = true;
-                // SAFETY: the library set the value on this thread for this destructor, and is mapped:
-                // it is not unloaded before its ledger says that no destructor is running.
+                // SAFETY: the library set the value on this thread for this destructor, and is
+                // mapped: it is not unloaded before its ledger says that no destructor is running.
                 unsafe { destructor(value) };
             }
             ledger.end(thread, Running::Destructor);
@@ -79,19 +80,20 @@ fn take_value(ledger: &Ledger, key: Key) -> Option<*mut c_void> {
     })
 }
 
-/// Deletes the keys of an object; returns how many there were. The values that other threads have are
-/// leaked.
+/// Deletes the keys of an object; returns how many there were. The values that other threads have
+/// are leaked.
 pub(super) fn delete(ledger: &Ledger) -> usize {
     let keys = ledger.with(|entries| std::mem::take(&mut entries.keys));
     for key in &keys {
-        // SAFETY: the ledger had the key, so it was not deleted; the library does not use it any more.
+        // SAFETY: the ledger had the key, so it was not deleted; the library does not use it any
+        // more.
         unsafe { libc::pthread_key_delete(key.number) };
     }
     keys.len()
 }
 
-/// The key whose destructor runs those of all libraries; `Err` with what the system says where it has
-/// none to give. Nobody waits for another thread here, which a fork may have left behind.
+/// The key whose destructor runs those of all libraries; `Err` with what the system says where it
+/// has none to give. Nobody waits for another thread here, which a fork may have left behind.
 fn host_key() -> Result<libc::pthread_key_t, c_int> {
     /// One more than the key.
     static KEY: AtomicU32 = AtomicU32::new(0);
@@ -114,8 +116,8 @@ fn host_key() -> Result<libc::pthread_key_t, c_int> {
     }
 }
 
-/// Runs when a thread ends that has a value under a key of some library, and once more if destructors set
-/// values again, as often as glibc allows.
+/// Runs when a thread ends that has a value under a key of some library, and once more if
+/// destructors set values again, as often as glibc allows.
 unsafe extern "C" fn at_end_of_thread(_: *mut c_void) {
     run_once(&ledger::all(), Ledger::begin);
 }
@@ -129,7 +131,8 @@ pub(super) unsafe extern "C" fn create(
     key: *mut libc::pthread_key_t,
     destructor: Option<Destructor>,
 ) -> c_int {
-    // Usually the destructor or the variable is the library's; `free`, and a place on the heap, are not.
+    // Usually the destructor or the variable is the library's; `free`, and a place on the heap, are
+    // not.
     let ledger = destructor
         .and_then(|destructor| ledger::of_address(destructor as *const () as usize))
         .or_else(|| ledger::of_address(key as usize))
@@ -161,8 +164,8 @@ pub(super) unsafe extern "C" fn set(key: libc::pthread_key_t, value: *const c_vo
     let error = unsafe { libc::pthread_setspecific(key, value) };
     if error == 0 && !value.is_null() {
         if let Ok(host_key) = host_key() {
-            // SAFETY: the key is this host's and never deleted; any value but null has its destructor
-            // called.
+            // SAFETY: the key is this host's and never deleted; any value but null has its
+            // destructor called.
             unsafe { libc::pthread_setspecific(host_key, ptr::without_provenance(1)) };
         }
     }

@@ -1,17 +1,19 @@
 //! Which objects the loader will unmap together with a library.
 //!
-//! This is decided before anything of anybody is taken back: what stays keeps its keys, timers, signal
-//! handlers and thread-local destructors, and counts among what may lead into the library. An object
-//! stays
+//! This is decided before anything of anybody is taken back: what stays keeps its keys, timers,
+//! signal handlers and thread-local destructors, and counts among what may lead into the library.
+//! An object stays
 //!
 //! - when another opened library belongs to it ([`Ledger::has_one_user`]);
 //! - when somebody else opened it by its own name ([`opened`]);
-//! - when it is never unmapped: it bears `DF_1_NODELETE`, or one of its `STB_GNU_UNIQUE` symbols is in use;
+//! - when it is never unmapped: it bears `DF_1_NODELETE`, or one of its `STB_GNU_UNIQUE` symbols is
+//!   in use;
 //! - when something that stays needs it.
 //!
-//! Whoever uses a symbol of the library without needing it keeps it, too ([`is_used_by_others`]). What is not seen here is who
-//! uses a symbol of something that the library needs, and what is opened from here on. So nothing is taken back for good from what a library needs before the loader has closed
-//! it (`unload`).
+//! Whoever uses a symbol of the library without needing it keeps it, too ([`is_used_by_others`]).
+//! What is not seen here is who uses a symbol of something that the library needs, and what is
+//! opened from here on. So nothing is taken back for good from what a library needs before the
+//! loader has closed it (`unload`).
 
 use std::sync::Arc;
 
@@ -52,8 +54,8 @@ pub(super) fn is_opened_twice(ledgers: &[Arc<Ledger>]) -> bool {
     count.is_some_and(|count| count > 1)
 }
 
-/// Whether something that stays has addresses of these objects which the loader wrote into it: it found a function or a
-/// variable there, and so keeps the object.
+/// Whether something that stays has addresses of these objects which the loader wrote into it: it
+/// found a function or a variable there, and so keeps the object.
 pub(super) fn is_used_by_others(leaving: &[Arc<Ledger>]) -> bool {
     object::with_loaded(|loaded| is_used_by_others_of(loaded, leaving))
 }

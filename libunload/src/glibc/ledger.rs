@@ -32,8 +32,8 @@ pub(super) struct Ledger {
     users: AtomicUsize,
 }
 
-/// An object of which no thread-local destructor and no timer function begins, until this is dropped.
-/// Those of threads that end meanwhile are leaked.
+/// An object of which no thread-local destructor and no timer function begins, until this is
+/// dropped. Those of threads that end meanwhile are leaked.
 #[must_use]
 pub(super) struct HeldBack<'a>(&'a Arc<Ledger>);
 
@@ -131,11 +131,12 @@ pub(super) fn of_address(address: usize) -> Option<Arc<Ledger>> {
         .cloned()
 }
 
-/// The ledger of the library that answers for what the function at this address does with its argument.
-/// Where the function is in a library that several use, such as that of C++, and is handed something of
-/// one of them, this is the one.
+/// The ledger of the library that answers for what the function at this address does with its
+/// argument. Where the function is in a library that several use, such as that of C++, and is
+/// handed something of one of them, this is the one.
 pub(super) fn answering_for(function: usize, argument: usize) -> Option<Arc<Ledger>> {
-    /// C++'s standard library puts the address of a table first, Rust's second, GLib a function third.
+    /// C++'s standard library puts the address of a table first, Rust's second, GLib a function
+    /// third.
     const FIRST_WORDS: usize = 8;
     let ledger = of_address(function)?;
     if ledger.library {
@@ -261,7 +262,8 @@ impl Locked {
         let ledgers = self.0.iter();
         let entries = ledgers.map(|ledger| {
             let entries = lock(&ledger.entries);
-            // SAFETY: the ledger is in the list, which is locked longer, as who has the result vouches.
+            // SAFETY: the ledger is in the list, which is locked longer, as who has the result
+            // vouches.
             unsafe { std::mem::transmute::<MutexGuard<'_, _>, MutexGuard<'static, _>>(entries) }
         });
         LockedEntries {

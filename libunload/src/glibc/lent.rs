@@ -1,4 +1,5 @@
-//! Addresses that a library lends to the C library or the kernel, and that can be taken back exactly.
+//! Addresses that a library lends to the C library or the kernel, and that can be taken back
+//! exactly.
 //!
 //! | function | keeps | what is done |
 //! |---|---|---|
@@ -9,8 +10,8 @@
 //!
 //! What else is kept is found by [`search`](super::search), which has the list of such functions.
 //!
-//! Copies are kept for good, each text once: nobody tells when the last reader is done. They stand in a list that only
-//! grows, so that nobody waits for anybody.
+//! Copies are kept for good, each text once: nobody tells when the last reader is done. They stand
+//! in a list that only grows, so that nobody waits for anybody.
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::mem::MaybeUninit;
@@ -56,7 +57,8 @@ unsafe extern "C" {
     fn strtok(text: *mut c_char, separators: *const c_char) -> *mut c_char;
 }
 
-/// Puts copies in the place of variables of the environment that are in these ranges; returns their names.
+/// Puts copies in the place of variables of the environment that are in these ranges; returns their
+/// names.
 pub(super) fn take_back_variables(ranges: &[Range<usize>]) -> Vec<String> {
     let mut names = Vec::new();
     for text in variables() {
@@ -65,7 +67,8 @@ pub(super) fn take_back_variables(ranges: &[Range<usize>]) -> Vec<String> {
         }
         // SAFETY: who put it there promised a C string, and the library is still mapped.
         let text = unsafe { CStr::from_ptr(text as *const c_char) };
-        // SAFETY: the copy stays for good. glibc replaces the variable of that name, under its lock.
+        // SAFETY: the copy stays for good. glibc replaces the variable of that name, under its
+        // lock.
         if unsafe { putenv(copy_of(text)) } == 0 {
             let name = text.to_bytes().split(|&byte| byte == b'=').next();
             names.push(String::from_utf8_lossy(name.unwrap_or_default()).into_owned());
@@ -209,8 +212,8 @@ fn note_stack(start: usize) {
     }
 }
 
-/// Takes the stack for signal handlers back from this thread if it is in one of these objects, and says
-/// which other threads have one there.
+/// Takes the stack for signal handlers back from this thread if it is in one of these objects, and
+/// says which other threads have one there.
 pub(super) fn take_back_signal_stacks(leaving: &[&Object]) -> Vec<PinReason> {
     let is_leaving = |start: usize| leaving.iter().any(|object| object.range.contains(&start));
     let mut reasons = Vec::new();
@@ -249,8 +252,8 @@ pub(super) fn take_back_signal_stacks(leaving: &[&Object]) -> Vec<PinReason> {
     reasons
 }
 
-/// Whether it was `strtok` that had something at this place, which it has forgotten now: nobody else goes on
-/// with a text of a library that goes.
+/// Whether it was `strtok` that had something at this place, which it has forgotten now: nobody
+/// else goes on with a text of a library that goes.
 pub(super) fn was_token(place: usize) -> bool {
     // SAFETY: an empty text has no token, so nothing is written to it.
     unsafe { strtok(copy_of(c"").cast_mut(), c" ".as_ptr()) };

@@ -1,4 +1,5 @@
-//! Functions that a library looks up while it runs (`dlsym`, `dlvsym`): it gets the stand-ins of those that have one.
+//! Functions that a library looks up while it runs (`dlsym`, `dlvsym`): it gets the stand-ins of
+//! those that have one.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::OnceLock;
@@ -44,7 +45,8 @@ unsafe extern "C" fn stand_in_for(handle: *mut c_void, name: *const c_char) -> *
     found().unwrap_or(std::ptr::null())
 }
 
-// `dlsym` looks at where it returns to, to tell who asks. So what stands in for it leaves that as it is.
+// `dlsym` looks at where it returns to, to tell who asks. So what stands in for it leaves that as
+// it is.
 #[cfg(target_arch = "x86_64")]
 macro_rules! looks_up {
     ($own:literal, $function:literal) => {

@@ -213,8 +213,8 @@ mod query {
             },
             ..Query::default()
         };
-        // SAFETY: the kernel writes into `query`, whose size it is told, and into `path`, whose size it
-        // is told as well; files that do not know the request refuse it.
+        // SAFETY: the kernel writes into `query`, whose size it is told, and into `path`, whose
+        // size it is told as well; files that do not know the request refuse it.
         let failed = unsafe { libc::ioctl(maps.as_raw_fd(), PROCMAP_QUERY as _, &raw mut query) };
         if failed != 0 {
             return match io::Error::last_os_error() {

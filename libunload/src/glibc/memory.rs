@@ -1,5 +1,5 @@
-//! Reads memory of this process that may be unmapped at any moment: the kernel copies it, and says where
-//! there is none.
+//! Reads memory of this process that may be unmapped at any moment: the kernel copies it, and says
+//! where there is none.
 
 use std::io;
 use std::ops::Range;
@@ -74,8 +74,8 @@ impl Reader {
         Self { words }
     }
 
-    /// Shows `visit` all words in these ranges, in pieces with their addresses; passes over what is not
-    /// mapped.
+    /// Shows `visit` all words in these ranges, in pieces with their addresses; passes over what is
+    /// not mapped.
     ///
     /// # Errors
     ///
@@ -134,8 +134,8 @@ impl Reader {
         });
         let remote: Vec<_> = remote.collect();
         let count = remote.len() as libc::c_ulong;
-        // SAFETY: `local` is all of the buffer, which is at least as long as the ranges together, and
-        // the kernel checks `remote`.
+        // SAFETY: `local` is all of the buffer, which is at least as long as the ranges together,
+        // and the kernel checks `remote`.
         let read = unsafe {
             libc::process_vm_readv(
                 libc::getpid(),

@@ -9,11 +9,13 @@ use super::search::wanted::FOR_DEBUGGERS;
 
 const WORD: usize = size_of::<usize>();
 
-/// What is loaded, as far as it is none of `loaded`; without thread-locals, which are looked at where threads are.
+/// What is loaded, as far as it is none of `loaded`; without thread-locals, which are looked at
+/// where threads are.
 pub(super) fn others(loaded: &[Object]) -> Vec<Object> {
     /// There are 16 at most; lists that are longer are none.
     const MOST: usize = 1 << 12;
-    /// `struct r_debug_extended`: version, first object, two words, where the loader is; the next namespace.
+    /// `struct r_debug_extended`: version, first object, two words, where the loader is; the next
+    /// namespace.
     const LENGTH: usize = 6;
     let mut found: Vec<Object> = Vec::new();
     // Since glibc 2.35 there is such a list for each namespace, before for the first alone.

@@ -84,7 +84,8 @@ impl Object {
                 return None;
             }
             // SAFETY: the section ends with an entry of tag 0, beyond which this does not go; the
-            // object is mapped as long as it is loaded, which callers see to: they hold it open, or are in `with_loaded`.
+            // object is mapped as long as it is loaded, which callers see to: they hold it open, or
+            // are in `with_loaded`.
             let entry = unsafe { next.read() };
             // SAFETY: as above.
             next = unsafe { next.add(1) };
@@ -134,7 +135,8 @@ impl Object {
             || path.rsplit(|&byte| byte == b'/').next() == Some(name.to_bytes())
     }
 
-    /// The dynamic symbol of this number, which one of the object's relocations names; number 0 is none.
+    /// The dynamic symbol of this number, which one of the object's relocations names; number 0 is
+    /// none.
     pub(super) fn symbol(&self, number: usize) -> Option<libc::Elf64_Sym> {
         const DT_SYMTAB: i64 = 6;
         if number == 0 {
@@ -153,8 +155,9 @@ impl Object {
         flags & DF_1_NODELETE != 0 || self.uses_own_unique_symbol()
     }
 
-    /// Whether one of the object's own references to an `STB_GNU_UNIQUE` symbol that it defines has led to
-    /// that very definition: then it serves the whole process. It does not where an earlier object's does.
+    /// Whether one of the object's own references to an `STB_GNU_UNIQUE` symbol that it defines has
+    /// led to that very definition: then it serves the whole process. It does not where an earlier
+    /// object's does.
     fn uses_own_unique_symbol(&self) -> bool {
         const STB_GNU_UNIQUE: u8 = 10;
         self.relocations().any(|relocation| {
@@ -169,7 +172,8 @@ impl Object {
             let whole = slot..slot.saturating_add(size_of::<usize>());
             let is_whole =
                 |range: &Range<usize>| range.contains(&whole.start) && whole.end <= range.end;
-            // SAFETY: the loader has written the symbol's address there, in the object's own writable data.
+            // SAFETY: the loader has written the symbol's address there, in the object's own
+            // writable data.
             let value = || unsafe { (slot as *const usize).read_unaligned() };
             self.writable.iter().any(is_whole) && self.range.contains(&value())
         })
@@ -182,7 +186,8 @@ impl Object {
         const DT_RELASZ: i64 = 8;
         const DT_JMPREL: i64 = 23;
         const DT_RELACOUNT: i64 = 0x6fff_fff9;
-        // So many come first that are about the object itself; the loader takes the linker's word, too.
+        // So many come first that are about the object itself; the loader takes the linker's word,
+        // too.
         let own = self.dynamic_value(DT_RELACOUNT).unwrap_or(0);
         let tables = [(DT_RELA, DT_RELASZ, own), (DT_JMPREL, DT_PLTRELSZ, 0)];
         tables.into_iter().flat_map(|(table, size, own)| {
@@ -199,7 +204,8 @@ impl Object {
         })
     }
 
-    /// Whether the loader has found in another object what this one has no definition of, or one that came later.
+    /// Whether the loader has found in another object what this one has no definition of, or one
+    /// that came later.
     pub(super) fn has_found(&self, other: &Self) -> bool {
         self.relocations().any(|relocation| {
             let names_one = relocation.r_info >> 32 != 0;
@@ -213,13 +219,14 @@ impl Object {
         let slot = self.base.wrapping_add(to_usize(relocation.r_offset));
         let is_whole = slot.checked_add(size_of::<usize>() - 1);
         let is_inside = is_whole.is_some_and(|last| self.range.contains(&last));
-        // SAFETY: the loader has written there, in this object, which is mapped as long as it is loaded.
+        // SAFETY: the loader has written there, in this object, which is mapped as long as it is
+        // loaded.
         let word = || unsafe { (slot as *const usize).read_unaligned() };
         (is_inside && self.range.contains(&slot)).then(word)
     }
 
-    /// The name of the symbol that a relocation takes from elsewhere: the object has none of that name, or the loader has
-    /// found another's first.
+    /// The name of the symbol that a relocation takes from elsewhere: the object has none of that
+    /// name, or the loader has found another's first.
     pub(super) fn import_name(&self, relocation: &libc::Elf64_Rela) -> Option<&[u8]> {
         let symbol = self.symbol(to_usize(relocation.r_info >> 32))?;
         let is_elsewhere = |word: usize| !self.range.contains(&word);
@@ -261,7 +268,8 @@ unsafe extern "C" fn is_it(
     c_int::from(to_usize(info.dlpi_addr) == object.base && path == object.path.as_c_str())
 }
 
-/// A library, which stays meanwhile, and all that it needs of what is loaded, directly or indirectly.
+/// A library, which stays meanwhile, and all that it needs of what is loaded, directly or
+/// indirectly.
 pub(super) fn closure(main: &Object) -> Vec<Object> {
     with_loaded(|loaded| closure_among(loaded, main))
 }
@@ -297,8 +305,9 @@ pub(super) fn loaded() -> Vec<Object> {
     objects
 }
 
-/// Shows everything that is loaded, and keeps it from being unmapped meanwhile, whoever closes it. Only so may be read
-/// what is in objects that nobody here holds open. `look` calls nothing of the loader but this.
+/// Shows everything that is loaded, and keeps it from being unmapped meanwhile, whoever closes it.
+/// Only so may be read what is in objects that nobody here holds open. `look` calls nothing of the
+/// loader but this.
 pub(super) fn with_loaded<R, F: FnOnce(&[Object]) -> R>(look: F) -> R {
     /// What is to be called, and what it returned.
     type Visit<F, R> = (Option<F>, Option<R>);
@@ -315,7 +324,8 @@ pub(super) fn with_loaded<R, F: FnOnce(&[Object]) -> R>(look: F) -> R {
     }
 
     let mut both: Visit<F, R> = (Some(look), None);
-    // The loader holds, for the time of this call, the lock under which it unmaps; the same thread may take it again.
+    // The loader holds, for the time of this call, the lock under which it unmaps; the same thread
+    // may take it again.
     // SAFETY: the callback is called before this returns, and gets what it expects.
     unsafe { libc::dl_iterate_phdr(Some(visit::<R, F>), (&raw mut both).cast()) };
     match both {

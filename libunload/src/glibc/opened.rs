@@ -1,8 +1,8 @@
 //! How often somebody has opened an object by its own name.
 //!
-//! The loader counts that, and keeps an object as long as the count is not 0. It tells nobody; the count is somewhere in
-//! its [record](super::link_maps) of the object. Where it stands is found out with the C library: each time that is
-//! opened, one number in its record grows by one.
+//! The loader counts that, and keeps an object as long as the count is not 0. It tells nobody; the
+//! count is somewhere in its [record](super::link_maps) of the object. Where it stands is found out
+//! with the C library: each time that is opened, one number in its record grows by one.
 
 use std::ffi::c_void;
 use std::sync::OnceLock;
@@ -14,7 +14,8 @@ use crate::os::Handle;
 
 const WORD: usize = size_of::<usize>();
 
-/// How often these objects were opened by their own names, in the same order; `None` where that cannot be told.
+/// How often these objects were opened by their own names, in the same order; `None` where that
+/// cannot be told.
 pub(super) fn counts(objects: &[&Object]) -> Vec<Option<u32>> {
     /// Longer lists are none.
     const MOST: usize = 1 << 16;
@@ -72,7 +73,8 @@ fn measure() -> Option<usize> {
         records.push(words[..read].to_vec());
     }
     for handle in handles {
-        // SAFETY: opened above, in addition to whoever has it; nothing was used of it by this handle.
+        // SAFETY: opened above, in addition to whoever has it; nothing was used of it by this
+        // handle.
         let _ = unsafe { handle.close() };
     }
     let at =

@@ -35,7 +35,8 @@ impl Origin {
         path == own || path.file_name() == own.file_name() && is_same() == Some(true)
     }
 
-    /// What the library means by this name, where the loader would look from beside the copy; `None` if it would not.
+    /// What the library means by this name, where the loader would look from beside the copy;
+    /// `None` if it would not.
     pub(super) fn beside(&self, name: &CStr) -> Option<PathBuf> {
         let text = name.to_str().ok()?;
         let folder = self.path().parent()?;
@@ -55,8 +56,8 @@ impl Origin {
     }
 }
 
-/// Whether the loader has something under this name, which it takes first. It is asked by `dlopen`, whose lock children of
-/// `fork` get as a free one.
+/// Whether the loader has something under this name, which it takes first. It is asked by `dlopen`,
+/// whose lock children of `fork` get as a free one.
 fn is_loaded(name: &CStr) -> bool {
     let found = Handle::open_again(name);
     // SAFETY: it was open before, and stays so.

@@ -1,10 +1,12 @@
-//! Whose is an address? Asked where nobody may wait: in signal handlers, and in the children of `fork`.
+//! Whose is an address? Asked where nobody may wait: in signal handlers, and in the children of
+//! `fork`.
 //!
-//! Next to the list of ledgers, which is locked, the ranges of their objects stand in slots that are read without a
-//! lock. Writers exclude each other by the lock of that list. A slot is empty while its range begins at 0: then its end
-//! may be written. A reader takes a range whose beginning is the same before and after it has read the end; if the slot
-//! was emptied and filled meanwhile with a range that begins there, too, the end is that of one of both, which each was
-//! true at some moment of the question.
+//! Next to the list of ledgers, which is locked, the ranges of their objects stand in slots that
+//! are read without a lock. Writers exclude each other by the lock of that list. A slot is empty
+//! while its range begins at 0: then its end may be written. A reader takes a range whose beginning
+//! is the same before and after it has read the end; if the slot was emptied and filled meanwhile
+//! with a range that begins there, too, the end is that of one of both, which each was true at some
+//! moment of the question.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -14,8 +14,9 @@ pub(super) fn write(object: &Object, slots: &[(usize, *const ())]) -> std::io::R
     let _writable = writable.collect::<std::io::Result<Vec<_>>>()?;
     for &(slot, address) in slots {
         let slot = slot as *mut *const ();
-        // SAFETY: the slot is in a part of a loaded object that is writable or was made so. Who calls this knows what the
-        // loader has written there: what reads it meanwhile reads one or the other; where it is in code, none runs.
+        // SAFETY: the slot is in a part of a loaded object that is writable or was made so. Who
+        // calls this knows what the loader has written there: what reads it meanwhile reads one or
+        // the other; where it is in code, none runs.
         unsafe {
             match slot.is_aligned() {
                 true => slot.write_volatile(address),

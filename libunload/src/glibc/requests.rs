@@ -1,9 +1,10 @@
-//! Requests that a library made and that end later: `aio_read` and its relatives, `getaddrinfo_a`, `mq_notify`.
+//! Requests that a library made and that end later: `aio_read` and its relatives, `getaddrinfo_a`,
+//! `mq_notify`.
 //!
-//! The C library writes to the request, and to its buffer, when it is done, and then may call a function on a
-//! thread of its own (`SIGEV_THREAD`). So requests are cancelled when the library goes, and those that
-//! cannot be are waited for; and the function is the host's, which calls the library's if that is still there, as
-//! with timers ([`calls`](super::calls)).
+//! The C library writes to the request, and to its buffer, when it is done, and then may call a
+//! function on a thread of its own (`SIGEV_THREAD`). So requests are cancelled when the library
+//! goes, and those that cannot be are waited for; and the function is the host's, which calls the
+//! library's if that is still there, as with timers ([`calls`](super::calls)).
 
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
@@ -114,7 +115,8 @@ pub(super) fn cancel(ledger: &Ledger) {
     }
 }
 
-/// Whether the C library is still at it. Memory of one that is done may be gone, so a copy of it is asked about.
+/// Whether the C library is still at it. Memory of one that is done may be gone, so a copy of it is
+/// asked about.
 fn is_under_way(&(place, request): &(usize, Request)) -> bool {
     const WORD: usize = size_of::<usize>();
     /// In words, of `struct aiocb` and `struct gaicb`.
@@ -139,8 +141,9 @@ const AIO_ALLDONE: c_int = 2;
 const EAI_INPROGRESS: c_int = -100;
 const EAI_NOTCANCELED: c_int = -102;
 
-/// Notes a request that was made. That it is done is found out when there are many: `aio_return`, with which its result
-/// is taken, may be called in signal handlers, where nothing can be forgotten.
+/// Notes a request that was made. That it is done is found out when there are many: `aio_return`,
+/// with which its result is taken, may be called in signal handlers, where nothing can be
+/// forgotten.
 fn note(ledger: &Ledger, place: usize, request: Request) {
     let is_inside = ledger.object.range.contains(&place);
     ledger.with(|entries| {

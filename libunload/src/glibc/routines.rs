@@ -1,11 +1,11 @@
 //! The initializers and finalizers of a library, called by the host instead of the loader.
 //!
-//! The order is the loader's: `DT_INIT`, then `DT_INIT_ARRAY` forwards; `DT_FINI_ARRAY` backwards, then
-//! `DT_FINI`. The C runtime's part of the finalizers runs the library's exit handlers and the
+//! The order is the loader's: `DT_INIT`, then `DT_INIT_ARRAY` forwards; `DT_FINI_ARRAY` backwards,
+//! then `DT_FINI`. The C runtime's part of the finalizers runs the library's exit handlers and the
 //! destructors of C++ statics.
 //!
-//! The finalizers of libraries that are loaded when the process exits run where the loader would run them: after
-//! all that was registered for the exit.
+//! The finalizers of libraries that are loaded when the process exits run where the loader would
+//! run them: after all that was registered for the exit.
 
 use std::ffi::{c_char, c_int};
 use std::io;
@@ -58,7 +58,8 @@ pub(super) unsafe fn finalizers(object: &Object, routines: Routines) -> Finalize
     Finalizers(all.into_iter().map(typed).collect())
 }
 
-/// Finds the finalizers of an object that the loader initialized, and takes them from it: what it will run is nothing.
+/// Finds the finalizers of an object that the loader initialized, and takes them from it: what it
+/// will run is nothing.
 pub(super) fn take_from_loader(object: &Object) -> io::Result<Finalizers> {
     const DT_FINI: i64 = 13;
     const DT_FINI_ARRAY: i64 = 26;
@@ -113,8 +114,8 @@ unsafe fn addresses(object: &Object, single: usize, array: (usize, usize)) -> Ve
     all
 }
 
-/// What `main` got, where it lies: the environment and the auxiliary vector follow it in memory, and some languages'
-/// runtimes look for them there.
+/// What `main` got, where it lies: the environment and the auxiliary vector follow it in memory,
+/// and some languages' runtimes look for them there.
 fn program_arguments() -> (c_int, *const *const c_char) {
     let count = COUNT.load(Ordering::Relaxed);
     (count, ARGUMENTS.load(Ordering::Relaxed))
@@ -142,7 +143,8 @@ unsafe extern "C" fn note_arguments(
 #[unsafe(link_section = ".fini_array")]
 static AT_EXIT: Finalizer = finalize_what_is_loaded;
 
-/// The last loaded first, as the loader does; those that have threads are left alone, which the loader would not.
+/// The last loaded first, as the loader does; those that have threads are left alone, which the
+/// loader would not.
 unsafe extern "C" fn finalize_what_is_loaded() {
     for ledger in ledger::all().into_iter().rev() {
         let finalizers = ledger.with(|entries| {
@@ -150,7 +152,8 @@ unsafe extern "C" fn finalize_what_is_loaded() {
             (!has_threads).then(|| std::mem::take(&mut entries.finalizers))
         });
         if let Some(finalizers) = finalizers {
-            // SAFETY: the library is mapped. What else uses it at this moment does so with the loader, too.
+            // SAFETY: the library is mapped. What else uses it at this moment does so with the
+            // loader, too.
             unsafe { finalizers.run() };
         }
     }

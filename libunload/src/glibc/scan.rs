@@ -1,29 +1,29 @@
 //! Which threads may still have code of a library on their stacks?
 //!
-//! The caller promises that nobody *enters* the library any more, so a thread that is seen outside stays
-//! outside, and the threads can be looked at one after the other while they run.
+//! The caller promises that nobody *enters* the library any more, so a thread that is seen outside
+//! stays outside, and the threads can be looked at one after the other while they run.
 //!
-//! 1. A thread that waits in the kernel is left alone: the kernel tells where its stack begins, and every
-//!    word from there on is looked at. If none of them looks like an address to return to in the library,
-//!    it is outside. (x86-64 only: there a call always writes that address to the stack. Elsewhere it
-//!    may be in a register.)
-//! 2. Other threads, and those with a suspicious word, which may be a remnant of an earlier call, are
-//!    interrupted by a signal and walk their own stack by its unwind tables. A thread is outside if it
-//!    gets to the very end, the start of the thread, without meeting the library.
+//! 1. A thread that waits in the kernel is left alone: the kernel tells where its stack begins, and
+//!    every word from there on is looked at. If none of them looks like an address to return to in
+//!    the library, it is outside. (x86-64 only: there a call always writes that address to the
+//!    stack. Elsewhere it may be in a register.)
+//! 2. Other threads, and those with a suspicious word, which may be a remnant of an earlier call,
+//!    are interrupted by a signal and walk their own stack by its unwind tables. A thread is
+//!    outside if it gets to the very end, the start of the thread, without meeting the library.
 //!
-//! Where a thread is in doubt, it is looked at again a few times; one that gets no processor meanwhile, and
-//! so cannot leave the library or answer, is given more time.
+//! Where a thread is in doubt, it is looked at again a few times; one that gets no processor
+//! meanwhile, and so cannot leave the library or answer, is given more time.
 //!
-//! 3. A thread that the tables do not lead out of, as in code that was made at run time, or that may not use them
-//!    (glibc older than 2.35), looks at each word of its stack as in 1 (x86-64).
-//! 4. Where none gives an answer, the answer is "perhaps inside": a thread that runs, or on aarch64 any
-//!    thread, and holds back even the signals that glibc keeps to itself ([`hidden`]); on aarch64, one in code
-//!    without unwind tables.
+//! 3. A thread that the tables do not lead out of, as in code that was made at run time, or that
+//!    may not use them (glibc older than 2.35), looks at each word of its stack as in 1 (x86-64).
+//! 4. Where none gives an answer, the answer is "perhaps inside": a thread that runs, or on aarch64
+//!    any thread, and holds back even the signals that glibc keeps to itself ([`hidden`]); on
+//!    aarch64, one in code without unwind tables.
 //!
 //! Threads that the kernel runs for an io_uring are outside.
 //!
-//! The signal is a real-time signal that nobody uses. It may interrupt a system call, as any signal may;
-//! glibc does the same to every thread when the process changes its user.
+//! The signal is a real-time signal that nobody uses. It may interrupt a system call, as any signal
+//! may; glibc does the same to every thread when the process changes its user.
 
 mod hidden;
 mod interrupt;
@@ -56,8 +56,8 @@ pub(super) struct Outside {
     seen: Instant,
 }
 
-/// Looks for threads that may be inside, the current one included. Threads of which that is not certain
-/// are looked at again a few times.
+/// Looks for threads that may be inside, the current one included. Threads of which that is not
+/// certain are looked at again a few times.
 ///
 /// # Errors
 ///
@@ -67,8 +67,8 @@ pub(super) fn threads_outside(text: &[Range<usize>]) -> Result<Outside, Vec<PinR
 }
 
 impl Outside {
-    /// Looks at the threads that have come since, if the code is still the same. Those that were outside
-    /// then are outside now.
+    /// Looks at the threads that have come since, if the code is still the same. Those that were
+    /// outside then are outside now.
     ///
     /// # Errors
     ///
@@ -181,7 +181,8 @@ fn has_ended(thread: libc::pid_t) -> bool {
     matches!(state, Some(b'Z' | b'X'))
 }
 
-/// Whether the thread runs in the kernel only, as those of an io_uring do. They belong to no library.
+/// Whether the thread runs in the kernel only, as those of an io_uring do. They belong to no
+/// library.
 fn is_of_the_kernel(thread: libc::pid_t) -> bool {
     /// `PF_IO_WORKER` and `PF_USER_WORKER` of Linux's `sched.h`.
     const KERNEL_ONLY: u64 = 0x10 | 0x4000;

@@ -1,9 +1,9 @@
 //! Does anything that stays lead into what leaves?
 //!
-//! Some functions keep an address that they are given (the name for `openlog`, the buffer for `setvbuf`),
-//! libraries keep callbacks, and whoever follows such an address once the library is gone ends the
-//! process. So before the point of no return, after the finalizers, the places are searched from which
-//! somebody will follow addresses by himself:
+//! Some functions keep an address that they are given (the name for `openlog`, the buffer for
+//! `setvbuf`), libraries keep callbacks, and whoever follows such an address once the library is
+//! gone ends the process. So before the point of no return, after the finalizers, the places are
+//! searched from which somebody will follow addresses by himself:
 //!
 //! | place | file |
 //! |---|---|
@@ -14,12 +14,13 @@
 //! | what the data of the libraries that stay leads to on the heap | `chains`, `values` |
 //! | code that was made at run time and goes on into what leaves: what leads there counts, too | `made` |
 //!
-//! glibc encodes addresses of functions that it keeps (`PTR_MANGLE`), so each word is tried decoded as
-//! well. What cannot lead anywhere is left out, by rules that are exact and stand where they apply. What was
-//! there before any of the library ran is not about it, although it looks so: that is the [`Baseline`].
+//! glibc encodes addresses of functions that it keeps (`PTR_MANGLE`), so each word is tried decoded
+//! as well. What cannot lead anywhere is left out, by rules that are exact and stand where they
+//! apply. What was there before any of the library ran is not about it, although it looks so: that
+//! is the [`Baseline`].
 //!
-//! What no search sees: addresses that others encode, memory of foreign allocators, requests under way in
-//! the kernel, the program's own heap. The book says so.
+//! What no search sees: addresses that others encode, memory of foreign allocators, requests under
+//! way in the kernel, the program's own heap. The book says so.
 
 mod chains;
 mod heaps;
@@ -39,7 +40,8 @@ use super::object::Object;
 use super::{lent, namespaces, signals, tasks};
 use crate::outcome::PinReason;
 
-/// Notes what there is when objects have just been mapped. Where nothing can be read, nothing is noted.
+/// Notes what there is when objects have just been mapped. Where nothing can be read, nothing is
+/// noted.
 pub(super) fn baseline(leaving: &[&Object], loaded: &[Object]) -> Baseline {
     let wanted = Wanted::new(leaving);
     let finds =
@@ -119,7 +121,8 @@ fn all_places(leaving: &[&Object], loaded: &[Object]) -> io::Result<Vec<Find>> {
     wanted.add(made);
     let threads = threads::numbers()?;
     finds.extend(static_places(&wanted, &threads, leaving, &all)?);
-    // The loader leads into no code that was made at run time; what it mapped for a moment may have been there.
+    // The loader leads into no code that was made at run time; what it mapped for a moment may have
+    // been there.
     let own = Wanted::new(leaving);
     finds.retain(|find| own.is(find.word) || !objects::is_of_loader(find.place));
     lists::search(&wanted, &mut finds)?;

@@ -1,8 +1,8 @@
-//! Restartable sequences (`rseq`): a thread tells the kernel where one is described, and the kernel looks that up whenever
-//! the thread loses its processor, until it finds it outside.
+//! Restartable sequences (`rseq`): a thread tells the kernel where one is described, and the kernel
+//! looks that up whenever the thread loses its processor, until it finds it outside.
 //!
-//! What the thread that unloads has told is taken back. Of others it cannot be, since they may be telling something else;
-//! what is left there is found by the search.
+//! What the thread that unloads has told is taken back. Of others it cannot be, since they may be
+//! telling something else; what is left there is found by the search.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};

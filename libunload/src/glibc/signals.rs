@@ -1,12 +1,13 @@
 //! Signal handlers that a library left behind.
 //!
-//! The kernel tells what each signal does, so nothing can be missed. What a library changed is put back to
-//! what it was when the library was loaded, rather than to the default, which for many signals is to end
-//! the process. What handled a signal then may be gone by now; only then it is the default.
+//! The kernel tells what each signal does, so nothing can be missed. What a library changed is put
+//! back to what it was when the library was loaded, rather than to the default, which for many
+//! signals is to end the process. What handled a signal then may be gone by now; only then it is
+//! the default.
 //!
-//! A library that asks for the handler before its own, in order to call it, gets a trampoline to another library's,
-//! which may go first ([`trampolines`]). The functions for that may be called in signal handlers and in children of
-//! `fork`, and so take no locks.
+//! A library that asks for the handler before its own, in order to call it, gets a trampoline to
+//! another library's, which may go first ([`trampolines`]). The functions for that may be called in
+//! signal handlers and in children of `fork`, and so take no locks.
 
 mod action;
 pub(super) mod former;
@@ -101,8 +102,8 @@ impl Actions {
                 sa_flags: 0,
                 ..before.action
             });
-            // By default it may end the process. What sends it is stopped; what is on its way, or waits until it is let
-            // through, was for the handler that goes, and is ignored.
+            // By default it may end the process. What sends it is stopped; what is on its way, or
+            // waits until it is let through, was for the handler that goes, and is ignored.
             let is_default = now.sa_sigaction == libc::SIG_DFL;
             let senders = if is_default {
                 senders::stop(*signal)
@@ -113,7 +114,8 @@ impl Actions {
             if afterwards.is_some() {
                 now.sa_sigaction = libc::SIG_IGN;
             }
-            // SAFETY: this action was in force before, and its handler is still there; or it has none.
+            // SAFETY: this action was in force before, and its handler is still there; or it has
+            // none.
             unsafe { libc::sigaction(*signal, &raw const now, ptr::null_mut()) };
             in_force::put_back(*signal, now.sa_sigaction);
             put_back.changes.push(Change {
@@ -175,8 +177,9 @@ impl PutBack {
         self.changes.is_empty() && self.trampolines == 0
     }
 
-    /// Puts back what was held off, when no thread is on its way into a handler any more: a thread that has
-    /// taken a signal of a timer looks at the action later (Linux 6.13). Returns the signals.
+    /// Puts back what was held off, when no thread is on its way into a handler any more: a thread
+    /// that has taken a signal of a timer looks at the action later (Linux 6.13). Returns the
+    /// signals.
     pub(super) fn settle(self) -> Vec<c_int> {
         let _changing = lock(&CHANGING);
         let settle = |change: Change| {
@@ -223,8 +226,8 @@ pub(super) fn handlers_in(ranges: &[Range<usize>]) -> Vec<(c_int, usize)> {
         .collect()
 }
 
-/// Signals of which somebody remembers a handler in this range, who found it out by himself, with what is in
-/// force now.
+/// Signals of which somebody remembers a handler in this range, who found it out by himself, with
+/// what is in force now.
 pub(super) fn remembered(range: &Range<usize>) -> Vec<(c_int, usize)> {
     let found = (1..=libc::SIGRTMAX()).filter_map(|signal| Some((signal, current(signal)?)));
     let found = found.map(|(signal, action)| (signal, action.sa_sigaction));
@@ -233,9 +236,9 @@ pub(super) fn remembered(range: &Range<usize>) -> Vec<(c_int, usize)> {
         .collect()
 }
 
-/// What a library is told of a handler that was in force: the handler, or a trampoline to it if it is that of another
-/// library than the one that asks, which wants to install `new`. `unmaps` is how many objects were unmapped before it
-/// was in force.
+/// What a library is told of a handler that was in force: the handler, or a trampoline to it if it
+/// is that of another library than the one that asks, which wants to install `new`. `unmaps` is how
+/// many objects were unmapped before it was in force.
 fn told(signal: c_int, handler: usize, new: Option<usize>, unmaps: usize) -> usize {
     if handler == libc::SIG_DFL || handler == libc::SIG_IGN || handler == libc::SIG_ERR {
         return handler;

@@ -61,12 +61,14 @@ fn start_time(id: libc::pid_t) -> Option<u64> {
     after.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// How far threads have got, to tell those that get no processor from those that stay where they are.
+/// How far threads have got, to tell those that get no processor from those that stay where they
+/// are.
 #[derive(Default)]
 pub(super) struct Progress(Vec<(libc::pid_t, u64)>);
 
 impl Progress {
-    /// Whether each of these threads could go on but has had no processor since this was last asked.
+    /// Whether each of these threads could go on but has had no processor since this was last
+    /// asked.
     pub(super) fn stands_still(&mut self, threads: &[libc::pid_t]) -> bool {
         let times = threads.iter().map(|&id| Some((id, time_if_ready(id)?)));
         let now: Vec<_> = times.flatten().collect();
@@ -76,8 +78,8 @@ impl Progress {
     }
 }
 
-/// How long the thread has had a processor, in nanoseconds, if it waits for one, or for the kernel to get it
-/// some memory or the like; `None` also where the kernel does not tell.
+/// How long the thread has had a processor, in nanoseconds, if it waits for one, or for the kernel
+/// to get it some memory or the like; `None` also where the kernel does not tell.
 fn time_if_ready(id: libc::pid_t) -> Option<u64> {
     let status = fs::read(format!("/proc/self/task/{id}/stat")).ok()?;
     let name_end = status.iter().rposition(|&byte| byte == b')')?;

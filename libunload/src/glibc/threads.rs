@@ -1,4 +1,5 @@
-//! Threads that a library started and that may still be running, and processes that share the memory.
+//! Threads that a library started and that may still be running, and processes that share the
+//! memory.
 //!
 //! A thread counts from the call that starts it until the kernel forgets it: after its function has
 //! returned, destructors of the library may still run on it.
@@ -21,10 +22,10 @@ const STOPPING: [&[u8]; 7] = [
     b"_ZNSt6thread4joinEv",
 ];
 
-/// Whether finalizers may stop the threads that are the only `reasons` not to unmap these, the library first and what goes with
-/// it: whose threads they are has finalizers or exit handlers of its own, and uses functions with which one stops threads.
-/// A thread that is seen in code may be one that the initializer of a library which this one needs has started: these
-/// nobody watches.
+/// Whether finalizers may stop the threads that are the only `reasons` not to unmap these, the
+/// library first and what goes with it: whose threads they are has finalizers or exit handlers of
+/// its own, and uses functions with which one stops threads. A thread that is seen in code may be
+/// one that the initializer of a library which this one needs has started: these nobody watches.
 pub(super) fn may_be_stopped(leaving: &[Arc<Ledger>], reasons: &[PinReason]) -> bool {
     /// `DT_FINI`, and one entry of `DT_FINI_ARRAY`.
     const OF_THE_C_RUNTIME: usize = 2;
@@ -65,7 +66,8 @@ fn can_stop(library: &Ledger) -> bool {
     })
 }
 
-/// A thread's function. A thread that is cancelled, or that calls `pthread_exit`, unwinds out of it.
+/// A thread's function. A thread that is cancelled, or that calls `pthread_exit`, unwinds out of
+/// it.
 pub(super) type Function = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 
 /// The same for threads of C11.
@@ -90,7 +92,8 @@ unsafe extern "C" {
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
 
-/// Stands in for `clone`. A process that it starts and that shares the memory is none of the threads that the kernel lists.
+/// Stands in for `clone`. A process that it starts and that shares the memory is none of the
+/// threads that the kernel lists.
 ///
 /// # Safety
 ///
@@ -168,7 +171,8 @@ pub(super) unsafe extern "C" fn create(
     unsafe { create_for(ledger, thread, attributes, function, argument) }
 }
 
-/// Stands in for `pthread_create` in libraries of the host, which may start a thread for who called them.
+/// Stands in for `pthread_create` in libraries of the host, which may start a thread for who called
+/// them.
 ///
 /// # Safety
 ///
@@ -276,8 +280,8 @@ unsafe extern "C-unwind" fn begin_c11(start: *mut c_void) -> c_int {
     unsafe { function(argument) }
 }
 
-/// Enters the current thread in the ledger; returns what it is to run. Leaves nothing to drop in the
-/// caller, through which the thread may unwind.
+/// Enters the current thread in the ledger; returns what it is to run. Leaves nothing to drop in
+/// the caller, through which the thread may unwind.
 ///
 /// # Safety
 ///

@@ -1,7 +1,7 @@
 //! Timers that a library set up (`timer_create`).
 //!
-//! Those that call a function when they go off do so by way of [`calls`](super::calls). Others send a signal, which ends
-//! most processes once the library's handler is gone.
+//! Those that call a function when they go off do so by way of [`calls`](super::calls). Others send
+//! a signal, which ends most processes once the library's handler is gone.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -30,14 +30,15 @@ impl Stopped {
     /// Lets them go on.
     pub(super) fn resume(self) {
         for (id, before) in self.0 {
-            // SAFETY: the library, which goes on as well, has not deleted it meanwhile: nobody is in it.
+            // SAFETY: the library, which goes on as well, has not deleted it meanwhile: nobody is
+            // in it.
             unsafe { libc::timer_settime(id.0, 0, &raw const before, ptr::null_mut()) };
         }
     }
 }
 
-/// Deletes the timers of an object, and returns how many there were. What has begun already is in its
-/// ledger.
+/// Deletes the timers of an object, and returns how many there were. What has begun already is in
+/// its ledger.
 pub(super) fn delete(ledger: &Ledger) -> usize {
     let timers = ledger.with(|entries| std::mem::take(&mut entries.timers));
     for Timer { id, call } in &timers {

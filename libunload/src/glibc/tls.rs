@@ -1,14 +1,14 @@
 //! Destructors of a library's thread-locals.
 //!
-//! Rust and C++ register, with each thread that first touches a thread-local, a destructor to be run
-//! when that thread ends. glibc counts these and keeps the library while there are any, in threads that
-//! may never end. Here they are kept in a list of the host instead, one per thread, which runs them at
-//! the same moment glibc would.
+//! Rust and C++ register, with each thread that first touches a thread-local, a destructor to be
+//! run when that thread ends. glibc counts these and keeps the library while there are any, in
+//! threads that may never end. Here they are kept in a list of the host instead, one per thread,
+//! which runs them at the same moment glibc would.
 //!
-//! When a library goes, its destructors for the current thread are run. Those for other threads must not
-//! run here, since the values need not be `Send`, nor later, since their code is gone: they are
-//! forgotten. What such a value owns is leaked, which is safe. A thread that ended before has left
-//! nothing behind.
+//! When a library goes, its destructors for the current thread are run. Those for other threads
+//! must not run here, since the values need not be `Send`, nor later, since their code is gone:
+//! they are forgotten. What such a value owns is leaked, which is safe. A thread that ended before
+//! has left nothing behind.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -192,20 +192,21 @@ pub(super) unsafe extern "C" fn register(
     value: *mut c_void,
     object: *mut c_void,
 ) -> c_int {
-    // What must not run once it is gone is the function. The object is only who registered it: where the standard
-    // library is a library of its own, it registers for all others.
+    // What must not run once it is gone is the function. The object is only who registered it:
+    // where the standard library is a library of its own, it registers for all others.
     let owner = ledger::of_address(function as *const () as usize)
         .or_else(|| ledger::of_address(object as usize));
     let Some(ledger) = owner else {
-        // Before anything of the host's own is touched here, whose destructors may come this way, too.
+        // Before anything of the host's own is touched here, whose destructors may come this way,
+        // too.
         // SAFETY: the caller's promise.
         return unsafe { __cxa_thread_atexit_impl(function, value, object) };
     };
     // The first registration on a thread makes its list; at the very end of a thread, none can be
     // made any more.
     let _ = OWNER.try_with(|_| ());
-    // Else the thread is past the moment at which glibc runs such destructors. It would keep the library
-    // for the sake of this one for ever, and not run it either.
+    // Else the thread is past the moment at which glibc runs such destructors. It would keep the
+    // library for the sake of this one for ever, and not run it either.
     // SAFETY: the list is this thread's own and lives until the thread ends.
     if let Some(list) = unsafe { LIST.get().as_ref() } {
         lock(&list.0).push(Destructor {

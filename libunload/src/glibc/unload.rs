@@ -1,11 +1,11 @@
 //! The last steps in the life of a library.
 //!
-//! Up to the finalizers every step can still end in [`Pinned`](UnloadOutcome::Pinned) with the library
-//! in working order. Afterwards nothing of it runs any more, and the loader only unmaps it. Threads that
-//! finalizers may stop are no reason not to run these, as `dlclose` does.
+//! Up to the finalizers every step can still end in [`Pinned`](UnloadOutcome::Pinned) with the
+//! library in working order. Afterwards nothing of it runs any more, and the loader only unmaps it.
+//! Threads that finalizers may stop are no reason not to run these, as `dlclose` does.
 //!
-//! Others who load and unload are kept waiting only while the loader works and the threads are looked
-//! at, never while code of the library runs that may take its time.
+//! Others who load and unload are kept waiting only while the loader works and the threads are
+//! looked at, never while code of the library runs that may take its time.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -95,8 +95,8 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
             return stays(reasons, is_finalized);
         }
         is_finalized = true;
-        // SAFETY: these are mapped, and the caller promises that nobody calls them. What their own threads do
-        // meanwhile is their affair, as with `dlclose`.
+        // SAFETY: these are mapped, and the caller promises that nobody calls them. What their own
+        // threads do meanwhile is their affair, as with `dlclose`.
         unsafe { finalizing::run_all(&expected) };
     };
     match Suspended::all(own, &text, &actions) {
@@ -157,7 +157,8 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
     verify(&ledgers, mapped, left)
 }
 
-/// Who may call handlers of signals in this range, because he found them in force when he set his own.
+/// Who may call handlers of signals in this range, because he found them in force when he set his
+/// own.
 fn remembered_handlers(range: &Range<usize>) -> impl Iterator<Item = PinReason> {
     let remembered = signals::remembered(range).into_iter();
     remembered.map(|(signal, handler)| PinReason::AddressKept {
@@ -173,8 +174,8 @@ fn remembered_handlers(range: &Range<usize>) -> impl Iterator<Item = PinReason> 
     })
 }
 
-/// Once more, after the finalizers: makes sure that no thread is inside what leaves, and that none gets
-/// there by itself. `outside` is about the objects that were expected to leave.
+/// Once more, after the finalizers: makes sure that no thread is inside what leaves, and that none
+/// gets there by itself. `outside` is about the objects that were expected to leave.
 fn clear<'a>(
     leaving: &'a [Arc<Ledger>],
     expected: &[Arc<Ledger>],
@@ -204,9 +205,9 @@ struct Suspended<'a> {
 }
 
 impl<'a> Suspended<'a> {
-    /// Sees to it that nothing a thread does by itself leads into these objects, outside of whose `text`
-    /// all threads are; returns what stands against that. Then everything is as before, but for
-    /// thread-locals of threads that ended meanwhile.
+    /// Sees to it that nothing a thread does by itself leads into these objects, outside of whose
+    /// `text` all threads are; returns what stands against that. Then everything is as before, but
+    /// for thread-locals of threads that ended meanwhile.
     fn all(
         objects: &'a [Arc<Ledger>],
         text: &[Range<usize>],
@@ -276,8 +277,8 @@ fn text(objects: &[Arc<Ledger>]) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// Waits until no thread of these objects is left and no destructor of theirs is running; returns what
-/// is still there.
+/// Waits until no thread of these objects is left and no destructor of theirs is running; returns
+/// what is still there.
 fn wait_until_quiet(leaving: &[Arc<Ledger>]) -> Vec<PinReason> {
     let begun = Instant::now();
     let mut pause = Duration::from_micros(50);
@@ -374,7 +375,8 @@ impl Mapped {
     }
 }
 
-/// Makes sure that the library is gone, whose ledger is the first, and closes the ledgers of what is.
+/// Makes sure that the library is gone, whose ledger is the first, and closes the ledgers of what
+/// is.
 fn verify(ledgers: &[Arc<Ledger>], mapped: Option<Mapped>, left: &mut LeftBehind) -> UnloadOutcome {
     let Some((library, _)) = ledgers.split_first() else {
         // Never so: the library itself has a ledger.

@@ -1,8 +1,9 @@
 //! Threads that come by and destroy what a leaving library keeps in them.
 //!
-//! The values of thread-locals need not be `Send`, so only their own thread may destroy them. While a library leaves,
-//! each thread that comes by does so itself, as if it ended for that library alone. Threads that do not come in time are
-//! done without: their values are forgotten, and counted.
+//! The values of thread-locals need not be `Send`, so only their own thread may destroy them. While
+//! a library leaves, each thread that comes by does so itself, as if it ended for that library
+//! alone. Threads that do not come in time are done without: their values are forgotten, and
+//! counted.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
@@ -49,8 +50,9 @@ fn visit() {
     }
 }
 
-/// Asks threads to come by, and waits until none has thread-locals of these objects any more: at most so long, and no
-/// longer than `idle` in which none comes. Returns how many values are left in other threads.
+/// Asks threads to come by, and waits until none has thread-locals of these objects any more: at
+/// most so long, and no longer than `idle` in which none comes. Returns how many values are left in
+/// other threads.
 pub(super) fn wait(ledgers: &[Arc<Ledger>], limit: Duration, idle: Duration) -> usize {
     let left = || tls::count_elsewhere(ledgers);
     if left() == 0 || limit.is_zero() {

@@ -1,8 +1,8 @@
 //! Where a library's file lies, as the library itself is told.
 //!
-//! The loader knows the private copy only. A library that looks for its file, to read what lies beside it (`dladdr`, `dlinfo`), is
-//! told the original; one that opens itself by that name, or another that its search path leads to from there
-//! (`$ORIGIN`), gets what it means.
+//! The loader knows the private copy only. A library that looks for its file, to read what lies
+//! beside it (`dladdr`, `dlinfo`), is told the original; one that opens itself by that name, or
+//! another that its search path leads to from there (`$ORIGIN`), gets what it means.
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -140,8 +140,8 @@ unsafe fn name_original(found: *mut libc::Dl_info) {
     }
 }
 
-// `dlopen` looks at where it returns to, to tell whose search path counts. So what stands in for it leaves that as it is,
-// and goes on to `dlopen` with another name.
+// `dlopen` looks at where it returns to, to tell whose search path counts. So what stands in for it
+// leaves that as it is, and goes on to `dlopen` with another name.
 #[cfg(target_arch = "x86_64")]
 std::arch::global_asm!(
     ".pushsection .text.libunload_dlopen, \"ax\", @progbits",

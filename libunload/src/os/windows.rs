@@ -25,8 +25,8 @@ unsafe impl Sync for Handle {}
 
 impl Handle {
     /// Opens a library and resolves all its imports. Libraries that it needs are looked for in the
-    /// program's folder, the system's, and the folder of `original`; not in the current folder nor along
-    /// `PATH`, where others might put theirs.
+    /// program's folder, the system's, and the folder of `original`; not in the current folder nor
+    /// along `PATH`, where others might put theirs.
     ///
     /// # Safety
     ///
@@ -51,7 +51,8 @@ impl Handle {
         let name = wide_path(path)?;
         let mut module: HMODULE = ptr::null_mut();
         // SAFETY: the name ends with 0, and both it and the place for the answer outlive the call.
-        // Without flags the module's count of users goes up, so the handle is good until it is closed.
+        // Without flags the module's count of users goes up, so the handle is good until it is
+        // closed.
         let found = unsafe { GetModuleHandleExW(0, name.as_ptr(), &raw mut module) };
         Ok(if found == 0 {
             None
@@ -60,15 +61,16 @@ impl Handle {
         })
     }
 
-    /// Whether a library of this name is open, or lies in the program's folder or in one of the system. None of it runs.
+    /// Whether a library of this name is open, or lies in the program's folder or in one of the
+    /// system. None of it runs.
     pub(crate) fn is_found(name: &Path) -> bool {
         let Ok(name) = wide(name) else {
             return false;
         };
         let flags = LOAD_LIBRARY_AS_DATAFILE | LOAD_LIBRARY_SEARCH_DEFAULT_DIRS;
         let _silent = Silent::new();
-        // SAFETY: the name ends with 0 and outlives both calls. The first counts no user, and its answer is not used as a
-        // handle; the second reads a file without running any of it.
+        // SAFETY: the name ends with 0 and outlives both calls. The first counts no user, and its
+        // answer is not used as a handle; the second reads a file without running any of it.
         let file = unsafe {
             if !GetModuleHandleW(name.as_ptr()).is_null() {
                 return true;
@@ -81,8 +83,8 @@ impl Handle {
 
     /// The address of an exported symbol.
     pub(crate) fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
-        // SAFETY: the handle is open, since only `close` closes it, and that consumes it; the name is a
-        // C string.
+        // SAFETY: the handle is open, since only `close` closes it, and that consumes it; the name
+        // is a C string.
         let symbol = unsafe { GetProcAddress(self.0.as_ptr(), name.as_ptr().cast()) };
         NonNull::new(symbol? as *mut c_void)
     }
@@ -132,8 +134,8 @@ impl Drop for Silent {
 struct SearchedFolder(NonNull<c_void>);
 
 impl SearchedFolder {
-    /// The folder that this file is in. Without it, what the library needs has to be elsewhere, and the
-    /// loader says what it does not find.
+    /// The folder that this file is in. Without it, what the library needs has to be elsewhere, and
+    /// the loader says what it does not find.
     fn around(file: &Path) -> Option<Self> {
         let folder = wide_path(absolute(file).ok()?.parent()?).ok()?;
         // SAFETY: the name ends with 0 and outlives the call.
@@ -148,7 +150,8 @@ impl Drop for SearchedFolder {
     }
 }
 
-/// An absolute path in the form that Windows takes: the loader looks for relative ones in many places.
+/// An absolute path in the form that Windows takes: the loader looks for relative ones in many
+/// places.
 fn wide_path(path: &Path) -> io::Result<Vec<u16>> {
     wide(&absolute(path)?)
 }

@@ -12,8 +12,8 @@ use crate::error::FormatProblem;
 const HEADERS: u32 = 0x400;
 const SECTION: u32 = 0x1000;
 
-/// A row of the import table: where the names of the symbols are, the name of the library, and where the
-/// addresses go.
+/// A row of the import table: where the names of the symbols are, the name of the library, and
+/// where the addresses go.
 type Row = [u32; 3];
 
 /// A file whose only section has these rows, and then `data`.

@@ -1,4 +1,5 @@
-//! The bytes of a private copy: those of the library's file at one moment, without its debugging information.
+//! The bytes of a private copy: those of the library's file at one moment, without its debugging
+//! information.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,8 +13,8 @@ use crate::stamp::FileStamp;
 /// How much of a library is copied, in bytes: a file that is mostly a hole is as long as it likes.
 const MOST_COPIED: u64 = 4 << 30;
 
-/// Copies the file, unless the copy is to be whole with holes for its debugging information; `false` when the file was changed meanwhile,
-/// time and again.
+/// Copies the file, unless the copy is to be whole with holes for its debugging information;
+/// `false` when the file was changed meanwhile, time and again.
 pub(super) fn copy(source: &File, copy: &File, whole: bool) -> io::Result<bool> {
     const ATTEMPTS: usize = 3;
     for _ in 0..ATTEMPTS {
@@ -37,8 +38,9 @@ pub(super) fn copy(source: &File, copy: &File, whole: bool) -> io::Result<bool> 
         let nobody_wrote = lease.is_some_and(|lease| lease.is_held());
         #[cfg(not(target_os = "linux"))]
         let nobody_wrote = false;
-        // Times are coarse: a file may be written to again without them telling. What is read twice with the same
-        // result, all of it the second time after all of it the first, was so at the moment between.
+        // Times are coarse: a file may be written to again without them telling. What is read twice
+        // with the same result, all of it the second time after all of it the first, was so at the
+        // moment between.
         if complete
             && (nobody_wrote
                 || parts.iter().try_fold(true, |same, part| {
@@ -54,8 +56,8 @@ pub(super) fn copy(source: &File, copy: &File, whole: bool) -> io::Result<bool> 
 
 /// Copies a part of a file to the same place; `false` if it is not all there.
 ///
-/// By hand, since pages that the kernel passes on in ways of its own can stay busy for a while, and a file
-/// with busy pages cannot be sealed.
+/// By hand, since pages that the kernel passes on in ways of its own can stay busy for a while, and
+/// a file with busy pages cannot be sealed.
 fn copy_part(mut source: &File, mut copy: &File, part: &Range<u64>) -> io::Result<bool> {
     const AT_ONCE: usize = 256 << 10;
     source.seek(SeekFrom::Start(part.start))?;

@@ -1,7 +1,7 @@
 //! Private copies in memory of libraries that were unloaded, in case this process loads them again.
 //!
-//! Goal: a cycle of loading and unloading in well under a millisecond. Copying, checking and preparing a library of some
-//! megabytes takes several times as long as mapping it.
+//! Goal: a cycle of loading and unloading in well under a millisecond. Copying, checking and
+//! preparing a library of some megabytes takes several times as long as mapping it.
 
 use std::any::Any;
 use std::fs::File;
@@ -62,7 +62,8 @@ pub(super) fn add(purpose: Purpose, file: File, stamp: FileStamp, known: Known) 
     while taken > MOST_KEPT {
         taken -= copies.remove(0).size;
     }
-    // What the loader knew of a library may have been there before, and must not look like somebody's address in it.
+    // What the loader knew of a library may have been there before, and must not look like
+    // somebody's address in it.
     copies.spare_capacity_mut().fill_with(MaybeUninit::zeroed);
 }
 

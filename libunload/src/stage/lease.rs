@@ -1,7 +1,9 @@
-//! A lease on a file that is being copied (`fcntl(F_SETLEASE)`): while it is held, nobody has the file open for
-//! writing, or mapped so. Whoever opens it for writing waits until the lease is given back.
+//! A lease on a file that is being copied (`fcntl(F_SETLEASE)`): while it is held, nobody has the
+//! file open for writing, or mapped so. Whoever opens it for writing waits until the lease is given
+//! back.
 //!
-//! The kernel grants it to the owner of the file, and to whoever has `CAP_LEASE`, on file systems of this machine.
+//! The kernel grants it to the owner of the file, and to whoever has `CAP_LEASE`, on file systems
+//! of this machine.
 
 use std::fs::File;
 use std::io;
@@ -18,9 +20,9 @@ pub(super) struct Lease<'a>(&'a File);
 impl<'a> Lease<'a> {
     /// A lease on this file. `None`: somebody may be writing it, or the kernel grants none.
     pub(super) fn of(file: &'a File) -> Option<Self> {
-        // Whoever opens the file for writing is to wait; nobody is to be told so, as a process is by default, whom
-        // `SIGIO` ends. Who is told is known only with the lease, so what is sent up to then is a signal that
-        // nobody minds.
+        // Whoever opens the file for writing is to wait; nobody is to be told so, as a process is
+        // by default, whom `SIGIO` ends. Who is told is known only with the lease, so what is sent
+        // up to then is a signal that nobody minds.
         set(file, F_SETSIG, libc::SIGURG).ok()?;
         set(file, libc::F_SETLEASE, libc::F_RDLCK).ok()?;
         let lease = Self(file);

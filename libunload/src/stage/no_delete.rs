@@ -6,9 +6,9 @@
 pub enum NoDelete {
     /// Load it; it will stay mapped.
     Keep,
-    /// Clear the flag in the private copy, where what the library does is watched. Libraries bear it because
-    /// their thread-local destructors and exit handlers could outlive them, or because their compiler sets
-    /// it for all: that is taken care of here.
+    /// Clear the flag in the private copy, where what the library does is watched. Libraries bear
+    /// it because their thread-local destructors and exit handlers could outlive them, or because
+    /// their compiler sets it for all: that is taken care of here.
     #[default]
     Clear,
     /// Do not load it.

@@ -1,8 +1,9 @@
 //! A private copy on disk, in a directory of its own.
 //!
-//! It is removed as soon as it is mapped; the kernel keeps its contents. Windows does not remove a mapped file, so
-//! there it lies until the library is unloaded. A host that crashes may leave a copy behind: the directory around it is
-//! locked while its process lives, and a directory that nobody locks is removed when the next host starts.
+//! It is removed as soon as it is mapped; the kernel keeps its contents. Windows does not remove a
+//! mapped file, so there it lies until the library is unloaded. A host that crashes may leave a
+//! copy behind: the directory around it is locked while its process lives, and a directory that
+//! nobody locks is removed when the next host starts.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -7,8 +7,9 @@ use super::fixture::{Fixture, function, in_own_process};
 use crate::glibc::stood_in_for;
 use crate::library::Library;
 
-/// Rows of functions with what calls them. What another thread does meanwhile is the same, unless glibc itself would let a
-/// child hang that does it: then it is something else that takes the same locks of the host's.
+/// Rows of functions with what calls them. What another thread does meanwhile is the same, unless
+/// glibc itself would let a child hang that does it: then it is something else that takes the same
+/// locks of the host's.
 const FUNCTIONS: &str = r#"
 #define _GNU_SOURCE
 #include <aio.h>

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use super::fixture::{Fixture, call, in_own_process, is_mapped, reasons_to_pin, unload};
 use crate::outcome::{PinReason, UnloadOutcome};
 
-/// Keeps a key with a destructor, a timer and a signal handler for its own life, as GLib and OpenSSL do;
-/// `touch` sets this thread's value, `use_again` fails once the key or the handler is gone.
+/// Keeps a key with a destructor, a timer and a signal handler for its own life, as GLib and
+/// OpenSSL do; `touch` sets this thread's value, `use_again` fails once the key or the handler is
+/// gone.
 const HOLDS: &str = r#"
     #include <pthread.h>
     #include <signal.h>
@@ -250,7 +251,8 @@ fn a_library_that_two_need_keeps_a_function() {
     });
 }
 
-/// The companion has a thread, which its finalizer stops; it needs a third that is to be there until then.
+/// The companion has a thread, which its finalizer stops; it needs a third that is to be there
+/// until then.
 #[test]
 fn a_library_that_goes_too_stops_its_thread() {
     let name = "companions::a_library_that_goes_too_stops_its_thread";

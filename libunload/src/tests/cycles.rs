@@ -101,8 +101,8 @@ impl Caller {
     }
 }
 
-/// Threads call the library up to the moment before it goes, and go on calling the next; others called it
-/// once and wait. It always goes, and nothing of it is run into afterwards.
+/// Threads call the library up to the moment before it goes, and go on calling the next; others
+/// called it once and wait. It always goes, and nothing of it is run into afterwards.
 #[test]
 fn unloaded_among_busy_threads() {
     in_own_process("cycles::unloaded_among_busy_threads", || {
@@ -174,7 +174,8 @@ fn time_of_a_cycle() {
     });
 }
 
-/// Libraries that come and go meanwhile, with this crate and without it, are not looked into once they are gone.
+/// Libraries that come and go meanwhile, with this crate and without it, are not looked into once
+/// they are gone.
 #[test]
 fn many_come_and_go_at_once() {
     in_own_process("cycles::many_come_and_go_at_once", || {

@@ -29,8 +29,8 @@ fn signal_handler_left() {
     });
 }
 
-/// Exit handlers, C++ statics and destructor functions run when the library is unloaded, initializers
-/// with the program's arguments when it is loaded.
+/// Exit handlers, C++ statics and destructor functions run when the library is unloaded,
+/// initializers with the program's arguments when it is loaded.
 #[test]
 fn initializers_and_finalizers_run_once() {
     in_own_process("exits::initializers_and_finalizers_run_once", || {
@@ -71,7 +71,8 @@ fn initializers_and_finalizers_run_once() {
     });
 }
 
-/// Without the C runtime's start files nothing in the library tells glibc that its exit handlers go.
+/// Without the C runtime's start files nothing in the library tells glibc that its exit handlers
+/// go.
 #[test]
 fn exit_handler_without_start_files() {
     in_own_process("exits::exit_handler_without_start_files", || {

@@ -191,7 +191,8 @@ fn missing_dependency() {
     assert!(message.contains("libgone.so"), "{message}");
 }
 
-/// A library may bring libraries of its own, from a fixed place or from beside it, which go with it.
+/// A library may bring libraries of its own, from a fixed place or from beside it, which go with
+/// it.
 fn brings_a_library(search_path: &str) {
     let needed = Fixture::c(
         r#"
@@ -382,7 +383,8 @@ fn what_it_needs_is_looked_at() {
     assert_eq!(hazards(Fixture::c("int run(void) { return 7; }", &[])), []);
 }
 
-/// Takes /proc away from the thread that asks, which gets a view of the file systems of its own; whether that could be done.
+/// Takes /proc away from the thread that asks, which gets a view of the file systems of its own;
+/// whether that could be done.
 fn without_proc() -> bool {
     // SAFETY: this thread alone gets a view of the file systems of its own.
     if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
@@ -408,8 +410,8 @@ fn without_proc() -> bool {
     is_hidden
 }
 
-/// Where /proc is missing, the copy is on disk, libraries do all that they do elsewhere, and nobody can tell that unmapping is
-/// safe: they stay in working order.
+/// Where /proc is missing, the copy is on disk, libraries do all that they do elsewhere, and nobody
+/// can tell that unmapping is safe: they stay in working order.
 #[test]
 fn without_proc_libraries_are_loaded() {
     in_own_process("files::without_proc_libraries_are_loaded", || {
@@ -622,8 +624,8 @@ fn staging_on_unusable_file_systems() {
     }
 }
 
-/// The copy of a library that was unloaded serves again, but not once the file has other contents, also
-/// if nothing else about it is different.
+/// The copy of a library that was unloaded serves again, but not once the file has other contents,
+/// also if nothing else about it is different.
 #[test]
 fn copy_kept_for_the_next_time() {
     in_own_process("files::copy_kept_for_the_next_time", || {

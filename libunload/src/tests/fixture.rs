@@ -116,8 +116,8 @@ pub(super) fn is_mapped(name: &str) -> bool {
         .contains(name)
 }
 
-/// Runs the body of the test `name` of this folder ("file::test") in a process of its own, which has to
-/// end well.
+/// Runs the body of the test `name` of this folder ("file::test") in a process of its own, which
+/// has to end well.
 pub(super) fn in_own_process(name: &str, body: impl FnOnce()) {
     in_process_of(&format!("tests::{name}"), body);
 }

@@ -1,4 +1,5 @@
-//! Addresses of a library that somebody else keeps when it goes: it stays, and the outcome says who.
+//! Addresses of a library that somebody else keeps when it goes: it stays, and the outcome says
+//! who.
 
 use super::fixture::{Fixture, call, in_own_process, reasons_to_pin, unload};
 use crate::outcome::{PinReason, UnloadOutcome};
@@ -67,7 +68,8 @@ kept! {
     "#;
 }
 
-/// A test that a library of this C code is unmapped: what it lent is taken back, and the process goes on.
+/// A test that a library of this C code is unmapped: what it lent is taken back, and the process
+/// goes on.
 macro_rules! taken_back {
     ($($name:ident: $source:literal, $afterwards:expr;)*) => {$(
         #[test]
@@ -181,8 +183,8 @@ fn request_that_does_not_end() {
     });
 }
 
-/// Names that are not being looked up yet are taken back; those that are, are waited for. Whatever became of the library,
-/// nobody calls its function or writes to its requests afterwards.
+/// Names that are not being looked up yet are taken back; those that are, are waited for. Whatever
+/// became of the library, nobody calls its function or writes to its requests afterwards.
 #[test]
 fn names_that_are_looked_up() {
     in_own_process("kept_addresses::names_that_are_looked_up", || {
@@ -396,8 +398,8 @@ fn callback_on_the_heap_of_a_library_that_stays() {
     });
 }
 
-/// An old address that leads to where something else is now holds nothing, although the number of a former size stands
-/// in front of it.
+/// An old address that leads to where something else is now holds nothing, although the number of a
+/// former size stands in front of it.
 #[test]
 fn remnant_on_the_heap() {
     in_own_process("kept_addresses::remnant_on_the_heap", || {
@@ -562,8 +564,8 @@ fn what_was_taken_back_holds_nothing() {
     });
 }
 
-/// What the program keeps in its own data counts, constants and all; what lies in the room between fields of std's table
-/// for backtraces does not.
+/// What the program keeps in its own data counts, constants and all; what lies in the room between
+/// fields of std's table for backtraces does not.
 #[test]
 fn constant_that_the_program_keeps() {
     static KEPT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);

@@ -1,4 +1,5 @@
-//! What has to come before what: looking before changing, and several libraries that change the same.
+//! What has to come before what: looking before changing, and several libraries that change the
+//! same.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +11,8 @@ use crate::library::Library;
 use crate::outcome::{PinReason, UnloadOutcome};
 use crate::stage::Copies;
 
-/// Handles SIGUSR1, and calls what handled it before, as libraries do that want to be good neighbours.
+/// Handles SIGUSR1, and calls what handled it before, as libraries do that want to be good
+/// neighbours.
 const HANDLING: &str = r#"
     #include <pthread.h>
     #include <signal.h>
@@ -48,7 +50,8 @@ fn handler() -> usize {
     action.sa_sigaction
 }
 
-/// A library that only a thread's stack keeps has lost nothing: its handler, its key, its destructors.
+/// A library that only a thread's stack keeps has lost nothing: its handler, its key, its
+/// destructors.
 #[test]
 fn pinned_by_a_stack_and_in_working_order() {
     in_own_process("order::pinned_by_a_stack_and_in_working_order", || {
@@ -85,7 +88,8 @@ fn pinned_by_a_stack_and_in_working_order() {
     });
 }
 
-/// The library that installed its handler last goes last: its handler must not call that of the first.
+/// The library that installed its handler last goes last: its handler must not call that of the
+/// first.
 #[test]
 fn handlers_of_two_libraries_the_first_goes_first() {
     in_own_process(

@@ -26,8 +26,8 @@ fn thread_joined() {
     assert_eq!(unload(library), UnloadOutcome::Unmapped);
 }
 
-/// A library that starts a thread per request does not fill the ledger, and a thread that is about to
-/// end is waited for.
+/// A library that starts a thread per request does not fill the ledger, and a thread that is about
+/// to end is waited for.
 #[test]
 fn threads_that_end_soon() {
     let fixture = Fixture::rust(
@@ -221,8 +221,8 @@ fn waiting_thread_without_signals() {
     });
 }
 
-/// A thread that holds back all signals that a program can is reached by one of glibc's own, and changing the user,
-/// for which glibc takes that signal, goes on working.
+/// A thread that holds back all signals that a program can is reached by one of glibc's own, and
+/// changing the user, for which glibc takes that signal, goes on working.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn busy_thread_without_signals() {
@@ -272,7 +272,8 @@ fn busy_thread_in_code_without_tables() {
             let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
             // SAFETY: a new mapping, at an address of the kernel's choice.
             let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, access, kind, -1, 0) };
-            // SAFETY: the page is there, and is written before it is run; it takes and returns nothing.
+            // SAFETY: the page is there, and is written before it is run; it takes and returns
+            // nothing.
             unsafe {
                 page.cast::<[u8; 4]>().write(LOOP);
                 std::mem::transmute::<*mut c_void, extern "C" fn()>(page)();
@@ -282,7 +283,8 @@ fn busy_thread_in_code_without_tables() {
     });
 }
 
-/// A thread that cannot answer, since the kernel does not let it go on, is waited for longer than others.
+/// A thread that cannot answer, since the kernel does not let it go on, is waited for longer than
+/// others.
 #[test]
 fn thread_that_gets_no_processor() {
     in_own_process("threads::thread_that_gets_no_processor", || {
@@ -333,8 +335,8 @@ fn thread_that_gets_no_processor() {
     });
 }
 
-/// Starts a process as `vfork` does, which keeps this thread from going on, also into signal handlers, until
-/// it gets a byte.
+/// Starts a process as `vfork` does, which keeps this thread from going on, also into signal
+/// handlers, until it gets a byte.
 fn held_by_the_kernel(connection: &UnixStream) {
     extern "C" fn wait(connection: *mut c_void) -> i32 {
         let mut byte = 0_u8;

@@ -1,7 +1,7 @@
 //! Indexes of thread-local storage that a library takes and does not give back.
 //!
-//! The library's imports of `TlsAlloc` and `TlsFree` are redirected to functions of the host, which note what
-//! the library has; once it is unmapped, nobody else can use that, and it is given back.
+//! The library's imports of `TlsAlloc` and `TlsFree` are redirected to functions of the host, which
+//! note what the library has; once it is unmapped, nobody else can use that, and it is given back.
 
 use std::ffi::c_void;
 use std::ops::Range;
@@ -29,7 +29,8 @@ struct Taken {
 ///
 /// # Safety
 ///
-/// The library is mapped in this range and the slots are its own; nothing of it but its initializers has run.
+/// The library is mapped in this range and the slots are its own; nothing of it but its
+/// initializers has run.
 pub(super) unsafe fn watch(range: &Range<usize>, slots: &Slots) {
     lock(&TAKEN).push(Taken {
         range: range.clone(),
@@ -37,7 +38,8 @@ pub(super) unsafe fn watch(range: &Range<usize>, slots: &Slots) {
     });
     let replace = |slots: &[usize], function: *mut ()| {
         for slot in slots {
-            // SAFETY: the caller vouches for the slots; the functions have the types of those they replace.
+            // SAFETY: the caller vouches for the slots; the functions have the types of those they
+            // replace.
             unsafe { redirect(range.start + slot, function) };
         }
     };
@@ -52,7 +54,8 @@ pub(super) fn give_back(range: &Range<usize>) {
         return;
     };
     for index in taken.remove(place).indexes {
-        // SAFETY: the index was the library's, and nothing of the library is left that could use it.
+        // SAFETY: the index was the library's, and nothing of the library is left that could use
+        // it.
         unsafe { TlsFree(index) };
     }
 }
@@ -93,12 +96,13 @@ fn callers() -> [*mut c_void; 4] {
     callers
 }
 
-/// Writes the address of another function into a slot of a library's imports. If the system does not let
-/// it, the library goes on calling the old one.
+/// Writes the address of another function into a slot of a library's imports. If the system does
+/// not let it, the library goes on calling the old one.
 ///
 /// # Safety
 ///
-/// The slot is one of a library that is mapped, and the function is of the type of the one it replaces.
+/// The slot is one of a library that is mapped, and the function is of the type of the one it
+/// replaces.
 unsafe fn redirect(slot: usize, function: *mut ()) {
     let slot = ptr::with_exposed_provenance_mut::<*mut ()>(slot);
     let size = size_of::<*mut ()>();
@@ -108,7 +112,8 @@ unsafe fn redirect(slot: usize, function: *mut ()) {
         tracing::debug!("an import of a library cannot be redirected");
         return;
     }
-    // SAFETY: the slot is mapped, aligned, writable since the last line, and read by calls of the library.
+    // SAFETY: the slot is mapped, aligned, writable since the last line, and read by calls of the
+    // library.
     unsafe { AtomicPtr::from_ptr(slot) }.store(function, Ordering::Release);
     // SAFETY: the slot is mapped, and its pages are as they were.
     unsafe { VirtualProtect(slot.cast(), size, before, &raw mut before) };

@@ -10,8 +10,8 @@ use crate::pe::Image;
 /// How many libraries are looked into.
 const MOST: usize = 256;
 
-/// Which library is missing that the one at `original` needs, or one that it needs needs in turn, in words. `needed` are
-/// those that it names itself. `None` where all are found.
+/// Which library is missing that the one at `original` needs, or one that it needs needs in turn,
+/// in words. `needed` are those that it names itself. `None` where all are found.
 pub(super) fn missing(original: &Path, needed: &[String]) -> Option<String> {
     let folder = original.parent().unwrap_or(Path::new(""));
     let program = env::current_exe().ok();
@@ -44,7 +44,8 @@ pub(super) fn missing(original: &Path, needed: &[String]) -> Option<String> {
     None
 }
 
-/// Whether the loader finds a library of this name. Names of API sets stand for libraries of the system, not for files.
+/// Whether the loader finds a library of this name. Names of API sets stand for libraries of the
+/// system, not for files.
 fn is_found(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     lower.starts_with("api-") || lower.starts_with("ext-") || Handle::is_found(Path::new(name))

@@ -23,8 +23,8 @@ use crate::outcome::ThreadLabel;
 
 /// The threads that are alive and started with a function in this range.
 ///
-/// Rust's standard library hands the system a function of its own, which is part of the library that it
-/// was linked into.
+/// Rust's standard library hands the system a function of its own, which is part of the library
+/// that it was linked into.
 pub(super) fn started_in(range: &Range<usize>) -> io::Result<Vec<ThreadLabel>> {
     let mut found = Vec::new();
     for id in of_this_process()? {
@@ -84,7 +84,8 @@ fn open(id: u32) -> io::Result<Option<OwnedHandle>> {
     }
 }
 
-/// Whether the thread has not ended; the system lists one that has as long as somebody has a handle.
+/// Whether the thread has not ended; the system lists one that has as long as somebody has a
+/// handle.
 fn is_alive(thread: &OwnedHandle) -> bool {
     // SAFETY: the handle is open, and zero milliseconds are not waited.
     unsafe { WaitForSingleObject(thread.as_raw_handle(), 0) != WAIT_OBJECT_0 }
@@ -94,8 +95,8 @@ fn is_alive(thread: &OwnedHandle) -> bool {
 fn start_address(thread: &OwnedHandle) -> io::Result<usize> {
     let mut address = 0_usize;
     let size = u32::try_from(size_of::<usize>()).map_err(io::Error::other)?;
-    // SAFETY: the handle is open, and for this question the system writes the address of a function, for
-    // which there is room until the call returns.
+    // SAFETY: the handle is open, and for this question the system writes the address of a
+    // function, for which there is room until the call returns.
     let status = unsafe {
         NtQueryInformationThread(
             thread.as_raw_handle(),

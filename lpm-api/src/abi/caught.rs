@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// The call panicked; the panic hook has told the PCM where and why.
 pub(super) struct Panicked;
 
-/// Runs the LPM's code and stops its panics here. Always inlined, so that a decision is no call more than
-/// the LPM's own.
+/// Runs the LPM's code and stops its panics here. Always inlined, so that a decision is no call
+/// more than the LPM's own.
 #[inline(always)]
 pub(super) fn caught<R>(call: impl FnOnce() -> R) -> Result<R, Panicked> {
     catch_unwind(AssertUnwindSafe(call)).map_err(dispose)

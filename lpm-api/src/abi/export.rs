@@ -26,8 +26,8 @@ pub struct Package {
 }
 
 impl Package {
-    /// What Cargo told the compiler; where it told nothing, what Cargo would say of a crate without a
-    /// manifest.
+    /// What Cargo told the compiler; where it told nothing, what Cargo would say of a crate without
+    /// a manifest.
     #[must_use]
     pub const fn of(
         module: &'static str,
@@ -80,7 +80,8 @@ const fn crate_of(module: &'static str) -> &'static str {
 /// Extensions of the API that the LPM implements are named behind it:
 /// `export_lpm!(MyLpm; Statistics)` for [`Statistics`](crate::Statistics).
 ///
-/// A library has one LPM. A crate that other LPMs build on exports its own only where it is asked to, by a feature:
+/// A library has one LPM. A crate that other LPMs build on exports its own only where it is asked
+/// to, by a feature:
 ///
 /// ```toml
 /// [lib]
@@ -96,8 +97,8 @@ const fn crate_of(module: &'static str) -> &'static str {
 /// lpm_api::export_lpm!(MyLpm);
 /// ```
 ///
-/// They depend on it with `default-features = false`. Where it is forgotten, the linker speaks of two definitions of
-/// `EXPORT_LPM_IS_CALLED_TWICE_IN_THIS_LIBRARY`.
+/// They depend on it with `default-features = false`. Where it is forgotten, the linker speaks of
+/// two definitions of `EXPORT_LPM_IS_CALLED_TWICE_IN_THIS_LIBRARY`.
 #[macro_export]
 macro_rules! export_lpm {
     ($lpm:ty $(; $($extension:ident),+ $(,)?)?) => {
@@ -123,8 +124,9 @@ macro_rules! export_lpm {
                 }
             }
 
-            // What compiler and linker complain of when there are two; nobody would know what to make of the name
-            // below. The compiler stops at the first name by ASCII, where capital letters come before `_`.
+            // What compiler and linker complain of when there are two; nobody would know what to
+            // make of the name below. The compiler stops at the first name by ASCII, where capital
+            // letters come before `_`.
             #[unsafe(export_name = "EXPORT_LPM_IS_CALLED_TWICE_IN_THIS_LIBRARY")]
             static ONCE: u8 = 0;
 

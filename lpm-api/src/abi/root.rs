@@ -21,8 +21,8 @@ pub const fn header<E: Export>() -> LibHeader {
     }
 }
 
-/// The module that a library of `E` would export, in this very program: for PCMs that run an LPM without
-/// a library, as in a unit test.
+/// The module that a library of `E` would export, in this very program: for PCMs that run an LPM
+/// without a library, as in a unit test.
 #[must_use]
 pub fn module<E: Export>() -> AbiLpmModuleRef {
     AbiLpmModuleRef::of(ModuleOf::<E>::MODULE.as_prefix())

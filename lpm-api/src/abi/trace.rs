@@ -1,9 +1,9 @@
 //! Events and spans of the library, handed to the PCM.
 //!
-//! The library has a `tracing` of its own, with its own subscriber, callsites and level; none of these
-//! can be shared with the PCM. So the library's subscriber is this one, which hands plain records to
-//! the PCM. What the PCM does not want, by level or by target, the library's `tracing` knows and drops
-//! before any field is evaluated.
+//! The library has a `tracing` of its own, with its own subscriber, callsites and level; none of
+//! these can be shared with the PCM. So the library's subscriber is this one, which hands plain
+//! records to the PCM. What the PCM does not want, by level or by target, the library's `tracing`
+//! knows and drops before any field is evaluated.
 
 mod sites;
 mod values;

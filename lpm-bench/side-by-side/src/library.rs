@@ -35,7 +35,8 @@ pub(crate) fn trusted(path: &Path) -> LpmLibrary {
     unsafe { LpmLibrary::trust(path) }
 }
 
-/// An abi_stable object of a library. The library stays loaded for good, since abi_stable remembers its layouts.
+/// An abi_stable object of a library. The library stays loaded for good, since abi_stable remembers
+/// its layouts.
 pub(crate) struct Stable {
     pub(crate) object: StableObject,
 }

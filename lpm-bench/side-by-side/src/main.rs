@@ -1,5 +1,5 @@
-//! Local Policy Modules, timed next to what a user would pick instead. `cargo run --release -p lpm-bench` at the
-//! project's root builds and runs this program.
+//! Local Policy Modules, timed next to what a user would pick instead.
+//! `cargo run --release -p lpm-bench` at the project's root builds and runs this program.
 
 #[allow(dead_code, unused_imports, unsafe_code)]
 #[path = "../../../libunload/src"]

@@ -1,7 +1,8 @@
 //! Times contenders next to each other.
 //!
-//! They take turns in many short rounds, so that a change of clock speed or a busy neighbour hits all
-//! alike. What counts is the median round, and the median of each round's ratio to the first contender.
+//! They take turns in many short rounds, so that a change of clock speed or a busy neighbour hits
+//! all alike. What counts is the median round, and the median of each round's ratio to the first
+//! contender.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! What outstanding requests take in memory: each contender in a process of its own, this program again, so that
-//! none is given what another has freed.
+//! What outstanding requests take in memory: each contender in a process of its own, this program
+//! again, so that none is given what another has freed.
 
 use std::error::Error;
 use std::process::{Command, ExitCode};

@@ -21,8 +21,8 @@ pub(crate) struct Context {
 
 type Measure = fn(&Context) -> Result<Section, Box<dyn Error>>;
 
-/// All sections, in the order of the report. Libraries that can never be unloaded come into the process with
-/// `cycle`; it is the last that runs in this process alone.
+/// All sections, in the order of the report. Libraries that can never be unloaded come into the
+/// process with `cycle`; it is the last that runs in this process alone.
 pub(crate) const SECTIONS: [(&str, Measure); 7] = [
     ("decision", decision::measure),
     ("guard", guard::measure),

@@ -1,7 +1,7 @@
 //! Times variants of a call next to each other.
 //!
-//! They take turns in many short rounds, so that a change of clock speed or a busy neighbour hits all
-//! alike; the median round counts, and the median of each round's ratio to the first variant.
+//! They take turns in many short rounds, so that a change of clock speed or a busy neighbour hits
+//! all alike; the median round counts, and the median of each round's ratio to the first variant.
 //! `cargo bench … -- only <n>` runs one variant a million times, for `valgrind --tool=callgrind`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
-//! Whatever a process says that runs an LPM, and whatever it answers, the PCM neither crashes nor hangs.
+//! Whatever a process says that runs an LPM, and whatever it answers, the PCM neither crashes nor
+//! hangs.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

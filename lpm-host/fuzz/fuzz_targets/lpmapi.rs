@@ -1,4 +1,5 @@
-//! Objects in the host's order, as LPMs in C have them: any object is what it was when it is back, and any message fits.
+//! Objects in the host's order, as LPMs in C have them: any object is what it was when it is back,
+//! and any message fits.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,7 +1,7 @@
 //! What is wrong with an LPM's answer: one judgement for all ways to ask, and its events.
 //!
-//! An answer is judged here whether it is given on the caller's thread or on one of the LPM's own, and
-//! whether it is about decisions or about objects. What is handed in later goes through
+//! An answer is judged here whether it is given on the caller's thread or on one of the LPM's own,
+//! and whether it is about decisions or about objects. What is handed in later goes through
 //! [`requests::results`](crate::requests::results), with the same events.
 
 use std::time::Duration;

@@ -75,8 +75,8 @@ impl<G: Default + Send + 'static> Pending<G> {
         }
     }
 
-    /// Adds what the caller heard while it was asking. What was gathered, if no answer is still to come: nobody
-    /// waits for it yet.
+    /// Adds what the caller heard while it was asking. What was gathered, if no answer is still to
+    /// come: nobody waits for it yet.
     pub(crate) fn conclude(&self, add: impl FnOnce(&mut G)) -> Option<G> {
         let mut gathering = self.lock();
         add(&mut gathering.gathered);

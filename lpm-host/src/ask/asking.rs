@@ -276,8 +276,8 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// Leaves what the LPMs said to those that still owe an answer, if any does; to nobody if one could not be
-    /// asked.
+    /// Leaves what the LPMs said to those that still owe an answer, if any does; to nobody if one
+    /// could not be asked.
     fn leave_to_the_others(
         &self,
         pending: &Pending<Decisions>,

@@ -1,11 +1,13 @@
-//! The usual message: a Path or Resv about one flow, which every LPM accepts at once, asked for by a thread
-//! that is in no other call.
+//! The usual message: a Path or Resv about one flow, which every LPM accepts at once, asked for by
+//! a thread that is in no other call.
 //!
-//! One pass serves the list of LPMs and, one after the other, the LPMs in it; what they say stays in
-//! registers. Where an LPM does anything but accept (it rejects, has no opinion, puts off its answer, panics,
-//! logs in a span, is called on threads of its own, is being stopped), [`Asking`] takes over from there.
+//! One pass serves the list of LPMs and, one after the other, the LPMs in it; what they say stays
+//! in registers. Where an LPM does anything but accept (it rejects, has no opinion, puts off its
+//! answer, panics, logs in a span, is called on threads of its own, is being stopped), [`Asking`]
+//! takes over from there.
 //!
-//! A decision takes 136 instructions so, the LPM's own 16 included; the way of [`Asking`] alone took 270.
+//! A decision takes 136 instructions so, the LPM's own 16 included; the way of [`Asking`] alone
+//! took 270.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -32,7 +34,8 @@ use crate::verdict::FlowVerdict;
 pub(super) enum Asked {
     /// Every LPM accepts.
     Accepted(FlowVerdict),
-    /// One did something else. `None`: one was stopped meanwhile, so that not all of them could be asked.
+    /// One did something else. `None`: one was stopped meanwhile, so that not all of them could be
+    /// asked.
     Otherwise(Result<Option<Progress>, PcmError>),
     /// No LPM was asked: the message is another, or the thread is in a call.
     Nobody,
@@ -158,8 +161,8 @@ fn ask_each(
     Asked::Otherwise(go_on(asking, &nobody, &places))
 }
 
-/// Asks an LPM on this thread: its priority, where it accepts at once; else `None`, and its answer is in
-/// `otherwise` where it was asked.
+/// Asks an LPM on this thread: its priority, where it accepts at once; else `None`, and its answer
+/// is in `otherwise` where it was asked.
 #[inline(always)]
 fn hear(
     asking: &Asking<'_>,

@@ -55,7 +55,8 @@ pub(crate) fn later(
     })
 }
 
-/// How far the LPMs got, who are asked now if they were not; those that refuse were told to forget it.
+/// How far the LPMs got, who are asked now if they were not; those that refuse were told to forget
+/// it.
 fn progress(
     serving: &Serving,
     received: &ReceivedMessage<'_>,

@@ -1,8 +1,8 @@
 //! Reasons as text: why an LPM decided as it did (extension `lpm.reasons.1`).
 //!
-//! Nobody is asked for them unless somebody wants to know, and never on the way to a decision. The call is like any
-//! other: in the LPM's gate, on its own thread where it has one, no longer than its limit; what panics has
-//! nothing to say.
+//! Nobody is asked for them unless somebody wants to know, and never on the way to a decision. The
+//! call is like any other: in the LPM's gate, on its own thread where it has one, no longer than
+//! its limit; what panics has nothing to say.
 
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};

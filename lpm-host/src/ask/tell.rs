@@ -93,8 +93,8 @@ impl CommittedResv<'_> {
     }
 }
 
-/// Lets every LPM drop what it kept for flows that are not admitted after all, where there is state to
-/// forget: of a Path or Resv.
+/// Lets every LPM drop what it kept for flows that are not admitted after all, where there is state
+/// to forget: of a Path or Resv.
 #[inline]
 pub(crate) fn forget(
     roster: &Roster,

@@ -48,7 +48,8 @@ impl Lifecycle {
     }
 }
 
-/// Makes the call on a thread of its own, and waits for it no longer than the LPM's limit from `now` on.
+/// Makes the call on a thread of its own, and waits for it no longer than the LPM's limit from
+/// `now` on.
 fn tell_in_time(
     seat: &Arc<Seat>,
     now: u32,

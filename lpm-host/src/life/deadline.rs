@@ -1,7 +1,7 @@
 //! Lifecycle calls into LPMs: on another thread, within a deadline.
 //!
-//! Where the host watches what an LPM leaves in threads, a thread that is done waits a while for the next
-//! call. One whose call is overdue is never used again.
+//! Where the host watches what an LPM leaves in threads, a thread that is done waits a while for
+//! the next call. One whose call is overdue is never used again.
 
 use std::cell::Cell;
 use std::fmt;
@@ -62,8 +62,8 @@ pub(crate) fn begin<R: Send + 'static, F: FnOnce() -> R + Send + 'static>(
     name: &str,
     call: F,
 ) -> Result<Begun<R>, NoThread<F>> {
-    // The thread that made the last call is left for those: it may have thread-locals of the LPM, which
-    // are destroyed if it also unloads that.
+    // The thread that made the last call is left for those: it may have thread-locals of the LPM,
+    // which are destroyed if it also unloads that.
     let all_but_last = |idle: &mut Vec<_>| (idle.len() > 1).then(|| idle.remove(0));
     begin_on(name, all_but_last, call)
 }
@@ -200,8 +200,8 @@ type Idle = (u64, Sender<Job>);
 /// The last to have come is the last.
 static IDLE: Mutex<Vec<Idle>> = Mutex::new(Vec::new());
 
-/// Whether threads are used again. Where thread-locals of an LPM are destroyed only when their thread
-/// ends, it ends.
+/// Whether threads are used again. Where thread-locals of an LPM are destroyed only when their
+/// thread ends, it ends.
 const REUSE: bool = cfg!(all(
     target_os = "linux",
     target_env = "gnu",
@@ -259,8 +259,8 @@ fn work(mut job: Job) {
     }
 }
 
-/// What the thread of this number, which is among the idle ones, is to do next; `None` if nobody asks
-/// for it so long.
+/// What the thread of this number, which is among the idle ones, is to do next; `None` if nobody
+/// asks for it so long.
 fn next_job(
     jobs: &Receiver<Job>,
     idle: &Mutex<Vec<Idle>>,
@@ -319,7 +319,8 @@ mod tests {
         assert_eq!(overdue.err(), Some(Overdue));
         let overdue = told.recv().expect("it has begun");
         drop(release);
-        // The call hands out its end of the channel, which is dropped when the thread is done with it.
+        // The call hands out its end of the channel, which is dropped when the thread is done with
+        // it.
         assert!(told.recv().is_err());
         for _ in 0..10 {
             let thread = call("test", Duration::from_secs(60), || thread::current().id());
@@ -327,8 +328,8 @@ mod tests {
         }
     }
 
-    /// Whoever takes a thread off the list and has not sent the job yet finds it still there, although its
-    /// patience is over.
+    /// Whoever takes a thread off the list and has not sent the job yet finds it still there,
+    /// although its patience is over.
     #[test]
     fn a_thread_that_was_taken_waits_for_its_job() {
         for _ in 0..20 {

@@ -1,11 +1,12 @@
 //! State handed over: from an LPM that is replaced to the one of its name in its place (extension
 //! `lpm.hand-over.1`).
 //!
-//! The new one is initialized, and in the list, but whoever would call it waits; no call goes into the old one any
-//! more. Once those that were inside it have returned it writes what it likes, the new one reads that, and who waited
-//! is let in. All of that together has the time that the old one has to deinitialize, since it is a part of its end; calls
-//! wait no longer than they always do. What goes wrong leaves the new LPM with nothing, and is an event: where it did not get through reading, nobody knows with what, so that it is
-//! initialized once more.
+//! The new one is initialized, and in the list, but whoever would call it waits; no call goes into
+//! the old one any more. Once those that were inside it have returned it writes what it likes, the
+//! new one reads that, and who waited is let in. All of that together has the time that the old one
+//! has to deinitialize, since it is a part of its end; calls wait no longer than they always do.
+//! What goes wrong leaves the new LPM with nothing, and is an event: where it did not get through
+//! reading, nobody knows with what, so that it is initialized once more.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,8 +75,8 @@ impl Failed {
 }
 
 impl Succession {
-    /// That each of the new LPMs takes the place of the one that had its name: they are kept waiting from now on,
-    /// and until this is dropped.
+    /// That each of the new LPMs takes the place of the one that had its name: they are kept
+    /// waiting from now on, and until this is dropped.
     pub(super) fn of<'s>(
         gone: &[&Arc<Seat>],
         new: &'s [Arc<Seat>],
@@ -104,7 +105,8 @@ impl Succession {
             .is_some_and(|new| Arc::ptr_eq(new, &self.new))
     }
 
-    /// Hands over, and lets in who waits. The LPM that has to be initialized once more is the second result.
+    /// Hands over, and lets in who waits. The LPM that has to be initialized once more is the
+    /// second result.
     pub(super) fn hand_over(self, old: ClosedSeat) -> (ClosedSeat, Option<Arc<Seat>>) {
         let begun = Instant::now();
         let (old, handed_over) = self.handed_over(old, begun);

@@ -232,8 +232,8 @@ impl Lifecycle {
             .while_opening(seats, || self.tell_addresses(seats, &addresses));
     }
 
-    /// Closes the gate to the LPMs, and does the rest on this thread, which must not be inside a call into
-    /// one of them.
+    /// Closes the gate to the LPMs, and does the rest on this thread, which must not be inside a
+    /// call into one of them.
     pub(crate) fn stop(&self, reason: DeinitReason) -> Result<Teardown, PcmError> {
         let Some((phase, running)) = self.leave_charge(reason)? else {
             return Ok(Teardown::default());
@@ -344,8 +344,8 @@ impl Lifecycle {
         let mut stopping = Stopping::new(reason, self.drain_limit, &self.serving.events);
         stopping.deinitialize(lpms);
         let teardown = self.pinned.note(stopping.unload(running.modules));
-        // The calls into its LPMs were waited for; whoever is still inside the list leaves it soon, or
-        // hangs.
+        // The calls into its LPMs were waited for; whoever is still inside the list leaves it soon,
+        // or hangs.
         let _ = roster.drain(LEAVING);
         drop(change);
         self.serving.events.record(&stopped(reason));
@@ -383,8 +383,8 @@ impl Lifecycle {
         drop(self.changed.wait_while(phase, is_changing));
     }
 
-    /// The phase, once the PCM does not change it by itself any more. Not to be waited for where that waits
-    /// for this very call.
+    /// The phase, once the PCM does not change it by itself any more. Not to be waited for where
+    /// that waits for this very call.
     pub(super) fn settled(&self) -> Result<MutexGuard<'_, Phase>, PcmError> {
         let phase = self.lock_phase();
         if !matches!(*phase, Phase::Renewing) {

@@ -84,9 +84,9 @@ impl Lifecycle {
         Ok(done)
     }
 
-    /// Starts what is new, then stops what is no longer wanted: when the new does not start, nothing
-    /// has changed. An LPM that `is_kept` goes on; a library that `is_current` is used again. `must_all_start`: also those that are
-    /// optional.
+    /// Starts what is new, then stops what is no longer wanted: when the new does not start,
+    /// nothing has changed. An LPM that `is_kept` goes on; a library that `is_current` is used
+    /// again. `must_all_start`: also those that are optional.
     pub(super) fn change_lpms(
         self: &Arc<Self>,
         phase: &mut Phase,
@@ -176,7 +176,8 @@ impl Lifecycle {
         Ok(done)
     }
 
-    /// Initializes an LPM once more, with another handle and nothing else, and stops the one that was.
+    /// Initializes an LPM once more, with another handle and nothing else, and stops the one that
+    /// was.
     pub(super) fn initialize_anew(
         self: &Arc<Self>,
         phase: &mut Phase,
@@ -186,13 +187,14 @@ impl Lifecycle {
         let is_kept = |other: &Seat, config: &LpmConfig| {
             other.handle != seat.handle && other.config.name == config.name
         };
-        // An optional LPM may be missing from the start, but does not go missing. What failed is on record.
+        // An optional LPM may be missing from the start, but does not go missing. What failed is on
+        // record.
         self.change_lpms(phase, configs, is_kept, |_| true, true)
     }
 }
 
-/// Has LPMs that are closed hand over to those in their place; returns also those of the latter that have to be
-/// initialized once more.
+/// Has LPMs that are closed hand over to those in their place; returns also those of the latter
+/// that have to be initialized once more.
 fn hand_over(
     mut successions: Vec<Succession>,
     closed: Vec<ClosedSeat>,

@@ -10,7 +10,8 @@ use crate::event::{EventId, EventLog};
 use crate::seat::backlog::MOST_KEPT;
 use crate::seat::seated::Seat;
 
-/// Has LPMs initialized anew as the clock says: on the thread that lets time pass, or on one of their own.
+/// Has LPMs initialized anew as the clock says: on the thread that lets time pass, or on one of
+/// their own.
 pub(crate) fn arrange(lifecycle: &Arc<Lifecycle>) {
     let this = Arc::downgrade(lifecycle);
     let on_this_thread = lifecycle.serving.clock.is_manual();
@@ -35,8 +36,8 @@ fn renew(lifecycle: &Weak<Lifecycle>, seat: &Arc<Seat>) {
 }
 
 impl Lifecycle {
-    /// Initializes the LPM once more, and stops the one that was. Where that fails, that one stays in
-    /// quarantine, and its flows are rejected.
+    /// Initializes the LPM once more, and stops the one that was. Where that fails, that one stays
+    /// in quarantine, and its flows are rejected.
     fn renew(self: &Arc<Self>, seat: &Arc<Seat>) {
         let running = {
             let mut phase = self.lock_phase();

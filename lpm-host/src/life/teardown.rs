@@ -95,8 +95,8 @@ impl PendingTeardown {
 /// How long unloading may take: the destructors of the library's statics run in it.
 const UNLOAD_LIMIT: Duration = Duration::from_secs(30);
 
-/// Deinitializes one LPM within its limit. One that does not return holds its library: the reason is
-/// the second result.
+/// Deinitializes one LPM within its limit. One that does not return holds its library: the reason
+/// is the second result.
 pub(crate) fn deinitialize(
     instance: Instance,
     reason: DeinitReason,
@@ -161,8 +161,8 @@ pub(crate) fn unload(
     }
 }
 
-/// Waits for the end of the process of an LPM that is deinitialized, which is the end of its library; after that limit
-/// it is killed.
+/// Waits for the end of the process of an LPM that is deinitialized, which is the end of its
+/// library; after that limit it is killed.
 pub(crate) fn end(
     process: &Process,
     library: &Path,

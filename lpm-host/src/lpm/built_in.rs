@@ -1,9 +1,10 @@
-//! An LPM that is part of this program: a Rust type behind the same ABI object that a library gives.
+//! An LPM that is part of this program: a Rust type behind the same ABI object that a library
+//! gives.
 //!
-//! No library is loaded, so nothing has to be vouched for, and nothing is unloaded. All else is as for a
-//! library: calls go through the same adapter, answers that are put off come in the same way, and what
-//! panics has failed. Its panics are told by this program's own panic hook, and its `tracing` events go to
-//! this program's subscriber, both without the PCM's help.
+//! No library is loaded, so nothing has to be vouched for, and nothing is unloaded. All else is as
+//! for a library: calls go through the same adapter, answers that are put off come in the same way,
+//! and what panics has failed. Its panics are told by this program's own panic hook, and its
+//! `tracing` events go to this program's subscriber, both without the PCM's help.
 
 use std::any::{TypeId, type_name};
 use std::fmt;

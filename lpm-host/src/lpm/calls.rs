@@ -1,5 +1,5 @@
-//! The calls in which LPMs may put off their answers: the PCM's side of deferring. The answers come in
-//! through [`requests::results`](crate::requests::results).
+//! The calls in which LPMs may put off their answers: the PCM's side of deferring. The answers come
+//! in through [`requests::results`](crate::requests::results).
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,8 +57,8 @@ impl<F: Fn() -> u64> Call<F> {
 pub(crate) trait Asker {
     fn received(&self) -> &ReceivedMessage<'_>;
 
-    /// Takes a handle under which the LPM that is asked now puts off its answer; the same one when it is
-    /// asked for again. 0 where the LPM is being stopped.
+    /// Takes a handle under which the LPM that is asked now puts off its answer; the same one when
+    /// it is asked for again. 0 where the LPM is being stopped.
     fn issue(&self) -> u64;
 }
 
@@ -69,8 +69,8 @@ pub(crate) fn request<'a, A: Asker>(asker: &'a A, places: &'a [Cell<AbiDecision>
     AbiAdmit {
         integrity_verified: received.integrity_verified,
         message: abi_message(received.message),
-        // SAFETY: the reference is valid as long as the result's lifetime, and the functions are for
-        // references to this type.
+        // SAFETY: the reference is valid as long as the result's lifetime, and the functions are
+        // for references to this type.
         call: unsafe { AdmitCall::new(ptr::from_ref(asker).cast(), functions::<A>()) },
         places: places.into(),
     }

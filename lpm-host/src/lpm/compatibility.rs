@@ -117,12 +117,14 @@ pub(super) fn check(header: &'static LibHeader) -> Result<(), Incompatibility> {
         .map_err(|errors| Incompatibility::of(&errors))
 }
 
-/// The layout of an extension that was compared with the one this host knows, which takes 300 000 instructions.
+/// The layout of an extension that was compared with the one this host knows, which takes 300 000
+/// instructions.
 #[derive(Default)]
 pub(super) struct CheckedExtension(OnceRef<'static, TypeLayout>);
 
 impl CheckedExtension {
-    /// Compares the functions of an extension with those this host knows, unless they were compared before.
+    /// Compares the functions of an extension with those this host knows, unless they were compared
+    /// before.
     pub(super) fn check<F: ExtensionFunctions>(
         &self,
         found: &'static TypeLayout,

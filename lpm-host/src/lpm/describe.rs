@@ -13,8 +13,8 @@ use super::visits::VisitLimit;
 use crate::event::EventLog;
 use crate::pin_reason::UnloadOutcome;
 
-/// What an LPM library says about itself. To learn it, the library is loaded and unloaded again; the LPM in
-/// it is not initialized.
+/// What an LPM library says about itself. To learn it, the library is loaded and unloaded again;
+/// the LPM in it is not initialized.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LpmDescription {
@@ -26,16 +26,16 @@ pub struct LpmDescription {
     pub authors: Vec<String>,
     /// The version of the LPM API that it speaks.
     pub api_version: u32,
-    /// The version of the `lpm-api` package that it was built with; empty for an LPM in C, which is written
-    /// against `lpmapi.h`.
+    /// The version of the `lpm-api` package that it was built with; empty for an LPM in C, which is
+    /// written against `lpmapi.h`.
     pub lpm_api: String,
     /// What became of the library.
     pub outcome: UnloadOutcome,
 }
 
 impl LpmDescription {
-    /// Loads the library, asks it, and unloads it. Its initializers and finalizers run on this thread,
-    /// without a limit in time. What it reports meanwhile goes to the event log.
+    /// Loads the library, asks it, and unloads it. Its initializers and finalizers run on this
+    /// thread, without a limit in time. What it reports meanwhile goes to the event log.
     ///
     /// # Errors
     ///

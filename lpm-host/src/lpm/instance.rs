@@ -37,7 +37,8 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// An LPM whose code is in `library`, or in this program; `Err` with the PE type where that is none.
+    /// An LPM whose code is in `library`, or in this program; `Err` with the PE type where that is
+    /// none.
     pub(crate) fn new(
         name: Arc<str>,
         handle: LpmHandle,
@@ -139,7 +140,8 @@ impl Instance {
         }))
     }
 
-    /// Whether it offers counters, reasons, and to hand over state, each of the kind that is known here.
+    /// Whether it offers counters, reasons, and to hand over state, each of the kind that is known
+    /// here.
     #[cfg(target_os = "linux")]
     pub(crate) fn offers(&self) -> (bool, bool, bool) {
         let statistics = self.extension::<AbiStatistics>(&self.statistics);
@@ -152,7 +154,8 @@ impl Instance {
         )
     }
 
-    /// The LPM's counters, where it offers the extension; `Err` where it offers another of that name.
+    /// The LPM's counters, where it offers the extension; `Err` where it offers another of that
+    /// name.
     pub(crate) fn statistics(&self) -> Result<Option<Vec<(String, u64)>>, Incompatibility> {
         let Some((lpm, functions)) = self.extension::<AbiStatistics>(&self.statistics)? else {
             return Ok(None);
@@ -168,8 +171,8 @@ impl Instance {
         ))
     }
 
-    /// Why it made this decision on a flow, where it offers the extension; `Err` where it offers another of
-    /// that name.
+    /// Why it made this decision on a flow, where it offers the extension; `Err` where it offers
+    /// another of that name.
     pub(crate) fn explain(
         &self,
         request: &AbiAdmit<'_>,
@@ -184,8 +187,8 @@ impl Instance {
         Ok(panics::during(Some(&self.name), explain))
     }
 
-    /// What it leaves to the LPM that takes its place, where it offers the extension and has something: at most
-    /// `limit` bytes.
+    /// What it leaves to the LPM that takes its place, where it offers the extension and has
+    /// something: at most `limit` bytes.
     pub(crate) fn hand_over(&self, limit: u64) -> Result<Option<HandOver>, HandOverFailed> {
         let Some((lpm, functions)) = self.extension::<AbiHandOver>(&self.hand_over)? else {
             return Ok(None);
@@ -216,8 +219,8 @@ impl Instance {
         taken.map_err(|failure| LpmError::from(failure).into())
     }
 
-    /// The functions of an extension, and what to call them with, where the LPM offers it; `Err` where it offers
-    /// another of that name.
+    /// The functions of an extension, and what to call them with, where the LPM offers it; `Err`
+    /// where it offers another of that name.
     fn extension<F: ExtensionFunctions>(
         &self,
         checked: &CheckedExtension,

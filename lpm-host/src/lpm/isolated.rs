@@ -1,8 +1,8 @@
 //! An LPM in a process of its own: a child of the PCM, which loads the library and makes the calls.
 //!
-//! The PCM holds the same object behind the ABI as for any LPM; it passes on what crosses there. Calls go through
-//! memory that both processes have mapped, all else over a socket. What comes back is believed no more than it has to
-//! be: it is bounded, and checked as the answer of any LPM is.
+//! The PCM holds the same object behind the ABI as for any LPM; it passes on what crosses there.
+//! Calls go through memory that both processes have mapped, all else over a socket. What comes back
+//! is believed no more than it has to be: it is bounded, and checked as the answer of any LPM is.
 //!
 //! | file | subject |
 //! |---|---|
@@ -81,10 +81,12 @@ use super::trust::LpmLibrary;
 use crate::confinement::Confinement;
 use crate::event::EventLog;
 
-/// Runs an LPM, where this process was started for that by a PCM, and does not return then; else it returns at once. From
-/// then on LPMs can run in processes of their own: children of this program, in which this is what runs.
+/// Runs an LPM, where this process was started for that by a PCM, and does not return then; else it
+/// returns at once. From then on LPMs can run in processes of their own: children of this program,
+/// in which this is what runs.
 ///
-/// Belongs first into `main`, before threads, files and signal handlers, which the child has no use for.
+/// Belongs first into `main`, before threads, files and signal handlers, which the child has no use
+/// for.
 pub fn run_if_asked() {
     program::this_one_runs_lpms();
     #[cfg(target_os = "linux")]
@@ -121,7 +123,8 @@ impl From<IsolationError> for NotStarted {
 }
 
 impl Isolated<'_> {
-    /// Starts the process, and initializes the LPM there. `begun` gets the process at once, since that may take long.
+    /// Starts the process, and initializes the LPM there. `begun` gets the process at once, since
+    /// that may take long.
     #[cfg(target_os = "linux")]
     pub(crate) fn start(
         &self,

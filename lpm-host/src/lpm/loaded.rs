@@ -14,7 +14,8 @@ pub(crate) struct Module {
     pub(crate) stamp: Stamp,
 }
 
-/// Tells a file from one that replaced it or was written over it. Two that cannot be looked at are equal.
+/// Tells a file from one that replaced it or was written over it. Two that cannot be looked at are
+/// equal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stamp(Option<FileStamp>);
 

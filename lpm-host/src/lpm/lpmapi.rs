@@ -1,5 +1,5 @@
-//! LPMs in C, written against `lpmapi.h` of the Windows SDK: a library that exports its seven functions, behind
-//! the same ABI object that a Rust LPM gives.
+//! LPMs in C, written against `lpmapi.h` of the Windows SDK: a library that exports its seven
+//! functions, behind the same ABI object that a Rust LPM gives.
 //!
 //! | file | subject |
 //! |---|---|
@@ -15,8 +15,8 @@
 //! | `callbacks` | results that come later |
 //! | `adapter` | one initialization, as the host calls it |
 //!
-//! The header's functions take no handle but `LPM_Initialize` and `LPM_Deinitialize`: see `library` for what a
-//! library is asked that was initialized several times.
+//! The header's functions take no handle but `LPM_Initialize` and `LPM_Deinitialize`: see `library`
+//! for what a library is asked that was initialized several times.
 
 pub(crate) mod adapter;
 mod callbacks;

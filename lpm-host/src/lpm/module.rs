@@ -43,8 +43,8 @@ pub enum LoadError {
     #[error(transparent)]
     NotTrusted(#[from] TrustError),
 
-    /// A shared library, but no LPM: it has neither the symbol that every LPM in Rust exports nor a function of
-    /// `lpmapi.h`.
+    /// A shared library, but no LPM: it has neither the symbol that every LPM in Rust exports nor a
+    /// function of `lpmapi.h`.
     #[error(
         "{} is not an LPM: it does not export what `export_lpm!` exports; build it as a `cdylib` with `lpm_api::export_lpm!`. \
          An LPM in C exports the functions of lpmapi.h",
@@ -155,8 +155,8 @@ pub(crate) fn stage(library: &LpmLibrary) -> Result<PrivateCopy, LoadError> {
 }
 
 impl LoadError {
-    /// What to do about an LPM that was built for another host: `rebuild it with lpm-api 0.1.0, which this
-    /// host has`. None where that is no help.
+    /// What to do about an LPM that was built for another host:
+    /// `rebuild it with lpm-api 0.1.0, which this host has`. None where that is no help.
     #[must_use]
     pub fn advice(&self) -> Option<String> {
         match self {
@@ -298,7 +298,8 @@ impl LoadedModule {
         Some(module.package().version.as_str().to_owned())
     }
 
-    /// Its functions, which say what it is, and the version of `lpm-api` it was built with; `None` for one in C.
+    /// Its functions, which say what it is, and the version of `lpm-api` it was built with; `None`
+    /// for one in C.
     pub(super) fn module(&self) -> Option<(AbiLpmModuleRef, &str)> {
         match &self.code {
             Code::Rust {
@@ -374,8 +375,9 @@ fn code(
     }
 }
 
-/// Finds the library's module, with the version of `lpm-api` it is from, and checks it; of the library, nothing runs but its initializers,
-/// abi_stable's test of the C calling convention, and the constructor that `export_lpm!` made.
+/// Finds the library's module, with the version of `lpm-api` it is from, and checks it; of the
+/// library, nothing runs but its initializers, abi_stable's test of the C calling convention, and
+/// the constructor that `export_lpm!` made.
 fn root_module(library: &Library) -> Result<(AbiLpmModuleRef, String), LoadError> {
     let path = || library.path().to_path_buf();
     let broken = |error: LibraryError| LoadError::BrokenModule {
@@ -408,8 +410,8 @@ fn root_module(library: &Library) -> Result<(AbiLpmModuleRef, String), LoadError
             difference: Box::new(difference),
         })?;
     }
-    // SAFETY: `compatibility::check` compared the layouts of the module, now or when this very code was
-    // loaded before.
+    // SAFETY: `compatibility::check` compared the layouts of the module, now or when this very code
+    // was loaded before.
     let module = unsafe { header.init_root_module_with_unchecked_layout::<AbiLpmModuleRef>() };
     let module = module.map_err(broken)?;
     match module.api_version() {

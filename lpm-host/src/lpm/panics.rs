@@ -1,9 +1,9 @@
 //! Panics that libraries report.
 //!
-//! A library reports from its panic hook, where a second panic would abort the process. The event log
-//! is the embedder's code and may call the PCM, and with it the very LPM that panicked. So a panic
-//! inside a call from this host is put on record only when that call has returned, and one on a thread of
-//! the library's own is put on record by another thread.
+//! A library reports from its panic hook, where a second panic would abort the process. The event
+//! log is the embedder's code and may call the PCM, and with it the very LPM that panicked. So a
+//! panic inside a call from this host is put on record only when that call has returned, and one on
+//! a thread of the library's own is put on record by another thread.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -70,7 +70,8 @@ thread_local! {
     static REPORTS: RefCell<Vec<(Arc<dyn EventLog>, Event)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes a call into a library, for this LPM if for any, and records the panics that it reported meanwhile.
+/// Makes a call into a library, for this LPM if for any, and records the panics that it reported
+/// meanwhile.
 #[inline]
 pub(super) fn during<R>(lpm: Option<&Arc<str>>, call: impl FnOnce() -> R) -> R {
     under_way::with(|calls| {
@@ -91,8 +92,8 @@ pub(super) fn during<R>(lpm: Option<&Arc<str>>, call: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Sees to what a call has left: leaves all spans of libraries but so many, and records the panics that were
-/// reported.
+/// Sees to what a call has left: leaves all spans of libraries but so many, and records the panics
+/// that were reported.
 #[cold]
 pub(crate) fn attend(spans: usize) {
     if under_way::with(|calls| calls.spans.get()) > spans {

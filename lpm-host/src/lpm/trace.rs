@@ -1,11 +1,11 @@
 //! Events and spans of libraries, handed to the host's `tracing`.
 //!
-//! What a library hands over are plain records, borrowed for the call; nothing of its memory is kept, and
-//! no function of it is known here. Each of its callsites is a callsite of the host, so that filters see
-//! level, target, name and fields as if the host had emitted them.
+//! What a library hands over are plain records, borrowed for the call; nothing of its memory is
+//! kept, and no function of it is known here. Each of its callsites is a callsite of the host, so
+//! that filters see level, target, name and fields as if the host had emitted them.
 //!
-//! Subscribers are the embedder's code. They are called with no lock held, may call the PCM, and their
-//! panics end here.
+//! Subscribers are the embedder's code. They are called with no lock held, may call the PCM, and
+//! their panics end here.
 
 mod budget;
 mod caught;
@@ -89,8 +89,8 @@ pub(super) fn host(library: u64) -> AbiTraceHost {
     }
 }
 
-/// Tells the library, which `set_level` does, if the host's filters have changed since it was last told; reports
-/// what was dropped.
+/// Tells the library, which `set_level` does, if the host's filters have changed since it was last
+/// told; reports what was dropped.
 pub(super) fn refresh(library: u64, set_level: impl FnOnce(u32)) {
     let Some(source) = source::get(library) else {
         return;
@@ -116,7 +116,8 @@ pub(super) fn leave(depth: usize) {
     }
 }
 
-/// The LPM that a record on this thread is from; all of the library, for one from a thread of the library's own.
+/// The LPM that a record on this thread is from; all of the library, for one from a thread of the
+/// library's own.
 fn who(source: &Source) -> Arc<str> {
     under_way::lpm_on_this_thread().unwrap_or_else(|| source.name())
 }
@@ -272,8 +273,8 @@ extern "C" fn current_span(library: u64) -> AbiCurrentSpan {
     current.unwrap_or(AbiCurrentSpan { span: 0, site: 0 })
 }
 
-/// Where a new event or span belongs. One that has a span of the library as its parent goes to that span's
-/// subscriber, to which alone the span's id means something; others go to the thread's.
+/// Where a new event or span belongs. One that has a span of the library as its parent goes to that
+/// span's subscriber, to which alone the span's id means something; others go to the thread's.
 enum Parent {
     Current,
     Root,

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
 
-/// The calls into libraries that are under way on a thread. All that a call has to look at is here, so that
-/// it looks for one thread-local only.
+/// The calls into libraries that are under way on a thread. All that a call has to look at is here,
+/// so that it looks for one thread-local only.
 pub(super) struct Calls {
     /// Whom the innermost is for; null where there is no call.
     pub(super) inside: Cell<*const Callee>,
@@ -81,8 +81,8 @@ pub(super) fn with<R>(look: impl FnOnce(&Calls) -> R) -> R {
 pub(crate) struct Series<'a>(PhantomData<(&'a Callee, *const ())>);
 
 impl<'a> Series<'a> {
-    /// Calls that are each for whom `callee` then says; `None` where the thread is in a call already. After
-    /// each of them that leaves something to [see to](needs_attention),
+    /// Calls that are each for whom `callee` then says; `None` where the thread is in a call
+    /// already. After each of them that leaves something to [see to](needs_attention),
     /// [`attend`](super::panics::attend) is the caller's duty.
     #[inline]
     pub(crate) fn start(callee: &'a Callee) -> Option<Self> {
@@ -131,8 +131,8 @@ pub(super) fn spans() -> usize {
 /// The name of the LPM that is being called on this thread.
 pub(super) fn lpm_on_this_thread() -> Option<Arc<str>> {
     let callee = CALLS.with(|calls| calls.inside.get());
-    // SAFETY: `during` and `Series` set the pointer from what outlives their calls, and take it back after
-    // those, which are on this thread and do not unwind.
+    // SAFETY: `during` and `Series` set the pointer from what outlives their calls, and take it
+    // back after those, which are on this thread and do not unwind.
     let lpm = unsafe { callee.as_ref() }?.0.get();
     // SAFETY: the LPM that is being called is kept by the caller as long as the call lasts.
     unsafe { lpm.as_ref() }.cloned()

@@ -1,4 +1,5 @@
-//! How long threads that call LPMs are waited for when a library goes, so that they destroy what it keeps in them.
+//! How long threads that call LPMs are waited for when a library goes, so that they destroy what it
+//! keeps in them.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ pub(crate) struct VisitLimit {
 }
 
 impl Default for VisitLimit {
-    /// For threads that are at work: they come by at once. Threads that have nothing to do hold nobody up.
+    /// For threads that are at work: they come by at once. Threads that have nothing to do hold
+    /// nobody up.
     fn default() -> Self {
         Self {
             longest: Duration::from_millis(10),

@@ -87,8 +87,8 @@ impl Requests {
         issued.map(RequestHandle::new)
     }
 
-    /// Takes a request off the table, for whoever has its result; whether its time is over by this clock
-    /// is told besides.
+    /// Takes a request off the table, for whoever has its result; whether its time is over by this
+    /// clock is told besides.
     pub(crate) fn take_in_time(
         &self,
         request: RequestHandle,

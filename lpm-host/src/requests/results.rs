@@ -42,8 +42,8 @@ pub(crate) fn take_decisions(result: &AbiResult, decisions: &[AbiDecision]) -> L
     take_counted_decisions(result, decisions.len(), None, || decisions)
 }
 
-/// Takes so many decisions, which are read once it is known that this is how many were expected: one for each
-/// flow, unless `expected` says otherwise.
+/// Takes so many decisions, which are read once it is known that this is how many were expected:
+/// one for each flow, unless `expected` says otherwise.
 pub(crate) fn take_counted_decisions<D: AsRef<[AbiDecision]>>(
     result: &AbiResult,
     found: usize,
@@ -235,7 +235,8 @@ fn failed(requests: &Requests, asked: Asked, status: LpmStatus, function: Functi
     LpmStatus::OK
 }
 
-/// Records an event about an LPM; outside of the registry, since event logs are the embedder's code.
+/// Records an event about an LPM; outside of the registry, since event logs are the embedder's
+/// code.
 #[cold]
 fn record(lpm: LpmHandle, event: impl FnOnce(&Registered) -> Event) {
     if let Some(lpm) = registry::find(lpm, Registered::clone) {

@@ -25,8 +25,8 @@ pub(super) struct Shard<T> {
     outstanding: usize,
     /// No deadline is earlier than this one.
     earliest: u32,
-    /// Vacant slots: answered ones are used again first, timed-out ones last, so that a late answer is
-    /// told as late for as long as can be.
+    /// Vacant slots: answered ones are used again first, timed-out ones last, so that a late answer
+    /// is told as late for as long as can be.
     first_vacant: u32,
     last_vacant: u32,
     is_closed: bool,
@@ -69,8 +69,8 @@ impl<T> Shard<T> {
         }
     }
 
-    /// Puts a request into a slot: its index, and the generation it now has. When the shard is closed or full, the request
-    /// comes back.
+    /// Puts a request into a slot: its index, and the generation it now has. When the shard is
+    /// closed or full, the request comes back.
     #[inline]
     pub(super) fn issue(&mut self, request: T, deadline: u32) -> Result<(usize, u32), T> {
         if self.is_closed {
@@ -82,8 +82,8 @@ impl<T> Shard<T> {
         Ok((index, self.fill(index, request, deadline)))
     }
 
-    /// Takes a request out of its slot, as one that timed out if `is_over` says so of its deadline; whether it does is told
-    /// besides.
+    /// Takes a request out of its slot, as one that timed out if `is_over` says so of its deadline;
+    /// whether it does is told besides.
     #[inline]
     pub(super) fn take(
         &mut self,
@@ -167,7 +167,8 @@ impl<T> Shard<T> {
                 return None;
             };
             if timed_out && is_room {
-                // The late answer is to be told from one that was given twice, as long as it can be.
+                // The late answer is to be told from one that was given twice, as long as it can
+                // be.
                 self.used += 1;
                 return Some(self.used - 1);
             }
@@ -250,7 +251,8 @@ impl<T> Chunk<T> {
     }
 }
 
-/// Whether one point comes before another on a circle of numbers: they are less than half of it apart.
+/// Whether one point comes before another on a circle of numbers: they are less than half of it
+/// apart.
 fn is_before(one: u32, other: u32) -> bool {
     one.wrapping_sub(other) > u32::MAX / 2
 }

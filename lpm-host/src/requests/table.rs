@@ -1,4 +1,5 @@
-//! A table of outstanding requests: handles that are never valid twice, in a few tens of bytes each.
+//! A table of outstanding requests: handles that are never valid twice, in a few tens of bytes
+//! each.
 //!
 //! A slot serves one request after the other; its generation tells them apart. The handle is
 //! generation, shard and index, so finding a request is a look at one slot. Exactly one of answer,
@@ -50,8 +51,8 @@ impl<T> Table<T> {
         taken.map(|(request, _)| request)
     }
 
-    /// Like [`take`](Self::take), but as a request that timed out if `is_over` says so of its deadline; whether
-    /// it does is told besides.
+    /// Like [`take`](Self::take), but as a request that timed out if `is_over` says so of its
+    /// deadline; whether it does is told besides.
     pub(crate) fn take_in_time(
         &self,
         handle: u64,

@@ -1,8 +1,9 @@
 //! What an LPM could not be told while it was in quarantine, in order.
 //!
-//! An LPM that counts flows would count wrongly ever after if it missed that some are gone. So what there is
-//! to tell is kept until the call that hangs has returned. Past the bound nothing is kept any more: the LPM
-//! is then initialized anew, and starts from nothing rather than from something wrong.
+//! An LPM that counts flows would count wrongly ever after if it missed that some are gone. So what
+//! there is to tell is kept until the call that hangs has returned. Past the bound nothing is kept
+//! any more: the LPM is then initialized anew, and starts from nothing rather than from something
+//! wrong.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -52,7 +53,8 @@ impl Backlog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it is time to initialize the LPM anew, since it missed too much; not again for a while.
+    /// Whether it is time to initialize the LPM anew, since it missed too much; not again for a
+    /// while.
     pub(crate) fn is_to_be_renewed(&self, now: u32) -> bool {
         /// Milliseconds between two attempts.
         const AGAIN: u32 = 10_000;

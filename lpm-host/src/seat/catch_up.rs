@@ -38,8 +38,8 @@ impl Seat {
         }
     }
 
-    /// Lets calls in again, after the LPM was told what it missed: on this thread, or on one of its own, which
-    /// the LPM may hold up.
+    /// Lets calls in again, after the LPM was told what it missed: on this thread, or on one of its
+    /// own, which the LPM may hold up.
     pub(crate) fn come_back(self: &Arc<Self>, on_this_thread: bool, events: &Arc<dyn EventLog>) {
         {
             let mut list = self.backlog.lock();

@@ -1,7 +1,8 @@
-//! Decisions that an LPM makes on threads of its own; they come to the request as those do that were put off.
+//! Decisions that an LPM makes on threads of its own; they come to the request as those do that
+//! were put off.
 //!
-//! An LPM in a process of its own is asked about many messages in one call, so that two changes of process serve all
-//! that wait.
+//! An LPM in a process of its own is asked about many messages in one call, so that two changes of
+//! process serve all that wait.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -22,7 +23,8 @@ use crate::requests::results;
 use crate::verdict::PerFlow;
 
 impl Seat {
-    /// Asks the LPM about the first of these messages, and about as many more as it takes at once; the others stay.
+    /// Asks the LPM about the first of these messages, and about as many more as it takes at once;
+    /// the others stay.
     pub(super) fn decide(&self, lpm: &Instance, queries: &mut VecDeque<Query>) {
         let Some(process) = &self.process else {
             if let Some(query) = queries.pop_front() {
@@ -90,7 +92,8 @@ impl Seat {
                     status: LpmStatus::OK.0,
                     flags: answer.flags(),
                 };
-                // What is under it calls wakers, which are the embedder's code, and this thread serves others yet.
+                // What is under it calls wakers, which are the embedder's code, and this thread
+                // serves others yet.
                 let take = AssertUnwindSafe(|| results::take_decisions(&result, decisions));
                 if matches!(catch_unwind(take), Ok(LpmStatus::TIME_OUT)) {
                     forget_late(lpm, &query.received.view());
@@ -118,8 +121,8 @@ impl Asker for OnWorker<'_> {
     }
 }
 
-/// Lets an LPM forget what it accepted too late: it was told that the flows are rejected when it was not yet
-/// asked, or while it was being asked by another thread.
+/// Lets an LPM forget what it accepted too late: it was told that the flows are rejected when it
+/// was not yet asked, or while it was being asked by another thread.
 #[cold]
 fn forget_late(lpm: &Instance, received: &ReceivedMessage<'_>) {
     let has_state = matches!(

@@ -11,8 +11,8 @@ use crate::event::{Event, EventId, EventLog};
 
 impl Seat {
     /// Does what is due at `now`: ends requests that were not answered in time, and puts the LPM in
-    /// quarantine while a call hangs in it. Returns whether the LPM has missed so much that it is to be
-    /// initialized anew, now that no call hangs in it.
+    /// quarantine while a call hangs in it. Returns whether the LPM has missed so much that it is
+    /// to be initialized anew, now that no call hangs in it.
     #[must_use]
     pub(crate) fn do_what_is_due(
         self: &Arc<Self>,
@@ -38,7 +38,8 @@ impl Seat {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             watched.look(self.gate.passes(), now, self.limit)
         };
-        // Before anybody is told that an answer is late: what they do then must not wait for the LPM once more.
+        // Before anybody is told that an answer is late: what they do then must not wait for the
+        // LPM once more.
         let begins = hanging.is_some() && self.standing() != Some(Route::Quarantine);
         if begins {
             self.quarantine();

@@ -1,5 +1,5 @@
-//! What is different about an LPM in C: it is told a request's handle with every call, and says when it returns
-//! whether it will use it; and it may write where it should not.
+//! What is different about an LPM in C: it is told a request's handle with every call, and says
+//! when it returns whether it will use it; and it may write where it should not.
 
 use std::sync::atomic::Ordering;
 

@@ -50,8 +50,8 @@ impl Seat {
     }
 
     /// Has a thread of the LPM's own make the call that asks for `request`; its answer comes as a
-    /// deferred one does. Where it is not made the request is over, and that is an event, but for an LPM
-    /// that was stopped: then the result is `false`.
+    /// deferred one does. Where it is not made the request is over, and that is an event, but for
+    /// an LPM that was stopped: then the result is `false`.
     pub(crate) fn ask_on_worker(
         &self,
         function: Function,
@@ -74,8 +74,8 @@ impl Seat {
         why != NotTaken::Stopped
     }
 
-    /// Makes a call on a thread of the LPM's, and waits for it no longer than the result time limit from
-    /// `now` on. It is made all the same if it has to wait for longer.
+    /// Makes a call on a thread of the LPM's, and waits for it no longer than the result time limit
+    /// from `now` on. It is made all the same if it has to wait for longer.
     pub(crate) fn tell_on_worker(&self, kept: Kept, now: u32, events: &dyn EventLog) -> Heard {
         let Some(worker) = &self.worker else {
             return Heard::ByNobody;
@@ -98,8 +98,9 @@ impl Seat {
         Heard::ByIt
     }
 
-    /// Has `begin` begin a call that tells the LPM something, and waits for its end as for an answer.
-    /// [`LpmStatus::DEADLINE`] where it takes too long; `None` where the LPM is stopped meanwhile.
+    /// Has `begin` begin a call that tells the LPM something, and waits for its end as for an
+    /// answer. [`LpmStatus::DEADLINE`] where it takes too long; `None` where the LPM is stopped
+    /// meanwhile.
     pub(crate) fn wait_for_told<E>(
         &self,
         now: u32,

@@ -15,7 +15,8 @@ pub(crate) struct Restarts(Mutex<Course>);
 struct Course {
     /// When the process was started that is, or was, the last.
     began: u32,
-    /// How many times it is to have been started again, one soon after the other, if the next one fails.
+    /// How many times it is to have been started again, one soon after the other, if the next one
+    /// fails.
     times: u32,
     /// When to start it next, if it has ended.
     next: Option<u32>,

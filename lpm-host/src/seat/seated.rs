@@ -98,8 +98,8 @@ impl Route {
     pub(super) const TAKING_OVER: u8 = 3;
 }
 
-/// Added to a [`Route`]: the next call that asks is timed. So it is none of the usual ones, which look at nothing but
-/// the route.
+/// Added to a [`Route`]: the next call that asks is timed. So it is none of the usual ones, which
+/// look at nothing but the route.
 const TIMED: u8 = 0x80;
 
 impl Seat {
@@ -224,8 +224,8 @@ impl Seat {
         self.conduct.as_ref()?.overstep()
     }
 
-    /// Puts a request on the LPM's table, from the coarse time `now` on. Where the LPM is being stopped the
-    /// request fails, and its handle is 0.
+    /// Puts a request on the LPM's table, from the coarse time `now` on. Where the LPM is being
+    /// stopped the request fails, and its handle is 0.
     pub(crate) fn issue(&self, asked: Asked, now: u32) -> u64 {
         match self.requests.issue(asked, now) {
             Ok(handle) => handle.number(),

@@ -1,8 +1,8 @@
 //! While an LPM takes over what its predecessor left it, whoever would call it waits.
 //!
-//! It is in the list already, so that nobody asks the predecessor any more. Waits end when the LPM's result time limit is
-//! over, from the begin on; what it is asked after that is rejected at once, as in quarantine. What it is to be told is
-//! kept.
+//! It is in the list already, so that nobody asks the predecessor any more. Waits end when the
+//! LPM's result time limit is over, from the begin on; what it is asked after that is rejected at
+//! once, as in quarantine. What it is to be told is kept.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -18,7 +18,8 @@ impl Seat {
         self.set_route(Route::TAKING_OVER);
     }
 
-    /// Lets in who waits, after the LPM was told what it missed. One that is in quarantine now stays there.
+    /// Lets in who waits, after the LPM was told what it missed. One that is in quarantine now
+    /// stays there.
     pub(crate) fn end_taking_over(self: &Arc<Self>, events: &Arc<dyn EventLog>) {
         {
             // Under the lock: what is kept is added under it, too.
@@ -38,7 +39,8 @@ impl Seat {
         }
     }
 
-    /// Puts the LPM in quarantine, to be initialized anew: nobody knows what it made of what it was given.
+    /// Puts the LPM in quarantine, to be initialized anew: nobody knows what it made of what it was
+    /// given.
     pub(crate) fn spoil(&self) {
         self.backlog.lock().lose();
         self.quarantine();

@@ -1,4 +1,5 @@
-//! Calls that tell an LPM something, and that somebody waits for: no longer than the result time limit.
+//! Calls that tell an LPM something, and that somebody waits for: no longer than the result time
+//! limit.
 //!
 //! They are not on the table of requests, since no LPM may answer them by a handle.
 

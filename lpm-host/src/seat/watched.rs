@@ -11,8 +11,8 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Looks at the calls that are under way at `now`, and returns those that hang: that are seen for as long
-    /// as `limit`.
+    /// Looks at the calls that are under way at `now`, and returns those that hang: that are seen
+    /// for as long as `limit`.
     pub(crate) fn look(&mut self, passes: Vec<PassSeen>, now: u32, limit: u32) -> Option<Hanging> {
         let seen: Vec<_> = passes
             .into_iter()

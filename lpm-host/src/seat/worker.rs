@@ -40,7 +40,8 @@ pub(crate) enum Work {
 pub(crate) struct Worker {
     queue: Mutex<Queue>,
     ready: Condvar,
-    /// How many threads share what waits, where each takes several requests at once; else one is taken at a time.
+    /// How many threads share what waits, where each takes several requests at once; else one is
+    /// taken at a time.
     share: Option<NonZeroUsize>,
 }
 
@@ -73,7 +74,8 @@ impl Query {
 }
 
 impl Worker {
-    /// For so many threads, each of which takes several requests at once; or for threads that take one at a time.
+    /// For so many threads, each of which takes several requests at once; or for threads that take
+    /// one at a time.
     pub(crate) fn new(share: Option<NonZeroUsize>) -> Self {
         Self {
             queue: Mutex::default(),
@@ -87,8 +89,8 @@ impl Worker {
         self.run(job, MOST_WAITING)
     }
 
-    /// Has a thread make a call that tells the LPM something. There is room for those after there is none for
-    /// requests any more: a request that is not made is rejected, and no more.
+    /// Has a thread make a call that tells the LPM something. There is room for those after there
+    /// is none for requests any more: a request that is not made is rejected, and no more.
     pub(crate) fn tell(&self, job: Job) -> Result<(), NotTaken> {
         self.run(job, MOST_WAITING + MOST_KEPT)
     }
@@ -123,8 +125,8 @@ impl Worker {
         drop(jobs);
     }
 
-    /// Waits for a call, which the caller is to make; requests for decisions are put into `queries`, several where that
-    /// many wait and are taken at once. `None`: the thread is to end.
+    /// Waits for a call, which the caller is to make; requests for decisions are put into
+    /// `queries`, several where that many wait and are taken at once. `None`: the thread is to end.
     pub(crate) fn next(&self, queries: &mut VecDeque<Query>) -> Option<Work> {
         let mut queue = self.lock();
         while queue.jobs.is_empty() && queue.closed.is_none() {

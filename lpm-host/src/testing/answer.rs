@@ -11,7 +11,8 @@ use crate::ask::admission::Admission;
 use crate::ask::outgoing::PendingObjects;
 use crate::verdict::{FlowVerdict, Verdict};
 
-/// How long a test waits for another thread of the LPM, in real time: longer than any machine takes.
+/// How long a test waits for another thread of the LPM, in real time: longer than any machine
+/// takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What an LPM answers to a request for decisions.
@@ -41,8 +42,8 @@ pub enum Supplied {
     Failed(LpmStatus),
 }
 
-/// An answer that may still be to come. Dropping one that is not there yet withdraws the message, as
-/// dropping an [`Admission`] does.
+/// An answer that may still be to come. Dropping one that is not there yet withdraws the message,
+/// as dropping an [`Admission`] does.
 #[must_use = "dropping it withdraws the message"]
 pub struct Pending<A: Answer>(Mutex<Progress<A>>);
 
@@ -68,8 +69,8 @@ impl<A: Answer> Pending<A> {
     ///
     /// # Panics
     ///
-    /// When none comes for a minute. The clock of the [`TestPcm`](super::TestPcm) stands still meanwhile, so
-    /// the result time limit never passes by itself.
+    /// When none comes for a minute. The clock of the [`TestPcm`](super::TestPcm) stands still
+    /// meanwhile, so the result time limit never passes by itself.
     #[must_use]
     pub fn wait(self) -> A {
         let answer = self.within(PATIENCE);

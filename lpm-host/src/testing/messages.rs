@@ -50,8 +50,8 @@ pub fn resv_err() -> MessageBuilder {
     MessageBuilder::new(MessageType::ResvErr)
 }
 
-/// A message in the making. Unless said otherwise: UDP to 192.0.2.80:5004, from 198.51.100.7:4000, a token
-/// rate of 125 000 bytes/s (1 Mbit/s), no policy data.
+/// A message in the making. Unless said otherwise: UDP to 192.0.2.80:5004, from 198.51.100.7:4000,
+/// a token rate of 125 000 bytes/s (1 Mbit/s), no policy data.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MessageBuilder {
@@ -117,8 +117,8 @@ impl MessageBuilder {
         self
     }
 
-    /// Adds a sender, in the place of the usual one. A Resv has a flow descriptor for each (FF), or one
-    /// for all (SE); a Path has one sender, the first.
+    /// Adds a sender, in the place of the usual one. A Resv has a flow descriptor for each (FF), or
+    /// one for all (SE); a Path has one sender, the first.
     ///
     /// # Panics
     ///
@@ -140,8 +140,8 @@ impl MessageBuilder {
         self
     }
 
-    /// A Resv for guaranteed service (RFC 2212) instead of controlled load, with this rate R in bytes/s,
-    /// which is to be reserved; not below the token rate.
+    /// A Resv for guaranteed service (RFC 2212) instead of controlled load, with this rate R in
+    /// bytes/s, which is to be reserved; not below the token rate.
     pub const fn guaranteed(mut self, rate: f32) -> Self {
         self.rspec = Some(Rspec { rate, slack: 0 });
         self

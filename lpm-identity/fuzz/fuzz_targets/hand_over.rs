@@ -1,4 +1,5 @@
-//! State that is handed over is taken whole or not at all, and what was taken over can be handed over again.
+//! State that is handed over is taken whole or not at all, and what was taken over can be handed
+//! over again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

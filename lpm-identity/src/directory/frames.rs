@@ -1,8 +1,8 @@
 //! What a directory server sends, looked at before the LDAP crate reads it.
 //!
 //! That crate reads BER by recursion, as deep as the server likes, and takes for granted that a
-//! message has the parts that RFC 4511 gives it. So each message is taken apart here first: how long
-//! it is, how deep, and whether it is what it says.
+//! message has the parts that RFC 4511 gives it. So each message is taken apart here first: how
+//! long it is, how deep, and whether it is what it says.
 
 use std::collections::HashMap;
 
@@ -99,7 +99,8 @@ impl Frames {
     }
 }
 
-/// How long the message is that begins here, its header included; `None` where that is not there yet.
+/// How long the message is that begins here, its header included; `None` where that is not there
+/// yet.
 fn length_of_message(bytes: &[u8]) -> Result<Option<usize>, BadFrame> {
     if bytes.first().is_some_and(|tag| *tag != tag::SEQUENCE) {
         return Err(BadFrame::Malformed("it is no sequence"));

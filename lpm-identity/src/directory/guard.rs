@@ -113,7 +113,8 @@ async fn local(_: &str) -> Result<Stream, NoWay> {
     Err(io::Error::from(io::ErrorKind::Unsupported).into())
 }
 
-/// Agrees on TLS. What comes before TLS begins must be this one answer: anybody could have sent more.
+/// Agrees on TLS. What comes before TLS begins must be this one answer: anybody could have sent
+/// more.
 async fn start_tls(stream: &mut TcpStream) -> Result<(), NoWay> {
     stream.write_all(START_TLS).await?;
     let mut frames = Frames::default();
@@ -135,8 +136,8 @@ async fn start_tls(stream: &mut TcpStream) -> Result<(), NoWay> {
     }
 }
 
-/// Carries bytes both ways until one side ends. `Err` with a reason where the server is not listened
-/// to any more.
+/// Carries bytes both ways until one side ends. `Err` with a reason where the server is not
+/// listened to any more.
 async fn carry(
     server: Stream,
     ours: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,

@@ -1,8 +1,8 @@
 //! One user, found on one connection.
 //!
 //! What is found must be whole: a search that the server did not finish, an entry or an attribute
-//! that cannot be read, or several entries for one name refuse the user. Less than all might be just
-//! what says yes.
+//! that cannot be read, or several entries for one name refuse the user. Less than all might be
+//! just what says yes.
 
 use ldap3::{Ldap, LdapError, ResultEntry, Scope, SearchEntry, SearchOptions, ldap_escape};
 use lpm_api::Name;

@@ -1,9 +1,9 @@
 //! The servers: connections that are kept, and which server is asked.
 //!
 //! A server gets as many searches at a time as any server takes: OpenLDAP closes a connection that
-//! has more than 100 of them pending. They are spread over a few connections; who comes when all are
-//! busy waits for its turn. A connection that is closed is opened again, a few times, before the
-//! server counts as failed.
+//! has more than 100 of them pending. They are spread over a few connections; who comes when all
+//! are busy waits for its turn. A connection that is closed is opened again, a few times, before
+//! the server counts as failed.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,12 +27,12 @@ const FAREWELL: Duration = Duration::from_millis(200);
 /// How many users are looked up at the same time on one connection.
 const PER_CONNECTION: usize = 24;
 
-/// How many connections a server gets. Should it take only one, all lookups together still stay below
-/// the hundred that OpenLDAP allows there.
+/// How many connections a server gets. Should it take only one, all lookups together still stay
+/// below the hundred that OpenLDAP allows there.
 const CONNECTIONS: usize = 4;
 
-/// How many lookups may be under way that are for names which nobody was found by before: the others
-/// do not have to wait behind whatever strangers make up.
+/// How many lookups may be under way that are for names which nobody was found by before: the
+/// others do not have to wait behind whatever strangers make up.
 const OF_STRANGERS: usize = PER_CONNECTION * CONNECTIONS * 3 / 4;
 
 /// How many connections may be closed on one lookup until the server counts as failed.

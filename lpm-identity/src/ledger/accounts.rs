@@ -126,7 +126,8 @@ impl Accounts {
         id
     }
 
-    /// The account of this name, opened if need be; to be given back as one that is [opened](Self::open).
+    /// The account of this name, opened if need be; to be given back as one that is
+    /// [opened](Self::open).
     pub(super) fn open_named(&mut self, kind: Kind, name: &[u8]) -> AccountId {
         if kind == Kind::Unauthenticated {
             return UNAUTHENTICATED;

@@ -25,7 +25,8 @@ impl Traffic {
 }
 
 /// Traffic in whole bytes per second, rounded up, so that what is added can be taken away again to
-/// the last byte. What is above [`Rate::MAX`](lpm_api::Rate::MAX) is above every limit, and all the same.
+/// the last byte. What is above [`Rate::MAX`](lpm_api::Rate::MAX) is above every limit, and all the
+/// same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Amounts {
     pub(crate) rate: u64,

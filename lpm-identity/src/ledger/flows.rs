@@ -1,4 +1,5 @@
-//! The flows that are counted: found by their key for every message, and in order where a sender ends.
+//! The flows that are counted: found by their key for every message, and in order where a sender
+//! ends.
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::Entry as Place;

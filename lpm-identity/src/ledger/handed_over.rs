@@ -1,8 +1,10 @@
-//! The ledger as bytes, for the LPM that takes the place of this one, which may be another build of it.
+//! The ledger as bytes, for the LPM that takes the place of this one, which may be another build of
+//! it.
 //!
-//! JSON, so that a later version may add to it: what is unknown is passed over. What changes otherwise takes another
-//! number of the [`FORMAT`]. Accounts and subnets go by their names, since their places are another's in another
-//! process or policy. The reader trusts nothing: it takes over all of it or, where any of it cannot be, nothing.
+//! JSON, so that a later version may add to it: what is unknown is passed over. What changes
+//! otherwise takes another number of the [`FORMAT`]. Accounts and subnets go by their names, since
+//! their places are another's in another process or policy. The reader trusts nothing: it takes
+//! over all of it or, where any of it cannot be, nothing.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -161,7 +163,8 @@ impl Written {
         self.accounts.iter().map(open).collect()
     }
 
-    /// The flows, in terms of the accounts that were opened and of what the subnets are called here.
+    /// The flows, in terms of the accounts that were opened and of what the subnets are called
+    /// here.
     pub(super) fn flows<'w>(
         &'w self,
         accounts: &'w [AccountId],

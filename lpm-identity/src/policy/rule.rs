@@ -6,9 +6,9 @@
 //!    of `[default]`;
 //! 2. what holds everywhere, in the same order.
 //!
-//! The directory's entries about a user come before those about its groups, and each of these before
-//! the `[[group]]` of the same name. Within one section its `[[….when]]` tables come first, in the order of the file. Each value is
-//! taken from the first that sets it.
+//! The directory's entries about a user come before those about its groups, and each of these
+//! before the `[[group]]` of the same name. Within one section its `[[….when]]` tables come first,
+//! in the order of the file. Each value is taken from the first that sets it.
 
 use std::cell::OnceCell;
 use std::fmt;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::tz::{self, TimeZone};
 
-/// A time zone. That of the system is found when it is first asked for: to list all zones takes longer than to read
-/// a policy, and most policies have no schedules.
+/// A time zone. That of the system is found when it is first asked for: to list all zones takes
+/// longer than to read a policy, and most policies have no schedules.
 #[derive(Debug, Default)]
 pub(super) struct Zone(OnceLock<TimeZone>);
 

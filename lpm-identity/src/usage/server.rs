@@ -4,8 +4,8 @@
 //!
 //! A server that was started again, or was emptied, does not know what was counted. So everything
 //! that is counted is of an *epoch*, which has an id on the server: a reservation of another epoch
-//! is not taken. A new epoch begins where the server has none or has another run, and grants nothing
-//! new for as long as leases last.
+//! is not taken. A new epoch begins where the server has none or has another run, and grants
+//! nothing new for as long as leases last.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,8 +23,8 @@ use super::config::{Address, NoAddress, UsageConfig};
 use crate::ledger::Amounts;
 use crate::tls::{self, Stream, TlsError};
 
-/// How many flows the server is asked for at a time, and how often in a row: more flows than that has
-/// no PCM.
+/// How many flows the server is asked for at a time, and how often in a row: more flows than that
+/// has no PCM.
 const AT_A_TIME: usize = 500;
 const ROUNDS: usize = 20_000;
 

@@ -177,7 +177,8 @@ impl Worker {
         }
     }
 
-    /// Has the server count what is in the book, and nothing else; `false` if it began anew meanwhile.
+    /// Has the server count what is in the book, and nothing else; `false` if it began anew
+    /// meanwhile.
     async fn count_all(&mut self, server: &mut Server) -> Result<bool, Trouble> {
         let mut counted: HashMap<u64, String> = server.counted().await?;
         let mut steps = Vec::new();

@@ -1,5 +1,6 @@
-//! Any frames of any link layer, in a file of any kind: reading them ends, without a panic, and a packet brings
-//! one message at most. So that most of the work is done behind the file's header, the file is made here.
+//! Any frames of any link layer, in a file of any kind: reading them ends, without a panic, and a
+//! packet brings one message at most. So that most of the work is done behind the file's header,
+//! the file is made here.
 #![no_main]
 
 use std::io::Cursor;

@@ -103,8 +103,8 @@ impl Blocks {
         }
     }
 
-    /// Whether the next block cannot hold its own type and length, which `pcap-parser` takes for granted. That of a
-    /// section says itself in which byte order.
+    /// Whether the next block cannot hold its own type and length, which `pcap-parser` takes for
+    /// granted. That of a section says itself in which byte order.
     fn is_too_short(&self) -> bool {
         const SECTION: u32 = 0x0a0d_0d0a;
         let head = self.reader.data();

@@ -1,8 +1,8 @@
 //! Captures that are compressed, read as they are: gzip, Zstandard, xz and LZ4, told by their first
 //! bytes.
 //!
-//! Memory is bounded by the formats' windows, and work by [`Bounded`]: what unpacks to far more than
-//! any capture does is refused.
+//! Memory is bounded by the formats' windows, and work by [`Bounded`]: what unpacks to far more
+//! than any capture does is refused.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};

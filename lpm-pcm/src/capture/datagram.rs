@@ -27,7 +27,8 @@ pub(super) struct Extractor {
 }
 
 impl Extractor {
-    /// Puts the RSVP message that `frame` carries or completes into `message`; `None` if there is none.
+    /// Puts the RSVP message that `frame` carries or completes into `message`; `None` if there is
+    /// none.
     ///
     /// What ICMP quotes is the payload of another protocol and thus never found.
     pub(super) fn message(

@@ -17,14 +17,15 @@ use super::rsvp::{RSVP, UDP_PORTS};
 /// oldest is given up.
 const MAX_DATAGRAMS: usize = 64;
 
-/// How long the fragments of a datagram are waited for, by the clock of the capture (RFC 8200 §4.5).
+/// How long the fragments of a datagram are waited for, by the clock of the capture (RFC 8200
+/// §4.5).
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// How many different fragments of a datagram are told from others: as many as there can be.
 const MAX_PIECES: usize = 1 << 13;
 
-/// What the fragments of a datagram have in common. Not the interface or the direction: they may come
-/// on several, and what a router takes in and sends on is captured twice.
+/// What the fragments of a datagram have in common. Not the interface or the direction: they may
+/// come on several, and what a router takes in and sends on is captured twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FragmentId {
     pub(super) source: IpAddr,

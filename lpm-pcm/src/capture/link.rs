@@ -1,4 +1,5 @@
-//! Link-layer header types: from a captured frame to what is in it, and what the header says besides.
+//! Link-layer header types: from a captured frame to what is in it, and what the header says
+//! besides.
 
 use std::fmt;
 

@@ -12,11 +12,11 @@ pub(super) const UDP_PORTS: [u16; 2] = [1698, 1699];
 /// that is too long is seen to be.
 pub(super) const MAX_MESSAGE: usize = 1 << 16;
 
-/// Whether a UDP datagram to one of the [`UDP_PORTS`] is an RSVP message; `sent` is the length of its
-/// content, of which less may be there.
+/// Whether a UDP datagram to one of the [`UDP_PORTS`] is an RSVP message; `sent` is the length of
+/// its content, of which less may be there.
 ///
-/// Any client may get these ports from its system, so that answers to it come there, too. A header that
-/// does not say the right length must look like one of RSVP in all the rest.
+/// Any client may get these ports from its system, so that answers to it come there, too. A header
+/// that does not say the right length must look like one of RSVP in all the rest.
 pub(super) fn is_rsvp(content: &[u8], sent: usize) -> bool {
     let &[first, message_type, _, _, _, reserved, high, low, ..] = content else {
         return false;

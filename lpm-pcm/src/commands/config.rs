@@ -167,7 +167,8 @@ fn cannot_be_opened(path: &Path) -> Option<io::Error> {
     }
 }
 
-/// Names of interfaces that this machine does not have: a warning, since the file may be meant for another.
+/// Names of interfaces that this machine does not have: a warning, since the file may be meant for
+/// another.
 #[cfg(target_os = "linux")]
 fn missing_interfaces(config: &Config) -> Vec<String> {
     let named = config

@@ -1,4 +1,5 @@
-//! `pcm status`, `pcm sessions`, `pcm metrics`, `pcm reload`, `pcm demote` and `pcm become-dsbm`: ask a `pcm run` over its control socket.
+//! `pcm status`, `pcm sessions`, `pcm metrics`, `pcm reload`, `pcm demote` and `pcm become-dsbm`:
+//! ask a `pcm run` over its control socket.
 
 #[cfg(not(unix))]
 use std::error::Error;

@@ -1,7 +1,7 @@
 //! `pcm diff`: which decisions another configuration would change.
 //!
-//! The captures are decided twice, first as the one configuration says, then as the other; what the first run decided
-//! is kept, a few bytes a flow, and compared as the second one goes on.
+//! The captures are decided twice, first as the one configuration says, then as the other; what the
+//! first run decided is kept, a few bytes a flow, and compared as the second one goes on.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -281,7 +281,8 @@ struct Here<'a> {
     origin: &'a Origin,
 }
 
-/// Which section sets what, for LPMs whose configuration is a policy of the sample's or the identity LPM's kind.
+/// Which section sets what, for LPMs whose configuration is a policy of the sample's or the
+/// identity LPM's kind.
 fn road(lpms: &[LpmEntry], flow: &FlowRecord<'_>, here: &Here<'_>) -> String {
     let mut text = String::new();
     let by = lpms.iter().filter(|lpm| Some(lpm.name.as_str()) == flow.by);

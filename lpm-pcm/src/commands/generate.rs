@@ -1,4 +1,5 @@
-//! Shell completions and manual pages, generated from the command line itself, so that they are never old.
+//! Shell completions and manual pages, generated from the command line itself, so that they are
+//! never old.
 
 use std::error::Error;
 use std::fs;
@@ -20,8 +21,8 @@ pub struct CompletionsArgs {
 /// Print the manual page, or write those of all commands.
 #[derive(Debug, clap::Args)]
 pub struct ManArgs {
-    /// Write a page for each command into this folder, as `pcm.1`, `pcm-replay.1` and so on, instead of
-    /// printing the first
+    /// Write a page for each command into this folder, as `pcm.1`, `pcm-replay.1` and so on,
+    /// instead of printing the first
     #[arg(long, value_name = "FOLDER")]
     pub into: Option<PathBuf>,
 }

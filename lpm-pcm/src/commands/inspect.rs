@@ -45,7 +45,8 @@ pub struct Args {
     #[arg(long)]
     pub full: bool,
 
-    /// How long reading the file may take; and how long the library may take to load, start and stop
+    /// How long reading the file may take; and how long the library may take to load, start and
+    /// stop
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration_argument)]
     pub time_limit: Duration,
 }

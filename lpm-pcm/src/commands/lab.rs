@@ -1,5 +1,5 @@
-//! `pcm lab`: a sender, a router with `pcm run`, and a receiver, each in a network namespace, and what a reservation
-//! does to the throughput of two flows.
+//! `pcm lab`: a sender, a router with `pcm run`, and a receiver, each in a network namespace, and
+//! what a reservation does to the throughput of two flows.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -69,7 +69,8 @@ struct Kind {
     config_is: &'static str,
     /// What it does.
     what: &'static str,
-    /// What has to run before the LPM is tried: a line for the shell, the same in words, and for CI.
+    /// What has to run before the LPM is tried: a line for the shell, the same in words, and for
+    /// CI.
     before: &'static str,
     and_before: &'static str,
     ci_before: &'static str,

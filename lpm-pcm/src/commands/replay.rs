@@ -32,8 +32,8 @@ use self::run::Run;
 /// Decide the RSVP messages of captures.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Capture files (pcap, pcapng or snoop; also .gz, .zst, .xz, .lz4), read one after the other; `-`
-    /// reads standard input
+    /// Capture files (pcap, pcapng or snoop; also .gz, .zst, .xz, .lz4), read one after the other;
+    /// `-` reads standard input
     #[arg(required = true, value_name = "CAPTURE")]
     pub captures: Vec<PathBuf>,
 
@@ -176,7 +176,8 @@ fn shown(args: &Args, printer: impl Printer + 'static) -> Reporter {
     }
 }
 
-/// How many columns the table may take: what `COLUMNS` says, or else the terminal; no end where there is none.
+/// How many columns the table may take: what `COLUMNS` says, or else the terminal; no end where
+/// there is none.
 pub(super) fn columns() -> usize {
     let said = std::env::var("COLUMNS").ok();
     let said = said.and_then(|columns| columns.parse().ok());

@@ -1,4 +1,5 @@
-//! What holds of a library's file of what `[trust]` can require: who may write it, and whose signature lies beside it.
+//! What holds of a library's file of what `[trust]` can require: who may write it, and whose
+//! signature lies beside it.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -9,8 +10,8 @@ use serde::{Deserialize, Serialize};
 /// What holds, in the words of the JSON output.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct TrustFacts {
-    /// Only root, this user and the owner of this program may write the file and what leads to it; null where the system
-    /// does not tell.
+    /// Only root, this user and the owner of this program may write the file and what leads to it;
+    /// null where the system does not tell.
     pub(crate) owner: Option<bool>,
     /// Who else may write what, in words.
     pub(crate) others: Option<String>,

@@ -76,7 +76,8 @@ impl Fault {
     }
 }
 
-/// A message on one line, as long as anybody reads: it may repeat a value, which may be of any length.
+/// A message on one line, as long as anybody reads: it may repeat a value, which may be of any
+/// length.
 fn shown(message: &str) -> String {
     const LONGEST: usize = 500;
     let mut shown = in_plain_words(&message.trim_end().replace('\n', ", "));

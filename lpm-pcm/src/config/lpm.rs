@@ -123,8 +123,8 @@ impl Calls {
 }
 
 impl LpmTable {
-    /// `path` is that of the file, which says `text`; the LPMs of `before` stand in front of this one,
-    /// and `trust` holds for all of them.
+    /// `path` is that of the file, which says `text`; the LPMs of `before` stand in front of this
+    /// one, and `trust` holds for all of them.
     pub(super) fn entry(
         self,
         path: &Path,

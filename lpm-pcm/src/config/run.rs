@@ -14,7 +14,8 @@ use super::error::{Fault, check_path};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunConfig {
-    /// The names of the interfaces that RSVP runs on; none for all that are up, but for the loopback.
+    /// The names of the interfaces that RSVP runs on; none for all that are up, but for the
+    /// loopback.
     pub interfaces: Vec<String>,
     /// Those of them with hosts that speak RSVP in UDP only (RFC 2205, appendix C).
     pub udp_interfaces: Vec<String>,

@@ -1,8 +1,8 @@
 //! The text of an LPM's `config` table, with the line numbers of the file it stands in.
 
-/// The part of `file` that is the table `[lpm.config]`, which starts on the line of `start`, as a TOML document
-/// of its own in which every key stands on the same line as in `file`: what the LPM says about its
-/// lines is then true of the file the operator edits.
+/// The part of `file` that is the table `[lpm.config]`, which starts on the line of `start`, as a
+/// TOML document of its own in which every key stands on the same line as in `file`: what the LPM
+/// says about its lines is then true of the file the operator edits.
 ///
 /// `None` when the table is written in a way that cannot be cut out by lines (inline, or with
 /// dotted keys); `table` decides whether the result is right.

@@ -1,4 +1,5 @@
-//! The table `[trust]`, and `sha256` of an LPM: what has to hold of a library before any of it is loaded.
+//! The table `[trust]`, and `sha256` of an LPM: what has to hold of a library before any of it is
+//! loaded.
 
 use lpm_host::trust::Requirements;
 use serde::Deserialize;
@@ -38,7 +39,8 @@ impl TrustTable {
             None => None,
         };
         let mut every = Requirements::default();
-        // Whoever may write a library runs code here, so that this is asked for where nothing is said.
+        // Whoever may write a library runs code here, so that this is asked for where nothing is
+        // said.
         if self.require.is_none() || find(Requirement::Owner).is_some() {
             every = every.kept_safe();
         }

@@ -98,7 +98,8 @@ impl Entry {
         }
     }
 
-    /// The name of the kind of event, such as `lpm_load_failed`, that of another record, or `events_lost` for a gap.
+    /// The name of the kind of event, such as `lpm_load_failed`, that of another record, or
+    /// `events_lost` for a gap.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match &self.what {
@@ -108,7 +109,8 @@ impl Entry {
         }
     }
 
-    /// Where the message was found that was being decided, by the names that sinks with fields give it.
+    /// Where the message was found that was being decided, by the names that sinks with fields give
+    /// it.
     #[must_use]
     pub fn place(&self) -> Vec<(&'static str, String)> {
         let Some(MessageRecord {

@@ -96,7 +96,8 @@ impl Sink for File {
     }
 }
 
-/// Opens a file to append to, and makes it if need be: what is in it is for its owner and his group.
+/// Opens a file to append to, and makes it if need be: what is in it is for its owner and his
+/// group.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<fs::File> {
     use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};

@@ -11,9 +11,9 @@ use super::entry::Entry;
 use super::sink::Sink;
 
 /// Sends entries with fields: `MESSAGE`, `PRIORITY`, `LPM_EVENT_ID`, `LPM_EVENT`, `LPM_NAME`,
-/// `LPM_HANDLE`, `LPM_LIBRARY`, `LPM_STATUS`, `LPM_STATUS_NAME`, and of the message that was being decided
-/// `LPM_MESSAGE_NUMBER`, `LPM_MESSAGE`, `LPM_CAPTURE`, `LPM_PACKET`, `LPM_PACKET_TIME`, `LPM_SOURCE`,
-/// `LPM_DESTINATION`.
+/// `LPM_HANDLE`, `LPM_LIBRARY`, `LPM_STATUS`, `LPM_STATUS_NAME`, and of the message that was being
+/// decided `LPM_MESSAGE_NUMBER`, `LPM_MESSAGE`, `LPM_CAPTURE`, `LPM_PACKET`, `LPM_PACKET_TIME`,
+/// `LPM_SOURCE`, `LPM_DESTINATION`.
 pub(super) struct Journald {
     /// `None` until journald has answered once.
     journal: Option<JournalLog>,

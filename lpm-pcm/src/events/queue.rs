@@ -57,7 +57,8 @@ impl Queue {
         }
     }
 
-    /// Puts an entry in; when the queue is full or closed, only counts it, and leaves a gap in its place.
+    /// Puts an entry in; when the queue is full or closed, only counts it, and leaves a gap in its
+    /// place.
     pub(super) fn put(&self, entry: &Arc<Entry>) {
         let mut state = self.lock();
         state.counts.recorded += 1;
@@ -74,8 +75,8 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Takes the next entry, and waits for one; `None` when the queue is closed, and either empty or past
-    /// its deadline.
+    /// Takes the next entry, and waits for one; `None` when the queue is closed, and either empty
+    /// or past its deadline.
     pub(super) fn take(&self) -> Option<Arc<Entry>> {
         let mut state = self.lock();
         loop {
@@ -109,8 +110,8 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Whether everything that came is written. Waits for what is on its way, so long at most; a sink
-    /// that takes longer is one that fails.
+    /// Whether everything that came is written. Waits for what is on its way, so long at most; a
+    /// sink that takes longer is one that fails.
     pub(super) fn is_written(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         let mut state = self.lock();

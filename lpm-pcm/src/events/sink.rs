@@ -11,7 +11,7 @@ pub type Tell = Arc<dyn Fn(&dyn Display) + Send + Sync>;
 
 /// A place that events are written to, one after the other.
 pub(super) trait Sink: Send {
-    /// Writes an entry. After an error the same entry comes again: what of it was written already is
-    /// the sink's to know.
+    /// Writes an entry. After an error the same entry comes again: what of it was written already
+    /// is the sink's to know.
     fn write(&mut self, entry: &Entry) -> io::Result<()>;
 }

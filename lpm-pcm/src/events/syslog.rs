@@ -21,7 +21,8 @@ use connection::Connection;
 /// (RFC 5612), since the project has none of its own.
 const ELEMENT: &str = "lpm@32473";
 
-/// How long a message's text is at most, in bytes: what receivers take, and what fits in a datagram.
+/// How long a message's text is at most, in bytes: what receivers take, and what fits in a
+/// datagram.
 const LONGEST_TEXT: usize = 4096;
 
 /// Sends messages to a syslog daemon.

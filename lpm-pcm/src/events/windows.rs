@@ -16,8 +16,8 @@ const SOURCE: &str = "pcm";
 /// The event id of a gap; those of events are 1 to 999.
 const GAP: u32 = 1000;
 
-/// Reports entries to the log "Application": the event's number as the event id, and the text as its only
-/// string.
+/// Reports entries to the log "Application": the event's number as the event id, and the text as
+/// its only string.
 pub(super) struct EventLog;
 
 impl Sink for EventLog {

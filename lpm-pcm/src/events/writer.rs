@@ -79,8 +79,8 @@ impl Writer {
         self.queue.close(deadline);
     }
 
-    /// Waits for that, and tells what was not written; whether everything was that had to be. A thread that
-    /// is held in the sink is left behind.
+    /// Waits for that, and tells what was not written; whether everything was that had to be. A
+    /// thread that is held in the sink is left behind.
     pub(super) fn finish(&self, deadline: Instant) -> bool {
         let counts = self.queue.wait_until_left(deadline);
         if counts.lost() > 0 {

@@ -1,4 +1,5 @@
-//! Which records are shown. All messages are decided all the same: what comes later depends on them.
+//! Which records are shown. All messages are decided all the same: what comes later depends on
+//! them.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -58,7 +59,8 @@ pub enum Only {
     Rejected,
     /// Messages that are dropped
     Dropped,
-    /// Messages that are not decided: malformed, not for this PCM, not to be trusted, sent by this node
+    /// Messages that are not decided: malformed, not for this PCM, not to be trusted, sent by this
+    /// node
     Undecided,
 }
 

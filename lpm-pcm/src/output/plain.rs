@@ -16,7 +16,8 @@ pub(crate) fn tell(what: impl fmt::Display) {
     }
 }
 
-/// Writes a value as JSON in one line, in which text from outside is as harmless as [`Plain`] makes it.
+/// Writes a value as JSON in one line, in which text from outside is as harmless as [`Plain`] makes
+/// it.
 pub(crate) fn write_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(out, PlainJson);
     Ok(value.serialize(&mut serializer)?)

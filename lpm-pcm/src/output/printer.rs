@@ -21,7 +21,8 @@ pub trait Printer: Send {
     /// What the operating system says.
     fn print(&mut self, record: &Record<'_>) -> io::Result<()>;
 
-    /// The row of the decision that was printed last, where it has one row, and nothing else is kept of it.
+    /// The row of the decision that was printed last, where it has one row, and nothing else is
+    /// kept of it.
     fn last_row(&self) -> Option<PrintedRow> {
         None
     }

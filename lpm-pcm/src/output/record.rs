@@ -26,7 +26,8 @@ pub struct Origin {
     /// The capture, as named on the command line.
     #[serde(serialize_with = "as_text")]
     pub capture: Arc<str>,
-    /// The packet in it that carried the message, or completed it, counted from 1 as Wireshark counts.
+    /// The packet in it that carried the message, or completed it, counted from 1 as Wireshark
+    /// counts.
     pub packet: u64,
     /// When that packet was captured: RFC 3339, UTC, microseconds.
     #[serde(serialize_with = "as_rfc3339")]
@@ -123,7 +124,8 @@ pub enum Record<'a> {
         /// Their session.
         #[serde(serialize_with = "as_text")]
         session: Session,
-        /// Their senders; none for any. In JSON a text, in which several are separated by `, `, or `null`.
+        /// Their senders; none for any. In JSON a text, in which several are separated by `, `, or
+        /// `null`.
         #[serde(rename = "filter", serialize_with = "as_list_if_any")]
         senders: &'a [FilterSpec],
         /// Why, such as `state_timeout`.
@@ -206,8 +208,8 @@ pub enum Record<'a> {
         /// Those without state, likewise: a node in operation answers each with a MESSAGE_ID_NACK.
         unknown: Vec<String>,
     },
-    /// A well-formed RSVP message that is not for a PCM, such as one of traffic engineering. It is not
-    /// decided.
+    /// A well-formed RSVP message that is not for a PCM, such as one of traffic engineering. It is
+    /// not decided.
     Unsupported {
         /// The message, counted like those decided.
         number: u64,
@@ -234,7 +236,8 @@ pub enum Record<'a> {
         /// What is not known, in words.
         error: String,
     },
-    /// An RSVP message that is not to be trusted: a node drops it without an answer (RFC 2747 §4.2).
+    /// An RSVP message that is not to be trusted: a node drops it without an answer (RFC 2747
+    /// §4.2).
     Refused {
         /// The message, counted like those decided.
         number: u64,
@@ -366,8 +369,8 @@ pub enum Record<'a> {
 pub struct FlowRecord<'a> {
     /// Its position in the message, from 0.
     pub index: u16,
-    /// Its senders: one, several (SE style), or none for a wildcard (WF style). In JSON a text such as
-    /// `10.0.0.7:4000`, in which several are separated by `, `, or `null`.
+    /// Its senders: one, several (SE style), or none for a wildcard (WF style). In JSON a text such
+    /// as `10.0.0.7:4000`, in which several are separated by `, `, or `null`.
     #[serde(rename = "filter", serialize_with = "as_list_if_any")]
     pub senders: SmallVec<[FilterSpec; 1]>,
     /// What it asks for.

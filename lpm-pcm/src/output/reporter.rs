@@ -1,7 +1,7 @@
 //! Records from any thread, printed one after the other.
 //!
-//! What is queued waits for the next record, so that who queues it does not wait for the output. After the first
-//! error nothing is printed any more.
+//! What is queued waits for the next record, so that who queues it does not wait for the output.
+//! After the first error nothing is printed any more.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,8 +71,8 @@ impl Reporter {
         inner.printer.last_row()
     }
 
-    /// Prints a row again, for a message that was found here and is decided likewise. `false` if it has to
-    /// be made anew.
+    /// Prints a row again, for a message that was found here and is decided likewise. `false` if it
+    /// has to be made anew.
     #[must_use]
     pub fn report_again(&self, origin: &Origin, row: &PrintedRow) -> bool {
         let mut inner = self.lock();
@@ -85,8 +85,8 @@ impl Reporter {
         is_printed
     }
 
-    /// Has a record printed before the next one, or with the next [`flush`](Self::flush), and does not wait
-    /// for that.
+    /// Has a record printed before the next one, or with the next [`flush`](Self::flush), and does
+    /// not wait for that.
     pub fn queue(&self, record: Record<'static>) {
         let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
         queued.push(record);

@@ -1,4 +1,5 @@
-//! How often flows were decided on, by user, application and reason, in place of the decisions themselves.
+//! How often flows were decided on, by user, application and reason, in place of the decisions
+//! themselves.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,7 +10,8 @@ use super::outcomes::Outcomes;
 use super::printer::Printer;
 use super::record::{FlowRecord, Record, RefusedBy};
 
-/// Counts decisions, and prints the counts before the summary. What else there is, it prints as it comes.
+/// Counts decisions, and prints the counts before the summary. What else there is, it prints as it
+/// comes.
 pub struct Tallied<P> {
     inner: P,
     users: Counts,

@@ -1,8 +1,9 @@
-//! The audit of `pcm run`: who asked, for what, what was decided and why, in the places of `[[events]]`.
+//! The audit of `pcm run`: who asked, for what, what was decided and why, in the places of
+//! `[[events]]`.
 //!
-//! A decision of policy has the form that it has in `pcm replay` (the record `decision`); what became of the flow
-//! afterwards is the line that `pcm run` prints (`ruling`). Where a place is required, nothing is granted before its
-//! decision is written there.
+//! A decision of policy has the form that it has in `pcm replay` (the record `decision`); what
+//! became of the flow afterwards is the line that `pcm run` prints (`ruling`). Where a place is
+//! required, nothing is granted before its decision is written there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,8 +44,8 @@ impl Audit {
         }
     }
 
-    /// Puts on record what the LPMs decided on a message, and says what holds: nothing is granted that is not on
-    /// record in all places that are required. Waits for those.
+    /// Puts on record what the LPMs decided on a message, and says what holds: nothing is granted
+    /// that is not on record in all places that are required. Waits for those.
     pub fn decided(
         &self,
         pcm: &Pcm,
@@ -153,8 +154,8 @@ impl Audit {
     }
 }
 
-/// Where a message came from: there is no capture, so the interface stands in its place, and the number of the message in
-/// that of the packet.
+/// Where a message came from: there is no capture, so the interface stands in its place, and the
+/// number of the message in that of the packet.
 fn origin(message: &Message<'_>, interface: &Interface, time: SystemTime, number: u64) -> Origin {
     let name = if_indextoname(interface.index).ok();
     let name = name.and_then(|name| name.into_string().ok());

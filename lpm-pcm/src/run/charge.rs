@@ -1,5 +1,5 @@
-//! Changes that take their time while the loop goes on: LPMs are stopped, started or exchanged on other threads, and
-//! the loop hears when that is done.
+//! Changes that take their time while the loop goes on: LPMs are stopped, started or exchanged on
+//! other threads, and the loop hears when that is done.
 
 use std::sync::Arc;
 

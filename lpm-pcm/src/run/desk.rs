@@ -1,7 +1,7 @@
 //! Where LPMs are asked and told, off the loop.
 //!
-//! What is about one session is asked and told in order, one after the other; an answer that an LPM puts off is
-//! waited for by nobody. Different sessions do not wait for each other.
+//! What is about one session is asked and told in order, one after the other; an answer that an LPM
+//! puts off is waited for by nobody. Different sessions do not wait for each other.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

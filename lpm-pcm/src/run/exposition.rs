@@ -1,4 +1,5 @@
-//! Prometheus's text format, version 0.0.4: metrics with labels, each kind under a line that says what it is.
+//! Prometheus's text format, version 0.0.4: metrics with labels, each kind under a line that says
+//! what it is.
 
 use std::fmt::{Display, Write};
 
@@ -48,7 +49,8 @@ impl Exposition {
         self.line(format_args!("{after}{value}\n"));
     }
 
-    /// Adds a distribution to the metric that was begun: in seconds, each bucket with those before it.
+    /// Adds a distribution to the metric that was begun: in seconds, each bucket with those before
+    /// it.
     pub fn times(&mut self, name: &str, labels: Labels<'_>, times: &Latencies) {
         let mut so_far = 0;
         let bounds = Latencies::BOUNDS
@@ -76,7 +78,8 @@ impl Exposition {
     }
 }
 
-/// A label's value: what would steer a terminal is shown as an escape, and that is part of the value.
+/// A label's value: what would steer a terminal is shown as an escape, and that is part of the
+/// value.
 fn escaped(value: &str) -> String {
     let lines = value.split('\n').map(|line| {
         let plain = Plain(line).to_string();

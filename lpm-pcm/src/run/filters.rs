@@ -1,5 +1,5 @@
-//! The messages of the kernel's traffic control: u32 filters in hash tables, which lead packets to classes
-//! (linux/pkt_cls.h).
+//! The messages of the kernel's traffic control: u32 filters in hash tables, which lead packets to
+//! classes (linux/pkt_cls.h).
 
 use std::io;
 use std::net::IpAddr;
@@ -19,8 +19,9 @@ use super::traffic::{done, handle, message};
 pub(super) const NODES: std::ops::RangeInclusive<u32> = 2..=0xfff;
 const ONWARD: u32 = 1;
 
-/// Where the filters of a session are, so that a packet is compared with few of them. A hash table for each version of IP
-/// has a bucket for each last byte of destinations; that leads on to a table with one for each last byte of ports.
+/// Where the filters of a session are, so that a packet is compared with few of them. A hash table
+/// for each version of IP has a bucket for each last byte of destinations; that leads on to a table
+/// with one for each last byte of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Bucket {
     version: Version,
@@ -90,7 +91,8 @@ impl Version {
         }
     }
 
-    /// The priority and the protocol of filters. Those of two protocols never have the same priority.
+    /// The priority and the protocol of filters. Those of two protocols never have the same
+    /// priority.
     fn info(self) -> u32 {
         let (priority, protocol) = match self {
             Self::V4 => (10_u32, 0x0800_u16),
@@ -149,8 +151,8 @@ fn add_table(
     put(netlink, add, vec![TcFilterU32Option::Divisor(256)])
 }
 
-/// Leads all packets of a version on to a table, into the bucket that the last byte of a word in them says. From the root
-/// of filters, or from the place of one.
+/// Leads all packets of a version on to a table, into the bucket that the last byte of a word in
+/// them says. From the root of filters, or from the place of one.
 fn lead_on(
     netlink: &mut Netlink,
     interface: u32,
@@ -225,7 +227,8 @@ fn in_bucket(filter: u32) -> TcFilterU32Option {
     TcFilterU32Option::Hash(filter & 0xffff_f000)
 }
 
-/// What the packets of a flow have, in 32-bit words from the IP header on. `None` for what is not in packets.
+/// What the packets of a flow have, in 32-bit words from the IP header on. `None` for what is not
+/// in packets.
 fn keys(session: &Session, sender: Option<&FilterSpec>) -> Option<Vec<TcU32Key>> {
     let protocol = u32::from(session.protocol());
     // Where the source and the destination are.

@@ -1,8 +1,9 @@
 //! Reservations in the kernel, on a thread of their own: a class takes milliseconds.
 //!
-//! Each interface with a configured bandwidth gets an HTB at its root when the first reservation on it comes. What
-//! this program left there before, after a crash, is taken away first; what somebody else put there stays, unless
-//! the configuration says otherwise, and then there are no reservations on that interface.
+//! Each interface with a configured bandwidth gets an HTB at its root when the first reservation on
+//! it comes. What this program left there before, after a crash, is taken away first; what somebody
+//! else put there stays, unless the configuration says otherwise, and then there are no
+//! reservations on that interface.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -147,7 +148,8 @@ impl Worker {
         }
     }
 
-    /// An interface is there, or has another bandwidth now. What a crash left behind on it is taken away at once.
+    /// An interface is there, or has another bandwidth now. What a crash left behind on it is taken
+    /// away at once.
     fn capacity(&mut self, index: u32, capacity: Capacity) {
         let before = self.capacities.insert(index, capacity);
         let Capacity { bandwidth, mtu } = capacity;

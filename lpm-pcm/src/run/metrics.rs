@@ -1,4 +1,5 @@
-//! What `pcm run` counts, and how it is shown to Prometheus. The book lists the metrics; a test compares.
+//! What `pcm run` counts, and how it is shown to Prometheus. The book lists the metrics; a test
+//! compares.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;

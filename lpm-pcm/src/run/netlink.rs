@@ -1,5 +1,5 @@
-//! Asking the kernel over netlink: interfaces, addresses, routes. It answers while the request is being sent,
-//! so nothing here waits.
+//! Asking the kernel over netlink: interfaces, addresses, routes. It answers while the request is
+//! being sent, so nothing here waits.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -170,7 +170,8 @@ impl Link {
 
 impl Routes for Netlink {
     fn route(&mut self, destination: IpAddr, _: IpAddr) -> Option<Route> {
-        // The kernel names the interface of its own packets to a group, which is none of a router's.
+        // The kernel names the interface of its own packets to a group, which is none of a
+        // router's.
         if destination.is_multicast() {
             return None;
         }

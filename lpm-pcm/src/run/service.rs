@@ -218,7 +218,8 @@ impl<W: Write> Service<W> {
         self.node.receive(self.started.elapsed(), &packet);
     }
 
-    /// Whether a message bears an INTEGRITY object that was verified; `None` if it is not to be trusted at all.
+    /// Whether a message bears an INTEGRITY object that was verified; `None` if it is not to be
+    /// trusted at all.
     fn is_trusted(&mut self, arrival: &Arrival, bytes: &[u8]) -> Option<bool> {
         if self.config.keys.is_empty() {
             return Some(false);

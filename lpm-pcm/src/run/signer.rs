@@ -32,8 +32,8 @@ impl Signer {
         }
     }
 
-    /// A message that goes out on an interface, signed with the first key for this node there. As it is, where
-    /// there is none.
+    /// A message that goes out on an interface, signed with the first key for this node there. As
+    /// it is, where there is none.
     pub fn signed(&mut self, bytes: Vec<u8>, interface: &Interface) -> Vec<u8> {
         let mut keys = self.keys.iter();
         let Some((_, key)) = keys.find(|(entry, _)| entry.is_for(interface.address, interface))
@@ -45,7 +45,8 @@ impl Signer {
         sign(&bytes, key, self.sequence).unwrap_or(bytes)
     }
 
-    /// The answer to a challenge that came in on an interface; `None` if it is none, or for no key of this node's.
+    /// The answer to a challenge that came in on an interface; `None` if it is none, or for no key
+    /// of this node's.
     pub fn answer(&mut self, message: &Message<'_>, interface: &Interface) -> Option<Vec<u8>> {
         let keys = self.keys.iter();
         let mut keys = keys.filter(|(entry, _)| entry.is_for(interface.address, interface));

@@ -1,7 +1,8 @@
 //! The raw socket of RSVP (IP protocol 46) for IPv4.
 //!
-//! With Router Alert set, the kernel of a router hands over what is addressed to others and carries that option,
-//! instead of forwarding it. What is sent has its IP header made here: a Path goes on in the name of its sender.
+//! With Router Alert set, the kernel of a router hands over what is addressed to others and carries
+//! that option, instead of forwarding it. What is sent has its IP header made here: a Path goes on
+//! in the name of its sender.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -162,7 +163,8 @@ fn header(datagram: &Datagram, protocol: u8, own: usize) -> io::Result<Ipv4Heade
     Ok(header)
 }
 
-/// Takes in what is there: how many bytes, who sent them, and on which interface and to which address they came.
+/// Takes in what is there: how many bytes, who sent them, and on which interface and to which
+/// address they came.
 pub(super) fn take_in(
     socket: &Socket,
     buffer: &mut [u8],

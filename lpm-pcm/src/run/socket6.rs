@@ -1,8 +1,9 @@
 //! The raw sockets of RSVP (IP protocol 46) for IPv6.
 //!
-//! What is addressed to this node comes in on one of them. What is addressed to others and carries Router Alert comes
-//! in on the other one, since the kernel hands that over to no socket of a protocol's own. All is sent by the first:
-//! the kernel makes the header, in the name of whoever the source is, and cuts what is too long into fragments.
+//! What is addressed to this node comes in on one of them. What is addressed to others and carries
+//! Router Alert comes in on the other one, since the kernel hands that over to no socket of a
+//! protocol's own. All is sent by the first: the kernel makes the header, in the name of whoever
+//! the source is, and cuts what is too long into fragments.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddrV6};
@@ -189,7 +190,8 @@ impl AlertSocket6 {
         Ok(Self(socket))
     }
 
-    /// Takes a packet into `buffer`. `None` for one that is no use: of another protocol, or a fragment.
+    /// Takes a packet into `buffer`. `None` for one that is no use: of another protocol, or a
+    /// fragment.
     ///
     /// # Errors
     /// `WouldBlock` if there is none.

@@ -1,6 +1,7 @@
-//! RSVP in UDP, for hosts that cannot send a protocol of IP by themselves (RFC 2205, appendix C): what they send to
-//! port 1698 of this node, or of all on their link, comes in here. What goes out on such a link goes to port 1699 of whom
-//! it is for, too, through the raw socket, since a Path goes on in the name of its sender. IPv4 only, as the appendix is.
+//! RSVP in UDP, for hosts that cannot send a protocol of IP by themselves (RFC 2205, appendix C):
+//! what they send to port 1698 of this node, or of all on their link, comes in here. What goes out
+//! on such a link goes to port 1699 of whom it is for, too, through the raw socket, since a Path
+//! goes on in the name of its sender. IPv4 only, as the appendix is.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -79,8 +80,8 @@ impl AsRawFd for UdpSocket {
     }
 }
 
-/// Whom a message would be addressed to outside of UDP, where that is not the next node: a host sends its Path to the
-/// router, and means the destination of its session.
+/// Whom a message would be addressed to outside of UDP, where that is not the next node: a host
+/// sends its Path to the router, and means the destination of its session.
 fn meant_for(bytes: &[u8]) -> Option<IpAddr> {
     let mut index = ObjectIndex::new();
     let message = Message::parse(bytes, &mut index).ok()?;

@@ -62,7 +62,8 @@ impl Sockets {
         })
     }
 
-    /// Waits for messages: those that are there. May be dropped while it waits, and nothing is lost.
+    /// Waits for messages: those that are there. May be dropped while it waits, and nothing is
+    /// lost.
     ///
     /// # Errors
     /// The system can wait no more.

@@ -13,7 +13,8 @@ use super::netlink::Netlink;
 
 /// The major number by which this program knows its own qdisc: "PC".
 const OWN: u16 = 0x5043;
-/// The priority of packets that pass by the classes of that qdisc: HTB sends those first whose priority is its handle.
+/// The priority of packets that pass by the classes of that qdisc: HTB sends those first whose
+/// priority is its handle.
 pub(super) const PASSES_BY: u32 = (OWN as u32) << 16;
 /// Where all that is not reserved goes.
 const REST: u16 = 0xfffe;
@@ -146,8 +147,8 @@ impl Class {
     }
 }
 
-/// How much may be sent at once: the bucket, but no less than two packets, or than what comes in a millisecond and a
-/// half: the kernel looks at its clock no more often.
+/// How much may be sent at once: the bucket, but no less than two packets, or than what comes in a
+/// millisecond and a half: the kernel looks at its clock no more often.
 fn burst(rate: u64, bucket: u64, mtu: u32) -> u32 {
     let least = u64::from(mtu)
         .saturating_mul(2)

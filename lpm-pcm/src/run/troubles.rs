@@ -1,5 +1,5 @@
-//! What goes wrong while the service goes on: messages that are dropped, and what failed. Said once in a while, so that
-//! nobody can fill a log.
+//! What goes wrong while the service goes on: messages that are dropped, and what failed. Said once
+//! in a while, so that nobody can fill a log.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Word to systemd's watchdog (`WatchdogSec=`), from the loop itself: where the loop hangs, none comes.
+//! Word to systemd's watchdog (`WatchdogSec=`), from the loop itself: where the loop hangs, none
+//! comes.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! `pcm run` between a sender and a receiver, in network namespaces that the tests make. Skipped where they cannot.
+//! `pcm run` between a sender and a receiver, in network namespaces that the tests make. Skipped
+//! where they cannot.
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 #![allow(unreachable_pub, reason = "modules of a test")]
@@ -147,7 +148,8 @@ fn a_sender_that_falls_silent_times_out_by_its_own_period() {
     assert!(began.elapsed() >= Duration::from_millis(2_100));
 }
 
-/// How many of the bytes that are sent to two ports for some seconds arrive, in bit/s on the wire: 12 Mbit/s to each.
+/// How many of the bytes that are sent to two ports for some seconds arrive, in bit/s on the wire:
+/// 12 Mbit/s to each.
 fn throughput(net: &Net) -> [f64; 2] {
     const LENGTH: usize = 1200;
     /// Ethernet, IP and UDP.

@@ -4,7 +4,8 @@
 //! cargo test --release -p lpm-pcm --test network measured -- --ignored --nocapture
 //! ```
 //!
-//! Costs are times of the processor that `pcm` had, so that end hosts on the same machine do not count.
+//! Costs are times of the processor that `pcm` had, so that end hosts on the same machine do not
+//! count.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +30,8 @@ const RATE: f32 = 8e5;
 const ENFORCED: &str =
     "[run]\nenforce = true\n[interface.'10.77.2.254']\nbandwidth = '100 Gbit/s'\n";
 
-/// A flow of many: one half has destinations of its own, the other one shares one, all of them the receiver's.
+/// A flow of many: one half has destinations of its own, the other one shares one, all of them the
+/// receiver's.
 #[derive(Clone, Copy)]
 struct Flow(u16);
 
@@ -131,8 +133,8 @@ fn settle(pcm: &Pcm) -> u64 {
     })
 }
 
-/// Says something of each flow, again where nothing comes of it, until the end has heard of each. The hop that it
-/// heard from.
+/// Says something of each flow, again where nothing comes of it, until the end has heard of each.
+/// The hop that it heard from.
 fn exchange(say: impl Fn(Flow), end: &End, wanted: MessageType) -> RsvpHop {
     let mut last = None;
     let flows: Vec<_> = Flow::all().collect();

@@ -1,4 +1,5 @@
-//! A sender, a router and a receiver, each in a network namespace of its own, with `pcm run` on the router.
+//! A sender, a router and a receiver, each in a network namespace of its own, with `pcm run` on the
+//! router.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -162,7 +163,8 @@ impl Net {
         must(&format!("ip netns exec {} {command}", self.receiver))
     }
 
-    /// One more link between the router and the receiver: r2 with 10.77.3.254, and d1 with 10.77.3.1.
+    /// One more link between the router and the receiver: r2 with 10.77.3.254, and d1
+    /// with 10.77.3.1.
     pub fn second_link(&self) -> End {
         let (r, d) = (&self.router, &self.receiver);
         must(&format!(

@@ -1,4 +1,5 @@
-//! `pcm run` as it is seen and led from outside: metrics, giving up charge, reloading, systemd, few privileges.
+//! `pcm run` as it is seen and led from outside: metrics, giving up charge, reloading, systemd, few
+//! privileges.
 
 use std::collections::BTreeMap;
 use std::fs;

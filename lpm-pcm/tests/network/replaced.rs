@@ -1,4 +1,5 @@
-//! A new build of an LPM in place of one that serves: it takes over what it is to know, and no flow is lost.
+//! A new build of an LPM in place of one that serves: it takes over what it is to know, and no flow
+//! is lost.
 
 use std::fs;
 use std::io::Write;

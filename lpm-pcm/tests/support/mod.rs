@@ -293,8 +293,8 @@ pub fn configured(tables: &str) -> TempDir {
     configured_with(lpm_sample::DEMO_POLICY, &format!("{absent}{tables}"))
 }
 
-/// A folder with a configuration `pcm.toml`: the sample LPM, called `identity`, with this policy, and
-/// these tables.
+/// A folder with a configuration `pcm.toml`: the sample LPM, called `identity`, with this policy,
+/// and these tables.
 pub fn configured_with(policy: &str, tables: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(

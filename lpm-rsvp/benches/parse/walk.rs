@@ -2,8 +2,8 @@
 
 use lpm_rsvp::{Message, PolicyElement};
 
-/// Reads every object's header, session, hop, every flow with its senders and traffic, every policy element with
-/// its attributes. The sum of it all keeps a compiler from leaving anything out.
+/// Reads every object's header, session, hop, every flow with its senders and traffic, every policy
+/// element with its attributes. The sum of it all keeps a compiler from leaving anything out.
 #[inline]
 #[must_use]
 pub fn walk(message: &Message<'_>) -> usize {

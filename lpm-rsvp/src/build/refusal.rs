@@ -12,13 +12,16 @@ use crate::objects::{ErrorSpec, ResvStyle, RsvpHop};
 /// The TTL it is sent with: it goes to a neighbour.
 const TTL: u8 = 64;
 
-/// The PathErr or ResvErr about one flow of a Path or Resv, to be sent to the neighbour that the message came from: the
-/// address in its RSVP_HOP (RFC 2205 §3.1.7, §3.1.8). `flow` is the flow's position among the flow descriptors, `by`
-/// this node on the interface that the message came in by; code and value are those of a decision, of which a code
-/// above 255 has no place and becomes 255. `flags` are 0, or in a ResvErr [`ErrorSpec::IN_PLACE`] where the flow keeps
-/// what it had reserved before, and [`ErrorSpec::NOT_GUILTY`] (RFC 2205 §A.5). Objects are passed on as they came.
+/// The PathErr or ResvErr about one flow of a Path or Resv, to be sent to the neighbour that the
+/// message came from: the address in its RSVP_HOP (RFC 2205 §3.1.7, §3.1.8). `flow` is the flow's
+/// position among the flow descriptors, `by` this node on the interface that the message came in
+/// by; code and value are those of a decision, of which a code above 255 has no place and
+/// becomes 255. `flags` are 0, or in a ResvErr [`ErrorSpec::IN_PLACE`] where the flow keeps what it
+/// had reserved before, and [`ErrorSpec::NOT_GUILTY`] (RFC 2205 §A.5). Objects are passed on as
+/// they came.
 ///
-/// `None` where the message is neither a Path nor a Resv, or has no such flow. A Resv of an unknown style has one, 0.
+/// `None` where the message is neither a Path nor a Resv, or has no such flow. A Resv of an unknown
+/// style has one, 0.
 #[must_use]
 pub fn refusal(
     message: &Message<'_>,

@@ -5,8 +5,8 @@
 //! of what [`Check`](super::Check) accepts; nothing is refused and no fault is named, since what
 //! is not recognized is checked in full.
 //!
-//! Goal: parsing costs little beside a decision. A Path takes 396 instructions so, and 663 where it is checked in full
-//! (`cargo xtask instructions`).
+//! Goal: parsing costs little beside a decision. A Path takes 396 instructions so, and 663 where it
+//! is checked in full (`cargo xtask instructions`).
 
 use crate::class;
 use crate::header::CommonHeader;

@@ -29,7 +29,8 @@ pub enum Algorithm {
     HmacMd5,
     /// HMAC-SHA-1, 20 bytes: what Cisco IOS offers besides.
     HmacSha1,
-    /// HMAC-SHA-224, 28 bytes. This one and the longer ones are not in RFC 2747, which leaves room for them.
+    /// HMAC-SHA-224, 28 bytes. This one and the longer ones are not in RFC 2747, which leaves room
+    /// for them.
     HmacSha224,
     /// HMAC-SHA-256, 32 bytes.
     HmacSha256,
@@ -123,7 +124,8 @@ impl Key {
         })
     }
 
-    /// The same key, for a node that answers challenges ([`respond`]): what it signs says so (Handshake Flag).
+    /// The same key, for a node that answers challenges ([`respond`]): what it signs says so
+    /// (Handshake Flag).
     #[must_use]
     pub fn answering_challenges(mut self) -> Self {
         self.answers_challenges = true;

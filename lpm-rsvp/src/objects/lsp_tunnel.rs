@@ -1,5 +1,5 @@
-//! The SESSION of traffic engineering (RFC 3209 §4.6.1, RFC 4875 §19.1): a label-switched path, which
-//! is no flow that policy decides on.
+//! The SESSION of traffic engineering (RFC 3209 §4.6.1, RFC 4875 §19.1): a label-switched path,
+//! which is no flow that policy decides on.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -19,7 +19,8 @@ pub struct LspTunnel {
     pub end: TunnelEnd,
     /// Tunnel ID: the same for the whole life of the tunnel.
     pub tunnel_id: u16,
-    /// Extended Tunnel ID: zero, or an address of the node where it begins, which makes it that node's own.
+    /// Extended Tunnel ID: zero, or an address of the node where it begins, which makes it that
+    /// node's own.
     pub extended_tunnel_id: IpAddr,
 }
 

@@ -200,7 +200,8 @@ fn fault(object: RawObject<'_>) -> ParseError {
     }
 }
 
-/// Takes two words where the derived one takes a dozen: tables of sessions are looked into for every message.
+/// Takes two words where the derived one takes a dozen: tables of sessions are looked into for
+/// every message.
 impl Hash for Session {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {

@@ -54,8 +54,8 @@ impl<'a> Identity<'a> {
         })
     }
 
-    /// The name: the [locator](Self::locator), or else that of the [credential](Self::credential). It
-    /// is what the sender says; nothing has proved it.
+    /// The name: the [locator](Self::locator), or else that of the [credential](Self::credential).
+    /// It is what the sender says; nothing has proved it.
     #[must_use]
     pub fn name(&self) -> Option<Text<'a>> {
         self.locator().or_else(|| self.credential()?.text())

@@ -66,7 +66,8 @@ impl<'a> Text<'a> {
         self.bytes
     }
 
-    /// The text itself, where it can be read where it stands: `None` for UTF-16, and for what is no UTF-8.
+    /// The text itself, where it can be read where it stands: `None` for UTF-16, and for what is no
+    /// UTF-8.
     #[must_use]
     pub fn as_str(&self) -> Option<&'a str> {
         match self.encoding {

@@ -1,5 +1,5 @@
-//! Any messages at any time, and LPMs and a kernel that answer when and what they like: a node does not panic,
-//! keeps no more flows than it may, and gives everything back in the end.
+//! Any messages at any time, and LPMs and a kernel that answer when and what they like: a node does
+//! not panic, keeps no more flows than it may, and gives everything back in the end.
 #![no_main]
 
 use std::collections::BTreeSet;

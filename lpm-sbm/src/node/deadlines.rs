@@ -35,8 +35,8 @@ pub(crate) struct Neighbour {
 
 /// All that is to be done, by time.
 ///
-/// An entry is looked at when its time comes; that it is to be done later by then is found out there. So a
-/// refresh that comes in changes nothing here.
+/// An entry is looked at when its time comes; that it is to be done later by then is found out
+/// there. So a refresh that comes in changes nothing here.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines(BTreeSet<(Duration, Due)>);
 

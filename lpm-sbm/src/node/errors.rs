@@ -1,5 +1,5 @@
-//! Error messages and confirmations: those that this node makes, and those that it passes on (RFC 2209:
-//! PERR, RERR and RESV CONFIRM ARRIVES).
+//! Error messages and confirmations: those that this node makes, and those that it passes on (RFC
+//! 2209: PERR, RERR and RESV CONFIRM ARRIVES).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -215,8 +215,8 @@ impl<R: Routes> Node<R> {
         self.ask(None, packet, session, interface)
     }
 
-    /// LPMs have decided on an error message. It goes on unless they drop it: it is no request that could
-    /// be refused.
+    /// LPMs have decided on an error message. It goes on unless they drop it: it is no request that
+    /// could be refused.
     pub(super) fn error_decided(
         &mut self,
         now: Duration,
@@ -332,8 +332,8 @@ impl<R: Routes> Node<R> {
         out
     }
 
-    /// A request failed upstream: until it is forgotten, what is not less than it is left out of what is
-    /// asked there (RFC 2205 §3.5).
+    /// A request failed upstream: until it is forgotten, what is not less than it is left out of
+    /// what is asked there (RFC 2205 §3.5).
     fn blockade(
         &mut self,
         now: Duration,

@@ -1,5 +1,5 @@
-//! A map of which most have one entry: senders and next hops of a session. The standard library's map takes room
-//! for eleven at once, which with what is kept here are kilobytes.
+//! A map of which most have one entry: senders and next hops of a session. The standard library's
+//! map takes room for eleven at once, which with what is kept here are kilobytes.
 
 /// A map in the order of its keys.
 #[derive(Clone, Debug)]

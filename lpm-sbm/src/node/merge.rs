@@ -47,7 +47,8 @@ pub(crate) fn wanted(
             return None;
         }
     }
-    // Shared trees aside, more than one previous hop means that each is told which senders are its own.
+    // Shared trees aside, more than one previous hop means that each is told which senders are its
+    // own.
     if style != ResvStyle::WildcardFilter || !has_others {
         scope.clear();
     }
@@ -95,8 +96,8 @@ fn merged(
     })
 }
 
-/// Whether a request for a sender is left out of what is asked of a previous hop, since one that is not greater
-/// failed there.
+/// Whether a request for a sender is left out of what is asked of a previous hop, since one that is
+/// not greater failed there.
 pub(crate) fn is_blockaded(
     session: &SessionState,
     resv: &ResvState,

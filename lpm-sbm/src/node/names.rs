@@ -1,5 +1,5 @@
-//! The names (MESSAGE_IDs, RFC 2961) that this node has given to messages, and what neighbours have said of
-//! them.
+//! The names (MESSAGE_IDs, RFC 2961) that this node has given to messages, and what neighbours have
+//! said of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -315,8 +315,8 @@ pub struct NodeConfig {
     pub sbm: SbmConfig,
     /// R: how often this node refreshes state in its neighbours.
     pub refresh: Duration,
-    /// Kb: for how many of these a reservation that failed upstream is left out of what is asked there
-    /// (RFC 2205 §3.5).
+    /// Kb: for how many of these a reservation that failed upstream is left out of what is asked
+    /// there (RFC 2205 §3.5).
     pub blockade_periods: u32,
     /// How many messages may wait for decisions, all together.
     pub max_waiting: usize,

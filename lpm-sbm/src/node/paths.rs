@@ -375,8 +375,8 @@ impl<R: Routes> Node<R> {
         Ok(())
     }
 
-    /// Removes a sender and what depends on it, and says so downstream. LPMs are told for this reason, if
-    /// they do not know.
+    /// Removes a sender and what depends on it, and says so downstream. LPMs are told for this
+    /// reason, if they do not know.
     pub(super) fn remove_path(
         &mut self,
         now: Duration,

@@ -13,8 +13,8 @@ pub(crate) fn objects_of(message: &Message<'_>) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What goes out: what LPMs supply, and of what others sent whatever has no element of a type that LPMs
-/// supply (RFC 2750 §4.2).
+/// What goes out: what LPMs supply, and of what others sent whatever has no element of a type that
+/// LPMs supply (RFC 2750 §4.2).
 pub(crate) fn combined(supplied: &[u8], received: &[Vec<u8>]) -> Vec<u8> {
     let types = types(supplied);
     let mut combined = supplied.to_vec();

@@ -156,8 +156,8 @@ impl<R: Routes> Node<R> {
         Ok(())
     }
 
-    /// The LPMs have decided: one decision for each flow descriptor of the message. Whatever they do not
-    /// grant they have been told to forget.
+    /// The LPMs have decided: one decision for each flow descriptor of the message. Whatever they
+    /// do not grant they have been told to forget.
     pub fn decided(&mut self, now: Duration, id: u64, decisions: &[Decision]) {
         self.names.now = now;
         let Some(Asked::Received(held)) = self.waiting.answered(id) else {
@@ -194,7 +194,8 @@ impl<R: Routes> Node<R> {
         }
     }
 
-    /// The LPMs have said what goes into a message: POLICY_DATA objects, or `None` if it does not go out.
+    /// The LPMs have said what goes into a message: POLICY_DATA objects, or `None` if it does not
+    /// go out.
     pub fn supplied(&mut self, now: Duration, id: u64, objects: Option<Vec<u8>>) {
         self.names.now = now;
         let Some(Asked::Outgoing(target)) = self.waiting.answered(id) else {

@@ -1,5 +1,5 @@
-//! Messages that are answered with an error without asking anybody: an object that this node has to know
-//! and does not (RFC 2205 §3.10), and ports that do not go together (§3.2).
+//! Messages that are answered with an error without asking anybody: an object that this node has to
+//! know and does not (RFC 2205 §3.10), and ports that do not go together (§3.2).
 
 use lpm_rsvp::{
     CommonHeader, FilterSpec, Message, MessageType, ObjectIndex, ObjectWalk, ParseError, RsvpHop,
@@ -85,8 +85,8 @@ impl<R: Routes> Node<R> {
         self.send_error(session, interface, hop.address, bytes, Vec::new());
     }
 
-    /// Whether there is a session for the same destination and protocol of which one has a port, and the
-    /// other one has none.
+    /// Whether there is a session for the same destination and protocol of which one has a port,
+    /// and the other one has none.
     pub(super) fn has_other_ports(&self, session: Session) -> bool {
         let is_same = |other: &Session| {
             (other.address(), other.protocol()) == (session.address(), session.protocol())
@@ -109,7 +109,8 @@ impl<R: Routes> Node<R> {
         }
     }
 
-    /// Whether a session has a sender at the same address of which one has a port, and the other one has none.
+    /// Whether a session has a sender at the same address of which one has a port, and the other
+    /// one has none.
     pub(super) fn has_other_sender_port(&self, session: Session, sender: &FilterSpec) -> bool {
         let Some(kept) = self.sessions.get(&session) else {
             return false;
@@ -126,7 +127,8 @@ impl<R: Routes> Node<R> {
     }
 }
 
-/// A message without the objects in it that are not known. `None` if there are too many, or if it is no message.
+/// A message without the objects in it that are not known. `None` if there are too many, or if it
+/// is no message.
 fn known_part(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut known = bytes.to_vec();
     for _ in 0..MAX_UNKNOWN {

@@ -1,10 +1,10 @@
-//! Messages that a neighbour acknowledges, and refreshes that name messages instead of repeating them
-//! (RFC 2961).
+//! Messages that a neighbour acknowledges, and refreshes that name messages instead of repeating
+//! them (RFC 2961).
 //!
-//! Every message of this node says that it knows all of that. A neighbour that says so, too, gets MESSAGE_IDs
-//! in what goes to it, and each such message again until it acknowledges it. State that it has acknowledged
-//! is refreshed by Srefresh from then on, all of it at once. What it does not know of (a MESSAGE_ID_NACK) it
-//! gets in full.
+//! Every message of this node says that it knows all of that. A neighbour that says so, too, gets
+//! MESSAGE_IDs in what goes to it, and each such message again until it acknowledges it. State that
+//! it has acknowledged is refreshed by Srefresh from then on, all of it at once. What it does not
+//! know of (a MESSAGE_ID_NACK) it gets in full.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use super::wire::{CAPABLE, Writer, finished, with_message_id};
 use crate::message_ids::StateId;
 use crate::node::{Node, time};
 
-/// Rf of RFC 2961 §6.2: after how long a message that is not acknowledged is sent again. Twice as long each
-/// time.
+/// Rf of RFC 2961 §6.2: after how long a message that is not acknowledged is sent again. Twice as
+/// long each time.
 const RETRY: Duration = Duration::from_millis(500);
 /// Rl: how often it is sent at most.
 const TIMES: u32 = 3;
@@ -32,8 +32,8 @@ const NAMES: usize = 300;
 const ACKNOWLEDGEMENTS: usize = 100;
 
 impl<R: Routes> Node<R> {
-    /// Sends what stands for state; nothing where a Srefresh does. The name of the message, if the neighbour
-    /// takes such.
+    /// Sends what stands for state; nothing where a Srefresh does. The name of the message, if the
+    /// neighbour takes such.
     #[must_use]
     pub(super) fn send_state(
         &mut self,
@@ -306,7 +306,8 @@ impl<R: Routes> Node<R> {
                     identifier: entry.identifier,
                 };
                 let flows = self.message_ids.flows(&id, &entry);
-                // Of what is sent to groups only those that would forward it say so, and this node does not.
+                // Of what is sent to groups only those that would forward it say so, and this node
+                // does not.
                 if flows.is_empty() && list.c_type() == 1 {
                     let id = MessageId {
                         flags: 0,

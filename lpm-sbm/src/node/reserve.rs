@@ -1,5 +1,5 @@
-//! Bandwidth, and the kernel: what policy has accepted is admitted, reserved, and committed, in this order.
-//! Where a step fails those before it are undone.
+//! Bandwidth, and the kernel: what policy has accepted is admitted, reserved, and committed, in
+//! this order. Where a step fails those before it are undone.
 
 use std::net::IpAddr;
 use std::time::Duration;

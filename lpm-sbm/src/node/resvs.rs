@@ -186,7 +186,8 @@ impl<R: Routes> Node<R> {
                 }
                 denied => {
                     self.record(MessageType::Resv, flow, Ruling::Denied(denied));
-                    // To LPMs the request is gone; what they granted before is still theirs to forget.
+                    // To LPMs the request is gone; what they granted before is still theirs to
+                    // forget.
                     is_gone |= self.remove_resv(&flow, Some(DeleteReason::StateTimeout));
                     if let Decision::Reject(reason) = denied {
                         let said = said(message, &descriptor, |_| true);
@@ -350,8 +351,8 @@ impl<R: Routes> Node<R> {
         Ok(())
     }
 
-    /// Takes senders out of a reservation, and says whether others are left in it. If not, nothing is
-    /// changed.
+    /// Takes senders out of a reservation, and says whether others are left in it. If not, nothing
+    /// is changed.
     fn leave_out(&mut self, flow: FlowKey, gone: &[FilterSpec]) -> bool {
         let Some(resv) = self.resv(&flow) else {
             return false;
@@ -379,7 +380,8 @@ impl<R: Routes> Node<R> {
         true
     }
 
-    /// Removes a reservation; LPMs are told for this reason, if they do not know. Whether there was one.
+    /// Removes a reservation; LPMs are told for this reason, if they do not know. Whether there was
+    /// one.
     pub(super) fn remove_resv(&mut self, flow: &FlowKey, told: Option<DeleteReason>) -> bool {
         let kept = self.sessions.get_mut(&flow.session());
         let Some(resv) = kept.and_then(|kept| kept.resvs.remove(flow)) else {

@@ -1,14 +1,14 @@
 //! What a Path or Resv says of one flow: the message without what changes from refresh to refresh.
 //!
-//! Two messages that say the same are the same bytes, so that a refresh is told from a change. It is a
-//! message itself, without a checksum, and names the flow to LPMs later on.
+//! Two messages that say the same are the same bytes, so that a refresh is told from a change. It
+//! is a message itself, without a checksum, and names the flow to LPMs later on.
 
 use lpm_rsvp::{FilterSpec, FlowDescriptor, Message, MessageType, ObjectEntry, ResvStyle, class};
 
 use super::wire::object;
 
-/// What a message says of the flow of this descriptor. Of the senders that share a reservation, only those
-/// which `is_kept`.
+/// What a message says of the flow of this descriptor. Of the senders that share a reservation,
+/// only those which `is_kept`.
 pub(crate) fn said(
     message: &Message<'_>,
     descriptor: &FlowDescriptor<'_>,

@@ -41,7 +41,8 @@ pub(crate) struct PathState {
     pub(crate) id: Option<StateId>,
     pub(crate) life: Life,
     pub(crate) route: Option<Route>,
-    /// What is sent from time to time; `None` before the LPMs were asked, and where they want nothing sent.
+    /// What is sent from time to time; `None` before the LPMs were asked, and where they want
+    /// nothing sent.
     pub(crate) outgoing: Option<Datagram>,
     /// What names it to the next hop.
     pub(crate) name: Option<u32>,

@@ -72,8 +72,8 @@ impl<R: Routes> Node<R> {
         }
     }
 
-    /// Ends: tears down everything in the neighbours, and gives what was reserved back. LPMs are not told
-    /// of each flow: they are deinitialized.
+    /// Ends: tears down everything in the neighbours, and gives what was reserved back. LPMs are
+    /// not told of each flow: they are deinitialized.
     pub fn stop(&mut self, now: Duration) {
         self.names.now = now;
         let mut sessions: Vec<_> = self.sessions.keys().copied().collect();

@@ -18,9 +18,9 @@ use super::wire::Writer;
 use crate::node::Node;
 
 impl<R: Routes> Node<R> {
-    /// Tells previous hops what is wanted of them now, as far as that has changed. A receiver who asks for
-    /// it gets a confirmation where nothing has: else it goes along. What is wanted no more is torn down if
-    /// `is_torn`, and else left to time out there.
+    /// Tells previous hops what is wanted of them now, as far as that has changed. A receiver who
+    /// asks for it gets a confirmation where nothing has: else it goes along. What is wanted no
+    /// more is torn down if `is_torn`, and else left to time out there.
     pub(super) fn update_upstream(
         &mut self,
         now: Duration,
@@ -289,8 +289,8 @@ fn changed(kept: &SessionState, now: Duration) -> Vec<(Neighbour, Option<Wanted>
     wanted.filter(is_changed).collect()
 }
 
-/// What a previous hop that still has the senders is wanted for no more: the style, and the senders, which
-/// are none for all. `None` for nothing.
+/// What a previous hop that still has the senders is wanted for no more: the style, and the
+/// senders, which are none for all. `None` for nothing.
 fn gone(
     kept: &SessionState,
     hop: Neighbour,

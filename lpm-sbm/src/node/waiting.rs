@@ -128,8 +128,8 @@ impl Waiting {
         self.asked.len() + self.held < self.max
     }
 
-    /// Has a message wait if another one of its channel is under way. `None`: it is its turn; else whether
-    /// there was room.
+    /// Has a message wait if another one of its channel is under way. `None`: it is its turn; else
+    /// whether there was room.
     pub(crate) fn line_up(&mut self, channel: Channel, packet: &Packet<'_>) -> Option<bool> {
         let has_room = self.has_room();
         let line = self.channels.get_mut(&channel)?;

@@ -62,7 +62,8 @@ fn errors_about_what_was_never_asked_leave_nothing_behind() {
     let strangers = |from: u8| (1..=250).map(move |port| FilterSpec::new(host(3, from), port));
     let allocated = allocation_counter::measure(|| {
         for from in 2..200 {
-            // Of senders that are not there; and of one that is, at a hop that it does not come from.
+            // Of senders that are not there; and of one that is, at a hop that it does not come
+            // from.
             world.receive(1, &failed(1, strangers(from).collect()));
             world.receive(1, &failed(from, vec![sender(1)]));
             world.sent = Vec::new();
@@ -82,8 +83,8 @@ fn errors_about_what_was_never_asked_leave_nothing_behind() {
     assert!(allocated.bytes_current < 10_000, "{allocated:?}");
 }
 
-/// How many bytes are allocated and given back while so many senders of a session are announced, each by a
-/// previous hop of its own.
+/// How many bytes are allocated and given back while so many senders of a session are announced,
+/// each by a previous hop of its own.
 fn announced(senders: u16) -> u64 {
     let mut world = world();
     let allocated = allocation_counter::measure(|| {

@@ -1,4 +1,5 @@
-//! Two routers in a row, and a link between them that loses and reorders: sender – 1 – A – 2 – B – 3 – receiver.
+//! Two routers in a row, and a link between them that loses and reorders: sender – 1 – A – 2 – B –
+//! 3 – receiver.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -267,7 +268,8 @@ fn five_percent_are_lost_and_many_overtaken_and_reservations_hold() {
     }
 }
 
-/// What wraps, adds up or is forgotten only in the long run: sequence numbers, names of messages, deadlines, state.
+/// What wraps, adds up or is forgotten only in the long run: sequence numbers, names of messages,
+/// deadlines, state.
 #[test]
 fn a_day_of_refreshes_loses_nothing_and_leaves_nothing_behind() {
     let mut network = Network::new(24);

@@ -30,7 +30,8 @@ fn changed(mut bytes: Vec<u8>, class: u8, change: impl Fn(&mut [u8])) -> Vec<u8>
     bytes
 }
 
-/// A message with an object of this class, which nobody knows, behind its last one but `behind` bytes.
+/// A message with an object of this class, which nobody knows, behind its last one but `behind`
+/// bytes.
 fn with_object(bytes: &[u8], class: u8, behind: usize) -> Vec<u8> {
     let (before, after) = bytes.split_at(bytes.len() - behind);
     let mut bytes = [before, &[0, 8, class, 9, 1, 2, 3, 4], after].concat();

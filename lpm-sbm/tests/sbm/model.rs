@@ -1,5 +1,5 @@
-//! What the SBM has to do, with nothing kept but a list of flows: whatever follows from it is worked out
-//! anew each time.
+//! What the SBM has to do, with nothing kept but a list of flows: whatever follows from it is
+//! worked out anew each time.
 
 #![allow(
     clippy::cast_possible_truncation,

@@ -16,13 +16,14 @@ use crate::scenario::{Scenario, Way};
 type Function = unsafe extern "C" fn();
 type Judge = unsafe extern "C" fn() -> *const c_char;
 
-/// Opens, uses and closes the libraries of a scenario, and goes on; says on standard output how far it has come.
+/// Opens, uses and closes the libraries of a scenario, and goes on; says on standard output how far
+/// it has come.
 ///
-/// In this order, where there is such a function: `before` of the host; per cycle: the library is opened, `act` of the
-/// library, `act_on_caller` on another thread, the same for the second library, `between` of the host; the second
-/// library is closed and then the first (or the other way round, with `while_second` of the host between); `after` of
-/// the host; the other thread ends; `at_end` of the host; the process exits. `after` and `at_end` return what is
-/// wrong, or null.
+/// In this order, where there is such a function: `before` of the host; per cycle: the library is
+/// opened, `act` of the library, `act_on_caller` on another thread, the same for the second
+/// library, `between` of the host; the second library is closed and then the first (or the other
+/// way round, with `while_second` of the host between); `after` of the host; the other thread ends;
+/// `at_end` of the host; the process exits. `after` and `at_end` return what is wrong, or null.
 ///
 /// # Safety
 ///
@@ -202,8 +203,8 @@ struct Caller {
     thread: JoinHandle<()>,
 }
 
-/// The function to call, while it is called. In a channel its address would stay behind, as a remnant on the heap that the
-/// search for kept addresses may come across.
+/// The function to call, while it is called. In a channel its address would stay behind, as a
+/// remnant on the heap that the search for kept addresses may come across.
 static CALLED: AtomicUsize = AtomicUsize::new(0);
 
 impl Caller {

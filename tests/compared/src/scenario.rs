@@ -23,7 +23,8 @@ impl Way {
     }
 }
 
-/// One scenario. (`inspect`, `check` and `lpm` are for a test of `pcm`.) The keys are those of the lines `// key: value` at the head of its file.
+/// One scenario. (`inspect`, `check` and `lpm` are for a test of `pcm`.) The keys are those of the
+/// lines `// key: value` at the head of its file.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// The file's name without its ending.

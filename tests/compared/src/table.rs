@@ -58,7 +58,8 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// Runs every scenario both ways with the program `compared`; those without a compiler are left out.
+/// Runs every scenario both ways with the program `compared`; those without a compiler are left
+/// out.
 #[must_use]
 pub fn results(program: &Path) -> Vec<Row> {
     let scenarios = Scenario::all().into_iter().filter(has_compiler);

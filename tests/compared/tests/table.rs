@@ -9,7 +9,8 @@ use lpm_compared::table::{self, Row};
 const BEGIN: &str = "<!-- compared: `cargo run -p lpm-compared` -->\n";
 const END: &str = "<!-- compared: end -->\n";
 
-/// Which leave an address behind for somebody to follow: no clean libraries, however lucky plain `dlclose` is.
+/// Which leave an address behind for somebody to follow: no clean libraries, however lucky plain
+/// `dlclose` is.
 const LEAVE_AN_ADDRESS: &[&str] = &[
     "aio",
     "another_namespace",
@@ -102,7 +103,8 @@ fn is_same(one: &str, other: &str) -> bool {
     cells(one) == cells(other)
 }
 
-/// Where a compiler is missing, the rows that are there are compared. Set `UPDATE_BOOK` to write them instead.
+/// Where a compiler is missing, the rows that are there are compared. Set `UPDATE_BOOK` to write
+/// them instead.
 fn is_in_the_book(told: &str) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/unloading-compared.md");
     let book = fs::read_to_string(&page).expect("the page");

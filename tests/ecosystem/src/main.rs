@@ -1,4 +1,5 @@
-//! Loads, asks and unloads each LPM over and over, in a process of its own, and says what became of it.
+//! Loads, asks and unloads each LPM over and over, in a process of its own, and says what became of
+//! it.
 //!
 //! ```text
 //! lpm-ecosystem             # all of them, as a table
@@ -20,7 +21,8 @@ use lpm_tests::callers::Callers;
 use lpm_tests::unloading::only_library;
 use lpm_tests::{RecordedEvents, resident_bytes, trusted};
 
-/// How often each is loaded; the first few make what stays for good, such as caches of the C library.
+/// How often each is loaded; the first few make what stays for good, such as caches of the C
+/// library.
 const CYCLES: u64 = 20;
 const WARM_UP: u64 = 5;
 
@@ -79,7 +81,8 @@ fn told(name: &str, redis: Option<&Redis>) -> String {
     }
 }
 
-/// Runs the cycles; says what became of the library, by how much the memory grew, and which descriptors are left.
+/// Runs the cycles; says what became of the library, by how much the memory grew, and which
+/// descriptors are left.
 fn cycles(name: &str) -> String {
     let program = env::current_exe().expect("this program");
     let folder = program.parent().expect("a folder").join("examples");

@@ -1,4 +1,5 @@
-//! What the fixtures have in common: an LPM that does one thing when it is asked, or in the method it is told.
+//! What the fixtures have in common: an LPM that does one thing when it is asked, or in the method
+//! it is told.
 #![forbid(unsafe_code)]
 
 pub use lpm_api;
@@ -27,8 +28,8 @@ macro_rules! on_admit {
     };
 }
 
-/// For an `impl Lpm`: each method that is called on an LPM calls `self.is_in` with its name, has no opinion
-/// otherwise, and succeeds.
+/// For an `impl Lpm`: each method that is called on an LPM calls `self.is_in` with its name, has no
+/// opinion otherwise, and succeeds.
 #[macro_export]
 macro_rules! methods_call_is_in {
     () => {

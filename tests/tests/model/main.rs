@@ -1,6 +1,7 @@
-//! Random lives of a PCM, against a plain model of what it is to do: who is in charge, what each message comes
-//! to, what becomes of answers that come later, which LPMs go on, which are in quarantine, and what is put on
-//! record. LPMs are called on the caller's thread or on one of their own.
+//! Random lives of a PCM, against a plain model of what it is to do: who is in charge, what each
+//! message comes to, what becomes of answers that come later, which LPMs go on, which are in
+//! quarantine, and what is put on record. LPMs are called on the caller's thread or on one of their
+//! own.
 #![forbid(unsafe_code)]
 
 mod asked;

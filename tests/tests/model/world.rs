@@ -279,8 +279,8 @@ impl World {
         self.settle();
     }
 
-    /// Waits until the threads of LPMs' own have done what they were asked to: each does one thing after the
-    /// other, and this is the last.
+    /// Waits until the threads of LPMs' own have done what they were asked to: each does one thing
+    /// after the other, and this is the last.
     fn settle(&self) {
         let running = self.running.iter().flatten();
         if running.into_iter().any(|lpm| lpm.generation == WORKER) {
@@ -381,7 +381,8 @@ impl World {
         );
     }
 
-    /// The handle of the LPM at this place, if it holds the token of this request, which it then no longer does.
+    /// The handle of the LPM at this place, if it holds the token of this request, which it then no
+    /// longer does.
     fn take_token(&mut self, place: usize, name: u16) -> Option<LpmHandle> {
         let lpm = &mut self.running.as_mut()?[place];
         let token = lpm.tokens.iter().position(|token| *token == name)?;

@@ -1,9 +1,10 @@
 //! A signal that reaches threads which hold back all others.
 //!
-//! A program that blocks all signals does not block the two that glibc keeps to itself; its functions leave these out
-//! of every mask. With one of them (`SIGSETXID`) glibc has each thread change its user. Its handler ignores a signal
-//! that was sent in another way than its own. So this handler may stand before it for a while, tell its own signals by
-//! how they were sent, and pass on the rest; one that arrives late, when glibc's stands there again, does nothing.
+//! A program that blocks all signals does not block the two that glibc keeps to itself; its
+//! functions leave these out of every mask. With one of them (`SIGSETXID`) glibc has each thread
+//! change its user. Its handler ignores a signal that was sent in another way than its own. So this
+//! handler may stand before it for a while, tell its own signals by how they were sent, and pass on
+//! the rest; one that arrives late, when glibc's stands there again, does nothing.
 
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -15,7 +16,8 @@ pub(super) const SIGNAL: c_int = 33;
 
 pub(super) type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
-/// What the kernel knows of a signal (`struct sigaction` of `asm/signal.h`); glibc's function refuses this signal.
+/// What the kernel knows of a signal (`struct sigaction` of `asm/signal.h`); glibc's function
+/// refuses this signal.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Action {
@@ -25,7 +27,8 @@ struct Action {
     mask: u64,
 }
 
-/// What a signal of this program's carries, after the fields that all have (`siginfo_t` with `si_value`).
+/// What a signal of this program's carries, after the fields that all have (`siginfo_t` with
+/// `si_value`).
 #[repr(C)]
 struct Info {
     signal: c_int,
@@ -99,8 +102,8 @@ fn change(new: Option<&Action>) -> Option<Action> {
     let mut old = MaybeUninit::<Action>::zeroed();
     let new = new.map_or(ptr::null(), ptr::from_ref);
     let (call, size) = (libc::SYS_rt_sigaction, size_of::<u64>());
-    // SAFETY: the kernel reads and writes one action of its own kind each; what is set is a handler of this module, or
-    // what was there before.
+    // SAFETY: the kernel reads and writes one action of its own kind each; what is set is a handler
+    // of this module, or what was there before.
     let failed = unsafe { libc::syscall(call, SIGNAL, new, old.as_mut_ptr(), size) };
     // SAFETY: it was written.
     (failed == 0).then(|| unsafe { old.assume_init() })

@@ -40,7 +40,8 @@ pub(super) fn walk_own_stack(text: &[Range<usize>]) -> Walk {
     }
 }
 
-/// Has another thread walk its stack. Only one thread may ask at a time. `stack_at` tells which stack has an address.
+/// Has another thread walk its stack. Only one thread may ask at a time. `stack_at` tells which
+/// stack has an address.
 pub(super) fn walk_stack_of(
     thread: libc::pid_t,
     text: &[Range<usize>],
@@ -79,7 +80,8 @@ pub(super) fn walk_stack_of(
         (Walk::Unknown, pointer) if pointer != 0 => stack_at(pointer),
         _ => None,
     };
-    // It runs code without tables, made at run time perhaps. Then each word of its stack is looked at instead.
+    // It runs code without tables, made at run time perhaps. Then each word of its stack is looked
+    // at instead.
     let Some(stack) = stack else { return walk };
     question.stack = stack;
     ask(thread, &question, &send)
@@ -97,8 +99,8 @@ struct Question<'a> {
     stack_pointer: AtomicUsize,
 }
 
-/// Where one request stands. The upper half names the thread that is asked; the lower half counts the
-/// requests, above the bits that say how far this one is.
+/// Where one request stands. The upper half names the thread that is asked; the lower half counts
+/// the requests, above the bits that say how far this one is.
 static REQUEST: AtomicU64 = AtomicU64::new(IDLE);
 
 /// What is asked. Valid from `ASKED` until an answer is there, or the request is taken back.
@@ -179,8 +181,8 @@ fn wake_who_waits() {
     unsafe { libc::syscall(libc::SYS_futex, ANSWERS.as_ptr(), wake, 1) };
 }
 
-/// The signal handler. Only touches what a signal handler may: atomics, and the unwinder, which does
-/// not lock (see [`unwinding_takes_no_locks`]).
+/// The signal handler. Only touches what a signal handler may: atomics, and the unwinder, which
+/// does not lock (see [`unwinding_takes_no_locks`]).
 extern "C" fn answer(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut c_void) {
     let request = REQUEST.load(Ordering::Acquire);
     // SAFETY: no preconditions.
@@ -197,7 +199,8 @@ extern "C" fn answer(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let before = unsafe { errno.read() };
-    // SAFETY: the request was taken from `ASKED` to `WALKING`, so that who asked keeps the question.
+    // SAFETY: the request was taken from `ASKED` to `WALKING`, so that who asked keeps the
+    // question.
     let question = unsafe { &*QUESTION.load(Ordering::Relaxed) };
     // SAFETY: the kernel passes the interrupted registers.
     let context = unsafe { &*context.cast::<libc::ucontext_t>() };
@@ -240,8 +243,8 @@ fn position(question: &Question<'_>, context: &libc::ucontext_t) -> Walk {
     walk
 }
 
-/// Where the thread was interrupted, and its stack pointer; 0 where an address to return to may be elsewhere than on
-/// the stack.
+/// Where the thread was interrupted, and its stack pointer; 0 where an address to return to may be
+/// elsewhere than on the stack.
 fn interrupted_at(context: &libc::ucontext_t) -> (usize, usize) {
     #[cfg(target_arch = "x86_64")]
     {
@@ -258,8 +261,8 @@ fn interrupted_at(context: &libc::ucontext_t) -> (usize, usize) {
     }
 }
 
-/// Whether a register that does not outlive a call holds an address of the code: glibc, at the end of
-/// a thread, may be about to call a destructor whose key was deleted a moment ago.
+/// Whether a register that does not outlive a call holds an address of the code: glibc, at the end
+/// of a thread, may be about to call a destructor whose key was deleted a moment ago.
 fn about_to_call(context: &libc::ucontext_t, text: &[Range<usize>]) -> bool {
     #[cfg(target_arch = "x86_64")]
     let registers = {
@@ -282,14 +285,15 @@ fn about_to_call(context: &libc::ucontext_t, text: &[Range<usize>]) -> bool {
     })
 }
 
-/// Whether the unwinder finds its tables without a lock, so that it may be used in a signal handler:
-/// since glibc 2.35.
+/// Whether the unwinder finds its tables without a lock, so that it may be used in a signal
+/// handler: since glibc 2.35.
 fn unwinding_takes_no_locks() -> bool {
     // SAFETY: the name is a C string.
     !unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) }.is_null()
 }
 
-/// The signals that the thread holds back, the first in the lowest bit. It would get them later, to no use.
+/// The signals that the thread holds back, the first in the lowest bit. It would get them later, to
+/// no use.
 fn blocked(thread: libc::pid_t) -> u64 {
     let Ok(status) = fs::read_to_string(format!("/proc/self/task/{thread}/status")) else {
         return 0;

@@ -57,7 +57,8 @@ impl<'a> Stacks<'a> {
         if !in_the_code && !self.is_clean(call.stack_pointer) {
             return None;
         }
-        // A thread that went on while its stack was read may have been seen half before, half after.
+        // A thread that went on while its stack was read may have been seen half before, half
+        // after.
         (Call::of(&file)? == call).then_some(if in_the_code {
             Waiting::InTheCode
         } else {
@@ -79,8 +80,8 @@ impl<'a> Stacks<'a> {
     }
 }
 
-/// Whether no word of this part of a stack, up to its end, looks like an address to return to in this code. Does nothing
-/// that a signal handler may not.
+/// Whether no word of this part of a stack, up to its end, looks like an address to return to in
+/// this code. Does nothing that a signal handler may not.
 pub(super) fn is_clean(part: Range<usize>, text: &[Range<usize>], words: &mut [usize]) -> bool {
     /// Longer stacks are left to the unwind tables.
     const LONGEST: usize = 64 << 20;

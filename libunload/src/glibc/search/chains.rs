@@ -1,17 +1,18 @@
 //! What the data of libraries that stay leads to on the heap.
 //!
-//! A library may have callbacks in structures on the heap: OpenSSL does, and C++'s standard library. Each word of
-//! its data, and each value that a thread has under one of its keys, that looks like what `malloc` returned is followed,
-//! and so on from there. This is done where the
-//! leaving library needs another one than the C library and its parts, which then stays, or uses one of the few
-//! functions with which the C library keeps an address on the heap; the program's data and that of other plugins are
-//! no beginnings, since they lead everywhere.
+//! A library may have callbacks in structures on the heap: OpenSSL does, and C++'s standard
+//! library. Each word of its data, and each value that a thread has under one of its keys, that
+//! looks like what `malloc` returned is followed, and so on from there. This is done where the
+//! leaving library needs another one than the C library and its parts, which then stays, or uses
+//! one of the few functions with which the C library keeps an address on the heap; the program's
+//! data and that of other plugins are no beginnings, since they lead everywhere.
 //!
-//! What looks like memory in use: glibc writes the size in front of it, and in front of what comes next that this is
-//! in use. Memory that a thread keeps for its next `malloc` is known by a mark. What is free otherwise is not followed,
-//! so glibc's own lists of it are no beginnings either. Where something is found in this way, it is looked for once
-//! more among what [`heaps`](super::heaps) says that `malloc` has given out: an old address may lead to where memory was
-//! divided otherwise.
+//! What looks like memory in use: glibc writes the size in front of it, and in front of what comes
+//! next that this is in use. Memory that a thread keeps for its next `malloc` is known by a mark.
+//! What is free otherwise is not followed, so glibc's own lists of it are no beginnings either.
+//! Where something is found in this way, it is looked for once more among what
+//! [`heaps`](super::heaps) says that `malloc` has given out: an old address may lead to where
+//! memory was divided otherwise.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -29,8 +30,8 @@ use super::wanted::{Find, Holder, Wanted, is_among};
 
 const WORD: usize = size_of::<usize>();
 
-/// Functions of the C library, and of its parts, that keep an address they are given on the heap, where nothing takes it
-/// back.
+/// Functions of the C library, and of its parts, that keep an address they are given on the heap,
+/// where nothing takes it back.
 const KEEP_ON_THE_HEAP: [&[u8]; 8] = [
     b"addseverity",
     b"register_printf_specifier",
@@ -125,7 +126,8 @@ struct Walk<'a> {
     requests: BTreeSet<usize>,
     /// What was reached.
     seen: HashSet<usize>,
-    /// What was reached and not looked at, with the word in a library's data that it was reached from.
+    /// What was reached and not looked at, with the word in a library's data that it was reached
+    /// from.
     next: Vec<(usize, usize)>,
     finds: Vec<Find>,
 }
@@ -154,8 +156,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Whether this leads to the heap. An address in a library that leaves does not, and what was noted of it here would be
-    /// found by a later search, where `malloc` gives the memory of the notes to somebody who does not write to all of it.
+    /// Whether this leads to the heap. An address in a library that leaves does not, and what was
+    /// noted of it here would be found by a later search, where `malloc` gives the memory of the
+    /// notes to somebody who does not write to all of it.
     fn may_lead_on(&self, word: usize) -> bool {
         let is_inside = || {
             self.leaving
@@ -244,7 +247,8 @@ fn is_of_the_c_library(object: &Object) -> bool {
 
 fn keeps_on_the_heap(object: &Object) -> bool {
     let mut relocations = object.relocations();
-    // What names are looked up is known where that is stood in for, and what the C library has of it is remnants.
+    // What names are looked up is known where that is stood in for, and what the C library has of
+    // it is remnants.
     let is_known = |name: &[u8]| name == b"getaddrinfo_a" && requests::can_look_up();
     let keeps = |name: &[u8]| KEEP_ON_THE_HEAP.contains(&name) && !is_known(name);
     relocations.any(|relocation| object.import_name(relocation).is_some_and(keeps))
@@ -301,9 +305,10 @@ fn is_record_of(content: &[usize], leaving: &[&Object]) -> bool {
         .any(|object| object.base == *base && object.dynamic == *dynamic)
 }
 
-/// Whether this is where an object that leaves, or a part of it, begins or ends, or in its dynamic section: what loaders,
-/// debuggers and this crate note of objects, remnants of which are all over the heap. Nobody else calls or reads there.
-/// So it is with the index of its unwind tables, which `_dl_find_object` tells.
+/// Whether this is where an object that leaves, or a part of it, begins or ends, or in its dynamic
+/// section: what loaders, debuggers and this crate note of objects, remnants of which are all over
+/// the heap. Nobody else calls or reads there. So it is with the index of its unwind tables, which
+/// `_dl_find_object` tells.
 fn is_bound_of(word: usize, leaving: &[&Object]) -> bool {
     let is_bound = |range: &Range<usize>| range.start == word || range.end == word;
     leaving.iter().any(|object| {
@@ -317,8 +322,8 @@ fn is_bound_of(word: usize, leaving: &[&Object]) -> bool {
     })
 }
 
-/// Where glibc's `malloc` has its lists of what is free, if these words are the C library's data: 127 pairs of
-/// words, of which empty ones lead to themselves.
+/// Where glibc's `malloc` has its lists of what is free, if these words are the C library's data:
+/// 127 pairs of words, of which empty ones lead to themselves.
 fn lists_of_free(words: &[(usize, usize)]) -> Range<usize> {
     /// From the state before the lists to their end.
     const LENGTH: usize = 0x70 + 254 * WORD;

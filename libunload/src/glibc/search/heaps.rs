@@ -1,12 +1,13 @@
 //! Where `malloc` has given memory out, as its own records say.
 //!
-//! A number in front of an address may be a remnant: memory that was divided otherwise before. From a heap's first
-//! chunk on, each says where the next one begins and whether it is itself in use, up to the heap's end. To go along that
-//! takes the longer the more there is, so it is done once something was found. Where the way does not lead to the end
-//! (another thread allocates at this very moment; somebody else moves the program's break), nothing is known.
+//! A number in front of an address may be a remnant: memory that was divided otherwise before. From
+//! a heap's first chunk on, each says where the next one begins and whether it is itself in use, up
+//! to the heap's end. To go along that takes the longer the more there is, so it is done once
+//! something was found. Where the way does not lead to the end (another thread allocates at this
+//! very moment; somebody else moves the program's break), nothing is known.
 //!
-//! glibc has two kinds of heap: that of the program, which ends at its break, and those of threads, which
-//! begin at multiples of their greatest size. Large memory is in none.
+//! glibc has two kinds of heap: that of the program, which ends at its break, and those of threads,
+//! which begin at multiples of their greatest size. Large memory is in none.
 
 use std::ops::Range;
 
@@ -124,7 +125,8 @@ mod tests {
     use super::*;
     use crate::tests::fixture::in_process_of;
 
-    /// Memory that is in use, and what only looks so inside of it; where no other test changes the heap.
+    /// Memory that is in use, and what only looks so inside of it; where no other test changes the
+    /// heap.
     #[test]
     fn memory_in_use_is_told_from_remnants() {
         let name = "glibc::search::heaps::tests::memory_in_use_is_told_from_remnants";

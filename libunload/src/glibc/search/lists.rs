@@ -1,5 +1,5 @@
-//! What is found by way of lists: the environment and the open streams, which the C library has on the heap, and the timers
-//! of the kernel.
+//! What is found by way of lists: the environment and the open streams, which the C library has on
+//! the heap, and the timers of the kernel.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,8 @@ pub(super) fn search(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
     search_streams(wanted, finds)
 }
 
-/// The array of variables, if it is the library's. The variables that are were replaced before ([`lent`]).
+/// The array of variables, if it is the library's. The variables that are were replaced before
+/// ([`lent`]).
 fn search_environment(wanted: &Wanted, finds: &mut Vec<Find>) {
     let array = ENVIRONMENT.address().and_then(memory::word).unwrap_or(0);
     for word in std::iter::once(array).chain(lent::variables()) {
@@ -30,7 +31,8 @@ fn search_environment(wanted: &Wanted, finds: &mut Vec<Find>) {
     }
 }
 
-/// What timers hand to handlers of signals. Those of the library that are known were deleted before.
+/// What timers hand to handlers of signals. Those of the library that are known were deleted
+/// before.
 fn search_timers(wanted: &Wanted, finds: &mut Vec<Find>) {
     let Ok(timers) = fs::read_to_string("/proc/self/timers") else {
         return;

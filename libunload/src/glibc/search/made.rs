@@ -1,8 +1,8 @@
 //! Code that was made at run time and leads into what leaves.
 //!
-//! Compilers that work at run time, and makers of callbacks such as `libffi`, write code into memory of their own, which
-//! no loader knows and which goes on to a library by an address in it. Whoever leads into such code leads into the
-//! library. That nobody leads into, nobody follows.
+//! Compilers that work at run time, and makers of callbacks such as `libffi`, write code into
+//! memory of their own, which no loader knows and which goes on to a library by an address in it.
+//! Whoever leads into such code leads into the library. That nobody leads into, nobody follows.
 
 use std::io;
 use std::ops::Range;
@@ -25,7 +25,8 @@ pub(super) fn find(
         loaded.any(|object| object.range.contains(&range.start))
     };
     let executable = Maps::open()?.executable()?;
-    // Where stacks are executable, what may be written to may be one, in use or kept for the next thread.
+    // Where stacks are executable, what may be written to may be one, in use or kept for the next
+    // thread.
     let on_stack = &raw const executable as usize;
     let is_stack = executable
         .iter()

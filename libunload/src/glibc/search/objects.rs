@@ -1,15 +1,17 @@
 //! The data of the objects that stay.
 //!
-//! What the loader made read-only once it had written it holds nothing of others. Of the C library's
-//! data, some slots are left out that it has given up and not cleared, or that its finalizers will:
+//! What the loader made read-only once it had written it holds nothing of others. Of the C
+//! library's data, some slots are left out that it has given up and not cleared, or that its
+//! finalizers will:
 //!
 //! - a function for the exit whose slot is free, or that belongs to an object that leaves;
 //! - functions around `fork` that belong to an object that leaves;
 //! - the destructor of a key that was deleted.
 //!
-//! Left out as well is where the host itself lends memory to libraries, and notes where they are; and the table with which
-//! Rust's standard library names the functions of a backtrace, which is known by its name: it is written together with the
-//! room between its fields, where remnants of calls are.
+//! Left out as well is where the host itself lends memory to libraries, and notes where they are;
+//! and the table with which Rust's standard library names the functions of a backtrace, which is
+//! known by its name: it is written together with the room between its fields, where remnants of
+//! calls are.
 
 use std::fs::File;
 use std::io;
@@ -91,7 +93,8 @@ fn without(range: &Range<usize>, other: &Range<usize>) -> [Range<usize>; 2] {
     ]
 }
 
-/// Whether a virtual address of an object is in what std, or the crate `backtrace`, keeps of the files that it read.
+/// Whether a virtual address of an object is in what std, or the crate `backtrace`, keeps of the
+/// files that it read.
 fn is_in_table_of_backtraces(object: &Object, address: usize) -> bool {
     static OF_PROGRAM: OnceLock<Vec<Range<usize>>> = OnceLock::new();
     let is_in = |tables: &[Range<usize>]| tables.iter().any(|table| table.contains(&address));
@@ -126,8 +129,8 @@ fn is_given_up(wanted: &Wanted, place: usize) -> bool {
         && (is_destructor_of_no_key(place) || is_registration_given_up(wanted, place))
 }
 
-/// Whether the place is part of what the C library knows of a function for the exit or around `fork`, and
-/// will not use any more.
+/// Whether the place is part of what the C library knows of a function for the exit or around
+/// `fork`, and will not use any more.
 pub(super) fn is_registration_given_up(wanted: &Wanted, place: usize) -> bool {
     (0..3).any(|index| is_exit_function(wanted, place, index))
         || (0..4).any(|index| is_fork_function(wanted, place, index))
@@ -146,8 +149,8 @@ fn is_destructor_of_no_key(place: usize) -> bool {
     is_one && memory::word(place & !(2 * WORD - 1)).is_some_and(|number| number % 2 == 0)
 }
 
-/// Whether the place, as the one of this index after the kind, belongs to a function for the exit (kind,
-/// encoded function, argument, handle) that is free or goes with an object that leaves.
+/// Whether the place, as the one of this index after the kind, belongs to a function for the exit
+/// (kind, encoded function, argument, handle) that is free or goes with an object that leaves.
 fn is_exit_function(wanted: &Wanted, place: usize, index: usize) -> bool {
     const FREE: usize = 0;
     const OF_AN_OBJECT: usize = 4;
@@ -161,8 +164,8 @@ fn is_exit_function(wanted: &Wanted, place: usize, index: usize) -> bool {
     goes && is_code(wanted.decode(function))
 }
 
-/// Whether the place, as the one of this index, belongs to functions around `fork` (before, after in the
-/// parent and in the child, handle) of an object that leaves: they are taken back with it.
+/// Whether the place, as the one of this index, belongs to functions around `fork` (before, after
+/// in the parent and in the child, handle) of an object that leaves: they are taken back with it.
 fn is_fork_function(wanted: &Wanted, place: usize, index: usize) -> bool {
     let mut words = [0; 4];
     let start = place - index * WORD;

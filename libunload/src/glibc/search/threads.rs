@@ -1,4 +1,5 @@
-//! What the threads have: thread-locals, what the C library keeps of each, system calls that they wait in.
+//! What the threads have: thread-locals, what the C library keeps of each, system calls that they
+//! wait in.
 //!
 //! glibc lays out a thread's memory so (x86-64; on aarch64 the control block comes first):
 //!
@@ -7,13 +8,13 @@
 //!                                  thread pointer ┘        └ head of the robust list
 //! ```
 //!
-//! The kernel tells where the head of another thread's robust list is, and from there it is as far to the
-//! thread pointer as in one's own. Sizes are told by symbols that are there for debuggers. Thread-locals of
-//! other objects lie on the heap, and a table (`dtv`) says where.
+//! The kernel tells where the head of another thread's robust list is, and from there it is as far
+//! to the thread pointer as in one's own. Sizes are told by symbols that are there for debuggers.
+//! Thread-locals of other objects lie on the heap, and a table (`dtv`) says where.
 //!
-//! Left out are thread-locals of objects that leave, and values under keys that were deleted, or that such
-//! an object made. Where the C library does not tell all this, and of threads that it did not start, thread-locals are
-//! not looked at.
+//! Left out are thread-locals of objects that leave, and values under keys that were deleted, or
+//! that such an object made. Where the C library does not tell all this, and of threads that it did
+//! not start, thread-locals are not looked at.
 
 use std::fs;
 use std::io;
@@ -166,8 +167,8 @@ impl Copies {
     }
 }
 
-/// Values under keys that exist and are not made by what leaves. `groups` is where they are, the first in the thread's
-/// block, of which there is a copy.
+/// Values under keys that exist and are not made by what leaves. `groups` is where they are, the
+/// first in the thread's block, of which there is a copy.
 fn find_values(
     wanted: &Wanted,
     groups: &[usize],

@@ -132,7 +132,8 @@ fn guard() -> usize {
     #[cfg(not(target_arch = "x86_64"))]
     {
         let address = symbol(c"__pointer_chk_guard");
-        // SAFETY: the loader's variable of this name, which it writes once, when the process starts.
+        // SAFETY: the loader's variable of this name, which it writes once, when the process
+        // starts.
         address.map_or(0, |address| unsafe { (address as *const usize).read() })
     }
 }

@@ -1,9 +1,9 @@
 //! What libraries have set signals to last, and who else has found that out.
 //!
-//! A library that replaces another's handler is told of a trampoline. The host is not: if it replaces a
-//! handler of a library, it may remember it and call it. That is seen when the handler in force is not the one that
-//! was set last. A library that sets a signal to be ignored, or to do what it does by default, leaves no
-//! address, but the host a signal that it did not ask for.
+//! A library that replaces another's handler is told of a trampoline. The host is not: if it
+//! replaces a handler of a library, it may remember it and call it. That is seen when the handler
+//! in force is not the one that was set last. A library that sets a signal to be ignored, or to do
+//! what it does by default, leaves no address, but the host a signal that it did not ask for.
 
 use std::ffi::c_int;
 use std::ops::Range;
@@ -43,8 +43,8 @@ fn last(signal: c_int) -> Option<&'static Last> {
     LAST.get(usize::try_from(signal).ok()?)
 }
 
-/// Notes that an object which begins at `setter` has set a signal to `handler`, where `found` was in force.
-/// What is in force only once cannot be followed: then `handler` is 0.
+/// Notes that an object which begins at `setter` has set a signal to `handler`, where `found` was
+/// in force. What is in force only once cannot be followed: then `handler` is 0.
 pub(super) fn note(signal: c_int, handler: usize, found: usize, setter: usize) {
     let Some(last) = last(signal) else { return };
     let before = last.handler.swap(handler, Ordering::SeqCst);

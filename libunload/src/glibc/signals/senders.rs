@@ -1,8 +1,9 @@
 //! What sends signals without being asked again.
 //!
-//! A library's handler goes with the library. By default most signals end the process, so what the library had set
-//! up to send them is stopped: the interval timer, descriptors that tell of themselves (`O_ASYNC`, leases, `F_NOTIFY`), and the
-//! death of the parent. A filter of system calls (`seccomp`) that sends `SIGSYS` cannot be stopped.
+//! A library's handler goes with the library. By default most signals end the process, so what the
+//! library had set up to send them is stopped: the interval timer, descriptors that tell of
+//! themselves (`O_ASYNC`, leases, `F_NOTIFY`), and the death of the parent. A filter of system
+//! calls (`seccomp`) that sends `SIGSYS` cannot be stopped.
 
 use std::ffi::c_int;
 use std::fs;
@@ -96,8 +97,8 @@ fn stop_parent(signal: c_int) -> Option<Sender> {
     Some(Sender::Parent(signal))
 }
 
-/// Has no directory send this signal any more when something in it changes. The kernel does not tell which do, so this
-/// cannot be undone.
+/// Has no directory send this signal any more when something in it changes. The kernel does not
+/// tell which do, so this cannot be undone.
 pub(super) fn forget_directories(signal: c_int) {
     for number in descriptors_that_send(signal) {
         // Refused for all that is no directory.
@@ -137,7 +138,8 @@ fn control(number: c_int, command: c_int, argument: c_int) -> c_int {
     unsafe { libc::fcntl(number, command, argument) }
 }
 
-/// Whether a filter of system calls may send a signal whose handler is in this range: without it, the process would end.
+/// Whether a filter of system calls may send a signal whose handler is in this range: without it,
+/// the process would end.
 pub(in super::super) fn filters_lead_into(range: &Range<usize>) -> bool {
     let handler = current(libc::SIGSYS).map_or(0, |action| action.sa_sigaction);
     range.contains(&handler) && is_filtered()

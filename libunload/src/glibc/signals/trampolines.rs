@@ -1,12 +1,14 @@
 //! A handler of one library, handed to another.
 //!
-//! A library that asks for the handler before its own, in order to call it, gets the address of a trampoline that goes
-//! on to that handler. When the library of that handler goes, its trampolines lead to what handled the signal before
-//! it was loaded instead. So the other library may keep the address as long as it likes.
+//! A library that asks for the handler before its own, in order to call it, gets the address of a
+//! trampoline that goes on to that handler. When the library of that handler goes, its trampolines
+//! lead to what handled the signal before it was loaded instead. So the other library may keep the
+//! address as long as it likes.
 //!
-//! A trampoline reads where to go and jumps, and nothing else: whoever looks at a thread ([`scan`](super::super::scan))
-//! sees it before it has read, in the register that it has read into, or in the handler. So once a trampoline is
-//! [withdrawn](withdraw) and no thread is seen inside, nobody gets there through it.
+//! A trampoline reads where to go and jumps, and nothing else: whoever looks at a thread
+//! ([`scan`](super::super::scan)) sees it before it has read, in the register that it has read
+//! into, or in the handler. So once a trampoline is [withdrawn](withdraw) and no thread is seen
+//! inside, nobody gets there through it.
 
 use std::arch::global_asm;
 use std::ffi::{c_int, c_void};
@@ -122,9 +124,9 @@ pub(in super::super) fn places() -> [Range<usize>; 2] {
     ]
 }
 
-/// An address for `holder` (`None`: it is not known who that is) to keep, which leads to the handler of
-/// this signal as long as that is there: the trampoline, or the default action when all are taken. `owner`
-/// is whose handler it is.
+/// An address for `holder` (`None`: it is not known who that is) to keep, which leads to the
+/// handler of this signal as long as that is there: the trampoline, or the default action when all
+/// are taken. `owner` is whose handler it is.
 pub(super) fn hand_out(
     signal: c_int,
     handler: usize,
@@ -160,8 +162,8 @@ pub(super) fn hand_out(
     first() + index * DISTANCE
 }
 
-/// Opens a way to a handler, unless its owner leaves. Who leaves says so first and closes the ways then, so that one of
-/// the two sees the other.
+/// Opens a way to a handler, unless its owner leaves. Who leaves says so first and closes the ways
+/// then, so that one of the two sees the other.
 fn open<W: Word>(live: &W, leaves: &W, handler: usize) {
     live.set(handler);
     W::fence();
@@ -177,7 +179,8 @@ fn close<'w, W: Word + 'w>(leaves: &W, ways: impl Iterator<Item = &'w W>) {
     ways.for_each(|live| live.set(0));
 }
 
-/// What is behind an address, if it is that of a trampoline: the handler, or what is in its place by now.
+/// What is behind an address, if it is that of a trampoline: the handler, or what is in its place
+/// by now.
 pub(super) fn behind(address: usize) -> Option<usize> {
     let offset = address.checked_sub(first())?;
     let index = offset / DISTANCE;
@@ -188,8 +191,8 @@ pub(super) fn behind(address: usize) -> Option<usize> {
     })
 }
 
-/// Withdraws the trampolines that lead into this range; `former` tells what handled a signal before. Returns how
-/// many there were.
+/// Withdraws the trampolines that lead into this range; `former` tells what handled a signal
+/// before. Returns how many there were.
 pub(super) fn withdraw(range: &Range<usize>, former: impl Fn(c_int) -> usize) -> usize {
     let lead_there = |index: &usize| range.contains(&HANDED[*index].target.get());
     let indexes: Vec<_> = (0..COUNT).filter(lead_there).collect();
@@ -258,8 +261,9 @@ unsafe extern "C" fn lead_back(
                 unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) };
             }
         }
-        // SAFETY: it handled the signal when the library was loaded, and its owner is still there: `Actions` sees to
-        // that, and libraries that may go are not taken. A handler of one argument passes over the others.
+        // SAFETY: it handled the signal when the library was loaded, and its owner is still there:
+        // `Actions` sees to that, and libraries that may go are not taken. A handler of one
+        // argument passes over the others.
         handler => unsafe {
             std::mem::transmute::<usize, Handler>(handler)(signal, info, context);
         },

@@ -33,7 +33,8 @@ unsafe extern "C" fn collect<L: Statistics>(lpm: &Erased) -> RVec<AbiCounter> {
     counters
 }
 
-/// The extension of this name, where that is [`Statistics`](trait@crate::Statistics); for [`export_lpm!`](crate::export_lpm).
+/// The extension of this name, where that is [`Statistics`](trait@crate::Statistics); for
+/// [`export_lpm!`](crate::export_lpm).
 #[must_use]
 #[expect(
     non_snake_case,

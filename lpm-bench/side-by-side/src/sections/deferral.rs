@@ -258,7 +258,8 @@ fn runtime() -> Result<Runtime, Box<dyn Error>> {
     Ok(Builder::new_current_thread().enable_time().build()?)
 }
 
-/// Places in an order that no cache foresees: a full cycle of a linear congruential generator, cut to size.
+/// Places in an order that no cache foresees: a full cycle of a linear congruential generator, cut
+/// to size.
 struct Pick {
     state: usize,
     size: usize,

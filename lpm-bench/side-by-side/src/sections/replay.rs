@@ -191,7 +191,8 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// The most memory it ever had, in MiB. (What `wait4` tells counts this process, too, from which it was forked.)
+    /// The most memory it ever had, in MiB. (What `wait4` tells counts this process, too, from
+    /// which it was forked.)
     fn peak(&self, mut command: Command) -> Result<f64, Box<dyn Error>> {
         let mut child = silent(&mut command).spawn()?;
         let status = format!("/proc/{}/status", child.id());
@@ -236,7 +237,8 @@ impl<'a> Bench<'a> {
         Ok(compare(case, contenders, Effort::of_trials(rounds)))
     }
 
-    /// From the start of the program to its first line about a message, which comes on standard input.
+    /// From the start of the program to its first line about a message, which comes on standard
+    /// input.
     fn start_up(&self, rounds: usize, has_tshark: bool) -> Result<Comparison, Box<dyn Error>> {
         let mut message = Vec::new();
         capture::write(&mut message, 1)?;

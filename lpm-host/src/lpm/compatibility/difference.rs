@@ -28,7 +28,8 @@ impl Difference {
     }
 }
 
-/// The one to tell of all that were found. Everything in it is owned: `errors` refers into the library.
+/// The one to tell of all that were found. Everything in it is owned: `errors` refers into the
+/// library.
 pub(super) fn telling(errors: &AbiInstabilityErrors) -> Difference {
     let all = errors.errors.iter().flat_map(|error| {
         let place = Place {
@@ -49,7 +50,8 @@ pub(super) fn telling(errors: &AbiInstabilityErrors) -> Difference {
     }
 }
 
-/// Another version of the package explains everything else, and what is in a type explains its size.
+/// Another version of the package explains everything else, and what is in a type explains its
+/// size.
 fn rank(kind: &AbiInstability) -> u8 {
     match kind {
         AbiInstability::PackageVersion(_) => 0,
@@ -262,7 +264,8 @@ fn declared(field: &TLField) -> String {
     }
 }
 
-/// A function as its declaration has it. (abi_stable's own text has the names of parameters mixed up.)
+/// A function as its declaration has it. (abi_stable's own text has the names of parameters mixed
+/// up.)
 fn signature(function: &TLFunction) -> String {
     let names = function.param_names.as_str().split([',', ';']);
     let types = function.param_type_layouts.iter();

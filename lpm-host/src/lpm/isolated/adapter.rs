@@ -139,7 +139,8 @@ impl AbiLpm for Adapter {
 }
 
 impl Adapter {
-    /// 0 for an LPM that asks for a handle where it wants one; `None` where there is none to be had.
+    /// 0 for an LPM that asks for a handle where it wants one; `None` where there is none to be
+    /// had.
     fn handle_for_c(&self, issue: impl FnOnce() -> u64) -> Option<u64> {
         if !self.is_in_c {
             return Some(0);

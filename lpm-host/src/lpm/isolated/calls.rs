@@ -1,7 +1,7 @@
 //! The calls into an LPM, and what comes back, in words.
 //!
-//! A call begins with the number of its [`Function`]. What comes back begins with how many frames the runner had sent
-//! when the call returned, so that whatever it reported is on record first.
+//! A call begins with the number of its [`Function`]. What comes back begins with how many frames
+//! the runner had sent when the call returned, so that whatever it reported is on record first.
 
 use abi_stable::std_types::RSlice;
 use lpm_abi::{

@@ -24,8 +24,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts the program as a runner, with its end of the socket and the file of the shared memory. The process ends
-    /// with this thread, whatever that ends of.
+    /// Starts the program as a runner, with its end of the socket and the file of the shared
+    /// memory. The process ends with this thread, whatever that ends of.
     pub(crate) fn start(program: &Path, socket: UnixStream, memory: OwnedFd) -> io::Result<Self> {
         let parent = rustix::process::getpid();
         let mut command = Command::new(program);
@@ -36,7 +36,8 @@ impl Running {
                 format!("{},{}", socket.as_raw_fd(), memory.as_raw_fd()),
             )
             .stdin(Stdio::null())
-            // What a terminal sends to a group of processes is for the PCM, which then ends this one.
+            // What a terminal sends to a group of processes is for the PCM, which then ends this
+            // one.
             .process_group(0);
         let prepare = move || {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -48,7 +49,8 @@ impl Running {
             fcntl_setfd(&memory, FdFlags::empty())?;
             Ok(())
         };
-        // SAFETY: what runs between `fork` and `exec` makes system calls, and neither allocates nor locks.
+        // SAFETY: what runs between `fork` and `exec` makes system calls, and neither allocates nor
+        // locks.
         unsafe { command.pre_exec(prepare) };
         let child = command.spawn()?;
         let id = child.id();
@@ -88,7 +90,8 @@ impl Running {
         }
     }
 
-    /// Reads from the socket, up to the end of the process: others may hold the other end of the socket longer.
+    /// Reads from the socket, up to the end of the process: others may hold the other end of the
+    /// socket longer.
     pub(crate) fn hear<'a>(&'a self, socket: &'a UnixStream) -> impl Read + 'a {
         Heard {
             socket,
@@ -119,7 +122,8 @@ impl Read for Heard<'_> {
             if both[1].revents().is_empty() {
                 return self.socket.read(buffer);
             }
-            // What it said before its end is heard first, and no more: whom it left the socket may go on and on.
+            // What it said before its end is heard first, and no more: whom it left the socket may
+            // go on and on.
             self.left = Some(ioctl_fionread(self.socket)?);
         }
         let Some(left) = self.left.as_mut().filter(|left| **left > 0) else {

@@ -1,5 +1,5 @@
-//! How a runner confines itself, before any code of its library runs. It has one thread then; those that come have the
-//! same bounds.
+//! How a runner confines itself, before any code of its library runs. It has one thread then; those
+//! that come have the same bounds.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -1,7 +1,7 @@
 //! What is said over the socket between a PCM and its runner: all but calls and their answers.
 //!
-//! A frame is a kind, a number of words, and these. What a runner says first is older than all versions: see
-//! [`Greeting`].
+//! A frame is a kind, a number of words, and these. What a runner says first is older than all
+//! versions: see [`Greeting`].
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -95,7 +95,8 @@ impl Writer {
         Self { socket, longest }
     }
 
-    /// Sends a frame; [`FileTooLarge`](io::ErrorKind::FileTooLarge), and nothing of it, where it is too long.
+    /// Sends a frame; [`FileTooLarge`](io::ErrorKind::FileTooLarge), and nothing of it, where it is
+    /// too long.
     pub(crate) fn send(&self, kind: Kind, write: impl FnOnce(Put<'_>)) -> io::Result<()> {
         let mut words = Vec::new();
         write(Put(&mut words));
@@ -152,8 +153,8 @@ impl Frame {
     }
 }
 
-/// What a runner says first, in every version: eight letters, the number of its protocol, and the version of this crate
-/// as so many bytes.
+/// What a runner says first, in every version: eight letters, the number of its protocol, and the
+/// version of this crate as so many bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Greeting {
     pub(crate) protocol: u32,

@@ -1,4 +1,5 @@
-//! What is fuzzed of LPMs in processes of their own: all that such a process may say, to a PCM that believes none of it.
+//! What is fuzzed of LPMs in processes of their own: all that such a process may say, to a PCM that
+//! believes none of it.
 #![cfg_attr(not(fuzzing), allow(unreachable_pub, reason = "for fuzz targets"))]
 
 use std::cell::Cell;
@@ -51,8 +52,8 @@ fn process() -> (Arc<Process>, Memory) {
     (Arc::new(process), theirs)
 }
 
-/// Hears this from a process that says that it has initialized its LPM: it is put on record, or it is none of what a
-/// runner says.
+/// Hears this from a process that says that it has initialized its LPM: it is put on record, or it
+/// is none of what a runner says.
 pub fn hear(mut said: &[u8]) {
     let _ = Greeting::receive(&mut &*said);
     let (process, _) = process();
@@ -86,8 +87,8 @@ impl Asker for Asked<'_> {
     }
 }
 
-/// Makes a call of each kind, all of which are answered with this, after a number that says whether a handle is asked for
-/// first.
+/// Makes a call of each kind, all of which are answered with this, after a number that says whether
+/// a handle is asked for first.
 pub fn answer(said: &[u64]) {
     let (process, theirs) = process();
     let lpm = Description::take(&mut Take(said));
@@ -109,7 +110,8 @@ pub fn answer(said: &[u64]) {
                 if said.first().is_some_and(|first| first % 2 == 1) {
                     theirs.ask_for_handle(place);
                 }
-                // That no frames came before it, since nobody would see to them; what is too long was not written.
+                // That no frames came before it, since nobody would see to them; what is too long
+                // was not written.
                 let answer = [&[0], said.get(1..).unwrap_or_default()].concat();
                 let _ = theirs.write(place, &answer);
                 theirs.answer(place);

@@ -12,7 +12,8 @@ pub(super) const PART: usize = 256 << 10;
 /// A status other than `LPM_OK`, and what was said of it.
 type Failed = (LpmStatus, String);
 
-/// Has the LPM hand over not more than so many bytes, a part after the other; in which format, if it has anything.
+/// Has the LPM hand over not more than so many bytes, a part after the other; in which format, if
+/// it has anything.
 pub(super) fn give(
     process: &Process,
     limit: u64,

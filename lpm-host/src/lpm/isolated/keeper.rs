@@ -1,5 +1,5 @@
-//! The thread that keeps a process: starts it, sees to what it reports, and waits for its end. It lives as long as the
-//! process, which Linux ends with the thread that started it.
+//! The thread that keeps a process: starts it, sees to what it reports, and waits for its end. It
+//! lives as long as the process, which Linux ends with the thread that started it.
 
 use std::io::{self, BufReader};
 use std::os::fd::OwnedFd;
@@ -42,8 +42,8 @@ struct Keeper {
     tell: Sender<Result<Told, IsolationError>>,
 }
 
-/// Starts a process for the LPM that `task` names, and waits until that is initialized or not. `begun` gets the process
-/// at once, since that may take long.
+/// Starts a process for the LPM that `task` names, and waits until that is initialized or not.
+/// `begun` gets the process at once, since that may take long.
 pub(super) fn start(
     program: PathBuf,
     reports: Reports,

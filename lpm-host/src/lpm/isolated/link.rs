@@ -77,7 +77,8 @@ impl Link {
         }
     }
 
-    /// Makes a call, which `write` says and whose answer `read` takes. `issue` gives it a handle, where it asks for one.
+    /// Makes a call, which `write` says and whose answer `read` takes. `issue` gives it a handle,
+    /// where it asks for one.
     pub(crate) fn call<R>(
         &self,
         write: impl FnOnce(Put<'_>),
@@ -176,8 +177,8 @@ impl Link {
         self.wake();
     }
 
-    /// Waits until none is, and ends them again meanwhile: others than the process that is gone may have the memory, and
-    /// may have taken back what ended them.
+    /// Waits until none is, and ends them again meanwhile: others than the process that is gone may
+    /// have the memory, and may have taken back what ended them.
     pub(crate) fn see_off(&self) {
         while self.is_calling() {
             thread::sleep(AGAIN);

@@ -1,4 +1,5 @@
-//! The `tracing` subscriber of a runner, which hands the events of the LPM to the PCM. Spans stay in this process.
+//! The `tracing` subscriber of a runner, which hands the events of the LPM to the PCM. Spans stay
+//! in this process.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Decisions on many messages in one call.
 //!
-//! Each message comes with its request's handle, so that an LPM that puts off its answer need not have it asked for. The
-//! runner stops when it has been at it for a [`MOMENT`]: then what was answered so far is not held up by what is not, and
-//! the rest is asked again.
+//! Each message comes with its request's handle, so that an LPM that puts off its answer need not
+//! have it asked for. The runner stops when it has been at it for a [`MOMENT`]: then what was
+//! answered so far is not held up by what is not, and the rest is asked again.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -30,8 +30,8 @@ pub(crate) struct Answered {
 }
 
 impl Process {
-    /// Asks about these messages, each with the number of its flows and the handle of its request: what is said of the
-    /// first ones, at least of one. Why it says nothing of any of them.
+    /// Asks about these messages, each with the number of its flows and the handle of its request:
+    /// what is said of the first ones, at least of one. Why it says nothing of any of them.
     pub(crate) fn admit_many<'a>(
         &self,
         asked: impl ExactSizeIterator<Item = (ReceivedMessage<'a>, usize, u64)> + Clone,

@@ -49,8 +49,9 @@ impl Deref for Memory {
     type Target = Shared;
 
     fn deref(&self) -> &Shared {
-        // SAFETY: the mapping is as long as a `Shared`, and page-aligned; it stays until this value is dropped, and its
-        // file is sealed. It consists of atomics only, for which any bytes are a value, whoever writes them.
+        // SAFETY: the mapping is as long as a `Shared`, and page-aligned; it stays until this value
+        // is dropped, and its file is sealed. It consists of atomics only, for which any bytes are
+        // a value, whoever writes them.
         unsafe { self.0.as_ref() }
     }
 }

@@ -35,7 +35,8 @@ pub(crate) struct Process {
     library: u64,
 }
 
-/// How long it may take until a process has room for what it is told: it has a thread that only listens.
+/// How long it may take until a process has room for what it is told: it has a thread that only
+/// listens.
 const LISTENS: Duration = Duration::from_secs(5);
 
 /// Why a process is to end.
@@ -90,7 +91,8 @@ impl Process {
         self.link.has_ended()
     }
 
-    /// Makes a call, which `write` says and whose answer `read` takes; `issue` gives it a handle, where it asks for one.
+    /// Makes a call, which `write` says and whose answer `read` takes; `issue` gives it a handle,
+    /// where it asks for one.
     pub(super) fn call<R>(
         &self,
         function: Function,
@@ -155,7 +157,8 @@ impl Process {
         });
     }
 
-    /// Tells it something; one that does not listen is killed. Where it cannot be told anything it is ending.
+    /// Tells it something; one that does not listen is killed. Where it cannot be told anything it
+    /// is ending.
     pub(super) fn tell(&self, kind: Kind, write: impl FnOnce(Put<'_>)) {
         let told = self.to_runner.send(kind, write);
         if told.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {

@@ -1,17 +1,20 @@
-//! The memory that a PCM shares with a runner: places for calls, and how they change hands. Nothing in it is locked.
+//! The memory that a PCM shares with a runner: places for calls, and how they change hands. Nothing
+//! in it is locked.
 //!
-//! A caller writes what it asks into a place of its own, gives the runner the turn, marks the place as one that waits,
-//! and rings. A thread of the runner's takes the mark off, and with it the place; it does what is asked, writes the
-//! answer there, and gives the turn back. It may give the turn back once before, to ask for a handle. Who has not the
-//! turn sleeps on it (a futex). As many places as wait are served by one thread of the runner's that is awake.
+//! A caller writes what it asks into a place of its own, gives the runner the turn, marks the place
+//! as one that waits, and rings. A thread of the runner's takes the mark off, and with it the
+//! place; it does what is asked, writes the answer there, and gives the turn back. It may give the
+//! turn back once before, to ask for a handle. Who has not the turn sleeps on it (a futex). As many
+//! places as wait are served by one thread of the runner's that is awake.
 //!
-//! Ringing wakes a thread only where all that are awake are in calls. One that is about to look for a place sees what
-//! was marked, and wakes another one where more is marked than it takes. So a caller whose next call comes before the
-//! runner's thread sleeps again has that thread serve it, and wakes none.
+//! Ringing wakes a thread only where all that are awake are in calls. One that is about to look for
+//! a place sees what was marked, and wakes another one where more is marked than it takes. So a
+//! caller whose next call comes before the runner's thread sleeps again has that thread serve it,
+//! and wakes none.
 //!
-//! Everything in it is an atomic, so that a runner that writes where it likes does the PCM no harm but to be told
-//! nonsense. A caller sleeps without a limit: who sees the runner's end [says so](Shared::end) again and again, as long as
-//! there are calls.
+//! Everything in it is an atomic, so that a runner that writes where it likes does the PCM no harm
+//! but to be told nonsense. A caller sleeps without a limit: who sees the runner's end [says
+//! so](Shared::end) again and again, as long as there are calls.
 
 use sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -29,7 +32,8 @@ pub(crate) const PLACES: usize = 64;
 #[cfg(all(test, loom))]
 pub(crate) const PLACES: usize = 2;
 
-/// Words in a place: more than the longest message takes, with an index of objects that have no bodies.
+/// Words in a place: more than the longest message takes, with an index of objects that have no
+/// bodies.
 #[cfg(not(all(test, loom)))]
 const ROOM: usize = 40_960;
 #[cfg(all(test, loom))]
@@ -126,7 +130,8 @@ impl Shared {
     }
 
     fn wake_one_if_none_looks(&self) {
-        // Written, not only read: whoever goes to sleep has seen the bell after that, or is seen here.
+        // Written, not only read: whoever goes to sleep has seen the bell after that, or is seen
+        // here.
         let threads = self.threads.0.fetch_add(0, Ordering::AcqRel);
         if (SLEEPS..LOOKS).contains(&threads) {
             self.bell.0.wake_first_or_other();
@@ -171,8 +176,9 @@ impl Shared {
         self.threads.0.fetch_add(LOOKS, Ordering::AcqRel);
     }
 
-    /// A place that waits for the runner, now this thread's to serve, which [looked](Self::look) for one. The first of its
-    /// threads is woken before all others, so that one that is at work stays so, on the processor where it is.
+    /// A place that waits for the runner, now this thread's to serve, which [looked](Self::look)
+    /// for one. The first of its threads is woken before all others, so that one that is at work
+    /// stays so, on the processor where it is.
     pub(crate) fn next(&self, is_first: bool) -> usize {
         let threads = &self.threads.0;
         loop {
@@ -204,7 +210,8 @@ impl Shared {
         None
     }
 
-    /// The runner gives the turn back, with the answer; the thread [looks](Self::look) for the next place.
+    /// The runner gives the turn back, with the answer; the thread [looks](Self::look) for the next
+    /// place.
     pub(crate) fn answer(&self, place: usize) {
         // Before that, since whoever gets the answer may have the next call at once.
         self.look();
@@ -229,8 +236,8 @@ impl Shared {
 }
 
 impl Word {
-    /// Sets it, and gives back what it was. What several may set at once is exchanged, never only stored, so that each
-    /// sees what it has replaced.
+    /// Sets it, and gives back what it was. What several may set at once is exchanged, never only
+    /// stored, so that each sees what it has replaced.
     fn set(&self, number: u32) -> u32 {
         self.0.swap(number, Ordering::AcqRel)
     }
@@ -352,7 +359,8 @@ mod model {
         answer[0]
     }
 
-    /// A thread of the runner's serves so many calls: it answers with what it was asked, and ten more.
+    /// A thread of the runner's serves so many calls: it answers with what it was asked, and ten
+    /// more.
     fn serve(shared: &Shared, calls: usize) {
         shared.look();
         for _ in 0..calls {
@@ -383,8 +391,8 @@ mod model {
         });
     }
 
-    /// A call that does not return holds up no other: the thread that took it on has woken another one, which is there
-    /// or comes.
+    /// A call that does not return holds up no other: the thread that took it on has woken another
+    /// one, which is there or comes.
     #[test]
     fn a_call_that_waits_holds_up_no_other() {
         bounded_model(|| {

@@ -1,8 +1,8 @@
-//! The child process: it loads the library, initializes its LPM, and serves the PCM's calls until that has enough of
-//! it, or is gone.
+//! The child process: it loads the library, initializes its LPM, and serves the PCM's calls until
+//! that has enough of it, or is gone.
 //!
-//! The main thread listens to the PCM. Calls run on threads of their own: one more than are under way, so that none
-//! waits for another.
+//! The main thread listens to the PCM. Calls run on threads of their own: one more than are under
+//! way, so that none waits for another.
 
 use std::convert::Infallible;
 use std::io::{self, BufReader};
@@ -58,7 +58,8 @@ fn files() -> io::Result<(UnixStream, OwnedFd)> {
     let (socket, memory) = named.split_once(',').ok_or_else(missing)?;
     let file = |number: &str| {
         let number: RawFd = number.parse().map_err(|_| missing())?;
-        // SAFETY: whoever started this process as a runner gave it these files, and nobody else here knows of them.
+        // SAFETY: whoever started this process as a runner gave it these files, and nobody else
+        // here knows of them.
         let file = unsafe { OwnedFd::from_raw_fd(number) };
         // What the LPM starts does not get them.
         rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::CLOEXEC)?;

@@ -34,7 +34,8 @@ impl Runner {
         }
     }
 
-    /// Whether the PCM was not told yet that the LPM wrote beyond what it was given; it is, after this.
+    /// Whether the PCM was not told yet that the LPM wrote beyond what it was given; it is, after
+    /// this.
     pub(super) fn is_overstep_news(&self) -> bool {
         !self.has_told_overstep.swap(true, Ordering::Relaxed)
     }

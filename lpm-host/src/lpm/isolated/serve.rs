@@ -24,8 +24,8 @@ use super::words::{Malformed, Put, Take};
 use crate::message::ReceivedMessage;
 use crate::verdict::PerFlow;
 
-/// Does what a place asks for, and answers. Where that makes no sense there is another PCM than this runner is for, and
-/// its answer is none.
+/// Does what a place asks for, and answers. Where that makes no sense there is another PCM than
+/// this runner is for, and its answer is none.
 pub(super) fn serve(runner: &Runner, place: usize) {
     let mut asked = Vec::new();
     runner.memory.read(place, &mut asked);
@@ -43,7 +43,8 @@ pub(super) fn serve(runner: &Runner, place: usize) {
     runner.memory.answer(place);
 }
 
-/// In place of an answer that is too long: for objects it is the status of a failure, and none for all else.
+/// In place of an answer that is too long: for objects it is the status of a failure, and none for
+/// all else.
 fn too_long(frames: u64) -> [u64; 4] {
     [frames, LpmStatus::INVALID_RESULTS.0.into(), 0, 0]
 }
@@ -193,7 +194,8 @@ fn rsvp_objects(
     put.plain(objects.as_slice());
 }
 
-/// The handle of a request that is put off: the one that came with it, or one that the PCM is asked for.
+/// The handle of a request that is put off: the one that came with it, or one that the PCM is asked
+/// for.
 fn handle(runner: &Runner, place: usize, given: u64, flows: usize) -> u64 {
     let handle = match given {
         0 => runner.memory.ask_for_handle(place),

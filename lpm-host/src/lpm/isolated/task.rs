@@ -1,4 +1,5 @@
-//! What a runner is told first: which library to load, and how to initialize its LPM; and what it says of that.
+//! What a runner is told first: which library to load, and how to initialize its LPM; and what it
+//! says of that.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -61,7 +62,8 @@ impl<'a> Task<'a> {
         let has_keys = take.flag()?;
         let keys = take.list(|take| take.text().map(str::to_owned))?;
         let requirements = Requirements::of_parts(kept_safe, sha256, has_keys.then_some(keys));
-        // SAFETY: whoever wrote the task is the PCM that started this process, and whose user vouches for the library.
+        // SAFETY: whoever wrote the task is the PCM that started this process, and whose user
+        // vouches for the library.
         let library = unsafe { LpmLibrary::trust(path) }.require(requirements);
         let confinement = take_confinement(take)?;
         let level = take.narrow()?;

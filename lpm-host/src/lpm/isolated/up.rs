@@ -43,7 +43,8 @@ impl Up {
         })
     }
 
-    /// Sends a frame, if it is not too long; where that fails otherwise the PCM is gone, and this process ends soon.
+    /// Sends a frame, if it is not too long; where that fails otherwise the PCM is gone, and this
+    /// process ends soon.
     pub(super) fn send(&self, kind: Kind, write: impl FnOnce(&mut Put<'_>)) {
         let _ = self.try_send(kind, write);
     }

@@ -1,8 +1,8 @@
-//! What crosses between a PCM and its runner, as words of 64 bits in the order of this machine: numbers, texts, and
-//! runs of plain values.
+//! What crosses between a PCM and its runner, as words of 64 bits in the order of this machine:
+//! numbers, texts, and runs of plain values.
 //!
-//! What is read was written by a process that may do what it likes. So every length is checked against what there is,
-//! and what does not fit is [`Malformed`].
+//! What is read was written by a process that may do what it likes. So every length is checked
+//! against what there is, and what does not fit is [`Malformed`].
 
 use std::{mem, slice, str};
 
@@ -17,7 +17,8 @@ pub(crate) struct Malformed;
 ///
 /// # Safety
 ///
-/// The type has no padding, any bytes are a value of it, and its alignment is at most that of a word.
+/// The type has no padding, any bytes are a value of it, and its alignment is at most that of a
+/// word.
 pub(crate) unsafe trait Plain: Copy {}
 
 // SAFETY: a byte is one.
@@ -121,8 +122,8 @@ impl<'a> Take<'a> {
         let length = count.checked_mul(size_of::<T>()).ok_or(Malformed)?;
         let (values, rest) = self.0.split_at_checked(words(length)).ok_or(Malformed)?;
         self.0 = rest;
-        // SAFETY: so many bytes lie in these words, which are aligned for the type and borrowed as long as the result;
-        // any bytes are values of it, as `Plain` promises.
+        // SAFETY: so many bytes lie in these words, which are aligned for the type and borrowed as
+        // long as the result; any bytes are values of it, as `Plain` promises.
         Ok(unsafe { slice::from_raw_parts(values.as_ptr().cast::<T>(), count) })
     }
 

@@ -75,8 +75,8 @@ pub(crate) fn initialize(
     });
     let handle = init.handle;
     let (mut version, mut pe_type) = (0, NO_PE_TYPE);
-    // SAFETY: whoever trusts the library vouches for its functions; what the pointers lead to is there until the
-    // call returns, and `told` as long as the LPM is.
+    // SAFETY: whoever trusts the library vouches for its functions; what the pointers lead to is
+    // there until the call returns, and `told` as long as the LPM is.
     let status = library.during(|| unsafe {
         (library.exports.initialize)(
             as_pointer(handle),
@@ -144,7 +144,8 @@ impl Admit for Adapter {
         self.library
             .grouped
             .note(number, &objects.groups, self.time_limit);
-        // SAFETY: as in `initialize`. All pointers lead into `lent`, or nowhere where the message has no such object.
+        // SAFETY: as in `initialize`. All pointers lead into `lent`, or nowhere where the message
+        // has no such object.
         let returned = self.library.during(|| unsafe {
             (self.library.exports.admit)(
                 as_pointer(number),
@@ -333,7 +334,8 @@ impl AbiLpm for Adapter {
 }
 
 impl Adapter {
-    /// Whether the library is to be asked or told about a message in the name of this initialization.
+    /// Whether the library is to be asked or told about a message in the name of this
+    /// initialization.
     fn is_for_it(&self, message: &Message<'_>) -> Result<bool, LpmStatus> {
         match self.is_silent() {
             Some(LpmStatus::OK) => return Ok(false),
@@ -354,7 +356,8 @@ impl Adapter {
         Ok(false)
     }
 
-    /// Why the library is not called: another initialization speaks for it, or it wrote where it should not.
+    /// Why the library is not called: another initialization speaks for it, or it wrote where it
+    /// should not.
     fn is_silent(&self) -> Option<LpmStatus> {
         match self.library.conduct.overstep() {
             Some(_) => Some(LpmStatus::QUARANTINED),
@@ -363,7 +366,8 @@ impl Adapter {
         }
     }
 
-    /// Tells the library something about a message; `lay_out` says what is lent, and gives the call.
+    /// Tells the library something about a message; `lay_out` says what is lent, and gives the
+    /// call.
     fn tell<C: FnOnce(&Lent) -> LpmStatus>(
         &self,
         message: &Message<'_>,

@@ -16,7 +16,8 @@ use crate::requests::results;
 ///
 /// # Safety
 ///
-/// `decisions` points to as many as `count` says, where these are as many as the request has flow descriptors.
+/// `decisions` points to as many as `count` says, where these are as many as the request has flow
+/// descriptors.
 pub(super) unsafe extern "system" fn admit_result(
     lpm: Handle,
     request: Handle,
@@ -55,7 +56,8 @@ pub(super) unsafe extern "system" fn admit_result(
 ///
 /// # Safety
 ///
-/// None beyond that of its type: what is handed over is looked at only as far as it is the PCM's memory.
+/// None beyond that of its type: what is handed over is looked at only as far as it is the PCM's
+/// memory.
 pub(super) unsafe extern "system" fn objects_result(
     lpm: Handle,
     request: Handle,

@@ -58,8 +58,8 @@ impl Exports {
             delete_state,
             ip_address_table,
         ] = NAMES.map(name);
-        // SAFETY: in every library that the caller vouches for, functions of these names are those of
-        // `lpmapi.h`, whose types stand in `header`.
+        // SAFETY: in every library that the caller vouches for, functions of these names are those
+        // of `lpmapi.h`, whose types stand in `header`.
         let found = unsafe {
             (|| {
                 Some(Self {

@@ -1,4 +1,5 @@
-//! What is fuzzed of LPMs in C: bytes of anybody on their way to one, and its own on their way back.
+//! What is fuzzed of LPMs in C: bytes of anybody on their way to one, and its own on their way
+//! back.
 
 use lpm_rsvp::Message;
 
@@ -15,7 +16,8 @@ pub fn there_and_back(object: &[u8]) {
     assert_eq!(bytes, object);
 }
 
-/// Lays out a message as an LPM in C gets it: there is room for all of it, and nothing is written beside.
+/// Lays out a message as an LPM in C gets it: there is room for all of it, and nothing is written
+/// beside.
 pub fn lay_out(message: Message<'_>) {
     if unknown_object(&message).is_some() {
         return;

@@ -1,5 +1,5 @@
-//! Deferred requests about senders that share a reservation (SE): an LPM against `lpmapi.h` gives a decision on each,
-//! where the PCM has one flow.
+//! Deferred requests about senders that share a reservation (SE): an LPM against `lpmapi.h` gives a
+//! decision on each, where the PCM has one flow.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -35,7 +35,8 @@ impl Grouped {
         requests.insert(request, Expected { groups, until });
     }
 
-    /// Forgets a request, and says how many decisions are to be given on each flow; `None` where that is one.
+    /// Forgets a request, and says how many decisions are to be given on each flow; `None` where
+    /// that is one.
     pub(super) fn take(&self, request: u64) -> Option<Vec<usize>> {
         Some(lock(&self.0).remove(&request)?.groups)
     }
@@ -55,8 +56,8 @@ pub(super) fn per_flow(decisions: &[AbiDecision], groups: &[usize]) -> Vec<AbiDe
     groups.iter().filter_map(flow).collect()
 }
 
-/// As decisions of several LPMs combine: whoever rejects has his way, and of those who accept the highest priority.
-/// What is no decision outweighs these, so that it is not overlooked.
+/// As decisions of several LPMs combine: whoever rejects has his way, and of those who accept the
+/// highest priority. What is no decision outweighs these, so that it is not overlooked.
 fn weight(decision: AbiDecision) -> (u8, u32) {
     let kind = match (Decision::from_abi(decision), decision.lpv) {
         (Some(Decision::Reject(_)), _) => 5,

@@ -5,11 +5,12 @@ use std::ffi::{c_int, c_void};
 
 use lpm_abi::AbiDecision;
 
-/// Which initialization, or which request: a number where the header has a pointer to nothing (`LPM_HANDLE`,
-/// `RHANDLE`).
+/// Which initialization, or which request: a number where the header has a pointer to nothing
+/// (`LPM_HANDLE`, `RHANDLE`).
 pub(super) type Handle = *mut c_void;
 
-/// The status that callbacks return. The header declares it as a pointer (`ULONG *`), so it is as wide as one.
+/// The status that callbacks return. The header declares it as a pointer (`ULONG *`), so it is as
+/// wide as one.
 pub(super) type CallbackStatus = usize;
 
 /// `POLICY_DECISION`: the same fields in the same places.
@@ -151,8 +152,8 @@ pub(super) const PCM_VERSION: u32 = 1;
 /// `LPM_API_VERSION_1`.
 pub(super) const API_VERSION: u32 = 1;
 
-/// The fewest bytes that are lent for an object of this class: the size of its structure, so that an LPM that
-/// reads a field of an object too short for it reads zeros.
+/// The fewest bytes that are lent for an object of this class: the size of its structure, so that
+/// an LPM that reads a field of an object too short for it reads zeros.
 pub(super) const fn size_of_structure(class: u8) -> usize {
     use lpm_rsvp::class;
     match class {

@@ -1,5 +1,5 @@
-//! Memory that is lent to an LPM for one call, in one piece: areas, and fences between them that nobody has a reason
-//! to write to. Whoever does wrote beyond what he was given.
+//! Memory that is lent to an LPM for one call, in one piece: areas, and fences between them that
+//! nobody has a reason to write to. Whoever does wrote beyond what he was given.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -111,8 +111,8 @@ impl Lent {
         let start: *mut T = self.pointer(area);
         let room = area.length / size_of::<T>().max(1);
         for (index, value) in values.into_iter().take(room).enumerate() {
-            // SAFETY: `room` says that the area has this place; it is aligned, since areas are, for types that
-            // `room_for` takes; and it is in cells.
+            // SAFETY: `room` says that the area has this place; it is aligned, since areas are, for
+            // types that `room_for` takes; and it is in cells.
             unsafe { start.add(index).write(value) };
         }
     }

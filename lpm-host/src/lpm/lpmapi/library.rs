@@ -1,8 +1,8 @@
 //! A library with the functions of `lpmapi.h`.
 //!
-//! `LPM_AdmitRsvpMsg` and most other functions name no handle. So a library that was initialized several times is
-//! asked and told once, in the name of the first of its initializations that is not deinitialized; the others have no
-//! opinion. It may answer under any of its handles.
+//! `LPM_AdmitRsvpMsg` and most other functions name no handle. So a library that was initialized
+//! several times is asked and told once, in the name of the first of its initializations that is
+//! not deinitialized; the others have no opinion. It may answer under any of its handles.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! What LPMs allocate with the PCM's functions (`AllocMemory`, `FreeMemory`): objects that they hand over. Who frees
-//! what is known here, so that what is handed over can be looked at without trust, and nothing is freed that was not
-//! allocated here.
+//! What LPMs allocate with the PCM's functions (`AllocMemory`, `FreeMemory`): objects that they
+//! hand over. Who frees what is known here, so that what is handed over can be looked at without
+//! trust, and nothing is freed that was not allocated here.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::BTreeMap;
@@ -71,8 +71,8 @@ fn take_back(start: *mut u8) -> bool {
     let Some(block) = lock(&BLOCKS).remove(&start.addr()) else {
         return false;
     };
-    // SAFETY: the block is `allocate`'s, so that there is a fence behind it, and nobody else frees it, since it is
-    // off the list.
+    // SAFETY: the block is `allocate`'s, so that there is a fence behind it, and nobody else frees
+    // it, since it is off the list.
     let fence = unsafe { start.add(block.length).cast::<[u8; 16]>().read_unaligned() };
     if fence != FENCE {
         let what = format!(
@@ -111,7 +111,8 @@ pub(super) fn copy(address: *const u8, length: usize) -> Option<Vec<u8>> {
         return None;
     }
     let mut bytes = Vec::with_capacity(length);
-    // SAFETY: they lie in the block, as was just seen, and are allocated as long as it is on the list.
+    // SAFETY: they lie in the block, as was just seen, and are allocated as long as it is on the
+    // list.
     unsafe {
         ptr::copy_nonoverlapping(address, bytes.as_mut_ptr(), length);
         bytes.set_len(length);

@@ -11,7 +11,8 @@ use super::header::{FlowDesc, MessageObjects, Object, size_of_structure};
 use super::lent::{Area, Lent, Plan};
 use super::order::To;
 
-/// The first object of a message for which the header has no structure: IPv6, RSVP-TE, and whatever else came later.
+/// The first object of a message for which the header has no structure: IPv6, RSVP-TE, and whatever
+/// else came later.
 pub(super) fn unknown_object(message: &Message<'_>) -> Option<ObjectId> {
     let is_unknown = |entry: &&ObjectEntry| match entry.class {
         class::SESSION => !matches!(entry.c_type, 1 | 3),
@@ -192,7 +193,8 @@ impl Objects {
     }
 }
 
-/// An interface of the host, as an RSVP_HOP whose LIH is the SNMP ifIndex; 0.0.0.0 for one without an IPv4 address.
+/// An interface of the host, as an RSVP_HOP whose LIH is the SNMP ifIndex; 0.0.0.0 for one without
+/// an IPv4 address.
 pub(super) fn interface(plan: &mut Plan, interface: Interface) -> Area {
     let address = match interface.address {
         IpAddr::V4(address) => address.octets(),

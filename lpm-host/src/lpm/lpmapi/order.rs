@@ -1,8 +1,9 @@
 //! Objects in the byte order of the host, as `lpmapi.h` lays them out, and back.
 //!
-//! What the header declares as `USHORT`, `ULONG` or `FLOAT` is in host order. Addresses (`IN_ADDR`) stay in
-//! network order, as sockets have them. So do policy elements, headers and contents; of a POLICY_DATA object, its
-//! header and its options are converted. What the header does not lay out stays as it is.
+//! What the header declares as `USHORT`, `ULONG` or `FLOAT` is in host order. Addresses (`IN_ADDR`)
+//! stay in network order, as sockets have them. So do policy elements, headers and contents; of a
+//! POLICY_DATA object, its header and its options are converted. What the header does not lay out
+//! stays as it is.
 
 use lpm_rsvp::class;
 
@@ -34,7 +35,8 @@ impl To {
 
     fn body(self, class: u8, c_type: u8, body: &mut [u8]) {
         match (class, c_type) {
-            // An address, then a protocol and flags, a code and flags, or what is unused; then a number.
+            // An address, then a protocol and flags, a code and flags, or what is unused; then a
+            // number.
             (class::SESSION, 1 | 3) | (class::ERROR_SPEC, 1) => {
                 self.short(body, 6);
             }
@@ -51,8 +53,8 @@ impl To {
         }
     }
 
-    /// Integrated services (RFC 2210): a header, and in it services with parameters, each of whole words. Where
-    /// a length leads outside, what is there counts.
+    /// Integrated services (RFC 2210): a header, and in it services with parameters, each of whole
+    /// words. Where a length leads outside, what is there counts.
     fn integrated(self, body: &mut [u8]) {
         self.short(body, 2);
         let mut rest = body.get_mut(4..).unwrap_or_default();

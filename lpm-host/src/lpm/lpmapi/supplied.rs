@@ -1,5 +1,5 @@
-//! Objects that an LPM supplies: a list of pointers, all in memory from the PCM's `AllocMemory`. The PCM frees them,
-//! whatever it makes of them.
+//! Objects that an LPM supplies: a list of pointers, all in memory from the PCM's `AllocMemory`.
+//! The PCM frees them, whatever it makes of them.
 
 use std::ffi::c_int;
 use std::ptr;

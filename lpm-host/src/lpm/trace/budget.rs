@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::super::lock::lock;
 
-/// How many `tracing` events and spans of one library are passed on to the host's subscriber; the rest is dropped
-/// and counted. By default 1 000 a second, after up to 10 000 at once.
+/// How many `tracing` events and spans of one library are passed on to the host's subscriber; the
+/// rest is dropped and counted. By default 1 000 a second, after up to 10 000 at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceLimit {
     per_second: u32,
@@ -16,7 +16,8 @@ pub struct TraceLimit {
 }
 
 impl TraceLimit {
-    /// So many every second, and `burst` at once after the library was quiet. With 0 and 0 none is passed on.
+    /// So many every second, and `burst` at once after the library was quiet. With 0 and 0 none is
+    /// passed on.
     #[must_use]
     pub const fn new(per_second: u32, burst: u32) -> Self {
         Self { per_second, burst }
@@ -33,8 +34,8 @@ impl Default for TraceLimit {
 }
 
 /// What a library has left of its [`TraceLimit`]. The clock is read only when nothing is left: then
-/// what the time since the last refill is worth comes on top, but not before a second has passed, so that a
-/// library that goes on and on is reported once a second.
+/// what the time since the last refill is worth comes on top, but not before a second has passed,
+/// so that a library that goes on and on is reported once a second.
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: TraceLimit,

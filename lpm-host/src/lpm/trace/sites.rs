@@ -1,8 +1,8 @@
 //! Callsites of libraries, as callsites of the host.
 //!
-//! A subscriber keeps what it is told of callsites for good, and filters by what stands in them: so each
-//! has to be a static of the host. Callsites that tell the same of themselves are one, in whichever
-//! library and load; a library that is reloaded costs nothing here.
+//! A subscriber keeps what it is told of callsites for good, and filters by what stands in them: so
+//! each has to be a static of the host. Callsites that tell the same of themselves are one, in
+//! whichever library and load; a library that is reloaded costs nothing here.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
@@ -40,8 +40,8 @@ pub(super) struct Description<'a> {
     pub(super) fields: &'a [&'a str],
 }
 
-/// The number of the callsite with this description, which is made where there is none; `None` where there
-/// are too many, or it is too large.
+/// The number of the callsite with this description, which is made where there is none; `None`
+/// where there are too many, or it is too large.
 pub(super) fn intern(description: &Description<'_>) -> Option<u32> {
     let mut numbers = lock(&NUMBERS);
     if let Some(number) = numbers.get(description) {
@@ -84,8 +84,8 @@ pub(super) fn generic(level: u32, is_span: bool) -> &'static Site {
     })
 }
 
-/// The fields of generic callsites before the last: the text of an event, what the callsite tells of itself, and
-/// all other fields in one text.
+/// The fields of generic callsites before the last: the text of an event, what the callsite tells
+/// of itself, and all other fields in one text.
 pub(super) const GENERIC_FIELDS: [&str; 6] =
     ["message", "target", "name", "file", "line", "fields"];
 
@@ -178,8 +178,8 @@ fn level(number: u32) -> Level {
     }
 }
 
-/// What the metadata point to as their callsite. The callsite that `tracing` calls is inside: it can only be
-/// made once there are metadata.
+/// What the metadata point to as their callsite. The callsite that `tracing` calls is inside: it
+/// can only be made once there are metadata.
 #[derive(Debug, Default)]
 struct Identity(OnceLock<DefaultCallsite>);
 

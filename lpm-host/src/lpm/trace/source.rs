@@ -82,7 +82,8 @@ impl Source {
         }
     }
 
-    /// The name of its LPM, or of all of them, which a thread of the library's own does not tell apart.
+    /// The name of its LPM, or of all of them, which a thread of the library's own does not tell
+    /// apart.
     pub(super) fn lpms(&self) -> Option<Arc<str>> {
         match &**self.lpms.read().unwrap_or_else(PoisonError::into_inner) {
             [] => None,
@@ -140,8 +141,8 @@ impl Source {
         })
     }
 
-    /// Whether there is room for one more record in this library's limit. What was dropped for want of it is
-    /// reported first.
+    /// Whether there is room for one more record in this library's limit. What was dropped for want
+    /// of it is reported first.
     pub(super) fn may_emit(&self) -> bool {
         match self.budget.spend(Instant::now) {
             Passage::Granted => true,

@@ -35,8 +35,8 @@ impl Drop for OpenSpan {
     }
 }
 
-/// The open spans of one library. Nothing here calls a subscriber while the table is locked, which is why
-/// spans are handed out and dropped outside.
+/// The open spans of one library. Nothing here calls a subscriber while the table is locked, which
+/// is why spans are handed out and dropped outside.
 #[derive(Default)]
 pub(super) struct Spans(Mutex<Table>);
 
@@ -52,7 +52,8 @@ struct Referenced {
 }
 
 impl Spans {
-    /// Keeps a span, which has one reference; returns its number, or nothing where no span is kept any more.
+    /// Keeps a span, which has one reference; returns its number, or nothing where no span is kept
+    /// any more.
     pub(super) fn insert(&self, span: OpenSpan) -> Option<u64> {
         // Unique in the process: a number of another library is unknown here.
         static NEXT: AtomicU64 = AtomicU64::new(1);

@@ -58,8 +58,8 @@ impl Debug for Borrowed<'_> {
     }
 }
 
-/// Lends the values of a record to a call, with the name of the LPM as the last. `None` leaves that out, for
-/// what is recorded later.
+/// Lends the values of a record to a call, with the name of the LPM as the last. `None` leaves that
+/// out, for what is recorded later.
 pub(super) fn lend<R>(
     emitter: &Emitter,
     fields: &[AbiField<'_>],

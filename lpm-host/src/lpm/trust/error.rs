@@ -17,8 +17,8 @@ pub struct KeyError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
-    /// The file, or a folder that leads to it, can be written by somebody who is neither root, nor the user
-    /// that this process runs as, nor the owner of this program.
+    /// The file, or a folder that leads to it, can be written by somebody who is neither root, nor
+    /// the user that this process runs as, nor the owner of this program.
     #[error(
         "{}: not loaded, because {} can be written by {writers}: let only root or the PCM's user write it",
         library.display(), path.display()

@@ -10,7 +10,8 @@ use super::error::TrustError;
 /// How many symbolic links a path may lead through, as for the kernel.
 const MOST_LINKS: usize = 40;
 
-/// Checks the open file, and everything on the way to it: folders, symbolic links, and what they lead through.
+/// Checks the open file, and everything on the way to it: folders, symbolic links, and what they
+/// lead through.
 pub(super) fn check(library: &Path, file: &File) -> Result<(), TrustError> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
@@ -40,7 +41,8 @@ pub(super) fn check(library: &Path, file: &File) -> Result<(), TrustError> {
     Ok(())
 }
 
-/// Each folder and symbolic link that the kernel comes by on its way to what `path` names, and that itself.
+/// Each folder and symbolic link that the kernel comes by on its way to what `path` names, and that
+/// itself.
 fn steps(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut steps = Vec::new();
     let mut here = PathBuf::new();
@@ -105,7 +107,8 @@ impl Trusted {
             return Some(format!("user {owner}, who owns it"));
         }
         let mode = what.mode();
-        // What lies in such a folder is replaced by its owner only; a link's own mode means nothing.
+        // What lies in such a folder is replaced by its owner only; a link's own mode means
+        // nothing.
         if what.is_symlink() || what.is_dir() && mode & STICKY != 0 {
             return None;
         }

@@ -1,7 +1,7 @@
 //! What has to hold of a library's file before any of it is mapped.
 //!
-//! Each check is of the private copy, or of the file that it was made from while that is open, so that what
-//! was checked is what runs, whatever happens to the path in the meantime.
+//! Each check is of the private copy, or of the file that it was made from while that is open, so
+//! that what was checked is what runs, whatever happens to the path in the meantime.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -34,10 +34,10 @@ pub struct Requirements {
 }
 
 impl Requirements {
-    /// The file, and each folder and symbolic link on the way to it, can be written by root, the user that
-    /// this process runs as, and the owner of this program, and by nobody else. A group of root's or of
-    /// that user's own counts as its user; a folder in which everybody may only change what is theirs
-    /// (`/tmp`) is safe. On Unix; elsewhere it always holds.
+    /// The file, and each folder and symbolic link on the way to it, can be written by root, the
+    /// user that this process runs as, and the owner of this program, and by nobody else. A group
+    /// of root's or of that user's own counts as its user; a folder in which everybody may only
+    /// change what is theirs (`/tmp`) is safe. On Unix; elsewhere it always holds.
     pub const fn kept_safe(mut self) -> Self {
         self.kept_safe = true;
         self
@@ -49,8 +49,8 @@ impl Requirements {
         self
     }
 
-    /// Beside the file lies a signature of it by one of these keys, made with `minisign -S`: `FILE.minisig`.
-    /// Without any key nothing is trusted.
+    /// Beside the file lies a signature of it by one of these keys, made with `minisign -S`:
+    /// `FILE.minisig`. Without any key nothing is trusted.
     ///
     /// # Errors
     ///
@@ -67,7 +67,8 @@ impl Requirements {
         Ok(self)
     }
 
-    /// Its parts, for another process: whether the file is to be kept safe, its SHA-256, and the keys.
+    /// Its parts, for another process: whether the file is to be kept safe, its SHA-256, and the
+    /// keys.
     #[cfg(target_os = "linux")]
     pub(crate) fn parts(&self) -> (bool, Option<&[u8; 32]>, Option<&[String]>) {
         (self.kept_safe, self.sha256.as_ref(), self.keys.as_deref())
@@ -92,8 +93,8 @@ impl Requirements {
         self.sha256.is_some() || self.keys.is_some()
     }
 
-    /// Whether all of it holds of a file now, for whoever wants to know. Of a library that is loaded it is checked then,
-    /// of the private copy.
+    /// Whether all of it holds of a file now, for whoever wants to know. Of a library that is
+    /// loaded it is checked then, of the private copy.
     ///
     /// # Errors
     ///

@@ -47,7 +47,8 @@ pub(super) struct CheckedLpm {
     pub(super) recorder: Recorder,
     journal: Journal,
     watch: Watch,
-    /// How many times the library was unmapped, and how many times it could not be told whether it may be.
+    /// How many times the library was unmapped, and how many times it could not be told whether it
+    /// may be.
     unmapped: AtomicU32,
     unknown: AtomicU32,
     admitted: AtomicU32,
@@ -206,8 +207,8 @@ impl CheckedLpm {
         self.goes_on()
     }
 
-    /// Looks at whether a library was unmapped. On a busy machine it happens that a thread cannot be asked
-    /// where it is; that is the LPM's doing only where it happens time and again.
+    /// Looks at whether a library was unmapped. On a busy machine it happens that a thread cannot
+    /// be asked where it is; that is the LPM's doing only where it happens time and again.
     fn unloaded(&self, outcome: &UnloadOutcome) {
         let UnloadOutcome::Pinned { reasons } = outcome else {
             self.unmapped.fetch_add(1, Ordering::Relaxed);
@@ -354,8 +355,8 @@ impl CheckedLpm {
         }
     }
 
-    /// Says that the check is over, and ends the process. Code of a library that stayed mapped may run on
-    /// exit, which is what the next step is about.
+    /// Says that the check is over, and ends the process. Code of a library that stayed mapped may
+    /// run on exit, which is what the next step is about.
     pub(super) fn finish(&self) {
         self.step("the end of the process");
         self.journal.write(&Record::Done);

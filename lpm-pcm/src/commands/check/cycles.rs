@@ -9,8 +9,8 @@ use super::task::UNMAPS;
 
 /// The cycles are counted in so many parts. What grows in each but the first, grows.
 const PARTS: u32 = 4;
-/// How much memory a cycle, which loads the library twice, may take on average, in bytes. What the host's own
-/// bookkeeping takes, and what thread-locals in threads that go on own, is far less.
+/// How much memory a cycle, which loads the library twice, may take on average, in bytes. What the
+/// host's own bookkeeping takes, and what thread-locals in threads that go on own, is far less.
 const ROOM_PER_CYCLE: u64 = 32 << 10;
 
 /// How much it may take in a part of a few cycles, in bytes: what is made once comes bit by bit.
@@ -61,8 +61,8 @@ fn cycle(checked: &CheckedLpm) -> Result<(), CheckEnded> {
     checked.shut_down(&pcm)
 }
 
-/// How much more there was in the end than after the first part, if it grew by more than `room` in every
-/// part.
+/// How much more there was in the end than after the first part, if it grew by more than `room` in
+/// every part.
 fn grew(seen: &[InUse], what: fn(&InUse) -> Option<u64>, room: u64) -> Option<u64> {
     let values: Option<Vec<u64>> = seen.iter().map(what).collect();
     let values = values?;

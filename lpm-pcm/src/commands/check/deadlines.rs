@@ -1,4 +1,5 @@
-//! Calls on threads of the LPM's own, within their limits, and requests that are open when it is stopped.
+//! Calls on threads of the LPM's own, within their limits, and requests that are open when it is
+//! stopped.
 
 use std::time::Duration;
 

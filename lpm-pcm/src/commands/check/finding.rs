@@ -82,7 +82,8 @@ impl Finding {
         self
     }
 
-    /// Whether it says the same as another: numbers of threads, handles and the like aside, and for a panic the thread.
+    /// Whether it says the same as another: numbers of threads, handles and the like aside, and for
+    /// a panic the thread.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let words = |finding: &Self| {
             let what = match finding.kind {
@@ -380,8 +381,8 @@ fn without_leak(what: &str) -> &str {
     reasons.map_or(what, |(reasons, _)| reasons)
 }
 
-/// One finding for what has one cause: a panic that keeps the LPM from starting or stopping, or that ends the process;
-/// threads that are left, and keep the library.
+/// One finding for what has one cause: a panic that keeps the LPM from starting or stopping, or
+/// that ends the process; threads that are left, and keep the library.
 pub(super) fn by_cause(mut findings: Vec<Finding>) -> Vec<Finding> {
     for (kind, case) in [
         (Kind::DoesNotStart, Case::Starting),

@@ -1,8 +1,8 @@
 //! Messages that are well-formed as RSVP, and odd in what they carry.
 //!
-//! A PCM hands on only what it could parse, so these are messages that can reach an LPM: malformed policy
-//! elements, unusual addresses and styles, as many flows and as much policy data as fit, and what a few
-//! changed bytes make of a message.
+//! A PCM hands on only what it could parse, so these are messages that can reach an LPM: malformed
+//! policy elements, unusual addresses and styles, as many flows and as much policy data as fit, and
+//! what a few changed bytes make of a message.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -48,8 +48,8 @@ fn odd() -> Vec<TestMessage> {
     legal.chain(ELEMENTS.iter().filter_map(carries)).collect()
 }
 
-/// Policy elements by P-Type, each with data that it should not have: none, too little, attributes that do
-/// not fit.
+/// Policy elements by P-Type, each with data that it should not have: none, too little, attributes
+/// that do not fit.
 const ELEMENTS: [(u16, &[u8]); 14] = [
     (0, &[0; 8]),
     (1, &[]),
@@ -67,8 +67,8 @@ const ELEMENTS: [(u16, &[u8]); 14] = [
     (0xFFFF, &[0xA5; 64]),
 ];
 
-/// A Path with a policy element as it is, whatever that is; behind the others objects, where the order does
-/// not matter.
+/// A Path with a policy element as it is, whatever that is; behind the others objects, where the
+/// order does not matter.
 fn carrying(p_type: u16, data: &[u8]) -> Option<TestMessage> {
     let path = messages::path().build();
     let mut bytes = path.view().bytes().to_vec();

@@ -129,8 +129,8 @@ impl EventLog for Recorder {
 }
 
 impl Recorder {
-    /// Whether the event is about a call that a panic ended which is known. A panic is not where the LPM has
-    /// a panic hook of its own.
+    /// Whether the event is about a call that a panic ended which is known. A panic is not where
+    /// the LPM has a panic hook of its own.
     fn is_consequence(&self, event: &Event) -> bool {
         let is_panic = |finding: &Finding| finding.kind == Kind::Panics;
         event.id == EventId::LpmCallFailed

@@ -93,7 +93,8 @@ impl Report {
         earlier.map(|report| report.check)
     }
 
-    /// Says so where the LPM accepted nothing in all checks, unless something else keeps it from doing so.
+    /// Says so where the LPM accepted nothing in all checks, unless something else keeps it from
+    /// doing so.
     pub(super) fn complete(mut self) -> Self {
         let failed = |report: &CheckReport| report.worst() == Some(Severity::Error);
         if !self

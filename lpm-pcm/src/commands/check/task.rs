@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::finding::Finding;
 use crate::commands::lpm_text::LpmText;
 
-/// Whether libraries are ever unmapped on this platform. Elsewhere it is not the LPM's fault that they are not.
+/// Whether libraries are ever unmapped on this platform. Elsewhere it is not the LPM's fault that
+/// they are not.
 pub(super) const UNMAPS: bool = cfg!(any(
     windows,
     all(

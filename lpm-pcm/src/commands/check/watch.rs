@@ -21,8 +21,8 @@ struct Step {
 }
 
 impl Watch {
-    /// Ends the process when a step takes longer than this, which is more than the PCM's own limits:
-    /// those say more.
+    /// Ends the process when a step takes longer than this, which is more than the PCM's own
+    /// limits: those say more.
     pub(super) fn start(patience: Duration, recorder: &Recorder) -> Self {
         let watch = Self(Arc::new(Mutex::new(Step {
             name: "start",

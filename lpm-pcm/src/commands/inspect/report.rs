@@ -120,7 +120,8 @@ impl Report {
         self.problem = Some(format!("{}: {how} {stage}", self.library));
     }
 
-    /// One object; the whole comparison of an incompatible library is in it where that is asked for.
+    /// One object; the whole comparison of an incompatible library is in it where that is asked
+    /// for.
     pub(super) fn json(&self, full: bool) -> serde_json::Result<String> {
         let mut object = serde_json::to_value(self)?;
         if let (false, Some(difference)) = (full, object["incompatible"].as_object_mut()) {

@@ -225,8 +225,8 @@ impl<'a> Decider<'a> {
         Ok(())
     }
 
-    /// Each message in a Bundle is one of its own (RFC 2961 §3.4). A Bundle in it is none that may be
-    /// there, and is not taken apart.
+    /// Each message in a Bundle is one of its own (RFC 2961 §3.4). A Bundle in it is none that may
+    /// be there, and is not taken apart.
     fn bundle(&mut self, coming: &Coming<'_>, bundle: Message<'_>) -> Result<(), PcmError> {
         for part in bundle.bundled() {
             match part {
@@ -365,8 +365,8 @@ impl<'a> Decider<'a> {
         }
     }
 
-    /// Reports a message that does not parse: as one that is not for a PCM, if that is all that is wrong
-    /// with it (RFC 2205 §3.10).
+    /// Reports a message that does not parse: as one that is not for a PCM, if that is all that is
+    /// wrong with it (RFC 2205 §3.10).
     fn unreadable(&mut self, coming: &Coming<'_>, bytes: &[u8], error: &ParseError) {
         let entries = error
             .error_code()

@@ -38,8 +38,8 @@ pub(in crate::commands) struct Run<'a> {
     pub(in crate::commands) tells_start_errors: bool,
 }
 
-/// A run of which nothing is put on record: its printer makes of it what it likes. With `tells_events` that is also
-/// what it tells of an LPM that does not start.
+/// A run of which nothing is put on record: its printer makes of it what it likes. With
+/// `tells_events` that is also what it tells of an LPM that does not start.
 ///
 /// # Errors
 /// As [`Run::run`].

@@ -1,8 +1,9 @@
 //! The captures of a run, in order.
 //!
 //! Where reading may block for ever (standard input, a pipe), or takes work of its own (what is
-//! compressed), it is done on a thread of its own: a signal must end the run all the same. Plain files are
-//! read in place: to hand a message from thread to thread takes about as long as to read it.
+//! compressed), it is done on a thread of its own: a signal must end the run all the same. Plain
+//! files are read in place: to hand a message from thread to thread takes about as long as to read
+//! it.
 
 mod queue;
 
@@ -21,8 +22,8 @@ use queue::{Abandoned, Taker, queue};
 
 pub(super) use queue::Next;
 
-/// How many items are read ahead, and as many are being worked on. A message has at most 64 KiB, so this bounds
-/// the memory too.
+/// How many items are read ahead, and as many are being worked on. A message has at most 64 KiB, so
+/// this bounds the memory too.
 const READ_AHEAD: usize = 128;
 
 /// How often a run that waits for input looks whether it has been told to stop.
@@ -176,8 +177,8 @@ fn read(capture: &mut Capture, item: &mut SourceItem) -> Option<Option<CaptureEr
     None
 }
 
-/// Looks at the files before anything is loaded, so that wrong names cost nothing: fails if not one of
-/// the captures can be opened.
+/// Looks at the files before anything is loaded, so that wrong names cost nothing: fails if not one
+/// of the captures can be opened.
 ///
 /// Standard input, pipes and devices are left alone: looking would consume them.
 pub(super) fn check(captures: &[PathBuf]) -> Result<(), NoCapture> {

@@ -63,7 +63,8 @@ impl<W: Write> Grid<W> {
         }
     }
 
-    /// Prints a row of before for a message that was found here; not if it would look otherwise now.
+    /// Prints a row of before for a message that was found here; not if it would look otherwise
+    /// now.
     pub(super) fn print_again(&mut self, origin: &Origin, row: &PrintedRow) -> io::Result<bool> {
         self.heading(Some(&origin.capture), origin.time)?;
         let found = found(origin.packet, origin.time, self.start.is_narrow());
@@ -232,7 +233,8 @@ impl<W: Write> Grid<W> {
     }
 }
 
-/// How wide columns are at first, from the type of the message to who asks. They grow with what is in them.
+/// How wide columns are at first, from the type of the message to who asks. They grow with what is
+/// in them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Widths([usize; 7]);
 

@@ -241,8 +241,9 @@ impl Line {
     }
 }
 
-/// The cells that say where a message was found, as a line begins with them: for a row that is printed again, without
-/// the detour over a text. There is always room for them. `None` for a time that is before the epoch.
+/// The cells that say where a message was found, as a line begins with them: for a row that is
+/// printed again, without the detour over a text. There is always room for them. `None` for a time
+/// that is before the epoch.
 pub(super) fn found(packet: u64, time: SystemTime, is_narrow: bool) -> Option<([u8; 40], usize)> {
     let (digits, start) = on_the_right(packet, PACKET);
     let clock = time_of_day(time)?;
@@ -255,8 +256,8 @@ pub(super) fn found(packet: u64, time: SystemTime, is_narrow: bool) -> Option<([
     Some((cells, end))
 }
 
-/// The digits of a number with so many spaces before them that it is this wide, without the detour over a formatter:
-/// there is one in each row. They begin at the second value.
+/// The digits of a number with so many spaces before them that it is this wide, without the detour
+/// over a formatter: there is one in each row. They begin at the second value.
 fn on_the_right(number: u64, width: usize) -> ([u8; 20], usize) {
     let mut digits = [b' '; 20];
     let mut start = digits.len();

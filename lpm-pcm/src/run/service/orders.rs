@@ -1,5 +1,5 @@
-//! What a service is told to change while it runs: questions and orders of the control socket, another configuration, the
-//! interfaces of the host.
+//! What a service is told to change while it runs: questions and orders of the control socket,
+//! another configuration, the interfaces of the host.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -71,7 +71,8 @@ impl<W: Write> Service<W> {
         Ok(())
     }
 
-    /// Takes what can be taken of another configuration, whose LPMs run already, and says what cannot.
+    /// Takes what can be taken of another configuration, whose LPMs run already, and says what
+    /// cannot.
     fn take(&mut self, new: Config) {
         for what in not_taken(&self.config, &new) {
             plain::tell(format_args!("needs a restart: {what}"));

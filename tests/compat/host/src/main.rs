@@ -1,5 +1,5 @@
-//! Runs the LPM beside it, from each library that is named, through its life, and checks everything that
-//! crosses the boundary, both ways. Builds with every release of `lpm-host`.
+//! Runs the LPM beside it, from each library that is named, through its life, and checks everything
+//! that crosses the boundary, both ways. Builds with every release of `lpm-host`.
 #![forbid(unsafe_code)]
 
 mod log;

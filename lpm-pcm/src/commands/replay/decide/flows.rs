@@ -14,7 +14,8 @@ use crate::output::record::{FlowRecord, Reason, RefusedBy};
 /// One for each flow of a message.
 pub(super) type FlowRecords<'a> = SmallVec<[FlowRecord<'a>; 1]>;
 
-/// The LPMs' reasons, one for each flow of a message; `None` where they have none, or are not asked.
+/// The LPMs' reasons, one for each flow of a message; `None` where they have none, or are not
+/// asked.
 pub(super) type Reasons = SmallVec<[Option<String>; 1]>;
 
 /// The LPMs' names, for records.

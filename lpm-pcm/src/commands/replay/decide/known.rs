@@ -1,12 +1,14 @@
 //! Messages that came before, byte for byte, as most do.
 //!
-//! One that comes again is found by its bytes. Then it is not read, its flow's state is found without a
-//! look for it, and of its row only packet and time are written anew. LPMs are asked all the same, for their
-//! reasons, too, and what they say now counts. A refresh with the identity LPM takes 5 660 instructions, of
-//! which 2 460 are the LPM's; before this, and what came with it in the SBM, it took 8 600.
+//! One that comes again is found by its bytes. Then it is not read, its flow's state is found
+//! without a look for it, and of its row only packet and time are written anew. LPMs are asked all
+//! the same, for their reasons, too, and what they say now counts. A refresh with the identity LPM
+//! takes 5 660 instructions, of which 2 460 are the LPM's; before this, and what came with it in
+//! the SBM, it took 8 600.
 //!
-//! There is at most one for each flow of which state is kept, the last that came, and a number of those that were
-//! refused. What is signed is not kept: no two such messages are alike, and a copy must be refused.
+//! There is at most one for each flow of which state is kept, the last that came, and a number of
+//! those that were refused. What is signed is not kept: no two such messages are alike, and a copy
+//! must be refused.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
@@ -73,7 +75,8 @@ pub(super) struct Decided {
 }
 
 impl KnownMessages {
-    /// The message with these bytes, if it came from there before, until it is [given back](Self::give_back).
+    /// The message with these bytes, if it came from there before, until it is [given
+    /// back](Self::give_back).
     pub(super) fn take(&mut self, coming: &Coming<'_>, bytes: &[u8]) -> Option<Box<Known>> {
         if coming.captured.outgoing || bytes.len() > LONGEST {
             return None;
@@ -89,8 +92,8 @@ impl KnownMessages {
         self.messages[place] = Some(known);
     }
 
-    /// Keeps a message instead of the one that was kept first, if there are many, or of one with the same bytes that
-    /// came from elsewhere.
+    /// Keeps a message instead of the one that was kept first, if there are many, or of one with
+    /// the same bytes that came from elsewhere.
     pub(super) fn put_in_turn(
         &mut self,
         coming: &Coming<'_>,

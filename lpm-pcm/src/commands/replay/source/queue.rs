@@ -1,5 +1,6 @@
-//! A bounded queue between two threads, which pass on as much as there is at a time: neither wakes the other for
-//! every single item. What was taken goes back in exchange, so that its memory is used again.
+//! A bounded queue between two threads, which pass on as much as there is at a time: neither wakes
+//! the other for every single item. What was taken goes back in exchange, so that its memory is
+//! used again.
 
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -77,7 +78,8 @@ struct State<T> {
 }
 
 impl<T: Default> Giver<T> {
-    /// Puts an item in, as soon as there is room, and leaves in its place one that was used before, or a new one.
+    /// Puts an item in, as soon as there is room, and leaves in its place one that was used before,
+    /// or a new one.
     pub(super) fn give(&self, item: &mut T) -> Result<(), Abandoned> {
         let mut state = self.shared.lock();
         while state.items.count >= self.shared.capacity && !state.is_taker_gone {

@@ -29,8 +29,8 @@ struct Question {
 /// How many requests wait at most; those beyond are rejected at once.
 const MOST_WAITING: usize = 1_000;
 
-/// How long the server may take. Together with the time a request waits for its turn it has to be less
-/// than the result time limit, after which the PCM rejects.
+/// How long the server may take. Together with the time a request waits for its turn it has to be
+/// less than the result time limit, after which the PCM rejects.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Lpm for AskServer {
