@@ -74,11 +74,11 @@ pub struct Node<R> {
     timers: Timers,
     routes: R,
     interfaces: BTreeMap<u32, NodeInterface>,
-    sessions: HashMap<Session, SessionState>,
+    sessions: HashMap<Session, Box<SessionState>>,
     flows: usize,
     bytes: usize,
     reservations: Reservations,
-    installed: HashMap<ReservationKey, Installed>,
+    installed: HashMap<ReservationKey, Box<Installed>>,
     deadlines: Deadlines,
     repair_at: Option<Duration>,
     waiting: Waiting,
@@ -232,11 +232,8 @@ impl<R> Node<R> {
 
     /// Forgets a session of which nothing is left.
     fn clear(&mut self, session: Session) {
-        if self
-            .sessions
-            .get(&session)
-            .is_some_and(SessionState::is_empty)
-        {
+        let kept = self.sessions.get(&session);
+        if kept.is_some_and(|kept| kept.is_empty()) {
             self.sessions.remove(&session);
         }
     }

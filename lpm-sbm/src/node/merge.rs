@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use lpm_rsvp::{FilterSpec, Message, ObjectIndex, ResvStyle, ServiceRequest, class};
 
-use super::state::{PathState, ResvState, SessionState, Wanted};
+use super::state::{PassedOn, PathState, ResvState, SessionState, Wanted};
 use super::wire::object;
+use crate::state::Senders;
 
 /// What is to be asked of the previous hop of these senders of a session; `None` for nothing.
 pub(crate) fn wanted(
@@ -15,9 +16,9 @@ pub(crate) fn wanted(
     now: Duration,
 ) -> Option<Wanted> {
     let mut style = None;
-    let mut flows: Vec<(ServiceRequest, Vec<FilterSpec>)> = Vec::new();
+    let mut flows: Vec<(ServiceRequest, Senders)> = Vec::new();
     let mut scope = Vec::new();
-    let mut passed_on: Vec<Vec<u8>> = Vec::new();
+    let mut passed_on = PassedOn::new();
     for &(sender, path) in paths {
         let resvs: Vec<_> = matching(session, sender, path).collect();
         let Some(service) = merged(&resvs, session, sender, path, now) else {
@@ -31,7 +32,9 @@ pub(crate) fn wanted(
             }
         }
         match (style, flows.first_mut()) {
-            (Some(ResvStyle::FixedFilter), _) | (_, None) => flows.push((service, vec![*sender])),
+            (Some(ResvStyle::FixedFilter), _) | (_, None) => {
+                flows.push((service, Senders::from_elem(*sender, 1)));
+            }
             (_, Some((shared, senders))) => {
                 // Services that do not merge are refused before they get here.
                 *shared = shared.merge(&service).unwrap_or(*shared);
@@ -128,7 +131,7 @@ pub(crate) fn is_greater(one: &ServiceRequest, other: &ServiceRequest) -> bool {
 }
 
 /// Takes what of a Resv goes on to the previous hop, each different object once.
-fn pass_on(resv: &ResvState, passed_on: &mut Vec<Vec<u8>>) {
+fn pass_on(resv: &ResvState, passed_on: &mut PassedOn) {
     let mut index = ObjectIndex::new();
     let Ok(message) = Message::parse(&resv.said, &mut index) else {
         return;
@@ -136,8 +139,8 @@ fn pass_on(resv: &ResvState, passed_on: &mut Vec<Vec<u8>>) {
     for entry in message.entries() {
         if entry.class == class::POLICY_DATA || entry.class >= 192 {
             let object = object(&message, entry);
-            if !passed_on.iter().any(|other| other == object) {
-                passed_on.push(object.to_vec());
+            if !passed_on.iter().any(|other| **other == *object) {
+                passed_on.push(object.into());
             }
         }
     }

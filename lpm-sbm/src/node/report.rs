@@ -55,7 +55,11 @@ pub struct ReservationReport {
 impl<R> Node<R> {
     /// All sessions, in order.
     pub fn report(&self) -> Vec<SessionReport> {
-        let mut sessions: Vec<_> = self.sessions.iter().collect();
+        let sessions = self
+            .sessions
+            .iter()
+            .map(|(session, kept)| (session, &**kept));
+        let mut sessions: Vec<_> = sessions.collect();
         sessions.sort_unstable_by_key(|(session, _)| **session);
         let report = |(session, kept): (&lpm_rsvp::Session, &SessionState)| {
             let senders = kept.paths.iter();

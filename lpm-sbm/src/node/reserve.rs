@@ -214,11 +214,11 @@ impl<R: Routes> Node<R> {
         };
         match &reserved {
             Some(reserved) => {
-                let installed = Installed {
+                let installed = Box::new(Installed {
                     number: reservation,
                     interface: index,
                     reserved: reserved.clone(),
-                };
+                });
                 self.installed.insert(*key, installed);
             }
             None => drop(self.installed.remove(key)),
@@ -256,11 +256,8 @@ impl<R: Routes> Node<R> {
             .map(|(_, installed)| installed)
             .collect();
         installed.sort_unstable_by_key(|installed| std::cmp::Reverse(installed.number));
-        for Installed {
-            number, interface, ..
-        } in installed
-        {
-            self.command(number, interface, None);
+        for installed in installed {
+            self.command(installed.number, installed.interface, None);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lpm_api::{FlowKey, Interface, Priority};
 use lpm_rsvp::{FilterSpec, ResvStyle, RsvpHop, ServiceRequest};
+use smallvec::SmallVec;
 
 use super::deadlines::Neighbour;
 use super::few::Few;
@@ -87,17 +88,20 @@ pub(crate) struct Upstream {
     pub(crate) version: u64,
 }
 
+/// Objects of which there is one nearly always.
+pub(crate) type PassedOn = SmallVec<[Box<[u8]>; 1]>;
+
 /// A merged request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Wanted {
     pub(crate) style: ResvStyle,
     /// One for each sender in FF, else one for all. No senders for any.
-    pub(crate) flows: Vec<(ServiceRequest, Vec<FilterSpec>)>,
+    pub(crate) flows: Vec<(ServiceRequest, Senders)>,
     pub(crate) scope: Vec<IpAddr>,
     /// What the previous hop calls its interface.
     pub(crate) logical_interface: u32,
     /// The POLICY_DATA that next hops sent, and objects that this node does not know.
-    pub(crate) passed_on: Vec<Vec<u8>>,
+    pub(crate) passed_on: PassedOn,
 }
 
 /// A request that failed upstream, and is not to keep lesser ones from succeeding (RFC 2205 §3.5).

@@ -110,9 +110,13 @@ impl<R: Routes> Node<R> {
         let Some(objects) = objects else {
             return;
         };
-        let received = upstream.wanted.passed_on.iter();
-        let is_policy = |object: &&Vec<u8>| object.get(2) == Some(&class::POLICY_DATA);
-        let received: Vec<_> = received.filter(is_policy).cloned().collect();
+        let received = upstream
+            .wanted
+            .passed_on
+            .iter()
+            .map(|object| object.to_vec());
+        let is_policy = |object: &Vec<u8>| object.get(2) == Some(&class::POLICY_DATA);
+        let received: Vec<_> = received.filter(is_policy).collect();
         let policy = combined(&objects, &received);
         let datagram = |confirm| {
             let (bytes, interface) = self
