@@ -38,26 +38,34 @@ pub(crate) struct Neighbour {
 /// An entry is looked at when its time comes; that it is to be done later by then is found out
 /// there. So a refresh that comes in changes nothing here.
 #[derive(Debug, Default)]
-pub(crate) struct Deadlines(BTreeSet<(Duration, Due)>);
+pub(crate) struct Deadlines(BTreeSet<(Nanoseconds, Due)>);
+
+/// A time, in half the room that it has elsewhere: there are several for each session.
+type Nanoseconds = u64;
 
 impl Deadlines {
     pub(crate) fn add(&mut self, time: Duration, due: Due) {
-        self.0.insert((time, due));
+        self.0.insert((nanoseconds(time), due));
     }
 
     pub(crate) fn remove(&mut self, time: Duration, due: Due) {
-        self.0.remove(&(time, due));
+        self.0.remove(&(nanoseconds(time), due));
     }
 
     pub(crate) fn first(&self) -> Option<Duration> {
-        self.0.first().map(|(time, _)| *time)
+        self.0.first().map(|(time, _)| Duration::from_nanos(*time))
     }
 
     /// Takes out what is due first, if that is now or before.
     pub(crate) fn take(&mut self, now: Duration) -> Option<(Duration, Due)> {
         match self.first() {
-            Some(time) if time <= now => self.0.pop_first(),
+            Some(time) if time <= now => self.0.pop_first().map(|(_, due)| (time, due)),
             _ => None,
         }
     }
+}
+
+/// Times in more than 500 years are never reached.
+fn nanoseconds(time: Duration) -> Nanoseconds {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
