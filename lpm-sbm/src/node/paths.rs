@@ -304,7 +304,7 @@ impl<R: Routes> Node<R> {
         let mut index = ObjectIndex::new();
         let received = Message::parse(&path.said, &mut index);
         let received = received.map(|message| objects_of(&message));
-        let policy = combined(supplied, &received.unwrap_or_default());
+        let policy = combined(supplied, received.unwrap_or_default());
         let Some(bytes) = with_policy(&bytes, &policy) else {
             return;
         };

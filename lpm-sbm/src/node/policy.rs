@@ -4,6 +4,11 @@ use lpm_rsvp::{Message, ObjectIndex, ObjectWalk, PolicyData, class};
 
 use super::wire::{finished, object};
 
+/// Whether an object is POLICY_DATA.
+pub(crate) fn is_policy(object: &[u8]) -> bool {
+    object.get(2) == Some(&class::POLICY_DATA)
+}
+
 /// The POLICY_DATA objects of a message.
 pub(crate) fn objects_of(message: &Message<'_>) -> Vec<Vec<u8>> {
     let entries = message.entries().iter();
@@ -15,10 +20,14 @@ pub(crate) fn objects_of(message: &Message<'_>) -> Vec<Vec<u8>> {
 
 /// What goes out: what LPMs supply, and of what others sent whatever has no element of a type that
 /// LPMs supply (RFC 2750 §4.2).
-pub(crate) fn combined(supplied: &[u8], received: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn combined(
+    supplied: &[u8],
+    received: impl IntoIterator<Item = impl AsRef<[u8]>>,
+) -> Vec<u8> {
     let types = types(supplied);
     let mut combined = supplied.to_vec();
     for object in received {
+        let object = object.as_ref();
         let is_replaced = self::types(object)
             .iter()
             .any(|p_type| types.contains(p_type));

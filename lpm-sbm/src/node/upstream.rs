@@ -11,7 +11,7 @@ use super::deadlines::{Due, Neighbour};
 use super::merge::wanted;
 use super::names::Owner;
 use super::output::{Datagram, Routes, TTL};
-use super::policy::{combined, with_policy};
+use super::policy::{combined, is_policy, with_policy};
 use super::state::{SessionState, Upstream, Wanted};
 use super::waiting::Target;
 use super::wire::Writer;
@@ -110,14 +110,8 @@ impl<R: Routes> Node<R> {
         let Some(objects) = objects else {
             return;
         };
-        let received = upstream
-            .wanted
-            .passed_on
-            .iter()
-            .map(|object| object.to_vec());
-        let is_policy = |object: &Vec<u8>| object.get(2) == Some(&class::POLICY_DATA);
-        let received: Vec<_> = received.filter(is_policy).collect();
-        let policy = combined(&objects, &received);
+        let received = upstream.wanted.passed_on.iter();
+        let policy = combined(&objects, received.filter(|object| is_policy(object)));
         let datagram = |confirm| {
             let (bytes, interface) = self
                 .resv_bytes(session, hop, &upstream.wanted, confirm)
@@ -189,7 +183,7 @@ impl<R: Routes> Node<R> {
         }
         writer = writer.scope(&wanted.scope);
         for object in &wanted.passed_on {
-            if object.get(2) != Some(&class::POLICY_DATA) {
+            if !is_policy(object) {
                 writer = writer.raw(object);
             }
         }
