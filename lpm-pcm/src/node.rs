@@ -10,11 +10,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use anstream::AutoStream;
 use lpm_host::error::BuildError;
 use lpm_host::event::{Event, EventId, EventLog};
-use lpm_host::{LpmConfig, LpmSource, Pcm};
+use lpm_host::{InitializedLpm, LpmConfig, LpmSource, Pcm};
 use lpm_sample::SampleLpm;
 
 use crate::config::{Config, EventsEntry, LpmEntry, LpmLocation};
 use crate::events::{Events, Tell};
+use crate::output::pe_type::PeType;
 use crate::output::plain;
 use crate::output::progress::Progress;
 use crate::output::reporter::Reporter;
@@ -101,6 +102,12 @@ fn policy_sum(lpm: &LpmEntry) -> Option<String> {
     let path = folder.join(file);
     // To open a FIFO would wait for a writer.
     path.is_file().then(|| sum::of_file(&path).ok())?
+}
+
+/// Which LPM was initialized, for what, and where it comes from.
+pub(crate) fn told(lpm: &InitializedLpm) -> String {
+    let pe_type = PeType(lpm.pe_type.p_type());
+    format!("LPM {}: {pe_type}, {}", lpm.name, lpm.source)
 }
 
 /// The PCM, not yet in charge, with its events going to `events`.

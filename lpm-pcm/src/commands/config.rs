@@ -16,7 +16,6 @@ use lpm_host::event::{Event, EventLog, Severity};
 use super::counted;
 use crate::config::{Config, EventTarget};
 use crate::node;
-use crate::output::pe_type::PeType;
 use crate::output::plain::{self, Plain};
 use crate::secrets;
 
@@ -116,11 +115,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 fn check(pcm: &Pcm) -> Result<Vec<String>, StartError> {
     let startup = pcm.become_dsbm()?;
     let lpms = startup.lpms.iter();
-    let lines = lpms.map(|lpm| {
-        let pe_type = PeType(lpm.pe_type.p_type());
-        format!("LPM {}: {pe_type}, {}", lpm.name, lpm.source)
-    });
-    let lines = lines.collect();
+    let lines = lpms.map(node::told).collect();
     pcm.shutdown()?;
     Ok(lines)
 }
@@ -147,7 +142,6 @@ fn places(config: &Config) -> Vec<String> {
 }
 
 fn cannot_be_opened(path: &Path) -> Option<io::Error> {
-    let is_folder = |path: &Path| fs::metadata(path).map(|found| found.is_dir());
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Some(ErrorKind::IsADirectory.into()),
         Ok(found) if found.is_file() => OpenOptions::new().append(true).open(path).err(),
@@ -157,9 +151,9 @@ fn cannot_be_opened(path: &Path) -> Option<io::Error> {
             let folder = path
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());
-            match is_folder(folder.unwrap_or(Path::new("."))) {
-                Ok(true) => None,
-                Ok(false) => Some(ErrorKind::NotADirectory.into()),
+            match fs::metadata(folder.unwrap_or(Path::new("."))) {
+                Ok(found) if found.is_dir() => None,
+                Ok(_) => Some(ErrorKind::NotADirectory.into()),
                 Err(error) => Some(error),
             }
         }

@@ -78,7 +78,6 @@ mod linux {
     use crate::config::Config;
     use crate::events::Events;
     use crate::node::{self, Sums};
-    use crate::output::pe_type::PeType;
     use crate::output::plain;
     use crate::output::progress::Progress;
     use crate::run::audit::Audit;
@@ -102,12 +101,7 @@ mod linux {
         let pcm = Arc::new(node::pcm(&config, Arc::clone(&events))?);
         pcm.set_ip_address_table(&address_rows(&links));
         for lpm in pcm.become_dsbm()?.lpms {
-            plain::tell(format_args!(
-                "LPM {}: {}, {}",
-                lpm.name,
-                PeType(lpm.pe_type.p_type()),
-                lpm.source
-            ));
+            plain::tell(node::told(&lpm));
         }
         for link in &links {
             let addresses = &link.interface.addresses;

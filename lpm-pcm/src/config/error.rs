@@ -133,13 +133,7 @@ pub(super) fn check_name(name: &Spanned<String>, key: &str) -> Result<(), Fault>
     if text.trim().is_empty() {
         return Err(Fault::of(name, format!("`{key}` is empty")));
     }
-    match text.chars().find(|c| steers(*c)) {
-        Some(control) => {
-            let message = format!("`{key}` has {control:?} in it: take letters, digits and spaces");
-            Err(Fault::of(name, message))
-        }
-        None => Ok(()),
-    }
+    check_plain(name, text, key, ": take letters, digits and spaces")
 }
 
 /// Refuses a path in which a backslash became something else.
@@ -148,10 +142,14 @@ pub(super) fn check_path(path: &Spanned<PathBuf>, key: &str) -> Result<(), Fault
     if text.is_empty() {
         return Err(Fault::of(path, format!("`{key}` is empty")));
     }
+    check_plain(path, &text, key, HOW_TO_WRITE_PATHS)
+}
+
+fn check_plain<T>(at: &Spanned<T>, text: &str, key: &str, what_to_do: &str) -> Result<(), Fault> {
     match text.chars().find(|c| steers(*c)) {
         Some(control) => {
-            let message = format!("`{key}` has {control:?} in it{HOW_TO_WRITE_PATHS}");
-            Err(Fault::of(path, message))
+            let message = format!("`{key}` has {control:?} in it{what_to_do}");
+            Err(Fault::of(at, message))
         }
         None => Ok(()),
     }
