@@ -75,7 +75,9 @@ pub fn fixture_copied(name: &str, copy: &Path) -> LpmConfig {
 #[must_use]
 pub fn fixture_stripped(name: &str, directory: &Path) -> LpmConfig {
     let copy = directory.join(file_name(name));
-    let status = std::process::Command::new("strip")
+    // Where it is not that of this machine, as tools for building say it.
+    let strip = std::env::var_os("STRIP").unwrap_or_else(|| "strip".into());
+    let status = std::process::Command::new(strip)
         .arg("--strip-debug")
         .arg("-o")
         .arg(&copy)

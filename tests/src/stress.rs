@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use lpm_host::error::PcmError;
-use lpm_host::{LpmConfig, Pcm, UnloadOutcome};
+use lpm_host::{LpmConfig, Pcm};
 
 use crate::callers::Callers;
 use crate::messages::{admit, path};
+use crate::platform::assert_gone;
 use crate::unloading::only_library;
 use crate::{RecordedEvents, fixture_stripped, resident_bytes};
 
@@ -88,7 +89,7 @@ fn cycle(lpm: &LpmConfig, callers: &Callers) {
     pcm.become_dsbm().expect("starts");
     callers.ask(&pcm);
     let unloaded = only_library(pcm.demote().expect("in charge"));
-    assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped);
+    assert_gone(&unloaded.outcome);
 }
 
 /// Unloads an LPM so many times while three threads ask it without a pause and two idle threads
@@ -121,14 +122,14 @@ pub fn races(lpm: LpmConfig, races: u64) -> u64 {
         }
         let _over = OnDrop(|| over.store(true, Ordering::Relaxed));
         let mut random = Random(0x5eed);
-        for race in 0..races {
+        for _ in 0..races {
             pcm.become_dsbm().expect("starts");
             idle.ask(&pcm);
             for _ in 0..random.below(20_000) {
                 spin_loop();
             }
             let unloaded = only_library(pcm.demote().expect("in charge"));
-            assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped, "race {race}");
+            assert_gone(&unloaded.outcome);
         }
     });
     idle.end();

@@ -16,7 +16,7 @@ use lpm_host::lpm_api::lpm_rsvp::{FilterSpec, RsvpHop, Session, TimeValues, Tspe
 use lpm_host::lpm_api::{Decision, LpmPolicyError, Metric, Priority, Scope};
 use lpm_host::{LpmConfig, Pcm};
 use lpm_tests::messages::admit;
-use lpm_tests::platform::{UNMAPS, assert_gone};
+use lpm_tests::platform::{assert_gone, unmaps};
 use lpm_tests::{RecordedEvents, identity_library, trusted};
 
 const FLOWS: u32 = 10_000;
@@ -125,7 +125,7 @@ fn a_new_build_has_all_flows_and_grants_none_twice() {
             build(number, &library);
             let done = pcm.reconfigure([lpm()]).expect("the new build");
             assert_eq!(done.kept.len(), 0);
-            if UNMAPS {
+            if unmaps() {
                 assert_gone(&done.stopped.libraries[0].outcome);
             }
         }

@@ -14,7 +14,7 @@ use lpm_host::lpm_api::lpm_rsvp::{FilterSpec, RsvpHop, Session, TimeValues, Tspe
 use lpm_host::lpm_api::{Decision, LpmPolicyError, Metric, Priority, Scope};
 use lpm_host::{LpmConfig, LpmStatus, Pcm};
 use lpm_tests::messages::admit;
-use lpm_tests::platform::{UNMAPS, assert_gone};
+use lpm_tests::platform::{assert_gone, unmaps};
 use lpm_tests::trusted;
 use slapd::{Slapd, established, free_port};
 
@@ -154,6 +154,6 @@ fn requests_are_deferred_and_nothing_is_left() {
         assert_eq!((directory.connections(), established(redis.port)), (0, 0));
         assert_gone(&teardown.libraries[0].outcome);
         let is_mapped = lpm_tests::mappings_of("libidentity_with_services") != 0;
-        assert_eq!(is_mapped, !UNMAPS);
+        assert_eq!(is_mapped, !unmaps());
     }
 }

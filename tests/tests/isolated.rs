@@ -10,10 +10,11 @@ use lpm_host::event::EventId;
 use lpm_host::lpm_rsvp::build::Path;
 use lpm_host::lpm_rsvp::{FilterSpec, RsvpHop, Session, TimeValues, Tspec};
 use lpm_host::{
-    AddressRow, CallMode, Isolation, LpmConfig, LpmStatus, Outcome, OutgoingVerdict, Pcm,
-    UnloadOutcome, Verdict,
+    AddressRow, CallMode, Isolation, LpmConfig, LpmStatus, Outcome, OutgoingVerdict, Pcm, Verdict,
 };
 use lpm_tests::messages::{admit, commit_resv, path, path_tear, resv, rsvp_objects, with_received};
+use lpm_tests::platform::{assert_gone, gone};
+use lpm_tests::process::in_own_process;
 use lpm_tests::watched::Watched;
 use lpm_tests::{RecordedEvents, fixture, runner};
 
@@ -87,8 +88,8 @@ fn it_is_told_and_asked_all_that_there_is() {
         assert_eq!(counters.expect("it counts"), expected);
         let teardown = pcm.demote().expect("in charge");
         assert_eq!(teardown.lpms[0].status, LpmStatus::OK);
-        assert_eq!(teardown.libraries[0].outcome, UnloadOutcome::Unmapped);
-        assert_eq!(events.of(EventId::LibraryUnmapped).len(), 1);
+        assert_gone(&teardown.libraries[0].outcome);
+        assert_eq!(events.of(gone()).len(), 1);
     }
 }
 
@@ -131,20 +132,23 @@ fn its_panics_are_put_on_record_before_the_call_returns() {
 
 #[test]
 fn the_library_is_not_mapped_here() {
-    let pcm = pcm(isolated(fixture("accepts")), &RecordedEvents::default());
-    let report = pcm.status().lpms.remove(0);
-    assert_eq!(report.isolation, Isolation::Process);
-    let initialized = report.initialized.expect("it is");
-    assert!(initialized.version.is_some());
-    let process = initialized.process.expect("it has one");
-    let maps = |process: &str| {
-        let maps = std::fs::read_to_string(format!("/proc/{process}/maps"));
-        maps.expect("Linux lists a process's mappings")
-    };
-    assert!(maps(&process.to_string()).contains("accepts"));
-    assert!(!maps("self").contains("accepts"));
-    let _ = pcm.demote().expect("in charge");
-    assert!(!std::path::Path::new(&format!("/proc/{process}")).exists());
+    // Those of other tests may stay mapped in theirs.
+    in_own_process("the_library_is_not_mapped_here", || {
+        let pcm = pcm(isolated(fixture("accepts")), &RecordedEvents::default());
+        let report = pcm.status().lpms.remove(0);
+        assert_eq!(report.isolation, Isolation::Process);
+        let initialized = report.initialized.expect("it is");
+        assert!(initialized.version.is_some());
+        let process = initialized.process.expect("it has one");
+        let maps = |process: &str| {
+            let maps = std::fs::read_to_string(format!("/proc/{process}/maps"));
+            maps.expect("Linux lists a process's mappings")
+        };
+        assert!(maps(&process.to_string()).contains("accepts"));
+        assert!(!maps("self").contains("accepts"));
+        let _ = pcm.demote().expect("in charge");
+        assert!(!std::path::Path::new(&format!("/proc/{process}")).exists());
+    });
 }
 
 #[test]

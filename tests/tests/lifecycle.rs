@@ -9,7 +9,7 @@ use lpm_host::event::EventId;
 use lpm_host::lpm_api::{Decision, LpmPolicyError, Priority};
 use lpm_host::{LpmStatus, Outcome, Pcm, PinReason};
 use lpm_tests::messages::{admit, admit_at, noon, path, path_tear};
-use lpm_tests::platform::{GONE, UNMAPS, assert_gone, reasons_of_its_own};
+use lpm_tests::platform::{assert_gone, gone, reasons_of_its_own, unmaps};
 use lpm_tests::{RecordedEvents, fixture, fixture_copied, library};
 
 #[test]
@@ -50,7 +50,7 @@ fn the_whole_road() {
     assert_gone(&teardown.libraries[0].outcome);
     assert_eq!(teardown.libraries[0].library, library);
     #[cfg(target_os = "linux")]
-    assert_eq!(lpm_tests::mappings_of("libthe_whole_road") == 0, UNMAPS);
+    assert_eq!(lpm_tests::mappings_of("libthe_whole_road") == 0, unmaps());
     assert_eq!(admit(&pcm, &path(4000)), Err(PcmError::NotDsbm));
 
     let ids: Vec<EventId> = events.all().iter().map(|event| event.id).collect();
@@ -58,7 +58,7 @@ fn the_whole_road() {
         EventId::LpmInitialized,
         EventId::BecameDsbm,
         EventId::LpmDeinitialized,
-        GONE,
+        gone(),
         EventId::Demoted,
     ];
     assert_eq!(ids, expected);
@@ -132,7 +132,7 @@ fn dropping_the_pcm_shuts_it_down() {
     pcm.become_dsbm().expect("starts");
     drop(pcm);
     assert_eq!(events.of(EventId::LpmDeinitialized).len(), 1);
-    assert_eq!(events.of(GONE).len(), 1);
+    assert_eq!(events.of(gone()).len(), 1);
     assert_eq!(events.of(EventId::ShutDown).len(), 1);
 }
 
@@ -253,6 +253,6 @@ fn a_deinitialize_that_does_not_return_is_given_up_on_and_its_library_stays() {
         .collect();
     let overdue = PinReason::DeinitializeOverdue { limit };
     assert_eq!(outcomes, [vec![], vec![overdue]]);
-    let pinned = if UNMAPS { 1 } else { 2 };
+    let pinned = if unmaps() { 1 } else { 2 };
     assert_eq!(events.of(EventId::LibraryPinned).len(), pinned);
 }

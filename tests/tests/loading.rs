@@ -7,7 +7,7 @@ use std::path::Path;
 use lpm_host::error::StartError;
 use lpm_host::event::{EventId, Severity};
 use lpm_host::{LpmConfig, LpmStatus, Pcm};
-use lpm_tests::platform::GONE;
+use lpm_tests::platform::gone;
 use lpm_tests::{RecordedEvents, fixture, trusted};
 
 /// Starts a PCM with this LPM, and returns the one line that says why it does not start.
@@ -129,7 +129,7 @@ fn an_lpm_that_refuses_its_configuration() {
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0].status, Some(LpmStatus::BAD_CONFIGURATION));
     // Its library is unloaded again.
-    assert_eq!(events.of(GONE).len(), 1);
+    assert_eq!(events.of(gone()).len(), 1);
 }
 
 #[test]
@@ -165,6 +165,6 @@ fn every_failure_is_named_and_nothing_is_left_running() {
         "{error}"
     );
     assert_eq!(events.of(EventId::LpmDeinitialized).len(), 1);
-    assert_eq!(events.of(GONE).len(), 1);
+    assert_eq!(events.of(gone()).len(), 1);
     assert_eq!(events.of(EventId::BecameDsbm).len(), 0);
 }

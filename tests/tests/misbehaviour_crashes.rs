@@ -12,6 +12,7 @@ use lpm_host::lpm_api::{Decision, LpmPolicyError};
 use lpm_host::{CallMode, Isolation, LpmConfig, LpmHealth, LpmStatus, Outcome, Verdict};
 use lpm_tests::fixture;
 use lpm_tests::messages::{admit, path, with_received};
+use lpm_tests::platform::assert_gone;
 use lpm_tests::watched::Watched;
 
 const CRASH: u16 = 6666;
@@ -225,8 +226,5 @@ fn with_a_call_inside_when_the_pcm_stops() {
         .expect("in charge")
         .stopped;
     is_rejected(&watched, &verdict.join().expect("no panic"));
-    assert!(matches!(
-        teardown.libraries[0].outcome,
-        lpm_host::UnloadOutcome::Unmapped
-    ));
+    assert_gone(&teardown.libraries[0].outcome);
 }

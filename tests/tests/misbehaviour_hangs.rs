@@ -14,7 +14,7 @@ use lpm_host::event::EventId;
 use lpm_host::lpm_api::{Decision, LpmPolicyError};
 use lpm_host::{AddressRow, CallMode, LpmConfig, LpmHealth, LpmStatus, Outcome, Pcm, PinReason};
 use lpm_tests::messages::{admit, commit_resv, path, path_tear, rsvp_objects};
-use lpm_tests::platform::{GONE, assert_gone};
+use lpm_tests::platform::{assert_gone, gone};
 use lpm_tests::watched::Watched;
 use lpm_tests::{RecordedEvents, fixture};
 use tempfile::TempDir;
@@ -175,7 +175,7 @@ fn initialize_and_pe_type_end_at_the_deadline() {
         let stays = PinReason::InitializeOverdue { limit }.to_string();
         pinned.retain(|event| event.detail.contains(&stays));
         assert_eq!(pinned.len(), 1);
-        let mut gone = events.of(GONE);
+        let mut gone = events.of(gone());
         gone.retain(|event| !event.detail.contains(&stays));
         assert_eq!(gone.len(), 1);
         hang.go_on();

@@ -10,7 +10,7 @@ use lpm_host::{
     LpmConfig, LpmStatus, ManualClock, Outcome, OutgoingVerdict, Pcm, PeType, SuppliedObjects,
 };
 use lpm_tests::messages::{admit, path, rsvp_objects};
-use lpm_tests::platform::{GONE, assert_gone};
+use lpm_tests::platform::{assert_gone, gone};
 use lpm_tests::watched::Watched;
 use lpm_tests::{RecordedEvents, fixture, library};
 
@@ -69,7 +69,7 @@ fn a_pe_type_that_is_none() {
     assert_eq!(failed.len(), 1);
     assert!(failed[0].detail.contains("70000"), "{failed:?}");
     assert_eq!(failed[0].lpm.as_deref(), Some("speaks-nonsense"));
-    assert_eq!(events.of(GONE).len(), 2);
+    assert_eq!(events.of(gone()).len(), 2);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn an_error_from_initialize() {
         assert_eq!(failed.len(), 1);
         assert_eq!(failed[0].status, Some(LpmStatus(77)));
         assert_eq!(failed[0].lpm.as_deref(), Some("errs"));
-        assert_eq!(events.of(GONE).len(), 2);
+        assert_eq!(events.of(gone()).len(), 2);
     }
 }
 

@@ -6,7 +6,7 @@ use lpm_host::event::EventId;
 use lpm_host::lpm_api::{Decision, LpmPolicyError};
 use lpm_host::{AddressRow, CallMode, LpmStatus, Outcome, OutgoingVerdict, Pcm};
 use lpm_tests::messages::{commit_resv, path, path_tear, rsvp_objects};
-use lpm_tests::platform::GONE;
+use lpm_tests::platform::gone;
 use lpm_tests::watched::Watched;
 use lpm_tests::{RecordedEvents, fixture};
 
@@ -50,7 +50,7 @@ fn in_initialize_and_pe_type() {
         assert_eq!(failed[0].status, Some(LpmStatus::PANICKED));
         assert_eq!(failed[0].lpm.as_deref(), Some("panics"));
         assert_eq!(events.of(EventId::LpmPanicked).len(), 1);
-        assert_eq!(events.of(GONE).len(), 2);
+        assert_eq!(events.of(gone()).len(), 2);
 
         // The others can do without it.
         let lpms = [fixture("counts"), panics_in(method).optional(true)];
@@ -160,5 +160,5 @@ fn in_drop_after_another_lpm_did_not_start() {
     let pcm = pcm.build().expect("builds");
     pcm.become_dsbm().expect_err("the second one fails");
     assert_eq!(events.of(EventId::LpmPanicked).len(), 1);
-    assert_eq!(events.of(GONE).len(), 2);
+    assert_eq!(events.of(gone()).len(), 2);
 }

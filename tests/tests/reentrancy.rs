@@ -10,7 +10,7 @@ use lpm_host::error::PcmError;
 use lpm_host::event::{Event, EventId, EventLog};
 use lpm_host::{LpmConfig, LpmStatus, Outcome, Pcm, PendingTeardown};
 use lpm_tests::messages::{admit, path};
-use lpm_tests::platform::{GONE, assert_gone};
+use lpm_tests::platform::{assert_gone, gone};
 use lpm_tests::{RecordedEvents, fixture};
 
 /// Calls the PCM whenever an LPM panics, and keeps what came of it.
@@ -127,7 +127,7 @@ fn dropping_the_pcm_waits_for_a_demotion_under_way() {
     pcm.become_dsbm().expect("starts");
     let _pending = pcm.demote_later().expect("in charge");
     drop(pcm);
-    assert_eq!(events.of(GONE).len(), 1);
+    assert_eq!(events.of(gone()).len(), 1);
 }
 
 /// Holds the last reference to the PCM while the LPM's end is put on record, on a thread that stops
@@ -160,7 +160,7 @@ fn the_pcm_is_dropped_by_the_thread_that_stops_it() {
     let pending = pcm.demote_later().expect("in charge");
     drop(pcm);
     assert_gone(&pending.wait().libraries[0].outcome);
-    assert_eq!(events.of(GONE).len(), 1);
+    assert_eq!(events.of(gone()).len(), 1);
 }
 
 #[test]

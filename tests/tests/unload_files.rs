@@ -9,8 +9,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use lpm_host::{LpmConfig, Outcome, Pcm, UnloadOutcome};
+use lpm_host::{LpmConfig, Outcome, Pcm};
 use lpm_tests::messages::{admit, path};
+use lpm_tests::platform::{assert_gone, unmaps};
 use lpm_tests::process::{child, in_own_process, is_own_process, told};
 use lpm_tests::{fixture, fixture_copied, mappings_of, trusted};
 
@@ -29,7 +30,7 @@ fn outcome(pcm: &Pcm) -> Outcome {
 
 fn demote(pcm: &Pcm) {
     for library in pcm.demote().expect("in charge").libraries {
-        assert_eq!(library.outcome, UnloadOutcome::Unmapped);
+        assert_gone(&library.outcome);
     }
 }
 
@@ -45,7 +46,7 @@ fn file_changes(name: &str, change: impl FnOnce(&Path)) {
         change(&library);
         assert_eq!(outcome(&pcm), Outcome::Accept);
         demote(&pcm);
-        assert_eq!(mappings_of("libchanging"), 0);
+        assert_eq!(mappings_of("libchanging") == 0, unmaps());
 
         fs::copy(lpm_fixtures::library("thread-current"), &library).expect("replaced");
         pcm.become_dsbm().expect("starts again");
@@ -128,7 +129,7 @@ fn incompatible_when_it_is_to_be_reloaded() {
             fs::write(&library, &other).expect("overwritten");
             let error = pcm.become_dsbm().expect_err("incompatible").to_string();
             assert!(error.contains("incompatible lpm-api"), "{error}");
-            assert_eq!(mappings_of("libchanging"), 0);
+            assert_eq!(mappings_of("libchanging") == 0, unmaps());
         }
     });
 }
@@ -166,7 +167,7 @@ fn one_library_at_several_paths() {
             .collect();
         assert_eq!(libraries, [&copy, &library]);
         for unloaded in &teardown.libraries {
-            assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped);
+            assert_gone(&unloaded.outcome);
         }
     });
 }
@@ -225,7 +226,7 @@ fn staged_in_memory(directory: &Path) {
         assert_ne!(mappings_of("/memfd:liboffice_hours.so"), 0);
         assert_eq!(outcome(&pcm), Outcome::Accept);
         demote(&pcm);
-        assert_eq!(mappings_of("liboffice_hours"), 0);
+        assert_eq!(mappings_of("liboffice_hours") == 0, unmaps());
     }
     let left = fs::read_dir(directory).expect("the directory").count();
     assert_eq!(left, 0, "nothing is left behind");

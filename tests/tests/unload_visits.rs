@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use lpm_host::Pcm;
 use lpm_host::error::PcmError;
-use lpm_host::{Pcm, UnloadOutcome};
 use lpm_tests::callers::Callers;
 use lpm_tests::messages::{admit, path};
+use lpm_tests::platform::assert_gone;
 use lpm_tests::process::in_own_process;
 use lpm_tests::unloading::only_library;
 use lpm_tests::{RecordedEvents, fixture};
@@ -64,7 +65,7 @@ fn callers_write_what_they_buffered() {
             let unloaded = only_library(pcm.demote().expect("in charge"));
             let written = lines(&file);
             over.store(true, Ordering::Relaxed);
-            assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped);
+            assert_gone(&unloaded.outcome);
             assert_eq!(unloaded.left_behind.thread_locals, 0);
             let asked: usize = asking
                 .into_iter()
@@ -83,7 +84,7 @@ fn threads_that_do_not_come_are_counted() {
         let callers = Callers::start(3);
         callers.ask(&pcm);
         let unloaded = only_library(pcm.demote().expect("in charge"));
-        assert_eq!(unloaded.outcome, UnloadOutcome::Unmapped);
+        assert_gone(&unloaded.outcome);
         assert_eq!(unloaded.left_behind.thread_locals, 3);
         assert_eq!(lines(&file), 0);
         callers.end();

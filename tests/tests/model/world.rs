@@ -15,7 +15,7 @@ use lpm_host::{
     Verdict,
 };
 use lpm_tests::messages::{admit, orders, with_received};
-use lpm_tests::platform::{GONE, assert_gone};
+use lpm_tests::platform::{assert_gone, gone};
 use lpm_tests::{RecordedEvents, library};
 use proptest::prelude::prop;
 use tempfile::TempDir;
@@ -186,7 +186,7 @@ impl World {
         self.are_stopped(&running, &teardown);
         assert_eq!(teardown.libraries.len(), 1);
         assert_gone(&teardown.libraries[0].outcome);
-        self.expect(GONE);
+        self.expect(gone());
         self.expect(EventId::Demoted);
     }
 

@@ -34,7 +34,7 @@ const RULES: ABI = ABI::V5;
 /// Confines this process, and says what the kernel cannot do of that.
 pub(super) fn confine(to: &Confinement) -> Result<Vec<String>, Box<dyn Error>> {
     let mut missing = Vec::new();
-    limit(to)?;
+    missing.extend(limit(to)?);
     if let Some((user, group)) = to.user {
         become_user(user, group).map_err(|error| format!("user {user}, group {group}: {error}"))?;
     }
@@ -54,21 +54,25 @@ pub(super) fn confine(to: &Confinement) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(missing)
 }
 
-fn limit(to: &Confinement) -> Result<(), Box<dyn Error>> {
-    // Cores hold what the LPM was told.
+/// Sets the limits, and says which the kernel, or what stands for it, has not taken.
+fn limit(to: &Confinement) -> Result<Option<String>, Box<dyn Error>> {
     let cpu_time = to.cpu_time.map(|time| time.as_secs().max(1));
     let limits = [
         (Resource::DATA, to.memory),
         (Resource::CPU, cpu_time),
         (Resource::NOFILE, to.open_files),
     ];
+    let mut not_taken = Vec::new();
     for (resource, limit) in limits {
-        if let Some(limit) = limit {
-            let set = rlimit::setrlimit(resource, limit, limit);
-            set.map_err(|error| format!("{}: {error}", resource.as_name()))?;
+        let Some(limit) = limit else { continue };
+        let failed = |error| format!("{}: {error}", resource.as_name());
+        rlimit::setrlimit(resource, limit, limit).map_err(failed)?;
+        if rlimit::getrlimit(resource).map_err(failed)? != (limit, limit) {
+            not_taken.push(resource.as_name());
         }
     }
-    Ok(())
+    let not_taken = not_taken.join(", ");
+    Ok((!not_taken.is_empty()).then(|| format!("{not_taken} is not restricted here")))
 }
 
 /// Becomes another user, for good.
