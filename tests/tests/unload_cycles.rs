@@ -33,8 +33,9 @@ fn cycles_of_an_lpm_that_logs() {
     });
 }
 
-/// Runs the body, unless libraries stay mapped here, in a process whose threads allocate from the same memory. With an arena for each
-/// of them as much grows as there happen to be threads at the same time.
+/// Runs the body in a process whose threads allocate from the same memory, unless libraries stay
+/// mapped here. With an arena for each of them as much grows as there happen to be threads at the
+/// same time.
 fn in_one_arena(test: &str, body: impl FnOnce()) {
     if !unmaps() {
         return eprintln!("not tried: libraries stay mapped here");

@@ -3,7 +3,8 @@
 //!
 //! The library's ledger knows nothing of such a thread, which may be about to begin when the
 //! library goes. So the C library is handed a function of the host's and a number. The number leads
-//! to the library's function, if that is still there.
+//! to the library's function, if that is still there. What a signal carries that is sent instead is
+//! [noted](super::signals::values).
 
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::entries::Running;
 use super::ledger::{self, Ledger};
+use super::signals;
 use super::tasks::current_id;
 use crate::lock::lock;
 
@@ -55,9 +57,18 @@ impl Event {
         ledger::of_address(self.function()? as *const () as usize)
     }
 
+    /// Notes what the signal carries that it sends, if it sends one.
+    fn note_value(&self) {
+        // Threads and processes are told in the same way.
+        if self.kind == libc::SIGEV_SIGNAL || self.kind == libc::SIGEV_THREAD_ID {
+            signals::values::note(self.signal, self.value);
+        }
+    }
+
     /// Has it call the host instead of a function of this library's; returns the number of the
     /// call.
     pub(super) fn redirect(&mut self, ledger: &Arc<Ledger>) -> Option<usize> {
+        self.note_value();
         let call = self.call(ledger)?;
         let mut calls = lock(&CALLS);
         let number = calls.last_key_value().map_or(0, |(last, _)| last + 1);
@@ -68,6 +79,7 @@ impl Event {
 
     /// The same for good: who made the event may use it again as he finds it.
     pub(super) fn redirect_for_good(&mut self, ledger: &Arc<Ledger>) {
+        self.note_value();
         let Some(call) = self.call(ledger) else {
             return;
         };

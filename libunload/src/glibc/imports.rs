@@ -47,6 +47,11 @@ fn stand_ins() -> Vec<(&'static [u8], *const ())> {
         (b"signal", signals::set_handler as *const ()),
         (b"bsd_signal", signals::set_handler as *const ()),
         (b"ssignal", signals::set_handler as *const ()),
+        (b"sigqueue", signals::values::send as *const ()),
+        (
+            b"pthread_sigqueue",
+            signals::values::send_to_thread as *const (),
+        ),
         (b"__cxa_atexit", exits::register_at_exit as *const ()),
         (
             b"__cxa_at_quick_exit",

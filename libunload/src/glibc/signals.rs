@@ -14,6 +14,7 @@ pub(super) mod former;
 pub(super) mod in_force;
 pub(super) mod senders;
 pub(super) mod trampolines;
+pub(super) mod values;
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;

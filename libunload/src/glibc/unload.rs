@@ -127,6 +127,7 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
     let mut holders = search::search(&objects, &object::loaded(), &baselines);
     holders.extend(lent::take_back_signal_stacks(&objects));
     holders.extend(ranges.iter().flat_map(remembered_handlers));
+    holders.extend(ranges.iter().flat_map(waiting_signals));
     if !holders.is_empty() {
         for one in suspended {
             if own.iter().any(|ledger| Arc::ptr_eq(ledger, one.ledger)) {
@@ -171,6 +172,14 @@ fn remembered_handlers(range: &Range<usize>) -> impl Iterator<Item = PinReason> 
                 search::holder(handler)
             ),
         },
+    })
+}
+
+/// Signals that wait, and carry an address in this range.
+fn waiting_signals(range: &Range<usize>) -> impl Iterator<Item = PinReason> {
+    let waiting = signals::values::leading_into(range).into_iter();
+    waiting.map(|signal| PinReason::AddressKept {
+        holder: format!("a signal {signal} that waits, by the value it carries,"),
     })
 }
 

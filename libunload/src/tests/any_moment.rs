@@ -140,6 +140,13 @@ static void files(void) {
     if (mapped != MAP_FAILED) munmap(mapped, 4096);
 }
 static void memory(void) { free(realloc(malloc(10), 2000)); }
+static void sends(void) {
+    static int data;
+    union sigval value = { .sival_ptr = &data };
+    /* By default it is ignored. */
+    sigqueue(getpid(), SIGURG, value);
+    pthread_sigqueue(pthread_self(), SIGURG, value);
+}
 static void result(void) { static struct aiocb block; aio_return(&block); }
 static void all_locks(void) { keys(); value(); queues(); timers(); }
 
@@ -167,6 +174,7 @@ static const struct row rows[] = {
     {"dladdr dladdr1 dlinfo dlopen", whereabouts, whereabouts},
     {"mmap munmap", files, files, 1},
     {"malloc realloc free", memory, memory},
+    {"sigqueue pthread_sigqueue", sends, sends, 1},
     {"aio_return", result, keys, 1},
 };
 enum { COUNT = sizeof rows / sizeof *rows };

@@ -56,6 +56,38 @@ kept! {
             return !file || fputs("kept", file) < 0;
         }
     "#;
+    value_of_a_signal_that_waits: "a signal 41 that waits", r#"
+        #include <pthread.h>
+        #include <signal.h>
+        static int data;
+        int run(void) {
+            sigset_t held;
+            sigemptyset(&held);
+            sigaddset(&held, 41);
+            return pthread_sigmask(SIG_BLOCK, &held, 0)
+                || pthread_sigqueue(pthread_self(), 41, (union sigval){ .sival_ptr = &data });
+        }
+    "#;
+    value_of_a_timer_that_went_off: "a signal 42 that waits", r#"
+        #include <signal.h>
+        #include <time.h>
+        #include <unistd.h>
+        static int data;
+        int run(void) {
+            sigset_t held, waiting;
+            sigemptyset(&held);
+            sigaddset(&held, 42);
+            struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = 42 };
+            event._sigev_un._tid = gettid();
+            event.sigev_value.sival_ptr = &data;
+            struct itimerspec soon = { .it_value = { .tv_nsec = 1 } };
+            timer_t timer;
+            if (pthread_sigmask(SIG_BLOCK, &held, 0) || timer_create(CLOCK_MONOTONIC, &event, &timer)
+                || timer_settime(timer, 0, &soon, 0)) return 1;
+            do { usleep(100); sigpending(&waiting); } while (!sigismember(&waiting, 42));
+            return 0;
+        }
+    "#;
     value_under_the_key_of_another: "a thread-local of thread", r#"
         #include <pthread.h>
         static int value;

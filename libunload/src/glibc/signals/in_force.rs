@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::owners;
-use super::trampolines;
+use super::{trampolines, values};
 
 /// What is known of one signal; 0 where nothing is.
 struct Last {
@@ -93,6 +93,7 @@ pub(super) fn unmaps() -> usize {
 pub(in super::super) fn forget(start: usize) {
     UNMAPS.fetch_add(1, Ordering::SeqCst);
     trampolines::give_back(start);
+    values::forget(start);
     for last in &LAST {
         let setter = &last.setter;
         if setter
