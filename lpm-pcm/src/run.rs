@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod charge;
+mod classifier;
 pub mod control;
 pub mod desk;
 pub mod exposition;
@@ -16,6 +17,7 @@ pub mod http;
 pub mod kernel;
 pub mod metrics;
 pub mod netlink;
+mod numbers;
 pub mod record;
 pub mod reload;
 pub mod service;

@@ -1,379 +1,356 @@
-//! The messages of the kernel's traffic control: u32 filters in hash tables, which lead packets to
-//! classes (linux/pkt_cls.h).
+//! The filters of an interface, in hash tables so that a packet is compared with few of them.
+//!
+//! A table has 256 buckets, and a packet goes to the one that a byte of it says. The first table of
+//! each version of IP is by the last byte of destinations. A bucket that gets crowded leads on to a
+//! table of its own, by the byte that tells most of its filters apart; a filter that does not look
+//! at that byte stays. So there are tables only where they are of use, and a packet is compared
+//! with [`CROWDED`] filters at most in each bucket. Once the kernel has no more numbers for tables,
+//! it is compared with more.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
-use lpm_rsvp::{FilterSpec, Session, SessionPort, SourceSelector};
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::tc::{
-    TcAttribute, TcFilterU32Option, TcMessage, TcOption, TcU32Key, TcU32Selector,
-    TcU32SelectorFlags,
-};
+use netlink_packet_route::tc::TcU32Key;
 
-use super::netlink::Netlink;
-use super::traffic::{done, handle, message};
+use super::classifier::{Byte, Classifier, Flow, Version};
+use super::numbers::Numbers;
 
-/// The filters in a bucket. The first number is for what leads on to ports.
-pub(super) const NODES: std::ops::RangeInclusive<u32> = 2..=0xfff;
-const ONWARD: u32 = 1;
+/// How many filters a bucket has before it leads on.
+const CROWDED: usize = 4;
+/// The numbers of tables, the first ones among them. The kernel itself gives out higher ones.
+const TABLES: RangeInclusive<u16> = 1..=0x7ff;
+/// The numbers in a bucket: of filters, and behind them of what leads on, since a packet that is
+/// too short for a byte it would be led on by is compared with nothing more.
+const FILTERS: RangeInclusive<u16> = 1..=0xfdf;
+const ONWARD: RangeInclusive<u16> = 0xfe0..=0xfff;
+/// How many tables a packet may go through (TC_U32_MAXDEPTH).
+const DEPTH: usize = 8;
 
-/// Where the filters of a session are, so that a packet is compared with few of them. A hash table
-/// for each version of IP has a bucket for each last byte of destinations; that leads on to a table
-/// with one for each last byte of ports.
+/// The filters that there are on an interface.
+pub(super) struct Filters {
+    /// Those with something in them.
+    buckets: HashMap<Place, Bucket>,
+    /// How many buckets of a table have something in them.
+    used: HashMap<u16, usize>,
+    tables: Numbers<u16>,
+    /// Tables that nothing leads to any more. They are used again: the kernel holds on to a table
+    /// for some time after what led to it is gone.
+    spare: Vec<(Version, u16)>,
+}
+
+/// A bucket of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Bucket {
-    version: Version,
-    destination: u8,
-    /// `None` for sessions without a port, whose filters are in the first of the two.
-    port: Option<u8>,
+struct Place {
+    table: u16,
+    bucket: u8,
 }
 
-/// A version of IP, whose filters the kernel has apart from those of the other one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Version {
-    V4,
-    V6,
+#[derive(Default)]
+struct Bucket {
+    /// In ascending order of their numbers.
+    filters: Vec<Filter>,
+    /// A filter is behind the first of these whose byte it looks at.
+    onward: Vec<Onward>,
 }
 
-impl Bucket {
-    /// The one that the filters of a session are in.
-    pub(super) fn of(session: &Session) -> Self {
-        let (version, destination) = match session.address() {
-            IpAddr::V4(address) => (Version::V4, address.octets()[3]),
-            IpAddr::V6(address) => (Version::V6, address.octets()[15]),
-        };
-        let port = match session.port() {
-            SessionPort::Port(port @ 1..) => Some(port.to_be_bytes()[1]),
-            _ => None,
-        };
-        Self {
-            version,
-            destination,
-            port,
-        }
-    }
-
-    /// The one that leads on to it.
-    pub(super) fn before(self) -> Option<Self> {
-        self.port.is_some().then_some(Self { port: None, ..self })
-    }
-
-    /// The table that it leads on to.
-    fn onward(self) -> u32 {
-        self.version.tables_of_ports() | u32::from(self.destination) << 20
-    }
-
-    /// The number of a filter in it.
-    fn filter(self, node: u32) -> u32 {
-        let (table, bucket) = match self.port {
-            None => (self.version.table(), self.destination),
-            Some(port) => (self.onward(), port),
-        };
-        table | u32::from(bucket) << 12 | node
-    }
-}
-
-impl Version {
-    const fn table(self) -> u32 {
-        match self {
-            Self::V4 => 0x0020_0000,
-            Self::V6 => 0x0030_0000,
-        }
-    }
-
-    /// The first of 256.
-    const fn tables_of_ports(self) -> u32 {
-        match self {
-            Self::V4 => 0x4000_0000,
-            Self::V6 => 0x5000_0000,
-        }
-    }
-
-    /// The priority and the protocol of filters. Those of two protocols never have the same
-    /// priority.
-    fn info(self) -> u32 {
-        let (priority, protocol) = match self {
-            Self::V4 => (10_u32, 0x0800_u16),
-            Self::V6 => (11, 0x86dd),
-        };
-        priority << 16 | u32::from(protocol.to_be())
-    }
-
-    /// Where in a packet the word is that ends with the last byte of the destination.
-    const fn destination(self) -> i16 {
-        match self {
-            Self::V4 => 16,
-            Self::V6 => 36,
-        }
-    }
-
-    /// Where the ports are, without options and other headers.
-    const fn ports(self) -> i16 {
-        match self {
-            Self::V4 => 20,
-            Self::V6 => 40,
-        }
-    }
-}
-
-/// Has hash tables for filters on an interface, whose HTB is new.
-pub(super) fn set_up(netlink: &mut Netlink, interface: u32) -> io::Result<()> {
-    for version in [Version::V4, Version::V6] {
-        add_table(netlink, interface, version, version.table())?;
-        let (table, word) = (version.table(), version.destination());
-        lead_on(netlink, interface, version, None, (table, word))?;
-    }
-    Ok(())
-}
-
-/// Has the bucket of a destination lead on to a table of ports.
-pub(super) fn lead_to_ports(
-    netlink: &mut Netlink,
-    interface: u32,
-    bucket: Bucket,
-) -> io::Result<()> {
-    let (version, table) = (bucket.version, bucket.onward());
-    add_table(netlink, interface, version, table)?;
-    let place = Some(bucket.filter(ONWARD));
-    lead_on(netlink, interface, version, place, (table, version.ports()))
-}
-
-/// Adds a hash table for filters.
-fn add_table(
-    netlink: &mut Netlink,
-    interface: u32,
-    version: Version,
-    table: u32,
-) -> io::Result<()> {
-    let add = about(interface, version, table)?;
-    put(netlink, add, vec![TcFilterU32Option::Divisor(256)])
-}
-
-/// Leads all packets of a version on to a table, into the bucket that the last byte of a word in
-/// them says. From the root of filters, or from the place of one.
-fn lead_on(
-    netlink: &mut Netlink,
-    interface: u32,
-    version: Version,
-    place: Option<u32>,
-    (table, word): (u32, i16),
-) -> io::Result<()> {
-    let mut selector = selector(vec![key(0, 0, 0)], TcU32SelectorFlags::empty());
-    (selector.hmask, selector.hoff) = (0xff, word);
-    let mut options = vec![TcFilterU32Option::Link(table)];
-    options.extend(place.map(in_bucket));
-    options.push(TcFilterU32Option::Selector(selector));
-    let link = about(interface, version, place.unwrap_or_default())?;
-    put(netlink, link, options)
-}
-
-/// Leads the packets of a flow to a class: those of any sender for `None`.
-pub(super) fn add_filter(
-    netlink: &mut Netlink,
-    interface: u32,
-    (bucket, node): (Bucket, u32),
+struct Filter {
+    number: u16,
     minor: u16,
-    session: &Session,
-    sender: Option<&FilterSpec>,
-) -> io::Result<()> {
-    let keys = keys(session, sender).ok_or_else(|| {
-        let what = "the kernel cannot tell apart flows that differ only in their IPsec SPI";
-        io::Error::new(io::ErrorKind::Unsupported, what)
-    })?;
-    let filter = bucket.filter(node);
-    let options = vec![
-        TcFilterU32Option::ClassId(handle(minor)),
-        in_bucket(filter),
-        TcFilterU32Option::Selector(selector(keys, TcU32SelectorFlags::Terminal)),
-    ];
-    put(netlink, about(interface, bucket.version, filter)?, options)
+    flow: Flow,
 }
 
-/// Takes a filter away.
-pub(super) fn remove_filter(
-    netlink: &mut Netlink,
-    interface: u32,
-    (bucket, node): (Bucket, u32),
-) -> io::Result<()> {
-    let mut remove = about(interface, bucket.version, bucket.filter(node))?;
-    remove.attributes = vec![TcAttribute::Kind("u32".to_owned())];
-    done(netlink.request(RouteNetlinkMessage::DelTrafficFilter(remove), NLM_F_ACK))
+struct Onward {
+    number: u16,
+    by: Byte,
+    table: u16,
 }
 
-/// A message about the filter, or the table, of this number; 0 for one that the kernel numbers.
-fn about(interface: u32, version: Version, number: u32) -> io::Result<TcMessage> {
-    let mut about = message(interface)?;
-    about.header.parent = handle(0);
-    about.header.handle = number.into();
-    about.header.info = version.info();
-    Ok(about)
-}
-
-/// Puts a filter, or a table, where there is none.
-fn put(
-    netlink: &mut Netlink,
-    mut new: TcMessage,
-    options: Vec<TcFilterU32Option>,
-) -> io::Result<()> {
-    new.attributes = u32_options(options);
-    let create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-    done(netlink.request(RouteNetlinkMessage::NewTrafficFilter(new), create))
-}
-
-/// The bucket that a filter of this number is in.
-fn in_bucket(filter: u32) -> TcFilterU32Option {
-    TcFilterU32Option::Hash(filter & 0xffff_f000)
-}
-
-/// What the packets of a flow have, in 32-bit words from the IP header on. `None` for what is not
-/// in packets.
-fn keys(session: &Session, sender: Option<&FilterSpec>) -> Option<Vec<TcU32Key>> {
-    let protocol = u32::from(session.protocol());
-    // Where the source and the destination are.
-    let (version, mut keys, source, destination) = match session.address() {
-        IpAddr::V4(_) => (
-            Version::V4,
-            vec![key(protocol << 16, 0x00ff_0000, 8)],
-            12,
-            16,
-        ),
-        IpAddr::V6(_) => (Version::V6, vec![key(protocol << 8, 0x0000_ff00, 4)], 8, 24),
-    };
-    keys.extend(address(session.address(), destination));
-    let (mut ports, mut mask) = (0, 0);
-    match session.port() {
-        SessionPort::Port(0) => {}
-        SessionPort::Port(port) => (ports, mask) = (u32::from(port), 0xffff),
-        SessionPort::Virtual(_) => return None,
+impl Filters {
+    /// Has the first tables on an interface, whose HTB is new.
+    pub(super) fn set_up(kernel: &mut impl Classifier) -> io::Result<Self> {
+        let mut tables = Numbers::new(TABLES);
+        for version in [Version::V4, Version::V6] {
+            tables.take();
+            let table = first(version);
+            kernel.add_table(version, table)?;
+            kernel.lead_on(version, None, table, version.destination())?;
+        }
+        Ok(Self {
+            buckets: HashMap::new(),
+            used: HashMap::new(),
+            tables,
+            spare: Vec::new(),
+        })
     }
-    if let Some(sender) = sender {
-        keys.extend(address(sender.address(), source));
-        match sender.selector() {
-            SourceSelector::Port(0) => {}
-            SourceSelector::Port(port) => {
-                ports |= u32::from(port) << 16;
-                mask |= 0xffff_0000;
+
+    /// Leads the packets of a flow to a class.
+    pub(super) fn add(
+        &mut self,
+        kernel: &mut impl Classifier,
+        flow: Flow,
+        minor: u16,
+    ) -> io::Result<()> {
+        let keys = flow.keys().ok_or_else(|| {
+            let what = "the kernel cannot tell apart flows that differ only in their IPsec SPI";
+            io::Error::new(io::ErrorKind::Unsupported, what)
+        })?;
+        let (version, way) = (flow.version(), self.way(flow.version(), &keys));
+        let place = *way.last().ok_or(io::ErrorKind::InvalidInput)?;
+        let number = self.buckets.get(&place).map_or_else(
+            || Some(*FILTERS.start()),
+            |bucket| free(bucket.filters.iter().map(|filter| filter.number), FILTERS),
+        );
+        let number = number.ok_or_else(|| {
+            let what = "the kernel has no more room for filters of such flows on this interface";
+            io::Error::new(io::ErrorKind::QuotaExceeded, what)
+        })?;
+        kernel.add_filter(version, place.number(number), minor, keys)?;
+        let filter = Filter {
+            number,
+            minor,
+            flow,
+        };
+        self.put(place, filter);
+        self.spread(kernel, version, place, way.len());
+        Ok(())
+    }
+
+    /// Takes the filter of a flow away.
+    pub(super) fn remove(&mut self, kernel: &mut impl Classifier, flow: Flow) {
+        let Some(keys) = flow.keys() else {
+            return;
+        };
+        let (version, way) = (flow.version(), self.way(flow.version(), &keys));
+        // What cannot be taken away was taken away by somebody else.
+        if let Some(place) = way.last() {
+            self.take(kernel, version, *place, |filter| filter.flow == flow);
+        }
+        // A table with nothing in it is no longer led to.
+        let mut way = way.into_iter().rev().peekable();
+        while let Some(place) = way.next().filter(|place| self.is_last(*place)) {
+            let before = way.peek();
+            if let Some((before, bucket)) =
+                before.and_then(|it| Some((it, self.buckets.get_mut(it)?)))
+            {
+                let is_it = |onward: &Onward| onward.table == place.table;
+                if let Some(at) = bucket.onward.iter().position(is_it) {
+                    let onward = bucket.onward.remove(at);
+                    let _ = kernel.remove(version, before.number(onward.number));
+                    self.spare.push((version, place.table));
+                }
             }
-            SourceSelector::FlowLabel(label) => keys.push(key(label, 0x000f_ffff, 0)),
-            SourceSelector::Gpi(_) => return None,
         }
     }
-    if mask != 0 {
-        if session.address().is_ipv4() {
-            // Ports are looked for in the first fragment, and behind a header without options.
-            keys.push(key(0, 0x1fff, 4));
-            keys.push(key(0x0500_0000, 0x0f00_0000, 0));
-        }
-        keys.push(key(ports, mask, version.ports().into()));
-    }
-    Some(keys)
-}
 
-/// The words of an address.
-fn address(address: IpAddr, at: i32) -> Vec<TcU32Key> {
-    let words = match address {
-        IpAddr::V4(address) => vec![u32::from(address)],
-        IpAddr::V6(address) => {
-            let address = u128::from(address);
-            let words = [96, 64, 32, 0].map(|shift| (address >> shift) & u128::from(u32::MAX));
-            words
+    /// The buckets that packets with these keys go through, up to the one where their filter is, or
+    /// is to be.
+    fn way(&self, version: Version, keys: &[TcU32Key]) -> Vec<Place> {
+        let next = |(table, by): (u16, Byte)| {
+            let bucket = by.of(keys)?;
+            Some(Place { table, bucket })
+        };
+        let first = next((first(version), version.destination()));
+        let way = std::iter::successors(first, |place| {
+            let onward = &self.buckets.get(place)?.onward;
+            onward
                 .iter()
-                .filter_map(|word| u32::try_from(*word).ok())
-                .collect()
+                .find_map(|onward| next((onward.table, onward.by)))
+        });
+        way.collect()
+    }
+
+    fn put(&mut self, place: Place, filter: Filter) {
+        let bucket = match self.buckets.entry(place) {
+            Entry::Occupied(bucket) => bucket.into_mut(),
+            Entry::Vacant(place_for) => {
+                *self.used.entry(place.table).or_default() += 1;
+                place_for.insert(Bucket::default())
+            }
+        };
+        let at = bucket
+            .filters
+            .partition_point(|other| other.number < filter.number);
+        // Most have one, and a vector begins with room for four.
+        if bucket.filters.is_empty() {
+            bucket.filters.reserve_exact(1);
         }
+        bucket.filters.insert(at, filter);
+    }
+
+    /// Takes filters out of a bucket.
+    fn take(
+        &mut self,
+        kernel: &mut impl Classifier,
+        version: Version,
+        place: Place,
+        is_taken: impl Fn(&Filter) -> bool,
+    ) {
+        if let Some(bucket) = self.buckets.get_mut(&place) {
+            bucket.filters.retain(|filter| {
+                let is_taken = is_taken(filter);
+                if is_taken {
+                    let _ = kernel.remove(version, place.number(filter.number));
+                }
+                !is_taken
+            });
+        }
+    }
+
+    /// Forgets a bucket if there is nothing in it. Whether it was the last one of its table.
+    fn is_last(&mut self, place: Place) -> bool {
+        let bucket = self.buckets.get(&place);
+        if !bucket.is_some_and(|it| it.filters.is_empty() && it.onward.is_empty()) {
+            return false;
+        }
+        self.buckets.remove(&place);
+        let used = self.used.entry(place.table).or_default();
+        *used -= 1;
+        let is_last = *used == 0;
+        if is_last {
+            self.used.remove(&place.table);
+        }
+        is_last
+    }
+
+    /// Has a crowded bucket lead on to a table of its own. Where that cannot be it stays as it is,
+    /// and packets are compared with more.
+    fn spread(
+        &mut self,
+        kernel: &mut impl Classifier,
+        version: Version,
+        place: Place,
+        depth: usize,
+    ) {
+        let Some(bucket) = self.buckets.get(&place).filter(|_| depth < DEPTH) else {
+            return;
+        };
+        let mut numbers = ONWARD;
+        let number = numbers.find(|number| bucket.onward.iter().all(|it| it.number != *number));
+        let Some((number, by)) = number.zip(apart(&bucket.filters)) else {
+            return;
+        };
+        let Some(table) = self.table(kernel, version) else {
+            return;
+        };
+        let Ok(behind) = self.behind(kernel, version, place, Onward { number, by, table }) else {
+            self.spare.push((version, table));
+            return;
+        };
+        // Now that packets are compared there, they need not be here.
+        self.take(kernel, version, place, |filter| filter.is_behind(by));
+        if let Some(bucket) = self.buckets.get_mut(&place) {
+            bucket.filters.shrink_to_fit();
+            bucket.onward.push(Onward { number, by, table });
+        }
+        let places: BTreeSet<u8> = behind.iter().map(|(place, _)| place.bucket).collect();
+        for (place, filter) in behind {
+            self.put(place, filter);
+        }
+        for bucket in places {
+            self.spread(kernel, version, Place { table, bucket }, depth + 1);
+        }
+    }
+
+    /// A table that nothing leads to.
+    fn table(&mut self, kernel: &mut impl Classifier, version: Version) -> Option<u16> {
+        let spare = self.spare.iter().position(|(of, _)| *of == version);
+        if let Some(spare) = spare {
+            return Some(self.spare.swap_remove(spare).1);
+        }
+        let table = self.tables.take()?;
+        if kernel.add_table(version, table).is_err() {
+            self.tables.give_back(table);
+            return None;
+        }
+        Some(table)
+    }
+
+    /// Has a bucket lead on to a table in which filters of the bucket are, too. These, and where
+    /// they are; nothing is there if the kernel refuses one of them.
+    fn behind(
+        &self,
+        kernel: &mut impl Classifier,
+        version: Version,
+        place: Place,
+        Onward { number, by, table }: Onward,
+    ) -> io::Result<Vec<(Place, Filter)>> {
+        let mut last = HashMap::new();
+        let mut behind = Vec::new();
+        let filters = self.buckets.get(&place).map(|bucket| &bucket.filters);
+        let added = filters.into_iter().flatten().try_for_each(|filter| {
+            let keys = filter.flow.keys().unwrap_or_default();
+            let Some(bucket) = by.of(&keys) else {
+                return Ok(());
+            };
+            let last = last.entry(bucket).or_insert(0);
+            *last += 1;
+            let to = Place { table, bucket };
+            kernel.add_filter(version, to.number(*last), filter.minor, keys)?;
+            let number = *last;
+            behind.push((to, Filter { number, ..*filter }));
+            Ok(())
+        });
+        let led =
+            added.and_then(|()| kernel.lead_on(version, Some(place.number(number)), table, by));
+        if let Err(error) = led {
+            for (place, filter) in behind {
+                let _ = kernel.remove(version, place.number(filter.number));
+            }
+            return Err(error);
+        }
+        Ok(behind)
+    }
+}
+
+impl Place {
+    /// What the kernel calls a filter in it.
+    fn number(self, number: u16) -> u32 {
+        u32::from(self.table) << 20 | u32::from(self.bucket) << 12 | u32::from(number)
+    }
+}
+
+impl Filter {
+    fn is_behind(&self, by: Byte) -> bool {
+        self.flow.keys().is_some_and(|keys| by.of(&keys).is_some())
+    }
+}
+
+/// The table that all packets of a version of IP go to.
+const fn first(version: Version) -> u16 {
+    match version {
+        Version::V4 => 1,
+        Version::V6 => 2,
+    }
+}
+
+/// The first number that is not taken, of which they are given in ascending order.
+fn free(mut taken: impl Iterator<Item = u16>, mut all: RangeInclusive<u16>) -> Option<u16> {
+    all.find(|number| taken.next() != Some(*number))
+}
+
+/// The byte by which the fewest of too many filters are left together; `None` where it is not too
+/// many, or none tells them apart.
+fn apart(filters: &[Filter]) -> Option<Byte> {
+    if filters.len() <= CROWDED {
+        return None;
+    }
+    let keys = filters.iter().filter_map(|filter| filter.flow.keys());
+    let keys: Vec<_> = keys.collect();
+    let bytes: BTreeSet<_> = keys.iter().flat_map(|keys| Byte::all(keys)).collect();
+    let together = |byte: Byte| {
+        let mut counts = HashMap::new();
+        let values = keys.iter().map(|keys| byte.of(keys));
+        values.for_each(|value| *counts.entry(value).or_insert(0) += 1);
+        // Those that do not look at it are compared with all packets.
+        let staying = counts.remove(&None).unwrap_or(0);
+        staying + counts.into_values().max().unwrap_or(0)
     };
-    let words = words.into_iter().zip((at..).step_by(4));
-    words.map(|(word, at)| key(word, u32::MAX, at)).collect()
-}
-
-fn key(val: u32, mask: u32, off: i32) -> TcU32Key {
-    let mut key = TcU32Key::default();
-    (key.val, key.mask, key.off) = (val, mask, off);
-    key
-}
-
-fn selector(keys: Vec<TcU32Key>, flags: TcU32SelectorFlags) -> TcU32Selector {
-    let mut selector = TcU32Selector::default();
-    selector.flags = flags;
-    selector.nkeys = u8::try_from(keys.len()).unwrap_or(u8::MAX);
-    selector.keys = keys;
-    selector
-}
-
-fn u32_options(options: Vec<TcFilterU32Option>) -> Vec<TcAttribute> {
-    vec![
-        TcAttribute::Kind("u32".to_owned()),
-        TcAttribute::Options(options.into_iter().map(TcOption::U32).collect()),
-    ]
+    let best = bytes.into_iter().map(|byte| (together(byte), byte)).min();
+    best.filter(|(together, _)| *together < filters.len())
+        .map(|(_, byte)| byte)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_look_for_what_the_flow_has() {
-        let session = Session::new([10, 0, 2, 1], 17, 5004).unwrap();
-        let sender = FilterSpec::new([10, 0, 1, 1], 4000);
-        let of = |session: &Session, sender: Option<&FilterSpec>| {
-            let keys = keys(session, sender).unwrap();
-            let keys = keys.iter().map(|key| (key.off, key.val, key.mask));
-            keys.collect::<Vec<_>>()
-        };
-        assert_eq!(
-            of(&session, Some(&sender)),
-            [
-                (8, 0x0011_0000, 0x00ff_0000),
-                (16, 0x0a00_0201, u32::MAX),
-                (12, 0x0a00_0101, u32::MAX),
-                (4, 0, 0x1fff),
-                (0, 0x0500_0000, 0x0f00_0000),
-                (20, 0x0fa0_138c, u32::MAX),
-            ]
-        );
-        let portless = Session::new([10, 0, 2, 1], 1, 0).unwrap();
-        assert_eq!(of(&portless, None).len(), 2);
-        // Port 5004 ends with 0x8c, and the destination with 1.
-        assert_eq!(Bucket::of(&session).filter(2), 0x4018_c002);
-        let before = Bucket::of(&session).before().unwrap();
-        assert_eq!(
-            (before.filter(ONWARD), before.onward()),
-            (0x0020_1001, 0x4010_0000)
-        );
-        assert_eq!(Bucket::of(&portless).filter(2), 0x0020_1002);
-        assert_eq!(Bucket::of(&portless).before(), None);
-        let gpi = Session::gpi([10, 0, 2, 1], 50, 7).unwrap();
-        assert!(keys(&gpi, None).is_none());
-    }
-
-    #[test]
-    fn filters_look_for_what_the_flow_has_in_ipv6() {
-        let to: std::net::Ipv6Addr = "2001:db8:1:2:3:4:5:6".parse().unwrap();
-        let from: std::net::Ipv6Addr = "2001:db8::7".parse().unwrap();
-        let session = Session::new(to, 17, 5004).unwrap();
-        let sender = FilterSpec::new(from, 4000);
-        let keys = keys(&session, Some(&sender)).unwrap();
-        let keys: Vec<_> = keys
-            .iter()
-            .map(|key| (key.off, key.val, key.mask))
-            .collect();
-        assert_eq!(
-            keys,
-            [
-                (4, 0x0000_1100, 0x0000_ff00),
-                (24, 0x2001_0db8, u32::MAX),
-                (28, 0x0001_0002, u32::MAX),
-                (32, 0x0003_0004, u32::MAX),
-                (36, 0x0005_0006, u32::MAX),
-                (8, 0x2001_0db8, u32::MAX),
-                (12, 0, u32::MAX),
-                (16, 0, u32::MAX),
-                (20, 7, u32::MAX),
-                (40, 0x0fa0_138c, u32::MAX),
-            ]
-        );
-        assert_eq!(Bucket::of(&session).filter(2), 0x5068_c002);
-    }
-}
+mod tests;

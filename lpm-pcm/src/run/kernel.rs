@@ -5,18 +5,19 @@
 //! else put there stays, unless the configuration says otherwise, and then there are no
 //! reservations on that interface.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
-use std::ops::RangeInclusive;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use lpm_rsvp::FilterSpec;
+use lpm_rsvp::{FilterSpec, Session};
 use lpm_sbm::{Command, Reserved};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::filters::{self, Bucket, NODES};
+use super::classifier::{self, Flow};
+use super::filters::Filters;
 use super::netlink::Netlink;
+use super::numbers::Numbers;
 use super::traffic::{self, Class, MINORS, Root};
 
 /// What is known of an interface.
@@ -103,10 +104,8 @@ struct Worker {
 /// An interface with an HTB of ours.
 struct Interface {
     mtu: u32,
-    minors: Free<u16>,
-    nodes: HashMap<Bucket, Free<u32>>,
-    /// Those that lead on to ports.
-    leading_on: HashSet<Bucket>,
+    minors: Numbers<u16>,
+    filters: Filters,
 }
 
 /// A reservation that is there.
@@ -114,8 +113,9 @@ struct Installed {
     interface: u32,
     minor: u16,
     class: Class,
-    bucket: Bucket,
-    filters: HashMap<Option<FilterSpec>, u32>,
+    session: Session,
+    /// Those that packets are led there from, in ascending order; `None` for any.
+    senders: Vec<Option<FilterSpec>>,
 }
 
 impl Worker {
@@ -180,11 +180,10 @@ impl Worker {
     /// Whether what there is of a reservation is of use.
     fn is_whole(&self, reservation: u64) -> bool {
         let installed = self.installed.get(&reservation);
-        installed.is_none_or(|installed| !installed.filters.is_empty())
+        installed.is_none_or(|installed| !installed.senders.is_empty())
     }
 
     fn install(&mut self, reservation: u64, index: u32, wanted: &Reserved) -> io::Result<()> {
-        let bucket = Bucket::of(&wanted.session);
         self.set_up(index)?;
         let Self {
             netlink,
@@ -215,46 +214,40 @@ impl Worker {
                     interface: index,
                     minor,
                     class,
-                    bucket,
-                    filters: HashMap::new(),
+                    session: wanted.session,
+                    senders: Vec::new(),
                 })
             }
         };
-        let senders: Vec<_> = match &wanted.senders[..] {
+        let mut senders: Vec<_> = match &wanted.senders[..] {
             [] => vec![None],
             senders => senders.iter().copied().map(Some).collect(),
         };
-        if let Some(before) = bucket
-            .before()
-            .filter(|it| !interface.leading_on.contains(it))
-        {
-            filters::lead_to_ports(netlink, index, before)?;
-            interface.leading_on.insert(before);
-        }
-        let nodes = interface
-            .nodes
-            .entry(bucket)
-            .or_insert_with(|| Free::new(NODES));
+        senders.sort_unstable();
+        let (session, minor) = (known.session, known.minor);
+        let mut kernel = classifier::Kernel {
+            netlink,
+            interface: index,
+        };
         for sender in &senders {
-            if known.filters.contains_key(sender) {
-                continue;
+            if let Err(place) = known.senders.binary_search(sender) {
+                let sender = *sender;
+                let flow = Flow { session, sender };
+                interface.filters.add(&mut kernel, flow, minor)?;
+                // Most have one.
+                if known.senders.is_empty() {
+                    known.senders.reserve_exact(senders.len());
+                }
+                known.senders.insert(place, sender);
             }
-            let node = nodes
-                .take()
-                .ok_or_else(|| full("filters for such sessions"))?;
-            let (session, sender_of, place) = (&wanted.session, sender.as_ref(), (bucket, node));
-            let added = filters::add_filter(netlink, index, place, known.minor, session, sender_of);
-            if let Err(error) = added {
-                nodes.give_back(node);
-                return Err(error);
-            }
-            known.filters.insert(*sender, node);
         }
-        known.filters.retain(|sender, node| {
-            let is_wanted = senders.contains(sender);
+        known.senders.retain(|sender| {
+            let is_wanted = senders.binary_search(sender).is_ok();
             if !is_wanted {
-                let _ = filters::remove_filter(netlink, index, (bucket, *node));
-                nodes.give_back(*node);
+                let sender = *sender;
+                interface
+                    .filters
+                    .remove(&mut kernel, Flow { session, sender });
             }
             is_wanted
         });
@@ -269,13 +262,15 @@ impl Worker {
         let Some(interface) = self.interfaces.get_mut(&index) else {
             return;
         };
-        // What cannot be taken away was taken away by somebody else.
-        if let Some(nodes) = interface.nodes.get_mut(&installed.bucket) {
-            for node in installed.filters.into_values() {
-                let place = (installed.bucket, node);
-                let _ = filters::remove_filter(&mut self.netlink, index, place);
-                nodes.give_back(node);
-            }
+        let session = installed.session;
+        let mut kernel = classifier::Kernel {
+            netlink: &mut self.netlink,
+            interface: index,
+        };
+        for sender in installed.senders {
+            interface
+                .filters
+                .remove(&mut kernel, Flow { session, sender });
         }
         let _ = traffic::unreserve(&mut self.netlink, index, installed.minor);
         interface.minors.give_back(installed.minor);
@@ -303,48 +298,25 @@ impl Worker {
             }
         }
         let Capacity { bandwidth, mtu } = capacity;
-        let made = traffic::set_up(&mut self.netlink, index, bandwidth, mtu)
-            .and_then(|()| filters::set_up(&mut self.netlink, index));
-        if let Err(error) = made {
+        let made = traffic::set_up(&mut self.netlink, index, bandwidth, mtu).and_then(|()| {
+            let netlink = &mut self.netlink;
+            Filters::set_up(&mut classifier::Kernel {
+                netlink,
+                interface: index,
+            })
+        });
+        let filters = made.inspect_err(|_| {
             let _ = traffic::clear(&mut self.netlink, index);
-            return Err(error);
-        }
+        })?;
         self.interfaces.insert(
             index,
             Interface {
                 mtu,
-                minors: Free::new(MINORS),
-                nodes: HashMap::new(),
-                leading_on: HashSet::new(),
+                minors: Numbers::new(MINORS),
+                filters,
             },
         );
         Ok(())
-    }
-}
-
-/// Numbers that nothing has yet, the lowest first.
-struct Free<T> {
-    next: RangeInclusive<T>,
-    given_back: BTreeSet<T>,
-}
-
-impl<T: Copy + Ord> Free<T>
-where
-    RangeInclusive<T>: Iterator<Item = T>,
-{
-    fn new(all: RangeInclusive<T>) -> Self {
-        Self {
-            next: all,
-            given_back: BTreeSet::new(),
-        }
-    }
-
-    fn take(&mut self) -> Option<T> {
-        self.given_back.pop_first().or_else(|| self.next.next())
-    }
-
-    fn give_back(&mut self, number: T) {
-        self.given_back.insert(number);
     }
 }
 

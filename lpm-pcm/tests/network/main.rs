@@ -4,7 +4,9 @@
 #![cfg(target_os = "linux")]
 #![allow(unreachable_pub, reason = "modules of a test")]
 
+mod filters;
 mod ipv6;
+mod many;
 mod measured;
 mod net;
 mod outside;

@@ -7,82 +7,21 @@
 //! Costs are times of the processor that `pcm` had, so that end hosts on the same machine do not
 //! count.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::net::Ipv4Addr;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lpm_rsvp::build::{Flows, Path as PathMessage, Resv};
-use lpm_rsvp::{FilterSpec, MessageType, RsvpHop, ServiceRequest, Session, TimeValues};
+use lpm_rsvp::{MessageType, RsvpHop};
 
-use crate::net::{
-    End, Net, Pcm, RECEIVER, ROUTER, SENDER, can_make_networks, hop, path, resv, tspec, user,
-};
+use crate::many::{Flow, WINDOW, route, set_up};
+use crate::net::{End, Net, Pcm, RECEIVER, ROUTER, SENDER, can_make_networks, path, resv};
 use crate::support::{Pcap, eventually, ipv4};
 use crate::{USUAL, to};
 
 const FLOWS: u16 = 10_000;
-/// How many messages are under way at once.
-const WINDOW: usize = 50;
-const RATE: f32 = 8e5;
 const ENFORCED: &str =
     "[run]\nenforce = true\n[interface.'10.77.2.254']\nbandwidth = '100 Gbit/s'\n";
-
-/// A flow of many: one half has destinations of its own, the other one shares one, all of them the
-/// receiver's.
-#[derive(Clone, Copy)]
-struct Flow(u16);
-
-impl Flow {
-    const SHARED: Ipv4Addr = Ipv4Addr::new(10, 78, 255, 1);
-
-    fn all() -> impl Iterator<Item = Self> {
-        (0..FLOWS).map(Self)
-    }
-
-    fn destination(self) -> Ipv4Addr {
-        let [high, low] = self.0.to_be_bytes();
-        match self.0 % 2 {
-            0 => Ipv4Addr::new(10, 78, high, low),
-            _ => Self::SHARED,
-        }
-    }
-
-    fn session(self) -> Session {
-        Session::new(self.destination(), 17, 1_024 + self.0).unwrap()
-    }
-
-    fn sender(self) -> FilterSpec {
-        FilterSpec::new(SENDER, 4000)
-    }
-
-    /// Whose it is: the policy allows ten to each.
-    fn user(self) -> String {
-        format!("CN=User {}", self.0 / 5)
-    }
-
-    fn path(self) -> Vec<u8> {
-        let own = hop(SENDER, 7);
-        let path = PathMessage::new(
-            self.session(),
-            own,
-            TimeValues::DEFAULT,
-            self.sender(),
-            tspec(RATE),
-        );
-        path.policy_data(user(&self.user())).build().unwrap()
-    }
-
-    fn resv(self, last: RsvpHop) -> Vec<u8> {
-        let service = ServiceRequest::ControlledLoad(tspec(RATE));
-        let flows = Flows::FixedFilter(vec![(service, self.sender())]);
-        let own = hop(RECEIVER, last.logical_interface);
-        let resv = Resv::new(self.session(), own, TimeValues::DEFAULT, flows);
-        resv.policy_data(user(&self.user())).build().unwrap()
-    }
-}
 
 /// What a process has had.
 #[derive(Clone, Copy)]
@@ -133,38 +72,10 @@ fn settle(pcm: &Pcm) -> u64 {
     })
 }
 
-/// Says something of each flow, again where nothing comes of it, until the end has heard of each.
-/// The hop that it heard from.
-fn exchange(say: impl Fn(Flow), end: &End, wanted: MessageType) -> RsvpHop {
-    let mut last = None;
-    let flows: Vec<_> = Flow::all().collect();
-    for flows in flows.chunks(WINDOW) {
-        let missing = flows.iter().map(|flow| (flow.session(), *flow));
-        let mut missing: BTreeMap<_, _> = missing.collect();
-        while !missing.is_empty() {
-            missing.values().for_each(|flow| say(*flow));
-            let patience = Instant::now() + Duration::from_secs(2);
-            while !missing.is_empty() && Instant::now() < patience {
-                match end.take(wanted) {
-                    Some(came) => came.read(|message| {
-                        missing.remove(&message.session().unwrap());
-                        last = message.hop();
-                    }),
-                    None => thread::sleep(Duration::from_micros(50)),
-                }
-            }
-        }
-    }
-    last.unwrap()
-}
-
 /// All flows are announced and asked for. Where the receiver has its Paths from.
-fn set_up(pcm: &Pcm, sender: &End, receiver: &End) -> RsvpHop {
+fn set_all_up(pcm: &Pcm, sender: &End, receiver: &End) -> RsvpHop {
     let (begun, memory) = (Used::by(pcm), pcm.memory());
-    let announce = |flow: Flow| sender.send(SENDER, to(flow.destination()), flow.path());
-    let last = exchange(announce, receiver, MessageType::Path);
-    let ask = |flow: Flow| receiver.send(RECEIVER, to(ROUTER[1]), flow.resv(last));
-    exchange(ask, sender, MessageType::Resv);
+    let last = set_up(FLOWS, sender, receiver);
     let count = f64::from(FLOWS);
     begun.say(pcm, "  a session set up (Path and Resv)", count);
     let grown = pcm.memory().saturating_sub(memory);
@@ -178,7 +89,7 @@ fn set_up(pcm: &Pcm, sender: &End, receiver: &End) -> RsvpHop {
 /// One refresh of everything, as fast as it goes or in so long a time.
 fn refresh(pcm: &Pcm, sender: &End, receiver: &End, last: RsvpHop, time: Option<Duration>) {
     let begun = Instant::now();
-    let flows: Vec<_> = Flow::all().collect();
+    let flows: Vec<_> = Flow::first(FLOWS).collect();
     for (done, flows) in flows.chunks(WINDOW).enumerate() {
         for flow in flows {
             sender.send(SENDER, to(flow.destination()), flow.path());
@@ -208,10 +119,18 @@ fn throughput(net: &Net) -> f64 {
     (sent() - before) / begun.elapsed().as_secs_f64()
 }
 
+fn say_throughput(net: &Net, before: f64) {
+    let after = throughput(net);
+    println!(
+        "  packets/s of one sender: {before:.0} with one flow, {after:.0} with all ({:.0} %)",
+        after / before * 100.0
+    );
+}
+
 /// The same messages as a capture, decided by `pcm replay`.
 fn replay(last: RsvpHop) {
     let rounds = 5;
-    let messages = Flow::all().flat_map(|flow| [flow.path(), flow.resv(last)]);
+    let messages = Flow::first(FLOWS).flat_map(|flow| [flow.path(), flow.resv(last)]);
     let packets: Vec<_> = messages.map(|bytes| ipv4(46, &bytes)).collect();
     let mut pcap = Pcap::new(101);
     pcap.interval = 0;
@@ -274,8 +193,7 @@ fn measured() {
     ] {
         println!("{FLOWS} sessions {name}:");
         let net = Net::new();
-        net.on_router(&format!("ip route add 10.78.0.0/16 via {RECEIVER}"));
-        net.on_receiver("ip route add local 10.78.0.0/16 dev lo");
+        route(&net);
         let pcm = net.pcm(tables);
         let (sender, receiver) = (net.sender(), net.receiver());
         delay(&sender, &receiver);
@@ -284,12 +202,8 @@ fn measured() {
         receiver.send(RECEIVER, to(ROUTER[1]), resv("CN=Bob", &came, 1e6));
         sender.next(MessageType::Resv);
         let before = throughput(&net);
-        let last = set_up(&pcm, &sender, &receiver);
-        let after = throughput(&net);
-        println!(
-            "  packets/s of one sender: {before:.0} with one flow, {after:.0} with all ({:.0} %)",
-            after / before * 100.0
-        );
+        let last = set_all_up(&pcm, &sender, &receiver);
+        say_throughput(&net, before);
         let begun = Used::by(&pcm);
         refresh(&pcm, &sender, &receiver, last, None);
         begun.say(&pcm, "  a refresh", f64::from(FLOWS) * 2.0);
@@ -305,5 +219,24 @@ fn measured() {
             replay(last);
         }
         pcm.stop("TERM");
+    }
+}
+
+/// The filters alone: with one flow, and with all, again and again.
+#[test]
+#[ignore = "prints figures"]
+fn filters_measured() {
+    if !can_make_networks() {
+        return;
+    }
+    let nets = [1, FLOWS].map(|count| {
+        let net = Net::new();
+        route(&net);
+        let pcm = net.pcm(ENFORCED);
+        set_up(count, &net.sender(), &net.receiver());
+        (net, pcm)
+    });
+    for _ in 0..7 {
+        say_throughput(&nets[1].0, throughput(&nets[0].0));
     }
 }
