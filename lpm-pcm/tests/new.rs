@@ -275,6 +275,8 @@ fn shell(project: &Path, command: &str) -> String {
         .current_dir(project)
         .env("PATH", std::env::join_paths(path).unwrap())
         .env("CARGO_NET_OFFLINE", "true")
+        // Nobody debugs it, and it builds in less time.
+        .env("CARGO_PROFILE_DEV_DEBUG", "none")
         .env_remove("CARGO_TARGET_DIR")
         .env_remove("RUSTFLAGS")
         .output()

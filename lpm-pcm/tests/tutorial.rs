@@ -104,6 +104,8 @@ fn run(commands: &str, within: &Path) -> String {
         .current_dir(within)
         .env("PATH", std::env::join_paths(path).expect("folders"))
         .env("CARGO_NET_OFFLINE", "true")
+        // Nobody debugs it, and it builds in less time.
+        .env("CARGO_PROFILE_DEV_DEBUG", "none")
         .env_remove("CARGO_TARGET_DIR")
         .output()
         .expect("a shell");
