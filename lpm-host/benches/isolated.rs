@@ -1,7 +1,8 @@
 //! What a decision of an LPM in a process of its own costs, next to the least that it can: a number
-//! that goes to another process and back over shared memory and futexes; and next to the usual: a
-//! line of JSON over a socket. All in one run, by turns. Then, all of it on one processor, what one
-//! of many decisions costs that are asked for at once.
+//! that goes to another process and back over shared memory and futexes, with sides that sleep at
+//! once, and with sides that watch for a moment before; and next to the usual: a line of JSON over a
+//! socket. All in one run, by turns: on two processors, one for each side, where there are two, and
+//! on one. There, too, what one of many decisions costs that are asked for at once.
 #![allow(
     unsafe_code,
     reason = "memory that is shared with another process, for the comparison"
@@ -23,6 +24,8 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use std::env;
+    use std::fs;
+    use std::hint;
     use std::io::{BufRead, BufReader, Write};
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
     use std::os::unix::net::UnixStream;
@@ -36,8 +39,9 @@ mod linux {
     use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
     use rustix::io::{FdFlags, fcntl_setfd};
     use rustix::mm::{MapFlags, ProtFlags, mmap};
+    use rustix::process::Pid;
     use rustix::thread::futex::{Flags, wait, wake};
-    use rustix::thread::{CpuSet, sched_setaffinity};
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
     use serde_json::{Value, json};
 
     use crate::asked::{path, received};
@@ -52,7 +56,11 @@ mod linux {
             let file = || file.parse::<RawFd>().expect("a number");
             match &**what {
                 // SAFETY: whoever started this process left the file open for it.
-                "pong" => return pong_for(unsafe { BorrowedFd::borrow_raw(file()) }),
+                "pong" => return pong_for(unsafe { BorrowedFd::borrow_raw(file()) }, 0),
+                // SAFETY: the same.
+                "pong-watches" => {
+                    return pong_for(unsafe { BorrowedFd::borrow_raw(file()) }, LOOKS);
+                }
                 // SAFETY: the same, and it is nobody else's here.
                 "json" => return decide_in_json(unsafe { OwnedFd::from_raw_fd(file()) }.into()),
                 _ => {}
@@ -61,17 +69,49 @@ mod linux {
         let bytes = path();
         let mut index = ObjectIndex::new();
         let received = received(Message::parse(&bytes, &mut index).expect("a legal message"));
-        println!("on all processors");
-        one_at_a_time(&received);
-        let mut first = CpuSet::new();
-        first.set(0);
-        // Threads and processes that are started from now on are there, too.
-        sched_setaffinity(None, &first).expect("there is one");
-        println!("on one processor");
-        let latency = one_at_a_time(&received);
-        let each = many_at_once(&received);
-        println!("one of many at once       {each:9.0} ns");
-        println!("one alone / one of many   {:9.2}", latency / each);
+        let all = sched_getaffinity(None).expect("there are some");
+        let mut all = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
+        let (here, there) = (all.next().expect("there is one"), all.next());
+        match arguments.get(1).map(String::as_str) {
+            Some("apart") => {
+                if let Some(there) = there {
+                    println!("on two processors, one for each side");
+                    one_at_a_time(&received, Some((here, there)));
+                }
+            }
+            Some("together") => {
+                put(None, here);
+                println!("on one processor");
+                let latency = one_at_a_time(&received, None);
+                let each = many_at_once(&received);
+                println!("one of many at once       {each:9.0} ns");
+                println!("one alone / one of many   {:9.2}", latency / each);
+            }
+            // Each in a process that has no threads yet, which would stay where they are.
+            _ => {
+                for what in ["apart", "together"] {
+                    let program = env::current_exe().expect("this program");
+                    let ran = Command::new(program).arg(what).status();
+                    assert!(ran.expect("it starts").success());
+                }
+            }
+        }
+    }
+
+    /// Has a thread, or this one, run on this processor only.
+    fn put(thread: Option<Pid>, processor: usize) {
+        let mut one = CpuSet::new();
+        one.set(processor);
+        sched_setaffinity(thread, &one).expect("it is there");
+    }
+
+    /// The same for all threads of a process.
+    fn put_process(process: u32, processor: usize) {
+        let threads = fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
+        for thread in threads.flatten() {
+            let thread = thread.file_name().into_string().expect("a number");
+            put(Pid::from_raw(thread.parse().expect("a number")), processor);
+        }
     }
 
     fn started(isolation: Isolation, call_mode: CallMode) -> Pcm {
@@ -84,25 +124,50 @@ mod linux {
     }
 
     /// What a decision in a process of its own takes, in nanoseconds.
-    fn one_at_a_time(received: &ReceivedMessage<'_>) -> f64 {
+    fn one_at_a_time(received: &ReceivedMessage<'_>, apart: Option<(usize, usize)>) -> f64 {
         let isolated = started(Isolation::Process, CallMode::Inline);
         let inline = started(Isolation::None, CallMode::Inline);
-        let (ping, mut json) = (Ping::start(), Json::start());
+        let (ping, watching, mut json) = (Ping::start(0), Ping::start(LOOKS), Json::start());
+        if let Some((here, there)) = apart {
+            let mut lpms = isolated.status().lpms;
+            let lpm = lpms.remove(0).initialized.and_then(|lpm| lpm.process);
+            put(None, here);
+            for process in [
+                ping.1.id(),
+                watching.1.id(),
+                json.2.id(),
+                lpm.expect("it runs"),
+            ] {
+                put_process(process, there);
+            }
+        }
         let admit = |pcm: &Pcm| {
             let verdict = pcm.admit(received).expect("in charge");
             assert_eq!(verdict.outcome(), Outcome::Accept);
         };
-        let mut times: [Vec<f64>; 4] = Default::default();
+        let mut times: [Vec<f64>; 5] = Default::default();
         for _ in 0..ROUNDS {
             times[0].push(each(|| ping.pong()));
             times[1].push(each(|| admit(&isolated)));
             times[2].push(each(|| admit(&inline)));
             times[3].push(each(|| json.decide(received)));
+            if apart.is_some() {
+                times[4].push(each(|| watching.pong()));
+            }
         }
         let ratio = |of: &[f64], to: &[f64]| median(of.iter().zip(to).map(|(of, to)| of / to));
         let by_bare = ratio(&times[1], &times[0]);
         let by_json = ratio(&times[3], &times[1]);
-        let [bare, isolated, inline, json] = times.map(median);
+        if apart.is_some() {
+            let by_watching = ratio(&times[1], &times[4]);
+            let watching = median(times[4].iter().copied());
+            println!("  ping-pong that watches    {watching:9.0} ns");
+            println!("  process / one that watches{by_watching:9.2}");
+        }
+        let [bare, isolated, inline, json, _] = times.map(|times| match times.is_empty() {
+            true => 0.0,
+            false => median(times),
+        });
         println!("  bare ping-pong            {bare:9.0} ns");
         println!("  a decision in a process   {isolated:9.0} ns");
         println!("  a decision in this one    {inline:9.0} ns");
@@ -151,54 +216,82 @@ mod linux {
         times[times.len() / 2]
     }
 
-    struct Ping(&'static [AtomicU32; 2], Child);
+    /// How often each side looks before it sleeps: for some ten microseconds.
+    const LOOKS: u32 = 300;
+
+    /// Numbers that go to another process and back: two of them, and two flags that say who sleeps.
+    struct Ping(&'static [AtomicU32; 4], Child, u32);
 
     impl Ping {
-        fn start() -> Self {
+        fn start(looks: u32) -> Self {
             let file = memfd_create("ping", MemfdFlags::empty()).expect("memory");
             ftruncate(&file, 4096).expect("room");
             let program = env::current_exe().expect("this program");
+            let what = if looks == 0 { "pong" } else { "pong-watches" };
             let pong = Command::new(program)
-                .args(["pong", &file.as_raw_fd().to_string()])
+                .args([what, &file.as_raw_fd().to_string()])
                 .spawn();
-            Self(words(file.as_fd()), pong.expect("it starts"))
+            Self(words(file.as_fd()), pong.expect("it starts"), looks)
         }
 
         fn pong(&self) {
-            let [ping, pong] = self.0;
-            let next = ping.load(Ordering::Relaxed) + 1;
-            ping.store(next, Ordering::Release);
-            let _ = wake(ping, Flags::empty(), 1);
-            while pong.load(Ordering::Acquire) != next {
-                let _ = wait(pong, Flags::empty(), next - 1, None);
-            }
+            let [ping, pong, pinged, ponged] = self.0;
+            let last = ping.load(Ordering::Relaxed);
+            set(ping, last + 1, pinged, self.2);
+            await_other(pong, last, ponged, self.2);
         }
     }
 
     impl Drop for Ping {
         fn drop(&mut self) {
-            self.0[0].store(u32::MAX, Ordering::Release);
+            self.0[0].store(u32::MAX, Ordering::SeqCst);
             let _ = wake(&self.0[0], Flags::empty(), 1);
             let _ = self.1.wait();
         }
     }
 
-    fn pong_for(file: BorrowedFd<'_>) {
-        let [ping, pong] = words(file);
+    fn pong_for(file: BorrowedFd<'_>, looks: u32) {
+        let [ping, pong, pinged, ponged] = words(file);
         let mut last = 0;
         loop {
-            match ping.load(Ordering::Acquire) {
+            match await_other(ping, last, pinged, looks) {
                 u32::MAX => return,
-                next if next == last => {
-                    let _ = wait(ping, Flags::empty(), last, None);
-                }
                 next => {
                     last = next;
-                    pong.store(next, Ordering::Release);
-                    let _ = wake(pong, Flags::empty(), 1);
+                    set(pong, next, ponged, looks);
                 }
             }
         }
+    }
+
+    /// Sets a number, and wakes who sleeps on it; where nobody watches, without asking whether
+    /// somebody does.
+    fn set(word: &AtomicU32, number: u32, sleeps: &AtomicU32, looks: u32) {
+        word.store(number, Ordering::SeqCst);
+        if looks == 0 || sleeps.load(Ordering::SeqCst) != 0 {
+            let _ = wake(word, Flags::empty(), 1);
+        }
+    }
+
+    /// Waits for another number than the last.
+    fn await_other(word: &AtomicU32, last: u32, sleeps: &AtomicU32, looks: u32) -> u32 {
+        for _ in 0..looks {
+            let number = word.load(Ordering::Acquire);
+            if number != last {
+                return number;
+            }
+            hint::spin_loop();
+        }
+        sleeps.store(1, Ordering::SeqCst);
+        let number = loop {
+            let number = word.load(Ordering::SeqCst);
+            if number != last {
+                break number;
+            }
+            let _ = wait(word, Flags::empty(), last, None);
+        };
+        sleeps.store(0, Ordering::SeqCst);
+        number
     }
 
     /// A child that is asked in lines of JSON over a socket, as plugins in other languages are.
@@ -273,7 +366,7 @@ mod linux {
         }
     }
 
-    fn words(file: BorrowedFd<'_>) -> &'static [AtomicU32; 2] {
+    fn words(file: BorrowedFd<'_>) -> &'static [AtomicU32; 4] {
         let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a mapping where the kernel finds room takes nothing away from anybody.
         let start = unsafe { mmap(ptr::null_mut(), 4096, access, MapFlags::SHARED, file, 0) };

@@ -69,7 +69,7 @@ mod initialized;
 /// LPMs in processes of their own.
 pub mod isolated {
     pub use crate::error::IsolationError;
-    pub use crate::lpm::isolated::run_if_asked;
+    pub use crate::lpm::isolated::{lacks, run_if_asked};
 }
 mod known;
 mod life;

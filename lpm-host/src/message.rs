@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use lpm_api::Interface;
 use lpm_rsvp::{Message, ObjectEntry};
+use smallvec::SmallVec;
 
 /// A message as it was received.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +30,11 @@ pub struct OutgoingMessage<'a> {
     pub max_policy_data_size: u32,
 }
 
-/// A copy of a message, for when the caller does not wait.
+/// A copy of a message, for when the caller does not wait; one of the usual length is in one piece.
 #[derive(Debug)]
 pub(crate) struct OwnedMessage {
-    bytes: Box<[u8]>,
-    entries: Box<[ObjectEntry]>,
+    bytes: SmallVec<[u8; 256]>,
+    entries: SmallVec<[ObjectEntry; 16]>,
 }
 
 impl OwnedMessage {
@@ -45,8 +46,8 @@ impl OwnedMessage {
 impl From<Message<'_>> for OwnedMessage {
     fn from(message: Message<'_>) -> Self {
         Self {
-            bytes: message.bytes().into(),
-            entries: message.entries().into(),
+            bytes: SmallVec::from_slice(message.bytes()),
+            entries: SmallVec::from_slice(message.entries()),
         }
     }
 }

@@ -502,6 +502,57 @@ fn every_fixture_is_checked() {
 type Checked = (&'static Case, Run, BTreeSet<String>);
 
 /// What is named is found, and nothing else; none of it is an error.
+/// LPMs that are checked in a process of their own.
+const ISOLATED: &[Case] = &[
+    ("accepts", &[""], NOTHING),
+    ("supplies", &["2 later"], NOTHING),
+    ("panics", &["admit"], PANICS),
+    ("hangs", &["admit\n{}/inside\n{}/go-on"], HANGS),
+    ("crashes", &["exit deinitialize"], &["fails_to_stop"]),
+    // What it leaves goes with the process.
+    ("thread-sleeping", &[""], NOTHING),
+];
+
+#[test]
+fn an_lpm_is_checked_in_a_process_of_its_own() {
+    let only = ["lifecycle", "instances", "state", "deadlines", "cycles"];
+    let mut arguments = vec!["--isolation", "process", "--cycles", "4", "--time-limit"];
+    arguments.push("2 s");
+    arguments.extend(only.iter().flat_map(|check| ["--only", check]));
+    for case in ISOLATED {
+        let run = check(case, &arguments);
+        let found = findings(&run);
+        for expected in case.2 {
+            assert!(
+                found.contains(*expected),
+                "{case:?}: {} {}",
+                run.stdout,
+                run.stderr
+            );
+        }
+        assert!(!found.contains("stays_mapped"), "{case:?}: {found:?}");
+        if case.2.is_empty() {
+            assert_eq!(run.status, 0, "{case:?}: {} {}", run.stdout, run.stderr);
+        }
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(report["isolation"], "process");
+    }
+    let file = library("accepts");
+    let text = pcm(&[
+        &["check", file.to_str().unwrap(), "--only", "lifecycle"],
+        &arguments[..2],
+    ]
+    .concat());
+    assert!(
+        text.stdout
+            .contains("\nnot checked in a process of its own: "),
+        "{}",
+        text.stdout
+    );
+    let here = pcm(&["check", file.to_str().unwrap(), "--only", "lifecycle"]);
+    assert!(!here.stdout.contains("not checked"), "{}", here.stdout);
+}
+
 fn expect_only(checked: Vec<Checked>) {
     for (case, run, found) in checked {
         let expected: BTreeSet<_> = case.2.iter().map(|kind| (*kind).to_owned()).collect();

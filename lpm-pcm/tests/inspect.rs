@@ -48,6 +48,49 @@ fn an_lpm_is_described() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_this_kernel_lacks_to_confine_an_lpm_is_told_as_when_it_runs() {
+    let path = library("accepts");
+    let report = json(&inspect(&path, &["--format", "json", "--no-load"]));
+    let lacks: Vec<String> = serde_json::from_value(report["process"]["lacks"].clone()).unwrap();
+    let table = inspect(&path, &["--no-load"]).stdout;
+    match lacks.first() {
+        Some(first) => assert!(table.contains(&format!("isolation   {first}")), "{table}"),
+        None => assert!(
+            table.contains("isolation   in a process of its own it can"),
+            "{table}"
+        ),
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pcm.toml");
+    let config = format!(
+        "[trust]\nrequire = []\n[[lpm]]\nname = 'a'\nlibrary = '{}'\nisolation = 'process'\n\
+         [lpm.confine]\nmemory = '1 GiB'\nnew_processes = false\nnetwork = false\nread = []\nwrite = []\n",
+        path.display()
+    );
+    fs::write(&file, config).unwrap();
+    let checked = pcm(&["config", "check", file.to_str().unwrap()]);
+    assert_eq!(checked.status, 0, "{}", checked.stderr);
+    let line = "  LPM a: in a process of its own: at most 1024 MiB of memory; no new processes; no network; \
+                reads nothing; writes nothing";
+    assert!(
+        checked.stdout.lines().any(|it| it == line),
+        "{}",
+        checked.stdout
+    );
+    let told = checked
+        .stderr
+        .lines()
+        .filter(|line| line.contains("lpm_not_confined"));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), lacks.len(), "{told:?} {lacks:?}");
+    for (told, lacks) in told.iter().zip(&lacks) {
+        assert!(told.ends_with(lacks.as_str()), "{told} {lacks}");
+    }
+}
+
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[test]
 fn the_file_tells_who_made_it_and_what_it_needs() {

@@ -86,7 +86,7 @@ fn object(arguments: &[&str], path: &Path) -> Value {
 fn what_pcm_inspect_prints() {
     let lpm = object(&["inspect"], &library("counts"));
     assert_documented(&lpm, LIBRARIES, "## `pcm inspect`");
-    for part in ["trust", "lpm", "initialized", "unloaded"] {
+    for part in ["trust", "process", "lpm", "initialized", "unloaded"] {
         assert_documented(&lpm[part], LIBRARIES, &format!("### `{part}`"));
     }
     for more in [&["inspect"][..], &["inspect", "--full"]] {

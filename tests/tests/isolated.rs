@@ -307,6 +307,54 @@ fn calls_that_wait_hold_up_no_others() {
     assert_eq!(open.wait().outcome(), Outcome::Reject);
 }
 
+/// What the threads of a process, or of this one, or this thread had of the processors.
+fn processor_time(of: &str) -> Duration {
+    let one = |folder: std::path::PathBuf| {
+        // A thread that has just ended had nothing more.
+        let text = std::fs::read_to_string(folder.join("schedstat")).unwrap_or_default();
+        let nanoseconds = text.split_whitespace().next();
+        Duration::from_nanos(nanoseconds.map_or(0, |it| it.parse().expect("a number")))
+    };
+    let folder = std::path::Path::new("/proc").join(of);
+    match std::fs::read_dir(folder.join("task")) {
+        Ok(threads) => threads
+            .map(|thread| one(thread.expect("it is listed").path()))
+            .sum(),
+        Err(_) => one(folder),
+    }
+}
+
+#[test]
+fn an_idle_one_takes_no_processor() {
+    let pcm = pcm(isolated(fixture("accepts")), &RecordedEvents::default());
+    for _ in 0..5_000 {
+        let _ = admit(&pcm, &path(4000)).expect("in charge");
+    }
+    let process = pcm.status().lpms.remove(0).initialized.expect("it is");
+    let process = process.process.expect("it has one").to_string();
+    let before = processor_time(&process);
+    assert!(before > Duration::ZERO);
+    std::thread::sleep(Duration::from_millis(500));
+    let idle = processor_time(&process) - before;
+    assert!(idle < Duration::from_millis(25), "{idle:?}");
+}
+
+#[test]
+fn who_waits_for_one_that_hangs_takes_no_processor() {
+    let limit = Duration::from_secs(1);
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().to_str().expect("UTF-8");
+    let lpm = isolated(fixture("hangs-in-admit").config(config));
+    let pcm = pcm(lpm.result_time_limit(limit), &RecordedEvents::default());
+    let before = processor_time("thread-self");
+    let began = std::time::Instant::now();
+    let verdict = admit(&pcm, &path(4000)).expect("in charge");
+    assert_eq!(verdict.outcome(), Outcome::Reject);
+    assert!(began.elapsed() >= limit);
+    let waited = processor_time("thread-self") - before;
+    assert!(waited < limit / 10, "{waited:?}");
+}
+
 #[test]
 fn what_does_not_load_or_initialize_says_why() {
     let absent = lpm_tests::trusted("/absent/lib.so");

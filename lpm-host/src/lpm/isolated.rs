@@ -14,6 +14,7 @@
 //! | `reports` | what it reports |
 //! | `link` | calls that are under way |
 //! | `ring`, `memory` | the shared memory, and who has the turn there |
+//! | `watch`, `word` | how one waits for the other there |
 //! | `frames` | what is said over the socket |
 //! | `words`, `calls`, `task` | what is said, in words of memory |
 //! | `runner`, `runs`, `load`, `serve` | the child's side |
@@ -66,6 +67,10 @@ mod task;
 #[cfg(target_os = "linux")]
 mod up;
 #[cfg(target_os = "linux")]
+mod watch;
+#[cfg(target_os = "linux")]
+mod word;
+#[cfg(target_os = "linux")]
 mod words;
 
 use std::path::PathBuf;
@@ -96,6 +101,21 @@ pub fn run_if_asked() {
         // SAFETY: it ends the process, and runs nothing before that.
         unsafe { libc::_exit(1) };
     }
+}
+
+/// What this system cannot do of a confinement, in a line each: what is an event
+/// ([`LpmNotConfined`](crate::event::EventId::LpmNotConfined)) when an LPM starts with it. Nothing of
+/// this process changes.
+#[must_use]
+pub fn lacks(confinement: &Confinement) -> Vec<String> {
+    #[cfg(target_os = "linux")]
+    let lacks = confine::lacks(confinement);
+    #[cfg(not(target_os = "linux"))]
+    let lacks = {
+        let _ = confinement;
+        vec![IsolationError::Unsupported.to_string()]
+    };
+    lacks
 }
 
 /// An LPM that is to run in a process of its own.

@@ -1,5 +1,6 @@
 //! Results of deferred requests, as LPMs hand them in (lpmapi `cbAdmitResult`, `cbGetRsvpObjects`).
 
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -53,22 +54,50 @@ pub(crate) fn take_counted_decisions<D: AsRef<[AbiDecision]>>(
     if let Some(relay) = relay::get() {
         return relayed(relay, result, found, expected, decisions);
     }
-    let (requests, asked) = match take(result) {
-        Ok(taken) => taken,
-        Err(status) => return status,
-    };
+    match take(result) {
+        Ok((requests, asked)) => decide(&requests, asked, result, found, expected, decisions),
+        Err(status) => status,
+    }
+}
+
+/// The same for decisions of an LPM that is called by this process, and was looked up.
+pub(crate) fn take_decisions_of(
+    lpm: &Registered,
+    result: &AbiResult,
+    decisions: &[AbiDecision],
+) -> LpmStatus {
+    let taken = taken(lpm, RequestHandle::new(result.request));
+    match in_time(
+        taken.map(|(asked, is_late)| (&*lpm.requests, asked, is_late)),
+        result,
+    ) {
+        Ok((requests, asked)) => {
+            decide(requests, asked, result, decisions.len(), None, || decisions)
+        }
+        Err(status) => status,
+    }
+}
+
+fn decide<D: AsRef<[AbiDecision]>>(
+    requests: &Requests,
+    asked: Asked,
+    result: &AbiResult,
+    found: usize,
+    expected: Option<usize>,
+    decisions: impl FnOnce() -> D,
+) -> LpmStatus {
     let lpm = requests.lpm;
     let Question::Admit(pending) = &asked.question else {
-        return reject(&requests, asked, "decisions for a request for objects");
+        return reject(requests, asked, "decisions for a request for objects");
     };
     let status = LpmStatus(result.status);
     if !status.is_ok() {
-        return failed(&requests, asked, status, Function::Admit);
+        return failed(requests, asked, status, Function::Admit);
     }
     let expected = expected.unwrap_or_else(|| pending.look(Decisions::flow_count));
     if found != expected {
         let what = format!("{found} decisions, expected {expected}");
-        return reject(&requests, asked, &what);
+        return reject(requests, asked, &what);
     }
     let decisions = decisions();
     let decisions = decisions.as_ref();
@@ -168,15 +197,28 @@ pub(crate) fn record_duplicate(lpm: LpmHandle, request: u64) {
 
 /// Takes the request off its LPM's table; a result that cannot be taken is an event.
 fn take(result: &AbiResult) -> Result<(Arc<Requests>, Asked), LpmStatus> {
-    let lpm = LpmHandle::new(result.lpm);
     let request = RequestHandle::new(result.request);
-    let taken = registry::find(lpm, |lpm| {
-        let taken = lpm.requests.take_in_time(request, &lpm.clock);
-        taken.map(|taken| (Arc::clone(&lpm.requests), taken))
+    let taken = registry::find(LpmHandle::new(result.lpm), |lpm| {
+        let taken = taken(lpm, request);
+        taken.map(|(asked, is_late)| (Arc::clone(&lpm.requests), asked, is_late))
     });
-    let taken = match taken.unwrap_or(Err(Refused::Closed)) {
-        Ok((requests, (asked, false))) => Ok((requests, asked)),
-        Ok((requests, (asked, true))) => {
+    in_time(taken.unwrap_or(Err(Refused::Closed)), result)
+}
+
+/// The request, and whether its time is over.
+fn taken(lpm: &Registered, request: RequestHandle) -> Result<(Asked, bool), Refused> {
+    lpm.requests.take_in_time(request, &lpm.clock)
+}
+
+/// A request that was taken off its table, if its time was not over.
+fn in_time<R: Deref<Target = Requests>>(
+    taken: Result<(R, Asked, bool), Refused>,
+    result: &AbiResult,
+) -> Result<(R, Asked), LpmStatus> {
+    let lpm = LpmHandle::new(result.lpm);
+    let taken = match taken {
+        Ok((requests, asked, false)) => Ok((requests, asked)),
+        Ok((requests, asked, true)) => {
             // Nobody has looked since its time was over.
             record(lpm, |lpm| {
                 faults::not_answered(&lpm.about, 1, lpm.requests.limit())
@@ -192,7 +234,7 @@ fn take(result: &AbiResult) -> Result<(Arc<Requests>, Asked), LpmStatus> {
             // Tokens that are dropped after the end of their request are no news.
             let is_news = LpmStatus(result.status) != LpmStatus::FORGOTTEN;
             if is_news && why != Refused::Closed {
-                record_refused(lpm, request, why);
+                record_refused(lpm, RequestHandle::new(result.request), why);
             }
             Err(why.into())
         }

@@ -19,6 +19,7 @@ use crate::answers::faults::{Function, Judged, Returned, judge};
 use crate::lpm::calls::{self, Asker};
 use crate::lpm::instance::Instance;
 use crate::message::ReceivedMessage;
+use crate::requests::registry::{self, Registered};
 use crate::requests::results;
 use crate::verdict::PerFlow;
 
@@ -35,21 +36,22 @@ impl Seat {
         match process.admit_many(queries.iter().map(Query::view)) {
             Ok(answers) => {
                 let count = answers.len().min(queries.len());
-                for (query, answered) in queries.drain(..count).zip(answers) {
-                    let is_deferred = answered.is_deferred;
-                    self.hear(
-                        lpm,
-                        &query,
-                        answered.answer,
-                        is_deferred,
-                        &answered.decisions,
-                    );
+                // Looked up once for all of them.
+                let registered = registry::find(self.handle, Registered::clone);
+                for (query, said) in queries.drain(..count).zip(&answers) {
+                    let take = |result: &AbiResult, decisions: &[AbiDecision]| match &registered {
+                        Some(lpm) => results::take_decisions_of(lpm, result, decisions),
+                        None => results::take_decisions(result, decisions),
+                    };
+                    let is_deferred = said.is_deferred;
+                    self.hear(lpm, &query, said.answer, is_deferred, &said.decisions, take);
                 }
             }
             // Nothing is known of any of them.
             Err(why) => {
                 for query in queries.drain(..) {
-                    self.hear(lpm, &query, AbiAnswer::failed(why), false, &[]);
+                    let why = AbiAnswer::failed(why);
+                    self.hear(lpm, &query, why, false, &[], results::take_decisions);
                 }
             }
         }
@@ -64,10 +66,12 @@ impl Seat {
         let mut decisions = PerFlow::from_elem(AbiDecision::UNANSWERED, query.flow_count);
         let places = Cell::from_mut(&mut *decisions).as_slice_of_cells();
         let answer = lpm.admit(&calls::request(&asker, places));
-        self.hear(lpm, query, answer, asker.is_deferred.get(), &decisions);
+        let is_deferred = asker.is_deferred.get();
+        let take = results::take_decisions;
+        self.hear(lpm, query, answer, is_deferred, &decisions, take);
     }
 
-    /// Passes on what the LPM said, where that is its answer.
+    /// Passes on what the LPM said, where that is its answer, which `take` takes then.
     fn hear(
         &self,
         lpm: &Instance,
@@ -75,6 +79,7 @@ impl Seat {
         answer: AbiAnswer,
         is_deferred: bool,
         decisions: &[AbiDecision],
+        take: impl FnOnce(&AbiResult, &[AbiDecision]) -> LpmStatus,
     ) {
         let returned = Returned {
             answer,
@@ -94,8 +99,8 @@ impl Seat {
                 };
                 // What is under it calls wakers, which are the embedder's code, and this thread
                 // serves others yet.
-                let take = AssertUnwindSafe(|| results::take_decisions(&result, decisions));
-                if matches!(catch_unwind(take), Ok(LpmStatus::TIME_OUT)) {
+                let taken = catch_unwind(AssertUnwindSafe(|| take(&result, decisions)));
+                if matches!(taken, Ok(LpmStatus::TIME_OUT)) {
                     forget_late(lpm, &query.received.view());
                 }
             }

@@ -31,7 +31,7 @@ use super::lpm_text::{LpmText, LpmTextArgs};
 use crate::child::{self, End, Journal};
 use crate::config::parse_duration_argument;
 
-pub use self::task::{Check, Task};
+pub use self::task::{Check, Isolated, Task};
 
 /// Test whether an LPM does what the API asks of it, and report what it does wrong.
 #[derive(Debug, clap::Args)]
@@ -55,6 +55,11 @@ pub struct Args {
     /// How often the check `cycles` starts and stops the LPM
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     pub cycles: u32,
+
+    /// Run the LPM in a process of its own, as with `isolation` in pcm.toml: what would keep its
+    /// library mapped or stay behind is gone with the process, and is not looked for
+    #[arg(long, value_name = "WHERE", default_value = "none")]
+    pub isolation: Isolated,
 
     /// Let warnings count as errors
     #[arg(long)]
@@ -131,7 +136,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 
 /// Runs the checks, one child each.
 fn check(args: &Args, configs: &[LpmText]) -> Result<Report, Box<dyn Error>> {
-    let mut report = Report::new(&args.library);
+    let mut report = Report::new(&args.library, args.isolation);
     let wanted = |check: &Check| args.only.is_empty() || args.only.contains(check);
     for check in Check::ALL.into_iter().filter(wanted) {
         let done = match report.makes_pointless(check) {
@@ -153,6 +158,7 @@ fn run_in_child(
         configs: configs.to_vec(),
         time_limit: args.time_limit,
         cycles: args.cycles,
+        isolation: args.isolation,
     };
     // The child sees to the limits itself, as long as it is able to.
     let patience = args.time_limit.saturating_mul(30) + Duration::from_secs(120);

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Subcommand;
-use lpm_host::Pcm;
 use lpm_host::error::StartError;
 use lpm_host::event::{Event, EventLog, Severity};
+use lpm_host::{Isolation, Pcm};
 
 use super::counted;
 use crate::config::{Config, EventTarget};
@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     ];
     text.push_str(&counts.join(", "));
     text.push('\n');
-    for line in started {
+    for line in started.into_iter().chain(processes(&config)) {
         // Writing to a `String` does not fail.
         let _ = writeln!(text, "  {}", Plain(&line));
     }
@@ -118,6 +118,18 @@ fn check(pcm: &Pcm) -> Result<Vec<String>, StartError> {
     let lines = lpms.map(node::told).collect();
     pcm.shutdown()?;
     Ok(lines)
+}
+
+/// What those may that run in processes of their own, a line each.
+fn processes(config: &Config) -> impl Iterator<Item = String> {
+    let lpms = config.lpms.iter();
+    let isolated = lpms.filter(|lpm| lpm.isolation == Isolation::Process);
+    isolated.map(|lpm| {
+        format!(
+            "LPM {}: in a process of its own: {}",
+            lpm.name, lpm.confinement
+        )
+    })
 }
 
 /// Where `pcm` could not open what the configuration names. Nothing is made or written there.

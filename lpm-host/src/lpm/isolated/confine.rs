@@ -7,8 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
-    path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
 };
 use rlimit::Resource;
 use rustix::process::Signal;
@@ -52,6 +52,36 @@ pub(super) fn confine(to: &Confinement) -> Result<Vec<String>, Box<dyn Error>> {
     }
     missing.dedup();
     Ok(missing)
+}
+
+/// What the kernel cannot do of that. Nothing of this process changes.
+pub(super) fn lacks(to: &Confinement) -> Vec<String> {
+    let mut lacks = Vec::new();
+    let (files, network) = (to.files.is_some(), to.no_network);
+    let has = |files, network, rules| could_restrict(files, network, rules).is_ok();
+    if (files || network) && !has(files, network, RULES) {
+        let has_some = files && has(true, false, ABI::V1);
+        lacks.push(not_restricted(has_some, files, network));
+    }
+    // SAFETY: it asks, and takes no pointers.
+    let has_seccomp = unsafe { libc::prctl(libc::PR_GET_SECCOMP) } != -1;
+    let is_known = TargetArch::try_from(std::env::consts::ARCH).is_ok();
+    if (to.no_new_processes || network) && !(has_seccomp && is_known) {
+        lacks.push(NO_SECCOMP.to_owned());
+    }
+    lacks
+}
+
+/// Makes these rules, all of them, and puts them to no use.
+fn could_restrict(files: bool, network: bool, rules: ABI) -> Result<(), RulesetError> {
+    let mut made = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    if files {
+        made = made.handle_access(AccessFs::from_all(rules))?;
+    }
+    if network {
+        made = made.handle_access(AccessNet::from_all(rules))?;
+    }
+    made.create().map(drop)
 }
 
 /// Sets the limits, and says which the kernel, or what stands for it, has not taken.
@@ -117,20 +147,28 @@ fn restrict(files: Option<&Files>, no_network: bool) -> Result<Option<String>, B
             .add_rules(path_beneath_rules(read, AccessFs::from_read(RULES)))?
             .add_rules(path_beneath_rules(write, AccessFs::from_all(RULES)))?;
     }
-    let what = match rules.restrict_self()?.ruleset {
+    let has_some = match rules.restrict_self()?.ruleset {
         RulesetStatus::FullyEnforced => return Ok(None),
-        RulesetStatus::PartiallyEnforced => "some of Landlock's rules",
-        _ => "no Landlock",
+        RulesetStatus::PartiallyEnforced => true,
+        _ => false,
     };
-    let open = match (files.is_some(), no_network) {
+    Ok(Some(not_restricted(has_some, files.is_some(), no_network)))
+}
+
+fn not_restricted(has_some: bool, files: bool, network: bool) -> String {
+    let what = match has_some {
+        true => "some of Landlock's rules",
+        false => "no Landlock",
+    };
+    let open = match (files, network) {
         (true, true) => "files and TCP",
         (true, false) => "files",
         _ => "TCP",
     };
-    Ok(Some(format!(
-        "this kernel has {what}: {open} are not restricted as configured"
-    )))
+    format!("this kernel has {what}: {open} are not restricted as configured")
 }
+
+const NO_SECCOMP: &str = "seccomp is not to be had here: processes and sockets are not restricted";
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
@@ -149,7 +187,12 @@ fn no_new_processes() -> Result<Rules, Box<dyn Error>> {
         (libc::SYS_clone, vec![SeccompRule::new(vec![is_no_thread])?]),
     ]);
     #[cfg(target_arch = "x86_64")]
-    rules.extend([(libc::SYS_fork, vec![]), (libc::SYS_vfork, vec![])]);
+    rules.extend([
+        (libc::SYS_fork, vec![]),
+        (libc::SYS_vfork, vec![]),
+        (X32_EXECVE, vec![]),
+        (X32_EXECVEAT, vec![]),
+    ]);
     Ok(rules)
 }
 
@@ -163,15 +206,26 @@ fn no_network() -> Result<Rules, Box<dyn Error>> {
     ]))
 }
 
+/// Added to the number of a call: where a kernel has the ABI x32, the same call.
+#[cfg(target_arch = "x86_64")]
+const X32: i64 = 0x4000_0000;
+/// Those that have a number of their own there.
+#[cfg(target_arch = "x86_64")]
+const X32_EXECVE: i64 = X32 + 520;
+#[cfg(target_arch = "x86_64")]
+const X32_EXECVEAT: i64 = X32 + 545;
+
 /// Has these calls fail so from now on; or says that the kernel, or the crate, cannot do that here.
 fn filter(calls: Rules, with: i32) -> Result<Option<String>, Box<dyn Error>> {
-    let missing = || {
-        let what = "seccomp is not to be had here: processes and sockets are not restricted";
-        Ok(Some(what.to_owned()))
-    };
+    let missing = || Ok(Some(NO_SECCOMP.to_owned()));
     let Ok(here) = TargetArch::try_from(std::env::consts::ARCH) else {
         return missing();
     };
+    #[cfg(target_arch = "x86_64")]
+    let calls = calls
+        .into_iter()
+        .flat_map(|(call, rules)| [(call | X32, rules.clone()), (call, rules)])
+        .collect();
     let fail = SeccompAction::Errno(with.unsigned_abs());
     let filter = SeccompFilter::new(calls, SeccompAction::Allow, fail, here)?;
     let program: BpfProgram = filter.try_into()?;
@@ -183,5 +237,44 @@ fn filter(calls: Rules, with: i32) -> Result<Option<String>, Box<dyn Error>> {
             missing()
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(all(test, not(loom), target_arch = "x86_64"))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// Where the kernel does not have them, the filter is asked all the same.
+    #[test]
+    fn a_call_is_filtered_under_each_of_its_numbers() {
+        // A filter is that of a thread.
+        let filtered = thread::spawn(|| {
+            let processes = filter(no_new_processes().unwrap(), libc::EPERM).unwrap();
+            let network = filter(no_network().unwrap(), libc::EACCES).unwrap();
+            if processes.or(network).is_some() {
+                // This kernel has no filters.
+                return None;
+            }
+            let calls = [
+                libc::SYS_execve,
+                X32_EXECVE,
+                X32_EXECVEAT,
+                libc::SYS_socket,
+                libc::SYS_socket + X32,
+            ];
+            Some(calls.map(|call| {
+                // A domain that is not AF_UNIX, or no program.
+                let none = 0_usize;
+                // SAFETY: what runs a program is given none, and all else is a number.
+                let done = unsafe { libc::syscall(call, none, none, none) };
+                assert_eq!(done, -1);
+                io::Error::last_os_error().raw_os_error()
+            }))
+        });
+        let (process, network) = (Some(libc::EPERM), Some(libc::EACCES));
+        let expected = [process, process, process, network, network];
+        assert_eq!(filtered.join().unwrap().unwrap_or(expected), expected);
     }
 }

@@ -6,12 +6,13 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::lock::lock;
 use super::words::{Put, Take};
 
 /// Counts up with each change of what is said or shared.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 /// Whose protocol it is.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -84,15 +85,19 @@ impl Kind {
 
 /// The end of a socket that frames are written to, whole and one after the other.
 pub(crate) struct Writer {
-    socket: Mutex<(UnixStream, u64)>,
+    socket: Mutex<UnixStream>,
+    sent: AtomicU64,
     longest: u32,
 }
 
 impl Writer {
     /// One for frames of so many words at most.
     pub(crate) fn new(socket: UnixStream, longest: u32) -> Self {
-        let socket = Mutex::new((socket, 0));
-        Self { socket, longest }
+        Self {
+            socket: Mutex::new(socket),
+            sent: AtomicU64::new(0),
+            longest,
+        }
     }
 
     /// Sends a frame; [`FileTooLarge`](io::ErrorKind::FileTooLarge), and nothing of it, where it is
@@ -108,15 +113,15 @@ impl Writer {
         bytes.extend((kind as u32).to_ne_bytes());
         bytes.extend(count.to_ne_bytes());
         bytes.extend(words.into_iter().flat_map(u64::to_ne_bytes));
-        let mut writer = lock(&self.socket);
-        writer.0.write_all(&bytes)?;
-        writer.1 += 1;
+        let mut socket = lock(&self.socket);
+        socket.write_all(&bytes)?;
+        self.sent.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 
     /// How many frames were sent.
     pub(crate) fn sent(&self) -> u64 {
-        lock(&self.socket).1
+        self.sent.load(Ordering::Acquire)
     }
 }
 

@@ -28,6 +28,7 @@ use super::process::Process;
 use super::reports::Reports;
 use super::ring::PLACES;
 use super::task::Description;
+use super::watch::Watch;
 use super::words::Take;
 use crate::event::{Event, EventLog};
 use crate::message::ReceivedMessage;
@@ -101,9 +102,10 @@ pub fn answer(said: &[u64]) {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
+            let mut watch = Watch::on(1);
             theirs.look();
             loop {
-                let place = theirs.next(true);
+                let place = theirs.next(true, &mut watch);
                 if is_over.load(Ordering::Acquire) {
                     return;
                 }

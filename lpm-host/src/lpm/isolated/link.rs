@@ -10,12 +10,13 @@ use std::time::Duration;
 use super::super::lock::lock;
 use super::memory::Memory;
 use super::ring::{PLACES, Turn};
+use super::watch::Watch;
 use super::words::{Malformed, Put, Take};
 
 /// Where calls into one runner go.
 pub(crate) struct Link {
     memory: Memory,
-    free: Mutex<Vec<Place>>,
+    free: Mutex<Free>,
     freed: Condvar,
     has_ended: AtomicBool,
     /// How many frames of the runner's were seen to.
@@ -24,10 +25,19 @@ pub(crate) struct Link {
     progress: Condvar,
 }
 
+/// The places that no call has.
+struct Free {
+    places: Vec<Place>,
+    /// How many calls wait for one: waking is a system call.
+    wanted: usize,
+}
+
 /// A place in the shared memory, and words that are about to go there, or came from there.
 struct Place {
     number: usize,
     words: Vec<u64>,
+    /// Over its answers.
+    watch: Watch,
 }
 
 /// A place that a call has, until that is over.
@@ -62,13 +72,19 @@ pub(crate) fn this_thread_sees_to_frames() {
 
 impl Link {
     pub(crate) fn new(memory: Memory) -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
         let place = |number| Place {
             number,
             words: Vec::new(),
+            watch: Watch::on(processors),
+        };
+        let free = Free {
+            places: (0..PLACES).rev().map(place).collect(),
+            wanted: 0,
         };
         Self {
             memory,
-            free: Mutex::new((0..PLACES).rev().map(place).collect()),
+            free: Mutex::new(free),
             freed: Condvar::new(),
             has_ended: AtomicBool::new(false),
             handled: AtomicU64::new(0),
@@ -97,7 +113,11 @@ impl Link {
     }
 
     fn call_in(&self, place: &mut Place, issue: impl Fn() -> u64) -> Result<(), NoAnswer> {
-        let Place { number, words } = place;
+        let Place {
+            number,
+            words,
+            watch,
+        } = place;
         let memory = &self.memory;
         // Who ends a call that was not ended here makes that up.
         let ended = || match self.has_ended() {
@@ -115,7 +135,7 @@ impl Link {
         }
         let mut has_handle = false;
         loop {
-            match memory.await_turn(*number, || self.has_ended()) {
+            match memory.await_turn(*number, watch, || self.has_ended()) {
                 Turn::Answered => break,
                 // One call has one handle, so that nobody is kept busy with giving it.
                 Turn::AsksForHandle if !has_handle => {
@@ -133,11 +153,13 @@ impl Link {
     fn take(&self) -> Taken<'_> {
         let mut free = lock(&self.free);
         loop {
-            match free.pop() {
+            match free.places.pop() {
                 Some(place) => return Taken { place, link: self },
                 None => {
+                    free.wanted += 1;
                     let waited = self.freed.wait(free);
                     free = waited.unwrap_or_else(PoisonError::into_inner);
+                    free.wanted -= 1;
                 }
             }
         }
@@ -162,7 +184,7 @@ impl Link {
     /// Whether calls are under way.
     pub(crate) fn is_calling(&self) -> bool {
         let free = lock(&self.free);
-        free.len() < PLACES
+        free.places.len() < PLACES
     }
 
     /// From now on calls fail.
@@ -202,8 +224,14 @@ impl Drop for Taken<'_> {
         let place = Place {
             number: self.place.number,
             words: mem::take(&mut self.place.words),
+            watch: mem::take(&mut self.place.watch),
         };
-        lock(&self.link.free).push(place);
-        self.link.freed.notify_one();
+        let mut free = lock(&self.link.free);
+        free.places.push(place);
+        let is_wanted = free.wanted > 0;
+        drop(free);
+        if is_wanted {
+            self.link.freed.notify_one();
+        }
     }
 }

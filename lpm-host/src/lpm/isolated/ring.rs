@@ -1,34 +1,29 @@
 //! The memory that a PCM shares with a runner: places for calls, and how they change hands. Nothing
 //! in it is locked.
 //!
-//! A caller writes what it asks into a place of its own, gives the runner the turn, marks the place
-//! as one that waits, and rings. A thread of the runner's takes the mark off, and with it the
-//! place; it does what is asked, writes the answer there, and gives the turn back. It may give the
-//! turn back once before, to ask for a handle. Who has not the turn sleeps on it (a futex). As many
-//! places as wait are served by one thread of the runner's that is awake.
+//! A caller writes what it asks into a place of its own, gives the runner the turn, and marks the
+//! place as one that waits. A thread of the runner's takes the mark off, and with it the place; it
+//! does what is asked, writes the answer there, and gives the turn back. It may give the turn back
+//! once before, to ask for a handle. Who has not the turn [watches](Watch) it for a moment, where
+//! that pays off, and sleeps on it then. As many places as wait are served by one thread of the
+//! runner's that is awake.
 //!
-//! Ringing wakes a thread only where all that are awake are in calls. One that is about to look for
-//! a place sees what was marked, and wakes another one where more is marked than it takes. So a
-//! caller whose next call comes before the runner's thread sleeps again has that thread serve it,
-//! and wakes none.
+//! The marks and what the runner's threads do are one word: who marks a place sees whether a thread
+//! looks for one, which does not sleep before it has seen the mark. A thread is woken only where all
+//! that are awake are in calls, and a caller only where it sleeps. So two that both watch make no
+//! system call.
 //!
 //! Everything in it is an atomic, so that a runner that writes where it likes does the PCM no harm
 //! but to be told nonsense. A caller sleeps without a limit: who sees the runner's end [says
 //! so](Shared::end) again and again, as long as there are calls.
 
-use sync::{AtomicU32, AtomicU64, Ordering};
-
-/// The primitives of the standard library, or those that the model checker watches.
-mod sync {
-    #[cfg(all(test, loom))]
-    pub(super) use loom::sync::atomic::*;
-    #[cfg(not(all(test, loom)))]
-    pub(super) use std::sync::atomic::*;
-}
+use super::watch::Watch;
+use super::word::Word;
+use super::word::sync::{AtomicU64, Ordering};
 
 /// How many calls may be under way at once.
 #[cfg(not(all(test, loom)))]
-pub(crate) const PLACES: usize = 64;
+pub(crate) const PLACES: usize = 48;
 #[cfg(all(test, loom))]
 pub(crate) const PLACES: usize = 2;
 
@@ -42,12 +37,10 @@ const ROOM: usize = 2;
 /// The shared memory. All zeros is how it begins.
 #[repr(C, align(4096))]
 pub(crate) struct Shared {
-    /// The places that wait for the runner, a bit each.
-    waiting: Line<AtomicU64>,
-    /// Counts the calls; the runner's threads sleep on it.
+    /// The places that wait for the runner, a bit each, and what its threads do.
+    state: Line<AtomicU64>,
+    /// Counts how often one of them was woken; they sleep on it.
     bell: Line<Word>,
-    /// How many of them do, or are about to; and, times [`LOOKS`], how many look for a place.
-    threads: Line<AtomicU32>,
     places: [Place; PLACES],
 }
 
@@ -64,10 +57,17 @@ struct Place {
     words: [AtomicU64; ROOM],
 }
 
-/// A thread of the runner's that looks for a place, in `threads`.
-const LOOKS: u32 = 1 << 16;
-/// One that sleeps.
-const SLEEPS: u32 = 1;
+/// The places in `state`.
+const WAITING: u64 = (1 << PLACES) - 1;
+/// There, too: a thread of the runner's that sleeps, or is about to.
+const SLEEPS: u64 = 1 << 48;
+/// There, too: one that looks for a place.
+const LOOKS: u64 = 1 << 56;
+
+/// Whether only threads that sleep could take on a place.
+const fn is_to_be_woken(state: u64) -> bool {
+    state >= SLEEPS && state < LOOKS
+}
 
 /// Whose turn it is, and why. At first it is the caller's.
 mod turn {
@@ -79,6 +79,8 @@ mod turn {
     pub(super) const ASKS_FOR_HANDLE: u32 = 3;
     /// There is no runner any more.
     pub(super) const ENDED: u32 = 4;
+    /// The runner is to serve the call, and to wake the caller.
+    pub(super) const RUNNER_WAKES: u32 = 5;
 }
 
 /// What a caller has the turn for.
@@ -123,31 +125,37 @@ impl Shared {
             turn.set(turn::ENDED);
             return false;
         }
-        self.waiting.0.fetch_or(1 << place, Ordering::AcqRel);
-        self.bell.0.0.fetch_add(1, Ordering::AcqRel);
-        self.wake_one_if_none_looks();
+        let state = self.state.0.fetch_or(1 << place, Ordering::AcqRel);
+        self.wake_one_if(is_to_be_woken(state));
         true
     }
 
-    fn wake_one_if_none_looks(&self) {
-        // Written, not only read: whoever goes to sleep has seen the bell after that, or is seen
-        // here.
-        let threads = self.threads.0.fetch_add(0, Ordering::AcqRel);
-        if (SLEEPS..LOOKS).contains(&threads) {
+    fn wake_one_if(&self, is_to_be_woken: bool) {
+        if is_to_be_woken {
+            self.bell.0.count();
             self.bell.0.wake_first_or_other();
         }
     }
 
     /// Waits until the caller has the turn, or `has_ended` says that nobody will give it.
-    pub(crate) fn await_turn(&self, place: usize, has_ended: impl Fn() -> bool) -> Turn {
+    pub(crate) fn await_turn(
+        &self,
+        place: usize,
+        watch: &mut Watch,
+        has_ended: impl Fn() -> bool,
+    ) -> Turn {
         let turn = &self.places[place].turn;
+        watch.watch(|| turn.get() != turn::RUNNER);
         loop {
-            match turn.0.load(Ordering::Acquire) {
+            match turn.get() {
                 turn::ANSWERED => return Turn::Answered,
                 turn::ASKS_FOR_HANDLE => return Turn::AsksForHandle,
                 turn::ENDED => return Turn::Ended,
                 _ if has_ended() => return Turn::Ended,
-                turn::RUNNER => turn.sleep(turn::RUNNER),
+                turn::RUNNER => {
+                    turn.set_if(turn::RUNNER, turn::RUNNER_WAKES);
+                }
+                turn::RUNNER_WAKES => turn.sleep(turn::RUNNER_WAKES),
                 _ => return Turn::Nonsense,
             }
         }
@@ -173,41 +181,53 @@ impl Shared {
 
     /// From now on a thread of the runner's looks for a [`next`](Self::next) place.
     pub(crate) fn look(&self) {
-        self.threads.0.fetch_add(LOOKS, Ordering::AcqRel);
+        self.state.0.fetch_add(LOOKS, Ordering::AcqRel);
     }
 
     /// A place that waits for the runner, now this thread's to serve, which [looked](Self::look)
     /// for one. The first of its threads is woken before all others, so that one that is at work
     /// stays so, on the processor where it is.
-    pub(crate) fn next(&self, is_first: bool) -> usize {
-        let threads = &self.threads.0;
+    pub(crate) fn next(&self, is_first: bool, watch: &mut Watch) -> usize {
+        let state = &self.state.0;
         loop {
-            let rung = self.bell.0.0.load(Ordering::Acquire);
-            if let Some(place) = self.claim() {
-                threads.fetch_sub(LOOKS, Ordering::AcqRel);
-                // Who rang meanwhile has woken nobody.
-                if self.waiting.0.load(Ordering::Acquire) != 0 {
-                    self.wake_one_if_none_looks();
+            let rung = self.bell.0.get();
+            let mut seen = state.load(Ordering::Acquire);
+            if seen & WAITING == 0 {
+                // One that watches is enough.
+                if seen < 2 * LOOKS {
+                    watch.watch(|| state.load(Ordering::Acquire) & WAITING != 0);
                 }
-                return place;
+                seen = state.load(Ordering::Acquire);
             }
-            threads.fetch_sub(LOOKS - SLEEPS, Ordering::AcqRel);
-            self.bell.0.sleep_as(is_first, rung);
-            threads.fetch_add(LOOKS - SLEEPS, Ordering::AcqRel);
+            if seen & WAITING != 0 {
+                if let Some(place) = self.claim(seen) {
+                    return place;
+                }
+            } else if self.change(seen, seen.wrapping_sub(LOOKS - SLEEPS)) {
+                // Who marks a place from now on rings.
+                self.bell.0.sleep_as(is_first, rung);
+                state.fetch_add(LOOKS - SLEEPS, Ordering::AcqRel);
+            }
         }
     }
 
-    fn claim(&self) -> Option<usize> {
-        let mut waiting = self.waiting.0.load(Ordering::Acquire);
-        while waiting != 0 {
-            let place = waiting.trailing_zeros() as usize;
-            let claimed = self.waiting.0.fetch_and(!(1 << place), Ordering::AcqRel);
-            if claimed & 1 << place != 0 && place < PLACES {
-                return Some(place);
-            }
-            waiting = claimed & !(1 << place);
+    /// Takes on the first place that waits, if all is as it was seen.
+    fn claim(&self, seen: u64) -> Option<usize> {
+        let place = (seen & WAITING).trailing_zeros();
+        let left = seen.wrapping_sub(LOOKS) & !(1 << place);
+        if !self.change(seen, left) {
+            return None;
         }
-        None
+        // Who marked it meanwhile has woken nobody.
+        self.wake_one_if(left & WAITING != 0 && is_to_be_woken(left));
+        Some(place as usize)
+    }
+
+    /// Changes what waits and what the threads do, if that is as it was seen.
+    fn change(&self, seen: u64, to: u64) -> bool {
+        let state = &self.state.0;
+        let changed = state.compare_exchange(seen, to, Ordering::AcqRel, Ordering::Relaxed);
+        changed.is_ok()
     }
 
     /// The runner gives the turn back, with the answer; the thread [looks](Self::look) for the next
@@ -222,7 +242,7 @@ impl Shared {
     pub(crate) fn ask_for_handle(&self, place: usize) -> u64 {
         self.give_back(place, turn::ASKS_FOR_HANDLE);
         let Place { turn, handle, .. } = &self.places[place];
-        while turn.0.load(Ordering::Acquire) == turn::ASKS_FOR_HANDLE {
+        while turn.get() == turn::ASKS_FOR_HANDLE {
             turn.sleep(turn::ASKS_FOR_HANDLE);
         }
         handle.load(Ordering::Relaxed)
@@ -230,92 +250,9 @@ impl Shared {
 
     fn give_back(&self, place: usize, why: u32) {
         let turn = &self.places[place].turn;
-        turn.set(why);
-        turn.wake_one();
-    }
-}
-
-impl Word {
-    /// Sets it, and gives back what it was. What several may set at once is exchanged, never only
-    /// stored, so that each sees what it has replaced.
-    fn set(&self, number: u32) -> u32 {
-        self.0.swap(number, Ordering::AcqRel)
-    }
-}
-
-/// A number that one process sleeps on and the other one changes.
-#[cfg(not(all(test, loom)))]
-#[repr(transparent)]
-struct Word(AtomicU32);
-
-#[cfg(not(all(test, loom)))]
-impl Word {
-    /// Sleeps until it is woken, unless the number is another one than was seen.
-    fn sleep(&self, seen: u32) {
-        use rustix::thread::futex::{Flags, wait};
-
-        // Woken or not, whoever sleeps looks again.
-        let _ = wait(&self.0, Flags::empty(), seen, None);
-    }
-
-    /// The same, as the first or as one of the others.
-    fn sleep_as(&self, is_first: bool, seen: u32) {
-        use rustix::thread::futex::{Flags, wait_bitset};
-
-        // Woken or not, it looks again.
-        let _ = wait_bitset(&self.0, Flags::empty(), seen, None, who(is_first));
-    }
-
-    fn wake_first_or_other(&self) {
-        use rustix::thread::futex::{Flags, wake_bitset};
-
-        // Fails for addresses that are none.
-        if wake_bitset(&self.0, Flags::empty(), 1, who(true)) == Ok(0) {
-            let _ = wake_bitset(&self.0, Flags::empty(), 1, who(false));
+        if turn.set(why) == turn::RUNNER_WAKES {
+            turn.wake_one();
         }
-    }
-
-    fn wake_one(&self) {
-        use rustix::thread::futex::{Flags, wake};
-
-        // Fails for addresses that are none.
-        let _ = wake(&self.0, Flags::empty(), 1);
-    }
-}
-
-#[cfg(not(all(test, loom)))]
-const fn who(is_first: bool) -> std::num::NonZeroU32 {
-    match std::num::NonZeroU32::new(2) {
-        Some(others) if !is_first => others,
-        _ => std::num::NonZeroU32::MIN,
-    }
-}
-
-/// What the kernel does, as a model, in which it wakes whom it likes.
-#[cfg(all(test, loom))]
-struct Word(AtomicU32, loom::sync::Mutex<()>, loom::sync::Condvar);
-
-#[cfg(all(test, loom))]
-impl Word {
-    fn sleep(&self, seen: u32) {
-        let queue = self.1.lock().unwrap();
-        // The kernel compares while nobody can wake.
-        if self.0.load(Ordering::Acquire) == seen {
-            drop(self.2.wait(queue).unwrap());
-        }
-    }
-
-    fn sleep_as(&self, _: bool, seen: u32) {
-        self.sleep(seen);
-    }
-
-    fn wake_first_or_other(&self) {
-        self.wake_one();
-    }
-
-    fn wake_one(&self) {
-        let _queue = self.1.lock().unwrap();
-        self.2.notify_one();
     }
 }
 
@@ -324,24 +261,24 @@ mod model {
     use loom::sync::Arc;
     use loom::thread;
 
+    use super::super::word::sync::AtomicU32;
     use super::*;
-
-    fn word() -> Word {
-        Word(AtomicU32::new(0), Default::default(), Default::default())
-    }
 
     fn shared() -> Arc<Shared> {
         Arc::new(Shared {
-            waiting: Line(AtomicU64::new(0)),
-            bell: Line(word()),
-            threads: Line(AtomicU32::new(0)),
+            state: Line(AtomicU64::new(0)),
+            bell: Line(Word::new()),
             places: std::array::from_fn(|_| Place {
-                turn: word(),
+                turn: Word::new(),
                 handle: AtomicU64::new(0),
                 length: AtomicU64::new(0),
                 words: std::array::from_fn(|_| AtomicU64::new(0)),
             }),
         })
+    }
+
+    fn watch() -> Watch {
+        Watch::on(2)
     }
 
     fn bounded_model(run: impl Fn() + Send + Sync + 'static) {
@@ -353,7 +290,10 @@ mod model {
     fn call(shared: &Shared, place: usize, asked: u64) -> u64 {
         shared.write(place, &[asked]).unwrap();
         assert!(shared.hand_over(place));
-        assert_eq!(shared.await_turn(place, || false), Turn::Answered);
+        assert_eq!(
+            shared.await_turn(place, &mut watch(), || false),
+            Turn::Answered
+        );
         let mut answer = Vec::new();
         shared.read(place, &mut answer);
         answer[0]
@@ -364,7 +304,7 @@ mod model {
     fn serve(shared: &Shared, calls: usize) {
         shared.look();
         for _ in 0..calls {
-            let place = shared.next(true);
+            let place = shared.next(true, &mut watch());
             let mut asked = Vec::new();
             shared.read(place, &mut asked);
             shared.write(place, &[asked[0] + 10]).unwrap();
@@ -397,16 +337,16 @@ mod model {
     fn a_call_that_waits_holds_up_no_other() {
         bounded_model(|| {
             let shared = shared();
-            let (waits, go_on) = (Arc::new(AtomicU32::new(0)), Arc::new(word()));
+            let (waits, go_on) = (Arc::new(AtomicU32::new(0)), Arc::new(Word::new()));
             let threads = [true, false].map(|is_first| {
                 let (shared, go_on) = (Arc::clone(&shared), Arc::clone(&go_on));
                 let waits = Arc::clone(&waits);
                 thread::spawn(move || {
                     shared.look();
-                    let place = shared.next(is_first);
+                    let place = shared.next(is_first, &mut watch());
                     // The first of the two calls returns when the other one was answered.
                     if waits.fetch_add(1, Ordering::AcqRel) == 0 {
-                        while go_on.0.load(Ordering::Acquire) == 0 {
+                        while go_on.get() == 0 {
                             go_on.sleep(0);
                         }
                     } else {
@@ -419,7 +359,10 @@ mod model {
             assert!(shared.hand_over(0));
             assert!(shared.hand_over(1));
             for place in [0, 1] {
-                assert_eq!(shared.await_turn(place, || false), Turn::Answered);
+                assert_eq!(
+                    shared.await_turn(place, &mut watch(), || false),
+                    Turn::Answered
+                );
             }
             for thread in threads {
                 thread.join().unwrap();
@@ -451,15 +394,18 @@ mod model {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || {
                     shared.look();
-                    let place = shared.next(true);
+                    let place = shared.next(true, &mut watch());
                     assert_eq!(shared.ask_for_handle(place), 7);
                     shared.answer(place);
                 })
             };
             assert!(shared.hand_over(0));
-            assert_eq!(shared.await_turn(0, || false), Turn::AsksForHandle);
+            assert_eq!(
+                shared.await_turn(0, &mut watch(), || false),
+                Turn::AsksForHandle
+            );
             shared.give_handle(0, 7);
-            assert_eq!(shared.await_turn(0, || false), Turn::Answered);
+            assert_eq!(shared.await_turn(0, &mut watch(), || false), Turn::Answered);
             runner.join().unwrap();
         });
     }
@@ -474,7 +420,7 @@ mod model {
                 thread::spawn(move || shared.end())
             };
             if shared.hand_over(0) {
-                assert_eq!(shared.await_turn(0, || false), Turn::Ended);
+                assert_eq!(shared.await_turn(0, &mut watch(), || false), Turn::Ended);
             }
             end.join().unwrap();
         });

@@ -22,9 +22,10 @@ use super::memory::Memory;
 use super::program;
 use super::ring::PLACES;
 use super::runs::Runner;
-use super::serve;
+use super::serve::{self, Words};
 use super::task::Description;
 use super::up::{EventsUp, Up};
+use super::watch::Watch;
 use crate::event::{Event, EventId, EventLog};
 use crate::requests::relay;
 
@@ -145,13 +146,15 @@ impl Runner {
     }
 
     fn work(self: Arc<Self>, is_first: bool) {
+        let mut watch = Watch::on(self.processors);
+        let mut words = Words::default();
         self.memory.look();
         loop {
-            let place = self.memory.next(is_first);
+            let place = self.memory.next(is_first, &mut watch);
             if self.idle.fetch_sub(1, Ordering::AcqRel) == 1 {
                 self.add_a_thread();
             }
-            serve::serve(&self, place);
+            serve::serve(&self, place, &mut words);
             self.idle.fetch_add(1, Ordering::AcqRel);
         }
     }

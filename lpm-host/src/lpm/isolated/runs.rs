@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::thread;
 
 use super::super::instance::Instance;
 use super::memory::Memory;
@@ -19,6 +20,8 @@ pub(super) struct Runner {
     /// What is handed over, or to be taken over.
     pub(super) state: Mutex<Vec<u8>>,
     has_told_overstep: AtomicBool,
+    /// How many processors this process may run on.
+    pub(super) processors: usize,
 }
 
 impl Runner {
@@ -31,6 +34,7 @@ impl Runner {
             idle: AtomicUsize::new(0),
             state: Mutex::default(),
             has_told_overstep: AtomicBool::new(false),
+            processors: thread::available_parallelism().map_or(1, usize::from),
         }
     }
 

@@ -24,23 +24,38 @@ use super::words::{Malformed, Put, Take};
 use crate::message::ReceivedMessage;
 use crate::verdict::PerFlow;
 
+/// Words that stay with a thread from one call to the next: as many as many messages take.
+const KEPT: usize = 24_000;
+
+/// What a thread was asked last, and what it answered.
+#[derive(Default)]
+pub(super) struct Words {
+    asked: Vec<u64>,
+    answer: Vec<u64>,
+}
+
 /// Does what a place asks for, and answers. Where that makes no sense there is another PCM than
 /// this runner is for, and its answer is none.
-pub(super) fn serve(runner: &Runner, place: usize) {
-    let mut asked = Vec::new();
-    runner.memory.read(place, &mut asked);
+pub(super) fn serve(runner: &Runner, place: usize, words: &mut Words) {
+    let Words { asked, answer } = words;
+    runner.memory.read(place, asked);
+    answer.clear();
     // Room for what is known last: how many frames were sent.
-    let mut answer = vec![0];
-    if answered(runner, place, Take(&asked), &mut Put(&mut answer)).is_err() {
+    answer.push(0);
+    if answered(runner, place, Take(asked), &mut Put(answer)).is_err() {
         answer.truncate(1);
     }
     report_overstep(runner);
     answer[0] = runner.up.sent();
-    if runner.memory.write(place, &answer).is_err() {
+    if runner.memory.write(place, answer).is_err() {
         // Nothing that fits follows from that.
         let _ = runner.memory.write(place, &too_long(answer[0]));
     }
     runner.memory.answer(place);
+    for words in [asked, answer] {
+        words.clear();
+        words.shrink_to(KEPT);
+    }
 }
 
 /// In place of an answer that is too long: for objects it is the status of a failure, and none for

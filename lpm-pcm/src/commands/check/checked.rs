@@ -16,7 +16,7 @@ use lpm_host::{CommitDecision, CommittedResv, DeleteReason};
 use super::finding::{Finding, Kind, THREADS_MORE};
 use super::measure::InUse;
 use super::recorder::Recorder;
-use super::task::{Check, Record, Task, UNMAPS};
+use super::task::{Check, Isolated, Record, Task, UNMAPS};
 use super::watch::{Watch, listen};
 use crate::child::Journal;
 use crate::commands::lpm_text::LpmText;
@@ -44,6 +44,7 @@ pub(super) struct CheckedLpm {
     configs: Vec<LpmText>,
     pub(super) time_limit: Duration,
     call_mode: CallMode,
+    isolation: Isolated,
     pub(super) recorder: Recorder,
     journal: Journal,
     watch: Watch,
@@ -69,13 +70,17 @@ impl CheckedLpm {
             configs: task.configs.clone(),
             time_limit: task.time_limit,
             call_mode: CallMode::Inline,
+            isolation: task.isolation,
             watch: Watch::start(patience, &recorder),
             recorder,
             journal: journal.clone(),
             unmapped: AtomicU32::new(0),
             unknown: AtomicU32::new(0),
             admitted: AtomicU32::new(0),
-            before: InUse::now(),
+            before: match task.isolation {
+                Isolated::None => InUse::now(),
+                Isolated::Process => InUse::NOTHING,
+            },
         }
     }
 
@@ -87,6 +92,7 @@ impl CheckedLpm {
             configs: self.configs.clone(),
             time_limit: self.time_limit,
             call_mode: CallMode::worker(),
+            isolation: self.isolation,
             recorder: self.recorder.clone(),
             journal: self.journal.clone(),
             watch: self.watch.clone(),
@@ -115,7 +121,8 @@ impl CheckedLpm {
             .result_time_limit(self.time_limit)
             .initialize_limit(self.time_limit.saturating_mul(LIFECYCLE))
             .deinitialize_limit(self.time_limit.saturating_mul(LIFECYCLE))
-            .call_mode(self.call_mode);
+            .call_mode(self.call_mode)
+            .isolation(self.isolation.into());
         match self.configs.get(number).or(self.configs.last()) {
             Some(config) => config.configure(lpm),
             None => lpm,
@@ -250,7 +257,7 @@ impl CheckedLpm {
         self.call(decided)?;
         let count = self.admitted.fetch_add(1, Ordering::Relaxed) + 1;
         match count % BETWEEN_LOOKS {
-            0 => self.look_after(count),
+            0 => self.look_after(pcm, count),
             _ => Ok(()),
         }
     }
@@ -267,9 +274,9 @@ impl CheckedLpm {
     }
 
     /// Looks at what so many calls have taken, before it is too much for the machine.
-    fn look_after(&self, calls: u32) -> Result<(), CheckEnded> {
+    fn look_after(&self, pcm: &Pcm, calls: u32) -> Result<(), CheckEnded> {
         let more = |now: Option<u64>, before: Option<u64>| Some(now?.saturating_sub(before?));
-        let now = InUse::now();
+        let now = self.in_use(pcm);
         if let Some(threads @ MANY_THREADS..) = more(now.threads, self.before.threads) {
             let what = format!("{threads}{THREADS_MORE}{calls} calls of admit");
             self.found(Kind::LeaksThreads, what);
@@ -280,6 +287,22 @@ impl CheckedLpm {
             return Err(CheckEnded);
         }
         self.goes_on()
+    }
+
+    /// What the process has in use that the LPM runs in: where there are several, the first one's.
+    pub(super) fn in_use(&self, pcm: &Pcm) -> InUse {
+        if !self.is_isolated() {
+            return InUse::now();
+        }
+        let lpms = pcm.status().lpms;
+        let mut lpms = lpms.into_iter().filter_map(|lpm| lpm.initialized);
+        lpms.find_map(|lpm| lpm.process)
+            .map_or(InUse::UNKNOWN, InUse::of)
+    }
+
+    /// Whether the LPM runs in a process of its own.
+    pub(super) fn is_isolated(&self) -> bool {
+        self.isolation == Isolated::Process
     }
 
     /// Asks for the objects of an outgoing message.

@@ -25,8 +25,8 @@ pub(super) fn run(checked: &CheckedLpm, cycles: u32) -> Result<(), CheckEnded> {
         }
         seen.push(InUse::now());
     }
-    if !UNMAPS {
-        // Every cycle leaves a library.
+    if !UNMAPS || checked.is_isolated() {
+        // Every cycle leaves a library; or what it leaves has gone with a process.
         return checked.goes_on();
     }
     let per_part = u64::from(per_part);

@@ -28,6 +28,8 @@ pub(super) enum Case {
     Dropped,
     /// The library is built so that a panic in it ends the process.
     PanicAborts,
+    /// The LPM has a process of its own.
+    OwnProcess,
 }
 
 /// How bad it is.
@@ -110,6 +112,10 @@ impl Finding {
                 "the flows are rejected, whatever the LPM meant to say"
             }
             (Kind::HindersUnloading, Case::PanicAborts) => Kind::EndsProcess.why(),
+            (_, Case::OwnProcess) => {
+                "what it was asked is rejected, and it starts again after a while, without what it knew; in the PCM's own \
+                 process it would end or hold that"
+            }
             (kind, _) => kind.why(),
         }
     }

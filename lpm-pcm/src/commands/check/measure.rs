@@ -1,5 +1,6 @@
-//! What this process takes of the system.
+//! What a process takes of the system.
 
+use std::fmt::Display;
 use std::fs;
 
 /// What is in use at one time; `None` where the system does not say.
@@ -13,17 +14,34 @@ pub(super) struct InUse {
 }
 
 impl InUse {
+    pub(super) const NOTHING: Self = Self {
+        memory: Some(0),
+        threads: Some(0),
+        files: Some(0),
+    };
+    pub(super) const UNKNOWN: Self = Self {
+        memory: None,
+        threads: None,
+        files: None,
+    };
+
+    /// By this process.
     pub(super) fn now() -> Self {
+        Self::of("self")
+    }
+
+    /// By a process of this number.
+    pub(super) fn of(process: impl Display) -> Self {
         Self {
-            memory: resident_bytes(),
-            threads: entries("/proc/self/task"),
-            files: entries("/proc/self/fd"),
+            memory: resident_bytes(&format!("/proc/{process}/status")),
+            threads: entries(&format!("/proc/{process}/task")),
+            files: entries(&format!("/proc/{process}/fd")),
         }
     }
 }
 
-fn resident_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
+fn resident_bytes(status: &str) -> Option<u64> {
+    let status = fs::read_to_string(status).ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -163,16 +163,23 @@ impl Recorder {
             (EventId::LpmCallFailed, LpmStatus::FORGOTTEN) | (EventId::LpmTimedOut, _) => {
                 Kind::NoAnswer
             }
-            // What it did to be put there is found.
-            (EventId::LpmCallFailed, LpmStatus::QUARANTINED) => return None,
+            // What it did to be put there, or how its process ended, is found.
+            (EventId::LpmCallFailed, LpmStatus::QUARANTINED | LpmStatus::ENDED) => return None,
             (EventId::LpmCallFailed, _) => Kind::CallFails,
             (EventId::LpmInvalidDecision, _) => Kind::InvalidDecision,
             (EventId::LpmResultRefused, _) => Kind::ResultRefused,
             (EventId::LpmQuarantined, _) => Kind::Hangs,
             (EventId::LpmOverstepped, _) => Kind::WritesBeyond,
+            (EventId::LpmProcessEnded, _) if is_killed_for_time(event) => Kind::Hangs,
+            (EventId::LpmProcessEnded, _) => Kind::EndsProcess,
             _ => return None,
         })
     }
+}
+
+/// Whether a call into an LPM in a process of its own did not return, so that this was killed.
+fn is_killed_for_time(event: &Event) -> bool {
+    event.detail.contains("did not return within")
 }
 
 /// How it came to what an event says.
@@ -183,6 +190,7 @@ fn case(event: &Event) -> Case {
             Some(LpmStatus::PANICKED),
         ) => Case::Panicked,
         (EventId::LpmCallFailed, Some(LpmStatus::FORGOTTEN)) => Case::Dropped,
+        (EventId::LpmProcessEnded, _) => Case::OwnProcess,
         (EventId::LibraryHindersUnloading, _)
             if event.detail == Hazard::PanicAborts.to_string() =>
         {

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Kind, Severity};
-use super::task::Check;
+use super::task::{Check, Isolated};
 use crate::commands::counted;
 use crate::output::plain::{self, Plain};
 
@@ -16,9 +16,14 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const CAUTION: Style = AnsiColor::Yellow.on_default();
 
+/// What is said with each report on an LPM in a process of its own.
+const NOT_CHECKED: &str = "not checked in a process of its own: what keeps the library mapped, and what a stop leaves behind; both go \
+     with the process (leave --isolation away to have it checked)";
+
 /// What became of all checks.
 pub(super) struct Report {
     pub(super) library: String,
+    pub(super) isolation: Isolated,
     pub(super) checks: Vec<CheckReport>,
 }
 
@@ -79,9 +84,10 @@ struct Merged<'a> {
 }
 
 impl Report {
-    pub(super) fn new(library: &Path) -> Self {
+    pub(super) fn new(library: &Path, isolation: Isolated) -> Self {
         Self {
             library: library.display().to_string(),
+            isolation,
             checks: Vec::new(),
         }
     }
@@ -189,6 +195,9 @@ impl Report {
             merged.iter().filter(of).count()
         };
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        if self.isolation == Isolated::Process {
+            let _ = writeln!(text, "\n{NOT_CHECKED}");
+        }
         let library = Plain(&self.library);
         let _ = match (errors, warnings) {
             (0, 0) => writeln!(text, "\n{library}: nothing found"),
@@ -231,6 +240,7 @@ impl Report {
         });
         let object = json!({
             "library": self.library,
+            "isolation": self.isolation,
             "checks": checks.collect::<Value>(),
             "findings": findings.collect::<Value>(),
         });

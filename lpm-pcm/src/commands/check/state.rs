@@ -5,7 +5,6 @@ use lpm_host::{CommitDecision, DeleteReason};
 
 use super::checked::{CheckEnded, CheckedLpm};
 use super::finding::Kind;
-use super::measure::InUse;
 
 /// How often a flow is refreshed between two looks at the memory.
 const REFRESHES: u32 = 250;
@@ -49,7 +48,7 @@ pub(super) fn run(checked: &CheckedLpm) -> Result<(), CheckEnded> {
                 checked.admit(&pcm, message)?;
             }
         }
-        Ok(InUse::now().memory)
+        Ok(checked.in_use(&pcm).memory)
     };
     // The first round is for what is there once.
     let before = refresh([&path, &resv])?;

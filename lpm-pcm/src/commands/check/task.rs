@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lpm_host::Isolation;
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
@@ -65,6 +66,25 @@ impl Check {
     }
 }
 
+/// Where the LPM runs that is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolated {
+    /// In the process that makes the check
+    None,
+    /// In a process of its own
+    Process,
+}
+
+impl From<Isolated> for Isolation {
+    fn from(isolated: Isolated) -> Self {
+        match isolated {
+            Isolated::None => Self::None,
+            Isolated::Process => Self::Process,
+        }
+    }
+}
+
 /// What a child is to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Task {
@@ -72,6 +92,7 @@ pub struct Task {
     pub(super) configs: Vec<LpmText>,
     pub(super) time_limit: Duration,
     pub(super) cycles: u32,
+    pub(super) isolation: Isolated,
 }
 
 /// What a child writes down.

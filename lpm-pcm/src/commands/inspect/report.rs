@@ -4,6 +4,7 @@ use std::fmt::{Display, Write};
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
+use lpm_host::{Confinement, isolated};
 use serde::Serialize;
 
 use super::loaded::{Incompatible, Initialized, Lpm, Record, Unloaded};
@@ -28,6 +29,7 @@ pub(super) struct Report {
     hazards: Vec<HazardFact>,
     exports_lpm: Option<bool>,
     trust: Option<TrustFacts>,
+    process: Option<ProcessFacts>,
     lpm: Option<Lpm>,
     incompatible: Option<Incompatible>,
     initialized: Option<Initialized>,
@@ -35,6 +37,13 @@ pub(super) struct Report {
     unloaded: Option<Unloaded>,
     /// Why it is no LPM that can be loaded here.
     problem: Option<String>,
+}
+
+/// What this system has for LPMs in processes of their own.
+#[derive(Debug, Serialize)]
+struct ProcessFacts {
+    /// What it cannot do to confine one.
+    lacks: Vec<String>,
 }
 
 impl Report {
@@ -50,6 +59,9 @@ impl Report {
             hazards: facts.hazards,
             exports_lpm: facts.exports_lpm,
             trust: facts.trust,
+            process: Some(ProcessFacts {
+                lacks: isolated::lacks(&Confinement::strict()),
+            }),
             ..Self::default()
         };
         if !report.may_be_lpm() {
@@ -153,6 +165,14 @@ impl Report {
                 let texts = self.hazards.iter().map(|hazard| &hazard.text);
                 table.styled("unloading", CAUTION, texts);
             }
+        }
+        match &self.process {
+            Some(process) if process.lacks.is_empty() => table.row(
+                "isolation",
+                "in a process of its own it can be confined in all ways",
+            ),
+            Some(process) => table.styled("isolation", CAUTION, process.lacks.iter()),
+            None => {}
         }
         if let Some(lpm) = &self.lpm {
             table.row("LPM", format!("{} {}", lpm.name, lpm.version).trim_end());
