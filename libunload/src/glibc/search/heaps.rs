@@ -120,7 +120,7 @@ fn in_use(chunks: Range<usize>, reader: &mut Reader) -> Option<Vec<usize>> {
     (read.is_ok() && next == chunks.end).then_some(in_use)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::tests::fixture::in_process_of;
