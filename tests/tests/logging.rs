@@ -136,43 +136,66 @@ fn fields_of_every_type() {
 #[test]
 fn spans_nest_in_those_of_the_host() {
     in_own_process("spans_nest_in_those_of_the_host", || {
-        let capture = captured("spans");
-        let spans: Vec<_> = capture
-            .of(What::Span)
-            .into_iter()
-            .filter(|span| span.target == "logs")
-            .collect();
-        let [outer, inner, aside] = &spans[..] else {
-            panic!("{spans:#?}")
-        };
-        spans.iter().for_each(assert_of_fixture);
-        assert_eq!(outer.path, ["host", "outer"]);
-        assert_eq!(outer.field("flow"), Some(&Value::Signed(1)));
-        assert_eq!(outer.field("verdict"), None);
-        assert_eq!(inner.path, ["host", "outer", "inner"]);
-        assert_eq!(inner.field("step"), Some(&text("first")));
-        assert_eq!(aside.path, ["aside"]);
-
-        let recorded = capture.of(What::Record);
-        assert_eq!(recorded.len(), 1);
-        assert_eq!(recorded[0].name, "outer");
-        assert_eq!(recorded[0].fields, [("verdict", text("accepted"))]);
-        let follows = capture.of(What::Follows);
-        assert_eq!((follows.len(), follows[0].name), (1, "aside"));
-        assert_eq!(follows[0].path, ["host", "outer"]);
-
-        assert_eq!(capture.event("in both").path, ["host", "outer", "inner"]);
-        let event = capture.event("in the outer one");
-        assert_eq!(event.path, ["host", "outer"]);
-        assert_eq!(event.field("current"), Some(&text("outer")));
-        assert_eq!(capture.event("in the one aside").path, ["aside"]);
-        assert_eq!(capture.event("in none").path, [""; 0]);
-        assert_eq!(capture.event("in the copy").path, ["aside"]);
-
-        let closed = capture.of(What::Close);
-        let names: Vec<_> = closed.iter().map(|span| span.name).collect();
-        assert_eq!(names, ["aside", "inner", "outer", "host"]);
+        assert_nested(&captured("spans"), &["host"]);
     });
+}
+
+/// Those of an LPM in a process of its own nest in each other.
+#[cfg(target_os = "linux")]
+#[test]
+fn spans_in_a_process_of_its_own() {
+    in_own_process("spans_in_a_process_of_its_own", || {
+        let capture = Capture::default();
+        registry().with(capture.clone()).init();
+        let lpm = logs("spans").isolation(lpm_host::Isolation::Process);
+        let pcm = Pcm::builder().lpm(lpm).runner(lpm_tests::runner());
+        let pcm = pcm.event_log(RecordedEvents::default()).build();
+        let pcm = pcm.expect("builds");
+        pcm.become_dsbm().expect("starts");
+        ask(&pcm);
+        stop(&pcm);
+        assert_nested(&capture, &[]);
+    });
+}
+
+/// That the spans of the fixture, and what happened in them, are there, in these of the host.
+fn assert_nested(capture: &Capture, host: &[&'static str]) {
+    let within = |spans: &[&'static str]| [host, spans].concat();
+    let spans: Vec<_> = capture
+        .of(What::Span)
+        .into_iter()
+        .filter(|span| span.target == "logs")
+        .collect();
+    let [outer, inner, aside] = &spans[..] else {
+        panic!("{spans:#?}")
+    };
+    spans.iter().for_each(assert_of_fixture);
+    assert_eq!(outer.path, within(&["outer"]));
+    assert_eq!(outer.field("flow"), Some(&Value::Signed(1)));
+    assert_eq!(outer.field("verdict"), None);
+    assert_eq!(inner.path, within(&["outer", "inner"]));
+    assert_eq!(inner.field("step"), Some(&text("first")));
+    assert_eq!(aside.path, ["aside"]);
+
+    let recorded = capture.of(What::Record);
+    assert_eq!(recorded.len(), 1);
+    assert_eq!(recorded[0].name, "outer");
+    assert_eq!(recorded[0].fields, [("verdict", text("accepted"))]);
+    let follows = capture.of(What::Follows);
+    assert_eq!((follows.len(), follows[0].name), (1, "aside"));
+    assert_eq!(follows[0].path, within(&["outer"]));
+
+    assert_eq!(capture.event("in both").path, within(&["outer", "inner"]));
+    let event = capture.event("in the outer one");
+    assert_eq!(event.path, within(&["outer"]));
+    assert_eq!(event.field("current"), Some(&text("outer")));
+    assert_eq!(capture.event("in the one aside").path, ["aside"]);
+    assert_eq!(capture.event("in none").path, [""; 0]);
+    assert_eq!(capture.event("in the copy").path, ["aside"]);
+
+    let closed = capture.of(What::Close);
+    let names: Vec<_> = closed.iter().map(|span| span.name).collect();
+    assert_eq!(names, [&["aside", "inner", "outer"], host].concat());
 }
 
 #[test]

@@ -57,10 +57,18 @@ pub(crate) enum Kind {
     Refused,
     /// The LPM wrote beyond what it was given.
     Overstepped,
+    /// A span that was made at a place in the code.
+    Span,
+    /// Fields of a span.
+    SpanFields,
+    /// A span that follows from another one.
+    SpanFollows,
+    /// A span is closed.
+    SpanClosed,
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 19] = [
         Self::Start,
         Self::Taken,
         Self::Level,
@@ -76,6 +84,10 @@ impl Kind {
         Self::Objects,
         Self::Refused,
         Self::Overstepped,
+        Self::Span,
+        Self::SpanFields,
+        Self::SpanFollows,
+        Self::SpanClosed,
     ];
 
     fn of(number: u32) -> Option<Self> {

@@ -1,11 +1,12 @@
 //! What a runner reports while it runs, as the PCM puts it on record. None of it is taken on trust.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use abi_stable::std_types::RStr;
-use lpm_abi::{AbiCallsite, AbiField, AbiParent, AbiResult, AbiTraceHost, AbiValue};
+use lpm_abi::{AbiCallsite, AbiField, AbiParent, AbiResult, AbiTraceHost, AbiValue, NO_SPAN};
 use lpm_api::{LpmHandle, LpmStatus};
 
 use super::super::lpmapi::conduct::Conduct;
@@ -31,6 +32,8 @@ pub(crate) struct Reports {
     trace: AbiTraceHost,
     /// By the runner's number: the host's, where there is one.
     sites: Vec<u32>,
+    /// The same of spans that are open.
+    spans: BTreeMap<u64, u64>,
 }
 
 impl Reports {
@@ -53,6 +56,7 @@ impl Reports {
             attachment,
             trace,
             sites: Vec::new(),
+            spans: BTreeMap::new(),
         }
     }
 
@@ -80,6 +84,19 @@ impl Reports {
             }
             Kind::Site => self.register(take),
             Kind::Log => self.log(take),
+            Kind::Span => self.open(take),
+            Kind::SpanFields => self.add_fields(take),
+            Kind::SpanFollows => {
+                let (span, follows) = (self.span(take)?, self.span(take)?);
+                (self.trace.follows_from)(self.library_number(), span, follows);
+                Ok(())
+            }
+            Kind::SpanClosed => {
+                if let Some(span) = self.spans.remove(&take.number()?) {
+                    (self.trace.try_close)(self.library_number(), span);
+                }
+                Ok(())
+            }
             Kind::Decisions => self.take(take, from, |take, result| {
                 Ok(results::take_decisions(result, take.plain()?))
             }),
@@ -156,7 +173,7 @@ impl Reports {
         }
         let (target, name) = (take.text()?, take.text()?);
         let (module_path, file) = (take.text()?, take.text()?);
-        let (line, level) = (take.narrow()?, take.narrow()?);
+        let (line, level, is_span) = (take.narrow()?, take.narrow()?, take.flag()?);
         let fields = take.list(|take| Ok(RStr::from_str(take.text()?)))?;
         let callsite = AbiCallsite {
             target: target.into(),
@@ -165,7 +182,7 @@ impl Reports {
             file: file.into(),
             line,
             level,
-            is_span: false,
+            is_span,
             fields: fields.as_slice().into(),
         };
         let registered = (self.trace.register)(self.attachment.number(), callsite);
@@ -174,29 +191,73 @@ impl Reports {
     }
 
     fn log(&self, take: &mut Take<'_>) -> Result<(), Malformed> {
-        let site: usize = take.narrow()?;
-        let site = *self.sites.get(site).ok_or(Malformed)?;
-        let fields = take.list(|take| {
-            Ok(AbiField {
-                index: take.narrow()?,
-                value: match take.number()? {
-                    0 => AbiValue::Signed(i64::from_ne_bytes(take.number()?.to_ne_bytes())),
-                    1 => AbiValue::Unsigned(take.number()?),
-                    2 => AbiValue::Float(f64::from_bits(take.number()?)),
-                    3 => AbiValue::Flag(take.flag()?),
-                    4 => AbiValue::Text(take.text()?.into()),
-                    5 => AbiValue::Formatted(take.text()?.into()),
-                    _ => return Err(Malformed),
-                },
-            })
-        })?;
-        let number = self.attachment.number();
-        (self.trace.event)(number, site, AbiParent::Root, fields.as_slice().into());
+        let (site, parent) = (self.site(take)?, self.parent(take)?);
+        let fields = fields(take)?;
+        (self.trace.event)(
+            self.library_number(),
+            site,
+            parent,
+            fields.as_slice().into(),
+        );
         Ok(())
+    }
+
+    fn open(&mut self, take: &mut Take<'_>) -> Result<(), Malformed> {
+        let (number, site, parent) = (take.number()?, self.site(take)?, self.parent(take)?);
+        let fields = fields(take)?;
+        let fields = fields.as_slice().into();
+        let span = (self.trace.new_span)(self.library_number(), site, parent, fields);
+        // One that the host does not keep is as good as none.
+        if span != NO_SPAN && self.spans.insert(number, span).is_some() {
+            return Err(Malformed);
+        }
+        Ok(())
+    }
+
+    fn add_fields(&self, take: &mut Take<'_>) -> Result<(), Malformed> {
+        let span = self.span(take)?;
+        let fields = fields(take)?;
+        (self.trace.record)(self.library_number(), span, fields.as_slice().into());
+        Ok(())
+    }
+
+    fn site(&self, take: &mut Take<'_>) -> Result<u32, Malformed> {
+        let site: usize = take.narrow()?;
+        self.sites.get(site).copied().ok_or(Malformed)
+    }
+
+    /// The host's number of a span.
+    fn span(&self, take: &mut Take<'_>) -> Result<u64, Malformed> {
+        let span = self.spans.get(&take.number()?);
+        Ok(span.copied().unwrap_or(NO_SPAN))
+    }
+
+    fn parent(&self, take: &mut Take<'_>) -> Result<AbiParent, Malformed> {
+        Ok(match take.flag()? {
+            true => AbiParent::Span(self.span(take)?),
+            false => AbiParent::Root,
+        })
     }
 
     /// By what number the library's logs are known.
     pub(crate) fn library_number(&self) -> u64 {
         self.attachment.number()
     }
+}
+
+fn fields<'a>(take: &mut Take<'a>) -> Result<Vec<AbiField<'a>>, Malformed> {
+    take.list(|take| {
+        Ok(AbiField {
+            index: take.narrow()?,
+            value: match take.number()? {
+                0 => AbiValue::Signed(i64::from_ne_bytes(take.number()?.to_ne_bytes())),
+                1 => AbiValue::Unsigned(take.number()?),
+                2 => AbiValue::Float(f64::from_bits(take.number()?)),
+                3 => AbiValue::Flag(take.flag()?),
+                4 => AbiValue::Text(take.text()?.into()),
+                5 => AbiValue::Formatted(take.text()?.into()),
+                _ => return Err(Malformed),
+            },
+        })
+    })
 }
