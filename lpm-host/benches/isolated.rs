@@ -1,8 +1,8 @@
-//! What a decision of an LPM in a process of its own costs, next to the least that it can: a number
-//! that goes to another process and back over shared memory and futexes, with sides that sleep at
-//! once, and with sides that watch for a moment before; and next to the usual: a line of JSON over a
-//! socket. All in one run, by turns: on two processors, one for each side, where there are two, and
-//! on one. There, too, what one of many decisions costs that are asked for at once.
+//! What a decision of an LPM in a process of its own costs, next to the least that it can: a
+//! number that goes to another process and back over shared memory and futexes, with sides that
+//! sleep at once, and with sides that watch for a moment before; and next to the usual: a line of
+//! JSON over a socket. All in one run, by turns: on two processors, one for each side, where there
+//! are two, and on one. There, too, what one of many decisions costs that are asked for at once.
 #![allow(
     unsafe_code,
     reason = "memory that is shared with another process, for the comparison"

@@ -104,8 +104,8 @@ pub fn run_if_asked() {
 }
 
 /// What this system cannot do of a confinement, in a line each: what is an event
-/// ([`LpmNotConfined`](crate::event::EventId::LpmNotConfined)) when an LPM starts with it. Nothing of
-/// this process changes.
+/// ([`LpmNotConfined`](crate::event::EventId::LpmNotConfined)) when an LPM starts with it. Nothing
+/// of this process changes.
 #[must_use]
 pub fn lacks(confinement: &Confinement) -> Vec<String> {
     #[cfg(target_os = "linux")]

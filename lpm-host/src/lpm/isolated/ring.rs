@@ -8,10 +8,10 @@
 //! that pays off, and sleeps on it then. As many places as wait are served by one thread of the
 //! runner's that is awake.
 //!
-//! The marks and what the runner's threads do are one word: who marks a place sees whether a thread
-//! looks for one, which does not sleep before it has seen the mark. A thread is woken only where all
-//! that are awake are in calls, and a caller only where it sleeps. So two that both watch make no
-//! system call.
+//! The marks and what the runner's threads do are one word: who marks a place sees whether a
+//! thread looks for one, which does not sleep before it has seen the mark. A thread is woken only
+//! where all that are awake are in calls, and a caller only where it sleeps. So two that both
+//! watch make no system call.
 //!
 //! Everything in it is an atomic, so that a runner that writes where it likes does the PCM no harm
 //! but to be told nonsense. A caller sleeps without a limit: who sees the runner's end [says

@@ -2,10 +2,10 @@
 //!
 //! To be woken takes microseconds, to see that a word has changed a fraction of one. So who waits
 //! for the other process looks for a [`MOMENT`] first, which costs about as much processor as to
-//! sleep and to be woken does, on both sides. Where that was in vain it sleeps at once the next time,
-//! then the next three times, then seven: who always watches in vain does so every thousandth time
-//! in the end. So it goes where the two have the same processor, or the machine other work for all
-//! of them.
+//! sleep and to be woken does, on both sides. Where that was in vain it sleeps at once the next
+//! time, then the next three times, then seven: who always watches in vain does so every
+//! thousandth time in the end. So it goes where the two have the same processor, or the machine
+//! other work for all of them.
 
 #[cfg(not(all(test, loom)))]
 use std::hint;
