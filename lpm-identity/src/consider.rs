@@ -10,7 +10,7 @@ use lpm_sample::rule::{Outcome, asked};
 
 use crate::desk::{Desk, InForce};
 use crate::directory::Directory;
-use crate::ledger::{Claim, Held, Reservation, Ticket, Traffic};
+use crate::ledger::{Claim, Held, Reservation, Ticket, Traffic, Wording};
 use crate::policy::{Here, Limits, Policy, Rule};
 use crate::profile::Found;
 use crate::request::{Ask, Asking, Request, Senders};
@@ -185,7 +185,7 @@ impl<'a> Consideration<'a> {
                 Some(found) => {
                     let subject = subject(found)?;
                     let rule = in_force.policy.rule(&subject, &self.here);
-                    desk.admit(in_force, &subject, &rule, &self.here, ask, &senders)?
+                    desk.admit(in_force, &subject, &rule, &self.here, ask, &senders, None)?
                 }
                 None => {
                     let ask = ask.ok_or(LpmPolicyError::CrazyFlowSpec)?;
@@ -194,8 +194,9 @@ impl<'a> Consideration<'a> {
                 }
             },
             _ => {
+                let (here, wording) = (&self.here, self.wording());
                 let admit =
-                    |rule| desk.admit(in_force, &who.subject, rule, &self.here, ask, &senders);
+                    |rule| desk.admit(in_force, &who.subject, rule, here, ask, &senders, wording);
                 match self.asking.rule() {
                     Some(rule) => admit(rule)?,
                     None => admit(&in_force.policy.rule(&who.subject, &self.here))?,
@@ -208,6 +209,21 @@ impl<'a> Consideration<'a> {
                 let key = granted.reservation.flow;
                 self.later(WaitsFor::Room(*granted), key, senders)
             }
+        })
+    }
+
+    /// The message as it came in, if it is about one flow, and one like it is decided likewise as
+    /// long as the policy is in force.
+    fn wording(&self) -> Option<Wording<'_>> {
+        let (bytes, facts) = (self.message.bytes(), &self.facts);
+        let is_about_one = self.message.counted_flows() == Some(1);
+        if !is_about_one || self.in_force.policy.has_conditions() {
+            return None;
+        }
+        let wording = Wording::of(bytes, facts.interface, facts.integrity_verified)?;
+        Some(Wording {
+            common: self.asking.common(),
+            ..wording
         })
     }
 
@@ -255,7 +271,8 @@ impl Question {
         let here = in_force.policy.here(facts.interface, facts.received);
         let admission = subject(found).and_then(|subject| {
             let rule = in_force.policy.rule(&subject, &here);
-            desk.admit(&in_force, &subject, &rule, &here, Some(ask), &self.senders)
+            let (ask, senders) = (Some(ask), &self.senders);
+            desk.admit(&in_force, &subject, &rule, &here, ask, senders, None)
         });
         match admission {
             Ok(Admission::Admitted(priority)) => Next::Decided(Decision::accept(priority)),
@@ -318,8 +335,20 @@ fn subject(found: Found) -> Result<Subject, LpmPolicyError> {
 }
 
 impl Desk {
+    /// The decision on a message about one flow, if its flow is counted for the last one like it,
+    /// byte for byte, and nothing that its decision depends on has changed since.
+    pub(crate) fn again(&self, message: &[u8], facts: &Facts) -> Option<Decision> {
+        let wording = Wording::of(message, facts.interface, facts.integrity_verified)?;
+        let again = self.ledger(|ledger| ledger.again(&wording, facts.received));
+        let (direction, priority) = again?;
+        let decision = Decision::accept(priority);
+        self.counters.count(direction, decision);
+        Some(decision)
+    }
+
     /// The priority a flow is admitted with, if there is room; or the reason why it is not. `None`
     /// is asked for by what makes no sense.
+    #[expect(clippy::too_many_arguments, reason = "what a decision depends on")]
     fn admit(
         &self,
         in_force: &InForce,
@@ -328,6 +357,7 @@ impl Desk {
         here: &Here,
         ask: Option<Ask>,
         senders: &[FilterSpec],
+        wording: Option<Wording<'_>>,
     ) -> Result<Admission, LpmPolicyError> {
         let highest = match rule.outcome {
             Outcome::Admit(priority) => priority,
@@ -355,7 +385,7 @@ impl Desk {
                 }
             }
             ledger
-                .admit(&claim, senders.iter().copied(), limits)
+                .admit_said(&claim, senders.iter().copied(), limits, wording)
                 .map(|()| None)
         })?;
         Ok(match reservation {

@@ -67,6 +67,8 @@ impl Desk {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *in_force, new);
+        // No consideration is under way: each holds what is in force.
+        self.ledger(Ledger::forget_wordings);
         drop(in_force);
         // A large policy takes a while to drop; nobody waits for that.
         drop(old);

@@ -30,6 +30,7 @@ mod flows;
 mod handed_over;
 #[cfg(test)]
 mod tests;
+mod wording;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -54,6 +55,7 @@ pub(crate) use amount::Amounts;
 pub use amount::Traffic;
 pub(crate) use expected::Ticket;
 pub use handed_over::{FORMAT, Unusable};
+pub(crate) use wording::Wording;
 
 /// Which subject holds which flow, and how much each holds.
 #[derive(Debug)]
@@ -110,7 +112,7 @@ impl Ledger {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            flows: Flows::new(),
+            flows: Flows::default(),
             accounts: Accounts::new(),
             expired: Expired::default(),
             subnets: HashMap::new(),
@@ -250,6 +252,18 @@ impl Ledger {
         senders: impl Iterator<Item = FilterSpec>,
         limits: &Limits,
     ) -> Result<(), LpmPolicyError> {
+        self.admit_said(claim, senders, limits, None)
+    }
+
+    /// The same, for this message, which is kept once it comes a second time: then it is counted
+    /// [again](Self::again) without being read.
+    pub(crate) fn admit_said(
+        &mut self,
+        claim: &Claim<'_>,
+        senders: impl Iterator<Item = FilterSpec>,
+        limits: &Limits,
+        wording: Option<Wording<'_>>,
+    ) -> Result<(), LpmPolicyError> {
         let account = self.accounts.open(claim.subject, claim.policy);
         let share = Share {
             account,
@@ -261,6 +275,10 @@ impl Ledger {
             if entry.is_counted_as(share) && !entry.is_over(claim.received, limits) {
                 entry.set_senders(senders);
                 entry.priority = claim.priority;
+                if let Some(mut wording) = wording {
+                    wording.until = entry.lasts_until(limits);
+                    self.flows.keep_wording(&claim.flow, &wording);
+                }
                 return Ok(());
             }
         }
@@ -272,6 +290,23 @@ impl Ledger {
             });
         self.accounts.close_if_unused(account);
         admitted
+    }
+
+    /// What the flow of this message is admitted with, if it is counted for the last message like
+    /// it, and nothing has changed since: it is then counted as it was.
+    pub(crate) fn again(
+        &self,
+        wording: &Wording<'_>,
+        received: SystemTime,
+    ) -> Option<(Direction, Priority)> {
+        let (flow, entry, kept) = self.flows.said(wording)?;
+        kept.holds_at(received)
+            .then_some((flow.direction(), entry.priority))
+    }
+
+    /// What messages ask for is not what it was: none is counted again without being read.
+    pub(crate) fn forget_wordings(&mut self) {
+        self.flows.forget_wordings();
     }
 
     /// Counts a flow as this share, unless that exceeds a limit.
@@ -338,9 +373,9 @@ impl Ledger {
                 entry.senders.is_empty() || senders.clone().any(|it| entry.senders.contains(&it))
             }
         };
-        let start = FlowKey::shared(session, Ipv4Addr::UNSPECIFIED.into()).start_of_session();
+        let of_session = FlowKey::shared(session, Ipv4Addr::UNSPECIFIED.into());
         self.flows
-            .of_session(&start)
+            .of_session(&of_session)
             .filter(|flow| flow.direction() == Direction::Receives)
             .filter_map(|flow| Some((flow, self.flows.get(&flow)?)))
             .filter(|(flow, entry)| any || is_for(flow, entry))
@@ -422,22 +457,14 @@ impl Ledger {
     pub fn release_path(&mut self, path: &FlowKey) {
         self.expected.forget_sender(path);
         let was_known = self.flows.contains(path);
-        let mut ended: SmallVec<[FlowKey; 4]> = self
-            .flows
-            .of_session(path)
-            .take_while(|flow| flow.sender() == path.sender())
-            .collect();
+        let mut ended: SmallVec<[FlowKey; 4]> = self.flows.of_sender(path).collect();
 
-        let start = path.start_of_session();
         let others_send = self
             .flows
-            .of_session(&start)
+            .of_session(path)
             .any(|flow| flow.direction() == Direction::Sends && flow != *path);
-        let shared: SmallVec<[FlowKey; 4]> = self
-            .flows
-            .of_session(&start)
-            .take_while(|flow| flow.sender().is_none())
-            .collect();
+        let start = path.start_of_session();
+        let shared: SmallVec<[FlowKey; 4]> = self.flows.of_sender(&start).collect();
         for flow in shared {
             let Some(entry) = self.flows.get_mut(&flow) else {
                 continue;

@@ -57,6 +57,11 @@ impl Lpm for IdentityLpm {
             integrity_verified: request.integrity_verified(),
         };
         let message = request.message();
+        if request.flow_count() == 1 {
+            if let Some(decision) = self.again(&message, &facts) {
+                return request.decide_all(decision);
+            }
+        }
         let consideration = self.consider(message, facts);
         let mut verdicts = Verdicts::new();
         for flow in message.flow_descriptors() {
@@ -219,6 +224,15 @@ impl IdentityLpm {
     #[must_use]
     pub fn consider<'a>(&'a self, message: Message<'a>, facts: Facts) -> Consideration<'a> {
         Consideration::new(&self.desk, self.directory.as_ref(), message, facts)
+    }
+
+    /// Decides on a message about one flow that says, byte for byte, what was said of the flow last,
+    /// and counts it, without reading it: most messages are refreshes. `None` if it must be
+    /// [considered](Self::consider): it is another one, or came in elsewhere, or something that its
+    /// decision depends on has changed since.
+    #[must_use]
+    pub fn again(&self, message: &Message<'_>, facts: &Facts) -> Option<Decision> {
+        self.desk.again(message.bytes(), facts)
     }
 
     /// Releases what the end of a flow releases; a flow that is not counted is passed over.

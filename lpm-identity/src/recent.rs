@@ -42,7 +42,7 @@ pub(crate) struct RecentIdentities {
 struct Recent {
     hash: u64,
     accepted: CredentialTypes,
-    object: Box<[u8]>,
+    object: Arc<[u8]>,
     known: Arc<Known>,
 }
 
@@ -51,6 +51,8 @@ struct Key<'a> {
     hash: u64,
     accepted: CredentialTypes,
     object: &'a [u8],
+    /// Where in the message the object is.
+    at: usize,
 }
 
 impl RecentIdentities {
@@ -73,41 +75,40 @@ impl RecentIdentities {
     ) -> Asking<'a> {
         let accepted = policy.authentication().accepted(integrity_verified);
         let key = Key::of(message, accepted, &self.state);
-        if let Some(known) = key.as_ref().and_then(|key| self.remembered(key)) {
-            return Asking::Known(known);
+        if let Some(asking) = key.as_ref().and_then(|key| self.remembered(key)) {
+            return asking;
         }
         let believes = |credential: Option<&Credential<'_>>| accepted.include_that_of(credential);
         let (users, applications) = (policy.users().names(), policy.applications().names());
         let identities = Identities::of(message, believes, users, applications);
         match key.and_then(|key| Some((key, known(message, &identities, policy)?))) {
-            Some((key, known)) => {
-                let known = Arc::new(known);
-                self.remember(&key, Arc::clone(&known));
-                Asking::Known(known)
-            }
+            Some((key, known)) => self.remember(&key, known),
             None => Asking::Read(identities),
         }
     }
 
-    fn remembered(&self, key: &Key<'_>) -> Option<Arc<Known>> {
+    fn remembered<'a>(&self, key: &Key<'_>) -> Option<Asking<'a>> {
         let set = self.set(key.hash);
         let recent = set.iter().find(|recent| recent.is(key))?;
-        Some(Arc::clone(&recent.known))
+        Some(recent.asking(key.at))
     }
 
-    fn remember(&self, key: &Key<'_>, known: Arc<Known>) {
+    fn remember<'a>(&self, key: &Key<'_>, known: Known) -> Asking<'a> {
+        let recent = Recent {
+            hash: key.hash,
+            accepted: key.accepted,
+            object: key.object.into(),
+            known: Arc::new(known),
+        };
+        let asking = recent.asking(key.at);
         let mut set = self.set(key.hash);
         if set.len() == PLACES {
             set.remove(0);
         }
         // Most sets have one or two.
         set.reserve_exact(1);
-        set.push(Recent {
-            hash: key.hash,
-            accepted: key.accepted,
-            object: key.object.into(),
-            known,
-        });
+        set.push(recent);
+        asking
     }
 
     fn set(&self, hash: u64) -> MutexGuard<'_, Vec<Recent>> {
@@ -121,6 +122,15 @@ impl RecentIdentities {
 impl Recent {
     fn is(&self, key: &Key<'_>) -> bool {
         self.hash == key.hash && self.accepted == key.accepted && *self.object == *key.object
+    }
+
+    /// Who asks with a message that has the object here.
+    fn asking<'a>(&self, at: usize) -> Asking<'a> {
+        Asking::Known {
+            known: Arc::clone(&self.known),
+            object: Arc::clone(&self.object),
+            at,
+        }
     }
 }
 
@@ -138,6 +148,7 @@ impl<'a> Key<'a> {
             hash: state.hash_one(object),
             accepted,
             object,
+            at: start,
         })
     }
 }

@@ -16,8 +16,12 @@ use crate::subject::Subject;
 pub(crate) enum Asking<'a> {
     /// Whoever its identities say, flow by flow.
     Read(Identities<'a>),
-    /// The same for all flows.
-    Known(Arc<Known>),
+    /// The same for all flows, by this POLICY_DATA object, which is there in the message.
+    Known {
+        known: Arc<Known>,
+        object: Arc<[u8]>,
+        at: usize,
+    },
 }
 
 /// A user or an application that the policy lists.
@@ -113,7 +117,15 @@ impl Asking<'_> {
     pub(crate) fn rule(&self) -> Option<&Rule> {
         match self {
             Self::Read(_) => None,
-            Self::Known(known) => known.rule.as_ref(),
+            Self::Known { known, .. } => known.rule.as_ref(),
+        }
+    }
+
+    /// What other messages of who asks say, too, and where in the message that is.
+    pub(crate) fn common(&self) -> Option<(usize, &Arc<[u8]>)> {
+        match self {
+            Self::Read(_) => None,
+            Self::Known { object, at, .. } => Some((*at, object)),
         }
     }
 
@@ -121,7 +133,7 @@ impl Asking<'_> {
     pub(crate) fn request(&self, message: &Message<'_>, flow: &FlowDescriptor<'_>) -> Request {
         let who = match self {
             Self::Read(identities) => identities.subject(flow.filters()).map(Who::from),
-            Self::Known(known) => Ok(Who::from(&**known)),
+            Self::Known { known, .. } => Ok(Who::from(&**known)),
         };
         let ask = |preemption_priority| {
             Some(Ask {

@@ -45,6 +45,14 @@ impl Entry {
         now.duration_since(self.since).unwrap_or_default() > most.into()
     }
 
+    /// The last time at which it has not; `None` if there is none.
+    pub(super) fn lasts_until(&self, limits: &Limits) -> Option<SystemTime> {
+        let Limit::AtMost(most, _) = limits.flow_duration else {
+            return None;
+        };
+        self.since.checked_add(most.into())
+    }
+
     pub(super) fn is_counted_as(&self, share: Share) -> bool {
         self.tentative.or(self.committed) == Some(share)
     }

@@ -87,6 +87,11 @@ impl Policy {
         &self.authentication
     }
 
+    /// Whether anything holds only somewhere or at times.
+    pub(crate) fn has_conditions(&self) -> bool {
+        self.has_conditions
+    }
+
     /// The clock of the schedules.
     pub fn time_zone(&self) -> &TimeZone {
         self.time_zone.get()
