@@ -103,7 +103,19 @@ fn plain_dn(text: &[u8]) -> Option<Name> {
     // Of the attribute type or of the value that is being read.
     let (mut in_value, mut is_empty, mut space) = (false, true, false);
     for &byte in text {
+        let folded = FOLDED[usize::from(byte)];
         match byte {
+            _ if folded != 0 => {
+                if !in_value && (byte == b'.' || is_empty && byte.is_ascii_digit()) {
+                    return None;
+                }
+                if space {
+                    push(b' ')?;
+                    space = false;
+                }
+                push(folded)?;
+                is_empty = false;
+            }
             b' ' if in_value => space = !is_empty,
             b' ' if is_empty => {}
             b',' | b';' if in_value => {
@@ -114,21 +126,25 @@ fn plain_dn(text: &[u8]) -> Option<Name> {
                 push(b'=')?;
                 (in_value, is_empty) = (true, true);
             }
-            b'.' if !in_value => return None,
-            b'0'..=b'9' if !in_value && is_empty => return None,
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => {
-                if space {
-                    push(b' ')?;
-                    space = false;
-                }
-                push(byte.to_ascii_lowercase())?;
-                is_empty = false;
-            }
             _ => return None,
         }
     }
     in_value.then(|| Name::from_canonical(&canonical[..length]))
 }
+
+/// What stands for itself in a value, in lower case: ASCII letters, digits, `-` and `.`; 0 for all
+/// else.
+const FOLDED: [u8; 256] = {
+    let mut folded = [0; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.' {
+            folded[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    folded
+};
 
 /// The text of a DN, and how many bytes of it were read.
 struct Reader<'a> {

@@ -216,7 +216,7 @@ impl<'a> Consideration<'a> {
     /// long as the policy is in force.
     fn wording(&self) -> Option<Wording<'_>> {
         let (bytes, facts) = (self.message.bytes(), &self.facts);
-        let is_about_one = self.message.counted_flows() == Some(1);
+        let is_about_one = self.message.flow_descriptors().nth(1).is_none();
         if !is_about_one || self.in_force.policy.has_conditions() {
             return None;
         }

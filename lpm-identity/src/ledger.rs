@@ -271,7 +271,9 @@ impl Ledger {
             amounts: Amounts::of(claim.traffic),
         };
         // Nearly all claims are refreshes: for those the flow is looked up once.
-        if let Some(entry) = self.flows.get_mut(&claim.flow) {
+        let known = self.flows.get_mut(&claim.flow);
+        let is_new = known.is_none() && self.expired.is_empty();
+        if let Some(entry) = known {
             if entry.is_counted_as(share) && !entry.is_over(claim.received, limits) {
                 entry.set_senders(senders);
                 entry.priority = claim.priority;
@@ -282,12 +284,14 @@ impl Ledger {
                 return Ok(());
             }
         }
-        let admitted = self
-            .check_duration(&claim.flow, claim.received, limits)
-            .and_then(|()| {
-                let (flow, priority) = (claim.flow, claim.priority);
-                self.admit_share(flow, share, priority, claim.received, senders, limits)
-            });
+        let duration = match is_new {
+            true => Ok(()),
+            false => self.check_duration(&claim.flow, claim.received, limits),
+        };
+        let admitted = duration.and_then(|()| {
+            let (flow, priority) = (claim.flow, claim.priority);
+            self.admit_share(flow, share, priority, claim.received, senders, limits)
+        });
         self.accounts.close_if_unused(account);
         admitted
     }

@@ -3,9 +3,9 @@
 //! A place is the number of a section in the policy file, from 0. What is set there is kept by
 //! whoever reads the file.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use lpm_api::Name;
 
 /// Names of users or of applications, and whose they are.

@@ -212,6 +212,10 @@ impl FlowTable {
     fn add(&mut self, key: FlowKey, state: State) {
         let look = state.life.deadline().time;
         self.ids.change(&key, None, state.id);
+        if self.flows.len() == self.flows.capacity() {
+            // Doubling would leave nearly half of many places unused.
+            self.flows.reserve_exact(self.flows.len() / 8 + 16);
+        }
         let entry = self.flows.vacant_entry();
         let place = u32::try_from(entry.key()).expect("no more flows than a place has bits for");
         let session = self.sessions.entry(key.session()).or_default();

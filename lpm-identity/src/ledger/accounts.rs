@@ -1,10 +1,10 @@
 //! How much everybody has: an account per subject, found by name.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use foldhash::HashMap;
 use lpm_api::Direction;
 use serde::{Deserialize, Serialize};
 

@@ -31,6 +31,10 @@ impl Expired {
         (!times.is_forgotten(now)).then_some(times.since)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
     pub(super) fn remember(&mut self, flow: FlowKey, since: SystemTime, now: SystemTime) {
         let cleared = *self.cleared.get_or_insert(now);
         if now.duration_since(cleared).unwrap_or_default() > FORGOTTEN_AFTER {

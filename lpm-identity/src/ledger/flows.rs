@@ -30,7 +30,7 @@ struct Flow {
     key: FlowKey,
     entry: Entry,
     /// The message that it was counted for last, if nothing has changed since.
-    said: Option<Kept>,
+    said: Option<Box<Kept>>,
 }
 
 /// Hashes of session and sender, and a place. Comparing keys takes ten times as long.
@@ -68,17 +68,22 @@ impl Flows {
 
     /// The entry of a flow, which begins as this one if it is new.
     pub(super) fn begin(&mut self, flow: FlowKey, entry: impl FnOnce() -> Entry) -> &mut Entry {
-        let place = match self.place(&flow) {
+        let hash = self.hasher.hash_one(flow);
+        let place = match self.place_by(hash, &flow) {
             Some(place) => {
                 self.forget_wording(place);
                 place as usize
             }
-            None => self.add(flow, entry()),
+            None => self.add(flow, hash, entry()),
         };
         &mut self.flows[place].entry
     }
 
-    fn add(&mut self, key: FlowKey, entry: Entry) -> usize {
+    fn add(&mut self, key: FlowKey, hash: u64, entry: Entry) -> usize {
+        if self.flows.len() == self.flows.capacity() {
+            // Doubling would leave nearly half of many places unused.
+            self.flows.reserve_exact(self.flows.len() / 8 + 16);
+        }
         let vacant = self.flows.vacant_entry();
         let place = vacant.key();
         let number = u32::try_from(place).expect("memory ends before 2³² flows");
@@ -93,15 +98,14 @@ impl Flows {
             let flow = flows.get(*place as usize);
             flow.map_or(0, |flow| hasher.hash_one(flow.key))
         };
-        self.by_key
-            .insert_unique(hasher.hash_one(key), number, hash_of);
+        self.by_key.insert_unique(hash, number, hash_of);
         place
     }
 
     pub(super) fn remove(&mut self, flow: &FlowKey) -> Option<Entry> {
-        let place = self.place(flow)?;
-        self.forget_wording(place);
         let hash = self.hasher.hash_one(flow);
+        let place = self.place_by(hash, flow)?;
+        self.forget_wording(place);
         if let Ok(found) = self.by_key.find_entry(hash, |other| *other == place) {
             found.remove();
         }
@@ -135,7 +139,7 @@ impl Flows {
         let is_it = |place: &u32| self.kept(*place).is_some_and(|kept| kept.is(wording));
         let place = self.by_wording.find(wording.hash(&self.hasher), is_it)?;
         let flow = self.flows.get(*place as usize)?;
-        Some((&flow.key, &flow.entry, flow.said.as_ref()?))
+        Some((&flow.key, &flow.entry, flow.said.as_deref()?))
     }
 
     /// Keeps the message that a flow is counted for.
@@ -146,14 +150,14 @@ impl Flows {
         self.forget_wording(place);
         let hash = wording.hash(&self.hasher);
         if let Some(flow) = self.flows.get_mut(place as usize) {
-            flow.said = Some(Kept::of(wording, hash));
+            flow.said = Some(Box::new(Kept::of(wording, hash)));
         }
         let flows = &self.flows;
         let hash_of = |place: &u32| {
             let said = flows
                 .get(*place as usize)
                 .and_then(|flow| flow.said.as_ref());
-            said.map_or(0, Kept::hash)
+            said.map_or(0, |kept| kept.hash())
         };
         self.by_wording.insert_unique(hash, place, hash_of);
     }
@@ -177,16 +181,19 @@ impl Flows {
     }
 
     fn kept(&self, place: u32) -> Option<&Kept> {
-        self.flows.get(place as usize)?.said.as_ref()
+        self.flows.get(place as usize)?.said.as_deref()
     }
 
     fn place(&self, flow: &FlowKey) -> Option<u32> {
+        self.place_by(self.hasher.hash_one(flow), flow)
+    }
+
+    fn place_by(&self, hash: u64, flow: &FlowKey) -> Option<u32> {
         let is_it = |place: &u32| {
             let other = self.flows.get(*place as usize);
             other.is_some_and(|other| other.key == *flow)
         };
-        let place = self.by_key.find(self.hasher.hash_one(flow), is_it)?;
-        Some(*place)
+        self.by_key.find(hash, is_it).copied()
     }
 
     fn position(&self, flow: &FlowKey, place: u32) -> Position {

@@ -45,6 +45,10 @@ impl Extractor {
             tags: 0,
             headers: 0,
         };
+        if let Some(payload) = usual(frame) {
+            walk.take(&payload, payload.bytes, 0);
+            return Some(());
+        }
         match walk.link(frame.link, frame.data) {
             Ok(()) => Some(()),
             Err(content) => {
@@ -311,6 +315,56 @@ impl Walk<'_> {
     }
 }
 
+/// What nearly all frames with RSVP are: Ethernet, and an IPv4 datagram without options that is
+/// whole. The walk comes to the same, and takes five times as long. `None` for all others.
+#[inline]
+fn usual<'f>(frame: &Frame<'f>) -> Option<Payload<'f>> {
+    const ETHERNET: usize = 14;
+    const IPV4: usize = 20;
+    let (head, behind) = frame.data.split_first_chunk::<{ ETHERNET + IPV4 }>()?;
+    let [
+        ..,
+        0x08,
+        0x00,
+        0x45,
+        _,
+        high,
+        low,
+        _,
+        _,
+        flags,
+        offset,
+        _,
+        protocol,
+        _,
+        _,
+        s0,
+        s1,
+        s2,
+        s3,
+        d0,
+        d1,
+        d2,
+        d3,
+    ] = *head
+    else {
+        return None;
+    };
+    let is_fragment = flags & 0x3f != 0 || offset != 0;
+    if frame.link != link::LinkType::ETHERNET || is_fragment || IpNumber(protocol) != RSVP {
+        return None;
+    }
+    let length = usize::from(u16::from_be_bytes([high, low])).checked_sub(IPV4)?;
+    Some(Payload {
+        source: IpAddr::from([s0, s1, s2, s3]),
+        destination: IpAddr::from([d0, d1, d2, d3]),
+        protocol: RSVP,
+        bytes: behind.get(..length)?,
+        missing: 0,
+        is_part: false,
+    })
+}
+
 /// Whether fragments of a protocol may be parts of an RSVP message, or of a tunnel's packet.
 fn may_be_rsvp(protocol: IpNumber) -> bool {
     matches!(protocol, RSVP | IpNumber::UDP)
@@ -324,4 +378,69 @@ fn may_be_rsvp(protocol: IpNumber) -> bool {
 
 fn field(bytes: &[u8], at: usize) -> Result<u8, Content> {
     bytes.get(at).copied().ok_or(Content::CUT_OFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    fn frame(link: link::LinkType, data: &[u8]) -> Frame<'_> {
+        Frame {
+            number: 7,
+            time: SystemTime::UNIX_EPOCH,
+            interface: 3,
+            interface_address: None,
+            link,
+            outgoing: true,
+            data,
+            notice: None,
+        }
+    }
+
+    /// What the walk finds in a frame.
+    fn walked(frame: &Frame<'_>) -> Option<CapturedMessage> {
+        let (mut reassembler, mut message) = (Reassembler::default(), CapturedMessage::empty());
+        let mut walk = Walk {
+            reassembler: &mut reassembler,
+            frame,
+            message: &mut message,
+            interface: frame.interface,
+            outgoing: frame.outgoing,
+            tags: 0,
+            headers: 0,
+        };
+        walk.link(frame.link, frame.data).ok()?;
+        Some(message)
+    }
+
+    #[test]
+    fn the_short_way_leads_to_what_the_walk_finds() {
+        let mut usual_frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0];
+        usual_frame.extend([0x45, 0, 0, 32, 0, 0, 0x40, 0, 63, 46, 0, 0]);
+        usual_frame.extend([10, 0, 0, 1, 10, 0, 0, 2]);
+        usual_frame.extend([0x10, 20, 0, 0, 1, 0, 0, 12, 1, 2, 3, 4]);
+        // Padding, as short frames have it.
+        usual_frame.extend([0; 8]);
+        let mut short_ways = 0;
+        for link in [link::LinkType::ETHERNET, link::LinkType::RAW] {
+            for length in 0..=usual_frame.len() {
+                for at in 0..34.min(length) {
+                    for value in [0, 1, 5, 8, 0x20, 0x40, 0x45, 0x46, 0x60, 0x80, 0xff] {
+                        let mut bytes = usual_frame[..length].to_vec();
+                        bytes[at] = value;
+                        let frame = frame(link, &bytes);
+                        if usual(&frame).is_none() {
+                            continue;
+                        }
+                        short_ways += 1;
+                        let mut message = CapturedMessage::empty();
+                        let found = Extractor::default().message(&frame, &mut message);
+                        assert_eq!(found.map(|()| message), walked(&frame), "{bytes:?}");
+                    }
+                }
+            }
+        }
+        assert!(short_ways > 1_000, "{short_ways}");
+    }
 }

@@ -34,7 +34,7 @@ pub(super) struct Frames {
     name: String,
     source: Source,
     packets: u64,
-    /// The packet that was read last.
+    /// The packet of a block that was read last.
     data: Vec<u8>,
 }
 
@@ -79,7 +79,7 @@ impl Frames {
     /// The next frame; `None` at the end of the file.
     pub(super) fn next(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
         let next = match &mut self.source {
-            Source::Records { records, .. } => records.next(&mut self.data),
+            Source::Records { records, .. } => records.next(),
             Source::Blocks(blocks) => blocks.next(&mut self.data),
         };
         let Some(header) = next.map_err(|kind| CaptureError::new(&self.name, kind))? else {
@@ -98,14 +98,18 @@ impl Frames {
                 self.name, described.link
             )
         });
+        let (interface_address, link) = (described.address, described.link);
         Ok(Some(Frame {
             number: self.packets,
             time: header.time,
             interface,
-            interface_address: described.address,
-            link: described.link,
+            interface_address,
+            link,
             outgoing: header.outgoing,
-            data: &self.data,
+            data: match &self.source {
+                Source::Records { records, .. } => records.data(),
+                Source::Blocks(_) => &self.data,
+            },
             notice,
         }))
     }

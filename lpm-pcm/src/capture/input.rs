@@ -41,6 +41,11 @@ impl Input {
         self.position
     }
 
+    /// What of the next bytes is there without reading on.
+    pub(super) fn buffered(&self) -> &[u8] {
+        self.inner.buffer()
+    }
+
     /// Adds bytes to `data` until it has `wanted`, or the file ends.
     pub(super) fn fill(
         &mut self,

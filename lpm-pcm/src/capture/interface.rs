@@ -96,7 +96,8 @@ impl Clock {
             Unit::Decimal(6) => u64::from(fraction) * 1_000,
             _ => fraction.into(),
         };
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into()) + Duration::from_nanos(nanos)
+        let since = Duration::from_secs(seconds.into()) + Duration::from_nanos(nanos);
+        SystemTime::UNIX_EPOCH + since
     }
 
     /// A pcapng timestamp: ticks since the epoch. A time that this machine cannot represent becomes

@@ -1,4 +1,10 @@
 //! Files that are one packet record after the other: the variants of pcap, and snoop (RFC 1761).
+//!
+//! Nearly all records stand whole in what was read ahead, and are looked at there.
+
+use std::io::BufRead;
+use std::mem;
+use std::ops::Range;
 
 use super::bounds::MAX_BLOCK;
 use super::bytes::{be_u32, u32_of};
@@ -30,6 +36,22 @@ pub(super) struct Records {
     format: RecordFormat,
     clock: Clock,
     packets: u64,
+    /// The packet that was read last, if it had to be put together.
+    data: Vec<u8>,
+    /// Else where it stands in the input.
+    in_place: Range<usize>,
+    /// How many bytes its record has there.
+    lent: usize,
+}
+
+/// What the header of a record says.
+struct Record {
+    seconds: u32,
+    fraction: u32,
+    outgoing: bool,
+    /// How many bytes the packet has, and with what is behind it.
+    captured: usize,
+    wanted: usize,
 }
 
 impl RecordFormat {
@@ -96,28 +118,81 @@ impl Records {
             format,
             clock,
             packets: 0,
+            data: Vec::new(),
+            in_place: 0..0,
+            lent: 0,
         }
     }
 
     pub(super) fn position(&self) -> u64 {
-        self.input.position()
+        self.input.position() + self.lent as u64
     }
 
-    /// Reads the next packet into `data`; `None` at the end of the file.
-    pub(super) fn next(
-        &mut self,
-        data: &mut Vec<u8>,
-    ) -> Result<Option<PacketHeader>, CaptureErrorKind> {
-        let start = self.input.position();
-        let length = self.format.record_header();
-        data.clear();
-        self.input.fill(data, length)?;
-        if data.is_empty() {
-            return Ok(None);
+    /// The packet that was read last.
+    pub(super) fn data(&self) -> &[u8] {
+        match self.lent {
+            0 => &self.data,
+            _ => {
+                let buffered = self.input.buffered();
+                buffered.get(self.in_place.clone()).unwrap_or_default()
+            }
         }
-        let Some(header) = data.get(..length) else {
-            return Err(self.truncated(start));
+    }
+
+    /// Reads the next packet; `None` at the end of the file.
+    pub(super) fn next(&mut self) -> Result<Option<PacketHeader>, CaptureErrorKind> {
+        let start = self.position();
+        self.input.consume(mem::take(&mut self.lent));
+        let length = self.format.record_header();
+        let record = match self.input.buffered().get(..length) {
+            Some(header) => {
+                let record = self.record(header, start)?;
+                if length + record.wanted <= self.input.buffered().len() {
+                    self.in_place = length..length + record.captured;
+                    self.lent = length + record.wanted;
+                    record
+                } else {
+                    self.input.consume(length);
+                    self.put_together(record, start)?
+                }
+            }
+            None => {
+                let mut header = mem::take(&mut self.data);
+                header.clear();
+                self.input.fill(&mut header, length)?;
+                if header.is_empty() {
+                    return Ok(None);
+                }
+                if header.len() < length {
+                    return Err(self.truncated(start));
+                }
+                let record = self.record(&header, start)?;
+                self.data = header;
+                self.put_together(record, start)?
+            }
         };
+        self.packets += 1;
+        Ok(Some(PacketHeader {
+            interface: 0,
+            time: self.clock.of_parts(record.seconds, record.fraction),
+            outgoing: record.outgoing,
+        }))
+    }
+
+    /// Copies the packet behind a record's header.
+    fn put_together(&mut self, record: Record, start: u64) -> Result<Record, CaptureErrorKind> {
+        self.data.clear();
+        self.input.fill(&mut self.data, record.wanted)?;
+        if self.data.len() < record.wanted {
+            return Err(self.truncated(start));
+        }
+        self.data.truncate(record.captured);
+        Ok(record)
+    }
+
+    /// Reads the header of a record that begins at `start`.
+    #[inline]
+    fn record(&self, header: &[u8], start: u64) -> Result<Record, CaptureErrorKind> {
         let big_endian = self.format.big_endian;
         let field = |at| u32_of(header, at, big_endian).unwrap_or_default();
         let (seconds, fraction, captured, skipped) = match self.format.kind {
@@ -137,9 +212,8 @@ impl Records {
             }
             _ => (field(0), field(4), field(8), 0),
         };
-        let outgoing = self.format.kind == Kind::Kuznetzov && header[22] == OUTGOING;
         let wanted = u64::from(captured) + u64::from(skipped);
-        let length = wanted + length as u64;
+        let length = wanted + header.len() as u64;
         if length > MAX_BLOCK {
             return Err(CaptureErrorKind::TooLarge {
                 start,
@@ -148,19 +222,14 @@ impl Records {
                 packets: self.packets,
             });
         }
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        data.clear();
-        self.input.fill(data, wanted)?;
-        if data.len() < wanted {
-            return Err(self.truncated(start));
-        }
-        data.truncate(usize::try_from(captured).unwrap_or(usize::MAX));
-        self.packets += 1;
-        Ok(Some(PacketHeader {
-            interface: 0,
-            time: self.clock.of_parts(seconds, fraction),
-            outgoing,
-        }))
+        let is_kuznetzov = self.format.kind == Kind::Kuznetzov;
+        Ok(Record {
+            seconds,
+            fraction,
+            outgoing: is_kuznetzov && header.get(22) == Some(&OUTGOING),
+            captured: usize::try_from(captured).unwrap_or(usize::MAX),
+            wanted: usize::try_from(wanted).unwrap_or(usize::MAX),
+        })
     }
 
     fn truncated(&self, start: u64) -> CaptureErrorKind {

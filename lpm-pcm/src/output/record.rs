@@ -40,6 +40,19 @@ pub struct Origin {
     pub destination: IpAddr,
 }
 
+impl Origin {
+    /// Becomes what another one is: most are in the same capture.
+    pub(super) fn become_like(&mut self, other: &Self) {
+        if !Arc::ptr_eq(&self.capture, &other.capture) {
+            self.capture = Arc::clone(&other.capture);
+        }
+        self.packet = other.packet;
+        self.time = other.time;
+        self.source = other.source;
+        self.destination = other.destination;
+    }
+}
+
 /// The message that is being decided.
 #[derive(Clone, Debug, Serialize)]
 pub struct MessageRecord {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lpm_host::event::{Event, EventLog};
+use lpm_rsvp::MessageType;
 
 use super::printer::{PrintedRow, Printer};
 use super::record::{MessageRecord, Origin, Record};
@@ -17,8 +18,9 @@ pub struct Reporter {
     inner: Mutex<Inner>,
     /// What is printed before the next record.
     queued: Mutex<Vec<Record<'static>>>,
-    /// The message that is being decided.
+    /// The message that was decided on last, or is now.
     message: Mutex<Option<MessageRecord>>,
+    is_deciding: AtomicBool,
     /// Whether there is anything queued.
     has_queued: AtomicBool,
     has_failed: AtomicBool,
@@ -39,21 +41,46 @@ impl Reporter {
             }),
             queued: Mutex::default(),
             message: Mutex::default(),
+            is_deciding: AtomicBool::new(false),
             has_queued: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
         }
     }
 
-    /// What happens from now on happens while this message is decided.
-    pub fn about(&self, message: Option<MessageRecord>) {
-        *self.message.lock().unwrap_or_else(PoisonError::into_inner) = message;
+    /// What happens from now on happens while this message is decided: which one it is by number,
+    /// where it was found, and its type.
+    pub fn about(&self, number: u64, origin: &Origin, message: MessageType) {
+        let mut about = self.message.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *about {
+            Some(about) => {
+                about.number = number;
+                about.origin.become_like(origin);
+                about.message = message;
+            }
+            None => {
+                *about = Some(MessageRecord {
+                    number,
+                    origin: origin.clone(),
+                    message,
+                });
+            }
+        }
+        self.is_deciding.store(true, Ordering::Release);
+    }
+
+    /// What happens from now on happens while no message is decided.
+    pub fn about_none(&self) {
+        self.is_deciding.store(false, Ordering::Release);
     }
 
     /// The message that is being decided.
     #[must_use]
     pub fn message(&self) -> Option<MessageRecord> {
-        let message = self.message.lock();
-        message.unwrap_or_else(PoisonError::into_inner).clone()
+        let message = self.message.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.is_deciding.load(Ordering::Acquire) {
+            true => message.clone(),
+            false => None,
+        }
     }
 
     /// Prints a record.

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
@@ -41,27 +41,45 @@ pub(super) fn date(time: SystemTime) -> String {
     text
 }
 
-/// The time of day in UTC, with microseconds; `None` before the epoch.
-pub(super) fn time_of_day(time: SystemTime) -> Option<[u8; 15]> {
+/// The time of day in UTC, with microseconds, so long after the epoch.
+pub(super) fn time_of_day(since: Duration) -> [u8; 15] {
     const DAY: u64 = 24 * 60 * 60;
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let mut clock = *b"00:00:00.000000";
-    let seconds = since.as_secs() % DAY;
-    let hours = [
+    // Less than 2³² of both.
+    let [seconds, micros] = [since.as_secs() % DAY, since.subsec_micros().into()];
+    let pairs = [
         (0, seconds / 3600),
         (3, seconds / 60 % 60),
         (6, seconds % 60),
+        (9, micros / 10_000),
+        (11, micros / 100 % 100),
+        (13, micros % 100),
     ];
-    for (place, number) in hours {
-        add_digits(&mut clock[place..place + 2], number);
+    for (place, number) in pairs {
+        clock[place..place + 2].copy_from_slice(&two_digits(number));
     }
-    add_digits(&mut clock[9..], since.subsec_micros().into());
-    Some(clock)
+    clock
+}
+
+/// The last two digits of a number.
+#[inline]
+pub(super) fn two_digits(number: u64) -> [u8; 2] {
+    const DIGITS: [[u8; 2]; 100] = {
+        let mut digits = [*b"00"; 100];
+        let mut number: u8 = 0;
+        while number < 100 {
+            digits[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+            number += 1;
+        }
+        digits
+    };
+    DIGITS[(number % 100) as usize]
 }
 
 /// Appends the time of day in UTC, with microseconds.
 pub(super) fn push_time_of_day(text: &mut String, time: SystemTime) {
-    if let Some(clock) = time_of_day(time) {
+    if let Ok(since) = time.duration_since(SystemTime::UNIX_EPOCH) {
+        let clock = time_of_day(since);
         text.push_str(std::str::from_utf8(&clock).unwrap_or_default());
         return;
     }
@@ -108,7 +126,6 @@ fn add_digits(zeros: &mut [u8], number: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn times_have_microseconds_and_never_fail() {

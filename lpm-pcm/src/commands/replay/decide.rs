@@ -17,9 +17,9 @@ use lpm_rsvp::{Message, MessageType, ObjectIndex, ParseError};
 use lpm_sbm::{Answer, InterfaceName, Removed, Sbm, StateId, TimedPcm, TimedVerdict};
 
 use self::coming::Coming;
-use self::counts::{Counts, message_type};
+use self::counts::Counts;
 use self::flows::{Names, Reasons};
-use self::known::{Decided, Known, KnownMessages, KnownRow};
+use self::known::{Decided, Hasher, Known, KnownMessages, KnownRow, is_refused};
 use self::undecided::{cut_short, index_all, malformed, outgoing, refused, text, unsupported};
 use crate::capture::{CaptureError, CapturedMessage, Contents, Incomplete};
 use crate::config::Config;
@@ -27,7 +27,7 @@ use crate::integrity::{Guard, Provenance};
 use crate::output::asked::Who;
 use crate::output::outcomes::of_message;
 use crate::output::printer::PrintedRow;
-use crate::output::record::{MessageRecord, Origin, PacketsRecord, Record};
+use crate::output::record::{Origin, PacketsRecord, Record};
 use crate::output::reporter::Reporter;
 
 /// Decides messages and counts them.
@@ -37,6 +37,7 @@ pub(super) struct Decider<'a> {
     sbm: Sbm<TimedPcm<'a>>,
     guard: Guard,
     names: Names,
+    hasher: Hasher,
     /// Messages about state that is kept, by the place of that.
     known: KnownMessages,
     /// Messages that were refused last, in turns.
@@ -73,6 +74,7 @@ impl<'a> Decider<'a> {
             sbm: Sbm::new(timed, &config.sbm),
             guard: Guard::new(config.keys.clone()),
             names: Names::new(startup),
+            hasher: Hasher::default(),
             known: KnownMessages::default(),
             refused: KnownMessages::default(),
             reporter,
@@ -151,7 +153,8 @@ impl<'a> Decider<'a> {
             self.malformed(&coming, bytes, bytes.len(), cut_short(captured));
             return Ok(());
         }
-        if message_type(bytes) == Some(MessageType::Bundle) {
+        let is_bundle = |number: &u8| MessageType::from(*number) == MessageType::Bundle;
+        if bytes.get(1).is_some_and(is_bundle) {
             let mut index = ObjectIndex::new();
             if let Ok(bundle) = Message::parse(bytes, &mut index) {
                 if bundle.bundled().next().is_some() {
@@ -166,19 +169,22 @@ impl<'a> Decider<'a> {
     /// One message: it is read, unless it came before.
     fn one(&mut self, coming: &Coming<'_>, bytes: &[u8]) -> Result<(), PcmError> {
         self.counts.count(bytes);
-        if let Some(mut known) = self.known.take(coming, bytes) {
-            let decided = self.again(coming, &mut known);
-            self.known.give_back(known);
-            return decided;
-        }
-        if let Some(mut known) = self.refused.take(coming, bytes) {
-            let decided = self.again(coming, &mut known);
-            self.refused.give_back(known);
-            return decided;
+        let hash = self.hasher.hash(coming, bytes);
+        if let Some(hash) = hash {
+            if let Some(mut known) = self.known.take(hash, coming, bytes) {
+                let decided = self.again(coming, &mut known);
+                self.known.give_back(known);
+                return decided;
+            }
+            if let Some(mut known) = self.refused.take(hash, coming, bytes) {
+                let decided = self.again(coming, &mut known);
+                self.refused.give_back(known);
+                return decided;
+            }
         }
         let mut index = mem::take(&mut self.index);
         let decided = match Message::parse(bytes, &mut index) {
-            Ok(message) => self.message(coming, message),
+            Ok(message) => self.message(coming, message, hash),
             Err(error) => {
                 self.unreadable(coming, bytes, &error);
                 Ok(())
@@ -198,30 +204,21 @@ impl<'a> Decider<'a> {
             None => self.sbm.receive(&received)?,
         };
         let reasons = self.reasons(&received, &answer);
-        let decided = match answer.verdict.verdict.flows() {
-            [verdict] if answer.receipt.is_some() || is_refused(&answer) => Some(Decided {
-                verdict: *verdict,
-                path: answer.receipt.and_then(|receipt| receipt.path()),
-                reason: reasons.first().cloned().flatten(),
-            }),
-            _ => None,
-        };
-        let said = known.row.as_ref().filter(|row| {
-            decided.as_ref() == Some(&row.decided)
-                && answer.before.is_empty()
-                && answer.after.is_empty()
-        });
+        let is_alone = answer.before.is_empty() && answer.after.is_empty();
+        let row = known.row.as_ref();
+        let said = row.filter(|row| is_alone && row.decided.is(&answer, &reasons));
         if said.is_some_and(|row| self.reporter.report_again(&coming.origin, &row.printed)) {
             self.counts.outcomes.count(answer.verdict.verdict.outcome());
         } else {
+            let decided = Decided::of(&answer, &reasons);
             let wants_row = decided.is_some();
             let integrity = known.integrity;
             let printed = self.report(coming, &received, integrity, &answer, reasons, wants_row);
             let row = printed.zip(decided);
-            known.row = row.map(|(printed, decided)| KnownRow { printed, decided });
+            known.row = row.map(|(printed, decided)| Box::new(KnownRow { printed, decided }));
         }
         known.receipt = answer.receipt;
-        self.reporter.about(None);
+        self.reporter.about_none();
         Ok(())
     }
 
@@ -242,8 +239,14 @@ impl<'a> Decider<'a> {
         Ok(())
     }
 
-    /// Checks who sent a message that can be read, and has it decided.
-    fn message(&mut self, coming: &Coming<'_>, message: Message<'_>) -> Result<(), PcmError> {
+    /// Checks who sent a message that can be read, and has it decided. With a hash it may come
+    /// again.
+    fn message(
+        &mut self,
+        coming: &Coming<'_>,
+        message: Message<'_>,
+        hash: Option<u64>,
+    ) -> Result<(), PcmError> {
         if coming.captured.outgoing {
             self.counts.outgoing += 1;
             let number = self.counts.messages;
@@ -258,32 +261,40 @@ impl<'a> Decider<'a> {
         let answer = self.sbm.receive(&received)?;
         let reasons = self.reasons(&received, &answer);
         self.report(coming, &received, integrity, &answer, reasons, false);
-        if let Some(receipt) = answer.receipt {
-            let place = receipt.place();
-            self.known
-                .put(place, coming, &message, integrity, Some(receipt));
-        } else if is_refused(&answer) {
-            self.refused.put_in_turn(coming, &message, integrity);
+        let may_come_again = answer.receipt.is_some() || is_refused(&answer);
+        // What is signed is not kept.
+        let is_kept = may_come_again && integrity != Provenance::Verified;
+        if let Some(hash) = hash.filter(|_| is_kept) {
+            let known = Known::new(hash, coming, &message, integrity, answer.receipt);
+            match answer.receipt {
+                Some(receipt) => self.known.put(receipt.place(), known),
+                None => self.refused.put_in_turn(known),
+            }
         }
         if message.message_type() == MessageType::Srefresh {
             self.summary_refresh(coming, &message);
         }
-        self.reporter.about(None);
+        self.reporter.about_none();
         Ok(())
     }
 
     /// What happens from now on happens while this message is decided.
     fn about(&self, coming: &Coming<'_>, message: &Message<'_>) {
-        self.reporter.about(Some(MessageRecord {
-            number: self.counts.messages,
-            origin: coming.origin.clone(),
-            message: message.message_type(),
-        }));
+        let number = self.counts.messages;
+        self.reporter
+            .about(number, &coming.origin, message.message_type());
     }
 
     /// The reasons for what was decided, flow by flow, where they are wanted.
     fn reasons(&self, received: &ReceivedMessage<'_>, answer: &Answer<TimedVerdict>) -> Reasons {
         let verdict = &answer.verdict.verdict;
+        let is_accepted = |flow: &FlowVerdict| flow.outcome() != Outcome::Reject;
+        if let ([flow], false) = (verdict.flows(), self.wants.all_reasons) {
+            if is_accepted(flow) {
+                // As nearly always.
+                return Reasons::from_buf([None]);
+            }
+        }
         let reason = |(flow, decided): (u16, &FlowVerdict)| {
             let is_wanted = self.wants.all_reasons || decided.outcome() == Outcome::Reject;
             is_wanted.then(|| self.pcm.explain(received, verdict, flow))?
@@ -414,14 +425,6 @@ fn received<'a>(
         received: coming.captured.time,
         integrity_verified: integrity == Provenance::Verified,
     }
-}
-
-/// Whether policy refuses all that a message asks for, which is one flow.
-fn is_refused(answer: &Answer<TimedVerdict>) -> bool {
-    let [verdict] = answer.verdict.verdict.flows() else {
-        return false;
-    };
-    verdict.outcome() == Outcome::Reject && answer.flows.len() == 1
 }
 
 fn report_removed(reporter: &Reporter, removed: &[Removed]) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anstyle::Style;
 use lpm_host::Outcome;
@@ -66,11 +66,16 @@ impl<W: Write> Grid<W> {
     /// Prints a row of before for a message that was found here; not if it would look otherwise
     /// now.
     pub(super) fn print_again(&mut self, origin: &Origin, row: &PrintedRow) -> io::Result<bool> {
-        self.heading(Some(&origin.capture), origin.time)?;
-        let found = found(origin.packet, origin.time, self.start.is_narrow());
-        let Some((cells, end)) = found.filter(|(_, end)| row.layout == (self.layout, *end)) else {
+        let since = origin.time.duration_since(SystemTime::UNIX_EPOCH);
+        let day = day(since.as_ref().ok());
+        self.heading_of(Some(&origin.capture), origin.time, day)?;
+        let Ok(since) = since else {
             return Ok(false);
         };
+        let (cells, end) = found(origin.packet, since, self.start.is_narrow());
+        if row.layout != (self.layout, end) {
+            return Ok(false);
+        }
         self.out.write_all(&cells[..end])?;
         self.out.write_all(row.text.as_bytes())?;
         Ok(true)
@@ -81,6 +86,17 @@ impl<W: Write> Grid<W> {
         &mut self,
         capture: Option<&Arc<str>>,
         time: SystemTime,
+    ) -> io::Result<()> {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).ok();
+        self.heading_of(capture, time, day(since.as_ref()))
+    }
+
+    /// The same, on a day that is known.
+    fn heading_of(
+        &mut self,
+        capture: Option<&Arc<str>>,
+        time: SystemTime,
+        day: u64,
     ) -> io::Result<()> {
         if !self.has_heading {
             self.has_heading = true;
@@ -101,8 +117,6 @@ impl<W: Write> Grid<W> {
             })?;
             write!(self.out, "{heading:#}")?;
         }
-        let day = time.duration_since(SystemTime::UNIX_EPOCH);
-        let day = day.map_or(u64::MAX, |since| since.as_secs() / (24 * 60 * 60));
         let capture = capture.unwrap_or(&self.capture);
         if self.day == Some(day) && Arc::ptr_eq(capture, &self.capture) {
             return Ok(());
@@ -245,6 +259,11 @@ impl Widths {
 
 /// Columns do not grow beyond.
 const WIDEST: usize = 48;
+
+/// The day, so long after the epoch; all before it are one.
+fn day(since: Option<&Duration>) -> u64 {
+    since.map_or(u64::MAX, |since| since.as_secs() / (24 * 60 * 60))
+}
 
 /// What a row begins with: where the message is.
 fn begin(start: &mut Line, row: &Row<'_>) {

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anstyle::Style;
 use lpm_rsvp::{FilterSpec, MessageType, Session};
@@ -10,7 +10,7 @@ use lpm_rsvp::{FilterSpec, MessageType, Session};
 use crate::output::asked::Who;
 use crate::output::plain::Plain;
 use crate::output::record::Reason;
-use crate::output::time::{push_time_of_day, time_of_day};
+use crate::output::time::{push_time_of_day, time_of_day, two_digits};
 
 /// Cells in columns, two spaces between them.
 pub(super) struct Line {
@@ -241,19 +241,19 @@ impl Line {
     }
 }
 
-/// The cells that say where a message was found, as a line begins with them: for a row that is
-/// printed again, without the detour over a text. There is always room for them. `None` for a time
-/// that is before the epoch.
-pub(super) fn found(packet: u64, time: SystemTime, is_narrow: bool) -> Option<([u8; 40], usize)> {
+/// The cells that say where a message was found, so long after the epoch, as a line begins with
+/// them: for a row that is printed again, without the detour over a text. There is always room for
+/// them.
+pub(super) fn found(packet: u64, since: Duration, is_narrow: bool) -> ([u8; 40], usize) {
     let (digits, start) = on_the_right(packet, PACKET);
-    let clock = time_of_day(time)?;
+    let clock = time_of_day(since);
     let clock = &clock[..if is_narrow { 12 } else { 15 }];
     let (mut cells, mut end) = ([b' '; 40], 0);
     for cell in [&digits[start..], clock] {
         cells[end..end + cell.len()].copy_from_slice(cell);
         end += cell.len() + GAP.len();
     }
-    Some((cells, end))
+    (cells, end)
 }
 
 /// The digits of a number with so many spaces before them that it is this wide, without the detour
@@ -262,11 +262,16 @@ fn on_the_right(number: u64, width: usize) -> ([u8; 20], usize) {
     let mut digits = [b' '; 20];
     let mut start = digits.len();
     let mut rest = number;
-    while start == digits.len() || rest > 0 {
+    while rest >= 10 {
+        start -= 2;
+        digits[start..start + 2].copy_from_slice(&two_digits(rest));
+        rest /= 100;
+    }
+    // Of an odd number of digits the first; of none, all.
+    if rest > 0 || start == digits.len() {
+        let [_, digit] = two_digits(rest);
         start -= 1;
-        let [.., digit] = (rest % 10).to_be_bytes();
-        digits[start] = b'0' + digit;
-        rest /= 10;
+        digits[start] = digit;
     }
     (digits, start.min(digits.len().saturating_sub(width)))
 }
@@ -330,6 +335,17 @@ mod tests {
         let mut line = Line::new(usize::MAX);
         line.cell(Cell::Addresses(six, six), 0);
         assert_eq!(line.text().trim_end(), format!("{six} > {six}"));
+    }
+
+    #[test]
+    fn numbers_stand_on_the_right() {
+        for number in (0..2_000).chain([99_999, 100_000, 999_999, 1_000_000, u64::MAX]) {
+            for width in [0, 6, 20] {
+                let (digits, start) = on_the_right(number, width);
+                let text = std::str::from_utf8(&digits[start..]).unwrap();
+                assert_eq!(text, format!("{number:width$}"));
+            }
+        }
     }
 
     #[test]

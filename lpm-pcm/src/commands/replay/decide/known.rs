@@ -16,11 +16,12 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use lpm_api::Interface;
-use lpm_host::FlowVerdict;
+use lpm_host::{FlowVerdict, Outcome};
 use lpm_rsvp::{Message, ObjectEntry};
-use lpm_sbm::{PathState, Receipt};
+use lpm_sbm::{Answer, PathState, Receipt, TimedVerdict};
 
 use super::coming::Coming;
+use super::flows::Reasons;
 use crate::integrity::Provenance;
 use crate::output::printer::PrintedRow;
 
@@ -30,6 +31,10 @@ const LONGEST: usize = 1024;
 /// How many messages are kept at most of those that take turns.
 const IN_TURNS: u32 = 1 << 14;
 
+/// What messages are found by.
+#[derive(Default)]
+pub(super) struct Hasher(RandomState);
+
 /// Messages that came before.
 #[derive(Default)]
 pub(super) struct KnownMessages {
@@ -37,7 +42,6 @@ pub(super) struct KnownMessages {
     messages: Vec<Option<Box<Known>>>,
     /// Those places, by the messages' bytes.
     places: HashTable<u32>,
-    hasher: RandomState,
     /// The place that was given out last in turns.
     turns: u32,
 }
@@ -56,7 +60,7 @@ pub(super) struct Known {
     pub(super) integrity: Provenance,
     /// If there is state that says the same.
     pub(super) receipt: Option<Receipt>,
-    pub(super) row: Option<KnownRow>,
+    pub(super) row: Option<Box<KnownRow>>,
 }
 
 /// The row of a refresh.
@@ -67,21 +71,30 @@ pub(super) struct KnownRow {
 }
 
 /// What a row says besides what is in the message.
-#[derive(PartialEq)]
 pub(super) struct Decided {
     pub(super) verdict: FlowVerdict,
     pub(super) path: Option<PathState>,
     pub(super) reason: Option<String>,
 }
 
+impl Hasher {
+    /// The hash of a message that may come again, or came before.
+    pub(super) fn hash(&self, coming: &Coming<'_>, bytes: &[u8]) -> Option<u64> {
+        let may_come_again = !coming.captured.outgoing && bytes.len() <= LONGEST;
+        may_come_again.then(|| self.0.hash_one(bytes))
+    }
+}
+
 impl KnownMessages {
-    /// The message with these bytes, if it came from there before, until it is [given
-    /// back](Self::give_back).
-    pub(super) fn take(&mut self, coming: &Coming<'_>, bytes: &[u8]) -> Option<Box<Known>> {
-        if coming.captured.outgoing || bytes.len() > LONGEST {
-            return None;
-        }
-        let place = self.place(self.hasher.hash_one(bytes))?;
+    /// The message with these bytes, which have this hash, if it came from there before, until it
+    /// is [given back](Self::give_back).
+    pub(super) fn take(
+        &mut self,
+        hash: u64,
+        coming: &Coming<'_>,
+        bytes: &[u8],
+    ) -> Option<Box<Known>> {
+        let place = self.place(hash)?;
         let known = self.messages.get_mut(place as usize)?;
         known.take_if(|known| known.is(coming, bytes))
     }
@@ -94,46 +107,19 @@ impl KnownMessages {
 
     /// Keeps a message instead of the one that was kept first, if there are many, or of one with
     /// the same bytes that came from elsewhere.
-    pub(super) fn put_in_turn(
-        &mut self,
-        coming: &Coming<'_>,
-        message: &Message<'_>,
-        integrity: Provenance,
-    ) {
-        let like = self.place(self.hasher.hash_one(message.bytes()));
+    pub(super) fn put_in_turn(&mut self, known: Known) {
+        let like = self.place(known.hash);
         let place = like.unwrap_or_else(|| {
             self.turns = (self.turns + 1) % IN_TURNS;
             self.turns
         });
-        self.put(place, coming, message, integrity, None);
+        self.put(place, known);
     }
 
     /// Keeps a message in this place, instead of the one that is there.
-    pub(super) fn put(
-        &mut self,
-        place: u32,
-        coming: &Coming<'_>,
-        message: &Message<'_>,
-        integrity: Provenance,
-        receipt: Option<Receipt>,
-    ) {
-        if message.bytes().len() > LONGEST || integrity == Provenance::Verified {
-            return;
-        }
-        let hash = self.hasher.hash_one(message.bytes());
-        let known = Known {
-            hash,
-            place,
-            bytes: message.bytes().into(),
-            entries: message.entries().into(),
-            counted_flows: message.counted_flows(),
-            source: coming.captured.source,
-            destination: coming.captured.destination,
-            interface: coming.interface,
-            integrity,
-            receipt,
-            row: None,
-        };
+    pub(super) fn put(&mut self, place: u32, mut known: Known) {
+        known.place = place;
+        let hash = known.hash;
         if self.messages.len() <= place as usize {
             self.messages.resize_with(place as usize + 1, || None);
         }
@@ -154,7 +140,69 @@ impl KnownMessages {
     }
 }
 
+impl Decided {
+    /// What was decided on a message about one flow; `None` for any other.
+    pub(super) fn of(answer: &Answer<TimedVerdict>, reasons: &Reasons) -> Option<Self> {
+        Some(Self {
+            verdict: *verdict(answer)?,
+            path: path(answer),
+            reason: reasons.first().cloned().flatten(),
+        })
+    }
+
+    /// Whether this was decided.
+    pub(super) fn is(&self, answer: &Answer<TimedVerdict>, reasons: &Reasons) -> bool {
+        let reason = reasons.first().and_then(Option::as_deref);
+        verdict(answer) == Some(&self.verdict)
+            && path(answer) == self.path
+            && reason == self.reason.as_deref()
+    }
+}
+
+/// The verdict on a message about one flow, of which there is state, or which is refused.
+fn verdict(answer: &Answer<TimedVerdict>) -> Option<&FlowVerdict> {
+    match answer.verdict.verdict.flows() {
+        [verdict] if answer.receipt.is_some() || is_refused(answer) => Some(verdict),
+        _ => None,
+    }
+}
+
+fn path(answer: &Answer<TimedVerdict>) -> Option<PathState> {
+    answer.receipt.and_then(|receipt| receipt.path())
+}
+
+/// Whether policy refuses all that a message asks for, which is one flow.
+pub(super) fn is_refused(answer: &Answer<TimedVerdict>) -> bool {
+    let [verdict] = answer.verdict.verdict.flows() else {
+        return false;
+    };
+    verdict.outcome() == Outcome::Reject && answer.flows.len() == 1
+}
+
 impl Known {
+    /// A message with this hash that came now.
+    pub(super) fn new(
+        hash: u64,
+        coming: &Coming<'_>,
+        message: &Message<'_>,
+        integrity: Provenance,
+        receipt: Option<Receipt>,
+    ) -> Self {
+        Self {
+            hash,
+            place: 0,
+            bytes: message.bytes().into(),
+            entries: message.entries().into(),
+            counted_flows: message.counted_flows(),
+            source: coming.captured.source,
+            destination: coming.captured.destination,
+            interface: coming.interface,
+            integrity,
+            receipt,
+            row: None,
+        }
+    }
+
     /// The message.
     pub(super) fn message(&self) -> Message<'_> {
         Message::from_index(&self.bytes, &self.entries).with_counted_flows(self.counted_flows)
