@@ -57,9 +57,10 @@ mod linux {
             match &**what {
                 // SAFETY: whoever started this process left the file open for it.
                 "pong" => return pong_for(unsafe { BorrowedFd::borrow_raw(file()) }, 0),
-                // SAFETY: the same.
                 "pong-watches" => {
-                    return pong_for(unsafe { BorrowedFd::borrow_raw(file()) }, LOOKS);
+                    // SAFETY: the same.
+                    let file = unsafe { BorrowedFd::borrow_raw(file()) };
+                    return pong_for(file, LOOKS);
                 }
                 // SAFETY: the same, and it is nobody else's here.
                 "json" => return decide_in_json(unsafe { OwnedFd::from_raw_fd(file()) }.into()),
