@@ -508,6 +508,7 @@ const ISOLATED: &[Case] = &[
     ("supplies", &["2 later"], NOTHING),
     ("panics", &["admit"], PANICS),
     ("hangs", &["admit\n{}/inside\n{}/go-on"], HANGS),
+    ("crashes", &["abort admit"], &["ends_process"]),
     ("crashes", &["exit deinitialize"], &["fails_to_stop"]),
     // What it leaves goes with the process.
     ("thread-sleeping", &[""], NOTHING),
