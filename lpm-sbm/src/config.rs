@@ -10,6 +10,9 @@ use crate::bandwidth::{InterfaceName, PoolConfig};
 pub struct SbmConfig {
     /// How many refreshes in a row may be missed before state times out: K of RFC 2205 §3.7.
     pub missed_refreshes: u32,
+    /// The longest refresh period that a message may announce. One that announces a longer one is
+    /// taken to announce this: else a neighbour that is gone could have its state last for months.
+    pub max_refresh: Duration,
     /// How long a flow may last; `None` for as long as it is refreshed.
     pub max_flow_duration: Option<Duration>,
     /// How many flows are kept at most.
@@ -26,6 +29,7 @@ impl Default for SbmConfig {
     fn default() -> Self {
         Self {
             missed_refreshes: 3,
+            max_refresh: Duration::from_secs(3_600),
             max_flow_duration: None,
             max_flows: 65_536,
             require_path: false,

@@ -5,31 +5,34 @@ use std::time::{Duration, SystemTime};
 use lpm_api::DeleteReason;
 use lpm_rsvp::TimeValues;
 
-/// A point of the messages' clock: the time since the Unix epoch. Earlier is the epoch, too.
+/// A point of the messages' clock: nanoseconds since the Unix epoch. Earlier is the epoch, too, and
+/// later than in the year 2554 is then: there are several for each flow, and they take half the
+/// room that the system's take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Time(Duration);
+pub(crate) struct Time(u64);
 
 impl From<SystemTime> for Time {
     fn from(time: SystemTime) -> Self {
-        Self(
-            time.duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default(),
-        )
+        let since = time.duration_since(SystemTime::UNIX_EPOCH);
+        Self(nanoseconds(since.unwrap_or_default()))
     }
 }
 
-/// A time that the system cannot tell is the epoch.
 impl From<Time> for SystemTime {
     fn from(Time(since): Time) -> Self {
-        let epoch = Self::UNIX_EPOCH;
-        epoch.checked_add(since).unwrap_or(epoch)
+        Self::UNIX_EPOCH + Duration::from_nanos(since)
     }
 }
 
 impl Time {
-    fn after(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(duration))
+    const fn after(self, nanoseconds: u64) -> Self {
+        Self(self.0.saturating_add(nanoseconds))
     }
+}
+
+/// The most that there can be where it is more.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// How the SBM's timers are set.
@@ -37,6 +40,8 @@ impl Time {
 pub(crate) struct Timers {
     /// K of RFC 2205 §3.7.
     pub(crate) missed_refreshes: u32,
+    /// What a longer refresh period is taken for.
+    pub(crate) max_refresh: Duration,
     pub(crate) max_duration: Option<Duration>,
 }
 
@@ -44,9 +49,10 @@ pub(crate) struct Timers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Life {
     refreshed: Time,
-    lifetime: Duration,
-    /// When the flow began, and how long it may last.
-    duration: Option<(Time, Duration)>,
+    /// In nanoseconds.
+    lifetime: u64,
+    /// When the flow began, and how many nanoseconds it may last.
+    duration: Option<(Time, u64)>,
 }
 
 /// When state is to be removed, and why then.
@@ -63,16 +69,30 @@ impl Timers {
         Life {
             refreshed: now,
             lifetime: self.lifetime(refresh.unwrap_or(TimeValues::DEFAULT)),
-            duration: self.max_duration.map(|duration| (now, duration)),
+            duration: self
+                .max_duration
+                .map(|duration| (now, nanoseconds(duration))),
         }
     }
 
-    /// (K + 0.5) · 1.5 · R.
-    fn lifetime(self, TimeValues { refresh_ms }: TimeValues) -> Duration {
+    /// (K + 0.5) · 1.5 · R, in nanoseconds.
+    fn lifetime(self, refresh: TimeValues) -> u64 {
         let quarters = (2 * u64::from(self.missed_refreshes) + 1) * 3;
-        // Below 2³² · 6 · 2³².
-        let milliseconds = u128::from(refresh_ms) * u128::from(quarters) / 4;
-        Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX))
+        let refresh = self.bounded(refresh).as_millis();
+        // Both are below 2³⁵.
+        let milliseconds = refresh * u128::from(quarters) / 4;
+        u64::try_from(milliseconds * 1_000_000).unwrap_or(u64::MAX)
+    }
+
+    /// The refresh period that state is kept by.
+    fn bounded(self, TimeValues { refresh_ms }: TimeValues) -> Duration {
+        Duration::from_millis(refresh_ms.into()).min(self.max_refresh)
+    }
+
+    /// The refresh period of a message where it is longer than what it is taken for.
+    pub(crate) fn too_long(self, refresh: Option<TimeValues>) -> Option<Duration> {
+        let announced = Duration::from_millis(refresh?.refresh_ms.into());
+        (announced > self.max_refresh).then_some(announced)
     }
 }
 
@@ -109,12 +129,17 @@ impl Life {
 mod tests {
     use super::*;
 
-    fn lifetime(missed_refreshes: u32, refresh_ms: u32) -> Duration {
-        let timers = Timers {
+    fn timers(missed_refreshes: u32, max_refresh: Duration) -> Timers {
+        Timers {
             missed_refreshes,
+            max_refresh,
             max_duration: None,
-        };
-        timers.lifetime(TimeValues { refresh_ms })
+        }
+    }
+
+    fn lifetime(missed_refreshes: u32, refresh_ms: u32) -> Duration {
+        let timers = timers(missed_refreshes, Duration::MAX);
+        Duration::from_nanos(timers.lifetime(TimeValues { refresh_ms }))
     }
 
     #[test]
@@ -130,8 +155,19 @@ mod tests {
     #[test]
     fn the_longest_lifetime_is_bounded() {
         let longest = lifetime(u32::MAX, u32::MAX);
-        let never = Time(Duration::MAX).after(longest);
-        assert_eq!(never, Time(Duration::MAX));
-        assert_eq!(SystemTime::from(never), SystemTime::UNIX_EPOCH);
+        assert_eq!(longest, Duration::from_nanos(u64::MAX));
+        let never = Time(u64::MAX).after(1);
+        assert_eq!(never, Time(u64::MAX));
+        assert_eq!(Time::from(SystemTime::from(never)), never);
+    }
+
+    #[test]
+    fn a_long_refresh_period_is_taken_for_the_longest() {
+        let timers = timers(3, Duration::from_secs(3_600));
+        let hours = |refresh_ms| timers.lifetime(TimeValues { refresh_ms }) / 3_600_000_000_000;
+        assert_eq!([3_600_000, 3_600_001, u32::MAX].map(hours), [5, 5, 5]);
+        let too_long = |refresh_ms| timers.too_long(Some(TimeValues { refresh_ms }));
+        assert_eq!(too_long(3_600_000), None);
+        assert_eq!(too_long(3_600_001), Some(Duration::from_millis(3_600_001)));
     }
 }

@@ -96,6 +96,7 @@ impl<R> Node<R> {
         Self {
             timers: Timers {
                 missed_refreshes: config.sbm.missed_refreshes,
+                max_refresh: config.sbm.max_refresh,
                 max_duration: config.sbm.max_flow_duration,
             },
             routes,

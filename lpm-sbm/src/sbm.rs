@@ -45,6 +45,7 @@ impl<P: Policy> Sbm<P> {
             require_path: config.require_path,
             timers: Timers {
                 missed_refreshes: config.missed_refreshes,
+                max_refresh: config.max_refresh,
                 max_duration: config.max_flow_duration,
             },
             clock: Time::default(),

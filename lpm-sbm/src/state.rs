@@ -178,6 +178,7 @@ pub(crate) mod tests {
     fn state<'m>(received: &ReceivedMessage<'m>, flow: &FlowDescriptor<'m>) -> State {
         let timers = Timers {
             missed_refreshes: 3,
+            max_refresh: std::time::Duration::MAX,
             max_duration: None,
         };
         let parts = Parts::of(received.message);

@@ -15,6 +15,7 @@ use super::error::Fault;
 #[serde(deny_unknown_fields)]
 pub(super) struct SbmTable {
     missed_refreshes: Option<Spanned<u32>>,
+    max_refresh: Option<Spanned<String>>,
     max_flow_duration: Option<Spanned<String>>,
     max_flows: Option<Spanned<usize>>,
     #[serde(default)]
@@ -42,6 +43,9 @@ impl SbmTable {
         }
         if let Some(count) = positive(self.max_flows, "max_flows")? {
             config.max_flows = count;
+        }
+        if let Some(text) = self.max_refresh {
+            config.max_refresh = duration::parse(&text, "max_refresh")?;
         }
         let max_flow_duration = self.max_flow_duration;
         config.max_flow_duration = max_flow_duration
@@ -146,17 +150,19 @@ mod tests {
     fn what_is_left_out_is_as_rfc_2205_has_it() {
         assert_eq!(parse("").unwrap(), SbmConfig::default());
         assert_eq!(SbmConfig::default().missed_refreshes, 3);
+        assert_eq!(SbmConfig::default().max_refresh, Duration::from_secs(3600));
     }
 
     #[test]
     fn durations_and_rates_have_units() {
         let config = parse(
-            "[sbm]\nmax_flow_duration = '1 hour 30 min'\nmax_flows = 7\nmissed_refreshes = 5\n\
+            "[sbm]\nmax_refresh = '10 min'\nmax_flow_duration = '1 hour 30 min'\nmax_flows = 7\nmissed_refreshes = 5\n\
              [interface.2]\nbandwidth = '10 Mbit/s'\nmax_per_flow = '64 kbit/s'\n\
              [interface.'2001:db8::1']\nbandwidth = '1 Gbit/s'\npreemption = true\n\
              [interface.'*']\nbandwidth = '0 bit/s'\n",
         )
         .unwrap();
+        assert_eq!(config.max_refresh, Duration::from_secs(600));
         assert_eq!(config.max_flow_duration, Some(Duration::from_secs(5400)));
         assert_eq!((config.max_flows, config.missed_refreshes), (7, 5));
         let pool = |wanted| {
@@ -181,6 +187,7 @@ mod tests {
             ("[sbm]\nmissed_refreshes = 0", 5, "`missed_refreshes` is 0"),
             ("[sbm]\nmax_flows = 0", 5, "`max_flows` is 0"),
             ("[sbm]\nmax_flows = -1", 5, "-1"),
+            ("[sbm]\nmax_refresh = 'long'", 5, "`max_refresh`"),
             ("[sbm]\nmax_flow_duration = 'long'", 5, "90 min"),
             ("[sbm]\nmax_flow_duration = '-8h'", 5, "90 min"),
             ("[sbm]\nmax_flow_duration = '0s'", 5, "90 min"),

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 use lpm_rsvp::{FilterSpec, Session};
 use lpm_sbm::{Command, Reserved};
+use smallvec::SmallVec;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::classifier::{self, Flow};
@@ -98,7 +99,7 @@ struct Worker {
     is_replacing: bool,
     capacities: HashMap<u32, Capacity>,
     interfaces: HashMap<u32, Interface>,
-    installed: HashMap<u64, Installed>,
+    installed: HashMap<u64, Box<Installed>>,
 }
 
 /// An interface with an HTB of ours.
@@ -115,7 +116,7 @@ struct Installed {
     class: Class,
     session: Session,
     /// Those that packets are led there from, in ascending order; `None` for any.
-    senders: Vec<Option<FilterSpec>>,
+    senders: SmallVec<[Option<FilterSpec>; 1]>,
 }
 
 impl Worker {
@@ -210,13 +211,13 @@ impl Worker {
                     interface.minors.give_back(minor);
                     return Err(error);
                 }
-                installed.entry(reservation).or_insert(Installed {
+                installed.entry(reservation).or_insert(Box::new(Installed {
                     interface: index,
                     minor,
                     class,
                     session: wanted.session,
-                    senders: Vec::new(),
-                })
+                    senders: SmallVec::new(),
+                }))
             }
         };
         let mut senders: Vec<_> = match &wanted.senders[..] {
@@ -234,17 +235,13 @@ impl Worker {
                 let sender = *sender;
                 let flow = Flow { session, sender };
                 interface.filters.add(&mut kernel, flow, minor)?;
-                // Most have one.
-                if known.senders.is_empty() {
-                    known.senders.reserve_exact(senders.len());
-                }
                 known.senders.insert(place, sender);
             }
         }
         known.senders.retain(|sender| {
-            let is_wanted = senders.binary_search(sender).is_ok();
+            let sender = *sender;
+            let is_wanted = senders.binary_search(&sender).is_ok();
             if !is_wanted {
-                let sender = *sender;
                 interface
                     .filters
                     .remove(&mut kernel, Flow { session, sender });

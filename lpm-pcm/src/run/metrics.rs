@@ -20,6 +20,8 @@ pub struct Counters {
     /// By the type of the message, and the outcome.
     rulings: BTreeMap<(String, &'static str), u64>,
     failures: BTreeMap<&'static str, u64>,
+    /// Of messages whose refresh period is too long, by the number of the interface.
+    bounded: BTreeMap<u32, u64>,
     /// When what is not answered yet was asked.
     asked: HashMap<u64, Instant>,
     decisions: Latencies,
@@ -55,6 +57,11 @@ impl Counters {
     pub fn ruled(&mut self, decided: &Decided) {
         let key = (decided.message.to_string(), decided.outcome.name());
         *self.rulings.entry(key).or_default() += 1;
+    }
+
+    /// A message came in on an interface whose refresh period is taken for a shorter one.
+    pub fn bounded(&mut self, interface: u32) {
+        *self.bounded.entry(interface).or_default() += 1;
     }
 
     /// Something failed: `send`, `reserve` or `integrity`.
@@ -163,6 +170,12 @@ fn service(out: &mut Exposition, counters: &Counters, view: &View<'_>) {
             &[("reason", reason.name())],
             count,
         );
+    }
+    let name = "pcm_refresh_periods_bounded_total";
+    let help = "Messages whose refresh period was taken for the longest that is allowed.";
+    out.counter(name, help);
+    for (interface, count) in &counters.bounded {
+        out.sample(name, &[("interface", &name_of(*interface))], count);
     }
     out.counter(
         "pcm_rulings_total",

@@ -322,6 +322,16 @@ impl<W: Write> Service<W> {
                     has_printed = true;
                 }
                 Output::Dropped { reason, .. } => self.troubles.dropped(reason),
+                Output::Bounded {
+                    interface,
+                    source,
+                    announced,
+                } => {
+                    self.counters.bounded(interface);
+                    self.troubles.failed(format!(
+                        "{source} announces that it refreshes every {announced:?}: that is taken for `max_refresh` of [sbm]"
+                    ));
+                }
             }
         }
         if has_printed {

@@ -1,13 +1,15 @@
 //! A map of which most have one entry: senders and next hops of a session. The standard library's
 //! map takes room for eleven at once, which with what is kept here are kilobytes.
 
+use smallvec::SmallVec;
+
 /// A map in the order of its keys.
 #[derive(Clone, Debug)]
-pub(crate) struct Few<K, V>(Vec<(K, Box<V>)>);
+pub(crate) struct Few<K, V>(SmallVec<[(K, Box<V>); 1]>);
 
 impl<K, V> Default for Few<K, V> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new())
     }
 }
 
@@ -38,10 +40,6 @@ impl<K: Ord, V> Few<K, V> {
                 Some(std::mem::replace(old, value))
             }
             Err(place) => {
-                // A vector begins with room for four.
-                if self.0.is_empty() {
-                    self.0.reserve_exact(1);
-                }
                 self.0.insert(place, (key, Box::new(value)));
                 None
             }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use lpm_rsvp::{FilterSpec, Message, ObjectIndex, ResvStyle, ServiceRequest, class};
+use smallvec::SmallVec;
 
 use super::state::{PassedOn, PathState, ResvState, SessionState, Wanted};
 use super::wire::object;
@@ -16,7 +17,7 @@ pub(crate) fn wanted(
     now: Duration,
 ) -> Option<Wanted> {
     let mut style = None;
-    let mut flows: Vec<(ServiceRequest, Senders)> = Vec::new();
+    let mut flows: SmallVec<[(ServiceRequest, Senders); 1]> = SmallVec::new();
     let mut scope = Vec::new();
     let mut passed_on = PassedOn::new();
     for &(sender, path) in paths {

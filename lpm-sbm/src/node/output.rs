@@ -42,6 +42,16 @@ pub enum Output {
     Reserve(Command),
     /// Put on record what was decided.
     Record(Decided),
+    /// Count a message that announces a longer refresh period than
+    /// [`SbmConfig::max_refresh`](crate::SbmConfig::max_refresh), and is taken to announce that.
+    Bounded {
+        /// The interface it came in on.
+        interface: u32,
+        /// Where it came from.
+        source: IpAddr,
+        /// The period that it announces.
+        announced: Duration,
+    },
     /// Count a datagram that was not taken in.
     Dropped {
         /// The interface it came in on.

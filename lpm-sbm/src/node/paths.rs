@@ -15,7 +15,7 @@ use super::receive::{hop_of, sender_of, session_of};
 use super::reject::{CONFLICTING_DESTINATION_PORTS, CONFLICTING_SENDER_PORTS};
 use super::reliable::{is_from_capable, is_out_of_order};
 use super::said::said;
-use super::state::PathState;
+use super::state::{Outgoing, PathState};
 use super::waiting::{Channel, Target};
 use super::wire::{Writer, object};
 use crate::message_ids::StateId;
@@ -308,13 +308,10 @@ impl<R: Routes> Node<R> {
         let Some(bytes) = with_policy(&bytes, &policy) else {
             return;
         };
-        path.outgoing = Some(Datagram {
+        path.outgoing = Some(Outgoing {
             interface: out.index,
-            source: sender.address(),
-            destination: session.address(),
             ttl: path.ttl.saturating_sub(1),
-            router_alert: true,
-            bytes,
+            bytes: bytes.into(),
         });
     }
 
@@ -325,12 +322,13 @@ impl<R: Routes> Node<R> {
             return;
         };
         path.refresh_at = refresh_at;
-        let (datagram, name) = (path.outgoing.take(), path.name);
-        if let Some(datagram) = datagram {
+        let outgoing = path.outgoing.as_ref();
+        let datagram = outgoing.map(|outgoing| outgoing.datagram(session, &sender));
+        if let Some((datagram, name)) = datagram.map(|datagram| (datagram, path.name)) {
             let to = self.next_hop(session, &sender);
-            let name = self.send_state(&datagram, Owner::Path(session, sender), to, name);
+            let name = self.send_state(datagram, Owner::Path(session, sender), to, name);
             if let Some(path) = self.path_of(session, &sender) {
-                (path.outgoing, path.name) = (Some(datagram), name);
+                path.name = name;
             }
         }
         self.look_at_path(session, sender);
@@ -400,7 +398,7 @@ impl<R: Routes> Node<R> {
             let flow = FlowKey::path(session, sender);
             self.record(MessageType::Path, flow, Ruling::Removed(reason));
         }
-        if let Some(datagram) = self.tear_of(session, &path) {
+        if let Some(datagram) = self.tear_of(session, &sender, &path) {
             self.send_once(session, next_hop, datagram);
         }
         let reason = told.unwrap_or(DeleteReason::ReceivedPathTear);
@@ -410,7 +408,7 @@ impl<R: Routes> Node<R> {
     }
 
     /// The PathTear to where the Path of a sender went.
-    fn tear_of(&self, session: Session, path: &PathState) -> Option<Datagram> {
+    fn tear_of(&self, session: Session, sender: &FilterSpec, path: &PathState) -> Option<Datagram> {
         let sent = path.outgoing.as_ref()?;
         let out = self.interface(sent.interface, session.address())?;
         let mut index = ObjectIndex::new();
@@ -423,7 +421,7 @@ impl<R: Routes> Node<R> {
             .finish()?;
         Some(Datagram {
             bytes,
-            ..sent.clone()
+            ..sent.datagram(session, sender)
         })
     }
 

@@ -89,6 +89,13 @@ impl<R: Routes> Node<R> {
             MessageType::ResvConf => return self.confirmation(packet, message),
             _ => return Err(DropReason::Unsupported),
         };
+        if let Some(announced) = self.timers.too_long(message.time_values()) {
+            self.outputs.push_back(Output::Bounded {
+                interface: packet.interface,
+                source: packet.source,
+                announced,
+            });
+        }
         match self.waiting.line_up(channel, packet) {
             Some(true) => Ok(()),
             Some(false) => Err(DropReason::Busy),

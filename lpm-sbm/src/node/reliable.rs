@@ -37,14 +37,14 @@ impl<R: Routes> Node<R> {
     #[must_use]
     pub(super) fn send_state(
         &mut self,
-        datagram: &Datagram,
+        datagram: Datagram,
         owner: Owner,
         to: Option<Neighbour>,
         name: Option<u32>,
     ) -> Option<u32> {
         let Some(to) = to else {
             self.names.forget(name);
-            self.send(datagram.clone());
+            self.send(datagram);
             return None;
         };
         if self.names.is_acknowledged(name, to) {
@@ -60,7 +60,7 @@ impl<R: Routes> Node<R> {
         if let Some(by) = old.and_then(|old| old.acknowledged) {
             self.names.leave_out(by, name);
         }
-        self.send_named(datagram, name);
+        self.send_named(&datagram, name);
         Some(name)
     }
 

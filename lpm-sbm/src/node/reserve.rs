@@ -205,7 +205,14 @@ impl<R: Routes> Node<R> {
     fn tell_kernel(&mut self, key: &ReservationKey, interface: Interface) -> Option<u64> {
         let reserved = self.wanted_of(key);
         let old = self.installed.get(key);
-        if old.map(|old| &old.reserved) == reserved.as_ref() {
+        let is_told = match (old, &reserved) {
+            (None, None) => true,
+            (Some(old), Some(new)) => {
+                old.senders[..] == new.senders[..] && old.service == new.service
+            }
+            _ => false,
+        };
+        if is_told {
             return None;
         }
         let (reservation, index) = match old {
@@ -217,7 +224,8 @@ impl<R: Routes> Node<R> {
                 let installed = Box::new(Installed {
                     number: reservation,
                     interface: index,
-                    reserved: reserved.clone(),
+                    senders: reserved.senders.as_slice().into(),
+                    service: reserved.service,
                 });
                 self.installed.insert(*key, installed);
             }

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use lpm_api::{FlowKey, Interface, Priority};
-use lpm_rsvp::{FilterSpec, ResvStyle, RsvpHop, ServiceRequest};
+use lpm_rsvp::{FilterSpec, ResvStyle, RsvpHop, ServiceRequest, Session};
 use smallvec::SmallVec;
 
 use super::deadlines::Neighbour;
 use super::few::Few;
-use super::output::{Datagram, Reserved, Route};
+use super::output::{Datagram, Route};
 use crate::lifetime::Life;
 use crate::message_ids::StateId;
 use crate::state::Senders;
@@ -44,13 +44,21 @@ pub(crate) struct PathState {
     pub(crate) route: Option<Route>,
     /// What is sent from time to time; `None` before the LPMs were asked, and where they want
     /// nothing sent.
-    pub(crate) outgoing: Option<Datagram>,
+    pub(crate) outgoing: Option<Outgoing>,
     /// What names it to the next hop.
     pub(crate) name: Option<u32>,
     pub(crate) refresh_at: Duration,
     pub(crate) look: Duration,
     /// Which of its changes this is.
     pub(crate) version: u64,
+}
+
+/// A Path as it goes on: what of its datagram is not the sender's or the session's.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) interface: u32,
+    pub(crate) ttl: u8,
+    pub(crate) bytes: Box<[u8]>,
 }
 
 /// A reservation that a next hop asks for: an RSB of RFC 2209.
@@ -82,7 +90,7 @@ pub(crate) struct ResvState {
 pub(crate) struct Upstream {
     pub(crate) wanted: Wanted,
     /// As for a Path.
-    pub(crate) outgoing: Option<Datagram>,
+    pub(crate) outgoing: Option<Box<[u8]>>,
     pub(crate) name: Option<u32>,
     pub(crate) look: Duration,
     pub(crate) version: u64,
@@ -96,7 +104,7 @@ pub(crate) type PassedOn = SmallVec<[Box<[u8]>; 1]>;
 pub(crate) struct Wanted {
     pub(crate) style: ResvStyle,
     /// One for each sender in FF, else one for all. No senders for any.
-    pub(crate) flows: Vec<(ServiceRequest, Senders)>,
+    pub(crate) flows: SmallVec<[(ServiceRequest, Senders); 1]>,
     pub(crate) scope: Vec<IpAddr>,
     /// What the previous hop calls its interface.
     pub(crate) logical_interface: u32,
@@ -119,7 +127,8 @@ pub(crate) struct Blockade {
 pub(crate) struct Installed {
     pub(crate) number: u64,
     pub(crate) interface: u32,
-    pub(crate) reserved: Reserved,
+    pub(crate) senders: Senders,
+    pub(crate) service: ServiceRequest,
 }
 
 impl SessionState {
@@ -132,6 +141,19 @@ impl SessionState {
         let by = Some(Route::Out(interface));
         let paths = self.paths.iter();
         paths.filter_map(move |(sender, path)| (path.route == by).then_some(sender))
+    }
+}
+
+impl Outgoing {
+    pub(crate) fn datagram(&self, session: Session, sender: &FilterSpec) -> Datagram {
+        Datagram {
+            interface: self.interface,
+            source: sender.address(),
+            destination: session.address(),
+            ttl: self.ttl,
+            router_alert: true,
+            bytes: self.bytes.to_vec(),
+        }
     }
 }
 

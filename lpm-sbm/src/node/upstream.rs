@@ -112,18 +112,16 @@ impl<R: Routes> Node<R> {
         };
         let received = upstream.wanted.passed_on.iter();
         let policy = combined(&objects, received.filter(|object| is_policy(object)));
-        let datagram = |confirm| {
-            let (bytes, interface) = self
-                .resv_bytes(session, hop, &upstream.wanted, confirm)
-                .zip(self.interface(hop.interface, hop.address))?;
-            let bytes = with_policy(&bytes, &policy)?;
-            Some(Datagram::to_neighbour(interface, hop.address, bytes))
+        let bytes = |confirm| {
+            let bytes = self.resv_bytes(session, hop, &upstream.wanted, confirm)?;
+            with_policy(&bytes, &policy)
         };
-        let (first, later) = (datagram(confirm), datagram(None));
+        let (first, later) = (bytes(confirm), bytes(None).map(Vec::into_boxed_slice));
         let refresh_at = self.next_refresh(now);
+        let first = first.and_then(|first| self.to_hop(hop, first));
         let name = first.and_then(|first| {
             let to = self.capable(session, hop);
-            self.send_state(&first, Owner::Upstream(session, hop), to, None)
+            self.send_state(first, Owner::Upstream(session, hop), to, None)
         });
         let kept = self.sessions.get_mut(&session);
         if let Some(upstream) = kept.and_then(|kept| kept.upstream.get_mut(&hop)) {
@@ -147,15 +145,23 @@ impl<R: Routes> Node<R> {
         self.deadlines.remove(upstream.look, due);
         self.deadlines.add(refresh_at, due);
         upstream.look = refresh_at;
-        let (datagram, name) = (upstream.outgoing.take(), upstream.name);
-        if let Some(datagram) = datagram {
+        let (bytes, name) = (
+            upstream.outgoing.as_ref().map(|it| it.to_vec()),
+            upstream.name,
+        );
+        if let Some(datagram) = bytes.and_then(|bytes| self.to_hop(hop, bytes)) {
             let to = self.capable(session, hop);
-            let name = self.send_state(&datagram, Owner::Upstream(session, hop), to, name);
+            let name = self.send_state(datagram, Owner::Upstream(session, hop), to, name);
             let kept = self.sessions.get_mut(&session);
             if let Some(upstream) = kept.and_then(|kept| kept.upstream.get_mut(&hop)) {
-                (upstream.outgoing, upstream.name) = (Some(datagram), name);
+                upstream.name = name;
             }
         }
+    }
+
+    fn to_hop(&self, hop: Neighbour, bytes: Vec<u8>) -> Option<Datagram> {
+        let interface = self.interface(hop.interface, hop.address)?;
+        Some(Datagram::to_neighbour(interface, hop.address, bytes))
     }
 
     fn forget_upstream(&mut self, session: Session, hop: Neighbour) {

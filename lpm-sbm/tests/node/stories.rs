@@ -132,6 +132,35 @@ fn state_ends_when_it_is_not_refreshed_by_the_period_that_came_with_it() {
 }
 
 #[test]
+fn a_neighbour_cannot_have_its_state_last_for_months() {
+    let longest = TimeValues {
+        refresh_ms: u32::MAX,
+    };
+    let mut world = world();
+    let own = hop(host(1, 1), 7);
+    let path = lpm_rsvp::build::Path::new(session(), own, longest, sender(1), tspec(1e6));
+    world.receive(1, &path.build().unwrap());
+    let flows = Flows::FixedFilter(vec![(load(1e6), sender(1))]);
+    let resv = lpm_rsvp::build::Resv::new(session(), hop(host(2, 1), 2), longest, flows);
+    world.receive(2, &resv.build().unwrap());
+    assert_eq!(world.node.flow_count(), 2);
+    let announced = Duration::from_millis(u32::MAX.into());
+    assert_eq!(world.bounded, [announced; 2]);
+    // (3 + 0.5) · 1.5 · 1 h = 5.25 h
+    world.pass(5 * 3_600 * SECOND);
+    assert_eq!(world.node.flow_count(), 2);
+    world.pass(900 * SECOND + SECOND);
+    world.assert_empty();
+    // An hour is no longer than an hour.
+    let hour = TimeValues {
+        refresh_ms: 3_600_000,
+    };
+    let path = lpm_rsvp::build::Path::new(session(), own, hour, sender(1), tspec(1e6));
+    world.receive(1, &path.build().unwrap());
+    assert_eq!(world.bounded.len(), 2);
+}
+
+#[test]
 fn state_is_refreshed_in_the_neighbours_with_jitter() {
     let mut world = announced(world(), &[sender(1)]);
     world.receive(2, &fixed(1e5, &[sender(1)]).build().unwrap());

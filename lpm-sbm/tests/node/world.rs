@@ -51,6 +51,8 @@ pub struct World {
     pub told: Vec<Notice>,
     pub commands: Vec<Command>,
     pub dropped: Vec<DropReason>,
+    /// Refresh periods that were too long.
+    pub bounded: Vec<Duration>,
     pub rulings: Vec<Ruling>,
     /// What is reserved in the kernel: bytes/s by reservation.
     pub kernel: BTreeMap<u64, (u32, f32, usize)>,
@@ -162,6 +164,7 @@ impl World {
             told: Vec::new(),
             commands: Vec::new(),
             dropped: Vec::new(),
+            bounded: Vec::new(),
             rulings: Vec::new(),
             kernel: BTreeMap::new(),
         }
@@ -220,6 +223,7 @@ impl World {
                 Output::Send(datagram) => self.sent.push(datagram),
                 Output::Tell(notice) => self.told.push(notice),
                 Output::Dropped { reason, .. } => self.dropped.push(reason),
+                Output::Bounded { announced, .. } => self.bounded.push(announced),
                 Output::Record(decided) => self.rulings.push(decided.outcome),
                 Output::Ask(question) => {
                     self.asked.push(question.clone());
