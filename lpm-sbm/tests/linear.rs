@@ -6,6 +6,9 @@
 #[allow(unreachable_pub, reason = "lpm-rsvp has it, too")]
 #[path = "../../lpm-rsvp/tests/common/instructions.rs"]
 mod instructions;
+#[allow(dead_code, unreachable_pub, reason = "the tests of nodes have it, too")]
+#[path = "node/world.rs"]
+mod world;
 
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
@@ -25,7 +28,7 @@ const RUN: &str = "LPM_SBM_COST_OF";
 /// What happens to so many flows, and how many are left of them.
 type Story = fn(usize) -> usize;
 
-const STORIES: [(&str, Story); 5] = [
+const STORIES: [(&str, Story); 7] = [
     ("admitted", |flows| told(usize::MAX, &[resv(flows, 1)])),
     ("refreshed", |flows| {
         let resv = resv(flows, 1);
@@ -39,6 +42,10 @@ const STORIES: [(&str, Story); 5] = [
     }),
     ("given way to", |flows| {
         told(8_000 * flows, &[resv(flows, 1), resv(flows, 2)])
+    }),
+    ("asked of one previous hop", |flows| asked_of(flows, 1)),
+    ("asked of many previous hops", |flows| {
+        asked_of(flows, flows)
     }),
 ];
 
@@ -72,7 +79,7 @@ fn cost_is_linear() {
 #[test]
 fn the_stories_happen() {
     let left = STORIES.map(|(name, story)| (name, story(50)));
-    let expected = [50, 50, 0, 50, 25];
+    let expected = [50, 50, 0, 50, 25, 50, 50];
     assert_eq!(left.map(|(_, left)| left), expected, "{left:?}");
 }
 
@@ -125,6 +132,27 @@ fn told(bandwidth: usize, messages: &[Vec<u8>]) -> usize {
         .unwrap();
     }
     sbm.flow_count()
+}
+
+/// A node has so many senders of a session, by so many previous hops; a next hop asks for each of
+/// them, and again. How many reservations there are.
+fn asked_of(flows: usize, hops: usize) -> usize {
+    let mut world = world::World::new(lpm_sbm::NodeConfig::default());
+    let senders = senders(flows);
+    for (number, sender) in senders.iter().enumerate() {
+        let [.., high, low] = (number % hops).to_be_bytes();
+        let own = world::hop(Ipv4Addr::new(10, 0, 1 + high, low), 7);
+        let tspec = world::tspec(1e3);
+        let times = TimeValues::DEFAULT;
+        let path = lpm_rsvp::build::Path::new(world::session(), own, times, *sender, tspec);
+        world.receive(1, &path.build().unwrap());
+    }
+    let asked = senders.iter().map(|sender| (world::load(1e3), *sender));
+    let resv = world::resv(Flows::FixedFilter(asked.collect()));
+    let resv = resv.build().unwrap();
+    world.receive(2, &resv);
+    world.receive(2, &resv);
+    world.node.flow_count() - flows
 }
 
 fn hop() -> RsvpHop {

@@ -12,7 +12,7 @@ use lpm_rsvp::{
 };
 
 use super::deadlines::{Due, Neighbour};
-use super::merge::{is_blockaded, is_greater};
+use super::merge::{BySender, is_greater};
 use super::output::{Datagram, DropReason, Output, Packet, Route, Routes, TTL};
 use super::policy::{combined, objects_of, with_policy};
 use super::receive::session_of;
@@ -379,7 +379,7 @@ impl<R: Routes> Node<R> {
             }));
         self.deadlines.add(until, Due::Blockade(session));
         if !self.is_all_blockaded(now, session, previous_hop) {
-            self.update_upstream(now, session, None, true);
+            self.update_upstream(now, session, true);
         }
     }
 
@@ -388,13 +388,8 @@ impl<R: Routes> Node<R> {
         let Some(kept) = self.sessions.get(&session) else {
             return true;
         };
-        let mut resvs = kept.resvs.values();
-        resvs.all(|resv| {
-            let mut paths = kept.paths.iter();
-            paths.all(|(sender, path)| {
-                !resv.is_for(sender, path) || is_blockaded(kept, resv, sender, previous_hop, now)
-            })
-        })
+        let all = BySender::new(kept, now, |_| true);
+        all.is_all_blockaded(kept.paths.iter(), previous_hop)
     }
 }
 

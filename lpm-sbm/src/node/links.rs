@@ -34,7 +34,7 @@ impl<R: Routes> Node<R> {
         gone.sort_unstable();
         for flow in gone {
             self.remove_resv(&flow, Some(DeleteReason::StateTimeout));
-            self.update_upstream(now, flow.session(), None, true);
+            self.update_upstream(now, flow.session(), true);
         }
         self.routes_changed(now);
     }
@@ -75,7 +75,7 @@ impl<R: Routes> Node<R> {
             }
             self.forward_path(session, sender);
             // The previous hop keeps its reservation until the new way has one.
-            self.update_upstream(now, session, None, false);
+            self.update_upstream(now, session, false);
         }
     }
 }

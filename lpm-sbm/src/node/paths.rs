@@ -42,7 +42,7 @@ impl<R: Routes> Node<R> {
         let path = self.path_of(session, &sender);
         if path
             .as_ref()
-            .is_some_and(|path| is_out_of_order(path.id, message))
+            .is_some_and(|path| is_out_of_order(path.id, StateId::of(message)))
         {
             return Err(DropReason::OutOfOrder);
         }
@@ -183,7 +183,7 @@ impl<R: Routes> Node<R> {
         }
         self.deadlines.add(look, Due::Path(session, sender));
         self.forward_path(session, sender);
-        self.update_upstream(now, session, None, true);
+        self.update_upstream(now, session, true);
     }
 
     /// Has a Path go on, with what the LPMs put into it.
@@ -361,7 +361,7 @@ impl<R: Routes> Node<R> {
         if path.hop.address != hop.address {
             return Err(DropReason::NoState);
         }
-        if is_out_of_order(path.id, message) {
+        if is_out_of_order(path.id, StateId::of(message)) {
             return Err(DropReason::OutOfOrder);
         }
         let interface = path.interface;
@@ -403,7 +403,7 @@ impl<R: Routes> Node<R> {
         }
         let reason = told.unwrap_or(DeleteReason::ReceivedPathTear);
         self.sender_is_gone(session, sender, &path, reason);
-        self.update_upstream(now, session, None, true);
+        self.update_upstream(now, session, true);
         self.clear(session);
     }
 

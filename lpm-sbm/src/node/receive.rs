@@ -185,16 +185,14 @@ impl<R: Routes> Node<R> {
                 if let Some(sender) = message.sender_template() {
                     self.path_decided(now, &packet, &message, decision);
                     let channel = Channel::Path(session, sender);
-                    self.waiting.close(channel);
-                    self.go_on(now, channel);
+                    self.close(now, channel);
                 }
             }
             MessageType::Resv => {
                 if let Some(hop) = message.hop() {
                     let channel = Channel::Resv(session, hop.address);
                     self.resv_decided(now, channel, &packet, &message, decisions);
-                    self.waiting.close(channel);
-                    self.go_on(now, channel);
+                    self.close(now, channel);
                 }
             }
             _ => self.error_decided(now, &packet, &message, decisions),

@@ -115,15 +115,20 @@ impl<R: Routes> Node<R> {
         let Some(kept) = self.sessions.get(&session) else {
             return false;
         };
-        let is_none = |sender: &FilterSpec| sender.selector() == SourceSelector::Port(0);
-        let has_port = |sender: &FilterSpec| matches!(sender.selector(), SourceSelector::Port(_));
+        let has_port = |other: &FilterSpec| {
+            other.address() == sender.address()
+                && matches!(other.selector(), SourceSelector::Port(1..))
+        };
         !kept.paths.contains_key(sender)
-            && has_port(sender)
-            && kept.paths.keys().any(|other| {
-                other.address() == sender.address()
-                    && has_port(other)
-                    && is_none(other) != is_none(sender)
-            })
+            && match sender.selector() {
+                // Senders without a port are few.
+                SourceSelector::Port(0) => kept.paths.keys().any(has_port),
+                SourceSelector::Port(_) => {
+                    let without = FilterSpec::new(sender.address(), 0);
+                    kept.paths.contains_key(&without)
+                }
+                _ => false,
+            }
     }
 }
 

@@ -135,9 +135,21 @@ impl<R: Routes> Node<R> {
             || resvs.any(|resv| resv.is_capable && resv.next_hop() == neighbour)
     }
 
-    /// The previous hop, if it takes MESSAGE_IDs.
-    pub(super) fn capable(&self, session: Session, hop: Neighbour) -> Option<Neighbour> {
-        self.is_capable(session, hop).then_some(hop)
+    /// The previous hop, if it takes MESSAGE_IDs. By this sender's Path, which came from there, or
+    /// by all that came: a session may have thousands.
+    pub(super) fn capable(
+        &self,
+        session: Session,
+        hop: Neighbour,
+        sender: Option<&FilterSpec>,
+    ) -> Option<Neighbour> {
+        let kept = self.sessions.get(&session)?;
+        let path = sender.and_then(|sender| kept.paths.get(sender));
+        let is_capable = match path.filter(|path| path.previous_hop() == hop) {
+            Some(path) => path.is_capable,
+            None => self.is_capable(session, hop),
+        };
+        is_capable.then_some(hop)
     }
 
     /// The next hop of a sender's data, if it is the only one there, and takes MESSAGE_IDs.
@@ -351,9 +363,9 @@ pub(super) fn is_from_capable(packet: &Packet<'_>, message: &Message<'_>) -> boo
     header.flags & CAPABLE != 0 && header.send_ttl == packet.ttl
 }
 
-/// Whether a message comes later than one that was sent after it.
-pub(super) fn is_out_of_order(kept: Option<StateId>, message: &Message<'_>) -> bool {
-    let Some((kept, new)) = kept.zip(StateId::of(message)) else {
+/// Whether a message with this MESSAGE_ID comes later than one that was sent after it.
+pub(super) fn is_out_of_order(kept: Option<StateId>, new: Option<StateId>) -> bool {
+    let Some((kept, new)) = kept.zip(new) else {
         return false;
     };
     let is_of_one = (kept.generator, kept.epoch) == (new.generator, new.epoch);

@@ -49,7 +49,7 @@ impl<R: Routes> Node<R> {
         // It was committed: that something failed would not end it for LPMs.
         self.remove_resv(&flow, Some(DeleteReason::StateTimeout));
         self.resv_error(&said, interface, hop, 0, PREEMPTED, 0);
-        self.update_upstream(now, flow.session(), None, true);
+        self.update_upstream(now, flow.session(), true);
     }
 
     pub(super) fn give_bandwidth_back(&mut self, flow: &FlowKey, interface: Interface) {
@@ -95,7 +95,6 @@ impl<R: Routes> Node<R> {
     /// Has the kernel reserve what a flow has got, and goes on when it has.
     pub(super) fn reserve(
         &mut self,
-        now: Duration,
         channel: Channel,
         flow: FlowKey,
         before: Option<ResvState>,
@@ -123,7 +122,7 @@ impl<R: Routes> Node<R> {
             }
             None => {
                 self.commit(flow, change);
-                self.in_force(now, flow, confirm);
+                self.waiting.in_force(channel, (flow, version, confirm));
             }
         }
     }
@@ -140,23 +139,35 @@ impl<R: Routes> Node<R> {
         match (is_current, is_done) {
             (true, true) => {
                 self.commit(flow, reserving.change);
-                self.in_force(now, flow, reserving.confirm);
+                let in_force = (flow, reserving.version, reserving.confirm);
+                self.waiting.in_force(reserving.channel, in_force);
             }
             (true, false) => self.undo(now, flow, reserving.before),
             (false, _) => {}
         }
-        if self.waiting.close(reserving.channel) {
-            self.go_on(now, reserving.channel);
-        }
+        self.close(now, reserving.channel);
     }
 
-    /// A flow has what it asks for: its previous hops are to know.
-    fn in_force(&mut self, now: Duration, flow: FlowKey, confirm: Option<IpAddr>) {
-        let Some(resv) = self.resv(&flow) else {
+    /// One more answer came that a message of a channel waits for. After the last one previous hops
+    /// hear of all that it has got, at once, and it is the next one's turn.
+    pub(super) fn close(&mut self, now: Duration, channel: Channel) {
+        if !self.waiting.close(channel) {
             return;
-        };
-        resv.is_reserved = true;
-        self.update_upstream(now, flow.session(), confirm.map(|to| (flow, to)), true);
+        }
+        let mut confirm = Vec::new();
+        let mut of = None;
+        for (flow, version, receiver) in self.waiting.all_in_force(channel) {
+            let resv = self.resv(&flow);
+            if let Some(resv) = resv.filter(|resv| resv.version == version) {
+                resv.is_reserved = true;
+                of = Some(flow.session());
+                confirm.extend(receiver.map(|receiver| (flow, receiver)));
+            }
+        }
+        if let Some(session) = of {
+            self.update_and_confirm(now, session, &confirm, true);
+        }
+        self.go_on(now, channel);
     }
 
     /// The kernel has not reserved what a flow was to get: it has what it had before.
@@ -197,7 +208,7 @@ impl<R: Routes> Node<R> {
             code,
             0,
         );
-        self.update_upstream(now, flow.session(), None, true);
+        self.update_upstream(now, flow.session(), true);
         self.clear(flow.session());
     }
 

@@ -1,5 +1,6 @@
 //! Reservation state (RFC 2209: RESV and RTEAR MESSAGE ARRIVES).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use lpm_api::{Decision, DeleteReason, FlowKey, Interface};
@@ -12,7 +13,7 @@ use super::output::{DropReason, Packet, Routes, Ruling};
 use super::receive::{hop_of, session_of};
 use super::reject::{CONFLICTING_DESTINATION_PORTS, UNKNOWN_STYLE};
 use super::reliable::{is_from_capable, is_out_of_order};
-use super::said::said;
+use super::said::{Shared, said, said_with};
 use super::state::{PathState, ResvState};
 use super::waiting::Channel;
 use crate::message_ids::StateId;
@@ -51,11 +52,12 @@ impl<R: Routes> Node<R> {
             self.resv_errors(message, interface, hop, code, 0);
             return Ok(());
         };
+        let id = StateId::of(message);
         let mut flows = message.flow_descriptors();
         let is_late = flows.any(|descriptor| {
             let flow = FlowKey::of(message, &descriptor);
             let resv = flow.and_then(|flow| kept.resvs.get(&flow));
-            resv.is_some_and(|resv| is_out_of_order(resv.id, message))
+            resv.is_some_and(|resv| is_out_of_order(resv.id, id))
         });
         if is_late {
             return Err(DropReason::OutOfOrder);
@@ -68,7 +70,7 @@ impl<R: Routes> Node<R> {
         }
         if message.resv_confirm().is_none() && self.is_refresh(message, interface) {
             for descriptor in message.flow_descriptors() {
-                self.refresh_resv(now, packet, message, &descriptor);
+                self.refresh_resv(now, (packet, message, id), &descriptor);
             }
             return Ok(());
         }
@@ -98,6 +100,7 @@ impl<R: Routes> Node<R> {
         };
         // In ascending order.
         let senders: Vec<_> = kept.senders_by(interface.index).copied().collect();
+        let shared = Shared::of(message);
         message.flow_descriptors().all(|descriptor| {
             let Some(flow) = FlowKey::of(message, &descriptor) else {
                 return false;
@@ -105,7 +108,8 @@ impl<R: Routes> Node<R> {
             let is_there = |sender: &FilterSpec| senders.binary_search(sender).is_ok();
             let resv = kept.resvs.get(&flow);
             resv.is_some_and(|resv| {
-                resv.interface == interface && resv.said == said(message, &descriptor, is_there)
+                resv.interface == interface
+                    && resv.said == said_with(message, &shared, &descriptor, is_there)
             })
         })
     }
@@ -113,8 +117,7 @@ impl<R: Routes> Node<R> {
     fn refresh_resv(
         &mut self,
         now: Duration,
-        packet: &Packet<'_>,
-        message: &Message<'_>,
+        (packet, message, id): (&Packet<'_>, &Message<'_>, Option<StateId>),
         descriptor: &FlowDescriptor<'_>,
     ) {
         let timers = self.timers;
@@ -122,7 +125,7 @@ impl<R: Routes> Node<R> {
             return;
         };
         if let Some(resv) = self.resv(&flow) {
-            let old = std::mem::replace(&mut resv.id, StateId::of(message));
+            let old = std::mem::replace(&mut resv.id, id);
             let new = resv.id;
             resv.is_capable = is_from_capable(packet, message);
             resv.life = timers
@@ -161,6 +164,18 @@ impl<R: Routes> Node<R> {
         let Ok(interface) = self.outgoing_interface(packet, hop, session) else {
             return;
         };
+        let kept = self.sessions.get(&session);
+        let known = kept.map(|kept| kept.senders_by(interface.index).copied().collect());
+        // In ascending order.
+        let known: Vec<FilterSpec> = known.unwrap_or_default();
+        let scope = message.scope().map(|scope| scope.addresses().collect());
+        let of_all = OfAll {
+            shared: Shared::of(message),
+            known,
+            scope: scope.unwrap_or_default(),
+            confirm: message.resv_confirm().map(|confirm| confirm.receiver),
+            id: StateId::of(message),
+        };
         let mut is_gone = false;
         for (descriptor, decision) in message.flow_descriptors().zip(
             decisions
@@ -177,6 +192,7 @@ impl<R: Routes> Node<R> {
                         packet,
                         message,
                         descriptor: &descriptor,
+                        of_all: &of_all,
                         flow,
                         interface,
                         hop,
@@ -190,7 +206,7 @@ impl<R: Routes> Node<R> {
                     // forget.
                     is_gone |= self.remove_resv(&flow, Some(DeleteReason::StateTimeout));
                     if let Decision::Reject(reason) = denied {
-                        let said = said(message, &descriptor, |_| true);
+                        let said = said_with(message, &of_all.shared, &descriptor, |_| true);
                         let (code, value) = (reason.code(), reason.value());
                         self.resv_error(&said, interface, hop, 0, code, value);
                     }
@@ -198,7 +214,7 @@ impl<R: Routes> Node<R> {
             }
         }
         if is_gone {
-            self.update_upstream(now, session, None, true);
+            self.update_upstream(now, session, true);
         }
     }
 
@@ -212,20 +228,18 @@ impl<R: Routes> Node<R> {
         let Some(kept) = self.sessions.get(&flow.session()) else {
             return;
         };
-        let is_known = kept
-            .senders_by(interface.index)
-            .copied()
-            .collect::<Vec<_>>();
+        let of_all = asked.of_all;
+        let is_known = |sender: &FilterSpec| of_all.known.binary_search(sender).is_ok();
         let mut senders: Senders = match style {
             ResvStyle::WildcardFilter => Senders::new(),
             _ => asked.descriptor.filters().collect(),
         };
-        senders.retain(|sender| is_known.contains(sender));
+        senders.retain(|sender| is_known(sender));
         senders.sort_unstable();
         senders.dedup();
-        let said_whole = || said(message, asked.descriptor, |_| true);
+        let said_whole = || said_with(message, &of_all.shared, asked.descriptor, |_| true);
         let told_gone = DeleteReason::AdmissionControlFailed;
-        if is_known.is_empty() || (senders.is_empty() && style != ResvStyle::WildcardFilter) {
+        if of_all.known.is_empty() || (senders.is_empty() && style != ResvStyle::WildcardFilter) {
             let said = said_whole();
             self.record(MessageType::Resv, flow, Ruling::Refused(Refusal::NoSender));
             self.tell_gone(flow.session(), &said, interface, told_gone);
@@ -235,9 +249,7 @@ impl<R: Routes> Node<R> {
         let flow_spec = asked.descriptor.flow_spec();
         let service = flow_spec.and_then(|flow_spec| flow_spec.service().ok());
         let before = kept.resvs.get(&flow).cloned();
-        let said = said(message, asked.descriptor, |sender| {
-            is_known.contains(sender)
-        });
+        let said = said_with(message, &of_all.shared, asked.descriptor, is_known);
         let result = match service {
             None => Err(Refusal::BadFlowSpec),
             Some(_) if before.is_none() && !self.has_room(said.len()) => Err(Refusal::TableFull),
@@ -269,7 +281,6 @@ impl<R: Routes> Node<R> {
             life = life.continuing(before.life);
         }
         let version = self.number();
-        let scope = message.scope().map(|scope| scope.addresses().collect());
         self.put_resv(
             flow,
             ResvState {
@@ -280,9 +291,9 @@ impl<R: Routes> Node<R> {
                 style,
                 service,
                 priority,
-                scope: scope.unwrap_or_default(),
+                scope: of_all.scope.clone(),
                 is_capable: is_from_capable(asked.packet, message),
-                id: StateId::of(message),
+                id: of_all.id,
                 life,
                 look: end(life),
                 is_reserved: before.as_ref().is_some_and(|before| before.is_reserved),
@@ -293,8 +304,7 @@ impl<R: Routes> Node<R> {
         if let Some(old) = before.as_ref().filter(|old| old.interface != interface) {
             self.give_bandwidth_back(&flow, old.interface);
         }
-        let confirm = message.resv_confirm().map(|confirm| confirm.receiver);
-        self.reserve(now, channel, flow, before, change, confirm);
+        self.reserve(channel, flow, before, change, of_all.confirm);
     }
 
     pub(super) fn put_resv(&mut self, flow: FlowKey, state: ResvState) {
@@ -322,6 +332,7 @@ impl<R: Routes> Node<R> {
         let session = session_of(message)?;
         let hop = hop_of(message)?;
         let interface = self.outgoing_interface(packet, hop, session)?;
+        let id = StateId::of(message);
         let flows: Vec<_> = message
             .flow_descriptors()
             .filter_map(|descriptor| {
@@ -329,7 +340,7 @@ impl<R: Routes> Node<R> {
                 let torn: Vec<FilterSpec> = descriptor.filters().collect();
                 let kept = self.sessions.get(&session)?.resvs.get(&flow)?;
                 let is_meant = Some(kept.style) == message.style();
-                is_meant.then_some((flow, torn, is_out_of_order(kept.id, message)))
+                is_meant.then_some((flow, torn, is_out_of_order(kept.id, id)))
             })
             .collect();
         if flows.is_empty() {
@@ -346,7 +357,7 @@ impl<R: Routes> Node<R> {
                 self.remove_resv(&flow, None);
             }
         }
-        self.update_upstream(now, session, None, true);
+        self.update_upstream(now, session, true);
         self.clear(session);
         Ok(())
     }
@@ -429,11 +440,23 @@ impl<R: Routes> Node<R> {
     }
 }
 
+/// What is the same for all flows of a Resv, of which there may be a thousand.
+struct OfAll<'a> {
+    shared: Shared<'a>,
+    /// The senders whose data goes out by the interface, in ascending order.
+    known: Vec<FilterSpec>,
+    scope: Vec<IpAddr>,
+    /// Whom to confirm.
+    confirm: Option<IpAddr>,
+    id: Option<StateId>,
+}
+
 /// A flow of a Resv that policy has accepted.
 struct Asked<'a> {
     packet: &'a Packet<'a>,
     message: &'a Message<'a>,
     descriptor: &'a FlowDescriptor<'a>,
+    of_all: &'a OfAll<'a>,
     flow: FlowKey,
     interface: Interface,
     hop: RsvpHop,

@@ -14,25 +14,52 @@ pub(crate) fn said(
     descriptor: &FlowDescriptor<'_>,
     is_kept: impl Fn(&FilterSpec) -> bool,
 ) -> Box<[u8]> {
+    said_with(message, &Shared::of(message), descriptor, is_kept)
+}
+
+/// What a message has in common for all of its flows: looked for once where there are many.
+pub(crate) struct Shared<'m> {
+    entries: Vec<&'m ObjectEntry>,
+    /// Whether each flow has a descriptor of its own.
+    has_many: bool,
+}
+
+impl<'m> Shared<'m> {
+    pub(crate) fn of(message: &'m Message<'_>) -> Self {
+        let is_path = message.message_type() == MessageType::Path;
+        let has_many = !is_path && message.style() == Some(ResvStyle::FixedFilter);
+        // The order of the grammar has them last, in this order.
+        let is_of_one = |class| has_many && matches!(class, class::FLOWSPEC | class::FILTER_SPEC);
+        let entries = message.entries().iter();
+        Self {
+            entries: entries.filter(|entry| !is_of_one(entry.class)).collect(),
+            has_many,
+        }
+    }
+}
+
+/// Likewise, with what was looked for before.
+pub(crate) fn said_with(
+    message: &Message<'_>,
+    shared: &Shared<'_>,
+    descriptor: &FlowDescriptor<'_>,
+    is_kept: impl Fn(&FilterSpec) -> bool,
+) -> Box<[u8]> {
     let bytes = message.bytes();
-    let is_path = message.message_type() == MessageType::Path;
-    let has_many = !is_path && message.style() == Some(ResvStyle::FixedFilter);
     let is_sender = |entry: &ObjectEntry| {
         let filter: Result<FilterSpec, _> = entry.object(bytes).read();
         filter.is_ok_and(|filter| is_kept(&filter))
     };
     let mut said = vec![0x10, message.message_type().number(), 0, 0, 0, 0, 0, 0];
-    for entry in message.entries() {
+    for entry in &shared.entries {
         match entry.class {
-            // The order of the grammar has them last, in this order.
-            class::FLOWSPEC | class::FILTER_SPEC if has_many => {}
             class::FILTER_SPEC if !is_sender(entry) => {}
             class::TIME_VALUES => said.extend([0, 8, class::TIME_VALUES, 1, 0, 0, 0x75, 0x30]),
             class if is_of_the_hop(class) => {}
             _ => said.extend_from_slice(object(message, entry)),
         }
     }
-    if has_many {
+    if shared.has_many {
         let flow = descriptor.traffic_entry().into_iter();
         for entry in flow.chain(descriptor.filter_entries()) {
             said.extend_from_slice(object(message, entry));

@@ -144,6 +144,13 @@ impl SessionState {
     }
 }
 
+impl Wanted {
+    /// One of the senders, if they are named.
+    pub(crate) fn sender(&self) -> Option<&FilterSpec> {
+        self.flows.first()?.1.first()
+    }
+}
+
 impl Outgoing {
     pub(crate) fn datagram(&self, session: Session, sender: &FilterSpec) -> Datagram {
         Datagram {

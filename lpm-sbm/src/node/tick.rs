@@ -27,7 +27,7 @@ impl<R: Routes> Node<R> {
                 Due::Blockade(session) => {
                     if let Some(kept) = self.sessions.get_mut(&session) {
                         kept.blockades.retain(|blockade| blockade.until > now);
-                        self.update_upstream(now, session, None, true);
+                        self.update_upstream(now, session, true);
                     }
                 }
                 Due::Repair => self.repair(now),
@@ -65,7 +65,7 @@ impl<R: Routes> Node<R> {
         if end(resv.life) <= now {
             let reason = resv.life.deadline().reason;
             self.remove_resv(&flow, Some(reason));
-            self.update_upstream(now, flow.session(), None, true);
+            self.update_upstream(now, flow.session(), true);
             self.clear(flow.session());
         } else {
             self.look_at_resv(flow);

@@ -1,6 +1,6 @@
 //! What previous hops are asked for (RFC 2209: RESV REFRESH).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,30 +8,35 @@ use lpm_api::FlowKey;
 use lpm_rsvp::{FilterSpec, Message, MessageType, ObjectIndex, ResvStyle, RsvpHop, Session, class};
 
 use super::deadlines::{Due, Neighbour};
-use super::merge::wanted;
+use super::merge::{BySender, wanted};
 use super::names::Owner;
 use super::output::{Datagram, Routes, TTL};
 use super::policy::{combined, is_policy, with_policy};
-use super::state::{SessionState, Upstream, Wanted};
+use super::state::{PathState, SessionState, Upstream, Wanted};
 use super::waiting::Target;
 use super::wire::Writer;
 use crate::node::Node;
 
 impl<R: Routes> Node<R> {
-    /// Tells previous hops what is wanted of them now, as far as that has changed. A receiver who
-    /// asks for it gets a confirmation where nothing has: else it goes along. What is wanted no
-    /// more is torn down if `is_torn`, and else left to time out there.
-    pub(super) fn update_upstream(
+    /// Tells previous hops what is wanted of them now, as far as that has changed. What is wanted
+    /// no more is torn down if `is_torn`, and else left to time out there.
+    pub(super) fn update_upstream(&mut self, now: Duration, session: Session, is_torn: bool) {
+        self.update_and_confirm(now, session, &[], is_torn);
+    }
+
+    /// Likewise. A receiver who asks for a confirmation of a flow gets it where nothing more is
+    /// asked for the flow: else it goes along.
+    pub(super) fn update_and_confirm(
         &mut self,
         now: Duration,
         session: Session,
-        confirm: Option<(FlowKey, IpAddr)>,
+        confirm: &[(FlowKey, IpAddr)],
         is_torn: bool,
     ) {
         let Some(kept) = self.sessions.get(&session) else {
             return;
         };
-        let mut is_asked = false;
+        let mut asked = BTreeSet::new();
         for (hop, new) in changed(kept, now) {
             let Some(kept) = self.sessions.get(&session) else {
                 return;
@@ -43,16 +48,25 @@ impl<R: Routes> Node<R> {
             }
             match new {
                 Some(new) => {
-                    is_asked = true;
-                    let confirm = confirm.map(|(_, receiver)| receiver);
+                    asked.insert(hop);
+                    let confirm = confirm.first().map(|(_, receiver)| *receiver);
                     self.ask_upstream(now, session, hop, new, confirm);
                 }
                 None if is_torn => self.forget_upstream(session, hop),
                 None => {}
             }
         }
-        if let Some((flow, receiver)) = confirm.filter(|_| !is_asked) {
-            self.confirm(&flow, receiver);
+        for (flow, receiver) in confirm {
+            let path = flow
+                .sender()
+                .and_then(|sender| self.path_of(session, &sender));
+            let goes_along = match path {
+                Some(path) => asked.contains(&path.previous_hop()),
+                None => !asked.is_empty(),
+            };
+            if !goes_along {
+                self.confirm(flow, *receiver);
+            }
         }
     }
 
@@ -117,10 +131,11 @@ impl<R: Routes> Node<R> {
             with_policy(&bytes, &policy)
         };
         let (first, later) = (bytes(confirm), bytes(None).map(Vec::into_boxed_slice));
+        let sender = upstream.wanted.sender().copied();
         let refresh_at = self.next_refresh(now);
         let first = first.and_then(|first| self.to_hop(hop, first));
         let name = first.and_then(|first| {
-            let to = self.capable(session, hop);
+            let to = self.capable(session, hop, sender.as_ref());
             self.send_state(first, Owner::Upstream(session, hop), to, None)
         });
         let kept = self.sessions.get_mut(&session);
@@ -145,12 +160,13 @@ impl<R: Routes> Node<R> {
         self.deadlines.remove(upstream.look, due);
         self.deadlines.add(refresh_at, due);
         upstream.look = refresh_at;
+        let sender = upstream.wanted.sender().copied();
         let (bytes, name) = (
             upstream.outgoing.as_ref().map(|it| it.to_vec()),
             upstream.name,
         );
         if let Some(datagram) = bytes.and_then(|bytes| self.to_hop(hop, bytes)) {
-            let to = self.capable(session, hop);
+            let to = self.capable(session, hop, sender.as_ref());
             let name = self.send_state(datagram, Owner::Upstream(session, hop), to, name);
             let kept = self.sessions.get_mut(&session);
             if let Some(upstream) = kept.and_then(|kept| kept.upstream.get_mut(&hop)) {
@@ -182,7 +198,12 @@ impl<R: Routes> Node<R> {
         confirm: Option<IpAddr>,
     ) -> Option<Vec<u8>> {
         let mut writer = self
-            .header(MessageType::Resv, session, hop, wanted.logical_interface)?
+            .header(
+                MessageType::Resv,
+                session,
+                (hop, wanted.sender()),
+                wanted.logical_interface,
+            )?
             .time_values(self.refresh_ms());
         if let Some(receiver) = confirm {
             writer = writer.resv_confirm(receiver);
@@ -203,18 +224,21 @@ impl<R: Routes> Node<R> {
         writer.finish()
     }
 
-    /// A message for a previous hop, up to its RSVP_HOP.
+    /// A message for a previous hop, of which one sender may be known, up to its RSVP_HOP.
     fn header(
         &self,
         message_type: MessageType,
         session: Session,
-        hop: Neighbour,
+        (hop, sender): (Neighbour, Option<&FilterSpec>),
         logical_interface: u32,
     ) -> Option<Writer> {
         let own = self.interface(hop.interface, hop.address)?;
         let kept = self.sessions.get(&session)?;
-        let mut paths = kept.paths.values();
-        let path = paths.find(|path| path.previous_hop() == hop)?;
+        let is_from = |path: &&PathState| path.previous_hop() == hop;
+        let path = sender.and_then(|sender| kept.paths.get(sender));
+        let path = path
+            .filter(is_from)
+            .or_else(|| kept.paths.values().find(is_from))?;
         let mut index = ObjectIndex::new();
         let message = Message::parse(&path.said, &mut index).ok()?;
         let writer = Writer::new(message_type, TTL).copy(&message, class::SESSION);
@@ -239,7 +263,8 @@ impl<R: Routes> Node<R> {
             return;
         };
         let logical_interface = upstream.wanted.logical_interface;
-        let Some(writer) = self.header(MessageType::ResvTear, session, hop, logical_interface)
+        let of = (hop, senders.first());
+        let Some(writer) = self.header(MessageType::ResvTear, session, of, logical_interface)
         else {
             return;
         };
@@ -250,7 +275,8 @@ impl<R: Routes> Node<R> {
             .zip(self.interface(hop.interface, hop.address))
         {
             let datagram = Datagram::to_neighbour(own, hop.address, bytes);
-            self.send_once(session, Some(hop), datagram);
+            let to = self.capable(session, hop, senders.first());
+            self.send_once(session, to, datagram);
         }
     }
 
@@ -285,8 +311,9 @@ fn changed(kept: &SessionState, now: Duration) -> Vec<(Neighbour, Option<Wanted>
         let paths = hops.entry(path.previous_hop()).or_default();
         paths.push((sender, path));
     }
+    let in_force = BySender::new(kept, now, |resv| resv.is_reserved);
     let hops = hops.into_iter();
-    let wanted = hops.map(|(hop, paths)| (hop, wanted(kept, &paths, now)));
+    let wanted = hops.map(|(hop, paths)| (hop, wanted(kept, &in_force, &paths)));
     let is_changed = |(hop, new): &(Neighbour, Option<Wanted>)| {
         kept.upstream.get(hop).map(|upstream| &upstream.wanted) != new.as_ref()
     };
@@ -317,8 +344,9 @@ fn gone(
             .flat_map(|(_, senders)| senders.iter().copied())
             .collect::<Vec<_>>()
     };
-    let left = new.map(senders).unwrap_or_default();
+    let mut left = new.map(senders).unwrap_or_default();
+    left.sort_unstable();
     let mut gone = senders(old);
-    gone.retain(|sender| is_there(sender) && !left.contains(sender));
+    gone.retain(|sender| is_there(sender) && left.binary_search(sender).is_err());
     (!gone.is_empty()).then_some((old.style, gone))
 }

@@ -109,8 +109,13 @@ pub(crate) struct Waiting {
 struct Line {
     /// How many answers the message that is under way waits for.
     open: usize,
+    /// What it has got meanwhile, and previous hops have not heard of: flows, the versions of their
+    /// state, and whom to confirm.
+    in_force: Vec<InForce>,
     messages: VecDeque<Held>,
 }
+
+pub(crate) type InForce = (FlowKey, u64, Option<IpAddr>);
 
 impl Waiting {
     pub(crate) fn new(max: usize) -> Self {
@@ -158,6 +163,22 @@ impl Waiting {
             }
             None => false,
         }
+    }
+
+    /// A flow of the message that is under way has what it asks for.
+    pub(crate) fn in_force(&mut self, channel: Channel, flow: InForce) {
+        self.channels
+            .entry(channel)
+            .or_default()
+            .in_force
+            .push(flow);
+    }
+
+    /// The flows that have, once.
+    pub(crate) fn all_in_force(&mut self, channel: Channel) -> Vec<InForce> {
+        let line = self.channels.get_mut(&channel);
+        line.map(|line| std::mem::take(&mut line.in_force))
+            .unwrap_or_default()
     }
 
     /// The next message of a channel of which nothing is under way.

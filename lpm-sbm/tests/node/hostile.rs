@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use lpm_rsvp::build::{Flows, Path, Resv, ResvErr};
+use lpm_rsvp::build::{Flows, Path, Resv, ResvErr, Senders};
 use lpm_rsvp::{ErrorSpec, FilterSpec, MessageType, Session, TimeValues};
 use lpm_sbm::{DropReason, NodeConfig};
 
-use crate::world::{World, fixed, hop, host, load, path, read, sender, session, tspec};
+use crate::world::{
+    World, fixed, hop, host, load, path, read, resv, resv_tear, sender, session, tspec,
+};
 
 fn world() -> World {
     World::new(NodeConfig::default())
@@ -118,6 +120,62 @@ fn many_senders_of_one_session_cost_no_more_than_of_many() {
         large - middle < 3 * (middle - small),
         "{small} {middle} {large}"
     );
+}
+
+/// How many bytes are allocated and given back while so many senders of a session are asked for
+/// with a reservation each, are refreshed, and all but one are torn down: each announced by a
+/// previous hop of its own, or all by one.
+fn reserved_one_by_one(senders: u16, has_own_hop: bool) -> u64 {
+    let mut world = world();
+    let all: Vec<_> = (0..senders)
+        .map(|number| {
+            let [high, low] = number.to_be_bytes();
+            FilterSpec::new([10, 1, high, low], 4000)
+        })
+        .collect();
+    for sender in &all {
+        let from = match (has_own_hop, sender.address()) {
+            (true, std::net::IpAddr::V4(address)) => address,
+            _ => host(1, 1),
+        };
+        let path = Path::new(
+            session(),
+            hop(from, 7),
+            TimeValues::DEFAULT,
+            *sender,
+            tspec(1e3),
+        );
+        world.receive(1, &path.build().unwrap());
+    }
+    let hops = if has_own_hop { all.len() } else { 1 };
+    world.sent.clear();
+    let allocated = allocation_counter::measure(|| {
+        let flows = all.iter().map(|sender| (load(1e3), *sender)).collect();
+        let resv = resv(Flows::FixedFilter(flows)).build().unwrap();
+        world.receive(2, &resv);
+        world.receive(2, &resv);
+        let gone = Senders::FixedFilter(all[1..].to_vec());
+        world.receive(2, &resv_tear(gone));
+    });
+    // Each previous hop is asked once for all that is wanted of it; one is asked for less then.
+    let asked = world.sent(MessageType::Resv).len();
+    assert_eq!(asked, hops + usize::from(!has_own_hop));
+    assert_eq!(world.node.flow_count(), all.len() + 1);
+    allocated.bytes_total
+}
+
+#[test]
+fn many_reservations_of_one_session_cost_no_more_than_of_many() {
+    for has_own_hop in [false, true] {
+        let [small, middle, large] =
+            [150, 300, 600].map(|senders| reserved_one_by_one(senders, has_own_hop));
+        println!("{small} {middle} {large}");
+        // Twice as many, twice the cost; a square would be four times.
+        assert!(
+            large - middle < 3 * (middle - small),
+            "own hops: {has_own_hop}: {small} {middle} {large}"
+        );
+    }
 }
 
 #[test]
