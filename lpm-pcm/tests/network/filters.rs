@@ -6,7 +6,7 @@ use crate::many::{Flow, route, set_up};
 use crate::net::{Net, SENDER, can_make_networks};
 use crate::support::eventually;
 
-const COUNT: u16 = 1_000;
+const COUNT: u16 = 400;
 const ENFORCED: &str =
     "[run]\nenforce = true\n[interface.'10.77.2.254']\nbandwidth = '100 Gbit/s'\n";
 

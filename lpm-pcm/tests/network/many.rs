@@ -14,6 +14,8 @@ use crate::to;
 /// How many messages are under way at once.
 pub const WINDOW: usize = 50;
 const RATE: f32 = 8e5;
+/// How long it may take until all have been heard of, on the slowest machine.
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// A flow of many: one half has destinations of its own, the other one shares one, all of them the
 /// receiver's.
@@ -91,12 +93,13 @@ pub fn set_up(count: u16, sender: &End, receiver: &End) -> RsvpHop {
 /// Says something of each flow, again where nothing comes of it, until the end has heard of each.
 /// The hop that it heard from.
 fn exchange(count: u16, say: impl Fn(Flow), end: &End, wanted: MessageType) -> RsvpHop {
-    let mut last = None;
+    let (mut last, begun) = (None, Instant::now());
     let flows: Vec<_> = Flow::first(count).collect();
     for flows in flows.chunks(WINDOW) {
         let missing = flows.iter().map(|flow| (flow.session(), *flow));
         let mut missing: BTreeMap<_, _> = missing.collect();
         while !missing.is_empty() {
+            assert!(begun.elapsed() < LONGEST, "{} are missing", missing.len());
             missing.values().for_each(|flow| say(*flow));
             let patience = Instant::now() + Duration::from_secs(2);
             while !missing.is_empty() && Instant::now() < patience {
