@@ -226,10 +226,10 @@ impl IdentityLpm {
         Consideration::new(&self.desk, self.directory.as_ref(), message, facts)
     }
 
-    /// Decides on a message about one flow that says, byte for byte, what was said of the flow last,
-    /// and counts it, without reading it: most messages are refreshes. `None` if it must be
-    /// [considered](Self::consider): it is another one, or came in elsewhere, or something that its
-    /// decision depends on has changed since.
+    /// Decides on a message about one flow that says, byte for byte, what was said of the flow
+    /// last, and counts it, without reading it: most messages are refreshes. `None` if it must be
+    /// [considered](Self::consider): it is another one, or came in elsewhere, or something that
+    /// its decision depends on has changed since.
     #[must_use]
     pub fn again(&self, message: &Message<'_>, facts: &Facts) -> Option<Decision> {
         self.desk.again(message.bytes(), facts)
