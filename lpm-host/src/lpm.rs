@@ -14,6 +14,7 @@
 //! | `calls` | answers that LPMs put off |
 //! | `panics`, `trace` | what it reports |
 //! | `under_way` | the calls on a thread that are under way |
+//! | `wiped` | addresses in it that leave nothing behind |
 //! | `describe` | what it says about itself |
 
 pub(crate) mod built_in;
@@ -32,3 +33,4 @@ pub(crate) mod trace;
 pub(crate) mod trust;
 pub(crate) mod under_way;
 pub(crate) mod visits;
+mod wiped;

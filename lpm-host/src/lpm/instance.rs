@@ -16,13 +16,14 @@ use super::isolated::process::Process;
 use super::lpmapi::conduct::Conduct;
 use super::module::LoadedModule;
 use super::panics;
+use super::wiped::Wiped;
 use crate::initialized::InitializedLpm;
 use crate::source::LpmSource;
 
 /// One initialization of an LPM. Dropping it drops the LPM's object, before it lets go of the
 /// library whose code does that.
 pub(crate) struct Instance {
-    lpm: AbiInitialized,
+    lpm: Wiped<AbiInitialized>,
     name: Arc<str>,
     handle: LpmHandle,
     pe_type: PeType,
@@ -49,7 +50,7 @@ impl Instance {
         let pe_type = initialized.pe_type();
         match u16::try_from(pe_type) {
             Ok(p_type) => Ok(Self {
-                lpm: initialized,
+                lpm: Wiped::new(initialized),
                 name,
                 handle,
                 pe_type: PeType::new(p_type),

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use super::super::lock::lock;
 use super::super::under_way;
+use super::super::wiped::Wiped;
 use super::conduct::Conduct;
 use super::exports::Exports;
 use super::grouped::Grouped;
@@ -18,7 +19,7 @@ use crate::event::{Event, EventId, EventLog};
 /// A loaded library. It holds addresses in it, and is dropped before that is unloaded.
 pub(crate) struct CLibrary {
     path: PathBuf,
-    pub(super) exports: Exports,
+    pub(super) exports: Wiped<Exports>,
     pub(super) events: Arc<dyn EventLog>,
     pub(super) conduct: Arc<Conduct>,
     pub(super) grouped: Grouped,
@@ -38,7 +39,7 @@ impl CLibrary {
     pub(crate) fn new(path: &Path, exports: Exports, events: Arc<dyn EventLog>) -> Arc<Self> {
         let library = Arc::new(Self {
             path: path.to_path_buf(),
-            exports,
+            exports: Wiped::new(exports),
             events,
             conduct: Arc::default(),
             grouped: Grouped::default(),
