@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use lpm_host::event::EventId;
+use lpm_host::event::{Event, EventId};
 use lpm_host::{Pcm, PinReason, UnloadOutcome, libunload};
 
 use crate::{RecordedEvents, fixture};
@@ -49,6 +49,12 @@ pub fn gone() -> EventId {
     }
 }
 
+/// Whether that is recorded of a library that need not be in Rust, or not in this process.
+#[must_use]
+pub fn is_gone(event: &Event) -> bool {
+    event.id == EventId::LibraryUnmapped || event.id == gone()
+}
+
 /// Checks that nothing of its own keeps a library.
 ///
 /// # Panics
@@ -77,8 +83,17 @@ pub fn reasons_of_its_own(outcome: &UnloadOutcome) -> Vec<PinReason> {
         !unmaps() || !reasons.iter().any(is_the_platform),
         "{outcome}"
     );
-    reasons.retain(|reason| !is_the_platform(reason));
+    reasons.retain(|reason| !is_the_platform(reason) && (unmaps() || !is_unseen(reason)));
     reasons
+}
+
+/// Whether what stands in the way is that a thread could not be looked at: where the platform is
+/// emulated none can be, which is only asked about libraries without thread-locals there.
+fn is_unseen(reason: &PinReason) -> bool {
+    matches!(
+        reason,
+        PinReason::Library(libunload::PinReason::StackUnknown(_))
+    )
 }
 
 fn is_the_platform(reason: &PinReason) -> bool {
