@@ -94,7 +94,9 @@ fn look(text: &[Range<usize>], known: Vec<libc::pid_t>) -> Result<Outside, Vec<P
     let _one = lock(&ONE);
     let seen = Instant::now();
     let cannot = |what: &str, error: &io::Error| vec![unreadable(what, error)];
-    let threads = thread_numbers().map_err(|error| cannot("/proc/self/task", &error))?;
+    // One that is missed because it starts meanwhile was started by a thread outside the library,
+    // and is outside.
+    let threads = tasks::numbers().map_err(|error| cannot("/proc/self/task", &error))?;
     let mut doubtful: Vec<_> = threads
         .iter()
         .copied()
@@ -153,20 +155,6 @@ fn position(thread: libc::pid_t, stacks: &mut Stacks<'_>) -> Position {
         Walk::Unknown if has_ended(thread) || is_of_the_kernel(thread) => Position::Outside,
         Walk::Unknown => Position::Unknown,
     }
-}
-
-/// The threads of this process. One that is missed because it starts meanwhile was started by a
-/// thread outside the library, and is outside.
-fn thread_numbers() -> io::Result<Vec<libc::pid_t>> {
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir("/proc/self/task")? {
-        let name = entry?.file_name();
-        numbers.extend(
-            name.to_str()
-                .and_then(|name| name.parse::<libc::pid_t>().ok()),
-        );
-    }
-    Ok(numbers)
 }
 
 /// Whether the thread is gone, or has run its last instruction outside the kernel.

@@ -45,7 +45,7 @@ use crate::outcome::PinReason;
 pub(super) fn baseline(leaving: &[&Object], loaded: &[Object]) -> Baseline {
     let wanted = Wanted::new(leaving);
     let finds =
-        threads::numbers().and_then(|threads| static_places(&wanted, &threads, leaving, loaded));
+        tasks::numbers().and_then(|threads| static_places(&wanted, &threads, leaving, loaded));
     let finds = finds.unwrap_or_default().into_iter();
     Baseline(finds.map(|find| (find.place, find.word)).collect())
 }
@@ -119,7 +119,7 @@ fn all_places(leaving: &[&Object], loaded: &[Object]) -> io::Result<Vec<Find>> {
         });
     }
     wanted.add(made);
-    let threads = threads::numbers()?;
+    let threads = tasks::numbers()?;
     finds.extend(static_places(&wanted, &threads, leaving, &all)?);
     // The loader leads into no code that was made at run time; what it mapped for a moment may have
     // been there.
@@ -191,7 +191,7 @@ mod tests {
         };
         let mut reader = Reader::new();
         let mut finds = Vec::new();
-        let all = threads::numbers().expect("the threads");
+        let all = tasks::numbers().expect("the threads");
         let data = measured(&mut || {
             objects::search(&wanted, loaded.iter(), &mut reader, &mut finds).expect("own memory");
         });

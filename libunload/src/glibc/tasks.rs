@@ -1,6 +1,7 @@
 //! The threads of this process, as the kernel knows them.
 
 use std::fs;
+use std::io;
 
 use crate::outcome::ThreadLabel;
 
@@ -33,6 +34,35 @@ impl Thread {
 
     pub(super) fn label(self) -> ThreadLabel {
         label(self.id)
+    }
+}
+
+/// The threads of this process.
+pub(super) fn numbers() -> io::Result<Vec<libc::pid_t>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir("/proc/self/task")? {
+        let name = entry?.file_name();
+        numbers.extend(
+            name.to_str()
+                .and_then(|name| name.parse::<libc::pid_t>().ok()),
+        );
+    }
+    Ok(numbers)
+}
+
+/// What the kernel tells of a thread in words (`status`); nothing of one that has ended.
+pub(super) struct Status(String);
+
+impl Status {
+    pub(super) fn of(thread: libc::pid_t) -> Self {
+        let status = fs::read_to_string(format!("/proc/self/task/{thread}/status"));
+        Self(status.unwrap_or_default())
+    }
+
+    /// What stands behind a name, which ends with its colon.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let mut lines = self.0.lines();
+        lines.find_map(|line| line.strip_prefix(name).map(str::trim))
     }
 }
 

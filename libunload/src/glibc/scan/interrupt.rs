@@ -1,7 +1,6 @@
 //! Interrupts a thread, which then walks its own stack by the unwind tables.
 
 use std::ffi::{c_int, c_void};
-use std::fs;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
@@ -9,6 +8,7 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
 use std::time::{Duration, Instant};
 
 use super::super::frames;
+use super::super::tasks::Status;
 use super::hidden::{self, Interposed};
 use super::stack;
 
@@ -295,11 +295,9 @@ fn unwinding_takes_no_locks() -> bool {
 /// The signals that the thread holds back, the first in the lowest bit. It would get them later, to
 /// no use.
 fn blocked(thread: libc::pid_t) -> u64 {
-    let Ok(status) = fs::read_to_string(format!("/proc/self/task/{thread}/status")) else {
-        return 0;
-    };
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+    let status = Status::of(thread);
+    let mask = status.field("SigBlk:");
+    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok())
         .unwrap_or(0)
 }
 

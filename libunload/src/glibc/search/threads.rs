@@ -352,10 +352,3 @@ pub(super) fn search_system_calls(wanted: &Wanted, threads: &[libc::pid_t], find
         }
     }
 }
-
-/// The threads of this process.
-pub(super) fn numbers() -> io::Result<Vec<libc::pid_t>> {
-    let entries = fs::read_dir("/proc/self/task")?;
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter_map(|name| name.parse().ok()).collect())
-}

@@ -3,8 +3,9 @@
 use super::super::ledger;
 use super::super::memory;
 use super::super::object::Object;
+use super::super::tasks;
 use super::objects::KEYS;
-use super::threads::{GROUP, Layout, numbers};
+use super::threads::{GROUP, Layout};
 
 const WORD: usize = size_of::<usize>();
 
@@ -17,7 +18,7 @@ pub(super) fn under_keys_of(object: &Object) -> Vec<(usize, usize)> {
     if keys.is_empty() {
         return Vec::new();
     }
-    let threads = numbers().unwrap_or_default().into_iter();
+    let threads = tasks::numbers().unwrap_or_default().into_iter();
     let pointers: Vec<_> = threads
         .filter_map(|thread| layout.pointer_of(thread))
         .collect();

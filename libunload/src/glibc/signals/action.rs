@@ -4,6 +4,9 @@ use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+/// Signals are numbered from 1 to 64.
+pub(super) const COUNT: usize = 65;
+
 /// What it does now.
 pub(super) fn current(signal: c_int) -> Option<libc::sigaction> {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::owners;
+use super::action::COUNT;
 use super::{trampolines, values};
 
 /// What is known of one signal; 0 where nothing is.
@@ -21,9 +22,6 @@ struct Last {
     /// A library's handler that somebody has replaced who was told of it.
     replaced: AtomicUsize,
 }
-
-/// Signals are numbered from 1 to 64.
-const COUNT: usize = 65;
 
 static LAST: [Last; COUNT] = [const {
     Last {

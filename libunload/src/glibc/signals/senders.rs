@@ -147,14 +147,10 @@ pub(in super::super) fn filters_lead_into(range: &Range<usize>) -> bool {
 
 /// Whether a thread has such a filter, whoever set it up.
 fn is_filtered() -> bool {
-    let threads = fs::read_dir("/proc/self/task").into_iter().flatten();
-    let mut threads = threads.filter_map(Result::ok);
-    threads.any(|thread| {
-        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        let mode = status
-            .lines()
-            .find_map(|line| line.strip_prefix("Seccomp:"));
-        mode.is_some_and(|mode| mode.trim() != "0")
+    let threads = tasks::numbers().unwrap_or_default();
+    threads.into_iter().any(|thread| {
+        let status = tasks::Status::of(thread);
+        status.field("Seccomp:").is_some_and(|mode| mode != "0")
     })
 }
 

@@ -6,19 +6,18 @@
 //! and so take no locks.
 
 use std::ffi::{c_int, c_void};
-use std::fs;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::owners;
+use super::super::tasks::{self, Status};
+use super::action::COUNT;
 
 /// For each signal the objects that one led into: the complements of where they begin, so that
 /// nobody takes these for addresses; 0 for none.
-static NOTED: [[AtomicUsize; PLACES]; SIGNALS] =
-    [const { [const { AtomicUsize::new(0) }; PLACES] }; SIGNALS];
+static NOTED: [[AtomicUsize; PLACES]; COUNT] =
+    [const { [const { AtomicUsize::new(0) }; PLACES] }; COUNT];
 
-/// Numbered from 1 to 64.
-const SIGNALS: usize = 65;
 const PLACES: usize = 4;
 /// In the last place where there are more: any object.
 const ANY: usize = !0;
@@ -37,7 +36,7 @@ pub(in super::super) fn note(signal: c_int, value: usize) {
     let is_noted = |place: &AtomicUsize| {
         let (relaxed, all) = (Ordering::Relaxed, Ordering::SeqCst);
         let before = place.compare_exchange(0, !start, all, relaxed);
-        matches!(before, Ok(_) | Err(ANY)) || before == Err(!start)
+        before.map_or_else(|noted| may_be(noted, start), |_| true)
     };
     if !noted.iter().any(is_noted) {
         noted[PLACES - 1].store(ANY, Ordering::SeqCst);
@@ -46,10 +45,7 @@ pub(in super::super) fn note(signal: c_int, value: usize) {
 
 /// Signals that wait, and may carry an address of the object in this range.
 pub(in super::super) fn leading_into(range: &Range<usize>) -> Vec<c_int> {
-    let may_lead = |place: &AtomicUsize| {
-        let noted = place.load(Ordering::SeqCst);
-        noted == !range.start || noted == ANY
-    };
+    let may_lead = |place: &AtomicUsize| may_be(place.load(Ordering::SeqCst), range.start);
     let noted = (1..).zip(&NOTED[1..]);
     let noted = noted.filter(|(_, noted)| noted.iter().any(may_lead));
     let noted: Vec<c_int> = noted.map(|(signal, _)| signal).collect();
@@ -59,6 +55,11 @@ pub(in super::super) fn leading_into(range: &Range<usize>) -> Vec<c_int> {
     let waiting = waiting();
     let waits = |signal: &c_int| waiting & 1 << (signal - 1) != 0;
     noted.into_iter().filter(waits).collect()
+}
+
+/// Whether what is noted may be an object that begins there.
+const fn may_be(noted: usize, start: usize) -> bool {
+    noted == !start || noted == ANY
 }
 
 /// To be called when an object that began there is not mapped any more.
@@ -72,21 +73,16 @@ pub(super) fn forget(start: usize) {
 /// The signals that wait for this process or one of its threads, a bit each; all of them where that
 /// cannot be read.
 fn waiting() -> u64 {
-    let Ok(threads) = fs::read_dir("/proc/self/task") else {
+    let Ok(threads) = tasks::numbers() else {
         return !0;
     };
-    let waiting = |thread: fs::DirEntry| {
-        // One that has ended has none.
-        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        let masks = status.lines().filter_map(|line| {
-            let mask = line.strip_prefix("SigPnd:");
-            mask.or_else(|| line.strip_prefix("ShdPnd:"))
-        });
-        let masks = masks.map(|mask| u64::from_str_radix(mask.trim(), 16).unwrap_or(!0));
-        masks.fold(0, |all, mask| all | mask)
-    };
-    let threads = threads.filter_map(Result::ok);
-    threads.map(waiting).fold(0, |all, mask| all | mask)
+    threads.into_iter().map(Status::of).fold(0, |all, status| {
+        let masks = ["SigPnd:", "ShdPnd:"].map(|name| status.field(name));
+        let masks = masks.into_iter().flatten();
+        masks.fold(all, |all, mask| {
+            all | u64::from_str_radix(mask, 16).unwrap_or(!0)
+        })
+    })
 }
 
 unsafe extern "C" {
