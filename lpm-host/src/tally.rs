@@ -38,6 +38,8 @@ pub struct LpmCounts {
     pub timed_out: u64,
     /// Answers that came after that, and count no more.
     pub late: u64,
+    /// Times that the process which runs it ended unasked: it crashed, or was killed.
+    pub ended: u64,
     /// How long it took to answer, of some of the requests.
     pub latencies: Latencies,
 }
@@ -119,6 +121,7 @@ pub(crate) struct Tally {
     failed: AtomicU64,
     timed_out: AtomicU64,
     late: AtomicU64,
+    ended: AtomicU64,
     buckets: [AtomicU64; Latencies::BOUNDS.len() + 1],
     nanos: AtomicU64,
 }
@@ -181,6 +184,12 @@ impl Tally {
         count(&self.late, 1);
     }
 
+    /// The process that runs it ended, and nobody had told it to.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn count_end(&self) {
+        count(&self.ended, 1);
+    }
+
     /// An answer took so long.
     pub(crate) fn time(&self, took: Duration) {
         count(&self.buckets[Latencies::place(took)], 1);
@@ -203,6 +212,7 @@ impl Tally {
             failed: read(&self.failed),
             timed_out: read(&self.timed_out),
             late: read(&self.late),
+            ended: read(&self.ended),
             latencies: Latencies {
                 buckets: std::array::from_fn(|place| read(&self.buckets[place])),
                 sum: Duration::from_nanos(read(&self.nanos)),

@@ -131,8 +131,13 @@ mod unix {
             let version = lpm["version"].as_str().map(|version| format!(" {version}"));
             let process = lpm["process"].as_u64();
             let process = process.map_or_else(String::new, |id| format!(", in process {id}"));
+            let ended = match lpm["process_ends"].as_u64() {
+                None | Some(0) => String::new(),
+                Some(1) => ", whose process has ended once".to_owned(),
+                Some(times) => format!(", whose process has ended {times} times"),
+            };
             text.push_str(&format!(
-                "LPM {name}: {}, {} requests open, {source}{}{process}\n",
+                "LPM {name}: {}, {} requests open, {source}{}{process}{ended}\n",
                 word(&lpm["health"]).replace('_', " "),
                 lpm["open_requests"],
                 Plain(&version.unwrap_or_default()),

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use lpm_host::LpmStatusReport;
+use lpm_host::{LpmHealth, LpmMetrics, LpmStatusReport};
 use lpm_sbm::SessionReport;
 
 use crate::output::plain;
@@ -105,22 +105,30 @@ pub struct LpmReport {
     pub health: &'static str,
     /// `none` or `process`.
     pub isolation: &'static str,
-    /// The number of the process that runs it, where that is not this one.
+    /// The number of the process that runs it, where that is not this one and has not ended.
     pub process: Option<u32>,
+    /// How often such a process crashed or was killed.
+    pub process_ends: u64,
     /// How many requests it still has to answer.
     pub open_requests: usize,
 }
 
-impl From<&LpmStatusReport> for LpmReport {
-    fn from(lpm: &LpmStatusReport) -> Self {
+impl LpmReport {
+    /// What is told of an LPM, by how it is and what was counted of all.
+    pub(super) fn of(lpm: &LpmStatusReport, counted: &[LpmMetrics]) -> Self {
         let initialized = lpm.initialized.as_ref();
+        let mut counted = counted.iter();
+        let counted = counted.find(|counted| counted.name == lpm.name);
         Self {
             name: lpm.name.to_string(),
             source: lpm.source.to_string(),
             version: initialized.and_then(|lpm| lpm.version.as_deref().map(str::to_owned)),
             health: lpm.health.name(),
             isolation: lpm.isolation.name(),
-            process: initialized.and_then(|lpm| lpm.process),
+            process: initialized
+                .filter(|_| lpm.health != LpmHealth::Ended)
+                .and_then(|lpm| lpm.process),
+            process_ends: counted.map_or(0, |counted| counted.counts.ended),
             open_requests: initialized.map_or(0, |lpm| lpm.open_requests),
         }
     }

@@ -278,7 +278,7 @@ fn lpms(out: &mut Exposition, view: &View<'_>) {
         }
     }
     type Count = fn(&LpmMetrics) -> u64;
-    let counts: [(&str, &str, Count); 5] = [
+    let counts: [(&str, &str, Count); 6] = [
         (
             "pcm_lpm_requests_total",
             "Messages that an LPM was to be asked about.",
@@ -303,6 +303,11 @@ fn lpms(out: &mut Exposition, view: &View<'_>) {
             "pcm_lpm_late_answers_total",
             "Answers of an LPM that came too late.",
             |lpm| lpm.counts.late,
+        ),
+        (
+            "pcm_lpm_process_ends_total",
+            "Times that the process which runs an LPM crashed or was killed.",
+            |lpm| lpm.counts.ended,
         ),
     ];
     for (name, help, count) in counts {

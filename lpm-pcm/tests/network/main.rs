@@ -6,6 +6,7 @@
 
 mod filters;
 mod ipv6;
+mod isolated;
 mod many;
 mod measured;
 mod net;

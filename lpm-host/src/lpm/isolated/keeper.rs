@@ -191,17 +191,20 @@ impl Keeper {
     fn conclude(self, how: &str) {
         let process = &self.process;
         let is_told = matches!(process.why(), Some(Why::Told));
+        let requests = registry::find(self.reports.handle, |lpm| Arc::clone(&lpm.requests));
         if !is_told && process.description.get().is_some() {
             let id = process.id().unwrap_or_default();
             let detail = format!(
                 "{how} (process {id}); its open requests are rejected, and it starts again"
             );
             let event = self.reports.event(EventId::LpmProcessEnded, detail);
+            if let Some(requests) = &requests {
+                requests.tally.count_end();
+            }
             // Whoever waits may stop the LPM at once, so what is to be told is told before.
             self.reports.events.record(&event.status(LpmStatus::ENDED));
         }
         process.link.end();
-        let requests = registry::find(self.reports.handle, |lpm| Arc::clone(&lpm.requests));
         if let Some(requests) = requests {
             requests.close(LpmStatus::ENDED);
         }

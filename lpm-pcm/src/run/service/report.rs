@@ -16,12 +16,13 @@ impl<W> Service<W> {
             reserved: interface.reserved,
         });
         let dropped = self.troubles.all_dropped().into_iter();
-        let status = self.pcm.status();
+        let (status, counted) = (self.pcm.status(), self.pcm.metrics());
+        let lpms = status.lpms.iter();
         let pinned = status.pinned.iter();
         Status {
             uptime: self.started.elapsed().as_secs(),
             phase: status.phase.name(),
-            lpms: status.lpms.iter().map(LpmReport::from).collect(),
+            lpms: lpms.map(|lpm| LpmReport::of(lpm, &counted)).collect(),
             pinned: pinned
                 .map(|pinned| pinned.library.display().to_string())
                 .collect(),
