@@ -13,7 +13,7 @@ mod compressed;
 mod content;
 mod datagram;
 mod error;
-mod fragments;
+pub(crate) mod fragments;
 mod frames;
 mod header;
 mod input;

@@ -17,7 +17,7 @@ use super::rsvp::{RSVP, UDP_PORTS};
 /// oldest is given up.
 const MAX_DATAGRAMS: usize = 64;
 
-/// How long the fragments of a datagram are waited for, by the clock of the capture (RFC 8200
+/// How long the fragments of a datagram are waited for, by the clock of what comes in (RFC 8200
 /// §4.5).
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
@@ -27,24 +27,24 @@ const MAX_PIECES: usize = 1 << 13;
 /// What the fragments of a datagram have in common. Not the interface or the direction: they may
 /// come on several, and what a router takes in and sends on is captured twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FragmentId {
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
-    pub(super) protocol: IpNumber,
-    pub(super) identification: u32,
+pub(crate) struct FragmentId {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) protocol: IpNumber,
+    pub(crate) identification: u32,
     /// The VLAN tags that they came with.
-    pub(super) tags: u64,
+    pub(crate) tags: u64,
 }
 
 /// A fragment of an IP datagram.
-pub(super) struct Fragment<'a> {
-    pub(super) id: FragmentId,
-    pub(super) offset: IpFragOffset,
-    pub(super) more: bool,
-    pub(super) bytes: &'a [u8],
-    /// The packet that it is, and when it was captured.
-    pub(super) packet: u64,
-    pub(super) time: SystemTime,
+pub(crate) struct Fragment<'a> {
+    pub(crate) id: FragmentId,
+    pub(crate) offset: IpFragOffset,
+    pub(crate) more: bool,
+    pub(crate) bytes: &'a [u8],
+    /// The packet that it is, where they are counted, and when it came.
+    pub(crate) packet: u64,
+    pub(crate) time: SystemTime,
 }
 
 /// An RSVP message of which fragments are missing.
@@ -67,7 +67,7 @@ pub struct Incomplete {
 
 /// The datagrams whose fragments have not all been seen.
 #[derive(Default)]
-pub(super) struct Reassembler {
+pub(crate) struct Reassembler {
     /// The oldest first.
     datagrams: Vec<Datagram>,
     /// Those that were completed lately, the oldest first.
@@ -97,7 +97,7 @@ type Piece = (u16, u64);
 
 impl Reassembler {
     /// Takes a fragment; returns the payload of the datagram that it completes.
-    pub(super) fn add(&mut self, fragment: &Fragment<'_>) -> Option<Vec<u8>> {
+    pub(crate) fn add(&mut self, fragment: &Fragment<'_>) -> Option<Vec<u8>> {
         self.forget_expired(fragment.time);
         let position = self.position_of(fragment);
         let datagram = &mut self.datagrams[position];
@@ -128,7 +128,7 @@ impl Reassembler {
     }
 
     /// A message that was given up; each is told once.
-    pub(super) fn given_up(&mut self) -> Option<Incomplete> {
+    pub(crate) fn given_up(&mut self) -> Option<Incomplete> {
         self.given_up.pop_front()
     }
 
@@ -161,7 +161,8 @@ impl Reassembler {
         })
     }
 
-    fn forget_expired(&mut self, now: SystemTime) {
+    /// Gives up what was waited for for too long.
+    pub(crate) fn forget_expired(&mut self, now: SystemTime) {
         let is_expired =
             |time: SystemTime| now.duration_since(time).is_ok_and(|age| age > TIME_LIMIT);
         while let Some(position) = self

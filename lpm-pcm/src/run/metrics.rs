@@ -64,7 +64,7 @@ impl Counters {
         *self.bounded.entry(interface).or_default() += 1;
     }
 
-    /// Something failed: `send`, `reserve` or `integrity`.
+    /// Something failed: `send`, `reserve`, `integrity` or `fragments`.
     pub fn failed(&mut self, what: &'static str) {
         *self.failures.entry(what).or_default() += 1;
     }
@@ -185,9 +185,9 @@ fn service(out: &mut Exposition, counters: &Counters, view: &View<'_>) {
         let labels = [("message", &**message), ("outcome", *outcome)];
         out.sample("pcm_rulings_total", &labels, count);
     }
-    let help = "What failed: send (a message), reserve (in the kernel), integrity (a signature).";
+    let help = "What failed: send (a message), reserve (in the kernel), integrity (a signature), fragments (some never came).";
     out.counter("pcm_failures_total", help);
-    for what in ["integrity", "reserve", "send"] {
+    for what in ["fragments", "integrity", "reserve", "send"] {
         let count = counters.failures.get(what).copied().unwrap_or_default();
         out.sample("pcm_failures_total", &[("what", what)], count);
     }

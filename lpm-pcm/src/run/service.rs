@@ -157,6 +157,7 @@ impl<W: Write> Service<W> {
                 _ = terminate.recv() => return Ok(End::Terminated),
                 _ = hangup.recv() => self.reload(reload()),
                 () = sleep_until(due) => {
+                    self.count_incomplete();
                     self.troubles.tell(Instant::now());
                     self.node.tick(self.now());
                 }
@@ -200,6 +201,17 @@ impl<W: Write> Service<W> {
             }
         }
         self.receive_one(arrival, bytes);
+    }
+
+    /// Counts messages of which fragments never came.
+    fn count_incomplete(&mut self) {
+        while let Some(incomplete) = self.sockets.given_up(SystemTime::now()) {
+            self.counters.failed("fragments");
+            let source = incomplete.source;
+            self.troubles.failed(format!(
+                "a message of {source} came in fragments, and not all of them within a minute"
+            ));
+        }
     }
 
     fn receive_one(&mut self, arrival: &Arrival, bytes: &[u8]) {

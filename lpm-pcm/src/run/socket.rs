@@ -2,7 +2,8 @@
 //!
 //! With Router Alert set, the kernel of a router hands over what is addressed to others and carries
 //! that option, instead of forwarding it. What is sent has its IP header made here: a Path goes on
-//! in the name of its sender.
+//! in the name of its sender. Only what is too long for a packet has it made by the kernel, which
+//! cuts it into fragments.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -37,6 +38,17 @@ nix::setsockopt_impl!(
 /// Hands over packets with a Router Alert option.
 #[derive(Clone, Copy, Debug)]
 struct RouterAlert;
+
+nix::setsockopt_impl!(
+    Options,
+    libc::IPPROTO_IP,
+    libc::IP_OPTIONS,
+    [u8; 4],
+    nix::sys::socket::sockopt::SetStruct<'_, [u8; 4]>
+);
+/// Sends with these options.
+#[derive(Clone, Copy, Debug)]
+struct Options;
 
 /// The socket.
 #[derive(Debug)]
@@ -101,8 +113,7 @@ impl RawSocket {
     /// # Errors
     /// As of the system: the interface is gone, there is no route, or no room.
     pub fn send(&self, datagram: &Datagram) -> io::Result<()> {
-        let header = header(datagram, RSVP, 0)?;
-        self.send_packet(datagram, &header, &header.to_bytes())
+        self.send_packet(datagram, &header(datagram, RSVP, 0)?, &[])
     }
 
     /// Sends a datagram in UDP, for hosts that take in nothing else.
@@ -113,28 +124,61 @@ impl RawSocket {
         let header = header(datagram, IpNumber::UDP.0, UdpHeader::LEN)?;
         let udp =
             UdpHeader::with_ipv4_checksum(UDP_OF_NODES, UDP_OF_NODES, &header, &datagram.bytes);
-        let udp = udp.map_err(io::Error::other)?.to_bytes();
-        self.send_packet(datagram, &header, &[&header.to_bytes()[..], &udp].concat())
+        self.send_packet(
+            datagram,
+            &header,
+            &udp.map_err(io::Error::other)?.to_bytes(),
+        )
     }
 
-    fn send_packet(&self, datagram: &Datagram, ip: &Ipv4Header, headers: &[u8]) -> io::Result<()> {
-        let info = libc::in_pktinfo {
-            ipi_ifindex: i32::try_from(datagram.interface).map_err(io::Error::other)?,
-            ipi_spec_dst: libc::in_addr { s_addr: 0 },
-            ipi_addr: libc::in_addr { s_addr: 0 },
-        };
-        let to = SockaddrIn::from(SocketAddrV4::new(ip.destination.into(), 0));
-        let parts = [IoSlice::new(headers), IoSlice::new(&datagram.bytes)];
-        let control = [ControlMessage::Ipv4PacketInfo(&info)];
-        sendmsg(
-            self.0.as_raw_fd(),
-            &parts,
-            &control,
-            MsgFlags::empty(),
-            Some(&to),
-        )?;
-        Ok(())
+    /// Sends a datagram with these headers.
+    fn send_packet(&self, datagram: &Datagram, ip: &Ipv4Header, own: &[u8]) -> io::Result<()> {
+        let headers = [&ip.to_bytes()[..], own].concat();
+        match send_from(&self.0, datagram, ip, &headers) {
+            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                send_from(&fragmenting(ip)?, datagram, ip, own)
+            }
+            sent => sent,
+        }
     }
+}
+
+/// A socket for one packet that is too long for its link: the kernel puts packets in fragments only
+/// if it makes their headers.
+fn fragmenting(ip: &Ipv4Header) -> io::Result<Socket> {
+    let protocol = Protocol::from(i32::from(ip.protocol.0));
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(protocol))?;
+    socket.set_ip_transparent_v4(true)?;
+    socket.set_ttl_v4(ip.time_to_live.into())?;
+    socket.set_tos_v4(u32::from(ip.dscp.value()) << 2)?;
+    if !ip.options.is_empty() {
+        setsockopt(&socket, Options, &ROUTER_ALERT)?;
+    }
+    // After the DSCP, which sets a priority, too.
+    prepare(&socket)?;
+    Ok(socket)
+}
+
+fn send_from(
+    socket: &Socket,
+    datagram: &Datagram,
+    ip: &Ipv4Header,
+    headers: &[u8],
+) -> io::Result<()> {
+    let source = libc::in_addr {
+        s_addr: u32::from_ne_bytes(ip.source),
+    };
+    let info = libc::in_pktinfo {
+        ipi_ifindex: i32::try_from(datagram.interface).map_err(io::Error::other)?,
+        ipi_spec_dst: source,
+        ipi_addr: libc::in_addr { s_addr: 0 },
+    };
+    let to = SockaddrIn::from(SocketAddrV4::new(ip.destination.into(), 0));
+    let parts = [IoSlice::new(headers), IoSlice::new(&datagram.bytes)];
+    let control = [ControlMessage::Ipv4PacketInfo(&info)];
+    let (socket, flags) = (socket.as_raw_fd(), MsgFlags::empty());
+    sendmsg(socket, &parts, &control, flags, Some(&to))?;
+    Ok(())
 }
 
 /// The IP header of a datagram of a protocol, with a header of its own of so many bytes.

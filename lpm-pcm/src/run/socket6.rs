@@ -2,14 +2,16 @@
 //!
 //! What is addressed to this node comes in on one of them. What is addressed to others and carries
 //! Router Alert comes in on the other one, since the kernel hands that over to no socket of a
-//! protocol's own. All is sent by the first: the kernel makes the header, in the name of whoever
+//! protocol's own, and in fragments if it came in fragments: what is addressed to this node it puts
+//! together by itself. All is sent by the first: the kernel makes the header, in the name of whoever
 //! the source is, and cuts what is too long into fragments.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::SystemTime;
 
-use etherparse::Ipv6Slice;
+use etherparse::{Ipv6ExtensionSlice, Ipv6Slice};
 use lpm_sbm::Datagram;
 use nix::sys::socket::sockopt::{SetBool, SetStruct, SetUsize};
 use nix::sys::socket::{
@@ -19,6 +21,7 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::socket::{Arrival, NETWORK_CONTROL, RSVP, prepare};
+use crate::capture::fragments::{Fragment, FragmentId, Incomplete, Reassembler};
 
 /// The value of Router Alert that stands for RSVP (RFC 2711).
 const OF_RSVP: usize = 1;
@@ -85,8 +88,10 @@ struct NoHopByHop;
 pub struct RawSocket6(Socket);
 
 /// What is addressed to others, and carries Router Alert.
-#[derive(Debug)]
-pub struct AlertSocket6(Socket);
+pub struct AlertSocket6 {
+    socket: Socket,
+    fragments: Reassembler,
+}
 
 impl RawSocket6 {
     /// Opens it.
@@ -187,47 +192,93 @@ impl AlertSocket6 {
         let _ = setsockopt(&socket, OfThisNamespace, &true);
         setsockopt(&socket, RouterAlert, &OF_RSVP)?;
         setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-        Ok(Self(socket))
+        Ok(Self {
+            socket,
+            fragments: Reassembler::default(),
+        })
     }
 
-    /// Takes a packet into `buffer`. `None` for one that is no use: of another protocol, or a
-    /// fragment.
+    /// Takes a packet into `buffer`, or all of one whose last fragment has come. `None` for one
+    /// that is no use: of another protocol, or a fragment while others are missing.
     ///
     /// # Errors
     /// `WouldBlock` if there is none.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
+    pub fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
         let mut space = nix::cmsg_space!(libc::in6_pktinfo);
         let mut parts = [IoSliceMut::new(buffer)];
         let flags = MsgFlags::empty();
         let (length, interface) = {
-            let received =
-                recvmsg::<SockaddrIn6>(self.0.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+            let socket = self.socket.as_raw_fd();
+            let received = recvmsg::<SockaddrIn6>(socket, &mut parts, Some(&mut space), flags)?;
             let interface = received.cmsgs()?.find_map(|message| match message {
                 ControlMessageOwned::Ipv6PacketInfo(info) => Some(info.ipi6_ifindex),
                 _ => None,
             });
             (received.bytes, interface)
         };
-        let packet = buffer.get(..length).unwrap_or_default();
-        Ok(interface.and_then(|interface| arrival(packet, interface)))
+        let now = SystemTime::now();
+        Ok(interface
+            .and_then(|interface| arrival(buffer, length, interface, &mut self.fragments, now)))
+    }
+
+    /// A packet whose other fragments are no longer waited for; each is told once.
+    pub fn given_up(&mut self, now: SystemTime) -> Option<Incomplete> {
+        self.fragments.forget_expired(now);
+        self.fragments.given_up()
     }
 }
 
-/// Where a whole packet with Router Alert came from and was going to.
-fn arrival(packet: &[u8], interface: u32) -> Option<Arrival> {
-    let slice = Ipv6Slice::from_slice(packet).ok()?;
+/// Where a packet with Router Alert, that is so long, came from and was going to, once all of it is
+/// in `buffer`.
+fn arrival(
+    buffer: &mut [u8],
+    length: usize,
+    interface: u32,
+    fragments: &mut Reassembler,
+    now: SystemTime,
+) -> Option<Arrival> {
+    let slice = Ipv6Slice::from_slice(buffer.get(..length)?).ok()?;
     let (header, content) = (slice.header(), slice.payload());
-    if content.ip_number.0 != RSVP || content.fragmented {
+    if content.ip_number.0 != RSVP {
         return None;
     }
     let payload = header.slice().len() + slice.extensions().slice().len();
-    Some(Arrival {
+    let arrival = Arrival {
         interface,
         source: header.source_addr().into(),
         destination: header.destination_addr().into(),
         ttl: header.hop_limit(),
         payload,
         end: payload + content.payload.len(),
+    };
+    if !content.fragmented {
+        return Some(arrival);
+    }
+    let mut extensions = slice.extensions().clone().into_iter();
+    let fragment = extensions.find_map(|extension| match extension {
+        Ipv6ExtensionSlice::Fragment(header) => Some(header),
+        _ => None,
+    })?;
+    let whole = fragments.add(&Fragment {
+        id: FragmentId {
+            source: arrival.source,
+            destination: arrival.destination,
+            protocol: content.ip_number,
+            identification: fragment.identification(),
+            tags: 0,
+        },
+        offset: fragment.fragment_offset(),
+        more: fragment.more_fragments(),
+        bytes: content.payload,
+        packet: 0,
+        time: now,
+    })?;
+    let end = whole.len();
+    buffer.get_mut(..end)?.copy_from_slice(&whole);
+    Some(Arrival {
+        payload: 0,
+        end,
+        ..arrival
     })
 }
 
@@ -245,36 +296,101 @@ impl AsRawFd for RawSocket6 {
 
 impl AsRawFd for AlertSocket6 {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.socket.as_raw_fd()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    #[test]
-    fn what_carries_router_alert_is_found_behind_its_header() {
-        let mut packet = vec![0x60, 0, 0, 0, 0, 12, 0, 61];
-        let (source, destination) = (Ipv6Addr::from_bits(7), Ipv6Addr::from_bits(9));
-        packet.extend(source.octets());
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    /// A packet from `source`, with these headers before its payload.
+    fn packet(source: u128, headers: &[&[u8]], payload: &[u8]) -> Vec<u8> {
+        let behind = [&headers.concat(), payload].concat();
+        let length = u16::try_from(behind.len()).unwrap().to_be_bytes();
+        let mut packet = vec![0x60, 0, 0, 0, length[0], length[1], 0, 61];
+        let destination = Ipv6Addr::from_bits(9);
+        packet.extend(Ipv6Addr::from_bits(source).octets());
         packet.extend(destination.octets());
-        packet.extend(HOP_BY_HOP);
-        packet[40] = RSVP;
-        packet.extend([1, 2, 3, 4]);
-        let found = arrival(&packet, 3).unwrap();
+        packet.extend(behind);
+        packet
+    }
+
+    /// A part of a packet that is numbered so.
+    fn fragment(number: u8, offset: u16, more: bool, payload: &[u8]) -> Vec<u8> {
+        let mut alert = HOP_BY_HOP;
+        alert[0] = 44;
+        let [high, low] = (offset | u16::from(more)).to_be_bytes();
+        packet(
+            7,
+            &[&alert, &[RSVP, 0, high, low, 0, 0, 0, number]],
+            payload,
+        )
+    }
+
+    fn taken(packet: &[u8], fragments: &mut Reassembler, now: SystemTime) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 65_575];
+        buffer[..packet.len()].copy_from_slice(packet);
+        let found = arrival(&mut buffer, packet.len(), 3, fragments, now)?;
         assert_eq!((found.interface, found.ttl), (3, 61));
+        let (source, destination) = (Ipv6Addr::from_bits(7), Ipv6Addr::from_bits(9));
         assert_eq!(
             (found.source, found.destination),
             (source.into(), destination.into())
         );
-        assert_eq!(
-            packet.get(found.payload..found.end),
-            Some(&[1, 2, 3, 4][..])
+        Some(buffer[found.payload..found.end].to_vec())
+    }
+
+    #[test]
+    fn what_carries_router_alert_is_found_behind_its_header() {
+        let none = &mut Reassembler::default();
+        let mut alert = HOP_BY_HOP;
+        alert[0] = RSVP;
+        let rsvp = packet(7, &[&alert], &[1, 2, 3, 4]);
+        assert_eq!(taken(&rsvp, none, NOW), Some(vec![1, 2, 3, 4]));
+        alert[0] = 17;
+        assert_eq!(taken(&packet(7, &[&alert], &[1, 2]), none, NOW), None);
+        assert_eq!(taken(&rsvp[..39], none, NOW), None);
+        assert_eq!(taken(&[], none, NOW), None);
+    }
+
+    #[test]
+    fn what_comes_in_fragments_is_put_together_in_whatever_order() {
+        let fragments = &mut Reassembler::default();
+        let parts = [
+            fragment(1, 0, true, &[1; 16]),
+            fragment(1, 16, true, &[2; 8]),
+            fragment(1, 24, false, &[3; 3]),
+        ];
+        let whole = [&[1; 16][..], &[2; 8], &[3; 3]].concat();
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let taken = order.map(|part: usize| taken(&parts[part], fragments, NOW));
+            assert_eq!(taken, [None, None, Some(whole.clone())]);
+        }
+    }
+
+    #[test]
+    fn what_is_never_complete_is_told_once() {
+        let fragments = &mut Reassembler::default();
+        let (first, rest) = (
+            fragment(1, 0, true, &[1; 8]),
+            fragment(2, 8, false, &[2; 8]),
         );
-        packet[40] = 17;
-        assert_eq!(arrival(&packet, 3), None);
-        assert_eq!(arrival(&packet[..39], 3), None);
-        assert_eq!(arrival(&[], 3), None);
+        assert_eq!(taken(&first, fragments, NOW), None);
+        // The rest of another one is none of it.
+        assert_eq!(taken(&rest, fragments, NOW), None);
+        let later = NOW + Duration::from_secs(61);
+        fragments.forget_expired(NOW + Duration::from_secs(60));
+        assert_eq!(fragments.given_up(), None);
+        fragments.forget_expired(later);
+        assert_eq!(fragments.given_up().map(|one| one.fragments), Some(1));
+        assert!(fragments.given_up().is_some());
+        assert_eq!(fragments.given_up(), None);
+        let last = fragment(1, 8, false, &[2; 8]);
+        assert_eq!(taken(&last, fragments, later), None, "too late");
     }
 }

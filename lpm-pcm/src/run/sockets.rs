@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use lpm_sbm::Datagram;
 use tokio::io::unix::AsyncFd;
@@ -13,6 +14,7 @@ use super::netlink::Link;
 use super::socket::{Arrival, RawSocket};
 use super::socket_udp::UdpSocket;
 use super::socket6::{AlertSocket6, RawSocket6};
+use crate::capture::Incomplete;
 
 /// The longest packet.
 const LONGEST: usize = 65_535 + 40;
@@ -71,7 +73,7 @@ impl Sockets {
         let Self { all, buffer } = self;
         poll_fn(|context| {
             let mut incoming = Vec::new();
-            for socket in all.iter() {
+            for socket in all.iter_mut() {
                 take(socket, context, buffer, &mut incoming)?;
             }
             if incoming.is_empty() {
@@ -81,6 +83,16 @@ impl Sockets {
             }
         })
         .await
+    }
+
+    /// A message that came in fragments of which some are missing, and are no longer waited for;
+    /// each is told once.
+    pub fn given_up(&mut self, now: SystemTime) -> Option<Incomplete> {
+        let mut sockets = self.all.iter_mut().map(AsyncFd::get_mut);
+        sockets.find_map(|socket| match socket {
+            Socket::Alert6(socket) => socket.given_up(now),
+            _ => None,
+        })
     }
 
     /// Speaks UDP, too, on these links, and on no others.
@@ -132,16 +144,17 @@ impl Sockets {
 
 /// Takes in what is there on a socket; where nothing is, has the task woken up once something is.
 fn take(
-    socket: &AsyncFd<Socket>,
+    socket: &mut AsyncFd<Socket>,
     context: &mut Context<'_>,
     buffer: &mut [u8],
     incoming: &mut Vec<Incoming>,
 ) -> io::Result<()> {
     for _ in 0..BURST {
-        let Poll::Ready(ready) = socket.poll_read_ready(context) else {
+        let Poll::Ready(ready) = socket.poll_read_ready_mut(context) else {
             return Ok(());
         };
-        if let Ok(Ok(Some(arrival))) = ready?.try_io(|socket| socket.get_ref().receive(buffer)) {
+        let received = ready?.try_io(|socket| socket.get_mut().receive(buffer));
+        if let Ok(Ok(Some(arrival))) = received {
             let bytes = buffer.get(arrival.payload..arrival.end);
             let bytes = bytes.unwrap_or_default().to_vec();
             incoming.push(Incoming { arrival, bytes });
@@ -162,7 +175,7 @@ pub(super) fn watched<T: AsRawFd>(source: T) -> io::Result<AsyncFd<T>> {
 }
 
 impl Socket {
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
         match self {
             Self::V4(socket) => socket.receive(buffer),
             Self::V6(socket) => socket.receive(buffer),

@@ -4,9 +4,8 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use lpm_rsvp::MessageType;
-use lpm_rsvp::build::Element;
 
-use crate::net::{self, Net, V4, V6, can_make_networks, hop, tspec};
+use crate::net::{Net, V4, V6, can_make_networks, hop, tspec};
 use crate::support::eventually;
 
 const USUAL: Duration = Duration::from_secs(30);
@@ -98,23 +97,5 @@ fn flows_of_both_versions_share_an_interface() {
         classes.contains("rate 3Mbit") && classes.contains("rate 2Mbit"),
         "{classes}"
     );
-    assert_eq!(pcm.stop("TERM"), Some(143));
-}
-
-#[test]
-fn a_resv_that_is_longer_than_a_packet_goes_on_in_fragments() {
-    if !can_make_networks() {
-        return;
-    }
-    let net = Net::new();
-    let pcm = net.pcm("");
-    let (sender, receiver) = (net.sender(), net.receiver());
-    sender.send(V6.sender, V6.receiver, V6.path("CN=Bob", USUAL, 1e6));
-    let came = receiver.next(MessageType::Path);
-    let long = net::user("CN=Bob").element(Element::new(40_000, [7; 3000]));
-    let resv = V6.resv_with(long, &came, 1e6);
-    receiver.send(V6.receiver, V6.router[1], resv);
-    let asked = sender.next(MessageType::Resv);
-    assert!(asked.bytes.len() > 3000);
     assert_eq!(pcm.stop("TERM"), Some(143));
 }

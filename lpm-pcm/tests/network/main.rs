@@ -7,6 +7,7 @@
 mod filters;
 mod ipv6;
 mod isolated;
+mod long;
 mod many;
 mod measured;
 mod net;

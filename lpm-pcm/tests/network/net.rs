@@ -247,7 +247,7 @@ impl Drop for Net {
 }
 
 /// Does something in a namespace. Sockets that are opened there stay there.
-fn within<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub fn within<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let file = File::open(Path::new("/run/netns").join(name)).unwrap();
     let thread = thread::spawn(move || {
         setns(file, CloneFlags::CLONE_NEWNET).unwrap();
@@ -382,6 +382,7 @@ impl Drop for Pcm {
 
 /// An RSVP end host.
 pub struct End {
+    namespace: File,
     socket: RawSocket,
     socket6: RawSocket6,
     interface: u32,
@@ -403,7 +404,9 @@ impl Came {
 
 impl End {
     pub fn new(namespace: &str, link: &'static str) -> Self {
+        let file = File::open(Path::new("/run/netns").join(namespace)).unwrap();
         within(namespace, move || Self {
+            namespace: file,
             socket: RawSocket::open().unwrap(),
             socket6: RawSocket6::open().unwrap(),
             interface: nix::net::if_::if_nametoindex(link).unwrap(),
@@ -421,6 +424,14 @@ impl End {
             bytes,
         };
         let sent = match destination {
+            // What is too long for a packet goes out by a socket that is made for it.
+            IpAddr::V4(_) if datagram.bytes.len() > 1_000 => thread::scope(|scope| {
+                let send = || {
+                    setns(&self.namespace, CloneFlags::CLONE_NEWNET).unwrap();
+                    self.socket.send(&datagram)
+                };
+                scope.spawn(send).join().unwrap()
+            }),
             IpAddr::V4(_) => self.socket.send(&datagram),
             IpAddr::V6(_) => self.socket6.send(&datagram),
         };
@@ -499,6 +510,10 @@ impl Ends {
     }
 
     pub fn path(&self, name: &str, refresh: Duration, bits: f32) -> Vec<u8> {
+        self.path_with(user(name), refresh, bits)
+    }
+
+    pub fn path_with(&self, policy: PolicyData, refresh: Duration, bits: f32) -> Vec<u8> {
         let refresh_ms = u32::try_from(refresh.as_millis()).unwrap();
         let path = PathMessage::new(
             self.session(),
@@ -507,7 +522,7 @@ impl Ends {
             self.flow(),
             tspec(bits),
         );
-        path.policy_data(user(name)).build().unwrap()
+        path.policy_data(policy).build().unwrap()
     }
 
     pub fn path_tear(&self) -> Vec<u8> {
