@@ -8,6 +8,7 @@ mod filters;
 mod ipv6;
 mod isolated;
 mod long;
+mod lossy;
 mod many;
 mod measured;
 mod net;

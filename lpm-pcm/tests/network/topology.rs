@@ -11,7 +11,7 @@ use crate::support::eventually;
 
 const USUAL: Duration = Duration::from_secs(30);
 
-const CHAIN: Ends = Ends {
+pub const CHAIN: Ends = Ends {
     sender: v4(1, 1),
     router: [v4(1, 254), v4(3, 254)],
     receiver: v4(3, 1),
@@ -22,10 +22,19 @@ const fn v4(network: u8, host: u8) -> IpAddr {
 }
 
 /// A sender, two routers and a receiver in a row. Both routers call their links r0 and r1.
-struct Chain([String; 4]);
+pub struct Chain([String; 4]);
 
 impl Chain {
     fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// With a link between the routers that goes through w0 and w1 of this namespace.
+    pub fn over(wire: &str) -> Self {
+        Self::with(Some(wire))
+    }
+
+    fn with(wire: Option<&str>) -> Self {
         let chain = Self(["s", "r", "q", "d"].map(unique));
         let names = &chain.0;
         for name in names {
@@ -34,9 +43,18 @@ impl Chain {
         }
         for (number, left, right) in [(0, "s0", "r0"), (1, "r1", "r0"), (2, "r1", "d0")] {
             let (one, other) = (&names[number], &names[number + 1]);
-            must(&format!(
-                "ip link add {left} netns {one} type veth peer name {right} netns {other}"
-            ));
+            let join = |left: &str, one: &str, right: &str, other: &str| {
+                must(&format!(
+                    "ip link add {left} netns {one} type veth peer name {right} netns {other}"
+                ));
+            };
+            match wire.filter(|_| number == 1) {
+                Some(wire) => {
+                    join(left, one, "w0", wire);
+                    join("w1", wire, right, other);
+                }
+                None => join(left, one, right, other),
+            }
             let network = number + 1;
             for (name, link, host) in [
                 (one, left, if number == 0 { 1 } else { 254 }),
@@ -62,6 +80,10 @@ impl Chain {
             ));
         }
         chain
+    }
+
+    pub fn namespace(&self, number: usize) -> &str {
+        &self.0[number]
     }
 
     fn classes(&self, router: usize) -> String {
