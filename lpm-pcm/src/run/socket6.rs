@@ -2,9 +2,9 @@
 //!
 //! What is addressed to this node comes in on one of them. What is addressed to others and carries
 //! Router Alert comes in on the other one, since the kernel hands that over to no socket of a
-//! protocol's own, and in fragments if it came in fragments: what is addressed to this node it puts
-//! together by itself. All is sent by the first: the kernel makes the header, in the name of whoever
-//! the source is, and cuts what is too long into fragments.
+//! protocol's own, and in fragments if it came in fragments: only what is addressed to this node it
+//! puts together by itself. All is sent by the first: the kernel makes the header, in the name of
+//! whoever the source is, and cuts what is too long into fragments.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddrV6};
