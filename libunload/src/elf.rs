@@ -37,6 +37,8 @@ pub(super) struct Image {
     dynamic: Vec<Entry>,
     /// Where the dynamic section stands in the file.
     dynamic_offset: u64,
+    /// How many bytes of memory it takes, from the first to the last.
+    memory: usize,
     facts: HinderingFacts,
     search_path: Vec<String>,
     /// What compilers and linkers wrote into it about themselves.
@@ -109,6 +111,7 @@ impl Image {
             endian,
             dynamic,
             dynamic_offset: dynamic_segment.file_range(endian).0,
+            memory: memory(segments, endian),
             facts: HinderingFacts::default(),
             search_path: Vec::new(),
             makers: Vec::new(),
@@ -129,6 +132,11 @@ impl Image {
         image.debugging = sections::debugging(header, endian, &sections, names);
         image.check_libc()?;
         Ok(image)
+    }
+
+    /// How many bytes of memory it takes, from the first to the last.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
     }
 
     /// What about the library could hinder unloading it.
@@ -421,6 +429,14 @@ fn host_machine() -> Option<u16> {
         _ => return None,
     };
     Some(machine.0)
+}
+
+fn memory(segments: &[Segment], endian: Endianness) -> usize {
+    let mapped = || segments.iter().filter(|s| s.p_type(endian) == elf::PT_LOAD);
+    let start = mapped().map(|s| s.p_vaddr(endian)).min();
+    let end = mapped().map(|s| s.p_vaddr(endian).saturating_add(s.p_memsz(endian)));
+    let length = end.max().unwrap_or(0).saturating_sub(start.unwrap_or(0));
+    usize::try_from(length).unwrap_or(usize::MAX)
 }
 
 /// Checks that everything to be mapped is in the file: what is missing would crash the process when

@@ -62,6 +62,8 @@ mod opened;
 mod origin;
 mod owners;
 mod patch;
+mod places;
+mod remnants;
 mod requests;
 mod routines;
 mod scan;
@@ -87,6 +89,7 @@ use self::heap::Place;
 use self::ledger::{Ledger, Opened};
 use self::object::Object;
 use self::origin::Origin;
+use self::remnants::wipe_stack;
 use self::signals::Actions;
 use self::unload::Parting;
 use crate::elf::{Image, Routines};
@@ -108,6 +111,8 @@ pub(super) struct Prepared {
     pub(super) facts: HinderingFacts,
     routines: Routines,
     search_path: Vec<String>,
+    /// How many bytes of memory it takes.
+    memory: usize,
 }
 
 /// Checks a private copy, takes its initializers and finalizers from the loader, and clears flags
@@ -139,6 +144,7 @@ pub(super) fn prepare(
             facts: image.facts().clone(),
             routines,
             search_path: image.search_path().to_vec(),
+            memory: image.memory(),
         })
     };
     change().map_err(|source| OpenError::Staging {
@@ -177,7 +183,10 @@ impl Loaded {
         prepared: &Prepared,
     ) -> Result<Self, LoaderError> {
         let Prepared {
-            facts, search_path, ..
+            facts,
+            search_path,
+            memory,
+            ..
         } = prepared;
         // What has to be opened first.
         let companions = companions::find(original, search_path, &facts.needed);
@@ -188,10 +197,13 @@ impl Loaded {
         let actions = Actions::current(&before);
         // SAFETY: the caller vouches for the code in what the library needs.
         let companions = unsafe { Companions::open(&companions) }?;
+        let occupied = places::have_a_good_one_offered(*memory);
         // SAFETY: the caller vouches for the code.
         let handle = unsafe { Handle::open(path) };
+        drop(occupied);
         // SAFETY: nothing was used of them yet, and the library holds those that it needs.
         unsafe { companions.close() };
+        wipe_stack();
         let handle = handle?;
         let now = object::loaded();
         let Some(main) = Object::of_handle(&handle, &now).cloned() else {
@@ -227,7 +239,7 @@ impl Loaded {
         // Elsewhere code uses descriptors only where the compiler was told to.
         let goes_with_locals = new
             .iter()
-            .any(|ledger| !ledger.is_permanent && ledger.object.thread_locals.is_some());
+            .any(|ledger| !ledger.is_permanent && ledger.object.thread_locals().is_some());
         if cfg!(target_arch = "aarch64") && goes_with_locals {
             let glibc = handed_on::by_loader();
             obstacles.extend(glibc.map(|glibc| PinReason::ThreadLocalsInherited { glibc }));
@@ -238,6 +250,7 @@ impl Loaded {
             obstacles.push(PinReason::StillLoaded);
         }
         drop(loader);
+        wipe_stack();
         Ok(Self {
             handle,
             ledgers,
@@ -262,6 +275,7 @@ impl Loaded {
         self.place = Place::take();
         // SAFETY: the imports are redirected; the caller vouches for the code and the routines.
         unsafe { routines::initialize(&self.object, prepared.routines) };
+        wipe_stack();
     }
 
     /// Whether nothing else was mapped for its sake.
@@ -271,7 +285,9 @@ impl Loaded {
 
     /// The address of an exported symbol.
     pub(super) fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
-        self.handle.symbol(name)
+        let symbol = self.handle.symbol(name);
+        wipe_stack();
+        symbol
     }
 
     /// Makes the first call into the library.
@@ -304,6 +320,7 @@ impl Loaded {
         };
         // SAFETY: the caller's promise.
         let outcome = unsafe { unload::unload(parting, left) };
+        wipe_stack();
         match outcome {
             UnloadOutcome::Unmapped => {
                 heap::give_back();

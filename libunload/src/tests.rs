@@ -12,5 +12,6 @@ mod files;
 pub(crate) mod fixture;
 mod kept_addresses;
 mod order;
+mod remnants;
 mod thread_locals;
 mod threads;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::entries::Running;
 use super::ledger::{self, Ledger};
+use super::remnants::Concealed;
 use super::signals;
 use super::tasks::current_id;
 use crate::lock::lock;
@@ -36,8 +37,8 @@ const _: () = assert!(size_of::<Event>() == size_of::<libc::sigevent>());
 /// A function of a library.
 #[derive(Clone)]
 struct Call {
-    function: Function,
-    value: usize,
+    function: Concealed<Function>,
+    value: Concealed,
     ledger: Arc<Ledger>,
     is_for_good: bool,
 }
@@ -100,8 +101,8 @@ impl Event {
     fn call(&self, ledger: &Arc<Ledger>) -> Option<Call> {
         let is_host = |function: &Function| *function as usize == begin as *const () as usize;
         Some(Call {
-            function: self.function().filter(|function| !is_host(function))?,
-            value: self.value,
+            function: Concealed::new(self.function().filter(|function| !is_host(function))?),
+            value: Concealed::new(self.value),
             ledger: Arc::clone(ledger),
             is_for_good: false,
         })
@@ -115,7 +116,7 @@ impl Event {
 
 impl Call {
     fn is(&self, other: &Self) -> bool {
-        let parts = |call: &Self| (call.function as usize, call.value);
+        let parts = |call: &Self| (call.function, call.value);
         parts(self) == parts(other) && Arc::ptr_eq(&self.ledger, &other.ledger)
     }
 }
@@ -154,6 +155,6 @@ unsafe extern "C" fn begin(number: usize) {
     }
     // SAFETY: the library handed over both for this, and is mapped: it is not unloaded before its
     // ledger says that no such function is running.
-    unsafe { (call.function)(call.value) };
+    unsafe { call.function.get()(call.value.get()) };
     call.ledger.end(thread, Running::TimerFunction);
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, c_void};
 
+use super::remnants::Concealed;
 use super::tasks::Thread;
 
 /// What the object did and has not undone.
@@ -25,11 +26,11 @@ pub(super) struct Entries {
     /// Functions to be called at exit.
     pub(super) exits: Exits,
     /// Requests that it made, by their places, which may be done.
-    pub(super) requests: BTreeMap<usize, Request>,
+    pub(super) requests: BTreeMap<Concealed, Request>,
     /// When there are more than this, those that are done are forgotten.
     pub(super) next_look_at_requests: usize,
     /// Where in the object there are, or were, requests.
-    pub(super) places_of_requests: BTreeSet<usize>,
+    pub(super) places_of_requests: BTreeSet<Concealed>,
     /// Functions that have addresses of it, and that it has not told to forget them.
     pub(super) lent: BTreeSet<&'static str>,
     /// Queues whose messages it is told of.
@@ -91,7 +92,7 @@ pub(super) type Destructor = unsafe extern "C" fn(*mut c_void);
 #[derive(Clone, Copy)]
 pub(super) struct Key {
     pub(super) number: libc::pthread_key_t,
-    pub(super) destructor: Option<Destructor>,
+    pub(super) destructor: Concealed<Option<Destructor>>,
 }
 
 impl Key {
@@ -120,7 +121,7 @@ unsafe impl Send for TimerId {}
 #[derive(Default)]
 pub(super) struct Exits {
     /// The handles under which functions were registered.
-    pub(super) handles: Vec<usize>,
+    pub(super) handles: Vec<Concealed>,
     /// How many functions were registered under no handle of the library.
     pub(super) stuck: usize,
 }
@@ -145,7 +146,7 @@ pub(super) type Finalizer = unsafe extern "C" fn();
 
 /// What is left to be called before the library is unmapped, in order.
 #[derive(Default)]
-pub(super) struct Finalizers(pub(super) Vec<Finalizer>);
+pub(super) struct Finalizers(pub(super) Vec<Concealed<Finalizer>>);
 
 impl Finalizers {
     /// Calls them.
@@ -156,7 +157,7 @@ impl Finalizers {
     pub(super) unsafe fn run(self) {
         for finalizer in self.0 {
             // SAFETY: the caller's promise; who loaded the library vouched for its code.
-            unsafe { finalizer() };
+            unsafe { finalizer.get()() };
         }
     }
 }

@@ -10,6 +10,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
 use super::ledger::{self, Ledger};
+use super::remnants::Concealed;
 
 /// Calls the exit handlers of these objects that were not called yet, the last registered first.
 pub(super) fn run(ledgers: &[Arc<Ledger>]) {
@@ -17,7 +18,7 @@ pub(super) fn run(ledgers: &[Arc<Ledger>]) {
         for handle in ledger.with(|entries| std::mem::take(&mut entries.exits.handles)) {
             // SAFETY: the handle is one of a mapped library, whose functions the caller of
             // `Library::open` vouches for.
-            unsafe { __cxa_finalize(handle as *mut c_void) };
+            unsafe { __cxa_finalize(handle.get() as *mut c_void) };
         }
     }
 }
@@ -103,7 +104,7 @@ pub(super) unsafe extern "C" fn register_at_fork(
     let functions = [before, in_parent, in_child].into_iter().flatten();
     let mut owners = functions.filter_map(|function| ledger::of_address(function as usize));
     let handle = match owners.next() {
-        Some(ledger) if handle.is_null() => ledger.object.range.start as *mut c_void,
+        Some(ledger) if handle.is_null() => ledger.object.range().start as *mut c_void,
         _ => handle,
     };
     note_handle(handle as usize);
@@ -124,6 +125,7 @@ fn note_handle(handle: usize) -> bool {
     if let Some(ledger) = &ledger {
         ledger.with(|entries| {
             let handles = &mut entries.exits.handles;
+            let handle = Concealed::new(handle);
             if !handles.contains(&handle) {
                 handles.push(handle);
             }

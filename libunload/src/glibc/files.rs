@@ -86,7 +86,7 @@ pub(super) fn unmap(ledger: &Ledger) -> usize {
     for slot in &SLOTS {
         let Some(range) = slot.range() else { continue };
         // The object is gone, and so nobody empties its slots, nor fills any in its name.
-        if slot.owner.get() != ledger.object.range.start {
+        if slot.owner.get() != ledger.object.range().start {
             continue;
         }
         let inode = slot.inode.get();
@@ -95,7 +95,9 @@ pub(super) fn unmap(ledger: &Ledger) -> usize {
         let found = Maps::open().and_then(|maps| maps.at(range.start));
         let is_it = found.ok().flatten().is_some_and(|mapping| {
             let is_file = |file: FileId| to_usize(file.inode) == inode;
-            mapping.range.end >= range.end && !mapping.writable && mapping.file.is_some_and(is_file)
+            mapping.range.end >= range.end
+                && !mapping.writable
+                && mapping.file().is_some_and(is_file)
         });
         if is_it {
             // SAFETY: the library mapped it, to read, and is gone; it is still this mapping.

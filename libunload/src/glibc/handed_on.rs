@@ -97,9 +97,9 @@ fn age(handle: &Handle) -> Option<usize> {
     let loaded = object::loaded();
     let object = Object::of_handle(handle, &loaded)?;
     // A function of the loader, and what it is handed.
-    let [_, place] = memory::words(object.base + offset_of!(Contents, descriptor))?;
+    let [_, place] = memory::words(object.base() + offset_of!(Contents, descriptor))?;
     let [module, offset, age] = memory::words(place)?;
-    (module == object.thread_locals?.module && offset == 0).then_some(age)
+    (module == object.thread_locals()?.module && offset == 0).then_some(age)
 }
 
 /// A library of nothing but thread-locals, too many for the room that there is from the start, and

@@ -121,7 +121,7 @@ pub(super) fn redirect_on_behalf(object: &Object) -> Vec<String> {
     /// Those that were seen to: where their dynamic sections are. They stay.
     static DONE: Mutex<Vec<(usize, CString)>> = Mutex::new(Vec::new());
     let mut done = lock(&DONE);
-    let this = (object.dynamic, object.path.clone());
+    let this = (object.dynamic(), object.path.clone());
     if done.contains(&this) {
         return Vec::new();
     }
@@ -143,13 +143,14 @@ fn redirect_to(object: &Object, stand_ins: &[(&'static [u8], *const ())]) -> Vec
             // The search looks for what it leaves.
             continue;
         }
-        let slot = object.base + to_usize(relocation.r_offset);
+        let offset = to_usize(relocation.r_offset);
+        let slot = object.base().wrapping_add(offset);
         let has_it =
-            |range: &Range<usize>| range.contains(&slot) && slot + size_of::<usize>() <= range.end;
+            |range: Range<usize>| range.contains(&slot) && slot + size_of::<usize>() <= range.end;
         // The loader has written to code, too, where that is not position-independent
         // (`DT_TEXTREL`).
-        if is_address(relocation) && object.writable.iter().chain(&object.text).any(has_it) {
-            slots.push((slot, *stand_in));
+        if is_address(relocation) && object.writable().chain(object.text()).any(has_it) {
+            slots.push((offset, *stand_in));
         } else {
             failed.push(String::from_utf8_lossy(name).into_owned());
         }

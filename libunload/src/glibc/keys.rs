@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::entries::{Destructor, Key, Running};
 use super::ledger::{self, Ledger};
+use super::remnants::Concealed;
 use super::tasks::current_id;
 
 /// Does for the current thread what its end would do: runs the destructors of the values that these
@@ -42,7 +43,7 @@ fn run_once(ledgers: &[Arc<Ledger>], begin: fn(&Ledger, libc::pid_t, Running) ->
     let mut found = false;
     for ledger in ledgers {
         for key in ledger.with(|entries| entries.keys.clone()) {
-            let Some(destructor) = key.destructor else {
+            let Some(destructor) = key.destructor.get() else {
                 continue;
             };
             // SAFETY: asking for the value of a key that was deleted meanwhile gives null, at worst
@@ -149,6 +150,7 @@ pub(super) unsafe extern "C" fn create(
     if error == 0 {
         // SAFETY: `pthread_key_create` has just written there.
         let number = unsafe { key.read() };
+        let destructor = Concealed::new(destructor);
         ledger.with(|entries| entries.keys.push(Key { number, destructor }));
     }
     error

@@ -63,7 +63,7 @@ pub(super) fn is_used_by_others(leaving: &[Arc<Ledger>]) -> bool {
 fn is_used_by_others_of(loaded: &[Object], leaving: &[Arc<Ledger>]) -> bool {
     let goes = |object: &&Object| {
         let mut leaving = leaving.iter();
-        leaving.any(|ledger| ledger.object.dynamic == object.dynamic)
+        leaving.any(|ledger| ledger.object.dynamic() == object.dynamic())
     };
     let first = loaded.iter().position(|object| goes(&object));
     // What was there before found what it needs elsewhere.
@@ -79,7 +79,7 @@ fn is_used_by_others_of(loaded: &[Object], leaving: &[Arc<Ledger>]) -> bool {
 fn needed_by_others(leaving: &[Arc<Ledger>], loaded: &[Object]) -> Option<usize> {
     let goes = |object: &Object| {
         let mut leaving = leaving.iter();
-        leaving.any(|ledger| ledger.object.dynamic == object.dynamic)
+        leaving.any(|ledger| ledger.object.dynamic() == object.dynamic())
     };
     let staying = loaded.iter().filter(|object| !goes(object));
     let names = staying.flat_map(|object| object.needed());

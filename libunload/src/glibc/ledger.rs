@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
@@ -127,7 +128,7 @@ pub(super) fn of_address(address: usize) -> Option<Arc<Ledger>> {
     let ledgers = LEDGERS.read().unwrap_or_else(PoisonError::into_inner);
     ledgers
         .iter()
-        .find(|ledger| ledger.object.range.contains(&address))
+        .find(|ledger| ledger.object.range().contains(&address))
         .cloned()
 }
 
@@ -175,7 +176,7 @@ pub(super) fn all() -> Vec<Arc<Ledger>> {
 pub(super) fn open(main: &Object, before: &[Object]) -> Opened {
     let mut opened = Opened::default();
     for object in object::closure(main) {
-        let known = of_address(object.dynamic);
+        let known = of_address(object.dynamic());
         if known.is_none() && before.contains(&object) {
             // It was here before any library was: it belongs to the host, and stays.
             opened.of_host.push(object);
@@ -183,7 +184,7 @@ pub(super) fn open(main: &Object, before: &[Object]) -> Opened {
         }
         let ledger = known.unwrap_or_else(|| {
             let ledger = Arc::new(Ledger {
-                library: object.dynamic == main.dynamic,
+                library: object.dynamic() == main.dynamic(),
                 origin: OnceLock::new(),
                 baseline: OnceLock::new(),
                 formers: OnceLock::new(),
@@ -194,7 +195,8 @@ pub(super) fn open(main: &Object, before: &[Object]) -> Opened {
             });
             let mut ledgers = LEDGERS.write().unwrap_or_else(PoisonError::into_inner);
             ledgers.push(Arc::clone(&ledger));
-            owners::add(ledger.object.range.start, ledger.object.range.end);
+            let Range { start, end } = ledger.object.range();
+            owners::add(start, end);
             drop(ledgers);
             opened.new.push(Arc::clone(&ledger));
             ledger
@@ -226,8 +228,9 @@ fn retain(is_loaded: impl Fn(&Arc<Ledger>) -> bool) {
     ledgers.retain(|ledger| {
         let is_loaded = is_loaded(ledger);
         if !is_loaded {
-            owners::remove(ledger.object.range.start);
-            in_force::forget(ledger.object.range.start);
+            let start = ledger.object.range().start;
+            owners::remove(start);
+            in_force::forget(start);
         }
         is_loaded
     });
@@ -236,10 +239,10 @@ fn retain(is_loaded: impl Fn(&Arc<Ledger>) -> bool) {
 /// Closes the ledgers of objects that are not among these. A dependency that outlived the libraries
 /// which needed it may be unmapped at any time, and something else be mapped in its place.
 pub(super) fn close_all_but(loaded: &[Object]) {
-    let by_dynamic = loaded.iter().map(|object| (object.dynamic, object));
+    let by_dynamic = loaded.iter().map(|object| (object.dynamic(), object));
     // There may be a thousand of each.
     let by_dynamic: BTreeMap<usize, &Object> = by_dynamic.collect();
-    let is_loaded = |object: &Object| by_dynamic.get(&object.dynamic) == Some(&object);
+    let is_loaded = |object: &Object| by_dynamic.get(&object.dynamic()) == Some(&object);
     retain(|ledger| is_loaded(&ledger.object));
 }
 

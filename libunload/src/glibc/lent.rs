@@ -215,7 +215,7 @@ fn note_stack(start: usize) {
 /// Takes the stack for signal handlers back from this thread if it is in one of these objects, and
 /// says which other threads have one there.
 pub(super) fn take_back_signal_stacks(leaving: &[&Object]) -> Vec<PinReason> {
-    let is_leaving = |start: usize| leaving.iter().any(|object| object.range.contains(&start));
+    let is_leaving = |start: usize| leaving.iter().any(|object| object.range().contains(&start));
     let mut reasons = Vec::new();
     for stack in &IN_LIBRARIES {
         let thread = stack.thread.load(Ordering::Acquire);

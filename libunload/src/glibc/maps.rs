@@ -22,8 +22,8 @@ pub(super) struct Mapping {
     pub(super) range: Range<usize>,
     pub(super) executable: bool,
     pub(super) writable: bool,
-    /// What is mapped; `None` for plain memory.
-    pub(super) file: Option<FileId>,
+    /// Of number 0 for plain memory.
+    file: FileId,
     /// The path of that, and ` (deleted)` where it is gone; empty where it was not asked for.
     pub(super) path: String,
 }
@@ -63,7 +63,7 @@ impl Maps {
         range: &Range<usize>,
     ) -> io::Result<Option<Mapping>> {
         let is_it = |mapping: &Mapping| {
-            mapping.file == Some(file)
+            mapping.file() == Some(file)
                 && mapping.range.start < range.end
                 && range.start < mapping.range.end
         };
@@ -116,6 +116,11 @@ impl Maps {
 }
 
 impl Mapping {
+    /// What is mapped; `None` for plain memory.
+    pub(super) fn file(&self) -> Option<FileId> {
+        (self.file.inode != 0).then_some(self.file)
+    }
+
     /// `start-end access offset device inode   file`
     fn parse(line: &str) -> io::Result<Self> {
         let unexpected = || {
@@ -138,7 +143,7 @@ impl Mapping {
             range: address(start)?..address(end)?,
             executable: access.contains('x'),
             writable: access.contains('w'),
-            file: (inode != 0).then_some(FileId { device, inode }),
+            file: FileId { device, inode },
             path,
         })
     }
@@ -227,10 +232,10 @@ mod query {
             range: to_usize(query.start)..to_usize(query.end),
             executable: query.access & EXECUTABLE != 0,
             writable: query.access & WRITABLE != 0,
-            file: (query.inode != 0).then_some(FileId {
+            file: FileId {
                 device: (query.major, query.minor),
                 inode: query.inode,
-            }),
+            },
             path: String::from_utf8_lossy(path).into_owned(),
         }))
     }
@@ -250,7 +255,7 @@ mod tests {
         assert_eq!(mapping.range, 0x7f00..0x8f00);
         assert_eq!(mapping.path, "/tmp/my lib.so (deleted)");
         let device = (0xfe, 1);
-        assert_eq!(mapping.file, Some(FileId { device, inode: 42 }));
+        assert_eq!(mapping.file(), Some(FileId { device, inode: 42 }));
         assert!(mapping.executable);
     }
 
@@ -258,7 +263,7 @@ mod tests {
     fn memory_without_a_file() {
         let mapping =
             Mapping::parse("0-1000 rw-p 00000000 00:00 0 ").expect("a line of the kernel");
-        assert_eq!(mapping.file, None);
+        assert_eq!(mapping.file(), None);
         assert!(!mapping.executable);
     }
 
@@ -290,11 +295,11 @@ mod tests {
             .at(questions_and_text_agree as *const () as usize)
             .expect("an answer")
             .expect("this function is mapped");
-        let program = code.file.expect("the program is a file");
+        let program = code.file().expect("the program is a file");
         for maps in [asking, reading] {
             let found = maps.of_file(program, &code.range).expect("an answer");
             let found = found.expect("it is mapped");
-            assert_eq!(found.file, Some(program));
+            assert_eq!(found.file(), Some(program));
             let path = std::env::current_exe().expect("the program's path");
             assert_eq!(found.path, path.to_string_lossy());
             let stack = &raw const local as usize;

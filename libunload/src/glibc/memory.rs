@@ -4,6 +4,8 @@
 use std::io;
 use std::ops::Range;
 
+use super::remnants::Wiped;
+
 const WORD: usize = size_of::<usize>();
 
 /// Copies words from an address on; returns how many there were.
@@ -60,7 +62,7 @@ pub(super) fn text(address: usize) -> Option<String> {
 /// Reads much, piece by piece.
 pub(super) struct Reader {
     /// As much as the nearest caches hold.
-    words: Vec<usize>,
+    words: Wiped<usize>,
 }
 
 impl Reader {
@@ -70,8 +72,10 @@ impl Reader {
     pub(super) const MOST: usize = 512;
 
     pub(super) fn new() -> Self {
-        let words = vec![0; Self::ROOM / WORD];
-        Self { words }
+        let words = std::iter::repeat_n(0, Self::ROOM / WORD);
+        Self {
+            words: words.collect(),
+        }
     }
 
     /// Shows `visit` all words in these ranges, in pieces with their addresses; passes over what is
@@ -85,9 +89,9 @@ impl Reader {
         ranges: &[Range<usize>],
         mut visit: impl FnMut(usize, &[usize]),
     ) -> io::Result<()> {
-        let mut pieces: Vec<Range<usize>> = ranges.iter().map(whole_words).rev().collect();
+        let mut pieces: Wiped<Range<usize>> = ranges.iter().map(whole_words).rev().collect();
         while !pieces.is_empty() {
-            let mut asked = Vec::new();
+            let mut asked = Wiped::with_capacity(pieces.len().min(Self::MOST));
             let mut room = self.words.len() * WORD;
             while room > 0 && asked.len() < Self::MOST {
                 let Some(piece) = pieces.pop() else { break };
@@ -100,7 +104,7 @@ impl Reader {
             }
             let mut read = self.copy(&asked)?;
             let (mut offset, mut is_gap_passed) = (0, false);
-            for piece in asked {
+            for piece in asked.iter() {
                 let length = read.min(piece.len());
                 read -= length;
                 visit(
@@ -132,7 +136,7 @@ impl Reader {
             iov_base: range.start as *mut _,
             iov_len: range.len(),
         });
-        let remote: Vec<_> = remote.collect();
+        let remote: Wiped<_> = remote.collect();
         let count = remote.len() as libc::c_ulong;
         // SAFETY: `local` is all of the buffer, which is at least as long as the ranges together,
         // and the kernel checks `remote`.

@@ -31,7 +31,7 @@ pub(super) fn others(loaded: &[Object]) -> Vec<Object> {
             first
         };
         for record in link_maps::from(first).take(MOST) {
-            let is_known = |other: &Object| other.dynamic == record.dynamic;
+            let is_known = |other: &Object| other.dynamic() == record.dynamic;
             if !loaded.iter().chain(&found).any(is_known) {
                 found.extend(at(record.base));
             }

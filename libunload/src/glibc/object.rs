@@ -5,8 +5,7 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::Mutex;
 
-use smallvec::SmallVec;
-
+use super::remnants::Concealed;
 use crate::os::Handle;
 
 /// Held while libraries and their dependencies come and go.
@@ -22,27 +21,22 @@ pub(super) struct DynamicEntry {
     pub(super) value: u64,
 }
 
-/// A library or program as the loader lists it, with addresses in this process.
+/// A library or program as the loader lists it. Its parts are told by how far they are from where
+/// it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
     /// The path it was loaded from.
     pub(super) path: CString,
-    /// What is added to an address in the file to get that in memory.
-    pub(super) base: usize,
-    /// From the beginning of the first mapping to the end of the last.
-    pub(super) range: Range<usize>,
-    /// The code.
-    pub(super) text: SmallVec<[Range<usize>; 2]>,
-    /// What may be written to, before `read_only_after_relocation` is taken away.
-    pub(super) writable: SmallVec<[Range<usize>; 2]>,
-    /// Whole pages that were made read-only once the addresses in them were right.
-    pub(super) read_only_after_relocation: Range<usize>,
-    /// The dynamic section.
-    pub(super) dynamic: usize,
-    /// The index of its unwind tables, which the loader knows, too.
-    pub(super) unwind_index: usize,
-    /// Its thread-locals, if it has any.
-    pub(super) thread_locals: Option<ThreadLocals>,
+    /// Of number 0 if it has none.
+    thread_locals: ThreadLocals,
+    base: Concealed,
+    start: Concealed,
+    length: usize,
+    text: Box<[Range<usize>]>,
+    writable: Box<[Range<usize>]>,
+    read_only_after_relocation: Range<usize>,
+    dynamic: Concealed,
+    unwind_index: Concealed,
 }
 
 /// The thread-locals of an object.
@@ -66,7 +60,53 @@ impl Object {
         }
         // SAFETY: the loader keeps the record while the handle is open.
         let dynamic = unsafe { (*map).dynamic } as usize;
-        loaded.iter().find(|object| object.dynamic == dynamic)
+        loaded.iter().find(|object| object.dynamic() == dynamic)
+    }
+
+    /// What is added to an address in the file to get that in memory.
+    pub(super) fn base(&self) -> usize {
+        self.base.get()
+    }
+
+    /// From the beginning of the first mapping to the end of the last.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.place(&(0..self.length))
+    }
+
+    /// The code.
+    pub(super) fn text(&self) -> impl Iterator<Item = Range<usize>> {
+        self.text.iter().map(|part| self.place(part))
+    }
+
+    /// What may be written to, before what is read-only after relocation is taken away.
+    pub(super) fn writable(&self) -> impl Iterator<Item = Range<usize>> {
+        self.writable.iter().map(|part| self.place(part))
+    }
+
+    /// Whole pages that were made read-only once the addresses in them were right.
+    pub(super) fn read_only_after_relocation(&self) -> Range<usize> {
+        self.place(&self.read_only_after_relocation)
+    }
+
+    /// The dynamic section; 0 if there is none.
+    pub(super) fn dynamic(&self) -> usize {
+        self.dynamic.get()
+    }
+
+    /// The index of its unwind tables, which the loader knows, too; 0 if there is none.
+    pub(super) fn unwind_index(&self) -> usize {
+        self.unwind_index.get()
+    }
+
+    /// Its thread-locals, if it has any.
+    pub(super) fn thread_locals(&self) -> Option<ThreadLocals> {
+        let ThreadLocals { module, size } = self.thread_locals;
+        (module != 0 && size != 0).then_some(self.thread_locals)
+    }
+
+    fn place(&self, part: &Range<usize>) -> Range<usize> {
+        let start = self.start.get();
+        start + part.start..start + part.end
     }
 
     /// Whether the loader still lists it, and not another one in its place.
@@ -78,7 +118,7 @@ impl Object {
 
     /// The entries of the dynamic section.
     pub(super) fn dynamic_entries(&self) -> impl Iterator<Item = DynamicEntry> {
-        let mut next = self.dynamic as *const DynamicEntry;
+        let mut next = self.dynamic() as *const DynamicEntry;
         std::iter::from_fn(move || {
             if next.is_null() {
                 return None;
@@ -105,8 +145,8 @@ impl Object {
         let address = self.dynamic_value(tag)?;
         // The loader writes addresses in memory over those in the file, but where it cannot write,
         // as in the kernel's own object.
-        Some(if address < self.base {
-            address + self.base
+        Some(if address < self.base() {
+            address + self.base()
         } else {
             address
         })
@@ -168,14 +208,14 @@ impl Object {
             if !symbol.as_ref().is_some_and(is_unique) {
                 return false;
             }
-            let slot = self.base.wrapping_add(to_usize(relocation.r_offset));
+            let slot = self.base().wrapping_add(to_usize(relocation.r_offset));
             let whole = slot..slot.saturating_add(size_of::<usize>());
             let is_whole =
                 |range: &Range<usize>| range.contains(&whole.start) && whole.end <= range.end;
             // SAFETY: the loader has written the symbol's address there, in the object's own
             // writable data.
             let value = || unsafe { (slot as *const usize).read_unaligned() };
-            self.writable.iter().any(is_whole) && self.range.contains(&value())
+            self.writable().any(|part| is_whole(&part)) && self.range().contains(&value())
         })
     }
 
@@ -210,26 +250,26 @@ impl Object {
         self.relocations().any(|relocation| {
             let names_one = relocation.r_info >> 32 != 0;
             let word = || self.written_by_loader(relocation);
-            names_one && word().is_some_and(|word| other.range.contains(&word))
+            names_one && word().is_some_and(|word| other.range().contains(&word))
         })
     }
 
     /// The word that the loader has written for this relocation.
     fn written_by_loader(&self, relocation: &libc::Elf64_Rela) -> Option<usize> {
-        let slot = self.base.wrapping_add(to_usize(relocation.r_offset));
+        let slot = self.base().wrapping_add(to_usize(relocation.r_offset));
         let is_whole = slot.checked_add(size_of::<usize>() - 1);
-        let is_inside = is_whole.is_some_and(|last| self.range.contains(&last));
+        let is_inside = is_whole.is_some_and(|last| self.range().contains(&last));
         // SAFETY: the loader has written there, in this object, which is mapped as long as it is
         // loaded.
         let word = || unsafe { (slot as *const usize).read_unaligned() };
-        (is_inside && self.range.contains(&slot)).then(word)
+        (is_inside && self.range().contains(&slot)).then(word)
     }
 
     /// The name of the symbol that a relocation takes from elsewhere: the object has none of that
     /// name, or the loader has found another's first.
     pub(super) fn import_name(&self, relocation: &libc::Elf64_Rela) -> Option<&[u8]> {
         let symbol = self.symbol(to_usize(relocation.r_info >> 32))?;
-        let is_elsewhere = |word: usize| !self.range.contains(&word);
+        let is_elsewhere = |word: usize| !self.range().contains(&word);
         let is_imported =
             symbol.st_shndx == 0 || self.written_by_loader(relocation).is_some_and(is_elsewhere);
         let name = usize::try_from(symbol.st_name).ok()?;
@@ -265,7 +305,7 @@ unsafe extern "C" fn is_it(
     let info = unsafe { &*info };
     // SAFETY: so is its path.
     let path = unsafe { CStr::from_ptr(info.dlpi_name) };
-    c_int::from(to_usize(info.dlpi_addr) == object.base && path == object.path.as_c_str())
+    c_int::from(to_usize(info.dlpi_addr) == object.base() && path == object.path.as_c_str())
 }
 
 /// A library, which stays meanwhile, and all that it needs of what is loaded, directly or
@@ -277,7 +317,7 @@ pub(super) fn closure(main: &Object) -> Vec<Object> {
 fn closure_among(loaded: &[Object], main: &Object) -> Vec<Object> {
     let others = loaded
         .iter()
-        .filter(|object| object.dynamic != main.dynamic);
+        .filter(|object| object.dynamic() != main.dynamic());
     let mut others: Vec<_> = others.cloned().collect();
     let mut found = vec![main.clone()];
     let mut next = 0;
@@ -401,22 +441,25 @@ pub(super) fn from_headers(
             .find(|header| header.p_type == kind)
             .map(place)
     };
-    let relro = find(libc::PT_GNU_RELRO).unwrap_or(0..0);
+    let (start, end) = (start & !(page - 1), end.next_multiple_of(page));
+    let relro = find(libc::PT_GNU_RELRO).unwrap_or(start..start);
+    let relro = relro.start & !(page - 1)..relro.end & !(page - 1);
+    let part = |place: Range<usize>| place.start - start..place.end - start;
+    let start_of = |kind| Concealed::new(find(kind).map_or(0, |place| place.start));
     Object {
         path,
-        base,
-        range: start & !(page - 1)..end.next_multiple_of(page),
-        text: with(libc::PF_X).collect(),
-        writable: with(libc::PF_W).collect(),
-        read_only_after_relocation: relro.start & !(page - 1)..relro.end & !(page - 1),
-        dynamic: find(libc::PT_DYNAMIC).map_or(0, |dynamic| dynamic.start),
-        unwind_index: find(libc::PT_GNU_EH_FRAME).map_or(0, |index| index.start),
-        thread_locals: find(libc::PT_TLS)
-            .filter(|_| module != 0)
-            .map(|place| ThreadLocals {
-                module,
-                size: place.len(),
-            }),
+        thread_locals: ThreadLocals {
+            module,
+            size: find(libc::PT_TLS).map_or(0, |place| place.len()),
+        },
+        base: Concealed::new(base),
+        start: Concealed::new(start),
+        length: end - start,
+        text: with(libc::PF_X).map(part).collect(),
+        writable: with(libc::PF_W).map(part).collect(),
+        read_only_after_relocation: part(relro),
+        dynamic: start_of(libc::PT_DYNAMIC),
+        unwind_index: start_of(libc::PT_GNU_EH_FRAME),
     }
 }
 

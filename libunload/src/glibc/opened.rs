@@ -8,7 +8,6 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 
 use super::object::Object;
-use super::search::wanted::FOR_DEBUGGERS;
 use super::{link_maps, memory};
 use crate::os::Handle;
 
@@ -17,25 +16,13 @@ const WORD: usize = size_of::<usize>();
 /// How often these objects were opened by their own names, in the same order; `None` where that
 /// cannot be told.
 pub(super) fn counts(objects: &[&Object]) -> Vec<Option<u32>> {
-    /// Longer lists are none.
-    const MOST: usize = 1 << 16;
     let mut counts = vec![None; objects.len()];
     let Some(place) = place_of_count() else {
         return counts;
     };
-    // `struct r_debug`: version, first record.
-    let first = FOR_DEBUGGERS.address().map(|list| list + WORD);
-    let first = first.and_then(memory::word).unwrap_or(0);
-    for record in link_maps::from(first).take(MOST) {
-        let is_it =
-            |object: &&Object| object.dynamic == record.dynamic && object.base == record.base;
-        if let Some(index) = objects.iter().position(is_it) {
-            let word = memory::word(record.place + place / WORD * WORD);
-            counts[index] = word.map(|word| half(word, place));
-            if counts.iter().all(Option::is_some) {
-                break;
-            }
-        }
+    for (index, record) in link_maps::of(objects) {
+        let word = memory::word(record.place + place / WORD * WORD);
+        counts[index] = word.map(|word| half(word, place));
     }
     counts
 }

@@ -5,15 +5,17 @@ use std::ops::Range;
 
 use super::object::{Object, page_size};
 
-/// Writes these addresses, or whatever is as long, into their slots.
+/// Writes these addresses, or whatever is as long, into their slots, which are told as in the
+/// object's file.
 pub(super) fn write(object: &Object, slots: &[(usize, *const ())]) -> std::io::Result<()> {
-    let parts = object.text.iter().map(|text| (text, libc::PROT_EXEC));
-    let parts = parts.chain([(&object.read_only_after_relocation, 0)]);
-    let touched = parts.filter(|(part, _)| slots.iter().any(|(slot, _)| part.contains(slot)));
-    let writable = touched.map(|(part, access)| MadeWritable::new(part, libc::PROT_READ | access));
+    let parts = object.text().map(|text| (text, libc::PROT_EXEC));
+    let parts = parts.chain([(object.read_only_after_relocation(), 0)]);
+    let place = |slot: usize| object.base().wrapping_add(slot);
+    let touched = parts.filter(|(part, _)| slots.iter().any(|slot| part.contains(&place(slot.0))));
+    let writable = touched.map(|(part, access)| MadeWritable::new(&part, libc::PROT_READ | access));
     let _writable = writable.collect::<std::io::Result<Vec<_>>>()?;
     for &(slot, address) in slots {
-        let slot = slot as *mut *const ();
+        let slot = place(slot) as *mut *const ();
         // SAFETY: the slot is in a part of a loaded object that is writable or was made so. Who
         // calls this knows what the loader has written there: what reads it meanwhile reads one or
         // the other; where it is in code, none runs.

@@ -13,6 +13,7 @@ use super::calls::Event;
 use super::entries::Request;
 use super::ledger::{self, Ledger};
 use super::memory;
+use super::remnants::Concealed;
 use super::search::wanted::symbol;
 
 /// What the C library and this file agree on: the parts of `struct aiocb` that matter here.
@@ -75,7 +76,9 @@ pub(super) fn under_way(ledger: &Ledger) -> usize {
 
 fn all_under_way(ledger: &Ledger) -> Vec<(usize, Request)> {
     let requests = ledger.with(|entries| entries.requests.clone());
-    requests.into_iter().filter(is_under_way).collect()
+    let requests = requests.into_iter();
+    let requests = requests.map(|(place, request)| (place.get(), request));
+    requests.filter(is_under_way).collect()
 }
 
 /// Cancels the requests of an object that can be, and has its queues call nothing any more.
@@ -145,17 +148,17 @@ const EAI_NOTCANCELED: c_int = -102;
 /// with which its result is taken, may be called in signal handlers, where nothing can be
 /// forgotten.
 fn note(ledger: &Ledger, place: usize, request: Request) {
-    let is_inside = ledger.object.range.contains(&place);
+    let is_inside = ledger.object.range().contains(&place);
     ledger.with(|entries| {
         if entries.requests.len() >= entries.next_look_at_requests {
             entries
                 .requests
-                .retain(|place, request| is_under_way(&(*place, *request)));
+                .retain(|place, request| is_under_way(&(place.get(), *request)));
             entries.next_look_at_requests = (2 * entries.requests.len()).max(64);
         }
-        entries.requests.insert(place, request);
+        entries.requests.insert(Concealed::new(place), request);
         if is_inside {
-            entries.places_of_requests.insert(place);
+            entries.places_of_requests.insert(Concealed::new(place));
         }
     });
 }
@@ -184,7 +187,7 @@ unsafe fn request(block: *mut Block, make: impl FnOnce(*mut Block) -> c_int) -> 
 }
 
 fn forget(ledger: &Ledger, place: usize) {
-    ledger.with(|entries| entries.requests.remove(&place));
+    ledger.with(|entries| entries.requests.remove(&Concealed::new(place)));
 }
 
 /// Stands in for `aio_read`.

@@ -16,6 +16,7 @@ use super::entries::{Finalizer, Finalizers};
 use super::ledger;
 use super::object::{DynamicEntry, Object};
 use super::patch;
+use super::remnants::Concealed;
 use crate::elf::Routines;
 
 type Initializer = unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char);
@@ -35,7 +36,7 @@ pub(super) unsafe fn initialize(object: &Object, routines: Routines) {
     // SAFETY: the caller vouches that the routines are the object's.
     for address in unsafe { addresses(object, routines.init, array) } {
         // SAFETY: the address is one of an initializer, which has this type.
-        let initializer = unsafe { std::mem::transmute::<usize, Initializer>(address) };
+        let initializer = unsafe { std::mem::transmute::<usize, Initializer>(address.get()) };
         // SAFETY: the C library keeps this for the whole life of the process.
         let environment = unsafe { environ };
         // SAFETY: the caller vouches for the code; the arguments are those that the loader passes.
@@ -54,7 +55,9 @@ pub(super) unsafe fn finalizers(object: &Object, routines: Routines) -> Finalize
     let mut all = unsafe { addresses(object, routines.fini, array) };
     all.reverse();
     // SAFETY: the addresses are those of finalizers, which have this type.
-    let typed = |address| unsafe { std::mem::transmute::<usize, Finalizer>(address) };
+    let typed = |address: Concealed| unsafe {
+        Concealed::new(std::mem::transmute::<usize, Finalizer>(address.get()))
+    };
     Finalizers(all.into_iter().map(typed).collect())
 }
 
@@ -75,10 +78,11 @@ pub(super) fn take_from_loader(object: &Object) -> io::Result<Finalizers> {
     let finalizers = unsafe { finalizers(object, routines) };
     let mut slots = Vec::new();
     for (index, entry) in object.dynamic_entries().enumerate() {
-        let slot = object.dynamic + index * size_of::<DynamicEntry>() + size_of::<i64>();
+        let section = object.dynamic().wrapping_sub(object.base());
+        let slot = section + index * size_of::<DynamicEntry>() + size_of::<i64>();
         let instead = match entry.tag {
             // The loader adds where the object is.
-            DT_FINI => (nothing as *const () as usize).wrapping_sub(object.base),
+            DT_FINI => (nothing as *const () as usize).wrapping_sub(object.base()),
             DT_FINI_ARRAYSZ => 0,
             _ => continue,
         };
@@ -96,19 +100,19 @@ unsafe extern "C" fn nothing() {}
 /// # Safety
 ///
 /// Both are those of the file that `object` was loaded from.
-unsafe fn addresses(object: &Object, single: usize, array: (usize, usize)) -> Vec<usize> {
+unsafe fn addresses(object: &Object, single: usize, array: (usize, usize)) -> Vec<Concealed> {
     let mut all = Vec::new();
     if single != 0 {
-        all.push(object.base + single);
+        all.push(Concealed::new(object.base() + single));
     }
     let (start, size) = array;
     for index in 0..size / size_of::<usize>() {
-        let place = (object.base + start) as *const usize;
+        let place = (object.base() + start) as *const usize;
         // SAFETY: the array is in the object, whose addresses the loader has put right.
         let address = unsafe { place.add(index).read() };
         // The loader passes over these, too: linkers use them to reserve places.
         if address != 0 && address != usize::MAX {
-            all.push(address);
+            all.push(Concealed::new(address));
         }
     }
     all

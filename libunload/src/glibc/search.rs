@@ -37,6 +37,7 @@ use std::io;
 use self::wanted::{Baseline, Find, Holder, Wanted};
 use super::memory::Reader;
 use super::object::Object;
+use super::remnants::Concealed;
 use super::{lent, namespaces, signals, tasks};
 use crate::outcome::PinReason;
 
@@ -114,8 +115,8 @@ fn all_places(leaving: &[&Object], loaded: &[Object]) -> io::Result<Vec<Find>> {
         let holder = format!("the handler of signal {signal}, code made at run time,");
         finds.push(Find {
             place: 0,
-            word: handler,
-            holder: Holder::Other(handler, holder),
+            word: Concealed::new(handler),
+            holder: Holder::other(handler, holder),
         });
     }
     wanted.add(made);
@@ -124,7 +125,7 @@ fn all_places(leaving: &[&Object], loaded: &[Object]) -> io::Result<Vec<Find>> {
     // The loader leads into no code that was made at run time; what it mapped for a moment may have
     // been there.
     let own = Wanted::new(leaving);
-    finds.retain(|find| own.is(find.word) || !objects::is_of_loader(find.place));
+    finds.retain(|find| own.is(find.word.get()) || !objects::is_of_loader(find.place));
     lists::search(&wanted, &mut finds)?;
     threads::search_system_calls(&wanted, &threads, &mut finds);
     chains::search(&wanted, leaving, loaded, &mut finds)?;
@@ -144,7 +145,7 @@ fn told(holder: Holder) -> (usize, String) {
             format!("a thread-local of {}", tasks::label(thread)),
         ),
         Holder::Stream(stream) => (stream, format!("an open stream (FILE at {stream:#x})")),
-        Holder::Other(of, holder) => (of, holder),
+        Holder::Other(other) => *other,
     }
 }
 
@@ -155,6 +156,7 @@ pub(super) fn holder(address: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CString;
     use std::mem::MaybeUninit;
     use std::time::Duration;
 
@@ -181,8 +183,7 @@ mod tests {
         const SEARCHES: u32 = 100;
         const NOWHERE: usize = 0x7eee_eeee_0000;
         let loaded = object::loaded();
-        let mut nowhere = loaded[0].clone();
-        (nowhere.range, nowhere.dynamic) = (NOWHERE..NOWHERE + 8, NOWHERE);
+        let nowhere = object::from_headers(CString::default(), NOWHERE, 0, &[]);
         let (leaving, wanted) = ([&nowhere], Wanted::new(&[&nowhere]));
         let measured = |search: &mut dyn FnMut()| {
             let before = time();
@@ -213,7 +214,7 @@ mod tests {
             let made = made::find(&wanted, &loaded, &mut reader).expect("own memory");
             assert!(made.is_empty() && namespaces::others(&loaded).is_empty());
         });
-        assert!(finds.iter().all(|find| wanted.is(find.word)));
+        assert!(finds.iter().all(|find| wanted.is(find.word.get())));
         eprintln!(
             "measured: {code:?} for code of nobody, {data:?} for the data of {} objects, {threads:?} for thread-locals, {lists:?} for lists,              {calls:?} for system calls",
             loaded.len()

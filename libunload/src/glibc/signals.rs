@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::ptr;
 use std::sync::{Arc, Mutex};
 
-use self::action::current;
+use self::action::{Noted, current};
 use self::former::{Former, Formers};
 use self::senders::Sender;
 use super::ledger::{self, Ledger};
@@ -34,7 +34,7 @@ use crate::lock::lock;
 pub(super) struct Actions(Vec<(c_int, Action)>);
 
 struct Action {
-    action: libc::sigaction,
+    action: Noted,
     /// Whose handler it is, if it is a library's.
     library: Option<Arc<Ledger>>,
     /// What is no library's: the same action, or what there was before libraries came.
@@ -57,7 +57,7 @@ impl Actions {
             Some((
                 signal,
                 Action {
-                    action,
+                    action: Noted::new(action),
                     library,
                     former,
                 },
@@ -86,7 +86,7 @@ impl Actions {
             };
             let found = left.sa_sigaction;
             let is_set_without = in_force::is_without_handler(*signal, found, range)
-                && before.action.sa_sigaction != found;
+                && before.action.handler() != found;
             if !range.contains(&found) && !is_set_without {
                 continue;
             }
@@ -101,7 +101,7 @@ impl Actions {
             let mut now = now.unwrap_or(libc::sigaction {
                 sa_sigaction: libc::SIG_DFL,
                 sa_flags: 0,
-                ..before.action
+                ..before.action.action()
             });
             // By default it may end the process. What sends it is stopped; what is on its way, or
             // waits until it is let through, was for the handler that goes, and is ignored.
@@ -135,7 +135,7 @@ impl Actions {
         let known = self.0.iter().find(|(other, _)| *other == signal);
         let former = known.and_then(|(_, before)| before.former.as_ref());
         let former = former.filter(|former| former.is_there());
-        former.map_or(libc::SIG_DFL, |former| former.action.sa_sigaction)
+        former.map_or(libc::SIG_DFL, |former| former.action.handler())
     }
 }
 
@@ -146,9 +146,13 @@ impl Action {
             let open = ledger::all();
             open.iter().any(|ledger| Arc::ptr_eq(ledger, library)) && !library.is_held_back()
         };
-        let of_library = self.library.as_ref().filter(is_open).map(|_| self.action);
+        let of_library = self
+            .library
+            .as_ref()
+            .filter(is_open)
+            .map(|_| self.action.action());
         let former = self.former.as_ref().filter(|former| former.is_there());
-        of_library.or_else(|| former.map(|former| former.action))
+        of_library.or_else(|| former.map(|former| former.action.action()))
     }
 }
 

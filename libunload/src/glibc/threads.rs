@@ -8,6 +8,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
 use super::ledger::{self, Ledger};
+use super::remnants::Concealed;
 use super::tasks::Thread;
 use crate::outcome::PinReason;
 
@@ -75,8 +76,8 @@ pub(super) type FunctionC11 = unsafe extern "C-unwind" fn(*mut c_void) -> c_int;
 
 /// What the new thread has to know; `F` is the type of its function.
 struct Start<F> {
-    function: F,
-    argument: *mut c_void,
+    function: Concealed<F>,
+    argument: Concealed<*mut c_void>,
     ledger: Arc<Ledger>,
 }
 
@@ -242,7 +243,7 @@ pub(super) unsafe extern "C" fn create_c11(
 }
 
 /// Has `create` start a thread that finds out what to do from what is handed to it.
-fn start<F>(
+fn start<F: Copy>(
     ledger: Arc<Ledger>,
     function: F,
     argument: *mut c_void,
@@ -250,8 +251,8 @@ fn start<F>(
 ) -> c_int {
     ledger.with(|entries| entries.threads.starting += 1);
     let start = Start {
-        function,
-        argument,
+        function: Concealed::new(function),
+        argument: Concealed::new(argument),
         ledger: Arc::clone(&ledger),
     };
     let start = Box::into_raw(Box::new(start)).cast();
@@ -286,7 +287,7 @@ unsafe extern "C-unwind" fn begin_c11(start: *mut c_void) -> c_int {
 /// # Safety
 ///
 /// `start` is what [`start`] handed over, for a function of this type.
-unsafe fn announce<F>(start: *mut c_void) -> (F, *mut c_void) {
+unsafe fn announce<F: Copy>(start: *mut c_void) -> (F, *mut c_void) {
     // SAFETY: the caller's promise.
     let start = unsafe { Box::from_raw(start.cast::<Start<F>>()) };
     let mut cancelable = 0;
@@ -305,5 +306,5 @@ unsafe fn announce<F>(start: *mut c_void) -> (F, *mut c_void) {
     drop(ledger);
     // SAFETY: the state before is restored; nobody asks for the one in between.
     unsafe { pthread_setcancelstate(cancelable, std::ptr::null_mut()) };
-    (function, argument)
+    (function.get(), argument.get())
 }

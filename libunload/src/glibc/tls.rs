@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::entries::Running;
 use super::ledger::{self, Ledger};
+use super::remnants::Concealed;
 use super::tasks::current_id;
 use crate::lock::lock;
 
@@ -24,7 +25,7 @@ pub(super) type Function = unsafe extern "C" fn(*mut c_void);
 
 /// A destructor that waits for its thread to end.
 struct Destructor {
-    function: Function,
+    function: Concealed<Function>,
     value: *mut c_void,
     ledger: Arc<Ledger>,
 }
@@ -91,7 +92,7 @@ fn run(list: &List, begin: impl Fn(&Destructor, libc::pid_t) -> bool) {
         };
         // SAFETY: the library registered it on this thread, once, and is mapped: it is not unloaded
         // before its ledger says that no destructor is running.
-        unsafe { function(value) };
+        unsafe { function.get()(value) };
         ledger.end(thread, Running::Destructor);
     }
 }
@@ -210,7 +211,7 @@ pub(super) unsafe extern "C" fn register(
     // SAFETY: the list is this thread's own and lives until the thread ends.
     if let Some(list) = unsafe { LIST.get().as_ref() } {
         lock(&list.0).push(Destructor {
-            function,
+            function: Concealed::new(function),
             value,
             ledger,
         });

@@ -22,8 +22,8 @@ use super::scan::Outside;
 use super::signals::{Actions, PutBack};
 use super::tasks::Progress;
 use super::{
-    calls, dispatch, files, finalizing, keys, leaving, lent, requests, scan, search, sequences,
-    signals, tasks, threads, timers, tls,
+    calls, dispatch, files, finalizing, keys, leaving, lent, places, requests, scan, search,
+    sequences, signals, tasks, threads, timers, tls,
 };
 use crate::lock::lock;
 use crate::os::Handle;
@@ -117,7 +117,7 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
         }
     };
     let objects: Vec<_> = leaving.iter().map(|ledger| &ledger.object).collect();
-    let ranges: Vec<_> = objects.iter().map(|object| object.range.clone()).collect();
+    let ranges: Vec<_> = objects.iter().map(|object| object.range()).collect();
     left.variables.extend(lent::take_back_variables(&ranges));
     sequences::take_back(&ranges);
     let baselines: Vec<_> = leaving
@@ -233,7 +233,7 @@ impl<'a> Suspended<'a> {
             ledger,
             held_back,
             timers: timers::stop(ledger),
-            signals: actions.put_back(&ledger.object.range),
+            signals: actions.put_back(&ledger.object.range()),
         });
         let suspended: Vec<_> = suspended.collect();
         if suspended.iter().any(|one| !one.signals.is_empty()) {
@@ -282,7 +282,7 @@ impl<'a> Suspended<'a> {
 fn text(objects: &[Arc<Ledger>]) -> Vec<Range<usize>> {
     objects
         .iter()
-        .flat_map(|ledger| ledger.object.text.clone())
+        .flat_map(|ledger| ledger.object.text())
         .collect()
 }
 
@@ -324,7 +324,7 @@ fn thread_of(reason: &PinReason) -> Option<libc::pid_t> {
 
 fn unrest(ledger: &Ledger) -> Vec<PinReason> {
     let mut reasons = Vec::new();
-    if signals::senders::filters_lead_into(&ledger.object.range) {
+    if signals::senders::filters_lead_into(&ledger.object.range()) {
         let holder = "a filter of system calls (seccomp), which sends signal SIGSYS,".to_owned();
         reasons.push(PinReason::AddressKept { holder });
     }
@@ -369,11 +369,11 @@ struct Mapped {
 impl Mapped {
     fn of(object: &Object) -> Option<Self> {
         let maps = Maps::open().ok()?;
-        let mapping = maps.at(object.range.start).ok()??;
+        let mapping = maps.at(object.range().start).ok()??;
         Some(Self {
             maps,
-            file: mapping.file?,
-            range: object.range.clone(),
+            file: mapping.file()?,
+            range: object.range(),
         })
     }
 
@@ -404,6 +404,7 @@ fn verify(ledgers: &[Arc<Ledger>], mapped: Option<Mapped>, left: &mut LeftBehind
         if !ledger.object.is_loaded() {
             ledger::close(ledger);
             left.files += files::unmap(ledger);
+            places::keep_free(ledger.object.range());
         }
     }
     match mapped.and_then(|mapped| mapped.left()) {

@@ -20,8 +20,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::super::ledger::{self, Ledger};
+use super::super::link_maps;
 use super::super::memory::{self, Reader};
 use super::super::object::{self, Object};
+use super::super::remnants::{Concealed, Wiped};
 use super::super::requests;
 use super::heaps::Heaps;
 use super::objects;
@@ -85,10 +87,9 @@ fn walk(
         wanted,
         leaving,
         kept_mark: mark_of_kept(),
-        // Their own notes of where the objects are.
-        seen: ledger::all().iter().map(start_of).collect(),
+        seen: notes_of_objects(leaving),
         requests: places_of_requests(wanted),
-        next: Vec::new(),
+        next: Wiped::default(),
         finds: Vec::new(),
     };
     let mut reader = Reader::new();
@@ -101,9 +102,9 @@ fn walk(
             chunks.retain(|chunk| !heaps.is_remnant(chunk.start));
         }
         // So many that they are read at once, and none in parts.
-        let mut batch = Vec::new();
+        let mut batch = Wiped::default();
         let mut room = Reader::ROOM;
-        for chunk in chunks {
+        for &chunk in chunks.iter() {
             if chunk.size > room || batch.len() == Reader::MOST {
                 walk.follow(&batch, &mut reader)?;
                 batch.clear();
@@ -123,19 +124,19 @@ struct Walk<'a> {
     leaving: &'a [&'a Object],
     kept_mark: Option<usize>,
     /// What the C library may still have of requests that are done.
-    requests: BTreeSet<usize>,
+    requests: BTreeSet<Concealed>,
     /// What was reached.
-    seen: HashSet<usize>,
+    seen: HashSet<Concealed>,
     /// What was reached and not looked at, with the word in a library's data that it was reached
     /// from.
-    next: Vec<(usize, usize)>,
+    next: Wiped<(usize, usize)>,
     finds: Vec<Find>,
 }
 
 impl Walk<'_> {
     /// Notes where an object's data leads to.
     fn begin_at(&mut self, object: &Object, reader: &mut Reader) -> io::Result<()> {
-        let mut words = Vec::new();
+        let mut words = Wiped::default();
         let data: Vec<_> = objects::data(object).collect();
         reader.read(&data, |start, part| {
             let places = part.iter().enumerate();
@@ -143,27 +144,30 @@ impl Walk<'_> {
         })?;
         let values = values::under_keys_of(object).into_iter();
         for (value, destructor) in values {
-            if self.may_lead_on(value) && self.seen.insert(value) {
+            if self.may_lead_on(value) && self.seen.insert(Concealed::new(value)) {
                 self.next.push((value, destructor));
             }
         }
         let lists = lists_of_free(&words);
-        for (place, word) in words {
-            if !lists.contains(&place) && self.may_lead_on(word) && self.seen.insert(word) {
+        for &(place, word) in words.iter() {
+            if !lists.contains(&place)
+                && self.may_lead_on(word)
+                && self.seen.insert(Concealed::new(word))
+            {
                 self.next.push((word, place));
             }
         }
         Ok(())
     }
 
-    /// Whether this leads to the heap. An address in a library that leaves does not, and what was
-    /// noted of it here would be found by a later search, where `malloc` gives the memory of the
-    /// notes to somebody who does not write to all of it.
+    /// Whether this leads to the heap. An address in a library that leaves does not, nor the one
+    /// after its last. They must not be noted here: what looks like an address of this very memory
+    /// may lead to the notes, and memory that was freed may become anybody's.
     fn may_lead_on(&self, word: usize) -> bool {
         let is_inside = || {
             self.leaving
                 .iter()
-                .any(|object| object.range.contains(&word))
+                .any(|object| word.wrapping_sub(object.range().start) <= object.range().len())
         };
         may_be_of_malloc(word) && !is_inside()
     }
@@ -172,7 +176,7 @@ impl Walk<'_> {
     fn follow(&mut self, batch: &[Chunk], reader: &mut Reader) -> io::Result<()> {
         const IN_USE: usize = 1;
         let range = |chunk: &Chunk| chunk.start..chunk.start + chunk.size;
-        let ranges: Vec<_> = batch.iter().map(range).collect();
+        let ranges: Wiped<_> = batch.iter().map(range).collect();
         let mut places = Vec::new();
         reader.read(&ranges, |start, words| {
             let is_whole =
@@ -183,18 +187,19 @@ impl Walk<'_> {
                 return;
             };
             let is_kept = self.kept_mark.is_some() && content.get(1).copied() == self.kept_mark;
-            if after & IN_USE == 0 || is_kept || is_record_of(content, self.leaving) {
+            if after & IN_USE == 0 || is_kept {
                 return;
             }
             self.wanted.find_in(content, |index| {
                 let word = content[index];
-                if is_bound_of(word, self.leaving) || self.requests.contains(&word) {
+                if is_bound_of(word, self.leaving) || self.requests.contains(&Concealed::new(word))
+                {
                     return;
                 }
-                places.push((start + index * WORD, word, chunk.root));
+                places.push((start + index * WORD, Concealed::new(word), chunk.root));
             });
             for &word in content {
-                if self.may_lead_on(word) && self.seen.insert(word) {
+                if self.may_lead_on(word) && self.seen.insert(Concealed::new(word)) {
                     self.next.push((word, chunk.root));
                 }
             }
@@ -218,9 +223,9 @@ fn beginnings<'o>(leaving: &[&Object], loaded: &'o [Object]) -> Vec<&'o Object> 
     let needed: HashSet<usize> = leaving
         .iter()
         .flat_map(|library| object::closure(library))
-        .map(|object| object.dynamic)
+        .map(|object| object.dynamic())
         .collect();
-    let stays = |object: &&Object| !is_among(object, leaving) && needed.contains(&object.dynamic);
+    let stays = |object: &&Object| !is_among(object, leaving) && needed.contains(&object.dynamic());
     let is_loader = |object: &Object| file_name(object).starts_with(b"ld-linux");
     let staying = loaded.iter().filter(stays);
     staying.filter(|object| !is_loader(object)).collect()
@@ -255,16 +260,25 @@ fn keeps_on_the_heap(object: &Object) -> bool {
 }
 
 /// Where the objects that leave have had requests; none is under way any more.
-fn places_of_requests(wanted: &Wanted) -> BTreeSet<usize> {
+fn places_of_requests(wanted: &Wanted) -> BTreeSet<Concealed> {
     let ledgers = ledger::all().into_iter();
-    let leaving = ledgers.filter(|ledger| wanted.has(ledger.object.dynamic));
+    let leaving = ledgers.filter(|ledger| wanted.has(ledger.object.dynamic()));
     let places = |ledger: Arc<Ledger>| ledger.with(|entries| entries.places_of_requests.clone());
     leaving.flat_map(places).collect()
 }
 
-/// Where the memory of a ledger begins: its counts come first.
-fn start_of(ledger: &Arc<Ledger>) -> usize {
-    Arc::as_ptr(ledger) as usize - 2 * WORD
+/// Where the loader and the host note what they know of objects: nobody else uses that, and what
+/// looks like an address of it is a remnant.
+fn notes_of_objects(leaving: &[&Object]) -> HashSet<Concealed> {
+    // Its counts come before a ledger.
+    let start = |ledger: &Arc<Ledger>| Arc::as_ptr(ledger) as usize - 2 * WORD;
+    let mut places: Wiped<usize> = ledger::all().iter().map(start).collect();
+    for (_, record) in link_maps::of(leaving) {
+        // What versions of which libraries it needs, its names, where it looks for symbols.
+        places.extend(record.words().iter().copied());
+        places.push(record.place);
+    }
+    places.iter().copied().map(Concealed::new).collect()
 }
 
 /// Whether `malloc` may have returned this.
@@ -275,48 +289,40 @@ fn may_be_of_malloc(word: usize) -> bool {
 }
 
 /// Which of these addresses have a size in front of them.
-fn chunks(reader: &mut Reader, addresses: &[(usize, usize)]) -> io::Result<Vec<Chunk>> {
+fn chunks(reader: &mut Reader, addresses: &[(usize, usize)]) -> io::Result<Wiped<Chunk>> {
     const FLAGS: usize = 7;
     const SIZES: Range<usize> = 32..Reader::ROOM;
-    let sizes: Vec<_> = addresses
-        .iter()
-        .map(|&(word, _)| word - WORD..word)
-        .collect();
+    let sizes = addresses.iter().map(|&(word, _)| word - WORD..word);
+    let sizes: Wiped<_> = sizes.collect();
     let mut found = std::collections::HashMap::new();
     reader.read(&sizes, |place, words| {
         if let [size] = words {
-            found.insert(place + WORD, size & !FLAGS);
+            found.insert(Concealed::new(place + WORD), size & !FLAGS);
         }
     })?;
     let chunk = |&(start, root): &(usize, usize)| {
-        let size = *found.get(&start)?;
+        let size = *found.get(&Concealed::new(start))?;
         (SIZES.contains(&size) && size % 16 == 0).then_some(Chunk { start, size, root })
     };
     Ok(addresses.iter().filter_map(chunk).collect())
 }
 
-/// Whether this is what the loader knows of an object that leaves (`struct link_map`).
-fn is_record_of(content: &[usize], leaving: &[&Object]) -> bool {
-    let [base, _, dynamic, ..] = content else {
-        return false;
-    };
-    leaving
-        .iter()
-        .any(|object| object.base == *base && object.dynamic == *dynamic)
-}
-
-/// Whether this is where an object that leaves, or a part of it, begins or ends, or in its dynamic
-/// section: what loaders, debuggers and this crate note of objects, remnants of which are all over
-/// the heap. Nobody else calls or reads there. So it is with the index of its unwind tables, which
-/// `_dl_find_object` tells.
+/// Whether this is where an object that leaves, or a part of it, begins or ends, or its pages do,
+/// or in its dynamic section: what loaders, debuggers and this crate note of objects, remnants of
+/// which are all over the heap. Nobody else calls or reads there. So it is with the index of its
+/// unwind tables, which `_dl_find_object` tells.
 fn is_bound_of(word: usize, leaving: &[&Object]) -> bool {
-    let is_bound = |range: &Range<usize>| range.start == word || range.end == word;
+    let page = object::page_size();
+    let is_bound = |range: Range<usize>| {
+        let pages = range.start & !(page - 1)..range.end.next_multiple_of(page);
+        [range.start, range.end, pages.start, pages.end].contains(&word)
+    };
     leaving.iter().any(|object| {
-        let parts = object.text.iter().chain(&object.writable);
-        let mut parts = parts.chain([&object.range, &object.read_only_after_relocation]);
+        let parts = object.text().chain(object.writable());
+        let mut parts = parts.chain([object.range(), object.read_only_after_relocation()]);
         let entries = object.dynamic_entries().count() + 1;
-        let dynamic = object.dynamic..object.dynamic + 2 * WORD * entries;
-        [object.base, object.unwind_index].contains(&word)
+        let dynamic = object.dynamic()..object.dynamic() + 2 * WORD * entries;
+        [object.base(), object.unwind_index()].contains(&word)
             || dynamic.contains(&word)
             || parts.any(is_bound)
     })

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 
+use super::super::remnants::Concealed;
 use super::super::{lent, memory};
 use super::objects;
 use super::wanted::{ENVIRONMENT, Find, Holder, STREAMS, Wanted};
@@ -24,8 +25,8 @@ fn search_environment(wanted: &Wanted, finds: &mut Vec<Find>) {
         if wanted.has(word) {
             finds.push(Find {
                 place: 0,
-                word,
-                holder: Holder::Other(array, "the environment".to_owned()),
+                word: Concealed::new(word),
+                holder: Holder::other(array, "the environment".to_owned()),
             });
         }
     }
@@ -49,8 +50,8 @@ fn search_timers(wanted: &Wanted, finds: &mut Vec<Find>) {
         if let Some(word) = value.ok().filter(|&word| wanted.has(word)) {
             finds.push(Find {
                 place: 0,
-                word,
-                holder: Holder::Other(word, format!("a timer that sends signal {signal}")),
+                word: Concealed::new(word),
+                holder: Holder::other(word, format!("a timer that sends signal {signal}")),
             });
         }
     }
@@ -83,7 +84,7 @@ fn search_streams(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
             }
             finds.push(Find {
                 place: stream + index * WORD,
-                word: words[index],
+                word: Concealed::new(words[index]),
                 holder: Holder::Stream(stream),
             });
         });
@@ -94,7 +95,7 @@ fn search_streams(wanted: &Wanted, finds: &mut Vec<Find>) -> io::Result<()> {
         if !wanted.has(cookie) && kept[..read].iter().any(|&word| wanted.has(word)) {
             finds.push(Find {
                 place: cookie,
-                word: kept[0],
+                word: Concealed::new(kept[0]),
                 holder: Holder::Stream(stream),
             });
         }

@@ -22,7 +22,7 @@ pub(super) fn find(
 ) -> io::Result<Vec<Range<usize>>> {
     let is_loaded = |range: &Range<usize>| {
         let mut loaded = loaded.iter();
-        loaded.any(|object| object.range.contains(&range.start))
+        loaded.any(|object| object.range().contains(&range.start))
     };
     let executable = Maps::open()?.executable()?;
     // Where stacks are executable, what may be written to may be one, in use or kept for the next

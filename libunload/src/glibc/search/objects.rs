@@ -25,6 +25,7 @@ use super::super::lent;
 use super::super::memory::{self, Reader};
 use super::super::object::Object;
 use super::super::owners;
+use super::super::remnants::Concealed;
 use super::super::signals::{in_force, trampolines};
 use super::wanted::{FOR_DEBUGGERS, Find, Holder, Known, STREAMS, Wanted};
 use crate::elf::variables::variables;
@@ -44,13 +45,13 @@ pub(super) fn search<'o>(
     let ranges: Vec<_> = staying.iter().copied().flat_map(data).collect();
     let is_remnant = |place: usize| {
         let mut staying = staying.iter();
-        let object = staying.find(|object| object.range.contains(&place));
-        object.is_some_and(|object| is_in_table_of_backtraces(object, place - object.base))
+        let object = staying.find(|object| object.range().contains(&place));
+        object.is_some_and(|object| is_in_table_of_backtraces(object, place - object.base()))
     };
     let mut places = Vec::new();
     reader.read(&ranges, |start, words| {
         wanted.find_in(words, |index| {
-            places.push((start + index * WORD, words[index]));
+            places.push((start + index * WORD, Concealed::new(words[index])));
         });
     })?;
     for (place, word) in places {
@@ -67,10 +68,10 @@ pub(super) fn search<'o>(
 
 /// What is written to in an object's life.
 pub(super) fn data(object: &Object) -> impl Iterator<Item = Range<usize>> {
-    let mut parts: Vec<_> = object.writable.to_vec();
+    let mut parts: Vec<_> = object.writable().collect();
     let [live, handed] = trampolines::places();
     for other in [
-        object.read_only_after_relocation.clone(),
+        object.read_only_after_relocation(),
         heap::places(),
         owners::place(),
         in_force::place(),

@@ -24,6 +24,7 @@ use std::sync::OnceLock;
 use super::super::ledger;
 use super::super::memory::{self, Reader};
 use super::super::object::{Object, ThreadLocals};
+use super::super::remnants::{Concealed, Wiped};
 use super::super::tasks::{current_id, label};
 use super::objects::KEYS;
 use super::wanted::{Find, Holder, Wanted, symbol};
@@ -59,9 +60,11 @@ pub(super) fn search_thread_locals<'o>(
     };
     let leaving: Vec<_> = leaving
         .iter()
-        .filter_map(|object| object.thread_locals)
+        .filter_map(|object| object.thread_locals())
         .collect();
-    let staying: Vec<_> = staying.filter_map(|object| object.thread_locals).collect();
+    let staying: Vec<_> = staying
+        .filter_map(|object| object.thread_locals())
+        .collect();
     let threads: Vec<_> = threads
         .iter()
         .filter_map(|&thread| Some((thread, layout.pointer_of(thread)?)))
@@ -102,7 +105,7 @@ pub(super) fn search_thread_locals<'o>(
         let mut found = |place: usize, word: usize| {
             finds.push(Find {
                 place,
-                word,
+                word: Concealed::new(word),
                 holder: Holder::Thread(thread),
             });
         };
@@ -129,7 +132,7 @@ pub(super) fn search_thread_locals<'o>(
             let after = elsewhere.partition_point(|(other, _)| other.start <= place);
             finds.push(Find {
                 place,
-                word: words[index],
+                word: Concealed::new(words[index]),
                 holder: Holder::Thread(elsewhere[after - 1].1),
             });
         });
@@ -140,7 +143,7 @@ pub(super) fn search_thread_locals<'o>(
 struct Copies {
     /// Where each begins among the words.
     starts: Vec<usize>,
-    words: Vec<usize>,
+    words: Wiped<usize>,
 }
 
 impl Copies {
@@ -149,7 +152,8 @@ impl Copies {
         for range in ranges {
             starts.push(starts[starts.len() - 1] + range.len() / WORD);
         }
-        let mut words = vec![0; starts[ranges.len()]];
+        let words = std::iter::repeat_n(0, starts[ranges.len()]);
+        let mut words: Wiped<_> = words.collect();
         reader.read(ranges, |start, part| {
             let has = |range: &Range<usize>| range.contains(&start);
             if let Some(index) = ranges.iter().position(has) {
@@ -202,7 +206,7 @@ fn find_values(
 /// Whether an object that leaves made this key, which is deleted with it.
 fn is_key_of(wanted: &Wanted, key: usize) -> bool {
     let ledgers = ledger::all().into_iter();
-    let mut leaving = ledgers.filter(|ledger| wanted.has(ledger.object.dynamic));
+    let mut leaving = ledgers.filter(|ledger| wanted.has(ledger.object.dynamic()));
     leaving.any(|ledger| ledger.with(|entries| entries.keys.iter().any(|own| own.is(key))))
 }
 
@@ -343,8 +347,8 @@ pub(super) fn search_system_calls(wanted: &Wanted, threads: &[libc::pid_t], find
         if let Some(word) = arguments.find(|&word| wanted.has(word)) {
             finds.push(Find {
                 place: 0,
-                word,
-                holder: Holder::Other(
+                word: Concealed::new(word),
+                holder: Holder::other(
                     word,
                     format!("system call {number} that {} waits in", label(thread)),
                 ),

@@ -46,13 +46,13 @@ fn keys_of(object: &Object, table: usize) -> Vec<(usize, usize)> {
     let mut words = vec![0; 2 * COUNT];
     let read = memory::read(table, &mut words).unwrap_or(0);
     let all = words[..read].chunks_exact(2).enumerate();
-    let known = all.filter(|(_, key)| key[0] % 2 == 1 && object.range.contains(&key[1]));
+    let known = all.filter(|(_, key)| key[0] % 2 == 1 && object.range().contains(&key[1]));
     let mut keys: Vec<_> = known.map(|(number, key)| (number, key[1])).collect();
-    if let Some(ledger) = ledger::of_address(object.dynamic) {
+    if let Some(ledger) = ledger::of_address(object.dynamic()) {
         ledger.with(|entries| {
             let own = entries.keys.iter();
             keys.extend(own.filter_map(|key| {
-                let destructor = key.destructor? as *const () as usize;
+                let destructor = key.destructor.get()? as *const () as usize;
                 Some((usize::try_from(key.number).ok()?, destructor))
             }));
         });

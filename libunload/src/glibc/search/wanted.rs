@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use smallvec::SmallVec;
 
 use super::super::object::Object;
+use super::super::remnants::Concealed;
 
 /// What is looked for.
 pub(in super::super) struct Wanted {
@@ -18,7 +19,7 @@ pub(in super::super) struct Wanted {
 /// Where an address was found, and who has it there.
 pub(super) struct Find {
     pub(super) place: usize,
-    pub(super) word: usize,
+    pub(super) word: Concealed,
     pub(super) holder: Holder,
 }
 
@@ -34,17 +35,23 @@ pub(super) enum Holder {
     /// The open stream at this place.
     Stream(usize),
     /// Somebody else; a number tells one from another.
-    Other(usize, String),
+    Other(Box<(usize, String)>),
+}
+
+impl Holder {
+    pub(super) fn other(number: usize, who: String) -> Self {
+        Self::Other(Box::new((number, who)))
+    }
 }
 
 /// What looked like addresses of a library before any of it ran: the words, by their places.
 #[derive(Default)]
-pub(in super::super) struct Baseline(pub(super) BTreeMap<usize, usize>);
+pub(in super::super) struct Baseline(pub(super) BTreeMap<usize, Concealed>);
 
 impl Wanted {
     pub(super) fn new(leaving: &[&Object]) -> Self {
         Self {
-            ranges: leaving.iter().map(|object| object.range.clone()).collect(),
+            ranges: leaving.iter().map(|object| object.range()).collect(),
             guard: guard(),
         }
     }
@@ -169,7 +176,9 @@ pub(in super::super) fn symbol(name: &std::ffi::CStr) -> Option<usize> {
 
 /// Whether an object is one of those that leave.
 pub(super) fn is_among(object: &Object, leaving: &[&Object]) -> bool {
-    leaving.iter().any(|other| other.dynamic == object.dynamic)
+    leaving
+        .iter()
+        .any(|other| other.dynamic() == object.dynamic())
 }
 
 #[cfg(test)]

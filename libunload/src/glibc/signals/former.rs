@@ -4,47 +4,39 @@ use std::ffi::c_int;
 
 use super::super::maps::Maps;
 use super::super::object::{self, Object};
+use super::action::Noted;
 
 /// Such an action.
 #[derive(Clone)]
 pub(in super::super) struct Former {
-    pub(super) action: libc::sigaction,
-    owner: Owner,
+    pub(super) action: Noted,
+    /// Whose handler it is: the program's, or that of a library of its own. Without an object it is
+    /// code that was made at run time, or nobody's.
+    object: Option<Box<Object>>,
 }
 
 /// Such actions, by the signals.
 pub(in super::super) type Formers = Vec<(c_int, Former)>;
 
-/// Whose handler it is.
-#[derive(Clone)]
-enum Owner {
-    /// Nobody's: the signal is ignored, or does what it does by default.
-    Nobody,
-    /// The program, or a library of its own.
-    Object(Object),
-    /// Code that was made at run time.
-    Memory,
-}
-
 impl Former {
     /// `loaded` are the objects that are loaded.
     pub(super) fn new(action: libc::sigaction, loaded: &[Object]) -> Self {
-        let handler = action.sa_sigaction;
-        let object = || loaded.iter().find(|object| object.range.contains(&handler));
-        let owner = match handler {
-            libc::SIG_DFL | libc::SIG_IGN => Owner::Nobody,
-            _ => object().map_or(Owner::Memory, |object| Owner::Object(object.clone())),
-        };
-        Self { action, owner }
+        let action = Noted::new(action);
+        let has_handler = |object: &&Object| object.range().contains(&action.handler());
+        let object = loaded.iter().find(has_handler);
+        Self {
+            action,
+            object: object.cloned().map(Box::new),
+        }
     }
 
     /// Whether its handler may still be called.
     pub(super) fn is_there(&self) -> bool {
-        match &self.owner {
-            Owner::Nobody => true,
-            Owner::Object(object) => object::loaded().contains(object),
-            Owner::Memory => {
-                let mapping = Maps::open().and_then(|maps| maps.at(self.action.sa_sigaction));
+        match (self.action.handler(), &self.object) {
+            (libc::SIG_DFL | libc::SIG_IGN, _) => true,
+            (_, Some(object)) => object::loaded().contains(object),
+            (handler, None) => {
+                let mapping = Maps::open().and_then(|maps| maps.at(handler));
                 mapping.is_ok_and(|mapping| mapping.is_some_and(|mapping| mapping.executable))
             }
         }
