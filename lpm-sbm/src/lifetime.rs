@@ -25,6 +25,9 @@ impl From<Time> for SystemTime {
 }
 
 impl Time {
+    /// Nothing is later.
+    const NEVER: Self = Self(u64::MAX);
+
     const fn after(self, nanoseconds: u64) -> Self {
         Self(self.0.saturating_add(nanoseconds))
     }
@@ -51,8 +54,8 @@ pub(crate) struct Life {
     refreshed: Time,
     /// In nanoseconds.
     lifetime: u64,
-    /// When the flow began, and how many nanoseconds it may last.
-    duration: Option<(Time, u64)>,
+    /// Until when the flow may last, whatever is refreshed.
+    ends: Time,
 }
 
 /// When state is to be removed, and why then.
@@ -69,9 +72,9 @@ impl Timers {
         Life {
             refreshed: now,
             lifetime: self.lifetime(refresh.unwrap_or(TimeValues::DEFAULT)),
-            duration: self
+            ends: self
                 .max_duration
-                .map(|duration| (now, nanoseconds(duration))),
+                .map_or(Time::NEVER, |duration| now.after(nanoseconds(duration))),
         }
     }
 
@@ -99,7 +102,7 @@ impl Timers {
 impl Life {
     /// These timers for a flow that began as the other one did.
     pub(crate) fn continuing(mut self, earlier: Self) -> Self {
-        self.duration = earlier.duration;
+        self.ends = earlier.ends;
         self
     }
 
@@ -110,18 +113,12 @@ impl Life {
 
     /// The flow is removed after this time, not at it.
     pub(crate) fn deadline(self) -> Deadline {
-        let timeout = Deadline {
-            time: self.refreshed.after(self.lifetime),
-            reason: DeleteReason::StateTimeout,
+        let timeout = self.refreshed.after(self.lifetime);
+        let (time, reason) = match self.ends < timeout {
+            true => (self.ends, DeleteReason::FlowDuration),
+            false => (timeout, DeleteReason::StateTimeout),
         };
-        let duration = self.duration.map(|(start, duration)| Deadline {
-            time: start.after(duration),
-            reason: DeleteReason::FlowDuration,
-        });
-        match duration {
-            Some(duration) if duration.time < timeout.time => duration,
-            _ => timeout,
-        }
+        Deadline { time, reason }
     }
 }
 

@@ -30,6 +30,31 @@ impl StateId {
     }
 }
 
+/// The MESSAGE_ID of state, of which most has none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeptId(Option<Box<StateId>>);
+
+impl From<Option<StateId>> for KeptId {
+    fn from(id: Option<StateId>) -> Self {
+        Self(id.map(Box::new))
+    }
+}
+
+impl KeptId {
+    pub(crate) fn get(&self) -> Option<StateId> {
+        self.0.as_deref().copied()
+    }
+
+    /// Takes another one; the one that was there before.
+    pub(crate) fn replace(&mut self, id: Option<StateId>) -> Option<StateId> {
+        let old = self.get();
+        if old != id {
+            *self = id.into();
+        }
+        old
+    }
+}
+
 /// What a Srefresh came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SummaryRefresh {

@@ -48,7 +48,7 @@ use lpm_rsvp::Session;
 
 use std::hash::BuildHasher;
 
-use self::deadlines::Deadlines;
+use self::deadlines::{Deadlines, Moment};
 use self::names::Names;
 use self::output::{Datagram, DropReason, News, NodeConfig, NodeInterface, Notice, Output, Packet};
 use self::state::{Installed, SessionState};
@@ -78,7 +78,7 @@ pub struct Node<R> {
     flows: usize,
     bytes: usize,
     reservations: Reservations,
-    installed: HashMap<ReservationKey, Box<Installed>>,
+    installed: HashMap<Box<ReservationKey>, Box<Installed>>,
     deadlines: Deadlines,
     repair_at: Option<Duration>,
     waiting: Waiting,
@@ -246,8 +246,8 @@ fn time(now: Duration) -> Time {
 }
 
 /// From when on state is too old.
-fn end(life: Life) -> Duration {
+fn end(life: Life) -> Moment {
     let end = SystemTime::from(life.deadline().time);
     let end = end.duration_since(SystemTime::UNIX_EPOCH);
-    end.unwrap_or_default() + Duration::from_nanos(1)
+    Moment::from(end.unwrap_or_default() + Duration::from_nanos(1))
 }

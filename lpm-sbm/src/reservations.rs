@@ -70,7 +70,8 @@ impl Change {
 /// All reservations.
 pub(crate) struct Reservations {
     pools: Pools,
-    reservations: HashMap<ReservationKey, Box<Reservation>>,
+    /// What is large in boxes: a table is half empty now and then.
+    reservations: HashMap<Box<ReservationKey>, Box<Reservation>>,
     ranks: BTreeMap<PoolKey, Ranks<ReservationKey>>,
 }
 
@@ -135,7 +136,8 @@ impl Reservations {
             Some(reservation) => reservation.put(flow, request),
             None => {
                 let reservation = Reservation::new(flow, request);
-                self.reservations.insert(key, Box::new(reservation));
+                self.reservations
+                    .insert(Box::new(key), Box::new(reservation));
                 Change::Allocated
             }
         };

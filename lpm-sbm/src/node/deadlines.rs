@@ -38,34 +38,43 @@ pub(crate) struct Neighbour {
 /// An entry is looked at when its time comes; that it is to be done later by then is found out
 /// there. So a refresh that comes in changes nothing here.
 #[derive(Debug, Default)]
-pub(crate) struct Deadlines(BTreeSet<(Nanoseconds, Due)>);
+pub(crate) struct Deadlines(BTreeSet<(Moment, Due)>);
 
-/// A time, in half the room that it has elsewhere: there are several for each session.
-type Nanoseconds = u64;
+/// A time of the node's clock, in half the room that it has elsewhere: there are several for each
+/// session. Those in more than 500 years are never reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
 
-impl Deadlines {
-    pub(crate) fn add(&mut self, time: Duration, due: Due) {
-        self.0.insert((nanoseconds(time), due));
-    }
-
-    pub(crate) fn remove(&mut self, time: Duration, due: Due) {
-        self.0.remove(&(nanoseconds(time), due));
-    }
-
-    pub(crate) fn first(&self) -> Option<Duration> {
-        self.0.first().map(|(time, _)| Duration::from_nanos(*time))
-    }
-
-    /// Takes out what is due first, if that is now or before.
-    pub(crate) fn take(&mut self, now: Duration) -> Option<(Duration, Due)> {
-        match self.first() {
-            Some(time) if time <= now => self.0.pop_first().map(|(_, due)| (time, due)),
-            _ => None,
-        }
+impl From<Duration> for Moment {
+    fn from(time: Duration) -> Self {
+        Self(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
     }
 }
 
-/// Times in more than 500 years are never reached.
-fn nanoseconds(time: Duration) -> Nanoseconds {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+impl From<Moment> for Duration {
+    fn from(Moment(nanoseconds): Moment) -> Self {
+        Self::from_nanos(nanoseconds)
+    }
+}
+
+impl Deadlines {
+    pub(crate) fn add(&mut self, time: impl Into<Moment>, due: Due) {
+        self.0.insert((time.into(), due));
+    }
+
+    pub(crate) fn remove(&mut self, time: Moment, due: Due) {
+        self.0.remove(&(time, due));
+    }
+
+    pub(crate) fn first(&self) -> Option<Duration> {
+        self.0.first().map(|(time, _)| (*time).into())
+    }
+
+    /// Takes out what is due first, if that is now or before.
+    pub(crate) fn take(&mut self, now: Moment) -> Option<(Moment, Due)> {
+        match self.0.first() {
+            Some((time, _)) if *time <= now => self.0.pop_first(),
+            _ => None,
+        }
+    }
 }

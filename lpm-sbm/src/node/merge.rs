@@ -157,12 +157,11 @@ pub(crate) fn wanted(
     let (_, path) = paths.first()?;
     // It is kept, and vectors begin with room for four.
     flows.shrink_to_fit();
-    scope.shrink_to_fit();
     passed_on.shrink_to_fit();
     Some(Wanted {
         style,
         flows,
-        scope,
+        scope: scope.into(),
         logical_interface: path.hop.logical_interface,
         passed_on,
     })

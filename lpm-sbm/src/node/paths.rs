@@ -7,7 +7,7 @@ use lpm_rsvp::build::{AdSpecNode, GuaranteedTerms, Overrides};
 use lpm_rsvp::intserv::HopParameters;
 use lpm_rsvp::{FilterSpec, Message, MessageType, ObjectIndex, Session, class};
 
-use super::deadlines::Due;
+use super::deadlines::{Due, Moment};
 use super::names::Owner;
 use super::output::{Datagram, Decided, DropReason, Output, Packet, Route, Routes, Ruling};
 use super::policy::{combined, objects_of, with_policy};
@@ -42,13 +42,13 @@ impl<R: Routes> Node<R> {
         let path = self.path_of(session, &sender);
         if path
             .as_ref()
-            .is_some_and(|path| is_out_of_order(path.id, StateId::of(message)))
+            .is_some_and(|path| is_out_of_order(path.id.get(), StateId::of(message)))
         {
             return Err(DropReason::OutOfOrder);
         }
         if let Some(path) = path.filter(|path| path.said == said && path.interface == interface) {
-            let old = std::mem::replace(&mut path.id, StateId::of(message));
-            let new = path.id;
+            let new = StateId::of(message);
+            let old = path.id.replace(new);
             path.is_capable = is_from_capable(packet, message);
             path.life = timers
                 .start(message.time_values(), time(now))
@@ -147,7 +147,7 @@ impl<R: Routes> Node<R> {
         }
         self.record(MessageType::Path, flow, Ruling::Granted(priority));
         let route = self.routes.route(session.address(), sender.address());
-        let refresh_at = self.next_refresh(now);
+        let refresh_at = Moment::from(self.next_refresh(now));
         let look = refresh_at.min(end(life));
         let version = self.number();
         self.bytes = self.bytes - old_size.unwrap_or_default() + said.len();
@@ -159,7 +159,7 @@ impl<R: Routes> Node<R> {
             ttl: packet.ttl,
             is_non_rsvp: packet.ttl != message.header().send_ttl,
             is_capable: is_from_capable(packet, message),
-            id: StateId::of(message),
+            id: StateId::of(message).into(),
             life,
             route,
             outgoing: None,
@@ -169,10 +169,10 @@ impl<R: Routes> Node<R> {
             version,
         };
         let kept = self.sessions.entry(session).or_default();
-        let id = state.id;
+        let id = state.id.get();
         let old = kept.paths.insert(sender, state);
         self.message_ids
-            .change(&flow, old.as_ref().and_then(|old| old.id), id);
+            .change(&flow, old.as_ref().and_then(|old| old.id.get()), id);
         if let Some(mut old) = old {
             self.deadlines.remove(old.look, Due::Path(session, sender));
             self.names.forget(old.name);
@@ -321,7 +321,7 @@ impl<R: Routes> Node<R> {
         let Some(path) = self.path_of(session, &sender) else {
             return;
         };
-        path.refresh_at = refresh_at;
+        path.refresh_at = refresh_at.into();
         let outgoing = path.outgoing.as_ref();
         let datagram = outgoing.map(|outgoing| outgoing.datagram(session, &sender));
         if let Some((datagram, name)) = datagram.map(|datagram| (datagram, path.name)) {
@@ -361,7 +361,7 @@ impl<R: Routes> Node<R> {
         if path.hop.address != hop.address {
             return Err(DropReason::NoState);
         }
-        if is_out_of_order(path.id, StateId::of(message)) {
+        if is_out_of_order(path.id.get(), StateId::of(message)) {
             return Err(DropReason::OutOfOrder);
         }
         let interface = path.interface;
@@ -389,7 +389,7 @@ impl<R: Routes> Node<R> {
         };
         self.names.forget(path.name);
         self.message_ids
-            .change(&FlowKey::path(session, sender), path.id, None);
+            .change(&FlowKey::path(session, sender), path.id.get(), None);
         self.deadlines.remove(path.look, Due::Path(session, sender));
         self.flows -= 1;
         self.bytes -= path.said.len();

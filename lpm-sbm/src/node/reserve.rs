@@ -238,7 +238,7 @@ impl<R: Routes> Node<R> {
                     senders: reserved.senders.as_slice().into(),
                     service: reserved.service,
                 });
-                self.installed.insert(*key, installed);
+                self.installed.insert(Box::new(*key), installed);
             }
             None => drop(self.installed.remove(key)),
         }

@@ -57,7 +57,7 @@ impl<R: Routes> Node<R> {
         let is_late = flows.any(|descriptor| {
             let flow = FlowKey::of(message, &descriptor);
             let resv = flow.and_then(|flow| kept.resvs.get(&flow));
-            resv.is_some_and(|resv| is_out_of_order(resv.id, id))
+            resv.is_some_and(|resv| is_out_of_order(resv.id.get(), id))
         });
         if is_late {
             return Err(DropReason::OutOfOrder);
@@ -125,14 +125,13 @@ impl<R: Routes> Node<R> {
             return;
         };
         if let Some(resv) = self.resv(&flow) {
-            let old = std::mem::replace(&mut resv.id, id);
-            let new = resv.id;
+            let old = resv.id.replace(id);
             resv.is_capable = is_from_capable(packet, message);
             resv.life = timers
                 .start(message.time_values(), time(now))
                 .continuing(resv.life);
             let is_sooner = end(resv.life) < resv.look;
-            self.message_ids.change(&flow, old, new);
+            self.message_ids.change(&flow, old, id);
             if is_sooner {
                 self.look_at_resv(flow);
             }
@@ -293,7 +292,7 @@ impl<R: Routes> Node<R> {
                 priority,
                 scope: of_all.scope.clone(),
                 is_capable: is_from_capable(asked.packet, message),
-                id: of_all.id,
+                id: of_all.id.into(),
                 life,
                 look: end(life),
                 is_reserved: before.as_ref().is_some_and(|before| before.is_reserved),
@@ -310,11 +309,11 @@ impl<R: Routes> Node<R> {
     pub(super) fn put_resv(&mut self, flow: FlowKey, state: ResvState) {
         self.flows += 1;
         self.bytes += state.said.len();
-        let (look, id) = (state.look, state.id);
+        let (look, id) = (state.look, state.id.get());
         let kept = self.sessions.entry(flow.session()).or_default();
         let old = kept.resvs.insert(flow, state);
         self.message_ids
-            .change(&flow, old.as_ref().and_then(|old| old.id), id);
+            .change(&flow, old.as_ref().and_then(|old| old.id.get()), id);
         if let Some(old) = old {
             self.flows -= 1;
             self.bytes -= old.said.len();
@@ -340,7 +339,7 @@ impl<R: Routes> Node<R> {
                 let torn: Vec<FilterSpec> = descriptor.filters().collect();
                 let kept = self.sessions.get(&session)?.resvs.get(&flow)?;
                 let is_meant = Some(kept.style) == message.style();
-                is_meant.then_some((flow, torn, is_out_of_order(kept.id, id)))
+                is_meant.then_some((flow, torn, is_out_of_order(kept.id.get(), id)))
             })
             .collect();
         if flows.is_empty() {
@@ -399,7 +398,7 @@ impl<R: Routes> Node<R> {
             return false;
         };
         self.deadlines.remove(resv.look, Due::Resv(*flow));
-        self.message_ids.change(flow, resv.id, None);
+        self.message_ids.change(flow, resv.id.get(), None);
         self.flows -= 1;
         self.bytes -= resv.said.len();
         self.give_bandwidth_back(flow, resv.interface);
@@ -445,7 +444,7 @@ struct OfAll<'a> {
     shared: Shared<'a>,
     /// The senders whose data goes out by the interface, in ascending order.
     known: Vec<FilterSpec>,
-    scope: Vec<IpAddr>,
+    scope: Box<[IpAddr]>,
     /// Whom to confirm.
     confirm: Option<IpAddr>,
     id: Option<StateId>,

@@ -7,11 +7,11 @@ use lpm_api::{FlowKey, Interface, Priority};
 use lpm_rsvp::{FilterSpec, ResvStyle, RsvpHop, ServiceRequest, Session};
 use smallvec::SmallVec;
 
-use super::deadlines::Neighbour;
+use super::deadlines::{Moment, Neighbour};
 use super::few::Few;
 use super::output::{Datagram, Route};
 use crate::lifetime::Life;
-use crate::message_ids::StateId;
+use crate::message_ids::KeptId;
 use crate::state::Senders;
 
 /// Everything about a session.
@@ -39,7 +39,7 @@ pub(crate) struct PathState {
     /// Whether the previous hop knows of MESSAGE_IDs.
     pub(crate) is_capable: bool,
     /// The MESSAGE_ID of the message that made it, or refreshed it last.
-    pub(crate) id: Option<StateId>,
+    pub(crate) id: KeptId,
     pub(crate) life: Life,
     pub(crate) route: Option<Route>,
     /// What is sent from time to time; `None` before the LPMs were asked, and where they want
@@ -47,8 +47,8 @@ pub(crate) struct PathState {
     pub(crate) outgoing: Option<Outgoing>,
     /// What names it to the next hop.
     pub(crate) name: Option<u32>,
-    pub(crate) refresh_at: Duration,
-    pub(crate) look: Duration,
+    pub(crate) refresh_at: Moment,
+    pub(crate) look: Moment,
     /// Which of its changes this is.
     pub(crate) version: u64,
 }
@@ -73,12 +73,12 @@ pub(crate) struct ResvState {
     pub(crate) style: ResvStyle,
     pub(crate) service: ServiceRequest,
     pub(crate) priority: Priority,
-    pub(crate) scope: Vec<IpAddr>,
+    pub(crate) scope: Box<[IpAddr]>,
     /// As for a Path.
     pub(crate) is_capable: bool,
-    pub(crate) id: Option<StateId>,
+    pub(crate) id: KeptId,
     pub(crate) life: Life,
-    pub(crate) look: Duration,
+    pub(crate) look: Moment,
     /// Whether the kernel has what it asks for.
     pub(crate) is_reserved: bool,
     /// Which of its changes this is.
@@ -92,7 +92,7 @@ pub(crate) struct Upstream {
     /// As for a Path.
     pub(crate) outgoing: Option<Box<[u8]>>,
     pub(crate) name: Option<u32>,
-    pub(crate) look: Duration,
+    pub(crate) look: Moment,
     pub(crate) version: u64,
 }
 
@@ -105,7 +105,7 @@ pub(crate) struct Wanted {
     pub(crate) style: ResvStyle,
     /// One for each sender in FF, else one for all. No senders for any.
     pub(crate) flows: SmallVec<[(ServiceRequest, Senders); 1]>,
-    pub(crate) scope: Vec<IpAddr>,
+    pub(crate) scope: Box<[IpAddr]>,
     /// What the previous hop calls its interface.
     pub(crate) logical_interface: u32,
     /// The POLICY_DATA that next hops sent, and objects that this node does not know.

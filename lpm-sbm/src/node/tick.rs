@@ -5,7 +5,7 @@ use std::time::Duration;
 use lpm_api::FlowKey;
 use lpm_rsvp::{FilterSpec, Session};
 
-use super::deadlines::Due;
+use super::deadlines::{Due, Moment};
 use super::output::Routes;
 use crate::node::{Node, end};
 
@@ -13,7 +13,7 @@ impl<R: Routes> Node<R> {
     /// Does what is due.
     pub fn tick(&mut self, now: Duration) {
         self.names.now = now;
-        while let Some((time, due)) = self.deadlines.take(now) {
+        while let Some((time, due)) = self.deadlines.take(now.into()) {
             match due {
                 Due::Path(session, sender) => self.path_is_due(now, time, session, sender),
                 Due::Resv(flow) => self.resv_is_due(now, time, flow),
@@ -31,13 +31,13 @@ impl<R: Routes> Node<R> {
                     }
                 }
                 Due::Repair => self.repair(now),
-                Due::Retry(name) => self.retry(time, name),
+                Due::Retry(name) => self.retry(time.into(), name),
                 Due::Summary(neighbour) => self.summarize(now, neighbour),
             }
         }
     }
 
-    fn path_is_due(&mut self, now: Duration, time: Duration, session: Session, sender: FilterSpec) {
+    fn path_is_due(&mut self, now: Duration, time: Moment, session: Session, sender: FilterSpec) {
         let kept = self.sessions.get(&session);
         let Some(path) = kept.and_then(|kept| kept.paths.get(&sender)) else {
             return;
@@ -45,24 +45,24 @@ impl<R: Routes> Node<R> {
         if path.look != time {
             return;
         }
-        if end(path.life) <= now {
+        if end(path.life) <= now.into() {
             let reason = path.life.deadline().reason;
             self.remove_path(now, session, sender, Some(reason));
-        } else if path.refresh_at <= now {
+        } else if path.refresh_at <= now.into() {
             self.refresh_path(now, session, sender);
         } else {
             self.look_at_path(session, sender);
         }
     }
 
-    fn resv_is_due(&mut self, now: Duration, time: Duration, flow: FlowKey) {
+    fn resv_is_due(&mut self, now: Duration, time: Moment, flow: FlowKey) {
         let Some(resv) = self.resv(&flow) else {
             return;
         };
         if resv.look != time {
             return;
         }
-        if end(resv.life) <= now {
+        if end(resv.life) <= now.into() {
             let reason = resv.life.deadline().reason;
             self.remove_resv(&flow, Some(reason));
             self.update_upstream(now, flow.session(), true);

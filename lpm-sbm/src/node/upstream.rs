@@ -7,7 +7,7 @@ use std::time::Duration;
 use lpm_api::FlowKey;
 use lpm_rsvp::{FilterSpec, Message, MessageType, ObjectIndex, ResvStyle, RsvpHop, Session, class};
 
-use super::deadlines::{Due, Neighbour};
+use super::deadlines::{Due, Moment, Neighbour};
 use super::merge::{BySender, wanted};
 use super::names::Owner;
 use super::output::{Datagram, Routes, TTL};
@@ -80,7 +80,7 @@ impl<R: Routes> Node<R> {
         confirm: Option<IpAddr>,
     ) {
         let version = self.number();
-        let look = self.next_refresh(now);
+        let look = Moment::from(self.next_refresh(now));
         let bytes = self.resv_bytes(session, hop, &wanted, None);
         let Some(kept) = self.sessions.get_mut(&session) else {
             return;
@@ -132,7 +132,7 @@ impl<R: Routes> Node<R> {
         };
         let (first, later) = (bytes(confirm), bytes(None).map(Vec::into_boxed_slice));
         let sender = upstream.wanted.sender().copied();
-        let refresh_at = self.next_refresh(now);
+        let refresh_at = Moment::from(self.next_refresh(now));
         let first = first.and_then(|first| self.to_hop(hop, first));
         let name = first.and_then(|first| {
             let to = self.capable(session, hop, sender.as_ref());
@@ -151,7 +151,7 @@ impl<R: Routes> Node<R> {
 
     /// Asks a previous hop again for what it was asked for.
     pub(super) fn refresh_upstream(&mut self, now: Duration, session: Session, hop: Neighbour) {
-        let refresh_at = self.next_refresh(now);
+        let refresh_at = Moment::from(self.next_refresh(now));
         let kept = self.sessions.get_mut(&session);
         let Some(upstream) = kept.and_then(|kept| kept.upstream.get_mut(&hop)) else {
             return;

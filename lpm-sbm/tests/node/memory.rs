@@ -40,7 +40,7 @@ fn set_up(world: &mut World, number: u16, sender: FilterSpec) {
 }
 
 #[test]
-fn a_session_takes_two_and_a_half_kilobytes() {
+fn a_session_takes_two_and_a_quarter_kilobytes() {
     let mut world = World::new(NodeConfig::default());
     let allocated = allocation_counter::measure(|| {
         for number in 0..SESSIONS {
@@ -60,7 +60,7 @@ fn a_session_takes_two_and_a_half_kilobytes() {
     assert_eq!(world.node.session_count(), usize::from(SESSIONS));
     let each = allocated.bytes_current / i64::from(SESSIONS);
     println!("{each} bytes a session");
-    assert!(each <= 2_560, "{each} bytes");
+    assert!(each <= 2_304, "{each} bytes");
 }
 
 #[test]
