@@ -15,6 +15,7 @@ mod filters;
 pub mod host;
 pub mod http;
 pub mod kernel;
+pub mod lacking;
 pub mod metrics;
 pub mod netlink;
 mod numbers;

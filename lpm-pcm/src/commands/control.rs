@@ -162,13 +162,12 @@ mod unix {
     /// Runs `pcm reload`.
     ///
     /// # Errors
-    /// Nobody serves the socket.
+    /// Nobody serves the socket, or the configuration is not taken.
     pub fn reload(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         let reply = ask(&args.socket, "reload")?;
-        match args.json {
-            true => print_json(&reply),
-            false => print("reloading; the log of pcm run says how it went\n"),
-        }
+        let but = rows(&reply["reloaded"]).map(|line| format!("{}\n", Plain(word(line))));
+        let done = but.collect::<String>() + "reloaded: the LPMs of the configuration run\n";
+        told(args, &reply, &done)
     }
 
     /// Runs `pcm metrics`.
@@ -210,12 +209,15 @@ mod unix {
 
     /// Asks for a change, and says that it was made.
     fn change(args: &Args, question: &str, done: &str) -> Result<ExitCode, Box<dyn Error>> {
-        let reply = ask(&args.socket, question)?;
-        if args.json {
-            return print_json(&reply);
-        }
+        told(args, &ask(&args.socket, question)?, done)
+    }
+
+    /// Says that a change was made, or why not.
+    fn told(args: &Args, reply: &Value, done: &str) -> Result<ExitCode, Box<dyn Error>> {
         match reply["refused"].as_str() {
+            Some(_) if args.json => print_json(reply).map(|_| ExitCode::FAILURE),
             Some(why) => Err(Plain(why).to_string().into()),
+            None if args.json => print_json(reply),
             None => print(done),
         }
     }

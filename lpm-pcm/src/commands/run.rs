@@ -64,9 +64,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::error::Error;
-    use std::fs;
     use std::io;
-    use std::net::IpAddr;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -83,15 +81,20 @@ mod linux {
     use crate::run::audit::Audit;
     use crate::run::charge::say_pinned;
     use crate::run::host::{Host, address_rows};
-    use crate::run::netlink::Link;
+    use crate::run::lacking;
     use crate::run::service::{End, Service};
 
     pub(super) async fn serve(args: &Args) -> Result<End, Box<dyn Error>> {
         let mut config = Config::read(&args.config)?;
         config.debug_lpms = args.debug_lpms;
+        let has_other_node = lacking::has_other_node();
         let mut host = Host::open()?;
         let links = host.links(&config)?;
-        for line in lacking(&config, &links) {
+        let on_host = lacking::on_host(&config, &links, has_other_node);
+        for line in on_host
+            .into_iter()
+            .chain(lacking::of_configuration(&config, &links))
+        {
             plain::tell(line);
         }
         let events = Arc::new(Log {
@@ -104,8 +107,7 @@ mod linux {
             plain::tell(node::told(&lpm));
         }
         for link in &links {
-            let addresses = &link.interface.addresses;
-            plain::tell(format_args!("RSVP on {} {addresses:?}", link.name));
+            plain::tell(lacking::on(link));
         }
         let out = io::BufWriter::new(io::stdout());
         let (pcm_of_service, format) = (Arc::clone(&pcm), args.format);
@@ -135,43 +137,6 @@ mod linux {
             true => end,
             false => Err("some events were not written to a place that is `required`".into()),
         }
-    }
-
-    /// What is missing on this host, each in one line, with what works all the same.
-    fn lacking(config: &Config, links: &[Link]) -> Vec<String> {
-        let mut lacking = Vec::new();
-        if links.is_empty() {
-            lacking.push("no interface is up yet: waiting for one".to_owned());
-        }
-        let addresses = || links.iter().flat_map(|link| &link.interface.addresses);
-        for (is_used, setting) in [
-            (true, "net.ipv4.ip_forward"),
-            (
-                addresses().any(
-                    |address| matches!(address, IpAddr::V6(own) if !own.is_unicast_link_local()),
-                ),
-                "net.ipv6.conf.all.forwarding",
-            ),
-        ] {
-            let path = format!("/proc/sys/{}", setting.replace('.', "/"));
-            let forwards = fs::read_to_string(path);
-            if is_used && forwards.is_ok_and(|forwards| forwards.trim() == "0") {
-                lacking.push(format!(
-                    "{setting} is 0: Path messages for other hosts do not reach pcm; messages for this host do"
-                ));
-            }
-        }
-        if !config.run.enforce {
-            lacking.push(
-                "`enforce` is off: what is granted is only counted, and not reserved in the kernel"
-                    .to_owned(),
-            );
-        } else if config.sbm.interfaces.is_empty() {
-            lacking.push(
-                "`enforce` is on, but no [interface] table says a `bandwidth`: nothing can be reserved".to_owned(),
-            );
-        }
-        lacking
     }
 
     /// Events to their sinks, and what is a warning or worse to standard error, too.

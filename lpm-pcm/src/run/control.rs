@@ -153,8 +153,8 @@ pub enum Reply {
     Status(Status),
     /// What it keeps.
     Sessions(Vec<SessionReport>),
-    /// It reloads; whether that went well is on its standard error.
-    Reloading,
+    /// It has taken its configuration anew, but for this.
+    Reloaded(Vec<String>),
     /// What it counts, in Prometheus's text format.
     Metrics(String),
     /// Its LPMs are stopped.

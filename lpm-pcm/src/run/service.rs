@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::audit::Audit;
 use super::charge::{Changed, Charge};
-use super::control::{Asked, Control, Query};
+use super::control::{Asked, Control};
 use super::desk::{Answer, Desk};
 use super::host::Host;
 use super::http::Http;
@@ -155,7 +155,7 @@ impl<W: Write> Service<W> {
                 biased;
                 _ = interrupt.recv() => return Ok(End::Interrupted),
                 _ = terminate.recv() => return Ok(End::Terminated),
-                _ = hangup.recv() => self.reload(reload()),
+                _ = hangup.recv() => self.reload(reload(), None),
                 () = sleep_until(due) => {
                     self.count_incomplete();
                     self.troubles.tell(Instant::now());
@@ -165,10 +165,7 @@ impl<W: Write> Service<W> {
                 Some(done) = self.done.recv() => self.is_done(done),
                 Some(changed) = self.changed.recv() => self.has_changed(changed)?,
                 Some((query, answer)) = self.queries.recv() => {
-                    if query == Query::Reload {
-                        self.reload(reload());
-                    }
-                    self.answer(query, answer);
+                    self.answer(query, answer, &mut reload);
                 }
                 ready = self.changes.readable() => {
                     let mut ready = ready?;

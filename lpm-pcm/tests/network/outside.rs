@@ -183,6 +183,69 @@ fn bandwidth_is_taken_by_a_reload_and_what_is_not_is_said() {
 }
 
 #[test]
+fn who_asks_for_a_reload_hears_what_came_of_it() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    let pcm = net.pcm(&controlled());
+    let reload = |tables: &str| {
+        pcm.configure_with(POLICY, tables);
+        pcm.ask(&["reload"])
+    };
+    let done = "reloaded: the LPMs of the configuration run\n";
+    assert_eq!(reload(&controlled()), (0, done.to_owned()));
+    let (status, said) = reload("[run]\nenforced = true\n");
+    assert!(
+        status == 1 && said.contains("unknown field `enforced`"),
+        "{said}"
+    );
+    let absent = "[[lpm]]\nname = 'absent'\nlibrary = 'not-there.so'\n";
+    let (status, said) = reload(&format!("{absent}{}", controlled()));
+    assert!(status == 1 && said.contains("not-there.so"), "{said}");
+    let typing_error = controlled().replace("[run]\n", "[run]\ninterfaces = ['r0', 'r9']\n");
+    let (status, said) = reload(&format!("{typing_error}[sbm]\nmax_flows = 7\n"));
+    assert_eq!(status, 0, "{said}");
+    for part in ["needs a restart: [sbm]", "names \"r9\"", done] {
+        assert!(said.contains(part), "{said}");
+    }
+    // Who asks for JSON sees by the status, too, that it failed.
+    pcm.configure_with(POLICY, "[run");
+    let (status, said) = pcm.ask(&["reload", "--json"]);
+    assert!(status == 1 && said.starts_with("{\"refused\":"), "{said}");
+    // It goes on with what it had, and says what becomes of its links.
+    net.on_router("ip link set r0 down");
+    eventually("that is said", || {
+        pcm.has_said("RSVP no longer on r0").then_some(())
+    });
+    assert_eq!(pcm.stop("TERM"), Some(143));
+}
+
+#[test]
+fn what_keeps_it_from_reserving_is_said_at_its_start() {
+    if !can_make_networks() {
+        return;
+    }
+    let net = Net::new();
+    let without = [
+        "setpriv",
+        "--inh-caps=-net_admin",
+        "--bounding-set=-net_admin",
+    ];
+    let program = Path::new(env!("CARGO_BIN_EXE_pcm"));
+    let one = net.pcm_by(ENFORCED, program, &without, &[]);
+    assert!(one.has_said("CAP_NET_ADMIN is missing"));
+    assert!(!one.has_said("another program here"));
+    let other = net.pcm(&ENFORCED.replace("10.77.2.254", "10.77.9.254"));
+    assert!(other.has_said("another program here has a raw socket of RSVP open"));
+    assert!(other.has_said("[interface.\"10.77.9.254\"] is none of the interfaces"));
+    assert!(!other.has_said("CAP_NET_ADMIN is missing"));
+    for pcm in [one, other] {
+        assert_eq!(pcm.stop("TERM"), Some(143));
+    }
+}
+
+#[test]
 fn systemd_hears_that_it_is_ready_alive_and_stopping() {
     if !can_make_networks() {
         return;

@@ -15,14 +15,21 @@ use crate::run::control::{Control, Query, Reply};
 use crate::run::host::{address_rows, bandwidth, wanted_links};
 use crate::run::http::Http;
 use crate::run::kernel::Capacity;
+use crate::run::lacking;
 use crate::run::netlink::Link;
 use crate::run::reload::not_taken;
 
 impl<W: Write> Service<W> {
-    pub(super) fn answer(&mut self, query: Query, answer: oneshot::Sender<Reply>) {
+    /// Answers a question, or has an order carried out. `reload` reads the configuration anew.
+    pub(super) fn answer(
+        &mut self,
+        query: Query,
+        answer: oneshot::Sender<Reply>,
+        reload: &mut impl FnMut() -> Result<Config, Box<dyn Error>>,
+    ) {
         let reply = match query {
+            Query::Reload => return self.reload(reload(), Some(answer)),
             Query::Sessions => Reply::Sessions(self.node.report()),
-            Query::Reload => Reply::Reloading,
             Query::Status => Reply::Status(self.status()),
             Query::Metrics => Reply::Metrics(self.metrics()),
             Query::Demote => return self.charge.make(Change::Demote, Some(answer)),
@@ -50,10 +57,7 @@ impl<W: Write> Service<W> {
                 plain::tell("in charge: the LPMs are initialized");
                 Reply::InCharge
             }
-            (Change::Reload(config), Ok(())) => {
-                self.take(*config);
-                Reply::Reloading
-            }
+            (Change::Reload(config), Ok(())) => Reply::Reloaded(self.take(*config)),
             (change, Err(error)) => {
                 let what = match change {
                     Change::Demote => "not demoted",
@@ -73,25 +77,22 @@ impl<W: Write> Service<W> {
 
     /// Takes what can be taken of another configuration, whose LPMs run already, and says what
     /// cannot.
-    fn take(&mut self, new: Config) {
-        for what in not_taken(&self.config, &new) {
-            plain::tell(format_args!("needs a restart: {what}"));
-        }
-        let mut faults = Vec::new();
+    fn take(&mut self, new: Config) -> Vec<String> {
+        let restart = not_taken(&self.config, &new).into_iter();
+        let mut not_taken: Vec<_> = restart
+            .map(|what| format!("needs a restart: {what}"))
+            .collect();
         if new.run.control != self.config.run.control {
             match Control::configured(new.run.control.as_deref(), &self.query) {
                 Ok(control) => self.control = control,
-                Err(fault) => faults.push(fault),
+                Err(fault) => not_taken.push(format!("{fault}; the old one goes on")),
             }
         }
         if new.run.metrics != self.config.run.metrics {
             match Http::configured(new.run.metrics, &self.query) {
                 Ok(http) => self.http = http,
-                Err(fault) => faults.push(fault),
+                Err(fault) => not_taken.push(format!("{fault}; the old one goes on")),
             }
-        }
-        for fault in faults {
-            plain::tell(format_args!("{fault}; the old one goes on"));
         }
         if self.node.set_bandwidth(&new.sbm.interfaces) {
             self.config.sbm.interfaces = new.sbm.interfaces;
@@ -105,14 +106,20 @@ impl<W: Write> Service<W> {
         self.config.run = new.run;
         self.config.run.enforce = enforce;
         if let Ok(links) = wanted_links(&mut self.lookup, &self.config) {
+            not_taken.extend(lacking::of_configuration(&self.config, &links));
             self.take_links(links);
         }
+        not_taken.iter().for_each(plain::tell);
         plain::tell("reloaded: the LPMs of the configuration run");
+        not_taken
     }
 
     pub(super) fn follow_changes(&mut self) {
         match wanted_links(&mut self.lookup, &self.config) {
             Ok(links) if links != self.links => {
+                lacking::changes(&self.links, &links)
+                    .iter()
+                    .for_each(plain::tell);
                 let rows = address_rows(&links);
                 self.take_links(links);
                 let pcm = Arc::clone(&self.pcm);
@@ -153,14 +160,19 @@ impl<W: Write> Service<W> {
     }
 
     /// Runs the LPMs of another configuration; flows stay.
-    pub(super) fn reload(&mut self, config: Result<Config, Box<dyn Error>>) {
-        let config = match config {
-            Ok(config) => config,
+    pub(super) fn reload(
+        &mut self,
+        config: Result<Config, Box<dyn Error>>,
+        answer: Option<oneshot::Sender<Reply>>,
+    ) {
+        match config {
+            Ok(config) => self.charge.make(Change::Reload(Box::new(config)), answer),
             Err(error) => {
                 plain::tell(format_args!("not reloaded: {error}"));
-                return;
+                if let Some(answer) = answer {
+                    let _ = answer.send(Reply::Refused(error.to_string()));
+                }
             }
-        };
-        self.charge.make(Change::Reload(Box::new(config)), None);
+        }
     }
 }
