@@ -26,7 +26,7 @@ impl Record {
         /// A longer one is none.
         const LONGEST: usize = 4096;
         let size = memory::word(self.place - WORD).map_or(0, |size| size & !7);
-        let mut words: Wiped<_> = std::iter::repeat_n(0, size.min(LONGEST) / WORD).collect();
+        let mut words = Wiped::zeros(size.min(LONGEST) / WORD);
         // What cannot be read is 0.
         let _ = memory::read(self.place, &mut words);
         words

@@ -72,9 +72,8 @@ impl Reader {
     pub(super) const MOST: usize = 512;
 
     pub(super) fn new() -> Self {
-        let words = std::iter::repeat_n(0, Self::ROOM / WORD);
         Self {
-            words: words.collect(),
+            words: Wiped::zeros(Self::ROOM / WORD),
         }
     }
 

@@ -63,6 +63,12 @@ impl<T> Wiped<T> {
     }
 }
 
+impl Wiped<usize> {
+    pub(super) fn zeros(count: usize) -> Self {
+        Self(vec![0; count])
+    }
+}
+
 impl<T> Default for Wiped<T> {
     fn default() -> Self {
         Self::with_capacity(0)

@@ -152,8 +152,7 @@ impl Copies {
         for range in ranges {
             starts.push(starts[starts.len() - 1] + range.len() / WORD);
         }
-        let words = std::iter::repeat_n(0, starts[ranges.len()]);
-        let mut words: Wiped<_> = words.collect();
+        let mut words = Wiped::zeros(starts[ranges.len()]);
         reader.read(ranges, |start, part| {
             let has = |range: &Range<usize>| range.contains(&start);
             if let Some(index) = ranges.iter().position(has) {
