@@ -18,11 +18,12 @@ const PUT_OFF: u16 = 5555;
 const NOT_ANSWERED: (u8, u16) = (2, 52);
 
 /// Beside the identity LPM one that comes to its end in this way, which decides on all flows, too.
-fn tables(way: &str) -> String {
+/// It is killed if it does not answer for so long.
+fn tables(way: &str, limit: &str) -> String {
     let library = lpm_fixtures::library("crashes");
     let fragile = format!(
         "[[lpm]]\nname = 'fragile'\nlibrary = {library:?}\nconfig = '{way}'\nisolation = 'process'\n\
-         result_time_limit = '5 s'\ndeinitialize_limit = '1 s'\n"
+         result_time_limit = '{limit}'\ndeinitialize_limit = '1 s'\n"
     );
     let events = "[[events]]\nto = 'file'\npath = 'events.log'\n";
     let run = ENFORCED.replace("[run]\n", "[run]\ncontrol = 'control'\n");
@@ -40,9 +41,9 @@ struct Scene {
 
 impl Scene {
     /// A flow of Bob's is granted by both LPMs, and reserved.
-    fn new(way: &str) -> Self {
+    fn new(way: &str, limit: &str) -> Self {
         let net = Net::new();
-        let pcm = net.pcm(&tables(way));
+        let pcm = net.pcm(&tables(way, limit));
         let (sender, receiver) = (net.sender(), net.receiver());
         reserve(&sender, &receiver, 8e6);
         let next = std::cell::Cell::new(6_000);
@@ -139,7 +140,7 @@ fn a_crash_refuses_what_it_was_asked_and_all_else_lives_on() {
     if !can_make_networks() {
         return;
     }
-    let scene = Scene::new("segv");
+    let scene = Scene::new("segv", "5 min");
     let (put_off, before) = (scene.announce(PUT_OFF), scene.process());
     eventually("it is put off", || {
         (scene.status()["open_requests"] == 1).then_some(())
@@ -199,7 +200,7 @@ fn it_is_killed_from_outside_or_hangs_and_starts_again() {
     if !can_make_networks() {
         return;
     }
-    let scene = Scene::new("loops");
+    let scene = Scene::new("loops", "5 s");
     let killed = scene.process();
     scene.signal("KILL", killed);
     eventually("it is an event", || {
