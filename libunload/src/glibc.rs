@@ -53,6 +53,7 @@ mod leaving;
 mod ledger;
 mod lent;
 mod link_maps;
+mod loader;
 mod lookups;
 mod maps;
 mod memory;
@@ -191,8 +192,8 @@ impl Loaded {
         // What has to be opened first.
         let companions = companions::find(original, search_path, &facts.needed);
         fork::prepare_for();
-        let loader = lock(&object::LOADER);
-        let before = object::loaded();
+        let locked = lock(&loader::LOADER);
+        let before = loader::loaded();
         ledger::close_all_but(&before);
         let actions = Actions::current(&before);
         // SAFETY: the caller vouches for the code in what the library needs.
@@ -205,7 +206,7 @@ impl Loaded {
         unsafe { companions.close() };
         wipe_stack();
         let handle = handle?;
-        let now = object::loaded();
+        let now = loader::loaded();
         let Some(main) = Object::of_handle(&handle, &now).cloned() else {
             // SAFETY: nothing of the library has run.
             unsafe { handle.close() }?;
@@ -249,7 +250,7 @@ impl Loaded {
         } else if ledgers.first().is_some_and(|own| own.is_permanent) {
             obstacles.push(PinReason::StillLoaded);
         }
-        drop(loader);
+        drop(locked);
         wipe_stack();
         Ok(Self {
             handle,

@@ -19,8 +19,9 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::loader;
 use super::memory;
-use super::object::{self, DynamicEntry, Object};
+use super::object::{DynamicEntry, Object};
 use crate::os::Handle;
 use crate::stage;
 
@@ -94,7 +95,7 @@ impl Loaded {
 
 /// What the descriptor of this library says; `None` where it is not as expected.
 fn age(handle: &Handle) -> Option<usize> {
-    let loaded = object::loaded();
+    let loaded = loader::loaded();
     let object = Object::of_handle(handle, &loaded)?;
     // A function of the loader, and what it is handed.
     let [_, place] = memory::words(object.base() + offset_of!(Contents, descriptor))?;

@@ -18,7 +18,8 @@
 use std::sync::Arc;
 
 use super::ledger::Ledger;
-use super::object::{self, Object};
+use super::loader;
+use super::object::Object;
 use super::opened;
 
 /// The ledgers of the objects that go when the library goes, its own first.
@@ -37,7 +38,7 @@ pub(super) fn of(ledgers: &[Arc<Ledger>]) -> Vec<Arc<Ledger>> {
     let going = ledgers.iter().enumerate().filter(goes);
     let mut leaving: Vec<_> = going.map(|(_, ledger)| Arc::clone(ledger)).collect();
     if leaving.len() > 1 {
-        object::with_loaded(|loaded| {
+        loader::with_loaded(|loaded| {
             // Each that stays may keep more.
             while let Some(index) = needed_by_others(&leaving, loaded) {
                 leaving.remove(index);
@@ -57,7 +58,7 @@ pub(super) fn is_opened_twice(ledgers: &[Arc<Ledger>]) -> bool {
 /// Whether something that stays has addresses of these objects which the loader wrote into it: it
 /// found a function or a variable there, and so keeps the object.
 pub(super) fn is_used_by_others(leaving: &[Arc<Ledger>]) -> bool {
-    object::with_loaded(|loaded| is_used_by_others_of(loaded, leaving))
+    loader::with_loaded(|loaded| is_used_by_others_of(loaded, leaving))
 }
 
 fn is_used_by_others_of(loaded: &[Object], leaving: &[Arc<Ledger>]) -> bool {

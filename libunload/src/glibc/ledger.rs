@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::entries::{Entries, Running};
-use super::object::{self, Object};
+use super::loader;
+use super::object::Object;
 use super::origin::Origin;
 use super::search::wanted::Baseline;
 use super::signals::former::{Former, Formers};
@@ -175,7 +176,7 @@ pub(super) fn all() -> Vec<Arc<Ledger>> {
 /// `before` is what was loaded before.
 pub(super) fn open(main: &Object, before: &[Object]) -> Opened {
     let mut opened = Opened::default();
-    for object in object::closure(main) {
+    for object in loader::closure(main) {
         let known = of_address(object.dynamic());
         if known.is_none() && before.contains(&object) {
             // It was here before any library was: it belongs to the host, and stays.

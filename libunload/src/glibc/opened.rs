@@ -78,12 +78,12 @@ fn measure() -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::object;
+    use super::super::loader;
     use super::*;
 
     #[test]
     fn what_is_opened_is_counted() {
-        let loaded = object::loaded();
+        let loaded = loader::loaded();
         let is_it = |object: &&Object| object.path.to_bytes().ends_with(b"libgcc_s.so.1");
         let first = Handle::open_again(c"libgcc_s.so.1");
         let needed = loaded.iter().find(is_it).expect("the program needs it");

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use super::entries::Running;
 use super::finalizing::run_destructors;
 use super::ledger::{self, HeldBack, Ledger};
+use super::loader;
 use super::maps::{FileId, Maps};
-use super::object::{self, Object};
+use super::object::Object;
 use super::scan::Outside;
 use super::signals::{Actions, PutBack};
 use super::tasks::Progress;
@@ -106,7 +107,7 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
     // SAFETY: the library is mapped, no thread is inside, and the caller promises that none enters.
     unsafe { finalizing::run(own) };
 
-    let _loader = lock(&object::LOADER);
+    let _loader = lock(&loader::LOADER);
     let leaving = leaving::of(&ledgers);
     run_destructors(&leaving);
     let suspended = match clear(&leaving, &expected, outside, &text, &actions) {
@@ -124,7 +125,7 @@ pub(super) unsafe fn unload(library: Parting, left: &mut LeftBehind) -> UnloadOu
         .iter()
         .filter_map(|ledger| ledger.baseline())
         .collect();
-    let mut holders = search::search(&objects, &object::loaded(), &baselines);
+    let mut holders = search::search(&objects, &loader::loaded(), &baselines);
     holders.extend(lent::take_back_signal_stacks(&objects));
     holders.extend(ranges.iter().flat_map(remembered_handlers));
     holders.extend(ranges.iter().flat_map(waiting_signals));

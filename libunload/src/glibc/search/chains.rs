@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use super::super::ledger::{self, Ledger};
 use super::super::link_maps;
+use super::super::loader;
 use super::super::memory::{self, Reader};
 use super::super::object::{self, Object};
 use super::super::remnants::{Concealed, Wiped};
@@ -222,7 +223,7 @@ impl Walk<'_> {
 fn beginnings<'o>(leaving: &[&Object], loaded: &'o [Object]) -> Vec<&'o Object> {
     let needed: HashSet<usize> = leaving
         .iter()
-        .flat_map(|library| object::closure(library))
+        .flat_map(|library| loader::closure(library))
         .map(|object| object.dynamic())
         .collect();
     let stays = |object: &&Object| !is_among(object, leaving) && needed.contains(&object.dynamic());

@@ -184,7 +184,7 @@ fn is_fork_function(wanted: &Wanted, place: usize, index: usize) -> bool {
 
 /// Whether an object has code at this address.
 fn is_code(address: usize) -> bool {
-    super::super::object::has_code(address)
+    super::super::loader::has_code(address)
 }
 
 /// What the loader knows of an address in something that is loaded.

@@ -2,8 +2,9 @@
 
 use std::ffi::c_int;
 
+use super::super::loader;
 use super::super::maps::Maps;
-use super::super::object::{self, Object};
+use super::super::object::Object;
 use super::action::Noted;
 
 /// Such an action.
@@ -34,7 +35,7 @@ impl Former {
     pub(super) fn is_there(&self) -> bool {
         match (self.action.handler(), &self.object) {
             (libc::SIG_DFL | libc::SIG_IGN, _) => true,
-            (_, Some(object)) => object::loaded().contains(object),
+            (_, Some(object)) => loader::loaded().contains(object),
             (handler, None) => {
                 let mapping = Maps::open().and_then(|maps| maps.at(handler));
                 mapping.is_ok_and(|mapping| mapping.is_some_and(|mapping| mapping.executable))
