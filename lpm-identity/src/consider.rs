@@ -337,10 +337,12 @@ fn subject(found: Found) -> Result<Subject, LpmPolicyError> {
 impl Desk {
     /// The decision on a message about one flow, if its flow is counted for the last one like it,
     /// byte for byte, and nothing that its decision depends on has changed since.
-    pub(crate) fn again(&self, message: &[u8], facts: &Facts) -> Option<Decision> {
-        let wording = Wording::of(message, facts.interface, facts.integrity_verified)?;
-        let again = self.ledger(|ledger| ledger.again(&wording, facts.received));
-        let (direction, priority) = again?;
+    pub(crate) fn again(
+        &self,
+        wording: &Wording<'_>,
+        received: impl FnOnce() -> SystemTime,
+    ) -> Option<Decision> {
+        let (direction, priority) = self.ledger(|ledger| ledger.again(wording, received))?;
         let decision = Decision::accept(priority);
         self.counters.count(direction, decision);
         Some(decision)

@@ -301,7 +301,7 @@ impl Ledger {
     pub(crate) fn again(
         &self,
         wording: &Wording<'_>,
-        received: SystemTime,
+        received: impl FnOnce() -> SystemTime,
     ) -> Option<(Direction, Priority)> {
         let (flow, entry, kept) = self.flows.said(wording)?;
         kept.holds_at(received)

@@ -1,19 +1,20 @@
 //! The layer that the PCM calls.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use lpm_api::lpm_rsvp::{FlowDescriptor, Message, MessageType, ResvStyle};
 use lpm_api::{
     AdmitRequest, Answer, CommitResv, Decision, DeinitError, DeinitReason, DeleteReason,
-    DeleteState, HandOver, InitError, InitInfo, Lpm, ObjectsAnswer, ObjectsRequest, PeType,
-    Statistics, TakeOverRefused,
+    DeleteState, HandOver, InitError, InitInfo, Interface, Lpm, ObjectsAnswer, ObjectsRequest,
+    PeType, Statistics, TakeOverRefused,
 };
 
 use crate::config::Config;
 use crate::consider::{Consideration, Facts, Verdict};
 use crate::desk::{Desk, Shared};
 use crate::directory::Directory;
-use crate::ledger;
+use crate::ledger::{self, Wording};
 use crate::no_thread::NoThread;
 use crate::objects;
 use crate::policy::{self, Policy};
@@ -51,17 +52,19 @@ impl Lpm for IdentityLpm {
     }
 
     fn admit(&self, request: AdmitRequest<'_>) -> Answer {
-        let facts = Facts {
-            interface: request.interface(),
-            received: request.received(),
-            integrity_verified: request.integrity_verified(),
-        };
         let message = request.message();
+        let (interface, integrity_verified) = (request.interface(), request.integrity_verified());
         if request.flow_count() == 1 {
-            if let Some(decision) = self.again(&message, &facts) {
+            let received = || request.received();
+            if let Some(decision) = self.again(&message, interface, integrity_verified, received) {
                 return request.decide_all(decision);
             }
         }
+        let facts = Facts {
+            interface,
+            received: request.received(),
+            integrity_verified,
+        };
         let consideration = self.consider(message, facts);
         let mut verdicts = Verdicts::new();
         for flow in message.flow_descriptors() {
@@ -229,10 +232,18 @@ impl IdentityLpm {
     /// Decides on a message about one flow that says, byte for byte, what was said of the flow
     /// last, and counts it, without reading it: most messages are refreshes. `None` if it must be
     /// [considered](Self::consider): it is another one, or came in elsewhere, or something that
-    /// its decision depends on has changed since.
+    /// its decision depends on has changed since. When it was received is asked only where flows
+    /// may last a limited time.
     #[must_use]
-    pub fn again(&self, message: &Message<'_>, facts: &Facts) -> Option<Decision> {
-        self.desk.again(message.bytes(), facts)
+    pub fn again(
+        &self,
+        message: &Message<'_>,
+        interface: Interface,
+        integrity_verified: bool,
+        received: impl FnOnce() -> SystemTime,
+    ) -> Option<Decision> {
+        let wording = Wording::of(message.bytes(), interface, integrity_verified)?;
+        self.desk.again(&wording, received)
     }
 
     /// Releases what the end of a flow releases; a flow that is not counted is passed over.

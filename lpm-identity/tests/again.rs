@@ -48,7 +48,11 @@ fn decide(lpm: &IdentityLpm, facts: Facts, bytes: &[u8]) -> (Vec<Decision>, bool
     let mut index = ObjectIndex::new();
     let message = Message::parse(bytes, &mut index).unwrap();
     if message.flow_descriptors().count() == 1 {
-        if let Some(decision) = lpm.again(&message, &facts) {
+        if let Some(decision) =
+            lpm.again(&message, facts.interface, facts.integrity_verified, || {
+                facts.received
+            })
+        {
             return (vec![decision], true);
         }
     }

@@ -83,8 +83,8 @@ impl Kept {
     }
 
     /// Whether it is admitted at this time as it was.
-    pub(super) fn holds_at(&self, time: SystemTime) -> bool {
-        self.until.is_none_or(|until| time <= until)
+    pub(super) fn holds_at(&self, time: impl FnOnce() -> SystemTime) -> bool {
+        self.until.is_none_or(|until| time() <= until)
     }
 
     /// Whether a message says the same, and came in at the same place.
