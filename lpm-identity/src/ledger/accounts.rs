@@ -65,7 +65,8 @@ pub(super) enum Kind {
 /// Everybody's accounts.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    accounts: Vec<Account>,
+    /// Each by itself, so that nothing is moved where there are many.
+    accounts: Vec<Box<Account>>,
     /// Places of accounts that are closed.
     free: Vec<AccountId>,
     by_name: [HashMap<Arc<[u8]>, AccountId>; 3],
@@ -85,7 +86,7 @@ impl Accounts {
             subnets: Vec::new(),
         };
         Self {
-            accounts: vec![unauthenticated],
+            accounts: vec![Box::new(unauthenticated)],
             free: Vec::new(),
             by_name: Default::default(),
         }
@@ -246,22 +247,18 @@ impl Accounts {
     }
 
     fn insert(&mut self, name: Arc<[u8]>, kind: Kind, kept: bool) -> AccountId {
-        let account = Account {
+        let account = Box::new(Account {
             name: Arc::clone(&name),
             kind,
             kept,
             holds: 0,
             everywhere: Both::default(),
             subnets: Vec::new(),
-        };
+        });
         let id = if let Some(id) = self.free.pop() {
             self.accounts[id.place()] = account;
             id
         } else {
-            if self.accounts.len() == self.accounts.capacity() {
-                // Doubling would leave nearly half of many accounts unused.
-                self.accounts.reserve_exact(self.accounts.len() / 8 + 16);
-            }
             self.accounts.push(account);
             AccountId::at(self.accounts.len())
         };

@@ -15,7 +15,8 @@ use super::wording::{Kept, Wording};
 /// Entries by flow. Each stays in its place as long as it is counted.
 #[derive(Debug, Default)]
 pub(super) struct Flows {
-    flows: Slab<Flow>,
+    /// Each by itself, so that nothing is moved where there are many.
+    flows: Slab<Box<Flow>>,
     /// Their places, by key.
     by_key: HashTable<u32>,
     /// The places of those of which a message is kept, by its bytes.
@@ -80,18 +81,14 @@ impl Flows {
     }
 
     fn add(&mut self, key: FlowKey, hash: u64, entry: Entry) -> usize {
-        if self.flows.len() == self.flows.capacity() {
-            // Doubling would leave nearly half of many places unused.
-            self.flows.reserve_exact(self.flows.len() / 8 + 16);
-        }
         let vacant = self.flows.vacant_entry();
         let place = vacant.key();
         let number = u32::try_from(place).expect("memory ends before 2³² flows");
-        vacant.insert(Flow {
+        vacant.insert(Box::new(Flow {
             key,
             entry,
             said: None,
-        });
+        }));
         self.order.insert(self.position(&key, number));
         let (flows, hasher) = (&self.flows, &self.hasher);
         let hash_of = |place: &u32| {
