@@ -93,43 +93,62 @@ pub enum DnProblem {
 ///
 /// Reads byte by byte, which takes a fraction of the time.
 fn plain_dn(text: &[u8]) -> Option<Name> {
-    let mut canonical = [0; Name::INLINE];
-    let mut length = 0;
-    let mut push = |byte: u8| {
-        *canonical.get_mut(length)? = byte;
-        length += 1;
-        Some(())
-    };
-    // Of the attribute type or of the value that is being read.
-    let (mut in_value, mut is_empty, mut space) = (false, true, false);
-    for &byte in text {
-        let folded = FOLDED[usize::from(byte)];
-        match byte {
-            _ if folded != 0 => {
-                if !in_value && (byte == b'.' || is_empty && byte.is_ascii_digit()) {
-                    return None;
+    let mut written = [0; Name::INLINE];
+    // It is never longer than what it is made of.
+    let canonical = written.get_mut(..text.len())?;
+    let (mut at, mut length) = (0, 0);
+    loop {
+        while text.get(at) == Some(&b' ') {
+            at += 1;
+        }
+        let letters = push_folded(&text[at..], &mut canonical[length..], &FOLDED_IN_TYPES);
+        if letters == 0 || text[at].is_ascii_digit() || text.get(at + letters) != Some(&b'=') {
+            return None;
+        }
+        (at, length) = (at + letters + 1, length + letters + 1);
+        canonical[length - 1] = b'=';
+        let (mut is_empty, mut space) = (true, false);
+        loop {
+            match text.get(at) {
+                Some(b' ') => {
+                    space = !is_empty;
+                    at += 1;
                 }
-                if space {
-                    push(b' ')?;
-                    space = false;
+                Some(b',' | b';') => {
+                    canonical[length] = b',';
+                    (at, length) = (at + 1, length + 1);
+                    break;
                 }
-                push(folded)?;
-                is_empty = false;
+                Some(_) => {
+                    if space {
+                        canonical[length] = b' ';
+                        length += 1;
+                    }
+                    let pushed = push_folded(&text[at..], &mut canonical[length..], &FOLDED);
+                    if pushed == 0 {
+                        return None;
+                    }
+                    (at, length) = (at + pushed, length + pushed);
+                    (is_empty, space) = (false, false);
+                }
+                None => return Some(Name::from_canonical(&canonical[..length])),
             }
-            b' ' if in_value => space = !is_empty,
-            b' ' if is_empty => {}
-            b',' | b';' if in_value => {
-                push(b',')?;
-                (in_value, is_empty, space) = (false, true, false);
-            }
-            b'=' if !in_value && !is_empty => {
-                push(b'=')?;
-                (in_value, is_empty) = (true, true);
-            }
-            _ => return None,
         }
     }
-    in_value.then(|| Name::from_canonical(&canonical[..length]))
+}
+
+/// Writes what is `folded` at the start of a text; returns how many bytes that are.
+fn push_folded(text: &[u8], to: &mut [u8], folded: &[u8; 256]) -> usize {
+    let mut length = 0;
+    for (byte, place) in text.iter().zip(to) {
+        let folded = folded[usize::from(*byte)];
+        if folded == 0 {
+            break;
+        }
+        *place = folded;
+        length += 1;
+    }
+    length
 }
 
 /// What stands for itself in a value, in lower case: ASCII letters, digits, `-` and `.`; 0 for all
@@ -143,6 +162,13 @@ const FOLDED: [u8; 256] = {
         }
         byte += 1;
     }
+    folded
+};
+
+/// The same in an attribute type, where `.` is that of an OID.
+const FOLDED_IN_TYPES: [u8; 256] = {
+    let mut folded = FOLDED;
+    folded[b'.' as usize] = 0;
     folded
 };
 

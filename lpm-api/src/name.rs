@@ -48,6 +48,13 @@ impl Name {
         name
     }
 
+    /// Whether nothing is left of a login or the name of a program, so that its
+    /// [name](Self::id) is empty.
+    #[must_use]
+    pub fn is_empty_id(text: &str) -> bool {
+        text.chars().all(is_blank)
+    }
+
     /// Whether nothing is left of the name.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -114,7 +121,7 @@ impl<'a> Words<'a> {
 
     /// Appends one character, folded, with `mark` before it: the backslash a DN may need.
     pub(crate) fn push_marked(&mut self, c: char, mark: Option<char>) {
-        if c.is_whitespace() || c == '\0' {
+        if is_blank(c) {
             self.space = !self.is_empty();
             return;
         }
@@ -144,6 +151,11 @@ impl<'a> Words<'a> {
     pub(crate) fn is_empty(&self) -> bool {
         self.name.len() == self.start
     }
+}
+
+/// Whether a character counts as whitespace.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\0'
 }
 
 /// How many bytes at the start of a text are ASCII letters, digits, `-` and `.`: what stands for
@@ -177,6 +189,7 @@ mod tests {
     fn nothing_but_whitespace_is_no_name() {
         for nothing in ["", " ", "\0", "\t\n "] {
             assert!(Name::id(nothing).is_empty(), "{nothing:?}");
+            assert!(Name::is_empty_id(nothing), "{nothing:?}");
         }
     }
 
@@ -184,6 +197,7 @@ mod tests {
         #[test]
         fn a_canonical_name_stays_as_it_is(text in ".*") {
             let name = Name::id(&text);
+            prop_assert_eq!(Name::is_empty_id(&text), name.is_empty());
             prop_assert_eq!(Name::id(&name.to_string()), name);
         }
     }

@@ -231,7 +231,10 @@ impl<B: Fn(Option<&Credential<'_>>) -> bool> Reader<'_, B> {
             if let Some(application) = names.find(self.applications, Listed::covering_dn) {
                 claims.application.get_or_insert(application);
             } else {
-                let name = names.dn.or(names.id);
+                let name = match names.dn {
+                    Some(dn) => Some(dn),
+                    None => names.id(),
+                };
                 set_first(&mut claims.unlisted_application, name.map(Box::new));
             }
         }
@@ -279,17 +282,18 @@ impl Claims {
     }
 }
 
-/// The names in one element, canonical; a name of nothing is none.
+/// The names in one element, the DN canonical; a name of nothing is none.
 #[derive(Debug)]
-struct Names {
+struct Names<'a> {
     dn: Option<Name>,
-    id: Option<Name>,
+    /// As it stands there: where the DN is listed, nobody asks for it.
+    id: Option<Text<'a>>,
     believed: bool,
 }
 
-impl Names {
+impl<'a> Names<'a> {
     fn of(
-        identity: &Identity<'_>,
+        identity: &Identity<'a>,
         believes: impl Fn(Option<&Credential<'_>>) -> bool,
     ) -> Result<Self, Malformed> {
         let mut names = Self {
@@ -303,15 +307,17 @@ impl Names {
             match attribute.map_err(|_| Malformed)? {
                 Attribute::PolicyLocator(Locator::Name(dn)) => {
                     let name = Name::dn(utf8(&dn, &mut decoded)?).map_err(|_| Malformed)?;
-                    set_first(&mut names.dn, Some(name).filter(|name| !name.is_empty()));
+                    if names.dn.is_none() && !name.is_empty() {
+                        names.dn = Some(name);
+                    }
                 }
                 Attribute::PolicyLocator(_) => names.believed = false,
                 Attribute::Credential(credential) => {
                     has_credential = true;
                     names.believed &= believes(Some(&credential));
                     if let Credential::AsciiId(id) | Credential::UnicodeId(id) = credential {
-                        let name = Name::id(utf8(&id, &mut decoded)?);
-                        set_first(&mut names.id, Some(name).filter(|name| !name.is_empty()));
+                        let is_empty = Name::is_empty_id(utf8(&id, &mut decoded)?);
+                        set_first(&mut names.id, Some(id).filter(|_| !is_empty));
                     }
                 }
                 _ => {}
@@ -327,12 +333,20 @@ impl Names {
         with_dn: impl Fn(&Listed, &Name) -> Option<usize>,
     ) -> Option<usize> {
         let by_dn = self.dn.as_ref().and_then(|dn| with_dn(listed, dn));
-        by_dn.or_else(|| self.id.as_ref().and_then(|id| listed.with_id(id)))
+        by_dn.or_else(|| listed.with_id(&self.id()?))
     }
 
     fn user(self) -> Option<UserName> {
-        let id = self.id.map(UserName::Id);
-        self.dn.map(UserName::Dn).or(id)
+        match self.dn {
+            Some(dn) => Some(UserName::Dn(dn)),
+            None => self.id().map(UserName::Id),
+        }
+    }
+
+    /// The ID, canonical.
+    fn id(&self) -> Option<Name> {
+        let text = self.id.as_ref()?;
+        Some(Name::id(utf8(text, &mut Decoded::new()).ok()?))
     }
 }
 
