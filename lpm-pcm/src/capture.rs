@@ -71,7 +71,7 @@ pub struct Capture {
     frames: Frames,
     extractor: Extractor,
     /// The error that ended reading, until it is told.
-    failure: Option<CaptureError>,
+    failure: Option<Box<CaptureError>>,
     at_end: bool,
 }
 
@@ -127,13 +127,12 @@ impl Capture {
                 return Some(Ok(Next::Incomplete(incomplete)));
             }
             if self.at_end {
-                return self.failure.take().map(Err);
+                return self.failure.take().map(|failure| Err(*failure));
             }
             match self.frames.next() {
-                Ok(Some(mut frame)) => {
-                    let notice = frame.notice.take();
+                Ok(Some(frame)) => {
                     let found = self.extractor.message(&frame, message);
-                    if let Some(notice) = notice {
+                    if let Some(notice) = self.frames.take_notice() {
                         return Some(Ok(Next::Notice(notice)));
                     }
                     if found.is_some() {

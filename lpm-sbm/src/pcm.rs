@@ -58,6 +58,7 @@ impl<'a> TimedPcm<'a> {
 impl Policy for TimedPcm<'_> {
     type Verdict = TimedVerdict;
 
+    #[inline]
     fn admit(&self, received: &ReceivedMessage<'_>) -> Result<TimedVerdict, PcmError> {
         let started = self.is_timed.then(Instant::now);
         let verdict = self.pcm.admit(received)?;
@@ -67,6 +68,7 @@ impl Policy for TimedPcm<'_> {
         })
     }
 
+    #[inline]
     fn decision(TimedVerdict { verdict, .. }: &TimedVerdict, flow: u16) -> Decision {
         let verdict = verdict.flows().get(usize::from(flow));
         verdict.map_or(Decision::DontCare, |verdict| verdict.decision)

@@ -81,7 +81,7 @@ impl Blocks {
     pub(super) fn next(
         &mut self,
         data: &mut Vec<u8>,
-    ) -> Result<Option<PacketHeader>, CaptureErrorKind> {
+    ) -> Result<Option<PacketHeader>, Box<CaptureErrorKind>> {
         loop {
             match self.step(data) {
                 Step::Skip(length) => self.consume(length),
@@ -93,11 +93,11 @@ impl Blocks {
                 Step::More => self.read_more()?,
                 Step::End => return Ok(None),
                 Step::Damaged(what) => {
-                    return Err(CaptureErrorKind::Damaged {
+                    return Err(Box::new(CaptureErrorKind::Damaged {
                         start: self.offset,
                         what,
                         packets: self.packets,
-                    });
+                    }));
                 }
             }
         }

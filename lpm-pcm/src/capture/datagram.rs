@@ -394,7 +394,6 @@ mod tests {
             link,
             outgoing: true,
             data,
-            notice: None,
         }
     }
 

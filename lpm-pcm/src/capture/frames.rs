@@ -25,8 +25,6 @@ pub(super) struct Frame<'a> {
     /// Whether the file says that the capturing node sent it.
     pub(super) outgoing: bool,
     pub(super) data: &'a [u8],
-    /// Set when the frame cannot be read and this is the first of its kind.
-    pub(super) notice: Option<String>,
 }
 
 /// The frames of a capture, one after the other.
@@ -36,6 +34,8 @@ pub(super) struct Frames {
     packets: u64,
     /// The packet of a block that was read last.
     data: Vec<u8>,
+    /// That frames like the one that was read last cannot be read, if it was the first of its kind.
+    notice: Option<String>,
 }
 
 enum Source {
@@ -57,6 +57,7 @@ impl Frames {
             source,
             packets: 0,
             data: Vec::new(),
+            notice: None,
         })
     }
 
@@ -76,14 +77,23 @@ impl Frames {
         }
     }
 
+    /// What there is to tell of the frame that was read last.
+    #[inline]
+    pub(super) fn take_notice(&mut self) -> Option<String> {
+        self.notice.take()
+    }
+
     /// The next frame; `None` at the end of the file.
-    pub(super) fn next(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<Frame<'_>>, Box<CaptureError>> {
         let next = match &mut self.source {
             Source::Records { records, .. } => records.next(),
             Source::Blocks(blocks) => blocks.next(&mut self.data),
         };
-        let Some(header) = next.map_err(|kind| CaptureError::new(&self.name, kind))? else {
-            return Ok(None);
+        let header = match next {
+            Ok(Some(header)) => header,
+            Ok(None) => return Ok(None),
+            Err(kind) => return Err(Box::new(CaptureError::new(&self.name, *kind))),
         };
         self.packets += 1;
         let described = match &mut self.source {
@@ -91,13 +101,10 @@ impl Frames {
             Source::Blocks(blocks) => blocks.interface(header.interface),
         };
         let interface = u32::try_from(header.interface).unwrap_or(u32::MAX - 1) + 1;
-        let notice = (!described.link.is_supported() && !described.reported).then(|| {
+        if !described.link.is_supported() && !described.reported {
             described.reported = true;
-            format!(
-                "{}: the packets of interface {interface} are skipped: link type {} is not supported",
-                self.name, described.link
-            )
-        });
+            self.notice = Some(not_supported(&self.name, interface, described.link));
+        }
         let (interface_address, link) = (described.address, described.link);
         Ok(Some(Frame {
             number: self.packets,
@@ -110,9 +117,15 @@ impl Frames {
                 Source::Records { records, .. } => records.data(),
                 Source::Blocks(_) => &self.data,
             },
-            notice,
         }))
     }
+}
+
+#[cold]
+fn not_supported(capture: &str, interface: u32, link: LinkType) -> String {
+    format!(
+        "{capture}: the packets of interface {interface} are skipped: link type {link} is not supported"
+    )
 }
 
 impl Source {

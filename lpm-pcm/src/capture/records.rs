@@ -140,36 +140,29 @@ impl Records {
     }
 
     /// Reads the next packet; `None` at the end of the file.
-    pub(super) fn next(&mut self) -> Result<Option<PacketHeader>, CaptureErrorKind> {
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<PacketHeader>, Box<CaptureErrorKind>> {
         let start = self.position();
         self.input.consume(mem::take(&mut self.lent));
         let length = self.format.record_header();
-        let record = match self.input.buffered().get(..length) {
+        let buffered = self.input.buffered();
+        let in_place = match buffered.get(..length) {
             Some(header) => {
                 let record = self.record(header, start)?;
-                if length + record.wanted <= self.input.buffered().len() {
-                    self.in_place = length..length + record.captured;
-                    self.lent = length + record.wanted;
-                    record
-                } else {
-                    self.input.consume(length);
-                    self.put_together(record, start)?
-                }
+                (length + record.wanted <= buffered.len()).then_some(record)
             }
-            None => {
-                let mut header = mem::take(&mut self.data);
-                header.clear();
-                self.input.fill(&mut header, length)?;
-                if header.is_empty() {
-                    return Ok(None);
-                }
-                if header.len() < length {
-                    return Err(self.truncated(start));
-                }
-                let record = self.record(&header, start)?;
-                self.data = header;
-                self.put_together(record, start)?
+            None => None,
+        };
+        let record = match in_place {
+            Some(record) => {
+                self.in_place = length..length + record.captured;
+                self.lent = length + record.wanted;
+                record
             }
+            None => match self.put_together(start)? {
+                Some(record) => record,
+                None => return Ok(None),
+            },
         };
         self.packets += 1;
         Ok(Some(PacketHeader {
@@ -179,20 +172,32 @@ impl Records {
         }))
     }
 
-    /// Copies the packet behind a record's header.
-    fn put_together(&mut self, record: Record, start: u64) -> Result<Record, CaptureErrorKind> {
+    /// Copies the next packet, of which not all is there yet; `None` at the end of the file.
+    #[cold]
+    #[inline(never)]
+    fn put_together(&mut self, start: u64) -> Result<Option<Record>, Box<CaptureErrorKind>> {
+        let length = self.format.record_header();
+        let mut header = Vec::with_capacity(length);
+        self.input.fill(&mut header, length)?;
+        if header.is_empty() {
+            return Ok(None);
+        }
+        if header.len() < length {
+            return Err(self.truncated(start).into());
+        }
+        let record = self.record(&header, start)?;
         self.data.clear();
         self.input.fill(&mut self.data, record.wanted)?;
         if self.data.len() < record.wanted {
-            return Err(self.truncated(start));
+            return Err(self.truncated(start).into());
         }
         self.data.truncate(record.captured);
-        Ok(record)
+        Ok(Some(record))
     }
 
     /// Reads the header of a record that begins at `start`.
-    #[inline]
-    fn record(&self, header: &[u8], start: u64) -> Result<Record, CaptureErrorKind> {
+    #[inline(always)]
+    fn record(&self, header: &[u8], start: u64) -> Result<Record, Box<CaptureErrorKind>> {
         let big_endian = self.format.big_endian;
         let field = |at| u32_of(header, at, big_endian).unwrap_or_default();
         let (seconds, fraction, captured, skipped) = match self.format.kind {
@@ -200,13 +205,7 @@ impl Records {
                 let (record, captured) = (field(8), field(4));
                 let used = captured.saturating_add(24);
                 let Some(padding) = record.checked_sub(used) else {
-                    let what = "a record that is shorter than its packet".to_owned();
-                    let packets = self.packets;
-                    return Err(CaptureErrorKind::Damaged {
-                        start,
-                        what,
-                        packets,
-                    });
+                    return Err(self.too_short(start));
                 };
                 (field(16), field(20), captured, padding)
             }
@@ -215,12 +214,7 @@ impl Records {
         let wanted = u64::from(captured) + u64::from(skipped);
         let length = wanted + header.len() as u64;
         if length > MAX_BLOCK {
-            return Err(CaptureErrorKind::TooLarge {
-                start,
-                length,
-                unit: UNIT,
-                packets: self.packets,
-            });
+            return Err(self.too_large(start, length));
         }
         let is_kuznetzov = self.format.kind == Kind::Kuznetzov;
         Ok(Record {
@@ -229,6 +223,25 @@ impl Records {
             outgoing: is_kuznetzov && header.get(22) == Some(&OUTGOING),
             captured: usize::try_from(captured).unwrap_or(usize::MAX),
             wanted: usize::try_from(wanted).unwrap_or(usize::MAX),
+        })
+    }
+
+    #[cold]
+    fn too_short(&self, start: u64) -> Box<CaptureErrorKind> {
+        Box::new(CaptureErrorKind::Damaged {
+            start,
+            what: "a record that is shorter than its packet".to_owned(),
+            packets: self.packets,
+        })
+    }
+
+    #[cold]
+    fn too_large(&self, start: u64, length: u64) -> Box<CaptureErrorKind> {
+        Box::new(CaptureErrorKind::TooLarge {
+            start,
+            length,
+            unit: UNIT,
+            packets: self.packets,
         })
     }
 

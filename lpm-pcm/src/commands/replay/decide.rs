@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use lpm_api::Direction;
 use lpm_host::error::PcmError;
-use lpm_host::{FlowVerdict, Outcome, Pcm, ReceivedMessage, Startup};
+use lpm_host::{FlowVerdict, Outcome, Pcm, ReceivedMessage, Startup, Verdict};
 use lpm_rsvp::{Message, MessageType, ObjectIndex, ParseError};
 use lpm_sbm::{Answer, InterfaceName, Removed, Sbm, StateId, TimedPcm, TimedVerdict};
 
@@ -199,21 +199,26 @@ impl<'a> Decider<'a> {
         let message = known.message();
         self.about(coming, &message);
         let received = received(coming, message, known.integrity);
-        let answer = match &known.receipt {
-            Some(receipt) => self.sbm.receive_again(&received, receipt)?,
-            None => self.sbm.receive(&received)?,
+        let answered = match &known.receipt {
+            Some(receipt) => self.sbm.receive_again(&received, receipt),
+            None => self.sbm.receive(&received),
         };
-        let reasons = self.reasons(&received, &answer);
+        // Looked at where it is: it is large.
+        let answer = match &answered {
+            Ok(answer) => answer,
+            Err(_) => return answered.map(|_| ()),
+        };
+        let reasons = self.reasons(&received, answer);
         let is_alone = answer.before.is_empty() && answer.after.is_empty();
         let row = known.row.as_ref();
-        let said = row.filter(|row| is_alone && row.decided.is(&answer, &reasons));
+        let said = row.filter(|row| is_alone && row.decided.is(answer, &reasons));
         if said.is_some_and(|row| self.reporter.report_again(&coming.origin, &row.printed)) {
             self.counts.outcomes.count(answer.verdict.verdict.outcome());
         } else {
-            let decided = Decided::of(&answer, &reasons);
+            let decided = Decided::of(answer, &reasons);
             let wants_row = decided.is_some();
             let integrity = known.integrity;
-            let printed = self.report(coming, &received, integrity, &answer, reasons, wants_row);
+            let printed = self.report(coming, &received, integrity, answer, reasons, wants_row);
             let row = printed.zip(decided);
             known.row = row.map(|(printed, decided)| Box::new(KnownRow { printed, decided }));
         }
@@ -286,15 +291,21 @@ impl<'a> Decider<'a> {
     }
 
     /// The reasons for what was decided, flow by flow, where they are wanted.
+    #[inline]
     fn reasons(&self, received: &ReceivedMessage<'_>, answer: &Answer<TimedVerdict>) -> Reasons {
         let verdict = &answer.verdict.verdict;
         let is_accepted = |flow: &FlowVerdict| flow.outcome() != Outcome::Reject;
         if let ([flow], false) = (verdict.flows(), self.wants.all_reasons) {
             if is_accepted(flow) {
                 // As nearly always.
-                return Reasons::from_buf([None]);
+                return Reasons::new();
             }
         }
+        self.asked_reasons(received, verdict)
+    }
+
+    #[cold]
+    fn asked_reasons(&self, received: &ReceivedMessage<'_>, verdict: &Verdict) -> Reasons {
         let reason = |(flow, decided): (u16, &FlowVerdict)| {
             let is_wanted = self.wants.all_reasons || decided.outcome() == Outcome::Reject;
             is_wanted.then(|| self.pcm.explain(received, verdict, flow))?

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use std::{fmt, io, mem, vec};
+use std::{fmt, io, vec};
 
 use crate::capture::{self, Capture, CaptureError, CapturedMessage, Contents, Incomplete, STDIN};
 use crate::output::progress::Progress;
@@ -121,7 +121,7 @@ enum Stage {
 impl Reading {
     /// Reads the next item into one whose memory is used again; `false` at the end.
     fn next_into(&mut self, item: &mut SourceItem) -> bool {
-        let end = match mem::replace(&mut self.stage, Stage::Between) {
+        let end = match &mut self.stage {
             Stage::Between => {
                 let Some(path) = self.captures.next() else {
                     return false;
@@ -132,7 +132,7 @@ impl Reading {
             }
             Stage::Begun(path) => {
                 let progress = &self.progress;
-                match Capture::open_counted(&path, |file: File| progress.count(file)) {
+                match Capture::open_counted(path, |file: File| progress.count(file)) {
                     Ok(capture) => {
                         self.stage = Stage::Open(Box::new(capture));
                         return self.next_into(item);
@@ -143,17 +143,15 @@ impl Reading {
                     },
                 }
             }
-            Stage::Open(mut capture) => match read(&mut capture, item) {
-                None => {
-                    self.stage = Stage::Open(capture);
-                    return true;
-                }
+            Stage::Open(capture) => match read(capture, item) {
+                None => return true,
                 Some(fault) => SourceItem::End {
                     contents: capture.contents(),
                     fault,
                 },
             },
         };
+        self.stage = Stage::Between;
         *item = end;
         true
     }

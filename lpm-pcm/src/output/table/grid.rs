@@ -72,11 +72,11 @@ impl<W: Write> Grid<W> {
         let Ok(since) = since else {
             return Ok(false);
         };
-        let (cells, end) = found(origin.packet, since, self.start.is_narrow());
-        if row.layout != (self.layout, end) {
+        let (cells, place) = found(origin.packet, since, self.start.is_narrow());
+        if row.layout != (self.layout, place.len()) {
             return Ok(false);
         }
-        self.out.write_all(&cells[..end])?;
+        self.out.write_all(&cells[place])?;
         self.out.write_all(row.text.as_bytes())?;
         Ok(true)
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
+use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use anstyle::Style;
@@ -211,7 +212,8 @@ impl Line {
     }
 
     fn push_right(&mut self, number: u64, width: usize) {
-        let (digits, start) = on_the_right(number, width);
+        let mut digits = [b' '; DIGITS];
+        let start = write_right(&mut digits, number, width);
         self.text
             .push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
     }
@@ -242,24 +244,25 @@ impl Line {
 }
 
 /// The cells that say where a message was found, so long after the epoch, as a line begins with
-/// them: for a row that is printed again, without the detour over a text. There is always room for
+/// them, and where in these bytes they are: for a row that is printed again, without the detour over a text. There is always room for
 /// them.
-pub(super) fn found(packet: u64, since: Duration, is_narrow: bool) -> ([u8; 40], usize) {
-    let (digits, start) = on_the_right(packet, PACKET);
+pub(super) fn found(packet: u64, since: Duration, is_narrow: bool) -> ([u8; 40], Range<usize>) {
+    const CLOCK: usize = DIGITS + GAP.len();
+    let mut cells = [b' '; 40];
+    let start = write_right(&mut cells[..DIGITS], packet, PACKET);
     let clock = time_of_day(since);
     let clock = &clock[..if is_narrow { 12 } else { 15 }];
-    let (mut cells, mut end) = ([b' '; 40], 0);
-    for cell in [&digits[start..], clock] {
-        cells[end..end + cell.len()].copy_from_slice(cell);
-        end += cell.len() + GAP.len();
-    }
-    (cells, end)
+    let end = CLOCK + clock.len();
+    cells[CLOCK..end].copy_from_slice(clock);
+    (cells, start..end + GAP.len())
 }
 
-/// The digits of a number with so many spaces before them that it is this wide, without the detour
-/// over a formatter: there is one in each row. They begin at the second value.
-fn on_the_right(number: u64, width: usize) -> ([u8; 20], usize) {
-    let mut digits = [b' '; 20];
+/// The most digits that a number has.
+const DIGITS: usize = 20;
+
+/// Writes a number to the end of `digits`, which are spaces, without the detour over a formatter:
+/// there is one in each row. Returns where it begins, with as many spaces as make it this wide.
+fn write_right(digits: &mut [u8], number: u64, width: usize) -> usize {
     let mut start = digits.len();
     let mut rest = number;
     while rest >= 10 {
@@ -273,7 +276,7 @@ fn on_the_right(number: u64, width: usize) -> ([u8; 20], usize) {
         start -= 1;
         digits[start] = digit;
     }
-    (digits, start.min(digits.len().saturating_sub(width)))
+    start.min(digits.len().saturating_sub(width))
 }
 
 /// How many columns a text takes.
@@ -341,7 +344,8 @@ mod tests {
     fn numbers_stand_on_the_right() {
         for number in (0..2_000).chain([99_999, 100_000, 999_999, 1_000_000, u64::MAX]) {
             for width in [0, 6, 20] {
-                let (digits, start) = on_the_right(number, width);
+                let mut digits = [b' '; DIGITS];
+                let start = write_right(&mut digits, number, width);
                 let text = std::str::from_utf8(&digits[start..]).unwrap();
                 assert_eq!(text, format!("{number:width$}"));
             }

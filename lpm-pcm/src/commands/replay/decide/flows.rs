@@ -1,5 +1,6 @@
 //! What is said of the flows of a message that was decided.
 
+use std::iter;
 use std::sync::Arc;
 
 use lpm_api::{Decision, LpmHandle, LpmPolicyError};
@@ -15,7 +16,7 @@ use crate::output::record::{FlowRecord, Reason, RefusedBy};
 pub(super) type FlowRecords<'a> = SmallVec<[FlowRecord<'a>; 1]>;
 
 /// The LPMs' reasons, one for each flow of a message; `None` where they have none, or are not
-/// asked.
+/// asked; none at all where nobody is asked.
 pub(super) type Reasons = SmallVec<[Option<String>; 1]>;
 
 /// The LPMs' names, for records.
@@ -39,7 +40,12 @@ impl Names {
         reasons: Reasons,
     ) -> FlowRecords<'a> {
         let mut records = FlowRecords::new();
-        let verdicts = answer.verdict.verdict.flows().iter().zip(reasons);
+        let verdicts = answer
+            .verdict
+            .verdict
+            .flows()
+            .iter()
+            .zip(reasons.into_iter().chain(iter::repeat(None)));
         let flows = message.flow_descriptors().zip(verdicts);
         for (index, (flow, (verdict, reason))) in flows.enumerate() {
             let nothing = FlowAnswer::default();
