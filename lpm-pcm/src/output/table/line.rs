@@ -244,8 +244,8 @@ impl Line {
 }
 
 /// The cells that say where a message was found, so long after the epoch, as a line begins with
-/// them, and where in these bytes they are: for a row that is printed again, without the detour over a text. There is always room for
-/// them.
+/// them, and where in these bytes they are: for a row that is printed again, without the detour
+/// over a text. There is always room for them.
 pub(super) fn found(packet: u64, since: Duration, is_narrow: bool) -> ([u8; 40], Range<usize>) {
     const CLOCK: usize = DIGITS + GAP.len();
     let mut cells = [b' '; 40];
