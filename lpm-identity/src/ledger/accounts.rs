@@ -65,7 +65,7 @@ pub(super) enum Kind {
 /// Everybody's accounts.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    /// Each by itself, so that nothing is moved where there are many.
+    #[expect(clippy::vec_box, reason = "else each is moved when there are more")]
     accounts: Vec<Box<Account>>,
     /// Places of accounts that are closed.
     free: Vec<AccountId>,
