@@ -90,12 +90,12 @@ mod linux {
         let has_other_node = lacking::has_other_node();
         let mut host = Host::open()?;
         let links = host.links(&config)?;
-        let on_host = lacking::on_host(&config, &links, has_other_node);
-        for line in on_host
-            .into_iter()
-            .chain(lacking::of_configuration(&config, &links))
-        {
-            plain::tell(line);
+        for lacking in [
+            lacking::on_host(&config, &links, has_other_node),
+            lacking::in_kernel(&mut host.netlink, &config, &links),
+            lacking::of_configuration(&config, &links),
+        ] {
+            lacking.iter().for_each(plain::tell);
         }
         let events = Arc::new(Log {
             events: Arc::new(node::events(&config.events, &Progress::of(0))?),

@@ -97,7 +97,8 @@ pub(super) fn name(name: &Spanned<String>) -> Result<InterfaceName, Fault> {
     if text == "*" {
         return Ok(InterfaceName::Any);
     }
-    let expected = "expected its number, which counts from 1, its address, or \"*\"";
+    let expected = "expected its number, which counts from 1, its address, or \"*\"; a name such as \"eth0\" stands in \
+                    `interfaces` of [run] only (`ip addr` shows number and address of each)";
     match text.parse() {
         Ok(0) => Err(Fault::of(
             name,

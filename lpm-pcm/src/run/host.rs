@@ -15,7 +15,8 @@ use crate::config::Config;
 pub struct Host {
     pub(super) sockets: Sockets,
     pub(super) changes: AsyncFd<Changes>,
-    pub(super) netlink: Netlink,
+    /// Routes and interfaces.
+    pub netlink: Netlink,
 }
 
 impl Host {

@@ -128,10 +128,11 @@ impl Worker {
                 }
                 Order::Interface(index, None) => {
                     self.capacities.remove(&index);
-                    // It is gone, and what was on it with it.
-                    self.interfaces.remove(&index);
                     self.installed
                         .retain(|_, installed| installed.interface != index);
+                    if self.interfaces.remove(&index).is_some() {
+                        self.clear_own(index);
+                    }
                 }
                 Order::Replace(is_replacing) => self.is_replacing = is_replacing,
                 Order::Do(command) => {
@@ -156,11 +157,16 @@ impl Worker {
         let Capacity { bandwidth, mtu } = capacity;
         // What does not work here shows at the next reservation.
         if !self.interfaces.contains_key(&index) {
-            if let Ok(Root::Own) = traffic::root(&mut self.netlink, index) {
-                let _ = traffic::clear(&mut self.netlink, index);
-            }
+            self.clear_own(index);
         } else if before.is_none_or(|before| before.bandwidth != bandwidth) {
             let _ = traffic::put_shares(&mut self.netlink, index, bandwidth, mtu, false);
+        }
+    }
+
+    /// Takes away what this program put on an interface, which may be gone.
+    fn clear_own(&mut self, index: u32) {
+        if let Ok(Root::Own) = traffic::root(&mut self.netlink, index) {
+            let _ = traffic::clear(&mut self.netlink, index);
         }
     }
 

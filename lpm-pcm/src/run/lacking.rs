@@ -3,10 +3,13 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 
 use lpm_sbm::InterfaceName;
 
-use super::netlink::Link;
+use super::host::bandwidth;
+use super::netlink::{Link, Netlink};
+use super::traffic::{self, Root};
 use crate::config::Config;
 
 /// Whether a program of this network namespace has a raw socket of RSVP. To be asked before there
@@ -74,6 +77,74 @@ fn may_reserve(status: &str) -> bool {
     effective.is_none_or(|set| set & (1 << CAP_NET_ADMIN) != 0)
 }
 
+/// What keeps the kernel from reserving, and what stands in its way on these links.
+pub fn in_kernel(netlink: &mut Netlink, config: &Config, links: &[Link]) -> Vec<String> {
+    let run = &config.run;
+    let mut lacking = Vec::new();
+    if run.enforce {
+        let modules = [
+            ("sch_htb", traffic::has_htb(netlink)),
+            ("cls_u32", has_module("cls_u32")),
+        ];
+        let missing = modules
+            .into_iter()
+            .filter(|(_, is_there)| *is_there == Some(false));
+        lacking.extend(missing.map(|(module, _)| {
+            format!(
+                "the kernel does not have {module}: nothing can be reserved in it, and with `enforce` each Resv is refused \
+                 with error 22; Paths go on"
+            )
+        }));
+    }
+    for link in links {
+        let is_enforced = run.enforce && bandwidth(config, link).is_some();
+        if let Ok(root) = traffic::root(netlink, link.interface.index) {
+            lacking.extend(at_root(&link.name, root, is_enforced, run.replace_qdisc));
+        }
+    }
+    lacking
+}
+
+/// What there is to say of the root of a link.
+fn at_root(link: &str, root: Root, is_enforced: bool, is_replacing: bool) -> Option<String> {
+    match root {
+        Root::Other(kind) if is_enforced && !is_replacing => Some(format!(
+            "{link} has a {kind} qdisc that somebody else put there: each Resv for it is refused with error 22, unless \
+             `replace_qdisc = true` in [run] lets pcm replace it"
+        )),
+        Root::Own if !is_enforced => Some(format!(
+            "{link} is still limited by classes that an earlier pcm run left there, and nothing is enforced on it now: \
+             `tc qdisc del dev {link} root` takes them away"
+        )),
+        _ => None,
+    }
+}
+
+/// Whether the kernel has a module, in itself or in a file; `None` if its list of modules is not to
+/// be seen, as in a container.
+fn has_module(name: &str) -> Option<bool> {
+    let loaded = fs::read_to_string("/proc/modules").unwrap_or_default();
+    if is_loaded(&loaded, name) {
+        return Some(true);
+    }
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    let folder = Path::new("/lib/modules").join(release.trim());
+    let files = fs::read_to_string(folder.join("modules.dep")).ok()?;
+    let built_in = fs::read_to_string(folder.join("modules.builtin")).ok()?;
+    Some(is_file(&files, name) || is_file(&built_in, name))
+}
+
+/// Whether this is among the modules of /proc/modules.
+fn is_loaded(modules: &str, name: &str) -> bool {
+    let mut modules = modules.lines();
+    modules.any(|line| line.split(' ').next() == Some(name))
+}
+
+/// Whether this is among the modules of modules.dep or modules.builtin.
+fn is_file(modules: &str, name: &str) -> bool {
+    modules.contains(&format!("/{name}.ko"))
+}
+
 /// What of a configuration comes to nothing with these links.
 #[must_use]
 pub fn of_configuration(config: &Config, links: &[Link]) -> Vec<String> {
@@ -138,8 +209,6 @@ pub fn on(link: &Link) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use lpm_sbm::NodeInterface;
 
     use super::*;
@@ -181,6 +250,30 @@ mod tests {
         let fits = config("[run]\nenforce = true\n[interface.2]\nbandwidth = '1 Mbit/s'");
         assert_eq!(of_configuration(&fits, &links), [""; 0]);
         assert!(of_configuration(&fits, &[])[0].starts_with("no interface is up yet"));
+    }
+
+    #[test]
+    fn modules_are_found_in_the_lists_of_them() {
+        let files =
+            "kernel/net/sched/cls_u32.ko.zst:\nkernel/net/sched/sch_htb.ko: kernel/lib/x.ko\n";
+        assert!(is_file(files, "cls_u32") && is_file(files, "sch_htb"));
+        assert!(!is_file(files, "u32") && !is_file("", "cls_u32"));
+        let loaded = "cls_u32 28672 1 - Live 0x0\n";
+        assert!(is_loaded(loaded, "cls_u32"));
+        assert!(!is_loaded(loaded, "cls_u3") && !is_loaded(loaded, "sch_htb"));
+    }
+
+    #[test]
+    fn what_stands_at_the_root_of_a_link_is_said_where_it_matters() {
+        let tbf = || Root::Other("tbf".to_owned());
+        let said = at_root("eth0", tbf(), true, false).unwrap();
+        assert!(said.starts_with("eth0 has a tbf qdisc"), "{said}");
+        assert_eq!(at_root("eth0", tbf(), true, true), None);
+        assert_eq!(at_root("eth0", tbf(), false, false), None);
+        let said = at_root("eth0", Root::Own, false, false).unwrap();
+        assert!(said.contains("`tc qdisc del dev eth0 root`"), "{said}");
+        assert_eq!(at_root("eth0", Root::Own, true, false), None);
+        assert_eq!(at_root("eth0", Root::Default, true, false), None);
     }
 
     #[test]

@@ -68,6 +68,29 @@ pub(super) fn root(netlink: &mut Netlink, interface: u32) -> io::Result<Root> {
     Ok(found)
 }
 
+/// Whether the kernel knows HTB; `None` if it does not say. It is asked for one of which nothing is
+/// said, which it refuses, and nothing changes.
+pub(super) fn has_htb(netlink: &mut Netlink) -> Option<bool> {
+    // Every network namespace has its loopback.
+    let mut qdisc = message(1).ok()?;
+    qdisc.header.parent = TcHandle::ROOT;
+    qdisc.attributes = vec![TcAttribute::Kind("htb".to_owned())];
+    let create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+    is_known(&done(
+        netlink.request(RouteNetlinkMessage::NewQueueDiscipline(qdisc), create),
+    ))
+}
+
+/// Whether the kernel knows what it is asked for when it answers this.
+fn is_known(answer: &io::Result<()>) -> Option<bool> {
+    match answer.as_ref().err()?.raw_os_error()? {
+        libc::EINVAL => Some(true),
+        // Without any traffic control nobody is there who could know it.
+        libc::ENOENT | libc::EOPNOTSUPP => Some(false),
+        _ => None,
+    }
+}
+
 /// Takes away what is at the root of an interface.
 pub(super) fn clear(netlink: &mut Netlink, interface: u32) -> io::Result<()> {
     let mut qdisc = message(interface)?;
@@ -271,6 +294,18 @@ mod tests {
             min_policed: 64,
             max_packet: 1500,
         })
+    }
+
+    #[test]
+    fn the_kernel_tells_what_it_does_not_know_from_what_it_refuses() {
+        let answer = |code| is_known(&Err(io::Error::from_raw_os_error(code)));
+        assert_eq!(answer(libc::EINVAL), Some(true));
+        assert_eq!(answer(libc::ENOENT), Some(false));
+        assert_eq!(answer(libc::EOPNOTSUPP), Some(false));
+        // Without CAP_NET_ADMIN, and where somebody has a qdisc on the loopback.
+        assert_eq!(answer(libc::EPERM), None);
+        assert_eq!(answer(libc::EEXIST), None);
+        assert_eq!(is_known(&Ok(())), None);
     }
 
     #[test]

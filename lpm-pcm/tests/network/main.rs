@@ -309,7 +309,13 @@ fn what_a_crash_left_behind_is_taken_over() {
     let classes = net.on_router("tc class show dev r1");
     assert!(classes.contains("rate 8Mbit"), "{classes}");
 
+    // Who enforces nothing leaves it, and says so.
+    let counting = net.pcm(&ENFORCED.replace("true", "false"));
+    assert!(counting.has_said("`tc qdisc del dev r1 root` takes them away"));
+    assert_eq!(counting.stop("TERM"), Some(143));
+
     let pcm = net.pcm(ENFORCED);
+    assert!(!pcm.has_said("the kernel does not have"));
     reserve(&sender, &receiver, 3e6);
     let classes = net.on_router("tc class show dev r1");
     assert!(
@@ -334,6 +340,7 @@ fn an_operators_qdisc_is_left_alone_unless_he_says_otherwise() {
     receiver.send(RECEIVER, to(ROUTER[1]), resv("CN=Bob", &came, 1e6));
     let error = receiver.next(MessageType::ResvErr);
     assert_eq!(error.read(|message| message.error_spec().unwrap().code), 22);
+    assert!(pcm.has_said("r1 has a tbf qdisc that somebody else put there"));
     assert_eq!(pcm.stop("TERM"), Some(143));
     assert!(net.on_router("tc qdisc show dev r1").contains("tbf 77:"));
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use lpm_rsvp::build::{Flows, Path, PathTear, Resv};
 use lpm_rsvp::{FilterSpec, Message, MessageType, ServiceRequest, Session, TimeValues};
 
-use crate::net::{End, Ends, Net, Pcm, V4, can_make_networks, hop, must, run, tspec, unique, user};
+use crate::net::{
+    End, Ends, Net, POLICY, Pcm, V4, can_make_networks, hop, must, run, tspec, unique, user,
+};
 use crate::support::eventually;
 
 const USUAL: Duration = Duration::from_secs(30);
@@ -250,6 +252,24 @@ fn a_link_that_goes_takes_its_reservations_along_and_they_come_back_with_it() {
     receiver.send(V4.receiver, V4.router[1], V4.resv("CN=Bob", &came, 3e6));
     sender.next(MessageType::Resv);
     assert_eq!(reserved(&net), (vec![3], 1));
+    // Nothing stays on a link that is down, nor on one that RSVP no longer runs on.
+    net.on_router("ip link set r1 down");
+    sender.next(MessageType::ResvTear);
+    let without_htb = || {
+        let qdiscs = net.on_router("tc qdisc show dev r1");
+        (!qdiscs.contains("htb")).then_some(())
+    };
+    eventually("the HTB is gone", without_htb);
+    net.on_router("ip link set r1 up");
+    let came = receiver.next(MessageType::Path);
+    receiver.send(V4.receiver, V4.router[1], V4.resv("CN=Bob", &came, 4e6));
+    sender.next(MessageType::Resv);
+    assert_eq!(reserved(&net), (vec![4], 1));
+    let named = enforced.replace("[run]\n", "[run]\ninterfaces = ['r0']\n");
+    pcm.configure_with(POLICY, &named);
+    pcm.signal("HUP");
+    sender.next(MessageType::ResvTear);
+    eventually("the HTB is gone", without_htb);
     assert_eq!(pcm.stop("TERM"), Some(143));
 }
 

@@ -106,6 +106,7 @@ impl<W: Write> Service<W> {
         self.config.run = new.run;
         self.config.run.enforce = enforce;
         if let Ok(links) = wanted_links(&mut self.lookup, &self.config) {
+            not_taken.extend(lacking::in_kernel(&mut self.lookup, &self.config, &links));
             not_taken.extend(lacking::of_configuration(&self.config, &links));
             self.take_links(links);
         }
