@@ -37,7 +37,7 @@ mod upstream;
 mod waiting;
 mod wire;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
@@ -81,6 +81,8 @@ pub struct Node<R> {
     installed: HashMap<Box<ReservationKey>, Box<Installed>>,
     deadlines: Deadlines,
     repair_at: Option<Duration>,
+    /// Interfaces that went, or changed, since Paths last followed their routes.
+    changed_interfaces: BTreeSet<u32>,
     waiting: Waiting,
     names: Names,
     /// The MESSAGE_IDs of what came in.
@@ -108,6 +110,7 @@ impl<R> Node<R> {
             installed: HashMap::new(),
             deadlines: Deadlines::default(),
             repair_at: None,
+            changed_interfaces: BTreeSet::new(),
             waiting: Waiting::new(config.max_waiting),
             names: Names::new(config.seed),
             message_ids: MessageIds::new(),

@@ -1,12 +1,13 @@
 //! Interfaces and routes that change.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use foldhash::{HashMap, HashMapExt};
 use lpm_api::DeleteReason;
 
 use super::deadlines::Due;
-use super::output::{NodeInterface, Routes};
+use super::output::{NodeInterface, Route, Routes};
 use crate::node::Node;
 
 /// W of RFC 2205 §3.6: how long to wait until routes have settled.
@@ -20,9 +21,13 @@ impl<R: Routes> Node<R> {
         interfaces: impl IntoIterator<Item = NodeInterface>,
     ) {
         let interfaces = interfaces.into_iter();
-        self.interfaces = interfaces
+        let interfaces: BTreeMap<_, _> = interfaces
             .map(|interface| (interface.index, interface))
             .collect();
+        let old = std::mem::replace(&mut self.interfaces, interfaces).into_iter();
+        let changed = old.filter(|(index, old)| self.interfaces.get(index) != Some(old));
+        self.changed_interfaces
+            .extend(changed.map(|(index, _)| index));
         let mut gone = Vec::new();
         for kept in self.sessions.values() {
             for (flow, resv) in kept.resvs.iter() {
@@ -48,9 +53,11 @@ impl<R: Routes> Node<R> {
         }
     }
 
-    /// Sends the Paths whose route is another one than before that way.
+    /// Sends the Paths whose route is another one than before that way, and those whose interface
+    /// was gone in between, or has other addresses: nobody there may know of them.
     pub(super) fn repair(&mut self, now: Duration) {
         self.repair_at = None;
+        let interfaces = std::mem::take(&mut self.changed_interfaces);
         self.names.doubt_paths();
         let mut routes = HashMap::new();
         let mut changed = Vec::new();
@@ -60,7 +67,9 @@ impl<R: Routes> Node<R> {
                 let route = *routes
                     .entry(ends)
                     .or_insert_with(|| self.routes.route(ends.0, ends.1));
-                if route != path.route {
+                let is_same = route == path.route
+                    && !matches!(route, Some(Route::Out(index)) if interfaces.contains(&index));
+                if !is_same {
                     changed.push((*session, *sender, route));
                 }
             }

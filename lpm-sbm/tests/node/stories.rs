@@ -9,11 +9,11 @@ use lpm_rsvp::build::{
 };
 use lpm_rsvp::intserv::GeneralParameters;
 use lpm_rsvp::{ErrorSpec, FilterSpec, MessageType, ResvConfirm, ResvStyle, RsvpHop, TimeValues};
-use lpm_sbm::{DropReason, InterfaceName, NodeConfig, PoolConfig, Refusal, Ruling};
+use lpm_sbm::{DropReason, InterfaceName, NodeConfig, NodeInterface, PoolConfig, Refusal, Ruling};
 
 use crate::world::{
-    ROUTER, World, accepted, fixed, hop, host, load, path, path_tear, read, resv, resv_tear,
-    sender, session, tspec,
+    ROUTER, World, accepted, fixed, hop, host, interfaces, load, path, path_tear, read, resv,
+    resv_tear, sender, session, tspec,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -645,6 +645,38 @@ fn an_interface_that_goes_takes_its_reservations_along() {
     assert_eq!(world.kernel.len(), 0);
     world.receive(2, &fixed(1e5, &[sender(1)]).build().unwrap());
     assert_eq!(world.dropped, [DropReason::Interface]);
+}
+
+#[test]
+fn an_interface_that_was_gone_or_has_another_address_is_told_its_paths_anew() {
+    let mut world = announced(world(), &[sender(1)]);
+    let all = interfaces();
+    let other = |interface: &NodeInterface| {
+        let mut other = interface.clone();
+        if other.index == 2 {
+            other.addresses = vec![host(2, 99).into()];
+        }
+        other
+    };
+    for (meanwhile, after, own) in [
+        // Too short a time for another route to be looked for.
+        (Vec::new(), all.clone(), ROUTER[2]),
+        (all.clone(), all.iter().map(other).collect(), host(2, 99)),
+    ] {
+        world.sent.clear();
+        world.node.set_interfaces(world.now, meanwhile);
+        world.pass(SECOND);
+        world.node.set_interfaces(world.now, after);
+        world.pass(2 * SECOND);
+        let sent = world.sent(MessageType::Path);
+        assert_eq!(sent.len(), 1);
+        let hop = read(&sent[0], |path| path.hop().unwrap().address);
+        assert_eq!((sent[0].interface, hop), (2, own.into()));
+    }
+    // What did not change is told by refreshes only.
+    world.node.set_interfaces(world.now, all.iter().map(other));
+    world.pass(2 * SECOND);
+    assert_eq!(world.sent(MessageType::Path).len(), 0);
 }
 
 #[test]

@@ -143,15 +143,20 @@ pub fn resv_tear(senders: Senders) -> Vec<u8> {
         .unwrap()
 }
 
+/// The links of the router.
+pub fn interfaces() -> Vec<NodeInterface> {
+    let interfaces = (1..=3).map(|index: u8| NodeInterface {
+        index: index.into(),
+        addresses: vec![ROUTER[usize::from(index)].into()],
+        mtu: 1500,
+    });
+    interfaces.collect()
+}
+
 impl World {
     pub fn new(config: NodeConfig) -> Self {
         let mut node = Node::new(config, Table::default());
-        let interfaces = (1..=3).map(|index: u8| NodeInterface {
-            index: index.into(),
-            addresses: vec![ROUTER[usize::from(index)].into()],
-            mtu: 1500,
-        });
-        node.set_interfaces(Duration::ZERO, interfaces);
+        node.set_interfaces(Duration::ZERO, interfaces());
         Self {
             node,
             now: Duration::ZERO,
