@@ -56,6 +56,8 @@ pub(crate) struct Pools {
     interfaces: Vec<(InterfaceName, PoolConfig)>,
     /// Those of them that are named, and that no message came in on yet.
     unused: Vec<InterfaceName>,
+    /// The entries of interfaces whose addresses are all known.
+    entries: BTreeMap<u32, usize>,
     allocated: BTreeMap<PoolKey, u128>,
 }
 
@@ -68,6 +70,7 @@ impl Pools {
                 .map(|(name, _)| *name)
                 .filter(|name| *name != InterfaceName::Any)
                 .collect(),
+            entries: BTreeMap::new(),
             allocated: BTreeMap::new(),
         }
     }
@@ -102,11 +105,35 @@ impl Pools {
         &self.unused
     }
 
-    /// The pool of an interface: by its address, else by its index.
+    /// The pool of an interface: by its address, else by another one that it is known to have, so
+    /// that IPv4 and IPv6 share what there is, else by its index.
     pub(crate) fn key(&self, interface: &Interface) -> PoolKey {
-        let position = |wanted| self.interfaces.iter().position(|(name, _)| *name == wanted);
-        let configured = names(interface).into_iter().find_map(position);
+        let [address, index] = names(interface);
+        let configured = self.entry(address);
+        let configured = configured.or_else(|| self.entries.get(&interface.index).copied());
+        let configured = configured.or_else(|| self.entry(index));
         configured.map_or(PoolKey::Other(interface.index), PoolKey::Configured)
+    }
+
+    fn entry(&self, wanted: InterfaceName) -> Option<usize> {
+        self.interfaces.iter().position(|(name, _)| *name == wanted)
+    }
+
+    /// The entry for an interface with these addresses.
+    pub(crate) fn entry_of(&self, index: u32, addresses: &[IpAddr]) -> Option<usize> {
+        let addresses = addresses.iter().copied().map(InterfaceName::Address);
+        let mut names = addresses.chain([InterfaceName::Index(index)]);
+        names.find_map(|name| self.entry(name))
+    }
+
+    /// The entries of interfaces whose addresses are all known.
+    pub(crate) fn entries(&self) -> &BTreeMap<u32, usize> {
+        &self.entries
+    }
+
+    /// Takes other ones. Nothing may be allocated on interfaces that have another entry now.
+    pub(crate) fn set_entries(&mut self, entries: BTreeMap<u32, usize>) {
+        self.entries = entries;
     }
 
     /// What there is in a pool; `None` for as much as anybody asks for.

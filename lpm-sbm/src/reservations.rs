@@ -206,6 +206,11 @@ impl Reservations {
         self.pools.replace(interfaces)
     }
 
+    /// Takes other entries of interfaces. Nothing may be reserved on those that have another one.
+    pub(crate) fn set_entries(&mut self, entries: BTreeMap<u32, usize>) {
+        self.pools.set_entries(entries);
+    }
+
     /// Notes that a message came in on an interface.
     pub(crate) fn is_used(&mut self, interface: &Interface) {
         self.pools.is_used(interface);

@@ -82,7 +82,7 @@ fn flows_of_both_versions_share_an_interface() {
         return;
     }
     let net = Net::new();
-    let pcm = net.pcm(ENFORCED);
+    let pcm = net.pcm(crate::ENFORCED);
     let (sender, receiver) = (net.sender(), net.receiver());
     for (ends, bits) in [(V4, 3e6), (V6, 2e6)] {
         sender.send(ends.sender, ends.receiver, ends.path("CN=Bob", USUAL, bits));
@@ -97,5 +97,13 @@ fn flows_of_both_versions_share_an_interface() {
         classes.contains("rate 3Mbit") && classes.contains("rate 2Mbit"),
         "{classes}"
     );
+    // They share its bandwidth, too, though that is configured for its IPv4 address only.
+    let path = V6.path("CN=Bob", USUAL, 8e6);
+    sender.send(V6.sender, V6.receiver, path);
+    let came = receiver.next(MessageType::Path);
+    let resv = V6.resv("CN=Bob", &came, 8e6);
+    receiver.send(V6.receiver, V6.router[1], resv);
+    let error = receiver.next(MessageType::ResvErr);
+    assert_eq!(error.read(|message| message.error_spec().unwrap().code), 1);
     assert_eq!(pcm.stop("TERM"), Some(143));
 }

@@ -14,7 +14,8 @@ use crate::node::Node;
 const SETTLE: Duration = Duration::from_secs(2);
 
 impl<R: Routes> Node<R> {
-    /// The interfaces that RSVP runs on are these now. Reservations on others are gone.
+    /// The interfaces that RSVP runs on are these now. Reservations on others are gone, and so are
+    /// those on interfaces that other bandwidth is configured for, by their addresses now.
     pub fn set_interfaces(
         &mut self,
         now: Duration,
@@ -28,10 +29,18 @@ impl<R: Routes> Node<R> {
         let changed = old.filter(|(index, old)| self.interfaces.get(index) != Some(old));
         self.changed_interfaces
             .extend(changed.map(|(index, _)| index));
+        let pools = self.reservations.pools();
+        let entries = self.interfaces.values().filter_map(|interface| {
+            let entry = pools.entry_of(interface.index, &interface.addresses)?;
+            Some((interface.index, entry))
+        });
+        let entries: BTreeMap<_, _> = entries.collect();
         let mut gone = Vec::new();
         for kept in self.sessions.values() {
             for (flow, resv) in kept.resvs.iter() {
-                if !self.interfaces.contains_key(&resv.interface.index) {
+                let index = &resv.interface.index;
+                let is_same = entries.get(index) == pools.entries().get(index);
+                if !is_same || !self.interfaces.contains_key(index) {
                     gone.push(*flow);
                 }
             }
@@ -41,6 +50,7 @@ impl<R: Routes> Node<R> {
             self.remove_resv(&flow, Some(DeleteReason::StateTimeout));
             self.update_upstream(now, flow.session(), true);
         }
+        self.reservations.set_entries(entries);
         self.routes_changed(now);
     }
 

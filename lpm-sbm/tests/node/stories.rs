@@ -648,6 +648,43 @@ fn an_interface_that_goes_takes_its_reservations_along() {
 }
 
 #[test]
+fn all_addresses_of_an_interface_share_what_is_configured_for_one_of_them() {
+    let other: IpAddr = "2001:db8::2".parse().unwrap();
+    let mut config = NodeConfig::default();
+    let pool = PoolConfig {
+        bandwidth: 1_000_000,
+        max_per_flow: None,
+        preemption: false,
+    };
+    config.sbm.interfaces = vec![(InterfaceName::Address(other), pool)];
+    let mut world = World::new(config);
+    let with_other = || {
+        let mut all = interfaces();
+        all[1].addresses.push(other);
+        all
+    };
+    world.node.set_interfaces(world.now, with_other());
+    let mut world = announced(world, &[sender(1), sender(2)]);
+    // The router has another address in it, and there are 125 000 bytes/s.
+    world.receive(2, &fixed(1e5, &[sender(1)]).build().unwrap());
+    world.receive(2, &fixed(1e5, &[sender(2)]).build().unwrap());
+    assert_eq!(world.kernel.len(), 1);
+    assert_eq!(world.sent(MessageType::ResvErr).len(), 1);
+    // Without that address nothing is configured for it, and what was reserved is asked for anew.
+    world.node.set_interfaces(world.now, interfaces());
+    world.run();
+    assert_eq!(world.kernel.len(), 0);
+    for sender in [sender(1), sender(2)] {
+        world.receive(2, &fixed(1e5, &[sender]).build().unwrap());
+    }
+    assert_eq!(world.kernel.len(), 2);
+    world.node.set_interfaces(world.now, with_other());
+    world.run();
+    world.pass(200 * SECOND);
+    world.assert_empty();
+}
+
+#[test]
 fn an_interface_that_was_gone_or_has_another_address_is_told_its_paths_anew() {
     let mut world = announced(world(), &[sender(1)]);
     let all = interfaces();
