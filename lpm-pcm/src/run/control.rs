@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use lpm_host::{LpmHealth, LpmMetrics, LpmStatusReport};
@@ -171,7 +172,10 @@ pub enum Reply {
 pub type Asked = (Query, oneshot::Sender<Reply>);
 
 /// The socket; its file goes with it.
-pub struct Control(PathBuf);
+pub struct Control {
+    path: PathBuf,
+    task: JoinHandle<()>,
+}
 
 impl Control {
     /// The socket of a configuration, if it has one.
@@ -198,14 +202,25 @@ impl Control {
     pub fn open(path: &Path, queries: UnboundedSender<Asked>) -> io::Result<Self> {
         if let Ok(metadata) = fs::symlink_metadata(path) {
             let is_served = std::os::unix::net::UnixStream::connect(path).is_ok();
-            if !metadata.file_type().is_socket() || is_served {
-                return Err(io::ErrorKind::AddrInUse.into());
+            let fault = match (metadata.file_type().is_socket(), is_served) {
+                (false, _) => Some("a file that is no socket is there; remove it, or give another"),
+                (true, true) => Some(
+                    "another program serves it, such as another pcm run; stop that, or give another",
+                ),
+                (true, false) => None,
+            };
+            if let Some(fault) = fault {
+                let fault = format!("{fault} `control` in [run]");
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, fault));
             }
             fs::remove_file(path)?;
         }
-        let listener = UnixListener::bind(path)?;
+        let listener = UnixListener::bind(path).map_err(|error| {
+            let advice = "make its folder, grant the right to write there, or give another `control` in [run]";
+            io::Error::new(error.kind(), format!("{error}; {advice}"))
+        })?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else {
                     // Too many files are open, say: that passes.
@@ -219,13 +234,15 @@ impl Control {
                 });
             }
         });
-        Ok(Self(path.to_owned()))
+        let path = path.to_owned();
+        Ok(Self { path, task })
     }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        self.task.abort();
+        let _ = fs::remove_file(&self.path);
     }
 }
 

@@ -40,7 +40,9 @@ impl Http {
     ) -> io::Result<Option<Self>> {
         let http = address.map(|address| {
             Self::open(address, queries.clone()).map_err(|error| {
-                io::Error::new(error.kind(), format!("metrics on {address}: {error}"))
+                let what =
+                    format!("metrics on {address}: {error}; give another `metrics` in [run]");
+                io::Error::new(error.kind(), what)
             })
         });
         http.transpose()

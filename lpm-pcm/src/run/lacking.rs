@@ -159,9 +159,12 @@ pub fn of_configuration(config: &Config, links: &[Link]) -> Vec<String> {
     ] {
         let is_up = |name: &&String| links.iter().any(|link| link.name == **name);
         for name in names.iter().filter(|name| !is_up(name)) {
-            lacking.push(format!(
-                "`{key}` in [run] names {name:?}, which is not up here: waiting for it"
-            ));
+            lacking.push(match name.as_str() {
+                "lo" => format!("`{key}` in [run] names \"lo\": RSVP never runs on the loopback"),
+                _ => {
+                    format!("`{key}` in [run] names {name:?}, which is not up here: waiting for it")
+                }
+            });
         }
     }
     for (name, _) in &config.sbm.interfaces {
@@ -233,15 +236,16 @@ mod tests {
     #[test]
     fn names_that_fit_nothing_are_said() {
         let links = [link("eth0", 2, [10, 0, 0, 1])];
-        let tables = "[run]\nenforce = true\ninterfaces = ['eth0', 'etth1']\nudp_interfaces = ['eth2']\n\
+        let tables = "[run]\nenforce = true\ninterfaces = ['eth0', 'etth1']\nudp_interfaces = ['eth2', 'lo']\n\
                       [interface.2]\nbandwidth = '1 Mbit/s'\n[interface.3]\nbandwidth = '1 Mbit/s'\n\
                       [interface.'10.0.0.1']\nbandwidth = '1 Mbit/s'\n[interface.'10.0.0.7']\nbandwidth = '1 Mbit/s'\n\
                       [interface.'*']\nbandwidth = '1 Mbit/s'";
         let lacking = of_configuration(&config(tables), &links).join("\n");
-        assert_eq!(lacking.lines().count(), 4, "{lacking}");
+        assert_eq!(lacking.lines().count(), 5, "{lacking}");
         for part in [
             "`interfaces` in [run] names \"etth1\"",
             "`udp_interfaces` in [run] names \"eth2\"",
+            "`udp_interfaces` in [run] names \"lo\": RSVP never runs",
             "[interface.\"3\"]",
             "[interface.\"10.0.0.7\"]",
         ] {

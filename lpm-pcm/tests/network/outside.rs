@@ -209,6 +209,17 @@ fn who_asks_for_a_reload_hears_what_came_of_it() {
     for part in ["needs a restart: [sbm]", "names \"r9\"", done] {
         assert!(said.contains(part), "{said}");
     }
+    // What cannot be opened elsewhere stays where it is.
+    let elsewhere = "[run]\ncontrol = 'pcm.toml'\nmetrics = '203.0.113.1:9120'\n";
+    let (status, said) = reload(&ENFORCED.replace("[run]\n", elsewhere));
+    assert_eq!(status, 0, "{said}");
+    for part in [
+        "no socket is there; remove it",
+        "metrics on 203.0.113.1:9120",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(reload(&controlled()), (0, done.to_owned()));
     // Who asks for JSON sees by the status, too, that it failed.
     pcm.configure_with(POLICY, "[run");
     let (status, said) = pcm.ask(&["reload", "--json"]);

@@ -77,7 +77,7 @@ impl<W: Write> Service<W> {
 
     /// Takes what can be taken of another configuration, whose LPMs run already, and says what
     /// cannot.
-    fn take(&mut self, new: Config) -> Vec<String> {
+    fn take(&mut self, mut new: Config) -> Vec<String> {
         let restart = not_taken(&self.config, &new).into_iter();
         let mut not_taken: Vec<_> = restart
             .map(|what| format!("needs a restart: {what}"))
@@ -85,13 +85,19 @@ impl<W: Write> Service<W> {
         if new.run.control != self.config.run.control {
             match Control::configured(new.run.control.as_deref(), &self.query) {
                 Ok(control) => self.control = control,
-                Err(fault) => not_taken.push(format!("{fault}; the old one goes on")),
+                Err(fault) => {
+                    not_taken.push(format!("{fault}; the old one goes on"));
+                    new.run.control.clone_from(&self.config.run.control);
+                }
             }
         }
         if new.run.metrics != self.config.run.metrics {
             match Http::configured(new.run.metrics, &self.query) {
                 Ok(http) => self.http = http,
-                Err(fault) => not_taken.push(format!("{fault}; the old one goes on")),
+                Err(fault) => {
+                    not_taken.push(format!("{fault}; the old one goes on"));
+                    new.run.metrics = self.config.run.metrics;
+                }
             }
         }
         if self.node.set_bandwidth(&new.sbm.interfaces) {
