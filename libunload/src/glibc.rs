@@ -90,6 +90,7 @@ use self::heap::Place;
 use self::ledger::{Ledger, Opened};
 use self::object::Object;
 use self::origin::Origin;
+use self::places::Occupied;
 use self::remnants::wipe_stack;
 use self::signals::Actions;
 use self::unload::Parting;
@@ -168,6 +169,8 @@ pub(super) struct Loaded {
     obstacles: Vec<PinReason>,
     /// Where it allocates in its first call.
     place: Option<Place>,
+    /// The page below it.
+    below: Occupied,
 }
 
 impl Loaded {
@@ -250,6 +253,7 @@ impl Loaded {
         } else if ledgers.first().is_some_and(|own| own.is_permanent) {
             obstacles.push(PinReason::StillLoaded);
         }
+        let below = places::keep_free_below(&main.range());
         drop(locked);
         wipe_stack();
         Ok(Self {
@@ -259,6 +263,7 @@ impl Loaded {
             actions,
             obstacles,
             place: None,
+            below,
         })
     }
 
@@ -313,6 +318,8 @@ impl Loaded {
     /// Nobody calls the library or uses anything of it any more.
     pub(super) unsafe fn unload(self, left: &mut LeftBehind) -> UnloadOutcome {
         let place = self.place;
+        // Until the library is unmapped.
+        let _below = self.below;
         let parting = Parting {
             handle: self.handle,
             ledgers: self.ledgers,

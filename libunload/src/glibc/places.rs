@@ -1,6 +1,6 @@
 //! Where libraries are mapped.
 //!
-//! A [`search`](super::search) for addresses takes for one whatever looks so. Two kinds of remnants
+//! A [`search`](super::search) for addresses takes for one whatever looks so. Three kinds of words
 //! can be kept from that by the place that a library has.
 //!
 //! What was freed keeps its content, and not everybody who gets it from `malloc` writes to all of
@@ -12,6 +12,9 @@
 //!
 //! A short text that is written over an address leaves the upper part of it: `"32"` makes
 //! `0x7f…00_3233` of any address within 16 MiB. So libraries are not mapped there.
+//!
+//! The kernel maps what comes next right below, and whoever keeps in mind where that ends has the
+//! library's first address. So the page below it is kept free, too.
 
 use std::collections::VecDeque;
 use std::ffi::{c_int, c_void};
@@ -69,6 +72,14 @@ impl Drop for Occupied {
     fn drop(&mut self) {
         self.0.iter().for_each(free);
     }
+}
+
+/// Keeps the page below a library free until the result is dropped; whoever was faster has it.
+pub(super) fn keep_free_below(library: &Range<usize>) -> Occupied {
+    let page = page_size();
+    let below = library.start.checked_sub(page);
+    let below = below.and_then(|below| occupy(below, page, libc::MAP_FIXED_NOREPLACE));
+    Occupied(below.into_iter().collect())
 }
 
 /// Whether an address in this range is the upper part of another with two or three letters and an
@@ -222,5 +233,18 @@ mod tests {
         );
         free(&place);
         assert!(occupied.0.iter().all(has_texts));
+    }
+
+    #[test]
+    fn nothing_is_mapped_right_below() {
+        let two = occupy(0, 2 * page_size(), 0).expect("a place");
+        let [lower, upper] = [two.start, two.start + page_size()].map(|s| s..s + page_size());
+        free(&lower);
+        let below = keep_free_below(&upper);
+        let has_lower = below.0 == [lower];
+        // Where another test was faster, it has the page.
+        assert!(has_lower || below.0.is_empty());
+        drop(below);
+        free(&upper);
     }
 }
