@@ -8,7 +8,7 @@ use super::search::wanted::FOR_DEBUGGERS;
 const WORD: usize = size_of::<usize>();
 
 /// Longer lists are none.
-pub(super) const MOST: usize = 1 << 16;
+const MOST: usize = 1 << 16;
 
 /// The loader's record of an object.
 pub(super) struct Record {

@@ -159,13 +159,9 @@ mod tests {
 
     /// A page in which nothing is mapped, and where nobody else maps anything.
     fn page() -> Range<usize> {
-        let anywhere = std::ptr::null_mut();
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: the kernel chooses a place.
-        let page = unsafe { libc::mmap(anywhere, page_size(), libc::PROT_NONE, flags, -1, 0) };
-        // SAFETY: it was mapped right now.
-        unsafe { libc::munmap(page, page_size()) };
-        page as usize..page as usize + page_size()
+        let page = occupy(0, page_size(), 0).expect("a place");
+        free(&page);
+        page
     }
 
     fn is_mapped(place: &Range<usize>) -> bool {
