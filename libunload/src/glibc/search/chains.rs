@@ -273,13 +273,14 @@ fn places_of_requests(wanted: &Wanted) -> BTreeSet<Concealed> {
 fn notes_of_objects(leaving: &[&Object]) -> HashSet<Concealed> {
     // Its counts come before a ledger.
     let start = |ledger: &Arc<Ledger>| Arc::as_ptr(ledger) as usize - 2 * WORD;
-    let mut places: Wiped<usize> = ledger::all().iter().map(start).collect();
+    let ledgers = ledger::all();
+    let mut notes: HashSet<_> = ledgers.iter().map(start).map(Concealed::new).collect();
     for (_, record) in link_maps::of(leaving) {
         // What versions of which libraries it needs, its names, where it looks for symbols.
-        places.extend(record.words().iter().copied());
-        places.push(record.place);
+        notes.extend(record.words().iter().copied().map(Concealed::new));
+        notes.insert(Concealed::new(record.place));
     }
-    places.iter().copied().map(Concealed::new).collect()
+    notes
 }
 
 /// Whether `malloc` may have returned this.
