@@ -126,6 +126,9 @@ pub(crate) const TASKS: &[Task] = &[
                 "lpm-tests",
                 "--test",
                 "lifecycle",
+                // It has made code of its own, all of which is searched for addresses.
+                "--config",
+                "profile.dev.package.libunload.opt-level=2",
                 // It runs one thread at a time: one that waits for its turn does not say where it
                 // is.
                 "--",

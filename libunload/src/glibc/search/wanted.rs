@@ -93,19 +93,10 @@ impl Wanted {
     }
 
     fn has_any(&self, words: &[usize]) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has what the function is compiled for.
-            return unsafe { self.has_any_by_fours(words) };
-        }
-        self.has_any_one_by_one(words)
-    }
-
-    /// The same, compiled for a processor that compares four words at once.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    unsafe fn has_any_by_fours(&self, words: &[usize]) -> bool {
-        self.has_any_one_by_one(words)
+        by_fours(
+            #[inline(always)]
+            || self.has_any_one_by_one(words),
+        )
     }
 
     #[inline(always)]
@@ -121,6 +112,51 @@ impl Wanted {
         }
         any
     }
+
+    /// Whether an address of what leaves stands anywhere in these words, at whatever byte it
+    /// begins.
+    pub(super) fn stands_in(&self, words: &[usize]) -> bool {
+        by_fours(
+            #[inline(always)]
+            || {
+                let mut any = false;
+                for range in &self.ranges {
+                    let (start, length) = (range.start, range.len());
+                    for shift in 0..size_of::<usize>() {
+                        for pair in words.windows(2) {
+                            let address = shifted(pair[0], pair[1], shift);
+                            any |= address.wrapping_sub(start) < length;
+                        }
+                    }
+                    any |= words.last().is_some_and(|word| range.contains(word));
+                }
+                any
+            },
+        )
+    }
+}
+
+/// What begins so many bytes after the first of two words.
+fn shifted(first: usize, second: usize, bytes: usize) -> usize {
+    match bytes {
+        0 => first,
+        _ => first >> (8 * bytes) | second << (usize::BITS as usize - 8 * bytes),
+    }
+}
+
+/// Calls this compiled for a processor that compares four words at once, where this is one.
+#[inline(always)]
+fn by_fours(compare: impl Fn() -> bool) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        #[target_feature(enable = "avx2")]
+        fn call(compare: impl Fn() -> bool) -> bool {
+            compare()
+        }
+        // SAFETY: the processor has what the function is compiled for.
+        return unsafe { call(compare) };
+    }
+    compare()
 }
 
 /// What glibc encodes addresses with: 0 where that cannot be told, so that nothing is seen twice.
@@ -184,6 +220,29 @@ pub(super) fn is_among(object: &Object, leaving: &[&Object]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where nothing says that they are at the place of a word, as in code.
+    #[test]
+    fn addresses_may_begin_at_any_byte() {
+        let wanted = Wanted {
+            ranges: SmallVec::from_iter([8..16, 0x7f00_1234_5000..0x7f00_1234_8000]),
+            guard: 0,
+        };
+        const WORDS: usize = 40;
+        let stands = |address: usize, at: usize| {
+            let mut bytes = [0x55; (WORDS + 1) * size_of::<usize>()];
+            bytes[at..at + size_of::<usize>()].copy_from_slice(&address.to_ne_bytes());
+            let words = bytes.chunks_exact(size_of::<usize>());
+            let words = words.map(|word| usize::from_ne_bytes(word.try_into().expect("a word")));
+            wanted.stands_in(&words.take(WORDS).collect::<Vec<_>>())
+        };
+        for at in 0..=(WORDS - 1) * size_of::<usize>() {
+            assert!(stands(0x7f00_1234_7fff, at), "{at}");
+            assert!(!stands(0x7f00_1234_8000, at), "{at}");
+        }
+        assert!(!stands(0x7f00_1234_5000, WORDS * size_of::<usize>()));
+        assert!(!wanted.stands_in(&[]));
+    }
 
     /// Wherever they are, and encoded too.
     #[test]
