@@ -26,7 +26,7 @@ macro_rules! threads_run {
     ($($test:ident: $fixture:literal leaves $threads:expr,)*) => {$(
         #[test]
         fn $test() {
-            in_own_process(stringify!($test), || {
+            where_seen(stringify!($test), || {
                 assert_eq!(running(reasons_to_pin(fixture($fixture))), $threads);
             });
         }
@@ -44,7 +44,7 @@ threads_run! {
 /// What it found by name is stood in for, too.
 #[test]
 fn thread_started_unseen() {
-    in_own_process("thread_started_unseen", || {
+    where_seen("thread_started_unseen", || {
         let reasons = reasons_to_pin(fixture("thread-started-unseen"));
         let [PinReason::Library(libunload::PinReason::ThreadRunning(thread))] = &reasons[..] else {
             panic!("{reasons:?}")
@@ -56,7 +56,7 @@ fn thread_started_unseen() {
 /// The same, and the C library does not know it either.
 #[test]
 fn thread_of_the_kernel() {
-    in_own_process("thread_of_the_kernel", || {
+    where_seen("thread_of_the_kernel", || {
         let reasons = reasons_to_pin(fixture("thread-of-the-kernel"));
         assert!(
             matches!(
@@ -72,7 +72,7 @@ fn thread_of_the_kernel() {
 
 #[test]
 fn exit_handler_for_good() {
-    in_own_process("exit_handler_for_good", || {
+    where_seen("exit_handler_for_good", || {
         let reasons = reasons_to_pin(fixture("exit-handler-for-good"));
         assert_eq!(
             reasons,
@@ -149,7 +149,7 @@ fn hangs_in_admit() {
 /// A thread that ends while the LPM is in use runs its destructors there and then.
 #[test]
 fn thread_local_hanging() {
-    in_own_process("thread_local_hanging", || {
+    where_seen("thread_local_hanging", || {
         let others = Others::start();
         let (callers, ending) = (Callers::start(2), Callers::start(1));
         let directory = tempfile::tempdir().expect("a directory");
@@ -176,6 +176,14 @@ fn thread_local_hanging() {
         // The library is whole, so the destructors of these threads would hang as well.
         callers.dismiss();
     });
+}
+
+/// Runs it in a process of its own. Where the platform keeps the library anyhow, nobody looks for
+/// what else does.
+fn where_seen(test: &str, body: impl FnOnce()) {
+    if unmaps() {
+        in_own_process(test, body);
+    }
 }
 
 fn wait_for(file: &Path) {

@@ -12,6 +12,7 @@ use std::process::Command;
 
 use lpm_host::LpmStatus;
 use lpm_host::event::EventId;
+use lpm_tests::platform;
 use lpm_tests::process::{child, in_child, in_own_process, is_own_process, told};
 use lpm_tests::resident_bytes;
 use lpm_tests::unloading::unmaps;
@@ -80,6 +81,9 @@ fn panic_hook_set() {
 #[test]
 fn panics_in_admit() {
     const TEST: &str = "panics_in_admit";
+    if !platform::unmaps() {
+        return;
+    }
     if !is_own_process() {
         let output = in_child(TEST, |child| {
             child.env("RUST_BACKTRACE", "full");
@@ -115,6 +119,9 @@ fn panics_in_deinitialize() {
 #[test]
 fn signal_handler_left() {
     const TEST: &str = "signal_handler_left";
+    if !platform::unmaps() {
+        return;
+    }
     if is_own_process() {
         let before = signals();
         unmaps("signal-handler-left");
@@ -173,6 +180,9 @@ fn prints_once_per_cycle(test: &str, fixture: &str, mark: &str, times: usize) {
 /// Called when the library goes, since it cannot be called later.
 #[test]
 fn exit_handler_left() {
+    if !platform::unmaps() {
+        return;
+    }
     prints_once_per_cycle(
         "exit_handler_left",
         "exit-handler-left",
@@ -183,6 +193,9 @@ fn exit_handler_left() {
 
 #[test]
 fn cpp_static() {
+    if !platform::unmaps() {
+        return;
+    }
     prints_once_per_cycle("cpp_static", "cpp-static", "<destroyed>", 2);
 }
 
@@ -208,9 +221,13 @@ fn fork_handler_left() {
     });
 }
 
-/// The destructor runs neither on the threads that go on, nor when they end.
+/// The destructor runs neither on the threads that go on, nor when they end. Where the library
+/// stays, it does.
 #[test]
 fn thread_local_hanging_in_threads_that_go_on() {
+    if !platform::unmaps() {
+        return;
+    }
     in_own_process("thread_local_hanging_in_threads_that_go_on", || {
         unmaps("thread-local-hanging");
     });

@@ -12,7 +12,7 @@ use lpm_host::Pcm;
 use lpm_host::error::PcmError;
 use lpm_tests::callers::Callers;
 use lpm_tests::messages::{admit, path};
-use lpm_tests::platform::assert_gone;
+use lpm_tests::platform::{assert_gone, unmaps};
 use lpm_tests::process::in_own_process;
 use lpm_tests::unloading::only_library;
 use lpm_tests::{RecordedEvents, fixture};
@@ -78,6 +78,9 @@ fn callers_write_what_they_buffered() {
 
 #[test]
 fn threads_that_do_not_come_are_counted() {
+    if !unmaps() {
+        return;
+    }
     in_own_process("threads_that_do_not_come_are_counted", || {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let pcm = buffering(&file, Duration::from_millis(1));
