@@ -6,6 +6,7 @@
 
 mod any_moment;
 mod companions;
+mod confined;
 mod cycles;
 mod exits;
 mod files;

@@ -1,8 +1,10 @@
 //! Reads memory of this process that may be unmapped at any moment: the kernel copies it, and says
 //! where there is none.
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
 use super::remnants::Wiped;
 
@@ -10,22 +12,7 @@ const WORD: usize = size_of::<usize>();
 
 /// Copies words from an address on; returns how many there were.
 pub(super) fn read(address: usize, words: &mut [usize]) -> io::Result<usize> {
-    let local = libc::iovec {
-        iov_base: words.as_mut_ptr().cast(),
-        iov_len: size_of_val(words),
-    };
-    let remote = libc::iovec {
-        iov_base: address as *mut _,
-        iov_len: local.iov_len,
-    };
-    // SAFETY: `local` is all of `words`, and the kernel checks `remote`.
-    let read = unsafe {
-        libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0)
-    };
-    match usize::try_from(read) {
-        Ok(bytes) => Ok(bytes / WORD),
-        Err(_) => Err(io::Error::last_os_error()),
-    }
+    copy(&[part(address, size_of_val(words))], words)
 }
 
 /// The word at this address, if there is memory.
@@ -82,7 +69,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// The kernel does not let this process read its own memory in this way.
+    /// The kernel lets this process read its own memory neither by the call for it nor as a file.
     pub(super) fn read(
         &mut self,
         ranges: &[Range<usize>],
@@ -101,7 +88,11 @@ impl Reader {
                 }
                 asked.push(piece.start..end);
             }
-            let mut read = self.copy(&asked)?;
+            let parts: Wiped<_> = asked
+                .iter()
+                .map(|range| part(range.start, range.len()))
+                .collect();
+            let mut read = copy(&parts, &mut self.words)? * WORD;
             let (mut offset, mut is_gap_passed) = (0, false);
             for piece in asked.iter() {
                 let length = read.min(piece.len());
@@ -124,38 +115,61 @@ impl Reader {
         }
         Ok(())
     }
+}
 
-    /// Copies as much of these ranges as there is up to the first gap; returns how many bytes.
-    fn copy(&mut self, ranges: &[Range<usize>]) -> io::Result<usize> {
-        let local = libc::iovec {
-            iov_base: self.words.as_mut_ptr().cast(),
-            iov_len: size_of_val(&*self.words),
-        };
-        let remote = ranges.iter().map(|range| libc::iovec {
-            iov_base: range.start as *mut _,
-            iov_len: range.len(),
-        });
-        let remote: Wiped<_> = remote.collect();
-        let count = remote.len() as libc::c_ulong;
-        // SAFETY: `local` is all of the buffer, which is at least as long as the ranges together,
-        // and the kernel checks `remote`.
-        let read = unsafe {
-            libc::process_vm_readv(
-                libc::getpid(),
-                &raw const local,
-                1,
-                remote.as_ptr(),
-                count,
-                0,
-            )
-        };
-        match usize::try_from(read) {
-            Ok(bytes) => Ok(bytes / WORD * WORD),
-            Err(_) => match io::Error::last_os_error() {
-                gap if gap.raw_os_error() == Some(libc::EFAULT) => Ok(0),
-                error => Err(error),
-            },
+/// Copies whole words of these parts of memory, up to the first gap; returns how many. There is at
+/// least as much room.
+fn copy(parts: &[libc::iovec], words: &mut [usize]) -> io::Result<usize> {
+    match copy_by_call(parts, words) {
+        // What confines a process may not have the call, or keep it for debuggers.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+            copy_from_file(parts, words).map_err(|_| error)
         }
+        copied => copied,
+    }
+}
+
+fn copy_by_call(parts: &[libc::iovec], words: &mut [usize]) -> io::Result<usize> {
+    let room = part(words.as_mut_ptr() as usize, size_of_val(words));
+    let count = parts.len() as libc::c_ulong;
+    // SAFETY: the room is all of `words`, and the kernel checks the parts.
+    let read = unsafe {
+        libc::process_vm_readv(libc::getpid(), &raw const room, 1, parts.as_ptr(), count, 0)
+    };
+    match usize::try_from(read) {
+        Ok(bytes) => Ok(bytes / WORD),
+        Err(_) => match io::Error::last_os_error() {
+            gap if gap.raw_os_error() == Some(libc::EFAULT) => Ok(0),
+            error => Err(error),
+        },
+    }
+}
+
+/// The same. The file is opened each time: one that was open before `fork` is the memory of the
+/// parent.
+fn copy_from_file(parts: &[libc::iovec], words: &mut [usize]) -> io::Result<usize> {
+    let file = File::open("/proc/self/mem")?;
+    // SAFETY: bytes may be written to as words.
+    let (_, room, _) = unsafe { words.align_to_mut::<u8>() };
+    let mut copied = 0;
+    for part in parts {
+        let end = copied + part.iov_len;
+        let before = (part.iov_base as usize).wrapping_sub(copied);
+        while copied < end {
+            match file.read_at(&mut room[copied..end], before.wrapping_add(copied) as u64) {
+                Ok(count) if count > 0 => copied += count,
+                // A gap.
+                _ => return Ok(copied / WORD),
+            }
+        }
+    }
+    Ok(copied / WORD)
+}
+
+fn part(start: usize, length: usize) -> libc::iovec {
+    libc::iovec {
+        iov_base: start as *mut _,
+        iov_len: length,
     }
 }
 

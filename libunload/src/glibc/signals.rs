@@ -277,7 +277,7 @@ fn note(signal: c_int, handler: usize, flags: c_int, found: usize) {
 /// Whether there is something at this address, asked of the kernel.
 fn is_mapped(address: usize) -> bool {
     let word = address & !(size_of::<usize>() - 1);
-    memory::read(word, &mut [0]).is_ok()
+    memory::word(word).is_some()
 }
 
 /// Stands in for `sigaction`.
