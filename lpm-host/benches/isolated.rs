@@ -84,9 +84,15 @@ mod linux {
                 put(None, here);
                 println!("on one processor");
                 let latency = one_at_a_time(&received, None);
-                let each = many_at_once(&received);
+                let each = many_at_once(&received, 20 * ROUNDS);
                 println!("one of many at once       {each:9.0} ns");
                 println!("one alone / one of many   {:9.2}", latency / each);
+            }
+            // To count the instructions of both processes, with one number of rounds and another.
+            Some("many") => {
+                let rounds = arguments.get(2).and_then(|rounds| rounds.parse().ok());
+                let each = many_at_once(&received, rounds.expect("how many rounds"));
+                println!("one of many at once       {each:9.0} ns");
             }
             // Each in a process that has no threads yet, which would stay where they are.
             _ => {
@@ -119,7 +125,9 @@ mod linux {
         let library = lpm_fixtures::library("accepts");
         let lpm = LpmConfig::new("accepts", trust_library!(unsafe library)).isolation(isolation);
         let builder = Pcm::builder().lpm(lpm.call_mode(call_mode));
-        let pcm = builder.build().expect("builds");
+        // By name, so that it runs under a tool that counts, too.
+        let program = env::current_exe().expect("this program");
+        let pcm = builder.runner(program).build().expect("builds");
         pcm.become_dsbm().expect("starts");
         pcm
     }
@@ -180,11 +188,11 @@ mod linux {
 
     /// What each of many decisions takes that are asked for before the first is waited for; not so
     /// many that the machine does something else meanwhile.
-    fn many_at_once(received: &ReceivedMessage<'_>) -> f64 {
+    fn many_at_once(received: &ReceivedMessage<'_>, rounds: usize) -> f64 {
         let pcm = started(Isolation::Process, CallMode::worker());
         let mut times = Vec::new();
         let mut open = Vec::with_capacity(AT_ONCE as usize);
-        for _ in 0..20 * ROUNDS {
+        for _ in 0..rounds {
             let began = Instant::now();
             open.extend((0..AT_ONCE).map(|_| pcm.admit_later(received).expect("in charge")));
             // The last one first: the caller is woken once.

@@ -1,5 +1,6 @@
 //! What the LPMs say, and how their answers become one.
 
+pub(crate) mod admitting;
 pub(crate) mod aggregate;
 pub(crate) mod decisions;
 pub(crate) mod faults;

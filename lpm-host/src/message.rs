@@ -62,6 +62,18 @@ pub(crate) struct OwnedReceived {
 }
 
 impl OwnedReceived {
+    /// Becomes a copy of another message.
+    pub(crate) fn replace(&mut self, received: &ReceivedMessage<'_>) {
+        let OwnedMessage { bytes, entries } = &mut self.message;
+        bytes.clear();
+        bytes.extend_from_slice(received.message.bytes());
+        entries.clear();
+        entries.extend_from_slice(received.message.entries());
+        self.interface = received.interface;
+        self.received = received.received;
+        self.integrity_verified = received.integrity_verified;
+    }
+
     pub(crate) fn view(&self) -> ReceivedMessage<'_> {
         ReceivedMessage {
             message: self.message.view(),

@@ -126,6 +126,25 @@ pub(crate) struct Tally {
     nanos: AtomicU64,
 }
 
+/// What was decided on several flows: how many are rejected, dropped, left to others, accepted.
+#[derive(Default)]
+pub(crate) struct Decided([u64; 4]);
+
+impl Decided {
+    pub(crate) fn add(&mut self, lpv: u32) {
+        self.0[Self::place(lpv)] += 1;
+    }
+
+    const fn place(lpv: u32) -> usize {
+        match lpv {
+            Decision::LPV_REJECT => 0,
+            Decision::LPV_DROP_MSG => 1,
+            Decision::LPV_DONT_CARE => 2,
+            _ => 3,
+        }
+    }
+}
+
 /// A counter for each thread, the first word in its lane, so that no two write into one cache line.
 #[repr(align(128))]
 struct Lanes([AtomicU64; THREADS * LANE]);
@@ -162,13 +181,22 @@ impl Tally {
 
     /// It decided so on a flow.
     pub(crate) fn count_decision(&self, lpv: u32) {
-        let counter = match lpv {
-            Decision::LPV_REJECT => &self.rejected,
-            Decision::LPV_DROP_MSG => &self.dropped,
-            Decision::LPV_DONT_CARE => &self.dont_care,
-            _ => &self.accepted,
-        };
-        count(counter, 1);
+        count(self.decisions()[Decided::place(lpv)], 1);
+    }
+
+    /// It decided so on several flows.
+    pub(crate) fn count_decisions(&self, decided: &Decided) {
+        for (counter, number) in self.decisions().into_iter().zip(decided.0) {
+            if number > 0 {
+                count(counter, number);
+            }
+        }
+    }
+
+    /// By [place](Decided::place).
+    fn decisions(&self) -> [&AtomicU64; 4] {
+        let (rejected, dropped) = (&self.rejected, &self.dropped);
+        [rejected, dropped, &self.dont_care, &self.accepted]
     }
 
     /// It gave no answer.

@@ -30,6 +30,25 @@ fn a_decision_of_an_lpm_in_a_process_of_its_own_allocates_nothing_here() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn one_of_many_decisions_allocates_nothing_where_it_is_asked_for() {
+    let lpm = LpmConfig::new("accepts", library("accepts")).call_mode(lpm_host::CallMode::worker());
+    let isolated = Pcm::builder().lpm(lpm.isolation(lpm_host::Isolation::Process));
+    let pcm = isolated.runner(lpm_tests::runner()).build().unwrap();
+    pcm.become_dsbm().unwrap();
+    with_received(&path(4000), |received| {
+        let mut open = Vec::with_capacity(200);
+        let mut ask = || {
+            open.extend((0..200).map(|_| pcm.admit_later(received).unwrap()));
+            open.drain(..).for_each(|admission| drop(admission.wait()));
+        };
+        // The LPM's thread may still hold on to one when its answer is there.
+        let mut rounds = (0..1000).map(|_| allocation_counter::measure(&mut ask).count_total);
+        assert!(rounds.any(|allocated| allocated == 0));
+    });
+}
+
 #[test]
 fn a_decision_that_is_put_off_does() {
     let deferring =

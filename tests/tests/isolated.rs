@@ -227,6 +227,16 @@ fn each_of_many_in_flight_gets_its_own_verdict() {
         }
         let distinct: std::collections::BTreeSet<_> = expected.iter().collect();
         assert_eq!(distinct.len(), orders.len(), "{expected:?}");
+        // A fifth each, of which two are accepted.
+        let counts = pcm.metrics().remove(0).counts;
+        let decided = [
+            counts.accepted,
+            counts.rejected,
+            counts.dropped,
+            counts.dont_care,
+        ];
+        assert_eq!(decided, [802, 401, 401, 401], "{counts:?}");
+        assert_eq!([counts.requests, counts.failed, counts.late], [2_005, 0, 0]);
     }
 }
 

@@ -19,6 +19,16 @@ struct Gathering<G> {
     then: Then<G>,
 }
 
+impl<G> Gathering<G> {
+    const fn new(gathered: G) -> Self {
+        Self {
+            gathered,
+            open: 1,
+            then: Then::Nobody,
+        }
+    }
+}
+
 /// Who is told that the last answer came.
 enum Then<G> {
     Nobody,
@@ -28,6 +38,15 @@ enum Then<G> {
     Call(Arc<Dispatcher>, Callback<G>),
 }
 
+/// Who is still to be told that the last answer came.
+#[must_use = "somebody may wait"]
+pub(crate) enum Notice<G> {
+    Nobody,
+    Waiting,
+    Wake(Waker),
+    Call(Arc<Dispatcher>, Callback<G>, G),
+}
+
 /// Gets what the LPMs said.
 pub(crate) type Callback<G> = Box<dyn FnOnce(G) + Send>;
 
@@ -35,11 +54,7 @@ impl<G: Default + Send + 'static> Pending<G> {
     /// A question whose caller is still asking.
     pub(crate) fn new(gathered: G) -> Self {
         Self {
-            gathering: Mutex::new(Gathering {
-                gathered,
-                open: 1,
-                then: Then::Nobody,
-            }),
+            gathering: Mutex::new(Gathering::new(gathered)),
             complete: Condvar::new(),
         }
     }
@@ -49,27 +64,44 @@ impl<G: Default + Send + 'static> Pending<G> {
         self.lock().open += 1;
     }
 
+    /// Another question in the place of one that nobody asks any more, as [new](Self::new).
+    pub(crate) fn begin_anew(&mut self, gathered: G) {
+        let gathering = self.gathering.get_mut();
+        *gathering.unwrap_or_else(PoisonError::into_inner) = Gathering::new(gathered);
+    }
+
     /// Adds an answer. The one that was last tells whoever waits.
     pub(crate) fn answer(&self, add: impl FnOnce(&mut G)) {
+        let notice = self.answer_quietly(add);
+        self.tell(notice);
+    }
+
+    /// The same, but leaves it to the caller to [tell](Self::tell) whoever waits.
+    pub(crate) fn answer_quietly(&self, add: impl FnOnce(&mut G)) -> Notice<G> {
         let mut gathering = self.lock();
         add(&mut gathering.gathered);
         gathering.open -= 1;
         if gathering.open > 0 {
-            return;
+            return Notice::Nobody;
         }
         match mem::replace(&mut gathering.then, Then::Nobody) {
-            Then::Nobody => {}
-            Then::Waiting => {
-                drop(gathering);
-                self.complete.notify_all();
-            }
-            Then::Wake(waker) => {
-                drop(gathering);
-                waker.wake();
-            }
+            Then::Nobody => Notice::Nobody,
+            Then::Waiting => Notice::Waiting,
+            Then::Wake(waker) => Notice::Wake(waker),
             Then::Call(dispatcher, callback) => {
                 let gathered = mem::take(&mut gathering.gathered);
-                drop(gathering);
+                Notice::Call(dispatcher, callback, gathered)
+            }
+        }
+    }
+
+    /// Tells whoever waits that the last answer came.
+    pub(crate) fn tell(&self, notice: Notice<G>) {
+        match notice {
+            Notice::Nobody => {}
+            Notice::Waiting => self.complete.notify_all(),
+            Notice::Wake(waker) => waker.wake(),
+            Notice::Call(dispatcher, callback, gathered) => {
                 dispatcher.run(move || callback(gathered));
             }
         }

@@ -9,9 +9,8 @@ use std::task::{Context, Poll};
 use lpm_api::DeleteReason;
 
 use super::tell::{StateGone, forget_refused};
+use crate::answers::admitting::Admitting;
 use crate::answers::decisions::Decisions;
-use crate::answers::pending::Pending;
-use crate::message::OwnedReceived;
 use crate::serving::Serving;
 use crate::verdict::Verdict;
 
@@ -29,8 +28,7 @@ enum Progress {
 }
 
 struct Open {
-    pending: Arc<Pending<Decisions>>,
-    received: Arc<OwnedReceived>,
+    admitting: Arc<Admitting>,
     serving: Arc<Serving>,
 }
 
@@ -39,23 +37,15 @@ impl Admission {
         Self(Some(Progress::Decided(verdict)))
     }
 
-    pub(crate) fn open(
-        pending: Arc<Pending<Decisions>>,
-        received: Arc<OwnedReceived>,
-        serving: Arc<Serving>,
-    ) -> Self {
-        Self(Some(Progress::Open(Open {
-            pending,
-            received,
-            serving,
-        })))
+    pub(crate) fn open(admitting: Arc<Admitting>, serving: Arc<Serving>) -> Self {
+        Self(Some(Progress::Open(Open { admitting, serving })))
     }
 
     /// Whether every LPM has answered, so that [`wait`](Self::wait) returns at once.
     #[must_use]
     pub fn is_decided(&self) -> bool {
         match &self.0 {
-            Some(Progress::Open(open)) => open.pending.is_complete(),
+            Some(Progress::Open(open)) => open.admitting.said.is_complete(),
             _ => true,
         }
     }
@@ -64,7 +54,7 @@ impl Admission {
     #[cfg(feature = "testing")]
     pub(crate) fn wait_for(&self, limit: std::time::Duration) -> bool {
         match &self.0 {
-            Some(Progress::Open(open)) => open.pending.wait_for(limit),
+            Some(Progress::Open(open)) => open.admitting.said.wait_for(limit),
             _ => true,
         }
     }
@@ -75,7 +65,7 @@ impl Admission {
         match self.0.take() {
             Some(Progress::Decided(verdict)) => verdict,
             Some(Progress::Open(open)) => {
-                let decisions = open.pending.wait();
+                let decisions = open.admitting.said.wait();
                 open.conclude(decisions)
             }
             None => Verdict::undecided(),
@@ -88,9 +78,9 @@ impl Admission {
         match self.0.take() {
             Some(Progress::Decided(verdict)) => callback(verdict),
             Some(Progress::Open(open)) => {
-                let pending = Arc::clone(&open.pending);
+                let admitting = Arc::clone(&open.admitting);
                 let dispatcher = Arc::clone(&open.serving.dispatcher);
-                pending.then(
+                admitting.said.then(
                     &dispatcher,
                     Box::new(move |decisions| callback(open.conclude(decisions))),
                 );
@@ -102,9 +92,10 @@ impl Admission {
 
 impl Open {
     /// The verdict, with the LPMs told of flows that are refused.
-    fn conclude(&self, decisions: Decisions) -> Verdict {
+    fn conclude(self, decisions: Decisions) -> Verdict {
         let verdict = decisions.verdict();
-        forget_refused(&self.serving, &self.received.view(), &verdict);
+        forget_refused(&self.serving, &self.admitting.received(), &verdict);
+        self.admitting.keep();
         verdict
     }
 }
@@ -118,7 +109,7 @@ impl Future for Admission {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Verdict> {
         match self.0.take() {
             Some(Progress::Decided(verdict)) => Poll::Ready(verdict),
-            Some(Progress::Open(open)) => match open.pending.poll(context) {
+            Some(Progress::Open(open)) => match open.admitting.said.poll(context) {
                 Poll::Ready(decisions) => Poll::Ready(open.conclude(decisions)),
                 Poll::Pending => {
                     self.0 = Some(Progress::Open(open));
@@ -135,12 +126,12 @@ impl Drop for Admission {
         let Some(Progress::Open(open)) = self.0.take() else {
             return;
         };
-        let pending = Arc::clone(&open.pending);
+        let admitting = Arc::clone(&open.admitting);
         let dispatcher = Arc::clone(&open.serving.dispatcher);
-        pending.then(
+        admitting.said.then(
             &dispatcher,
             Box::new(move |_| {
-                let received = open.received.view();
+                let received = open.admitting.received();
                 let gone = StateGone {
                     reason: DeleteReason::AdmissionControlFailed,
                     message: received.message,

@@ -10,6 +10,7 @@ use lpm_api::{Decision, LpmStatus};
 use lpm_rsvp::{Message, MessageType, class};
 
 use super::tell::forget;
+use crate::answers::admitting::Admitting;
 use crate::answers::aggregate::Aggregate;
 use crate::answers::decisions::{Decisions, FAILED, counts_as, verdict};
 use crate::answers::faults::{self, Function, Judged, Returned, judge};
@@ -17,7 +18,7 @@ use crate::answers::pending::Pending;
 use crate::event::EventLog;
 use crate::lpm::calls::{self, Asker};
 use crate::lpm::under_way::{self, Callee};
-use crate::message::{OwnedReceived, ReceivedMessage};
+use crate::message::ReceivedMessage;
 use crate::requests::asked::{Asked, Question};
 use crate::roster::Roster;
 use crate::seat::seated::{Route, Seat, Slot};
@@ -29,8 +30,8 @@ use crate::verdict::{PerFlow, Verdict};
 pub(crate) enum Progress {
     /// All of them answered.
     Answered(Verdict),
-    /// Some have put off their answers; with a copy of the message, if there is one already.
-    Open(Arc<Pending<Decisions>>, Option<Arc<OwnedReceived>>),
+    /// Some have put off their answers.
+    Open(Arc<Admitting>),
 }
 
 /// A message on its way through the LPMs.
@@ -53,14 +54,7 @@ pub(crate) struct Asking<'a> {
     /// Why the first LPM that gave no answer did not.
     failure: Cell<LpmStatus>,
     /// Made for the first LPM that puts off its answer.
-    later: OnceCell<Later>,
-}
-
-/// What it takes to wait for answers.
-struct Later {
-    pending: Arc<Pending<Decisions>>,
-    /// Made for the first LPM that is asked on a thread of its own.
-    copy: OnceCell<Arc<OwnedReceived>>,
+    later: OnceCell<Arc<Admitting>>,
 }
 
 impl<'a> Asking<'a> {
@@ -131,19 +125,16 @@ impl<'a> Asking<'a> {
         if !rest.is_empty() {
             self.ask_each(rest, flows, places);
         }
-        let pending = self.later.get().map(|later| &later.pending);
-        let gathered = pending.and_then(|pending| self.leave_to_the_others(pending, flows));
+        let later = self.later.get();
+        let gathered = later.and_then(|later| self.leave_to_the_others(&later.said, flows));
         if self.closed.get() {
             return None;
         }
-        let verdict = match (pending, gathered) {
+        let verdict = match (later, gathered) {
             (None, _) => verdict(flows, self.immediate_refresh.get(), self.failure.get()),
             // Those that put off their answers have answered meanwhile.
             (_, Some(decisions)) => decisions.verdict(),
-            (Some(pending), None) => {
-                let copy = self.later.get().and_then(|later| later.copy.get());
-                return Some(Progress::Open(Arc::clone(pending), copy.cloned()));
-            }
+            (Some(later), None) => return Some(Progress::Open(Arc::clone(later))),
         };
         forget(self.roster, self.received, verdict.flows(), self.serving);
         Some(Progress::Answered(verdict))
@@ -297,12 +288,24 @@ impl<'a> Asking<'a> {
         let Some((order, seat)) = seats.find(|(_, seat)| self.now.is(&seat.about.name)) else {
             return 0;
         };
-        let pending = &self.later().pending;
-        pending.expect();
-        let asked = Asked {
-            order,
-            question: Question::Admit(Arc::clone(pending)),
-        };
+        let later = self.later();
+        later.said.expect();
+        self.issue_to(seat, order, later)
+    }
+
+    fn events(&self) -> &Arc<dyn EventLog> {
+        &self.serving.events
+    }
+
+    fn later(&self) -> &Arc<Admitting> {
+        self.later
+            .get_or_init(|| Admitting::new(self.received, self.flow_count))
+    }
+
+    /// Puts an answer that is still to come on an LPM's table.
+    fn issue_to(&self, seat: &Seat, order: u32, later: &Arc<Admitting>) -> u64 {
+        let question = Question::Admit(Arc::clone(later));
+        let asked = Asked { order, question };
         let request = seat.issue(asked, self.serving.clock.now());
         if let Some(began) = self.timed.take() {
             seat.requests.time(request, began);
@@ -310,15 +313,15 @@ impl<'a> Asking<'a> {
         request
     }
 
-    fn events(&self) -> &Arc<dyn EventLog> {
-        &self.serving.events
-    }
-
-    fn later(&self) -> &Later {
-        self.later.get_or_init(|| Later {
-            pending: Arc::new(Pending::new(Decisions::new(self.flow_count))),
-            copy: OnceCell::new(),
-        })
+    /// Has a thread of the only LPM's own make the call. `None`: it was stopped.
+    pub(super) fn ask_only_on_worker(&self, seat: &Seat) -> Option<Progress> {
+        seat.tally.count_request();
+        self.timed.set(seat.begin_timing());
+        let later = Admitting::new(self.received, self.flow_count);
+        // The answer that is open at first, the caller's else, is the LPM's.
+        let request = self.issue_to(seat, 0, &later);
+        let is_asked = self.give_to_worker(seat, request, &later);
+        is_asked.then_some(Progress::Open(later))
     }
 
     /// Has a thread of the LPM's own make the call; its answer comes as a deferred one does.
@@ -327,16 +330,19 @@ impl<'a> Asking<'a> {
         seat.tally.count_request();
         self.timed.set(seat.begin_timing());
         let request = self.put_off();
-        let copy = &self.later().copy;
-        let copy = copy.get_or_init(|| Arc::new(OwnedReceived::from(self.received)));
-        let query = Job::Admit(Query {
-            request,
-            received: Arc::clone(copy),
-            flow_count: self.flow_count,
-        });
-        if !seat.ask_on_worker(Function::Admit, request, query, &**self.events()) {
+        if !self.give_to_worker(seat, request, self.later()) {
             self.closed.set(true);
         }
+    }
+
+    /// Whether the LPM was not stopped.
+    fn give_to_worker(&self, seat: &Seat, request: u64, later: &Arc<Admitting>) -> bool {
+        let query = Job::Admit(Query {
+            request,
+            admitting: Arc::clone(later),
+            flow_count: self.flow_count,
+        });
+        seat.ask_on_worker(Function::Admit, request, query, &**self.events())
     }
 }
 

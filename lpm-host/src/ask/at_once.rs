@@ -26,7 +26,7 @@ use crate::lpm::panics;
 use crate::lpm::under_way::{self, Series};
 use crate::message::ReceivedMessage;
 use crate::roster::Roster;
-use crate::seat::seated::{Seat, Slot};
+use crate::seat::seated::{Route, Seat, Slot};
 use crate::serving::Serving;
 use crate::verdict::FlowVerdict;
 
@@ -69,6 +69,11 @@ pub(super) fn ask<R>(
     let [seat] = &*roster.seats else {
         return then(ask_each(serving, received, first));
     };
+    if !seat.is_inline() {
+        let progress = elsewhere(serving, received, roster, seat);
+        drop(first);
+        return then(Asked::Otherwise(progress));
+    }
     // The usual configuration. What puts off an answer is dropped in `go_on`.
     let asking = ManuallyDrop::new(Asking::new(received, roster, serving, 1));
     let places = [Cell::new(AbiDecision::UNANSWERED)];
@@ -128,15 +133,18 @@ fn ask_each(
     let lane = look.lane();
     for seat in &roster.seats {
         let mut answer = None;
-        let heard = hear(
-            &asking,
-            seat,
-            &mut look,
-            &request,
-            place,
-            clock,
-            &mut answer,
-        );
+        let heard = match seat.is_inline() {
+            true => hear(
+                &asking,
+                seat,
+                &mut look,
+                &request,
+                place,
+                clock,
+                &mut answer,
+            ),
+            false => None,
+        };
         let Some(priority) = heard else {
             drop(series);
             let unusual = otherwise(&asking, seat, answer, highest, by);
@@ -173,9 +181,6 @@ fn hear(
     clock: &Clock,
     otherwise: &mut Option<AbiAnswer>,
 ) -> Option<Priority> {
-    if !seat.is_inline() {
-        return None;
-    }
     asking.now().set(&seat.about.name);
     let answer = look.at(&seat.gate, |slot| match slot {
         Slot::Running(lpm) => Some(lpm.admit_in_series(request)),
@@ -227,6 +232,25 @@ fn otherwise(
         said: said.unwrap_or(Aggregate::EMPTY),
         answer,
     }
+}
+
+/// Asks the only LPM, which the usual way is not for.
+#[cold]
+#[inline(never)]
+fn elsewhere(
+    serving: &Serving,
+    received: &ReceivedMessage<'_>,
+    roster: &Roster,
+    seat: &Seat,
+) -> Result<Option<Progress>, PcmError> {
+    if !roster.in_charge {
+        return Err(PcmError::NotDsbm);
+    }
+    let asking = Asking::new(received, roster, serving, 1);
+    Ok(match seat.standing() {
+        Some(Route::Worker) => asking.ask_only_on_worker(seat),
+        _ => asking.ask(),
+    })
 }
 
 /// Adds what that LPM answered, and asks those after it one by one; or all, from it on.

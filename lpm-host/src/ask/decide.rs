@@ -10,7 +10,7 @@ use super::asking::{Asking, Progress, flow_count};
 use super::at_once::{self, Asked};
 use super::tell::{StateGone, forget_refused};
 use crate::error::PcmError;
-use crate::message::{OwnedReceived, ReceivedMessage};
+use crate::message::ReceivedMessage;
 use crate::serving::Serving;
 use crate::verdict::Verdict;
 
@@ -32,8 +32,9 @@ fn wait(
 ) -> Result<Verdict, PcmError> {
     match progress(serving, received, asked)? {
         Progress::Answered(verdict) => Ok(verdict),
-        Progress::Open(pending, _) => {
-            let verdict = pending.wait().verdict();
+        Progress::Open(admitting) => {
+            let verdict = admitting.said.wait().verdict();
+            admitting.keep();
             forget_refused(serving, received, &verdict);
             Ok(verdict)
         }
@@ -48,10 +49,7 @@ pub(crate) fn later(
     let asked = at_once::ask(serving, received, |asked| asked);
     Ok(match progress(serving, received, asked)? {
         Progress::Answered(verdict) => Admission::decided(verdict),
-        Progress::Open(pending, copy) => {
-            let copy = copy.unwrap_or_else(|| Arc::new(OwnedReceived::from(received)));
-            Admission::open(pending, copy, Arc::clone(serving))
-        }
+        Progress::Open(admitting) => Admission::open(admitting, Arc::clone(serving)),
     })
 }
 

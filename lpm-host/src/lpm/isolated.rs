@@ -9,7 +9,7 @@
 //! | `program` | which program runs LPMs |
 //! | `adapter` | the LPM as the PCM calls it |
 //! | `hand_over` | state that it hands over or takes over, in parts |
-//! | `many` | decisions on many messages in one call |
+//! | `many`, `answered` | decisions on many messages in one call |
 //! | `process`, `child`, `keeper` | the process, and the thread that keeps it |
 //! | `reports` | what it reports |
 //! | `link` | calls that are under way |
@@ -24,6 +24,7 @@
 
 #[cfg(target_os = "linux")]
 mod adapter;
+pub(crate) mod answered;
 #[cfg(target_os = "linux")]
 mod calls;
 #[cfg(target_os = "linux")]

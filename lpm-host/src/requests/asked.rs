@@ -8,7 +8,7 @@ use lpm_api::{LpmHandle, LpmStatus, RequestHandle};
 
 use super::shard::Refused;
 use super::table::Table;
-use crate::answers::decisions::Decisions;
+use crate::answers::admitting::Admitting;
 use crate::answers::objects::Objects;
 use crate::answers::pending::Pending;
 use crate::clock::Clock;
@@ -41,7 +41,7 @@ pub(crate) struct Asked {
 
 /// A question that several LPMs are asked.
 pub(crate) enum Question {
-    Admit(Arc<Pending<Decisions>>),
+    Admit(Arc<Admitting>),
     Objects(Arc<Pending<Objects>>),
 }
 
@@ -50,8 +50,9 @@ impl Asked {
     fn fail(self, lpm: LpmHandle, why: LpmStatus) {
         let order = self.order;
         match self.question {
-            Question::Admit(pending) => {
-                pending.answer(|decisions| decisions.add_failure(lpm, order, why));
+            Question::Admit(admitting) => {
+                let said = &admitting.said;
+                said.answer(|decisions| decisions.add_failure(lpm, order, why));
             }
             Question::Objects(pending) => {
                 pending.answer(|objects| objects.add_late(lpm, order, why));
@@ -62,7 +63,7 @@ impl Asked {
     /// Ends it without an answer, since the LPM gave that otherwise.
     pub(crate) fn withdraw(self) {
         match self.question {
-            Question::Admit(pending) => pending.answer(|_| {}),
+            Question::Admit(admitting) => admitting.said.answer(|_| {}),
             Question::Objects(pending) => pending.answer(|_| {}),
         }
     }
@@ -97,6 +98,18 @@ impl Requests {
         self.table.take_in_time(request.number(), |deadline| {
             clock.has_passed(self.limit, deadline.wrapping_sub(self.limit))
         })
+    }
+
+    /// The same for many requests, each of which is given to `each`, which does nothing else.
+    pub(crate) fn take_many_in_time(
+        &self,
+        requests: impl Iterator<Item = u64>,
+        clock: &Clock,
+        each: impl FnMut(Result<(Asked, bool), Refused>),
+    ) {
+        let is_over =
+            |deadline: u32| clock.has_passed(self.limit, deadline.wrapping_sub(self.limit));
+        self.table.take_many_in_time(requests, is_over, each);
     }
 
     /// Takes a request off the table, for whoever knows that there is no result.

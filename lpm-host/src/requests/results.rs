@@ -60,24 +60,6 @@ pub(crate) fn take_counted_decisions<D: AsRef<[AbiDecision]>>(
     }
 }
 
-/// The same for decisions of an LPM that is called by this process, and was looked up.
-pub(crate) fn take_decisions_of(
-    lpm: &Registered,
-    result: &AbiResult,
-    decisions: &[AbiDecision],
-) -> LpmStatus {
-    let taken = taken(lpm, RequestHandle::new(result.request));
-    match in_time(
-        taken.map(|(asked, is_late)| (&*lpm.requests, asked, is_late)),
-        result,
-    ) {
-        Ok((requests, asked)) => {
-            decide(requests, asked, result, decisions.len(), None, || decisions)
-        }
-        Err(status) => status,
-    }
-}
-
 fn decide<D: AsRef<[AbiDecision]>>(
     requests: &Requests,
     asked: Asked,
@@ -87,14 +69,14 @@ fn decide<D: AsRef<[AbiDecision]>>(
     decisions: impl FnOnce() -> D,
 ) -> LpmStatus {
     let lpm = requests.lpm;
-    let Question::Admit(pending) = &asked.question else {
+    let Question::Admit(admitting) = &asked.question else {
         return reject(requests, asked, "decisions for a request for objects");
     };
     let status = LpmStatus(result.status);
     if !status.is_ok() {
         return failed(requests, asked, status, Function::Admit);
     }
-    let expected = expected.unwrap_or_else(|| pending.look(Decisions::flow_count));
+    let expected = expected.unwrap_or_else(|| admitting.said.look(Decisions::flow_count));
     if found != expected {
         let what = format!("{found} decisions, expected {expected}");
         return reject(requests, asked, &what);
@@ -112,7 +94,7 @@ fn decide<D: AsRef<[AbiDecision]>>(
         requests.tally.count_decision(counts_as(*decision).lpv);
     }
     // Whoever waits may stop the LPM at once, so what is to be told is told before.
-    pending.answer(|gathered| {
+    admitting.said.answer(|gathered| {
         gathered.add(lpm, asked.order, decisions);
         if result.flags & AbiResult::FORCE_IMMEDIATE_REFRESH != 0 {
             gathered.refresh_at_once();
@@ -211,7 +193,7 @@ fn taken(lpm: &Registered, request: RequestHandle) -> Result<(Asked, bool), Refu
 }
 
 /// A request that was taken off its table, if its time was not over.
-fn in_time<R: Deref<Target = Requests>>(
+pub(crate) fn in_time<R: Deref<Target = Requests>>(
     taken: Result<(R, Asked, bool), Refused>,
     result: &AbiResult,
 ) -> Result<(R, Asked), LpmStatus> {

@@ -63,6 +63,29 @@ impl<T> Table<T> {
         lock(shard).take(index, generation, is_over)
     }
 
+    /// The same for many requests, each of which is given to `each`, under the lock.
+    pub(crate) fn take_many_in_time(
+        &self,
+        handles: impl Iterator<Item = u64>,
+        is_over: impl Fn(u32) -> bool,
+        mut each: impl FnMut(Result<(T, bool), Refused>),
+    ) {
+        let mut locked = None;
+        for handle in handles {
+            let (generation, number, index) = parts(handle);
+            // One thread's lie in one shard.
+            if !matches!(locked, Some((of, _)) if of == number) {
+                // Never two at once.
+                drop(locked.take());
+                locked = self.shards.get(number).map(|shard| (number, lock(shard)));
+            }
+            each(match &mut locked {
+                Some((_, shard)) => shard.take(index, generation, &is_over),
+                None => Err(Refused::Unknown),
+            });
+        }
+    }
+
     /// Takes the requests off the table whose deadline is `now` or before.
     pub(crate) fn expire(&self, now: u32) -> Vec<T> {
         let mut expired = Vec::new();
@@ -131,6 +154,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use std::collections::BTreeMap;
+    use std::thread;
 
     use proptest::prelude::*;
 
@@ -148,6 +172,35 @@ mod tests {
         assert_ne!(next, handle);
         assert_eq!(table.take(handle), Err(Refused::Answered));
         assert_eq!(table.outstanding(), 1);
+    }
+
+    #[test]
+    fn many_are_taken_as_they_are_one_by_one() {
+        let table = Table::new();
+        let mut handles: Vec<_> = (0..3).map(|at| table.issue(at, 10 * at).unwrap()).collect();
+        // In another thread's shard.
+        handles.push(thread::scope(|scope| {
+            let issued = scope.spawn(|| table.issue(3, 30).unwrap());
+            issued.join().unwrap()
+        }));
+        assert_eq!(table.take(handles[1]), Ok(1));
+        handles.extend([handles[0], u64::MAX]);
+        let mut taken = Vec::new();
+        let is_over = |deadline| deadline < 20;
+        table.take_many_in_time(handles.into_iter(), is_over, |one| taken.push(one));
+        let answered = Err(Refused::Answered);
+        let timed_out = Err(Refused::TimedOut);
+        let unknown = Err(Refused::Unknown);
+        let expected = [
+            Ok((0, true)),
+            answered,
+            Ok((2, false)),
+            Ok((3, false)),
+            timed_out,
+            unknown,
+        ];
+        assert_eq!(taken, expected);
+        assert_eq!(table.outstanding(), 0);
     }
 
     #[test]

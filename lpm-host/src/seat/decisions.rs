@@ -5,7 +5,6 @@
 //! process serve all that wait.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lpm_abi::{AbiAnswer, AbiDecision, AbiDeleteState, AbiResult};
@@ -13,53 +12,52 @@ use lpm_api::abi::abi_message;
 use lpm_api::{DeleteReason, LpmStatus};
 use lpm_rsvp::MessageType;
 
+use super::many::Many;
 use super::seated::Seat;
 use super::worker::Query;
 use crate::answers::faults::{Function, Judged, Returned, judge};
 use crate::lpm::calls::{self, Asker};
 use crate::lpm::instance::Instance;
 use crate::message::ReceivedMessage;
-use crate::requests::registry::{self, Registered};
 use crate::requests::results;
 use crate::verdict::PerFlow;
 
 impl Seat {
     /// Asks the LPM about the first of these messages, and about as many more as it takes at once;
     /// the others stay.
-    pub(super) fn decide(&self, lpm: &Instance, queries: &mut VecDeque<Query>) {
+    pub(super) fn decide(&self, lpm: &Instance, many: &mut Many) {
         let Some(process) = &self.process else {
-            if let Some(query) = queries.pop_front() {
+            if let Some(query) = many.queries.pop_front() {
                 self.decide_here(lpm, &query);
             }
             return;
         };
-        match process.admit_many(queries.iter().map(Query::view)) {
-            Ok(answers) => {
-                let count = answers.len().min(queries.len());
-                // Looked up once for all of them.
-                let registered = registry::find(self.handle, Registered::clone);
-                for (query, said) in queries.drain(..count).zip(&answers) {
-                    let take = |result: &AbiResult, decisions: &[AbiDecision]| match &registered {
-                        Some(lpm) => results::take_decisions_of(lpm, result, decisions),
-                        None => results::take_decisions(result, decisions),
-                    };
-                    let is_deferred = said.is_deferred;
-                    self.hear(lpm, &query, said.answer, is_deferred, &said.decisions, take);
-                }
-            }
+        let asked = many.queries.iter().map(Query::view);
+        if let Err(why) = process.admit_many(asked, &mut many.answers) {
             // Nothing is known of any of them.
-            Err(why) => {
-                for query in queries.drain(..) {
-                    let why = AbiAnswer::failed(why);
-                    self.hear(lpm, &query, why, false, &[], results::take_decisions);
-                }
+            for query in many.queries.drain(..) {
+                self.hear(lpm, &query, AbiAnswer::failed(why), false, &[]);
             }
+            return;
+        }
+        let mut heard = 0;
+        while let Some(said) = many.answers.get(heard) {
+            let usual = many.answers[heard..]
+                .iter()
+                .take_while(|said| said.is_usual());
+            let count = usual.count();
+            if count > 0 {
+                self.hear_many(lpm, heard, count, many);
+            } else if let Some(query) = many.queries.pop_front() {
+                self.hear(lpm, &query, said.answer, said.is_deferred, &said.decisions);
+            }
+            heard += count.max(1);
         }
     }
 
     fn decide_here(&self, lpm: &Instance, query: &Query) {
         let asker = OnWorker {
-            received: &query.received.view(),
+            received: &query.admitting.received(),
             request: query.request,
             is_deferred: Cell::new(false),
         };
@@ -67,11 +65,10 @@ impl Seat {
         let places = Cell::from_mut(&mut *decisions).as_slice_of_cells();
         let answer = lpm.admit(&calls::request(&asker, places));
         let is_deferred = asker.is_deferred.get();
-        let take = results::take_decisions;
-        self.hear(lpm, query, answer, is_deferred, &decisions, take);
+        self.hear(lpm, query, answer, is_deferred, &decisions);
     }
 
-    /// Passes on what the LPM said, where that is its answer, which `take` takes then.
+    /// Passes on what the LPM said, where that is its answer.
     fn hear(
         &self,
         lpm: &Instance,
@@ -79,7 +76,6 @@ impl Seat {
         answer: AbiAnswer,
         is_deferred: bool,
         decisions: &[AbiDecision],
-        take: impl FnOnce(&AbiResult, &[AbiDecision]) -> LpmStatus,
     ) {
         let returned = Returned {
             answer,
@@ -99,9 +95,10 @@ impl Seat {
                 };
                 // What is under it calls wakers, which are the embedder's code, and this thread
                 // serves others yet.
-                let taken = catch_unwind(AssertUnwindSafe(|| take(&result, decisions)));
+                let take = || results::take_decisions(&result, decisions);
+                let taken = catch_unwind(AssertUnwindSafe(take));
                 if matches!(taken, Ok(LpmStatus::TIME_OUT)) {
-                    forget_late(lpm, &query.received.view());
+                    forget_late(lpm, &query.admitting.received());
                 }
             }
         }
@@ -129,7 +126,7 @@ impl Asker for OnWorker<'_> {
 /// Lets an LPM forget what it accepted too late: it was told that the flows are rejected when it
 /// was not yet asked, or while it was being asked by another thread.
 #[cold]
-fn forget_late(lpm: &Instance, received: &ReceivedMessage<'_>) {
+pub(super) fn forget_late(lpm: &Instance, received: &ReceivedMessage<'_>) {
     let has_state = matches!(
         received.message.message_type(),
         MessageType::Path | MessageType::Resv

@@ -1,6 +1,5 @@
 //! Threads of one LPM's own, so that a call that hangs holds no caller longer than its limit.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -8,6 +7,7 @@ use std::thread;
 use lpm_api::LpmStatus;
 
 use super::backlog::Kept;
+use super::many::Many;
 use super::seated::{Seat, Slot};
 use super::told::{Heard, Told, Wait};
 use super::worker::{Job, NotTaken, Work, Worker};
@@ -38,14 +38,14 @@ impl Seat {
 
     fn work(&self) {
         let Some(worker) = &self.worker else { return };
-        let mut queries = VecDeque::new();
-        while let Some(work) = worker.next(&mut queries) {
+        let mut many = Many::default();
+        while let Some(work) = worker.next(&mut many.queries) {
             match (work, &*self.gate.enter()) {
                 (Work::Call(call), Slot::Running(lpm)) => call(lpm),
-                (Work::Admit, Slot::Running(lpm)) => self.decide(lpm, &mut queries),
+                (Work::Admit, Slot::Running(lpm)) => self.decide(lpm, &mut many),
                 (_, Slot::Closed) => return,
             }
-            worker.take_back(&mut queries);
+            worker.take_back(&mut many.queries);
         }
     }
 

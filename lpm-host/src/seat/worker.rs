@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::backlog::MOST_KEPT;
+use crate::answers::admitting::Admitting;
 use crate::lpm::instance::Instance;
-use crate::message::{OwnedReceived, ReceivedMessage};
+use crate::message::ReceivedMessage;
 
 /// Requests that may wait for a thread; with more, the LPM is too slow for what is asked of it.
 const MOST_WAITING: usize = 4096;
@@ -25,7 +26,7 @@ pub(crate) enum Job {
 /// A request for decisions.
 pub(crate) struct Query {
     pub(crate) request: u64,
-    pub(crate) received: Arc<OwnedReceived>,
+    pub(crate) admitting: Arc<Admitting>,
     pub(crate) flow_count: usize,
 }
 
@@ -69,7 +70,7 @@ pub(crate) enum NotTaken {
 impl Query {
     /// The message, the number of its flows, and the handle of the request.
     pub(crate) fn view(&self) -> (ReceivedMessage<'_>, usize, u64) {
-        (self.received.view(), self.flow_count, self.request)
+        (self.admitting.received(), self.flow_count, self.request)
     }
 }
 

@@ -3,24 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lpm_abi::{AbiAnswer, AbiDecision};
 use lpm_api::LpmStatus;
 
 use super::super::lpmapi::conduct::Conduct;
+use super::answered::Answered;
 use crate::message::ReceivedMessage;
-use crate::verdict::PerFlow;
 
 /// There is none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Process {}
-
-/// What it would say.
-#[allow(dead_code, reason = "nobody says it")]
-pub(crate) struct Answered {
-    pub(crate) answer: AbiAnswer,
-    pub(crate) is_deferred: bool,
-    pub(crate) decisions: PerFlow<AbiDecision>,
-}
 
 impl Process {
     pub(crate) fn id(&self) -> Option<u32> {
@@ -41,8 +32,9 @@ impl Process {
 
     pub(crate) fn admit_many<'a>(
         &self,
-        _: impl ExactSizeIterator<Item = (ReceivedMessage<'a>, usize, u64)> + Clone,
-    ) -> Result<Vec<Answered>, LpmStatus> {
+        _: impl Iterator<Item = (ReceivedMessage<'a>, usize, u64)> + Clone,
+        _: &mut Vec<Answered>,
+    ) -> Result<(), LpmStatus> {
         match *self {}
     }
 

@@ -151,7 +151,11 @@ fn call_all(process: &Arc<Process>, lpm: &Description) {
     let request = calls::request(&asked, &places);
     let _ = lpm.admit(&request);
     let several = [(asked.0, 1, 7), (asked.0, 0, 8)];
-    if let Ok(answers) = process.admit_many(several.into_iter()) {
+    let mut answers = Vec::new();
+    if process
+        .admit_many(several.into_iter(), &mut answers)
+        .is_ok()
+    {
         assert!((1..=2).contains(&answers.len()));
     }
     let call = Call::new(|| 7);

@@ -7,9 +7,9 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use lpm_abi::{AbiAnswer, AbiDecision};
 use lpm_api::LpmStatus;
 
+use super::answered::Answered;
 use super::calls::{self, Admit, Function};
 use super::process::Process;
 use super::words::{Malformed, Put, Take};
@@ -18,24 +18,22 @@ use crate::verdict::PerFlow;
 
 /// Words after which no further message is put: there is room for the longest one after that.
 const ENOUGH: usize = 20_000;
-/// After which a runner begins no further one.
+/// After which a runner begins no further one, but for the few until it looks at the clock: that
+/// takes as long as to ask an LPM.
 const MOMENT: Duration = Duration::from_millis(1);
-
-/// What an LPM said of one of the messages.
-pub(crate) struct Answered {
-    pub(crate) answer: AbiAnswer,
-    /// It took the request's handle for an answer that may come later.
-    pub(crate) is_deferred: bool,
-    pub(crate) decisions: PerFlow<AbiDecision>,
-}
+/// How many it is at most from one look to the next; the first two and the fourth are looked after,
+/// too, so that one which is slow with each is found out soon.
+const FEW: u64 = 8;
 
 impl Process {
     /// Asks about these messages, each with the number of its flows and the handle of its request:
-    /// what is said of the first ones, at least of one. Why it says nothing of any of them.
+    /// `answers` is what is said of the first ones, at least of one. Why it says nothing of any.
     pub(crate) fn admit_many<'a>(
         &self,
-        asked: impl ExactSizeIterator<Item = (ReceivedMessage<'a>, usize, u64)> + Clone,
-    ) -> Result<Vec<Answered>, LpmStatus> {
+        asked: impl Iterator<Item = (ReceivedMessage<'a>, usize, u64)> + Clone,
+        answers: &mut Vec<Answered>,
+    ) -> Result<(), LpmStatus> {
+        answers.clear();
         let written = Cell::new(0);
         let write = |put: &mut Put<'_>| {
             let count = put.place();
@@ -48,7 +46,6 @@ impl Process {
             }
             put.set(count, written.get());
         };
-        let mut answers = Vec::with_capacity(asked.len());
         let read = |take: &mut Take<'_>| {
             let count = take.number()?;
             if count == 0 || count > written.get() {
@@ -59,8 +56,7 @@ impl Process {
             }
             Ok(())
         };
-        self.call(Function::AdmitMany, write, || 0, read)?;
-        Ok(answers)
+        self.call(Function::AdmitMany, write, || 0, read)
     }
 }
 
@@ -93,7 +89,8 @@ pub(super) fn serve<'a>(
         let is_deferred = answer(&Admit::take(take)?, put);
         put.number(is_deferred);
         put.set(place, done);
-        if began.elapsed() >= MOMENT {
+        let looks = done.is_power_of_two() || done % FEW == 0;
+        if looks && began.elapsed() >= MOMENT {
             break;
         }
     }

@@ -34,6 +34,9 @@ const ROOM: usize = 40_960;
 #[cfg(all(test, loom))]
 const ROOM: usize = 2;
 
+/// Words that are written in one go.
+const RUN: usize = 8;
+
 /// The shared memory. All zeros is how it begins.
 #[repr(C, align(4096))]
 pub(crate) struct Shared {
@@ -102,8 +105,16 @@ impl Shared {
     pub(crate) fn write(&self, place: usize, words: &[u64]) -> Result<(), TooLong> {
         let place = &self.places[place];
         let room = place.words.get(..words.len()).ok_or(TooLong)?;
-        for (to, word) in room.iter().zip(words) {
-            to.store(*word, Ordering::Relaxed);
+        let store = |(to, word): (&AtomicU64, &u64)| to.store(*word, Ordering::Relaxed);
+        // Several at a time, which is done in one go.
+        let (rooms, runs) = (room.chunks_exact(RUN), words.chunks_exact(RUN));
+        rooms
+            .remainder()
+            .iter()
+            .zip(runs.remainder())
+            .for_each(store);
+        for (room, run) in rooms.zip(runs) {
+            room.iter().zip(run).for_each(store);
         }
         place.length.store(words.len() as u64, Ordering::Relaxed);
         Ok(())

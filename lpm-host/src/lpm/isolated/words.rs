@@ -56,12 +56,16 @@ impl Put<'_> {
         let length = mem::size_of_val(values);
         // SAFETY: they have no padding, as `Plain` promises, and are borrowed meanwhile.
         let bytes = unsafe { slice::from_raw_parts(values.as_ptr().cast::<u8>(), length) };
-        let start = self.0.len();
-        self.0.resize(start + words(length), 0);
-        let room = &mut self.0[start..];
-        // SAFETY: there is room for so many bytes, in which words lie without padding.
-        let room = unsafe { slice::from_raw_parts_mut(room.as_mut_ptr().cast::<u8>(), length) };
-        room.copy_from_slice(bytes);
+        let whole = bytes.chunks_exact(size_of::<u64>());
+        let rest = whole.remainder();
+        // Each is as long as a word.
+        let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().unwrap_or_default());
+        self.0.extend(whole.map(word));
+        if !rest.is_empty() {
+            let mut last = [0; size_of::<u64>()];
+            last[..rest.len()].copy_from_slice(rest);
+            self.0.push(u64::from_ne_bytes(last));
+        }
         self
     }
 
