@@ -112,7 +112,7 @@ pub(crate) const TASKS: &[Task] = &[
     ),
     task(
         "valgrind",
-        "the lifecycle tests under valgrind",
+        "the tests of lives, misbehaviour and unloading, under valgrind",
         With(
             &[(
                 "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER",
@@ -124,11 +124,22 @@ pub(crate) const TASKS: &[Task] = &[
                 "--locked",
                 "-p",
                 "lpm-tests",
-                "--test",
-                "lifecycle",
-                // It has made code of its own, all of which is searched for addresses.
-                "--config",
-                "profile.dev.package.libunload.opt-level=2",
+                "--test=lifecycle",
+                "--test=reconfigure",
+                "--test=hand_over",
+                "--test=reentrancy",
+                "--test=lpmapi_functions",
+                "--test=lpmapi_misbehaviour",
+                "--test=misbehaviour_deferred",
+                "--test=misbehaviour_panics",
+                "--test=misbehaviour_results",
+                "--test=unload_cycles",
+                "--test=unload_pins",
+                "--test=unload_races",
+                "--test=unload_unmaps",
+                "--test=unload_visits",
+                // valgrind has made code of its own, all of which is searched for addresses.
+                "--config=profile.dev.package.libunload.opt-level=2",
                 // It runs one thread at a time: one that waits for its turn does not say where it
                 // is.
                 "--",

@@ -48,7 +48,11 @@ pub(super) fn baseline(leaving: &[&Object], loaded: &[Object]) -> Baseline {
     let finds =
         tasks::numbers().and_then(|threads| static_places(&wanted, &threads, leaving, loaded));
     let finds = finds.unwrap_or_default().into_iter();
-    Baseline(finds.map(|find| (find.place, find.word)).collect())
+    let leads = made::find(&wanted, loaded, &mut Reader::new());
+    let leads = leads.unwrap_or_default().into_iter();
+    let of_data = finds.map(|find| (find.place, find.word));
+    let of_code = leads.map(|lead| (lead.place, lead.word));
+    Baseline(of_data.chain(of_code).collect())
 }
 
 /// Looks for whatever leads into the objects that leave; `loaded` is all that is loaded.
@@ -59,7 +63,7 @@ pub(super) fn search(
 ) -> Vec<PinReason> {
     /// An operator needs no more to find who it is.
     const MOST: usize = 8;
-    let finds = match all_places(leaving, loaded) {
+    let finds = match all_places(leaving, loaded, baselines) {
         Ok(finds) => finds,
         Err(error) => {
             return vec![PinReason::CannotVerify {
@@ -67,10 +71,7 @@ pub(super) fn search(
             }];
         }
     };
-    let was_there = |find: &Find| {
-        let mut baselines = baselines.iter();
-        baselines.any(|baseline| baseline.0.get(&find.place) == Some(&find.word))
-    };
+    let was_there = |find: &Find| Baseline::any_has(baselines, find.place, find.word);
     let new = finds
         .into_iter()
         .filter(|find| !was_there(find) && !lent::was_token(find.place));
@@ -105,11 +106,18 @@ fn static_places(
     Ok(finds)
 }
 
-fn all_places(leaving: &[&Object], loaded: &[Object]) -> io::Result<Vec<Find>> {
+fn all_places(
+    leaving: &[&Object],
+    loaded: &[Object],
+    baselines: &[&Baseline],
+) -> io::Result<Vec<Find>> {
     let others = namespaces::others(loaded);
     let all = [loaded, &others].concat();
     let mut wanted = Wanted::new(leaving);
-    let made = made::find(&wanted, &all, &mut Reader::new())?;
+    let mut leads = made::find(&wanted, &all, &mut Reader::new())?;
+    leads.retain(|lead| !Baseline::any_has(baselines, lead.place, lead.word));
+    let mut made: Vec<_> = leads.into_iter().map(|lead| lead.code).collect();
+    made.dedup();
     let mut finds = Vec::new();
     for (signal, handler) in signals::handlers_in(&made) {
         let holder = format!("the handler of signal {signal}, code made at run time,");

@@ -35,15 +35,16 @@ fn memory_cannot_be_copied_by_the_call_for_it() {
 fn deny(call: libc::c_long, error: libc::c_int) {
     const NUMBER: u32 = 0;
     let [load, compare, answer] = [0x20, 0x15, 0x06];
+    let call = u32::try_from(call).expect("a number of a call");
     let instruction = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     let mut filter = [
         instruction(load, 0, 0, NUMBER),
-        instruction(compare, 0, 1, call as u32),
-        instruction(answer, 0, 0, libc::SECCOMP_RET_ERRNO | error as u32),
+        instruction(compare, 0, 1, call),
+        instruction(answer, 0, 0, libc::SECCOMP_RET_ERRNO | error.unsigned_abs()),
         instruction(answer, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog {
-        len: filter.len() as u16,
+        len: u16::try_from(filter.len()).expect("a few"),
         filter: filter.as_mut_ptr(),
     };
     // SAFETY: the program is whole, and the kernel copies it.

@@ -10,14 +10,23 @@ use std::ops::Range;
 use super::super::maps::Maps;
 use super::super::memory::Reader;
 use super::super::object::Object;
+use super::super::remnants::Concealed;
 use super::wanted::Wanted;
 
-/// Where code is that nobody has loaded and that has an address of what leaves in it.
+/// An address of what leaves, in code that nobody has loaded.
+pub(super) struct Lead {
+    pub(super) place: usize,
+    pub(super) word: Concealed,
+    /// The mapping that the code is in.
+    pub(super) code: Range<usize>,
+}
+
+/// All of them.
 pub(super) fn find(
     wanted: &Wanted,
     loaded: &[Object],
     reader: &mut Reader,
-) -> io::Result<Vec<Range<usize>>> {
+) -> io::Result<Vec<Lead>> {
     let is_loaded = |range: &Range<usize>| {
         let mut loaded = loaded.iter();
         loaded.any(|object| object.range().contains(&range.start))
@@ -33,18 +42,25 @@ pub(super) fn find(
         .into_iter()
         .filter(|mapping| !(is_loaded(&mapping.range) || is_data && mapping.writable));
     let mut leads = Vec::new();
-    for range in made.map(|mapping| mapping.range) {
-        let (mut before, mut is_found) = (None, false);
-        reader.read(std::slice::from_ref(&range), |_, words| {
+    for code in made.map(|mapping| mapping.range) {
+        let mut before = None;
+        reader.read(std::slice::from_ref(&code), |start, words| {
+            let mut note = |start: usize, words: &[usize]| {
+                for (offset, word) in wanted.anywhere_in(words) {
+                    leads.push(Lead {
+                        place: start + offset,
+                        word: Concealed::new(word),
+                        code: code.clone(),
+                    });
+                }
+            };
             // In code, an address may begin anywhere, and go on in the next piece.
-            let between = before.zip(words.first());
-            is_found |= between.is_some_and(|(last, first)| wanted.stands_in(&[last, *first]));
-            is_found |= wanted.stands_in(words);
+            if let Some((last, first)) = before.zip(words.first()) {
+                note(start - size_of_val(&last), &[last, *first]);
+            }
+            note(start, words);
             before = words.last().copied();
         })?;
-        if is_found {
-            leads.push(range);
-        }
     }
     Ok(leads)
 }

@@ -48,6 +48,14 @@ impl Holder {
 #[derive(Default)]
 pub(in super::super) struct Baseline(pub(super) BTreeMap<usize, Concealed>);
 
+impl Baseline {
+    /// Whether one of these has this word in this place.
+    pub(super) fn any_has(baselines: &[&Self], place: usize, word: Concealed) -> bool {
+        let mut baselines = baselines.iter();
+        baselines.any(|baseline| baseline.0.get(&place) == Some(&word))
+    }
+}
+
 impl Wanted {
     pub(super) fn new(leaving: &[&Object]) -> Self {
         Self {
@@ -113,9 +121,22 @@ impl Wanted {
         any
     }
 
-    /// Whether an address of what leaves stands anywhere in these words, at whatever byte it
-    /// begins.
-    pub(super) fn stands_in(&self, words: &[usize]) -> bool {
+    /// The addresses of what leaves in these words, each with the number of the byte that it begins
+    /// at. Not encoded ones.
+    pub(super) fn anywhere_in(&self, words: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+        let words = if self.has_anywhere(words) { words } else { &[] };
+        let last = words.last().copied();
+        let whole = (words.len().saturating_sub(1), 0);
+        let all = words.windows(2).enumerate().flat_map(|(number, pair)| {
+            let each = move |shift| ((number, shift), shifted(pair[0], pair[1], shift));
+            (0..size_of::<usize>()).map(each)
+        });
+        all.chain(last.map(|word| (whole, word)))
+            .filter(|(_, word)| self.has(*word))
+            .map(|((number, shift), word)| (number * size_of::<usize>() + shift, word))
+    }
+
+    fn has_anywhere(&self, words: &[usize]) -> bool {
         by_fours(
             #[inline(always)]
             || {
@@ -229,19 +250,20 @@ mod tests {
             guard: 0,
         };
         const WORDS: usize = 40;
-        let stands = |address: usize, at: usize| {
+        let found = |address: usize, at: usize| {
             let mut bytes = [0x55; (WORDS + 1) * size_of::<usize>()];
             bytes[at..at + size_of::<usize>()].copy_from_slice(&address.to_ne_bytes());
             let words = bytes.chunks_exact(size_of::<usize>());
             let words = words.map(|word| usize::from_ne_bytes(word.try_into().expect("a word")));
-            wanted.stands_in(&words.take(WORDS).collect::<Vec<_>>())
+            let words: Vec<_> = words.take(WORDS).collect();
+            wanted.anywhere_in(&words).collect::<Vec<_>>()
         };
         for at in 0..=(WORDS - 1) * size_of::<usize>() {
-            assert!(stands(0x7f00_1234_7fff, at), "{at}");
-            assert!(!stands(0x7f00_1234_8000, at), "{at}");
+            assert_eq!(found(0x7f00_1234_7fff, at), [(at, 0x7f00_1234_7fff)]);
+            assert_eq!(found(0x7f00_1234_8000, at), []);
         }
-        assert!(!stands(0x7f00_1234_5000, WORDS * size_of::<usize>()));
-        assert!(!wanted.stands_in(&[]));
+        assert_eq!(found(0x7f00_1234_5000, WORDS * size_of::<usize>()), []);
+        assert_eq!(wanted.anywhere_in(&[]).count(), 0);
     }
 
     /// Wherever they are, and encoded too.

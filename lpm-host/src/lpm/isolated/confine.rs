@@ -170,7 +170,7 @@ fn not_restricted(has_some: bool, files: bool, network: bool) -> String {
 
 const NO_SECCOMP: &str = "seccomp is not to be had here: processes and sockets are not restricted";
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type Rules = BTreeMap<libc::c_long, Vec<SeccompRule>>;
 
 /// The calls that make processes.
 fn no_new_processes() -> Result<Rules, Box<dyn Error>> {
@@ -181,19 +181,19 @@ fn no_new_processes() -> Result<Rules, Box<dyn Error>> {
         SeccompCmpOp::MaskedEq(thread),
         0,
     )?;
-    let mut rules = BTreeMap::from([
+    let rules = [
         (libc::SYS_execve, vec![]),
         (libc::SYS_execveat, vec![]),
         (libc::SYS_clone, vec![SeccompRule::new(vec![is_no_thread])?]),
-    ]);
+    ];
     #[cfg(target_arch = "x86_64")]
-    rules.extend([
+    let rules = rules.into_iter().chain([
         (libc::SYS_fork, vec![]),
         (libc::SYS_vfork, vec![]),
         (X32_EXECVE, vec![]),
         (X32_EXECVEAT, vec![]),
     ]);
-    Ok(rules)
+    Ok(Rules::from_iter(rules))
 }
 
 /// The calls that make sockets to other hosts, or could behind the filter's back.
@@ -221,13 +221,14 @@ fn filter(calls: Rules, with: i32) -> Result<Option<String>, Box<dyn Error>> {
     let Ok(here) = TargetArch::try_from(std::env::consts::ARCH) else {
         return missing();
     };
-    #[cfg(target_arch = "x86_64")]
+    #[allow(clippy::useless_conversion, reason = "the width depends on the target")]
     let calls = calls
         .into_iter()
-        .flat_map(|(call, rules)| [(call | X32, rules.clone()), (call, rules)])
-        .collect();
+        .map(|(call, rules)| (i64::from(call), rules));
+    #[cfg(target_arch = "x86_64")]
+    let calls = calls.flat_map(|(call, rules)| [(call | X32, rules.clone()), (call, rules)]);
     let fail = SeccompAction::Errno(with.unsigned_abs());
-    let filter = SeccompFilter::new(calls, SeccompAction::Allow, fail, here)?;
+    let filter = SeccompFilter::new(calls.collect(), SeccompAction::Allow, fail, here)?;
     let program: BpfProgram = filter.try_into()?;
     match seccompiler::apply_filter(&program) {
         Ok(()) => Ok(None),
