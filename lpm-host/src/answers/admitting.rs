@@ -12,6 +12,8 @@ use crate::message::{OwnedReceived, ReceivedMessage};
 
 /// How many a thread keeps.
 const MOST_KEPT: usize = 256;
+/// Of messages of at most so many bytes, as most are: half a megabyte in all.
+const LONGEST_KEPT: usize = 2048;
 
 thread_local! {
     static KEPT: RefCell<Vec<Arc<Admitting>>> = const { RefCell::new(Vec::new()) };
@@ -48,6 +50,9 @@ impl Admitting {
 
     /// Keeps it for another message, which gets it if nobody else has it by then.
     pub(crate) fn keep(self: Arc<Self>) {
+        if self.received().message.bytes().len() > LONGEST_KEPT {
+            return;
+        }
         // A thread at its end keeps none.
         let _ = KEPT.try_with(|kept| {
             let mut kept = kept.borrow_mut();
