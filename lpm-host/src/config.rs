@@ -67,9 +67,9 @@ pub enum Isolation {
     #[default]
     None,
     /// In a child process: its crash rejects what it was asked, and it starts again. A call costs
-    /// two changes of process. On Linux; elsewhere such an LPM does not start. The program has to
-    /// call [`run_if_asked`](crate::isolated::run_if_asked), or to name one that does
-    /// ([`PcmBuilder::runner`](crate::PcmBuilder::runner)).
+    /// two changes of process, and more over pipes, which it goes over where this is not Linux. The
+    /// program has to call [`run_if_asked`](crate::isolated::run_if_asked), or to name one that
+    /// does ([`PcmBuilder::runner`](crate::PcmBuilder::runner)).
     Process,
 }
 

@@ -133,7 +133,7 @@ pub use self::verdict::{FlowVerdict, Outcome, Verdict};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(lpm_pipes)))]
     pub use crate::lpm::isolated::fuzzing::*;
     pub use crate::lpm::lpmapi::fuzzing::*;
 }

@@ -213,7 +213,6 @@ impl Tally {
     }
 
     /// The process that runs it ended, and nobody had told it to.
-    #[cfg(target_os = "linux")]
     pub(crate) fn count_end(&self) {
         count(&self.ended, 1);
     }

@@ -32,7 +32,8 @@ fn refusal(program: impl Into<PathBuf>) -> String {
     error
 }
 
-/// A program in Python that does this with the socket `say` and the shared memory `memory`.
+/// A program in Python that does this with the wire, which it speaks on with `say`, and with the
+/// shared memory `memory`; or over pipes, where it reads what it is told with `hear`.
 fn program(does: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("runner");
@@ -40,8 +41,13 @@ fn program(does: &str) -> (TempDir, PathBuf) {
     let head = format!(
         "#!/usr/bin/env python3
 import ctypes, mmap, os, random, struct, sys, time
-socket, memory = (int(file) for file in os.environ['LPM_RUNNER'].split(','))
-def say(what): os.write(socket, what)
+files = os.environ['LPM_RUNNER']
+wire, memory = (1, None) if files == 'pipes' else (int(file) for file in files.split(','))
+def say(what):
+    while what: what = what[os.write(wire, what):]
+def hear():
+    kind, count = struct.unpack('=II', sys.stdin.buffer.read(8))
+    return kind, struct.unpack('=%dQ' % count, sys.stdin.buffer.read(8 * count))
 def greet(protocol=2, version=b'{version}'):
     say(b'lpm-run\\n' + struct.pack('<II', protocol, len(version)) + version)
 def frame(kind, *words): say(struct.pack('=II', kind, len(words)) + struct.pack('=%dQ' % len(words), *words))
@@ -172,7 +178,17 @@ fn nonsense_from_a_runner_ends_it() {
 /// It answers each call with whatever comes to its mind, wherever it likes.
 #[test]
 fn no_answer_of_a_runner_does_harm() {
-    let does = "
+    let over_pipes = "
+greet(); started()
+random.seed(7)
+while True:
+    kind, words = hear()
+    if kind == 20:
+        word = lambda: random.choice([0, 1, 2, 1 << 31, (1 << 64) - 1])
+        place = random.choice([words[0], words[0], words[0], 77])
+        frame(random.choice([22, 22, 22, 20]), place, 0, *(word() for _ in range(random.randrange(8))))
+";
+    let shared = "
 greet(); started()
 shared = share()
 random.seed(7)
@@ -187,6 +203,7 @@ while True:
         give(shared, at, random.choice([2, 2, 2, 4, 77]))
     time.sleep(0.001)
 ";
+    let does = if cfg!(lpm_pipes) { over_pipes } else { shared };
     for _ in 0..3 {
         let (_folder, program) = program(does);
         let events = RecordedEvents::default();
@@ -202,11 +219,19 @@ while True:
 
 /// A program that runs until the first call, and then does this, over and over.
 fn at_a_call(does: &str) -> (TempDir, PathBuf) {
+    let waits = if cfg!(lpm_pipes) {
+        "
+kind = 0
+while kind != 20: kind, words = hear()
+place = words[0]"
+    } else {
+        "
+shared, at = share(), 128
+while struct.unpack_from('=I', shared, at)[0] not in (1, 5): time.sleep(0.001)"
+    };
     program(&format!(
         "
-greet(); started()
-shared, at = share(), 128
-while struct.unpack_from('=I', shared, at)[0] not in (1, 5): time.sleep(0.001)
+greet(); started(){waits}
 while True:
 {does}
 "
@@ -239,8 +264,13 @@ const LONG: Duration = Duration::from_secs(3600);
 fn a_turn_that_is_nobodys_ends_it() {
     // One that there is none of; the end, which is the PCM's to say; a handle, asked for again and
     // again.
-    for turn in [77, 4, 3] {
-        let (_folder, program) = at_a_call(&format!("    give(shared, at, {turn})"));
+    let shared = [77, 4, 3].map(|turn| format!("    give(shared, at, {turn})"));
+    // An answer that says nothing, and one in a place that there is none of.
+    let over_pipes = ["22, place", "22, 77, 0", "23, place"];
+    let over_pipes = over_pipes.map(|words| format!("    frame({words}); time.sleep(0.01)"));
+    let turns = if cfg!(lpm_pipes) { over_pipes } else { shared };
+    for turn in turns {
+        let (_folder, program) = at_a_call(&turn);
         let fate = fate(program, LONG);
         assert!(fate.contains("broke the protocol"), "{turn}: {fate}");
     }
@@ -250,11 +280,18 @@ fn a_turn_that_is_nobodys_ends_it() {
 fn one_that_keeps_its_caller_waiting_is_killed_at_the_limit() {
     // Its answer comes after frames that do not come; no answer comes; the turn comes and nobody is
     // woken.
-    for does in [
+    let shared = [
         "    struct.pack_into('=QQ', shared, at + 16, 1, (1 << 64) - 1); give(shared, at, 2)",
         "    time.sleep(1)",
         "    struct.pack_into('=I', shared, at, 1)",
-    ] {
+    ];
+    let over_pipes = [
+        "    frame(22, place, (1 << 64) - 1); time.sleep(600)",
+        "    time.sleep(1)",
+        "    hear()",
+    ];
+    let ways = if cfg!(lpm_pipes) { over_pipes } else { shared };
+    for does in ways {
         let (_folder, program) = at_a_call(does);
         let fate = fate(program, Duration::from_millis(300));
         assert!(fate.contains("did not return within"), "{does}: {fate}");
@@ -303,6 +340,9 @@ os._exit(3)
     });
     let _ = pcm.demote().expect("in charge");
 
+    if cfg!(lpm_pipes) {
+        return;
+    }
     // It takes back, all the time, that the call has ended.
     let holds = "    if os.fork() == 0:
         until = time.time() + 20
@@ -437,6 +477,20 @@ fn starts_and_stops_leave_nothing_behind() {
     // Other tests of this program open some, too.
     until("its files are closed", || files() <= before + 8);
     until("its memory is unmapped", || mappings() <= 8);
+}
+
+/// What an LPM prints gets nowhere near the pipes that its runner is heard on.
+#[cfg(lpm_pipes)]
+#[test]
+fn its_standard_streams_are_not_the_wire() {
+    let pcm = builder(&RecordedEvents::default()).runner(runner());
+    let pcm = pcm.build().expect("builds");
+    pcm.become_dsbm().expect("starts");
+    let process = processes(&pcm)[0];
+    let file = |number| fs::read_link(format!("/proc/{process}/fd/{number}")).expect("it is open");
+    assert_eq!(file(0), Path::new("/dev/null"));
+    assert_eq!(file(1), file(2));
+    let _ = pcm.demote().expect("in charge");
 }
 
 #[test]

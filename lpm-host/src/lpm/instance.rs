@@ -143,7 +143,6 @@ impl Instance {
 
     /// Whether it offers counters, reasons, and to hand over state, each of the kind that is known
     /// here.
-    #[cfg(target_os = "linux")]
     pub(crate) fn offers(&self) -> (bool, bool, bool) {
         let statistics = self.extension::<AbiStatistics>(&self.statistics);
         let reasons = self.extension::<AbiReasons>(&self.reasons);

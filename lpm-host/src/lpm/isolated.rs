@@ -1,8 +1,10 @@
 //! An LPM in a process of its own: a child of the PCM, which loads the library and makes the calls.
 //!
 //! The PCM holds the same object behind the ABI as for any LPM; it passes on what crosses there.
-//! Calls go through memory that both processes have mapped, all else over a socket. What comes back
-//! is believed no more than it has to be: it is bounded, and checked as the answer of any LPM is.
+//! On Linux calls go through memory that both processes have mapped, all else over a socket;
+//! elsewhere, and on Linux with `--cfg lpm_pipes`, for tests, everything goes through the child's
+//! standard input and output. What is said is the same. What comes back is believed no more than it
+//! has to be: it is bounded, and checked as the answer of any LPM is.
 //!
 //! | file | subject |
 //! |---|---|
@@ -10,78 +12,82 @@
 //! | `adapter` | the LPM as the PCM calls it |
 //! | `hand_over` | state that it hands over or takes over, in parts |
 //! | `many`, `answered` | decisions on many messages in one call |
-//! | `process`, `child`, `keeper` | the process, and the thread that keeps it |
+//! | `process`, `child`, `keeper` | the process, and the thread that keeps it; `piped` in place of `child` over pipes |
+//! | `ended` | how it ended |
 //! | `reports` | what it reports |
 //! | `link` | calls that are under way |
-//! | `ring`, `memory` | the shared memory, and who has the turn there |
+//! | `turns` | places for calls |
+//! | `ring`, `memory` | the shared memory, and who has the turn there; `places` in place of both over pipes |
 //! | `watch`, `word` | how one waits for the other there |
-//! | `frames` | what is said over the socket |
+//! | `frames` | what is said over the wire |
 //! | `words`, `calls`, `task` | what is said, in words of memory |
 //! | `runner`, `runs`, `load`, `serve` | the child's side |
-//! | `confine` | how the child confines itself |
+//! | `confine` | how the child confines itself; `unconfined` where it cannot |
 //! | `up`, `logs` | what it reports, at its side |
 //! | `fuzzing` | what is fuzzed of it |
 
-#[cfg(target_os = "linux")]
 mod adapter;
 pub(crate) mod answered;
-#[cfg(target_os = "linux")]
 mod calls;
-#[cfg(target_os = "linux")]
+#[cfg_attr(
+    not(all(target_os = "linux", not(lpm_pipes))),
+    path = "isolated/piped.rs"
+)]
 mod child;
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), path = "isolated/unconfined.rs")]
 mod confine;
+mod ended;
 pub(crate) mod error;
-#[cfg(target_os = "linux")]
 mod frames;
-#[cfg(all(target_os = "linux", any(fuzzing, all(test, not(loom)))))]
+#[cfg(all(
+    target_os = "linux",
+    not(lpm_pipes),
+    any(fuzzing, all(test, not(loom)))
+))]
 pub(crate) mod fuzzing;
-#[cfg(target_os = "linux")]
 mod hand_over;
-#[cfg(target_os = "linux")]
 mod keeper;
-#[cfg(target_os = "linux")]
 mod link;
-#[cfg(target_os = "linux")]
 mod load;
-#[cfg(target_os = "linux")]
 mod logs;
-#[cfg(target_os = "linux")]
 mod many;
-#[cfg(target_os = "linux")]
+#[cfg_attr(
+    not(all(target_os = "linux", not(lpm_pipes))),
+    path = "isolated/places.rs"
+)]
 mod memory;
-#[cfg_attr(not(target_os = "linux"), path = "isolated/elsewhere.rs")]
 pub(crate) mod process;
 mod program;
-#[cfg(target_os = "linux")]
 mod reports;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(lpm_pipes)))]
 mod ring;
-#[cfg(target_os = "linux")]
 mod runner;
-#[cfg(target_os = "linux")]
 mod runs;
-#[cfg(target_os = "linux")]
 mod serve;
-#[cfg(target_os = "linux")]
 mod task;
-#[cfg(target_os = "linux")]
+mod turns;
 mod up;
-#[cfg(target_os = "linux")]
+#[cfg_attr(
+    not(all(target_os = "linux", not(lpm_pipes))),
+    allow(dead_code, reason = "it pays off with shared memory only")
+)]
 mod watch;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(lpm_pipes)))]
 mod word;
-#[cfg(target_os = "linux")]
 mod words;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use lpm_abi::{AbiInit, AbiInitialized};
+use lpm_api::LpmHandle;
 
 use self::error::IsolationError;
+use self::keeper::Told;
 use self::process::Process;
+use self::reports::Reports;
 use super::error::LpmError;
+use super::panics::Attachment;
 use super::trace::TraceLimit;
 use super::trust::LpmLibrary;
 use crate::confinement::Confinement;
@@ -95,12 +101,10 @@ use crate::event::EventLog;
 /// for.
 pub fn run_if_asked() {
     program::this_one_runs_lpms();
-    #[cfg(target_os = "linux")]
     if program::is_asked() {
         let Err(_gone) = runner::run();
         // Nothing of the LPM runs any more, as where the system ends this process with its PCM.
-        // SAFETY: it ends the process, and runs nothing before that.
-        unsafe { libc::_exit(1) };
+        ended::end_this_process();
     }
 }
 
@@ -109,14 +113,7 @@ pub fn run_if_asked() {
 /// of this process changes.
 #[must_use]
 pub fn lacks(confinement: &Confinement) -> Vec<String> {
-    #[cfg(target_os = "linux")]
-    let lacks = confine::lacks(confinement);
-    #[cfg(not(target_os = "linux"))]
-    let lacks = {
-        let _ = confinement;
-        vec![IsolationError::Unsupported.to_string()]
-    };
-    lacks
+    confine::lacks(confinement)
 }
 
 /// An LPM that is to run in a process of its own.
@@ -146,18 +143,11 @@ impl From<IsolationError> for NotStarted {
 impl Isolated<'_> {
     /// Starts the process, and initializes the LPM there. `begun` gets the process at once, since
     /// that may take long.
-    #[cfg(target_os = "linux")]
     pub(crate) fn start(
         &self,
         init: &AbiInit<'_>,
         begun: &OnceLock<Arc<Process>>,
     ) -> Result<(Arc<Process>, AbiInitialized), NotStarted> {
-        use lpm_api::LpmHandle;
-
-        use self::keeper::Told;
-        use self::reports::Reports;
-        use super::panics::Attachment;
-
         let program = program::find(self.runner.as_deref())?;
         let path = self.library.path();
         let attachment = Attachment::new(path, self.trace_limit, Arc::clone(self.events));
@@ -183,26 +173,9 @@ impl Isolated<'_> {
                 process.end(ENDING);
                 return Err(NotStarted::NotLoaded(why));
             }
-            (Told::Started, None) => return Err(IsolationError::Unsupported.into()),
+            (Told::Started, None) => return Err(IsolationError::Undescribed.into()),
         };
         Ok((process, lpm))
-    }
-
-    /// There is no such process.
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn start(
-        &self,
-        _: &AbiInit<'_>,
-        _: &OnceLock<Arc<Process>>,
-    ) -> Result<(Arc<Process>, AbiInitialized), NotStarted> {
-        let _ = (
-            self.library,
-            self.confinement,
-            self.trace_limit,
-            self.events,
-        );
-        program::find(self.runner.as_deref())?;
-        Err(IsolationError::Unsupported.into())
     }
 }
 

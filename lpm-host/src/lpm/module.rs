@@ -146,7 +146,6 @@ fn open(library: &LpmLibrary, copies: &Copies) -> Result<Library, LoadError> {
 }
 
 /// A private copy of a library whose file is what it has to be, for who maps it later.
-#[cfg(target_os = "linux")]
 pub(crate) fn stage(library: &LpmLibrary) -> Result<PrivateCopy, LoadError> {
     let copy = PrivateCopy::of(library.path(), &Copies::new().whole())?;
     let requirements = library.requirements();
@@ -204,7 +203,6 @@ impl LoadedModule {
     }
 
     /// Loads what [`stage`] made of a library, and checks that it speaks this host's ABI.
-    #[cfg(target_os = "linux")]
     pub(crate) fn load_staged(
         copy: PrivateCopy,
         library: &LpmLibrary,

@@ -22,7 +22,6 @@ pub(crate) trait Relay: Send + Sync {
 static RELAY: OnceLock<Arc<dyn Relay>> = OnceLock::new();
 
 /// From now on results of all LPMs in this process go there.
-#[cfg(target_os = "linux")]
 pub(crate) fn set(relay: Arc<dyn Relay>) {
     // A process runs one LPM.
     let _ = RELAY.set(relay);

@@ -5,10 +5,6 @@ use lpm_abi::{AbiAnswer, AbiDecision};
 use crate::verdict::PerFlow;
 
 /// What an LPM said of one of the messages.
-#[cfg_attr(
-    not(target_os = "linux"),
-    allow(dead_code, reason = "nobody says it there")
-)]
 pub(crate) struct Answered {
     pub(crate) answer: AbiAnswer,
     /// It took the request's handle for an answer that may come later.

@@ -1,24 +1,76 @@
 //! The child process itself: started, waited for, ended.
 
-use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{self, BufReader, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionread};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::super::lock::lock;
+use super::frames::{Frame, Greeting, LONGEST, LONGEST_REPORT, Writer};
+use super::memory::Memory;
 use super::program;
+
+/// How long it may take until a process has room for what it is told: it has a thread that only
+/// listens.
+pub(crate) const LISTENS: Duration = Duration::from_secs(5);
+
+/// What a process that is to be started gets, and the way to hear it.
+pub(crate) struct Ends {
+    socket: UnixStream,
+    theirs: UnixStream,
+    memory: OwnedFd,
+}
+
+/// What a process takes that is to be started: the PCM's places for calls, and its way to tell it
+/// something.
+pub(crate) fn prepare() -> io::Result<(Memory, Arc<Writer>, Ends)> {
+    let (shared, memory) = Memory::create()?;
+    let (socket, theirs) = UnixStream::pair()?;
+    socket.set_write_timeout(Some(LISTENS))?;
+    let to_runner = Arc::new(Writer::new(socket.try_clone()?, LONGEST));
+    let ends = Ends {
+        socket,
+        theirs,
+        memory,
+    };
+    Ok((shared, to_runner, ends))
+}
+
+/// What a process that was started has got: the places for calls, and the ways from and to its PCM,
+/// which was greeted. They are this process's own from now on.
+pub(crate) fn own_ends() -> io::Result<(Memory, UnixStream, Arc<Writer>)> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let named = std::env::var(program::FILES).map_err(|_| missing())?;
+    let (socket, memory) = named.split_once(',').ok_or_else(missing)?;
+    let file = |number: &str| {
+        let number: RawFd = number.parse().map_err(|_| missing())?;
+        // SAFETY: whoever started this process as a runner gave it these files, and nobody else
+        // here knows of them.
+        let file = unsafe { OwnedFd::from_raw_fd(number) };
+        // What the LPM starts does not get them.
+        fcntl_setfd(&file, FdFlags::CLOEXEC)?;
+        Ok::<_, io::Error>(file)
+    };
+    let (mut socket, memory) = (UnixStream::from(file(socket)?), file(memory)?);
+    Greeting::own().send(&mut socket)?;
+    let from = socket.try_clone()?;
+    let to = Writer::new(socket, LONGEST_REPORT);
+    Ok((Memory::map(&memory)?, from, Arc::new(to)))
+}
 
 /// A process that was started.
 pub(crate) struct Running {
     child: Mutex<Child>,
     id: u32,
+    socket: UnixStream,
     /// Can be read once it has ended; `None` before Linux 5.3.
     end: Option<OwnedFd>,
 }
@@ -26,14 +78,19 @@ pub(crate) struct Running {
 impl Running {
     /// Starts the program as a runner, with its end of the socket and the file of the shared
     /// memory. The process ends with this thread, whatever that ends of.
-    pub(crate) fn start(program: &Path, socket: UnixStream, memory: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn start(program: &Path, ends: Ends) -> io::Result<Self> {
+        let Ends {
+            socket,
+            theirs,
+            memory,
+        } = ends;
         let parent = rustix::process::getpid();
         let mut command = Command::new(program);
         command
             .arg(program::COMMAND)
             .env(
                 program::FILES,
-                format!("{},{}", socket.as_raw_fd(), memory.as_raw_fd()),
+                format!("{},{}", theirs.as_raw_fd(), memory.as_raw_fd()),
             )
             .stdin(Stdio::null())
             // What a terminal sends to a group of processes is for the PCM, which then ends this
@@ -45,7 +102,7 @@ impl Running {
                 // It ended before that.
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            fcntl_setfd(&socket, FdFlags::empty())?;
+            fcntl_setfd(&theirs, FdFlags::empty())?;
             fcntl_setfd(&memory, FdFlags::empty())?;
             Ok(())
         };
@@ -57,7 +114,12 @@ impl Running {
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
         let end = pid.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
         let child = Mutex::new(child);
-        Ok(Self { child, id, end })
+        Ok(Self {
+            child,
+            id,
+            socket,
+            end,
+        })
     }
 
     /// Its number in the system.
@@ -90,28 +152,41 @@ impl Running {
         }
     }
 
-    /// Reads from the socket, up to the end of the process: others may hold the other end of the
-    /// socket longer.
-    pub(crate) fn hear<'a>(&'a self, socket: &'a UnixStream) -> impl Read + 'a {
-        Heard {
-            socket,
+    /// What it says up to its end: others may hold the other end of the socket longer.
+    pub(crate) fn hear(&self) -> Heard<'_> {
+        Heard(BufReader::new(UpToItsEnd {
+            socket: &self.socket,
             end: self.end.as_ref(),
             left: None,
-        }
+        }))
     }
 }
 
-struct Heard<'a> {
+/// What a process says.
+pub(crate) struct Heard<'a>(BufReader<UpToItsEnd<'a>>);
+
+impl Heard<'_> {
+    /// What it says first; `None`: it is no runner.
+    pub(crate) fn greeting(&mut self) -> Option<Greeting> {
+        Greeting::receive(&mut self.0)
+    }
+
+    pub(crate) fn frame(&mut self) -> io::Result<Frame> {
+        Frame::receive(&mut self.0, LONGEST_REPORT)
+    }
+}
+
+struct UpToItsEnd<'a> {
     socket: &'a UnixStream,
     end: Option<&'a OwnedFd>,
     /// Bytes that were there at its end, and that are still to be read.
     left: Option<u64>,
 }
 
-impl Read for Heard<'_> {
+impl Read for UpToItsEnd<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(end) = self.end else {
-            return self.socket.read(buffer);
+            return (&*self.socket).read(buffer);
         };
         if self.left.is_none() {
             let mut both = [
@@ -120,7 +195,7 @@ impl Read for Heard<'_> {
             ];
             poll(&mut both, None)?;
             if both[1].revents().is_empty() {
-                return self.socket.read(buffer);
+                return (&*self.socket).read(buffer);
             }
             // What it said before its end is heard first, and no more: whom it left the socket may
             // go on and on.
@@ -133,57 +208,5 @@ impl Read for Heard<'_> {
         let read = self.socket.read(&mut buffer[..most])?;
         *left -= read as u64;
         Ok(read)
-    }
-}
-
-/// How a process ended: `killed by signal 11 (SIGSEGV)`, or with which status.
-pub(crate) fn describe(status: io::Result<ExitStatus>) -> String {
-    let status = match status {
-        Ok(status) => status,
-        Err(error) => return format!("nobody knows how: {error}"),
-    };
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("it exited with status {code}"),
-        (None, Some(signal)) => {
-            let name = SIGNALS.iter().find(|(number, _)| *number == signal);
-            let name = name.map_or_else(String::new, |(_, name)| format!(" ({name})"));
-            format!("killed by signal {signal}{name}")
-        }
-        (None, None) => status.to_string(),
-    }
-}
-
-/// What ends processes, most of all those that are at fault.
-const SIGNALS: [(i32, &str); 16] = [
-    (libc::SIGABRT, "SIGABRT"),
-    (libc::SIGALRM, "SIGALRM"),
-    (libc::SIGBUS, "SIGBUS"),
-    (libc::SIGFPE, "SIGFPE"),
-    (libc::SIGHUP, "SIGHUP"),
-    (libc::SIGILL, "SIGILL"),
-    (libc::SIGINT, "SIGINT"),
-    (libc::SIGKILL, "SIGKILL"),
-    (libc::SIGPIPE, "SIGPIPE"),
-    (libc::SIGQUIT, "SIGQUIT"),
-    (libc::SIGSEGV, "SIGSEGV"),
-    (libc::SIGSYS, "SIGSYS"),
-    (libc::SIGTERM, "SIGTERM"),
-    (libc::SIGTRAP, "SIGTRAP"),
-    (libc::SIGXCPU, "SIGXCPU"),
-    (libc::SIGXFSZ, "SIGXFSZ"),
-];
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn how_a_process_ended_is_told_in_words() {
-        let told = |raw| describe(Ok(ExitStatus::from_raw(raw)));
-        assert_eq!(told(3 << 8), "it exited with status 3");
-        assert_eq!(told(libc::SIGSEGV), "killed by signal 11 (SIGSEGV)");
-        // With a core, and one without a name.
-        assert_eq!(told(libc::SIGABRT | 0x80), "killed by signal 6 (SIGABRT)");
-        assert_eq!(told(40), "killed by signal 40");
     }
 }

@@ -7,11 +7,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IsolationError {
-    /// This system has no way to run one.
-    #[error(
-        "an LPM runs in a process of its own on Linux only; take `isolation` away, and it runs in this one"
-    )]
-    Unsupported,
+    /// The program has not said what it runs.
+    #[error("the program that runs LPMs has initialized one, and has not said what it is")]
+    Undescribed,
     /// It is not known which program runs LPMs.
     #[error(
         "no program is known that runs LPMs: call `lpm_host::isolated::run_if_asked` first in `main`, or name one with \
@@ -24,7 +22,7 @@ pub enum IsolationError {
          `main`"
     )]
     IsRunner,
-    /// There is no memory to share, no socket or no thread.
+    /// There is no memory to share, no socket, no thread, or no file of this program.
     #[error("cannot make what an LPM in a process of its own takes: {0}")]
     System(#[source] io::Error),
     /// The program cannot be started.

@@ -1,10 +1,9 @@
-//! What is said over the socket between a PCM and its runner: all but calls and their answers.
+//! What is said over the wire between a PCM and its runner: all but calls and their answers.
 //!
 //! A frame is a kind, a number of words, and these. What a runner says first is older than all
 //! versions: see [`Greeting`].
 
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -65,10 +64,20 @@ pub(crate) enum Kind {
     SpanFollows,
     /// A span is closed.
     SpanClosed,
+    // Where there is no memory to share. To the runner:
+    /// A call, in a place.
+    Call,
+    /// The handle that a place asks for.
+    Handle,
+    // From the runner:
+    /// What a place answers.
+    Answer,
+    /// A place asks for a handle.
+    AsksForHandle,
 }
 
 impl Kind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 23] = [
         Self::Start,
         Self::Taken,
         Self::Level,
@@ -88,6 +97,10 @@ impl Kind {
         Self::SpanFields,
         Self::SpanFollows,
         Self::SpanClosed,
+        Self::Call,
+        Self::Handle,
+        Self::Answer,
+        Self::AsksForHandle,
     ];
 
     fn of(number: u32) -> Option<Self> {
@@ -95,18 +108,18 @@ impl Kind {
     }
 }
 
-/// The end of a socket that frames are written to, whole and one after the other.
+/// The end of the wire that frames are written to, whole and one after the other.
 pub(crate) struct Writer {
-    socket: Mutex<UnixStream>,
+    wire: Mutex<Box<dyn Write + Send>>,
     sent: AtomicU64,
     longest: u32,
 }
 
 impl Writer {
     /// One for frames of so many words at most.
-    pub(crate) fn new(socket: UnixStream, longest: u32) -> Self {
+    pub(crate) fn new(wire: impl Write + Send + 'static, longest: u32) -> Self {
         Self {
-            socket: Mutex::new(socket),
+            wire: Mutex::new(Box::new(wire)),
             sent: AtomicU64::new(0),
             longest,
         }
@@ -115,6 +128,16 @@ impl Writer {
     /// Sends a frame; [`FileTooLarge`](io::ErrorKind::FileTooLarge), and nothing of it, where it is
     /// too long.
     pub(crate) fn send(&self, kind: Kind, write: impl FnOnce(Put<'_>)) -> io::Result<()> {
+        self.write(kind, write, 1)
+    }
+
+    /// The same of one that is about a call, which is not counted.
+    #[cfg(any(lpm_pipes, not(target_os = "linux")))]
+    pub(crate) fn pass(&self, kind: Kind, write: impl FnOnce(Put<'_>)) -> io::Result<()> {
+        self.write(kind, write, 0)
+    }
+
+    fn write(&self, kind: Kind, write: impl FnOnce(Put<'_>), counts: u64) -> io::Result<()> {
         let mut words = Vec::new();
         write(Put(&mut words));
         let count = u32::try_from(words.len()).unwrap_or(u32::MAX);
@@ -125,13 +148,13 @@ impl Writer {
         bytes.extend((kind as u32).to_ne_bytes());
         bytes.extend(count.to_ne_bytes());
         bytes.extend(words.into_iter().flat_map(u64::to_ne_bytes));
-        let mut socket = lock(&self.socket);
-        socket.write_all(&bytes)?;
-        self.sent.fetch_add(1, Ordering::AcqRel);
+        let mut wire = lock(&self.wire);
+        wire.write_all(&bytes)?;
+        self.sent.fetch_add(counts, Ordering::AcqRel);
         Ok(())
     }
 
-    /// How many frames were sent.
+    /// How many frames were sent that count.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Acquire)
     }
@@ -222,9 +245,25 @@ impl Greeting {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    /// The other end of a wire.
+    #[derive(Clone, Default)]
+    struct Sent(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sent {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            lock(&self.0).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     proptest! {
         #[test]
@@ -235,12 +274,11 @@ mod tests {
 
         #[test]
         fn what_is_sent_is_received(which in 0..Kind::ALL.len(), words: Vec<u64>) {
-            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let sent = Sent::default();
             let kind = Kind::ALL[which];
-            // Not more than a socket holds.
-            let words = &words[..words.len().min(100)];
-            Writer::new(ours, LONGEST).send(kind, |put| put.0.extend(words)).unwrap();
-            let frame = Frame::receive(&mut theirs, LONGEST).unwrap();
+            let writer = Writer::new(sent.clone(), LONGEST);
+            writer.send(kind, |put| put.0.extend(&words)).unwrap();
+            let frame = Frame::receive(&mut &**lock(&sent.0), LONGEST).unwrap();
             prop_assert_eq!(frame.kind, kind);
             prop_assert_eq!(frame.words().0, words);
         }

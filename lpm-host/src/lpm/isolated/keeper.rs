@@ -1,9 +1,7 @@
 //! The thread that keeps a process: starts it, sees to what it reports, and waits for its end. It
 //! lives as long as the process, which Linux ends with the thread that started it.
 
-use std::io::{self, BufReader};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
@@ -11,11 +9,11 @@ use std::thread;
 
 use lpm_api::LpmStatus;
 
-use super::child::{self, Running};
+use super::child::{self, Ends, Running};
+use super::ended;
 use super::error::IsolationError;
-use super::frames::{Frame, Greeting, Kind, LONGEST_REPORT, PROTOCOL, VERSION};
+use super::frames::{Frame, Greeting, Kind, PROTOCOL, VERSION};
 use super::link;
-use super::memory::Memory;
 use super::process::{Process, Why};
 use super::reports::Reports;
 use super::task::Description;
@@ -37,7 +35,6 @@ struct Keeper {
     process: Arc<Process>,
     reports: Reports,
     program: PathBuf,
-    socket: UnixStream,
     task: Vec<u64>,
     tell: Sender<Result<Told, IsolationError>>,
 }
@@ -50,12 +47,9 @@ pub(super) fn start(
     task: impl FnOnce(Put<'_>, u32),
     begun: &OnceLock<Arc<Process>>,
 ) -> Result<(Arc<Process>, Told), IsolationError> {
-    let (memory, file) = Memory::create().map_err(IsolationError::System)?;
-    let (socket, theirs) = UnixStream::pair().map_err(IsolationError::System)?;
-    let copy = socket.try_clone().map_err(IsolationError::System)?;
+    let (memory, to_runner, ends) = child::prepare().map_err(IsolationError::System)?;
     let (conduct, library) = (Arc::clone(&reports.conduct), reports.library_number());
-    let process = Process::new(memory, copy, conduct, library).map_err(IsolationError::System)?;
-    let process = Arc::new(process);
+    let process = Arc::new(Process::new(memory, to_runner, conduct, library));
     let _ = begun.set(Arc::clone(&process));
     let mut words = Vec::new();
     task(Put(&mut words), reports.level());
@@ -64,13 +58,12 @@ pub(super) fn start(
         process: Arc::clone(&process),
         reports,
         program,
-        socket,
         task: words,
         tell,
     };
     thread::Builder::new()
         .name(String::from("lpm-keeper"))
-        .spawn(move || keeper.keep(theirs, file))
+        .spawn(move || keeper.keep(ends))
         .map_err(IsolationError::System)?;
     let nobody_knows = || {
         let how = "nobody knows how".to_owned();
@@ -91,9 +84,9 @@ enum Silence {
 }
 
 impl Keeper {
-    fn keep(mut self, theirs: UnixStream, memory: OwnedFd) {
+    fn keep(mut self, ends: Ends) {
         link::this_thread_sees_to_frames();
-        let child = match Running::start(&self.program, theirs, memory) {
+        let child = match Running::start(&self.program, ends) {
             Ok(child) => Arc::new(child),
             Err(source) => {
                 let program = self.program.clone();
@@ -112,7 +105,7 @@ impl Keeper {
             // If it has not ended by itself.
             child.kill();
         }
-        let how = child::describe(child.wait());
+        let how = ended::describe(child.wait());
         let how = match self.process.why() {
             Some(Why::Killed(why)) => format!("{why}: its process was killed"),
             _ => format!("its process ended: {how}"),
@@ -139,11 +132,8 @@ impl Keeper {
 
     /// Sees to what the process says until it ends or says nonsense.
     fn listen(&mut self, child: &Running) -> Silence {
-        let Ok(socket) = self.socket.try_clone() else {
-            return Silence::End;
-        };
-        let mut from = BufReader::new(child.hear(&socket));
-        match Greeting::receive(&mut from) {
+        let mut heard = child.hear();
+        match heard.greeting() {
             Some(greeting) if greeting == Greeting::own() => {}
             Some(greeting) => return Silence::Version(greeting),
             None => return Silence::NotARunner,
@@ -152,7 +142,7 @@ impl Keeper {
         self.process
             .tell(Kind::Start, |put: Put<'_>| put.0.extend(&task));
         loop {
-            let seen_to = match Frame::receive(&mut from, LONGEST_REPORT) {
+            let seen_to = match heard.frame() {
                 Ok(frame) => self.see_to(&frame),
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Malformed),
                 Err(_) => return Silence::End,

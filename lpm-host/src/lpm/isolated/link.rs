@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::super::lock::lock;
 use super::memory::Memory;
-use super::ring::{PLACES, Turn};
+use super::turns::{PLACES, Turn};
 use super::watch::Watch;
 use super::words::{Malformed, Put, Take};
 

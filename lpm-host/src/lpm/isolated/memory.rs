@@ -8,7 +8,9 @@ use std::ptr::{self, NonNull};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use super::frames::Frame;
 use super::ring::Shared;
+use super::words::Malformed;
 
 /// The shared memory, mapped.
 pub(crate) struct Memory(NonNull<Shared>);
@@ -42,6 +44,12 @@ impl Memory {
         NonNull::new(start.cast())
             .map(Self)
             .ok_or_else(|| io::Error::other("shared memory at address 0"))
+    }
+
+    /// No call comes in a frame.
+    #[expect(clippy::unused_self, reason = "where calls come in frames it is used")]
+    pub(crate) const fn hear(&self, _: &Frame) -> Result<(), Malformed> {
+        Err(Malformed)
     }
 }
 

@@ -1,7 +1,6 @@
 //! A child process that runs one LPM, as the PCM sees it.
 
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ use super::super::lock::lock;
 use super::super::lpmapi::conduct::Conduct;
 use super::super::trace;
 use super::calls::Function;
-use super::child::Running;
-use super::frames::{Kind, LONGEST, Writer};
+use super::child::{LISTENS, Running};
+use super::frames::{Kind, Writer};
 use super::link::{Link, NoAnswer};
 use super::memory::Memory;
 use super::task::Description;
@@ -21,7 +20,7 @@ use super::words::{Malformed, Put, Take};
 /// A process that runs an LPM, until it has ended.
 pub(crate) struct Process {
     pub(super) link: Link,
-    to_runner: Writer,
+    to_runner: Arc<Writer>,
     child: Mutex<Option<Arc<Running>>>,
     id: OnceLock<u32>,
     /// Why it is to end.
@@ -35,10 +34,6 @@ pub(crate) struct Process {
     library: u64,
 }
 
-/// How long it may take until a process has room for what it is told: it has a thread that only
-/// listens.
-const LISTENS: Duration = Duration::from_secs(5);
-
 /// Why a process is to end.
 pub(super) enum Why {
     /// It was told to.
@@ -48,17 +43,16 @@ pub(super) enum Why {
 }
 
 impl Process {
-    /// One that is to be started, with this end of the socket to it.
+    /// One that is to be started, with this end of the wire to it.
     pub(super) fn new(
         memory: Memory,
-        socket: UnixStream,
+        to_runner: Arc<Writer>,
         conduct: Arc<Conduct>,
         library: u64,
-    ) -> io::Result<Self> {
-        socket.set_write_timeout(Some(LISTENS))?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             link: Link::new(memory),
-            to_runner: Writer::new(socket, LONGEST),
+            to_runner,
             child: Mutex::default(),
             id: OnceLock::new(),
             why: OnceLock::new(),
@@ -67,7 +61,7 @@ impl Process {
             conduct,
             description: OnceLock::new(),
             library,
-        })
+        }
     }
 
     /// Its number in the system, once it was started.

@@ -9,7 +9,8 @@ use super::error::IsolationError;
 
 /// The first argument of a runner.
 pub(crate) const COMMAND: &str = "lpm-runner";
-/// In the environment of a runner: the numbers of its socket and of the shared memory.
+/// In the environment of a runner: the numbers of its socket and of the shared memory, where it has
+/// such.
 pub(crate) const FILES: &str = "LPM_RUNNER";
 
 /// Whether this program runs LPMs when it is asked to.
@@ -27,17 +28,17 @@ pub(crate) fn is_asked() -> bool {
 
 /// The program that runs LPMs: `configured`, or this one.
 pub(crate) fn find(configured: Option<&Path>) -> Result<PathBuf, IsolationError> {
-    if !cfg!(target_os = "linux") {
-        return Err(IsolationError::Unsupported);
-    }
     // One that starts another, and so on, would never come to an end.
     if is_asked() {
         return Err(IsolationError::IsRunner);
     }
     match configured {
         Some(program) => Ok(program.to_path_buf()),
-        // Also where its file was replaced, or is elsewhere by now.
-        None if RUNS_LPMS.load(Ordering::Relaxed) => Ok(PathBuf::from("/proc/self/exe")),
+        // On Linux also where its file was replaced, or is elsewhere by now.
+        None if RUNS_LPMS.load(Ordering::Relaxed) => match cfg!(target_os = "linux") {
+            true => Ok(PathBuf::from("/proc/self/exe")),
+            false => env::current_exe().map_err(IsolationError::System),
+        },
         None => Err(IsolationError::NoRunner),
     }
 }

@@ -17,22 +17,10 @@
 //! but to be told nonsense. A caller sleeps without a limit: who sees the runner's end [says
 //! so](Shared::end) again and again, as long as there are calls.
 
+use super::turns::{PLACES, ROOM, TooLong, Turn};
 use super::watch::Watch;
 use super::word::Word;
 use super::word::sync::{AtomicU64, Ordering};
-
-/// How many calls may be under way at once.
-#[cfg(not(all(test, loom)))]
-pub(crate) const PLACES: usize = 48;
-#[cfg(all(test, loom))]
-pub(crate) const PLACES: usize = 2;
-
-/// Words in a place: more than the longest message takes, with an index of objects that have no
-/// bodies.
-#[cfg(not(all(test, loom)))]
-const ROOM: usize = 40_960;
-#[cfg(all(test, loom))]
-const ROOM: usize = 2;
 
 /// Words that are written in one go.
 const RUN: usize = 8;
@@ -85,20 +73,6 @@ mod turn {
     /// The runner is to serve the call, and to wake the caller.
     pub(super) const RUNNER_WAKES: u32 = 5;
 }
-
-/// What a caller has the turn for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    Answered,
-    AsksForHandle,
-    Ended,
-    /// Nobody's: the runner does not keep to the protocol.
-    Nonsense,
-}
-
-/// There is no room for so much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
 
 impl Shared {
     /// Writes into the caller's or the runner's place, which has to be its turn.

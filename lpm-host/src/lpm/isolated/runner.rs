@@ -6,8 +6,6 @@
 
 use std::convert::Infallible;
 use std::io::{self, BufReader};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
 use std::process;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -15,15 +13,14 @@ use std::thread;
 
 use lpm_api::LpmStatus;
 
-use super::frames::{Frame, Greeting, Kind, LONGEST, LONGEST_REPORT, Writer};
+use super::child;
+use super::frames::{Frame, Kind, LONGEST};
 use super::load::{self, Prepared, Unfit};
 use super::logs::{self, Logs};
-use super::memory::Memory;
-use super::program;
-use super::ring::PLACES;
 use super::runs::Runner;
 use super::serve::{self, Words};
 use super::task::Description;
+use super::turns::PLACES;
 use super::up::{EventsUp, Up};
 use super::watch::Watch;
 use crate::event::{Event, EventId, EventLog};
@@ -36,37 +33,18 @@ const STACK: usize = 8 << 20;
 ///
 /// # Errors
 ///
-/// There is no socket, or it cannot be used: whoever started this process is no PCM, or is gone.
+/// There is no wire, or it cannot be used: whoever started this process is no PCM, or is gone.
 pub(super) fn run() -> io::Result<Infallible> {
-    let (mut socket, memory) = files()?;
-    Greeting::own().send(&mut socket)?;
-    let mut from = BufReader::new(socket.try_clone()?);
-    let up = Up::new(Writer::new(socket, LONGEST_REPORT));
-    let runner = Arc::new(Runner::new(Memory::map(&memory)?, Arc::clone(&up)));
-    drop(memory);
+    let (memory, from, to) = child::own_ends()?;
+    let mut from = BufReader::new(from);
+    let up = Up::new(to);
+    let runner = Arc::new(Runner::new(memory, Arc::clone(&up)));
     relay::set(Arc::clone(&up) as Arc<dyn relay::Relay>);
     let logs = OnceLock::new();
     loop {
         let frame = Frame::receive(&mut from, LONGEST)?;
         runner.hear(frame, &logs)?;
     }
-}
-
-/// The socket and the shared memory, which are this process's own from now on.
-fn files() -> io::Result<(UnixStream, OwnedFd)> {
-    let missing = || io::Error::from(io::ErrorKind::NotFound);
-    let named = std::env::var(program::FILES).map_err(|_| missing())?;
-    let (socket, memory) = named.split_once(',').ok_or_else(missing)?;
-    let file = |number: &str| {
-        let number: RawFd = number.parse().map_err(|_| missing())?;
-        // SAFETY: whoever started this process as a runner gave it these files, and nobody else
-        // here knows of them.
-        let file = unsafe { OwnedFd::from_raw_fd(number) };
-        // What the LPM starts does not get them.
-        rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::CLOEXEC)?;
-        Ok::<_, io::Error>(file)
-    };
-    Ok((file(socket)?.into(), file(memory)?))
 }
 
 impl Runner {
@@ -111,7 +89,7 @@ impl Runner {
             }
             // What the library does at the end of a process it does now.
             Kind::End => process::exit(0),
-            _ => Err(io::ErrorKind::InvalidData.into()),
+            _ => self.memory.hear(&frame).map_err(nonsense),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What a runner is told first: which library to load, and how to initialize its LPM; and what it
 //! says of that.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use abi_stable::std_types::RStr;
@@ -29,7 +29,7 @@ pub(crate) fn put_task(
     level: u32,
     init: &AbiInit<'_>,
 ) {
-    put.plain(library.path().as_os_str().as_bytes());
+    put_path(put, library.path());
     let (kept_safe, sha256, keys) = library.requirements().parts();
     put.number(kept_safe).number(sha256.is_some());
     put.plain(sha256.map_or(&[][..], |sum| &sum[..]));
@@ -51,7 +51,7 @@ pub(crate) fn put_task(
 
 impl<'a> Task<'a> {
     pub(crate) fn take(take: &mut Take<'a>, callbacks: AbiCallbacks) -> Result<Self, Malformed> {
-        let path = OsStr::from_bytes(take.plain()?);
+        let path = take_path(take)?;
         let kept_safe = take.flag()?;
         let has_sum = take.flag()?;
         let sum = take.plain::<u8>()?;
@@ -103,7 +103,7 @@ fn put_confinement(put: &mut Put<'_>, to: &Confinement) {
     for paths in [files.read, files.write] {
         put.number(paths.len() as u64);
         for path in paths {
-            put.plain(path.as_os_str().as_bytes());
+            put_path(put, &path);
         }
     }
     put_if(put, to.user.map(|(user, _)| user.into()));
@@ -119,7 +119,7 @@ fn take_confinement(take: &mut Take<'_>) -> Result<Confinement, Malformed> {
     let (memory, cpu_time, open_files) = (take_if(take)?, take_if(take)?, take_if(take)?);
     let (no_new_processes, no_network) = (take.flag()?, take.flag()?);
     let has_files = take.flag()?;
-    let path = |take: &mut Take<'_>| Ok(OsStr::from_bytes(take.plain()?).into());
+    let path = |take: &mut Take<'_>| take_path(take).map(Into::into);
     let (read, write) = (take.list(path)?, take.list(path)?);
     let narrow = |number: u64| u32::try_from(number).map_err(|_| Malformed);
     let user = match (take_if(take)?, take_if(take)?) {
@@ -140,6 +140,35 @@ fn take_confinement(take: &mut Take<'_>) -> Result<Confinement, Malformed> {
 fn take_if(take: &mut Take<'_>) -> Result<Option<u64>, Malformed> {
     let (is_there, number) = (take.flag()?, take.number()?);
     Ok(is_there.then_some(number))
+}
+
+#[cfg(unix)]
+fn put_path(put: &mut Put<'_>, path: &Path) {
+    use std::os::unix::ffi::OsStrExt;
+
+    put.plain(path.as_os_str().as_bytes());
+}
+
+#[cfg(unix)]
+fn take_path(take: &mut Take<'_>) -> Result<OsString, Malformed> {
+    use std::os::unix::ffi::OsStringExt;
+
+    Ok(OsString::from_vec(take.plain()?.to_vec()))
+}
+
+#[cfg(windows)]
+fn put_path(put: &mut Put<'_>, path: &Path) {
+    use std::os::windows::ffi::OsStrExt;
+
+    let wide: Vec<u16> = path.as_os_str().encode_wide().collect();
+    put.plain(&wide);
+}
+
+#[cfg(windows)]
+fn take_path(take: &mut Take<'_>) -> Result<OsString, Malformed> {
+    use std::os::windows::ffi::OsStringExt;
+
+    Ok(OsString::from_wide(take.plain()?))
 }
 
 /// What a runner says of an LPM that is initialized.

@@ -18,7 +18,7 @@ const MOST_OPEN: usize = 1 << 16;
 
 /// The way to the PCM.
 pub(super) struct Up {
-    writer: Writer,
+    writer: Arc<Writer>,
     waits: Mutex<Waits>,
     told: Condvar,
     /// The number of flows of requests that an answer may come for later.
@@ -34,7 +34,7 @@ struct Waits {
 }
 
 impl Up {
-    pub(super) fn new(writer: Writer) -> Arc<Self> {
+    pub(super) fn new(writer: Arc<Writer>) -> Arc<Self> {
         Arc::new(Self {
             writer,
             waits: Mutex::default(),

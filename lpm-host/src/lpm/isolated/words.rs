@@ -23,6 +23,9 @@ pub(crate) unsafe trait Plain: Copy {}
 
 // SAFETY: a byte is one.
 unsafe impl Plain for u8 {}
+// SAFETY: two bytes, any of which are a value.
+#[cfg(windows)]
+unsafe impl Plain for u16 {}
 // SAFETY: two numbers of 16 bits and two of 8, in this order: six bytes, which are checked below.
 unsafe impl Plain for AbiObjectEntry {}
 // SAFETY: a number of 32 bits and two of 16, in this order: eight bytes, which are checked below.

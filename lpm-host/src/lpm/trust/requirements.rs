@@ -69,13 +69,11 @@ impl Requirements {
 
     /// Its parts, for another process: whether the file is to be kept safe, its SHA-256, and the
     /// keys.
-    #[cfg(target_os = "linux")]
     pub(crate) fn parts(&self) -> (bool, Option<&[u8; 32]>, Option<&[String]>) {
         (self.kept_safe, self.sha256.as_ref(), self.keys.as_deref())
     }
 
     /// What has these parts.
-    #[cfg(target_os = "linux")]
     pub(crate) const fn of_parts(
         kept_safe: bool,
         sha256: Option<[u8; 32]>,
