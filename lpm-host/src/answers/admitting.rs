@@ -1,10 +1,11 @@
-//! A message whose LPMs have not all decided yet: a copy of it, and what they said so far.
+//! A message whose LPMs have not all decided yet: what they said so far, and a copy of it where
+//! others than the caller need that.
 //!
-//! There may be hundreds of them at once, on and on. So a thread keeps those that it is through
+//! There may be hundreds of copies at once, on and on. So a thread keeps those that it is through
 //! with, for the messages that it asks about next.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::decisions::Decisions;
 use super::pending::Pending;
@@ -22,35 +23,60 @@ thread_local! {
 /// A message that LPMs are asked about.
 pub(crate) struct Admitting {
     pub(crate) said: Pending<Decisions>,
-    received: OwnedReceived,
+    /// Only where others than the caller need it.
+    received: OnceLock<OwnedReceived>,
 }
 
 impl Admitting {
-    /// One with so many flows, whose caller is still asking.
-    pub(crate) fn new(received: &ReceivedMessage<'_>, flow_count: usize) -> Arc<Self> {
-        // A thread at its end keeps none.
-        let kept = KEPT.try_with(|kept| kept.borrow_mut().pop());
-        if let Some(mut kept) = kept.ok().flatten() {
-            if let Some(admitting) = Arc::get_mut(&mut kept) {
-                admitting.received.replace(received);
-                admitting.said.begin_anew(Decisions::new(flow_count));
-                return kept;
-            }
-        }
+    /// One with so many flows, whose caller is still asking, and has the message.
+    pub(crate) fn new(flow_count: usize) -> Arc<Self> {
         Arc::new(Self {
             said: Pending::new(Decisions::new(flow_count)),
-            received: received.into(),
+            received: OnceLock::new(),
         })
     }
 
-    /// The message.
+    /// The same with a copy of the message.
+    pub(crate) fn with_copy(received: &ReceivedMessage<'_>, flow_count: usize) -> Arc<Self> {
+        // A thread at its end keeps none.
+        let kept = KEPT.try_with(|kept| kept.borrow_mut().pop());
+        if let Some(mut kept) = kept.ok().flatten() {
+            if let Some(Self {
+                said,
+                received: copy,
+            }) = Arc::get_mut(&mut kept)
+            {
+                if let Some(copy) = copy.get_mut() {
+                    copy.replace(received);
+                }
+                said.begin_anew(Decisions::new(flow_count));
+                kept.copy(received);
+                return kept;
+            }
+        }
+        let admitting = Self::new(flow_count);
+        admitting.copy(received);
+        admitting
+    }
+
+    /// Copies the message, if that was not done: others are to see it.
+    pub(crate) fn copy(&self, received: &ReceivedMessage<'_>) {
+        self.received.get_or_init(|| received.into());
+    }
+
+    /// The message, of which there is a copy.
     pub(crate) fn received(&self) -> ReceivedMessage<'_> {
-        self.received.view()
+        let copy = self.received.get();
+        copy.expect("copied before others are to see it").view()
     }
 
     /// Keeps it for another message, which gets it if nobody else has it by then.
     pub(crate) fn keep(self: Arc<Self>) {
-        if self.received().message.bytes().len() > LONGEST_KEPT {
+        let length = self
+            .received
+            .get()
+            .map(|copy| copy.view().message.bytes().len());
+        if length.is_none_or(|length| length > LONGEST_KEPT) {
             return;
         }
         // A thread at its end keeps none.

@@ -298,8 +298,7 @@ impl<'a> Asking<'a> {
     }
 
     fn later(&self) -> &Arc<Admitting> {
-        self.later
-            .get_or_init(|| Admitting::new(self.received, self.flow_count))
+        self.later.get_or_init(|| Admitting::new(self.flow_count))
     }
 
     /// Puts an answer that is still to come on an LPM's table.
@@ -317,7 +316,7 @@ impl<'a> Asking<'a> {
     pub(super) fn ask_only_on_worker(&self, seat: &Seat) -> Option<Progress> {
         seat.tally.count_request();
         self.timed.set(seat.begin_timing());
-        let later = Admitting::new(self.received, self.flow_count);
+        let later = Admitting::with_copy(self.received, self.flow_count);
         // The answer that is open at first, the caller's else, is the LPM's.
         let request = self.issue_to(seat, 0, &later);
         let is_asked = self.give_to_worker(seat, request, &later);
@@ -330,6 +329,7 @@ impl<'a> Asking<'a> {
         seat.tally.count_request();
         self.timed.set(seat.begin_timing());
         let request = self.put_off();
+        self.later().copy(self.received);
         if !self.give_to_worker(seat, request, self.later()) {
             self.closed.set(true);
         }

@@ -49,7 +49,10 @@ pub(crate) fn later(
     let asked = at_once::ask(serving, received, |asked| asked);
     Ok(match progress(serving, received, asked)? {
         Progress::Answered(verdict) => Admission::decided(verdict),
-        Progress::Open(admitting) => Admission::open(admitting, Arc::clone(serving)),
+        Progress::Open(admitting) => {
+            admitting.copy(received);
+            Admission::open(admitting, Arc::clone(serving))
+        }
     })
 }
 
