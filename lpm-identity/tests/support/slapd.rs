@@ -125,6 +125,21 @@ impl Slapd {
                 .unwrap()
                 .success()
         );
+        while pause && !self.stands_still() {
+            thread::yield_now();
+        }
+    }
+
+    /// Whether none of its threads goes on: they are stopped one after the other.
+    fn stands_still(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.server.id()));
+        let mut threads = threads.unwrap().map(|thread| thread.unwrap().path());
+        threads.all(|thread| {
+            let stat = fs::read_to_string(thread.join("stat")).unwrap_or_default();
+            // The state comes after the name, which is in brackets.
+            stat.rsplit_once(')')
+                .is_some_and(|(_, rest)| rest.starts_with(" T"))
+        })
     }
 
     /// How many connections to the server are open, as the server's side of the sockets has it.
