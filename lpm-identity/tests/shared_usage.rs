@@ -484,7 +484,7 @@ fn the_lease_of_a_process_that_was_killed_ends_by_itself() {
     // Whoever comes next clears away what the dead one has left.
     until("cleared away", || {
         let lpm = lpm(redis.port, THOUSANDS, "");
-        let _ = decision(&lpm, 250, 1, 1.0);
+        until("connected", || decision(&lpm, 250, 1, 1.0) != NO_ROOM);
         lpm.deinitialize(DeinitReason::Shutdown).unwrap();
         redis.keys().is_empty()
     });
