@@ -8,6 +8,7 @@
 //! | `decisions` | decisions that it makes on threads of its own |
 //! | `due` | what is due from time to time |
 //! | `in_c` | what is different about LPMs in C |
+//! | `late` | decisions that came too late |
 //! | `many` | decisions on many requests, made in one call |
 //! | `on_worker` | calls on threads of the LPM's own |
 //! | `restarts` | when an LPM whose process ended starts again |
@@ -23,6 +24,7 @@ pub(crate) mod closed;
 mod decisions;
 pub(crate) mod due;
 pub(crate) mod in_c;
+mod late;
 mod many;
 pub(crate) mod on_worker;
 pub(crate) mod restarts;

@@ -7,11 +7,10 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use lpm_abi::{AbiAnswer, AbiDecision, AbiDeleteState, AbiResult};
-use lpm_api::abi::abi_message;
-use lpm_api::{DeleteReason, LpmStatus};
-use lpm_rsvp::MessageType;
+use lpm_abi::{AbiAnswer, AbiDecision, AbiResult};
+use lpm_api::LpmStatus;
 
+use super::late::forget_late;
 use super::many::Many;
 use super::seated::Seat;
 use super::worker::Query;
@@ -120,23 +119,5 @@ impl Asker for OnWorker<'_> {
     fn issue(&self) -> u64 {
         self.is_deferred.set(true);
         self.request
-    }
-}
-
-/// Lets an LPM forget what it accepted too late: it was told that the flows are rejected when it
-/// was not yet asked, or while it was being asked by another thread.
-#[cold]
-pub(super) fn forget_late(lpm: &Instance, received: &ReceivedMessage<'_>) {
-    let has_state = matches!(
-        received.message.message_type(),
-        MessageType::Path | MessageType::Resv
-    );
-    if has_state {
-        let _ = lpm.delete_state(&AbiDeleteState {
-            reason: DeleteReason::AdmissionControlFailed as u32,
-            flow: None.into(),
-            interface: Some(received.interface.into()).into(),
-            message: abi_message(received.message),
-        });
     }
 }

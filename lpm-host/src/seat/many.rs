@@ -11,7 +11,7 @@ use std::sync::Arc;
 use lpm_abi::{AbiDecision, AbiResult};
 use lpm_api::{Decision, LpmStatus};
 
-use super::decisions::forget_late;
+use super::late::forget_late;
 use super::seated::Seat;
 use super::worker::Query;
 use crate::answers::admitting::Admitting;
