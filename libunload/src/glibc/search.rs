@@ -48,7 +48,7 @@ pub(super) fn baseline(leaving: &[&Object], loaded: &[Object]) -> Baseline {
     let finds =
         tasks::numbers().and_then(|threads| static_places(&wanted, &threads, leaving, loaded));
     let finds = finds.unwrap_or_default().into_iter();
-    let leads = made::find(&wanted, loaded, &mut Reader::new());
+    let leads = made::find(&wanted, loaded);
     let leads = leads.unwrap_or_default().into_iter();
     let of_data = finds.map(|find| (find.place, find.word));
     let of_code = leads.map(|lead| (lead.place, lead.word));
@@ -114,7 +114,7 @@ fn all_places(
     let others = namespaces::others(loaded);
     let all = [loaded, &others].concat();
     let mut wanted = Wanted::new(leaving);
-    let mut leads = made::find(&wanted, &all, &mut Reader::new())?;
+    let mut leads = made::find(&wanted, &all)?;
     leads.retain(|lead| !Baseline::any_has(baselines, lead.place, lead.word));
     let mut made: Vec<_> = leads.into_iter().map(|lead| lead.code).collect();
     made.dedup();
@@ -229,7 +229,7 @@ mod tests {
         let lists = measured(&mut || lists::search(&wanted, &mut finds).expect("own memory"));
         let calls = measured(&mut || threads::search_system_calls(&wanted, &all, &mut finds));
         let code = measured(&mut || {
-            let made = made::find(&wanted, &loaded, &mut reader).expect("own memory");
+            let made = made::find(&wanted, &loaded).expect("own memory");
             assert!(made.is_empty() && namespaces::others(&loaded).is_empty());
         });
         assert!(finds.iter().all(|find| wanted.is(find.word.get())));

@@ -40,23 +40,20 @@ impl Admitting {
     pub(crate) fn with_copy(received: &ReceivedMessage<'_>, flow_count: usize) -> Arc<Self> {
         // A thread at its end keeps none.
         let kept = KEPT.try_with(|kept| kept.borrow_mut().pop());
-        if let Some(mut kept) = kept.ok().flatten() {
-            if let Some(Self {
+        let anew = |mut kept: Arc<Self>| {
+            let Self {
                 said,
                 received: copy,
-            }) = Arc::get_mut(&mut kept)
-            {
-                if let Some(copy) = copy.get_mut() {
-                    copy.replace(received);
-                }
-                said.begin_anew(Decisions::new(flow_count));
-                kept.copy(received);
-                return kept;
-            }
-        }
-        let admitting = Self::new(flow_count);
-        admitting.copy(received);
-        admitting
+            } = Arc::get_mut(&mut kept)?;
+            copy.get_mut()?.replace(received);
+            said.begin_anew(Decisions::new(flow_count));
+            Some(kept)
+        };
+        kept.ok().flatten().and_then(anew).unwrap_or_else(|| {
+            let admitting = Self::new(flow_count);
+            admitting.copy(received);
+            admitting
+        })
     }
 
     /// Copies the message, if that was not done: others are to see it.

@@ -13,7 +13,7 @@
 //! | `hand_over` | state that it hands over or takes over, in parts |
 //! | `many`, `answered` | decisions on many messages in one call |
 //! | `process`, `child`, `keeper` | the process, and the thread that keeps it; `piped` in place of `child` over pipes |
-//! | `ended` | how it ended |
+//! | `spawned`, `ended` | any process that was started, and how it ended |
 //! | `reports` | what it reports |
 //! | `link` | calls that are under way |
 //! | `turns` | places for calls |
@@ -29,10 +29,7 @@
 mod adapter;
 pub(crate) mod answered;
 mod calls;
-#[cfg_attr(
-    not(all(target_os = "linux", not(lpm_pipes))),
-    path = "isolated/piped.rs"
-)]
+#[cfg_attr(any(lpm_pipes, not(target_os = "linux")), path = "isolated/piped.rs")]
 mod child;
 #[cfg_attr(not(target_os = "linux"), path = "isolated/unconfined.rs")]
 mod confine;
@@ -51,10 +48,7 @@ mod link;
 mod load;
 mod logs;
 mod many;
-#[cfg_attr(
-    not(all(target_os = "linux", not(lpm_pipes))),
-    path = "isolated/places.rs"
-)]
+#[cfg_attr(any(lpm_pipes, not(target_os = "linux")), path = "isolated/places.rs")]
 mod memory;
 pub(crate) mod process;
 mod program;
@@ -64,11 +58,12 @@ mod ring;
 mod runner;
 mod runs;
 mod serve;
+mod spawned;
 mod task;
 mod turns;
 mod up;
 #[cfg_attr(
-    not(all(target_os = "linux", not(lpm_pipes))),
+    any(lpm_pipes, not(target_os = "linux")),
     allow(dead_code, reason = "it pays off with shared memory only")
 )]
 mod watch;

@@ -22,11 +22,7 @@ pub(super) struct Lead {
 }
 
 /// All of them.
-pub(super) fn find(
-    wanted: &Wanted,
-    loaded: &[Object],
-    reader: &mut Reader,
-) -> io::Result<Vec<Lead>> {
+pub(super) fn find(wanted: &Wanted, loaded: &[Object]) -> io::Result<Vec<Lead>> {
     let is_loaded = |range: &Range<usize>| {
         let mut loaded = loaded.iter();
         loaded.any(|object| object.range().contains(&range.start))
@@ -41,9 +37,11 @@ pub(super) fn find(
     let made = executable
         .into_iter()
         .filter(|mapping| !(is_loaded(&mapping.range) || is_data && mapping.writable));
-    let mut leads = Vec::new();
+    let (mut leads, mut reader) = (Vec::new(), None);
     for code in made.map(|mapping| mapping.range) {
         let mut before = None;
+        // Most processes have none.
+        let reader = reader.get_or_insert_with(Reader::new);
         reader.read(std::slice::from_ref(&code), |start, words| {
             let mut note = |start: usize, words: &[usize]| {
                 for (offset, word) in wanted.anywhere_in(words) {

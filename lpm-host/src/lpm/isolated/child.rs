@@ -5,18 +5,18 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionread};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use super::super::lock::lock;
 use super::frames::{Frame, Greeting, LONGEST, LONGEST_REPORT, Writer};
 use super::memory::Memory;
 use super::program;
+use super::spawned::Spawned;
 
 /// How long it may take until a process has room for what it is told: it has a thread that only
 /// listens.
@@ -68,8 +68,7 @@ pub(crate) fn own_ends() -> io::Result<(Memory, UnixStream, Arc<Writer>)> {
 
 /// A process that was started.
 pub(crate) struct Running {
-    child: Mutex<Child>,
-    id: u32,
+    pub(crate) process: Spawned,
     socket: UnixStream,
     /// Can be read once it has ended; `None` before Linux 5.3.
     end: Option<OwnedFd>,
@@ -109,47 +108,29 @@ impl Running {
         // SAFETY: what runs between `fork` and `exec` makes system calls, and neither allocates nor
         // locks.
         unsafe { command.pre_exec(prepare) };
-        let child = command.spawn()?;
-        let id = child.id();
-        let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
+        let process = Spawned::new(command.spawn()?);
+        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
         let end = pid.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
-        let child = Mutex::new(child);
         Ok(Self {
-            child,
-            id,
+            process,
             socket,
             end,
         })
     }
 
-    /// Its number in the system.
-    pub(crate) const fn id(&self) -> u32 {
-        self.id
-    }
-
-    /// Ends it at once.
-    pub(crate) fn kill(&self) {
-        // Where it was waited for, the number is known to be no longer its own.
-        let _ = lock(&self.child).kill();
-    }
-
     /// Waits for its end.
     pub(crate) fn wait(&self) -> io::Result<ExitStatus> {
-        loop {
-            let status = lock(&self.child).try_wait()?;
-            if let Some(status) = status {
-                return Ok(status);
-            }
-            let again = Timespec {
-                tv_sec: 0,
-                tv_nsec: 10_000_000,
-            };
+        let again = Timespec {
+            tv_sec: 0,
+            tv_nsec: 10_000_000,
+        };
+        self.process.wait(|| {
             // Whatever comes of it, it is looked again.
             let _ = match &self.end {
                 Some(end) => poll(&mut [PollFd::new(end, PollFlags::IN)], None),
                 None => poll(&mut [], Some(&again)),
             };
-        }
+        })
     }
 
     /// What it says up to its end: others may hold the other end of the socket longer.

@@ -103,7 +103,7 @@ impl Keeper {
         self.process.link.close();
         if !matches!(self.process.why(), Some(Why::Told)) {
             // If it has not ended by itself.
-            child.kill();
+            child.process.kill();
         }
         let how = ended::describe(child.wait());
         let how = match self.process.why() {

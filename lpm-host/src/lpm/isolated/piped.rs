@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_int};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel as channel,
 };
@@ -28,6 +28,7 @@ use super::super::lock::lock;
 use super::frames::{Frame, Greeting, LONGEST, LONGEST_REPORT, Writer};
 use super::memory::Memory;
 use super::program;
+use super::spawned::Spawned;
 
 /// How long it may take until a process has room for what it is told: it has a thread that only
 /// listens.
@@ -106,8 +107,7 @@ impl Write for Outbox {
 
 /// A process that was started.
 pub(crate) struct Running {
-    child: Mutex<Child>,
-    id: u32,
+    pub(crate) process: Spawned,
     said: Mutex<Receiver<Said>>,
 }
 
@@ -131,10 +131,8 @@ impl Running {
         let mut child = command.spawn()?;
         let (say, said) = channel(WAIT);
         let (input, output) = (child.stdin.take(), child.stdout.take());
-        let id = child.id();
         let running = Self {
-            child: Mutex::new(child),
-            id,
+            process: Spawned::new(child),
             said: Mutex::new(said),
         };
         let threads = || {
@@ -148,31 +146,13 @@ impl Running {
             })?;
             named("lpm-reader", move || hear(output, &memory, &say))
         };
-        threads().inspect_err(|_: &io::Error| running.kill())?;
+        threads().inspect_err(|_: &io::Error| running.process.kill())?;
         Ok(running)
-    }
-
-    /// Its number in the system.
-    pub(crate) const fn id(&self) -> u32 {
-        self.id
-    }
-
-    /// Ends it at once.
-    pub(crate) fn kill(&self) {
-        // Where it was waited for, it is known to be over.
-        let _ = lock(&self.child).kill();
     }
 
     /// Waits for its end.
     pub(crate) fn wait(&self) -> io::Result<ExitStatus> {
-        loop {
-            // It can be killed meanwhile.
-            let status = lock(&self.child).try_wait()?;
-            if let Some(status) = status {
-                return Ok(status);
-            }
-            thread::sleep(AGAIN);
-        }
+        self.process.wait(|| thread::sleep(AGAIN))
     }
 
     /// What it says up to its end: others may hold the other end of the pipe longer.
@@ -182,10 +162,6 @@ impl Running {
             looked: Instant::now(),
             ended: None,
         }
-    }
-
-    fn has_ended(&self) -> bool {
-        !matches!(lock(&self.child).try_wait(), Ok(None))
     }
 }
 
@@ -220,7 +196,8 @@ impl Heard<'_> {
         loop {
             if self.looked.elapsed() >= SELDOM && self.ended.is_none() {
                 self.looked = Instant::now();
-                self.ended = self.running.has_ended().then_some(self.looked);
+                let has_ended = !matches!(self.running.process.status(), Ok(None));
+                self.ended = has_ended.then_some(self.looked);
             }
             if self.ended.is_some_and(|end| end.elapsed() >= LISTENS) {
                 return None;

@@ -164,11 +164,11 @@ impl Process {
 
     /// It was started.
     pub(super) fn began(&self, child: &Arc<Running>) {
-        let _ = self.id.set(child.id());
+        let _ = self.id.set(child.process.id());
         *lock(&self.child) = Some(Arc::clone(child));
         if self.why.get().is_some() {
             // Nobody waits for it any more.
-            child.kill();
+            child.process.kill();
         }
     }
 
@@ -185,7 +185,7 @@ impl Process {
 
     fn kill_child(&self) {
         if let Some(child) = &*lock(&self.child) {
-            child.kill();
+            child.process.kill();
         }
     }
 }
