@@ -90,7 +90,7 @@ mod tests {
         }
         assert_eq!(known.name(LpmHandle::new(1)), Some(Arc::clone(&one)));
         let again = known.add(LpmHandle::new(4097), &one);
-        assert_eq!(again.counts().requests, 1);
+        assert_eq!(again.metrics(Arc::clone(&one)).requests, 1);
         assert_eq!(known.name(LpmHandle::new(1)), None);
         assert_eq!(known.name(LpmHandle::new(2)), Some(other));
         assert_eq!(known.tallies().len(), 2);

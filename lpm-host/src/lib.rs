@@ -75,6 +75,7 @@ mod known;
 mod life;
 mod manual_clock;
 mod message;
+mod metrics;
 mod pcm;
 mod pin_reason;
 mod requests;
@@ -82,7 +83,7 @@ mod roster;
 mod seat;
 mod serving;
 mod source;
-mod status;
+pub mod status;
 mod tally;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -106,7 +107,6 @@ pub use {libunload, lpm_api, lpm_rsvp};
 
 pub use self::answers::objects::{OutgoingVerdict, SuppliedObjects};
 pub use self::ask::admission::Admission;
-pub use self::ask::statistics::LpmStatistics;
 pub use self::ask::tell::{CommittedResv, StateGone};
 pub use self::builder::PcmBuilder;
 pub use self::config::{CallMode, Isolation, LpmConfig};
@@ -115,7 +115,7 @@ pub use self::initialized::InitializedLpm;
 pub use self::life::pending_change::PendingChange;
 pub use self::life::reconfigure::Reconfiguration;
 pub use self::life::startup::Startup;
-pub use self::life::teardown::{DeinitializedLpm, PendingTeardown, Teardown, UnloadedLibrary};
+pub use self::life::teardown::{DeinitializedLpm, Teardown, UnloadedLibrary};
 pub use self::lpm::describe::LpmDescription;
 pub use self::lpm::trace::TraceLimit;
 pub use self::lpm::trust::LpmLibrary;
@@ -124,10 +124,6 @@ pub use self::message::{OutgoingMessage, ReceivedMessage};
 pub use self::pcm::Pcm;
 pub use self::pin_reason::{PinReason, UnloadOutcome};
 pub use self::source::LpmSource;
-pub use self::status::{
-    InitializedStatus, LpmHealth, LpmMetrics, LpmStatusReport, Phase, PinnedLibrary, Status,
-};
-pub use self::tally::{Latencies, LpmCounts};
 pub use self::verdict::{FlowVerdict, Outcome, Verdict};
 
 #[cfg(fuzzing)]

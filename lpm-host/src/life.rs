@@ -3,6 +3,7 @@
 pub(crate) mod addresses;
 pub(crate) mod deadline;
 mod hand_over;
+mod later;
 pub(crate) mod lifecycle;
 pub(crate) mod pending_change;
 pub(crate) mod pinned;

@@ -8,21 +8,20 @@ use lpm_api::{AddressRow, DeinitReason, LpmHandle};
 
 use crate::answers::objects::OutgoingVerdict;
 use crate::ask::admission::Admission;
-use crate::ask::statistics::LpmStatistics;
 use crate::ask::tell::{CommittedResv, StateGone};
-use crate::ask::{decide, explain, outgoing};
+use crate::ask::{decide, explain, outgoing, statistics};
 use crate::config::LpmConfig;
 use crate::error::{PcmError, StartError};
-
 use crate::life::deadline::on_lifecycle_thread;
 use crate::life::lifecycle::Lifecycle;
 use crate::life::pending_change::PendingChange;
 use crate::life::reconfigure::Reconfiguration;
 use crate::life::startup::Startup;
-use crate::life::teardown::{PendingTeardown, Teardown};
+use crate::life::teardown::Teardown;
 use crate::message::{OutgoingMessage, ReceivedMessage};
+use crate::metrics::LpmMetrics;
 use crate::serving::Serving;
-use crate::status::{LpmMetrics, Status};
+use crate::status::{LpmStatistics, Status};
 use crate::verdict::Verdict;
 
 /// A Policy Control Module: runs LPMs and combines their decisions.
@@ -209,7 +208,7 @@ impl Pcm {
         let roster = self.serving.in_charge()?;
         let seats = roster.seats.iter();
         Ok(seats
-            .map(|seat| LpmStatistics::of(seat, &self.serving))
+            .map(|seat| statistics::of(seat, &self.serving))
             .collect())
     }
 
@@ -227,12 +226,7 @@ impl Pcm {
     #[must_use]
     pub fn metrics(&self) -> Vec<LpmMetrics> {
         let tallies = self.serving.known.tallies().into_iter();
-        tallies
-            .map(|(name, tally)| LpmMetrics {
-                name,
-                counts: tally.counts(),
-            })
-            .collect()
+        tallies.map(|(name, tally)| tally.metrics(name)).collect()
     }
 
     /// The name of an LPM, also of one that is gone, such as that a verdict is
@@ -272,7 +266,7 @@ impl Pcm {
     /// # Errors
     ///
     /// The PCM is in the wrong state.
-    pub fn demote_later(&self) -> Result<PendingTeardown, PcmError> {
+    pub fn demote_later(&self) -> Result<PendingChange<Teardown>, PcmError> {
         self.lifecycle.stop_later(DeinitReason::Demotion)
     }
 

@@ -1,4 +1,4 @@
-//! How a PCM is, for those who look after it.
+//! How a PCM is and what it counts, for those who look after it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use lpm_api::{LpmHandle, PeType};
 use crate::config::Isolation;
 use crate::pin_reason::PinReason;
 use crate::source::LpmSource;
-use crate::tally::LpmCounts;
+
+pub use crate::metrics::{Latencies, LpmMetrics};
 
 /// How a PCM is, at one moment.
 #[derive(Clone, Debug)]
@@ -121,12 +122,15 @@ pub struct PinnedLibrary {
     pub reasons: Vec<PinReason>,
 }
 
-/// What is counted of LPMs.
+/// The counters of one LPM (extension [`Statistics`](lpm_api::Statistics)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct LpmMetrics {
-    /// The configured name of the LPM, which may be gone.
+pub struct LpmStatistics {
+    /// The LPM's configured name.
     pub name: Arc<str>,
-    /// What is counted of it.
-    pub counts: LpmCounts,
+    /// Its handle.
+    pub handle: LpmHandle,
+    /// Each counter with its name; `None` where the LPM does not offer the extension, or is in
+    /// quarantine.
+    pub counters: Option<Vec<(String, u64)>>,
 }

@@ -8,100 +8,14 @@
 //! To read the clock takes longer than to ask an LPM. So only some calls are timed: the next one
 //! after each look of the watchdog, which takes it off the [usual way](crate::ask) for that.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use libunload::gate::LANE;
 use lpm_api::{Decision, LpmStatus};
 
-/// What is counted of all LPMs of one name; what an earlier one of that name has done is in it.
-///
-/// Counters only grow. Those of requests and decisions are about `admit`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LpmCounts {
-    /// Messages that it was to be asked about.
-    pub requests: u64,
-    /// Flows that it accepted.
-    pub accepted: u64,
-    /// Flows that it rejected.
-    pub rejected: u64,
-    /// Flows whose message it wanted dropped.
-    pub dropped: u64,
-    /// Flows that it had no opinion on.
-    pub dont_care: u64,
-    /// Requests that it put off.
-    pub deferred: u64,
-    /// Requests that it gave no answer to, for whatever reason: their flows are rejected.
-    pub failed: u64,
-    /// Of those, requests that were not answered in time.
-    pub timed_out: u64,
-    /// Answers that came after that, and count no more.
-    pub late: u64,
-    /// Times that the process which runs it ended unasked: it crashed, or was killed.
-    pub ended: u64,
-    /// How long it took to answer, of some of the requests.
-    pub latencies: Latencies,
-}
-
-/// How long answers took, of some of them: the first request after each look of the watchdog is
-/// timed, that is one every 2 to 100 ms (a tenth of the shortest result time limit). What an LPM
-/// puts off is timed until its answer; what is not answered in time is not in here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Latencies {
-    /// How many took no longer than the [bound](Self::BOUNDS) in the same place, and longer than
-    /// the one before it; the last: longer than all bounds.
-    pub buckets: [u64; Self::BOUNDS.len() + 1],
-    /// How long all of them took together.
-    pub sum: Duration,
-}
-
-impl Latencies {
-    /// The longest time of each bucket but the last: 1, 2.5 and 5 of each power of ten, from 1 µs
-    /// to 10 s.
-    pub const BOUNDS: [Duration; 22] = [
-        Duration::from_nanos(1_000),
-        Duration::from_nanos(2_500),
-        Duration::from_nanos(5_000),
-        Duration::from_micros(10),
-        Duration::from_micros(25),
-        Duration::from_micros(50),
-        Duration::from_micros(100),
-        Duration::from_micros(250),
-        Duration::from_micros(500),
-        Duration::from_micros(1_000),
-        Duration::from_micros(2_500),
-        Duration::from_micros(5_000),
-        Duration::from_millis(10),
-        Duration::from_millis(25),
-        Duration::from_millis(50),
-        Duration::from_millis(100),
-        Duration::from_millis(250),
-        Duration::from_millis(500),
-        Duration::from_millis(1_000),
-        Duration::from_millis(2_500),
-        Duration::from_millis(5_000),
-        Duration::from_secs(10),
-    ];
-
-    /// How many were timed.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.buckets.iter().sum()
-    }
-
-    /// Adds one that took so long.
-    pub fn add(&mut self, took: Duration) {
-        self.buckets[Self::place(took)] += 1;
-        self.sum += took;
-    }
-
-    /// The bucket that so long a time is in.
-    fn place(took: Duration) -> usize {
-        Self::BOUNDS.partition_point(|bound| *bound < took)
-    }
-}
+use crate::metrics::{Latencies, LpmMetrics};
 
 /// Threads that count for themselves; those with higher lanes share a counter.
 const THREADS: usize = 32;
@@ -224,12 +138,13 @@ impl Tally {
         count(&self.nanos, nanos);
     }
 
-    /// What it came to.
-    pub(crate) fn counts(&self) -> LpmCounts {
+    /// What it came to, of the LPMs of this name.
+    pub(crate) fn metrics(&self, name: Arc<str>) -> LpmMetrics {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let of_threads = self.at_once.0.iter().map(read);
         let at_once = of_threads.sum::<u64>() + read(&self.at_once_elsewhere);
-        LpmCounts {
+        LpmMetrics {
+            name,
             requests: read(&self.requests) + at_once,
             accepted: read(&self.accepted) + at_once,
             rejected: read(&self.rejected),
@@ -268,7 +183,7 @@ mod tests {
                 scope.spawn(move || (0..1_000).for_each(|_| tally.count_at_once(lane)));
             }
         });
-        let counts = tally.counts();
+        let counts = tally.metrics("some".into());
         assert_eq!(counts.accepted, 34_000);
         assert_eq!(counts.requests, 34_000);
     }
@@ -290,7 +205,7 @@ mod tests {
             latencies.add(took);
         }
         assert!(Latencies::BOUNDS.is_sorted());
-        assert_eq!(tally.counts().latencies, latencies);
+        assert_eq!(tally.metrics("some".into()).latencies, latencies);
         assert_eq!(latencies.count(), 5);
         assert_eq!(latencies.sum, Duration::from_nanos(20_000_002_002));
     }

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 use lpm_api::{
     AdmitRequest, Answer, Decision, Deferral, InitError, InitInfo, Lpm, LpmPolicyError, Priority,
 };
+use lpm_host::status::{LpmHealth, LpmMetrics, Phase};
 use lpm_host::testing::messages;
 use lpm_host::{
-    Admission, CallMode, LpmConfig, LpmCounts, LpmHealth, LpmSource, ManualClock, Outcome, Pcm,
-    Phase, ReceivedMessage, Verdict,
+    Admission, CallMode, LpmConfig, LpmSource, ManualClock, Outcome, Pcm, ReceivedMessage, Verdict,
 };
 
 /// What LPMs that put their answers off keep. Tests take what is theirs by the user they ask for.
@@ -68,14 +68,14 @@ fn admit_later(pcm: &Pcm) -> Admission {
     pcm.admit_later(&received).unwrap()
 }
 
-fn counts(pcm: &Pcm, name: &str) -> LpmCounts {
+fn counts(pcm: &Pcm, name: &str) -> LpmMetrics {
     let mut lpms = pcm.metrics().into_iter();
-    lpms.find(|lpm| &*lpm.name == name).expect(name).counts
+    lpms.find(|lpm| &*lpm.name == name).expect(name)
 }
 
 /// Requests, then accepted, rejected, dropped, without an opinion, deferred, failed, timed out,
 /// late.
-fn numbers(counts: &LpmCounts) -> [u64; 9] {
+fn numbers(counts: &LpmMetrics) -> [u64; 9] {
     [
         counts.requests,
         counts.accepted,

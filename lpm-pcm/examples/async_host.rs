@@ -44,7 +44,7 @@ pub(crate) async fn serve(path: &Path, socket: UdpSocket) -> Result<(), Box<dyn 
         }
     }
     for lpm in pcm.metrics() {
-        let (asked, rejected) = (lpm.counts.requests, lpm.counts.rejected);
+        let (asked, rejected) = (lpm.requests, lpm.rejected);
         println!("{}: {asked} asked, {rejected} rejected", lpm.name);
     }
     for library in pcm.shutdown_later().await?.libraries {

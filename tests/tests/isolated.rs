@@ -228,7 +228,7 @@ fn each_of_many_in_flight_gets_its_own_verdict() {
         let distinct: std::collections::BTreeSet<_> = expected.iter().collect();
         assert_eq!(distinct.len(), orders.len(), "{expected:?}");
         // A fifth each, of which two are accepted.
-        let counts = pcm.metrics().remove(0).counts;
+        let counts = pcm.metrics().remove(0);
         let decided = [
             counts.accepted,
             counts.rejected,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread;
 use std::time::Duration;
 
-use lpm_host::{LpmConfig, Outcome, Pcm, PendingTeardown, TraceLimit, UnloadOutcome};
+use lpm_host::{LpmConfig, Outcome, Pcm, PendingChange, Teardown, TraceLimit, UnloadOutcome};
 use lpm_tests::capture::{Capture, Captured, Value, What};
 use lpm_tests::messages::{admit, path};
 use lpm_tests::platform::assert_gone;
@@ -442,7 +442,7 @@ fn a_subscriber_that_panics() {
 #[derive(Default)]
 struct CallsBack {
     pcm: OnceLock<Weak<Pcm>>,
-    pending: Mutex<Option<PendingTeardown>>,
+    pending: Mutex<Option<PendingChange<Teardown>>>,
 }
 
 struct CallsBackLayer(Arc<CallsBack>);

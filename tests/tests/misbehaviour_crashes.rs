@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use lpm_host::event::{Event, EventId};
 use lpm_host::lpm_api::{Decision, LpmPolicyError};
-use lpm_host::{CallMode, Isolation, LpmConfig, LpmHealth, LpmStatus, Outcome, Verdict};
+use lpm_host::status::LpmHealth;
+use lpm_host::{CallMode, Isolation, LpmConfig, LpmStatus, Outcome, Verdict};
 use lpm_tests::fixture;
 use lpm_tests::messages::{admit, path, with_received};
 use lpm_tests::platform::assert_gone;

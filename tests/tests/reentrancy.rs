@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use lpm_host::error::PcmError;
 use lpm_host::event::{Event, EventId, EventLog};
-use lpm_host::{LpmConfig, LpmStatus, Outcome, Pcm, PendingTeardown};
+use lpm_host::{LpmConfig, LpmStatus, Outcome, Pcm, PendingChange, Teardown};
 use lpm_tests::messages::{admit, path};
 use lpm_tests::platform::{assert_gone, gone};
 use lpm_tests::{RecordedEvents, fixture};
@@ -64,7 +64,7 @@ fn an_lpm_has_its_own_pcm_demoted_from_inside_admit() {
     let verdict = admit(&pcm, &path(4000)).expect("it was in charge when the call began");
     assert_eq!(verdict.outcome(), Outcome::Reject);
 
-    let pending: PendingTeardown = only(&results).expect("demotion is under way");
+    let pending: PendingChange<Teardown> = only(&results).expect("demotion is under way");
     let teardown = pending.wait();
     assert_eq!(teardown.lpms[0].status, LpmStatus::OK);
     assert_gone(&teardown.libraries[0].outcome);

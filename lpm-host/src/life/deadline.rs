@@ -4,7 +4,6 @@
 //! the next call. One whose call is overdue is never used again.
 
 use std::cell::Cell;
-use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -135,17 +134,6 @@ impl<R> Begun<R> {
         }
         // A panic is this host's, since LPMs' panics do not leave them.
         result.or_else(|panic| resume_unwind(panic))
-    }
-
-    /// Whether the call is over.
-    pub(crate) fn is_finished(&self) -> bool {
-        !lock(&self.shared.returned).is_awaited()
-    }
-}
-
-impl<R> fmt::Debug for Begun<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Begun").finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,16 +9,15 @@ use libunload::Copies;
 use libunload::gate::{Retired, inside_any_pass};
 use lpm_api::{AddressRow, DeinitReason};
 
-use super::deadline::{self, NoThread, on_lifecycle_thread};
+use super::deadline::{self, on_lifecycle_thread};
 use super::pinned::Pinned;
 use super::startup::{Starting, Startup};
 use super::stopping::Stopping;
-use super::teardown::{PendingTeardown, Progress, Teardown};
+use super::teardown::Teardown;
 use super::watch::Watchdog;
 use crate::config::LpmConfig;
 use crate::error::{LpmFailure, PcmError, StartError};
 use crate::event::{Event, EventId, EventLog};
-
 use crate::lpm::loaded::Module;
 use crate::lpm::trace::TraceLimit;
 use crate::lpm::visits::VisitLimit;
@@ -66,7 +64,7 @@ pub(super) struct Running {
 }
 
 /// LPMs that no new call goes into, on their way stopping.
-struct Closed {
+pub(super) struct Closed {
     roster: Retired<Roster>,
     /// In configured order.
     lpms: Vec<ClosedSeat>,
@@ -242,43 +240,8 @@ impl Lifecycle {
         Ok(deadline::as_lifecycle_thread(|| self.reap(closed)))
     }
 
-    /// Closes the gate to the LPMs, and has a thread of its own, the reaper, do the rest: it may
-    /// wait for the end of this very call.
-    pub(crate) fn stop_later(
-        self: &Arc<Self>,
-        reason: DeinitReason,
-    ) -> Result<PendingTeardown, PcmError> {
-        let Some((mut phase, running)) = self.leave_charge(reason)? else {
-            return Ok(PendingTeardown(Progress::Done(Teardown::default())));
-        };
-        let (hand_over, handed_over) = mpsc::channel();
-        let lifecycle = Arc::clone(self);
-        let reaper = move || {
-            handed_over
-                .recv()
-                .map_or_else(|_| Teardown::default(), |closed| lifecycle.reap(closed))
-        };
-        // Without a thread this one does it, unless it would wait for itself.
-        let reaper = match deadline::begin("lpm-reaper", reaper) {
-            Err(NoThread { error, .. }) if inside_any_pass() => {
-                *phase = Phase::InCharge(running);
-                return Err(PcmError::NoThread(error.kind()));
-            }
-            begun => begun.ok(),
-        };
-        let closed = self.close(phase, running, reason);
-        Ok(PendingTeardown(match reaper {
-            Some(reaper) => {
-                // The reaper waits for nothing else.
-                let _ = hand_over.send(closed);
-                Progress::Running(reaper)
-            }
-            None => Progress::Done(self.reap(closed)),
-        }))
-    }
-
     /// Begins a change out of charge; returns what runs, or `None` where there is nothing to stop.
-    fn leave_charge(
+    pub(super) fn leave_charge(
         &self,
         reason: DeinitReason,
     ) -> Result<Option<(MutexGuard<'_, Phase>, Running)>, PcmError> {
@@ -304,7 +267,7 @@ impl Lifecycle {
     }
 
     /// Lets no further call into the LPMs, and rejects what they have not answered.
-    fn close(
+    pub(super) fn close(
         &self,
         phase: MutexGuard<'_, Phase>,
         running: Running,
@@ -326,7 +289,7 @@ impl Lifecycle {
     }
 
     /// Waits for the calls under way, and takes the LPMs down, the last one first.
-    fn reap(&self, closed: Closed) -> Teardown {
+    pub(super) fn reap(&self, closed: Closed) -> Teardown {
         let Closed {
             roster,
             lpms,

@@ -1,26 +1,26 @@
-//! Starting, exchanging and stopping LPMs as futures: each change is made on a thread of its own.
+//! A change of the LPMs as a future of its result, made on a thread of its own.
 
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use super::lifecycle::{Lifecycle, lock};
-use super::reconfigure::Reconfiguration;
-use super::startup::Startup;
-use super::teardown::Teardown;
-use crate::config::LpmConfig;
-use crate::error::{PcmError, StartError};
+use crate::error::PcmError;
 
-/// A change of the LPMs that is under way: a future of its result, for any runtime.
+/// A change of the LPMs that is under way: a future of its result, for any runtime or none
+/// ([`wait`](Self::wait)).
 ///
 /// Dropping it lets the change go on.
-#[must_use = "it tells whether the change was made"]
-pub struct PendingChange<R>(Arc<Mutex<Progress<R>>>);
+#[must_use = "it tells what came of the change"]
+pub struct PendingChange<R>(Arc<Shared<R>>);
+
+struct Shared<R> {
+    progress: Mutex<Progress<R>>,
+    over: Condvar,
+}
 
 enum Progress<R> {
     /// With whoever waits.
@@ -29,29 +29,78 @@ enum Progress<R> {
     Taken,
 }
 
+impl<R> PendingChange<R> {
+    /// Waits for the end of the change. From inside a call into one of the LPMs that are being
+    /// stopped, that end comes only when the drain limit is over: leave the call instead.
+    ///
+    /// # Panics
+    ///
+    /// When it was polled and is over.
+    pub fn wait(self) -> R {
+        let under_way = |progress: &mut Progress<R>| matches!(progress, Progress::UnderWay(_));
+        let waited = self.0.over.wait_while(lock(&self.0.progress), under_way);
+        let mut progress = waited.unwrap_or_else(PoisonError::into_inner);
+        let over = std::mem::replace(&mut *progress, Progress::Taken);
+        drop(progress);
+        over.taken()
+    }
+
+    /// Whether the change is over, so that [`wait`](Self::wait) returns at once.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        !matches!(*lock(&self.0.progress), Progress::UnderWay(_))
+    }
+
+    /// One that is over.
+    pub(super) fn over(result: R) -> Self {
+        Self::at(Progress::Over(Ok(result)))
+    }
+
+    /// One that is under way, and what makes the change, on any thread.
+    pub(super) fn begun(change: impl FnOnce() -> R) -> (Self, impl FnOnce()) {
+        let pending = Self::at(Progress::UnderWay(None));
+        let shared = Arc::clone(&pending.0);
+        let change = move || {
+            // A panic is the host's own, and goes on where the result is waited for.
+            let over = catch_unwind(AssertUnwindSafe(change));
+            let before = std::mem::replace(&mut *lock(&shared.progress), Progress::Over(over));
+            shared.over.notify_all();
+            if let Progress::UnderWay(Some(waker)) = before {
+                waker.wake();
+            }
+        };
+        (pending, change)
+    }
+
+    fn at(progress: Progress<R>) -> Self {
+        Self(Arc::new(Shared {
+            progress: Mutex::new(progress),
+            over: Condvar::new(),
+        }))
+    }
+}
+
 impl<R: Send + 'static> PendingChange<R> {
-    /// Begins the change; without a thread it fails as `no_thread` says.
-    fn begin(
+    /// Begins the change on a thread of its own; without one it fails as `no_thread` says.
+    pub(super) fn begin(
         no_thread: impl FnOnce(PcmError) -> R,
         change: impl FnOnce() -> R + Send + 'static,
     ) -> Self {
-        let progress = Arc::new(Mutex::new(Progress::UnderWay(None)));
-        let theirs = Arc::clone(&progress);
-        let begun = thread::Builder::new()
-            .name("lpm-change".to_owned())
-            .spawn(move || {
-                // A panic is the host's own, and goes on where the result is waited for.
-                let over = catch_unwind(AssertUnwindSafe(change));
-                let before = std::mem::replace(&mut *lock(&theirs), Progress::Over(over));
-                if let Progress::UnderWay(Some(waker)) = before {
-                    waker.wake();
-                }
-            });
-        if let Err(error) = begun {
-            let failed = no_thread(PcmError::NoThread(error.kind()));
-            *lock(&progress) = Progress::Over(Ok(failed));
+        let (pending, change) = Self::begun(change);
+        let thread = thread::Builder::new().name("lpm-change".to_owned());
+        match thread.spawn(change) {
+            Ok(_) => pending,
+            Err(error) => Self::over(no_thread(PcmError::NoThread(error.kind()))),
         }
-        Self(progress)
+    }
+}
+
+impl<R> Progress<R> {
+    fn taken(self) -> R {
+        match self {
+            Self::Over(result) => result.unwrap_or_else(|panic| resume_unwind(panic)),
+            _ => panic!("a change was asked for its result after that was given"),
+        }
     }
 }
 
@@ -65,7 +114,7 @@ impl<R> Future for PendingChange<R> {
         // Wakers are the caller's code, which does not run under a lock.
         let waker = context.waker().clone();
         let before = {
-            let mut progress = lock(&self.0);
+            let mut progress = lock(&self.0.progress);
             let now = match &*progress {
                 Progress::UnderWay(_) => Progress::UnderWay(Some(waker)),
                 _ => Progress::Taken,
@@ -74,10 +123,7 @@ impl<R> Future for PendingChange<R> {
         };
         match before {
             Progress::UnderWay(_) => Poll::Pending,
-            Progress::Over(result) => {
-                Poll::Ready(result.unwrap_or_else(|panic| resume_unwind(panic)))
-            }
-            Progress::Taken => panic!("a change was polled after it was over"),
+            over => Poll::Ready(over.taken()),
         }
     }
 }
@@ -88,39 +134,7 @@ impl<R> fmt::Debug for PendingChange<R> {
     }
 }
 
-impl Lifecycle {
-    /// [`Pcm::become_dsbm_later`](crate::Pcm::become_dsbm_later).
-    pub(crate) fn start_later(self: &Arc<Self>) -> PendingChange<Result<Startup, StartError>> {
-        let lifecycle = Arc::clone(self);
-        PendingChange::begin(|error| Err(error.into()), move || lifecycle.start())
-    }
-
-    /// [`Pcm::reconfigure_later`](crate::Pcm::reconfigure_later).
-    pub(crate) fn reconfigure_later(
-        self: &Arc<Self>,
-        configs: Vec<LpmConfig>,
-    ) -> PendingChange<Result<Reconfiguration, StartError>> {
-        let lifecycle = Arc::clone(self);
-        let number = self.newest_list.fetch_add(1, Ordering::Relaxed) + 1;
-        PendingChange::begin(
-            |error| Err(error.into()),
-            move || loop {
-                if lifecycle.newest_list.load(Ordering::Relaxed) != number {
-                    return Err(PcmError::Superseded.into());
-                }
-                match lifecycle.reconfigure(configs.clone()) {
-                    Err(StartError::Pcm(PcmError::Busy)) => lifecycle.wait_while_changing(),
-                    done => return done,
-                }
-            },
-        )
-    }
-
-    /// [`Pcm::shutdown_later`](crate::Pcm::shutdown_later).
-    pub(crate) fn shutdown_later(self: &Arc<Self>) -> PendingChange<Result<Teardown, PcmError>> {
-        let lifecycle = Arc::clone(self);
-        // Lists that wait are not wanted any more.
-        self.newest_list.fetch_add(1, Ordering::Relaxed);
-        PendingChange::begin(Err, move || lifecycle.shut_down())
-    }
+/// Held for moments only; no foreign code runs meanwhile.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use libunload::LeftBehind;
 use lpm_api::{DeinitReason, LpmHandle, LpmStatus};
 
-use super::deadline::{self, Begun, Overdue};
+use super::deadline::{self, Overdue};
 use crate::event::{Event, EventId, EventLog};
 use crate::initialized::InitializedLpm;
 use crate::lpm::error::LpmError;
@@ -59,37 +59,6 @@ pub struct UnloadedLibrary {
     pub left_behind: LeftBehind,
     /// How long unloading took.
     pub elapsed: Duration,
-}
-
-/// A stop that is under way on a thread of its own. Dropping it lets the stop go on unwatched.
-#[derive(Debug)]
-#[must_use = "`wait` tells what became of the LPMs and their libraries"]
-pub struct PendingTeardown(pub(super) Progress);
-
-#[derive(Debug)]
-pub(super) enum Progress {
-    Done(Teardown),
-    Running(Begun<Teardown>),
-}
-
-impl PendingTeardown {
-    /// Waits for the end. From inside a call into one of the LPMs that are being stopped, that end
-    /// comes only when the drain limit is over: leave the call instead.
-    pub fn wait(self) -> Teardown {
-        match self.0 {
-            Progress::Done(teardown) => teardown,
-            Progress::Running(reaper) => reaper.wait(),
-        }
-    }
-
-    /// Whether the stop is over, so that [`wait`](Self::wait) returns at once.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        match &self.0 {
-            Progress::Done(_) => true,
-            Progress::Running(reaper) => reaper.is_finished(),
-        }
-    }
 }
 
 /// How long unloading may take: the destructors of the library's statics run in it.

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use lpm_host::{LpmHealth, LpmMetrics, LpmStatusReport};
+use lpm_host::status::{LpmHealth, LpmMetrics, LpmStatusReport};
 use lpm_sbm::SessionReport;
 
 use crate::output::plain;
@@ -129,7 +129,7 @@ impl LpmReport {
             process: initialized
                 .filter(|_| lpm.health != LpmHealth::Ended)
                 .and_then(|lpm| lpm.process),
-            process_ends: counted.map_or(0, |counted| counted.counts.ended),
+            process_ends: counted.map_or(0, |counted| counted.ended),
             open_requests: initialized.map_or(0, |lpm| lpm.open_requests),
         }
     }

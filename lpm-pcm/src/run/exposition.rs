@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write};
 
-use lpm_host::Latencies;
+use lpm_host::status::Latencies;
 
 use crate::output::plain::Plain;
 

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use lpm_host::{Latencies, LpmHealth, LpmMetrics, Outcome, Phase};
+use lpm_host::Outcome;
+use lpm_host::status::{Latencies, LpmHealth, LpmMetrics, Phase};
 use lpm_rsvp::MessageType;
 use lpm_sbm::{Decided, DropReason};
 use tokio::time::Instant;
@@ -101,7 +102,7 @@ pub struct View<'a> {
     /// Messages that were not taken in.
     pub dropped: &'a BTreeMap<DropReason, u64>,
     /// How the PCM is.
-    pub status: &'a lpm_host::Status,
+    pub status: &'a lpm_host::status::Status,
     /// What it counts of LPMs.
     pub lpms: &'a [LpmMetrics],
 }
@@ -266,14 +267,14 @@ fn lpms(out: &mut Exposition, view: &View<'_>) {
         "pcm_lpm_decisions_total",
         "Decisions of an LPM on flows, by outcome.",
     );
-    for LpmMetrics { name, counts, .. } in view.lpms {
+    for lpm in view.lpms {
         for (outcome, count) in [
-            (Outcome::Accept, counts.accepted),
-            (Outcome::Reject, counts.rejected),
-            (Outcome::Drop, counts.dropped),
-            (Outcome::DontCare, counts.dont_care),
+            (Outcome::Accept, lpm.accepted),
+            (Outcome::Reject, lpm.rejected),
+            (Outcome::Drop, lpm.dropped),
+            (Outcome::DontCare, lpm.dont_care),
         ] {
-            let labels = [("lpm", &**name), ("outcome", outcome.name())];
+            let labels = [("lpm", &*lpm.name), ("outcome", outcome.name())];
             out.sample("pcm_lpm_decisions_total", &labels, count);
         }
     }
@@ -282,32 +283,32 @@ fn lpms(out: &mut Exposition, view: &View<'_>) {
         (
             "pcm_lpm_requests_total",
             "Messages that an LPM was to be asked about.",
-            |lpm| lpm.counts.requests,
+            |lpm| lpm.requests,
         ),
         (
             "pcm_lpm_deferred_total",
             "Requests that an LPM put off.",
-            |lpm| lpm.counts.deferred,
+            |lpm| lpm.deferred,
         ),
         (
             "pcm_lpm_failures_total",
             "Requests that an LPM gave no answer to, so that the flows were rejected.",
-            |lpm| lpm.counts.failed,
+            |lpm| lpm.failed,
         ),
         (
             "pcm_lpm_timeouts_total",
             "Of those, requests that were not answered in time.",
-            |lpm| lpm.counts.timed_out,
+            |lpm| lpm.timed_out,
         ),
         (
             "pcm_lpm_late_answers_total",
             "Answers of an LPM that came too late.",
-            |lpm| lpm.counts.late,
+            |lpm| lpm.late,
         ),
         (
             "pcm_lpm_process_ends_total",
             "Times that the process which runs an LPM crashed or was killed.",
-            |lpm| lpm.counts.ended,
+            |lpm| lpm.ended,
         ),
     ];
     for (name, help, count) in counts {
@@ -319,7 +320,7 @@ fn lpms(out: &mut Exposition, view: &View<'_>) {
     let help = "How long an LPM took to answer, of a sample of the requests.";
     out.histogram("pcm_lpm_answer_duration_seconds", help);
     for lpm in view.lpms {
-        let times = &lpm.counts.latencies;
+        let times = &lpm.latencies;
         out.times(
             "pcm_lpm_answer_duration_seconds",
             &[("lpm", &lpm.name)],
