@@ -55,13 +55,12 @@
 //! many threads, and can be unloaded. `pcm check` does.
 
 mod answer;
+mod builder;
 mod looked_into;
 pub mod messages;
 
-use std::marker::PhantomData;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use lpm_abi::{AbiAddressRow, AbiCommit, AbiDeleteState};
 use lpm_api::abi::abi_message;
@@ -71,10 +70,10 @@ use lpm_api::{
 };
 
 pub use self::answer::{Answer, Answered, Pending, Supplied};
+pub use self::builder::TestPcmBuilder;
 use self::looked_into::Made;
 pub use self::messages::{MessageBuilder, TestMessage};
 use crate::ask::outgoing;
-use crate::config::LpmConfig;
 use crate::error::{LpmStartError, StartError};
 use crate::initialized::InitializedLpm;
 pub use crate::lpm::error::LpmError;
@@ -84,59 +83,20 @@ use crate::message::{OutgoingMessage, ReceivedMessage};
 use crate::pcm::Pcm;
 use crate::seat::seated::Slot;
 
-/// How long lifecycle calls may take, in real time: longer than any machine takes.
-const PATIENCE: Duration = Duration::from_secs(3600);
-
-/// How a [`TestPcm`] initializes its LPM.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct TestPcmBuilder<L> {
-    name: String,
-    config: String,
-    config_source: String,
-    config_dir: Option<PathBuf>,
-    result_time_limit: Duration,
-    now: SystemTime,
-    lpm: PhantomData<fn() -> L>,
+/// A PCM with one LPM, driven call by call by a unit test; see [the module](self).
+///
+/// A call in which the LPM panics fails the test. Several threads may make calls at once.
+pub struct TestPcm<L: Lpm> {
+    /// Until it is deinitialized.
+    lpm: Option<Arc<L>>,
+    about: InitializedLpm,
+    pcm: Pcm,
+    clock: ManualClock,
+    begun: SystemTime,
+    elapsed: Mutex<Duration>,
 }
 
 impl<L: Lpm> TestPcmBuilder<L> {
-    /// The name that the configuration gives the LPM; default `test`.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
-    /// The LPM's configuration; default empty.
-    pub fn config(mut self, text: impl Into<String>) -> Self {
-        self.config = text.into();
-        self
-    }
-
-    /// Where that comes from, for the LPM's error messages; default `configuration`.
-    pub fn config_source(mut self, source: impl Into<String>) -> Self {
-        self.config_source = source.into();
-        self
-    }
-
-    /// The directory from which relative paths in the configuration are meant; has to be UTF-8.
-    pub fn config_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.config_dir = Some(dir.into());
-        self
-    }
-
-    /// How long answers that are put off may take, by the clock of the [`TestPcm`]; default 5 s.
-    pub const fn result_time_limit(mut self, limit: Duration) -> Self {
-        self.result_time_limit = limit;
-        self
-    }
-
-    /// What the clock shows at first; default noon (UTC) of 2026-01-01, a Thursday.
-    pub const fn now(mut self, now: SystemTime) -> Self {
-        self.now = now;
-        self
-    }
-
     /// Initializes the LPM, and tells it that the host has no addresses.
     ///
     /// # Errors
@@ -148,16 +108,7 @@ impl<L: Lpm> TestPcmBuilder<L> {
     /// When the configuration's directory is not UTF-8.
     pub fn start(self) -> Result<TestPcm<L>, LpmStartError> {
         let slot = Made::<L>::default();
-        let config = LpmConfig::new(self.name, looked_into::source(&slot))
-            .config(self.config)
-            .config_source(self.config_source)
-            .result_time_limit(self.result_time_limit)
-            .initialize_limit(PATIENCE)
-            .deinitialize_limit(PATIENCE);
-        let config = match self.config_dir {
-            Some(dir) => config.config_dir(dir),
-            None => config,
-        };
+        let (config, begun) = self.configured(looked_into::source(&slot));
         let clock = ManualClock::new();
         let pcm = Pcm::builder().lpm(config).clock(&clock).build();
         let pcm = pcm.unwrap_or_else(|error| panic!("{error}"));
@@ -175,23 +126,10 @@ impl<L: Lpm> TestPcmBuilder<L> {
             lpm: Some(lpm.expect("whoever is initialized leaves the LPM there")),
             pcm,
             clock,
-            begun: self.now,
+            begun,
             elapsed: Mutex::default(),
         })
     }
-}
-
-/// A PCM with one LPM, driven call by call by a unit test; see [the module](self).
-///
-/// A call in which the LPM panics fails the test. Several threads may make calls at once.
-pub struct TestPcm<L: Lpm> {
-    /// Until it is deinitialized.
-    lpm: Option<Arc<L>>,
-    about: InitializedLpm,
-    pcm: Pcm,
-    clock: ManualClock,
-    begun: SystemTime,
-    elapsed: Mutex<Duration>,
 }
 
 impl<L: Lpm> TestPcm<L> {
@@ -206,15 +144,7 @@ impl<L: Lpm> TestPcm<L> {
 
     /// For an LPM that needs more than a configuration.
     pub fn builder() -> TestPcmBuilder<L> {
-        TestPcmBuilder {
-            name: String::from("test"),
-            config: String::new(),
-            config_source: String::from("configuration"),
-            config_dir: None,
-            result_time_limit: Duration::from_secs(5),
-            now: UNIX_EPOCH + Duration::from_secs(1_767_268_800),
-            lpm: PhantomData,
-        }
+        TestPcmBuilder::new()
     }
 
     /// The LPM itself, to look into.

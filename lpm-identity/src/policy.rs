@@ -80,6 +80,7 @@
 //! 2 puts the version and the sub-application behind the name).
 
 mod authentication;
+mod limits;
 mod listed;
 mod load;
 mod parse;
@@ -93,13 +94,15 @@ mod tests;
 mod zone;
 
 pub use authentication::{Authentication, CredentialTypes};
+pub use limits::Limits;
+pub(crate) use limits::{is_of_subnet, scope_of};
 pub use listed::Listed;
 pub use load::LoadError;
 pub(crate) use load::read_text;
 pub(crate) use parse::{File, POLICY, Table, excerpt, policy_in};
 pub use parse::{PolicyError, PolicyProblem};
-pub use rule::{Here, Limits, Origin, Rule};
-pub(crate) use rule::{Layer, is_of_subnet, scope_of};
+pub(crate) use rule::Layer;
+pub use rule::{Here, Origin, Rule};
 pub use schedule::{Schedule, ScheduleError, WeekTime};
 pub use section::Section;
 pub use sections::Policy;

@@ -3,6 +3,7 @@
 
 pub mod asked;
 pub mod filter;
+pub mod flow;
 pub mod json;
 pub(crate) mod outcomes;
 pub(crate) mod pe_type;
@@ -13,4 +14,5 @@ pub mod record;
 pub mod reporter;
 pub mod table;
 pub mod tally;
+mod texts;
 pub mod time;

@@ -30,6 +30,7 @@ mod reliable;
 pub(crate) mod report;
 mod reserve;
 mod resvs;
+mod resvs_gone;
 mod said;
 mod state;
 mod tick;

@@ -18,9 +18,10 @@ use super::replay::run::aside;
 use crate::config::{Config, LpmEntry};
 use crate::integrity::Provenance;
 use crate::output::asked::{Asked, Who};
+use crate::output::flow::{FlowRecord, RefusedBy};
 use crate::output::plain::Plain;
 use crate::output::printer::Printer;
-use crate::output::record::{FlowRecord, Origin, Record, RefusedBy};
+use crate::output::record::{Origin, Record};
 use crate::output::time::rfc3339;
 use crate::signals::Stop;
 

@@ -2,7 +2,7 @@
 
 use lpm_host::Outcome;
 
-use super::record::FlowRecord;
+use super::flow::FlowRecord;
 
 /// How many there were of each outcome.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,22 +2,19 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use lpm_api::LpmPolicyError;
 use lpm_host::Outcome;
 use lpm_host::event::Event;
 use lpm_rsvp::{FilterSpec, LspTunnel, MessageType, Session};
-use lpm_sbm::{PathState, Refusal, Resources};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Map, Value};
-use smallvec::SmallVec;
 
-use super::asked::{Asked, Who};
-use super::time::rfc3339;
+use super::asked::Who;
+use super::flow::FlowRecord;
+use super::texts::{as_address, as_list_if_any, as_name, as_rfc3339, as_text, as_text_if_any};
 use crate::integrity::Provenance;
 
 /// Where a message was found.
@@ -376,74 +373,6 @@ pub enum Record<'a> {
     },
 }
 
-/// The decision on one flow descriptor of a message.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct FlowRecord<'a> {
-    /// Its position in the message, from 0.
-    pub index: u16,
-    /// Its senders: one, several (SE style), or none for a wildcard (WF style). In JSON a text such
-    /// as `10.0.0.7:4000`, in which several are separated by `, `, or `null`.
-    #[serde(rename = "filter", serialize_with = "as_list_if_any")]
-    pub senders: SmallVec<[FilterSpec; 1]>,
-    /// What it asks for.
-    pub asked: Option<Asked<'a>>,
-    /// The LPM priority value: 1 to 65280 accepted with this priority, 65533 drop the message,
-    /// 65534 don't care, 65535 reject.
-    pub lpv: u32,
-    /// `accept`, `reject`, `drop` or `dont_care`.
-    #[serde(serialize_with = "as_name")]
-    pub outcome: Outcome,
-    /// The ERROR_SPEC's error code of a rejection (RFC 2205, appendix B), else 0.
-    pub error_code: u16,
-    /// The ERROR_SPEC's error value of a rejection, else 0.
-    pub error_value: u16,
-    /// The name of the LPM whose decision it is; `None` when no LPM had an opinion.
-    pub by: Option<&'a str>,
-    /// Who refuses: `policy`, or `sbm` what policy has accepted.
-    pub refused_by: Option<RefusedBy>,
-    /// What became of the resources that an accepted Resv asks for: `allocated`, `modified`,
-    /// `unchanged`, `refused_in_place`, `refused`.
-    pub resources: Option<Resources>,
-    /// Whether a Resv has the Path state that it answers: `known`, `no_path`, `no_sender`.
-    pub path: Option<PathState>,
-    /// The error, or what else there is to say, in words, for people.
-    #[serde(skip)]
-    pub reason: Option<Reason>,
-    /// Why, in the words of the LPM whose decision it is, where it was asked.
-    pub why: Option<String>,
-}
-
-/// Who refuses a flow. Serialized in snake_case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum RefusedBy {
-    /// The LPMs.
-    Policy,
-    /// The SBM.
-    Sbm,
-}
-
-/// Why a flow is refused, or what it lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// What the SBM says.
-    Sbm(Refusal),
-    /// What policy says.
-    Policy(LpmPolicyError),
-}
-
-impl Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sbm(refusal) => refusal.fmt(f),
-            Self::Policy(error) => error.fmt(f),
-        }
-    }
-}
-
 impl<'a> Record<'a> {
     /// The record of an event that happened while this message was decided.
     #[must_use]
@@ -459,53 +388,5 @@ impl<'a> Record<'a> {
             detail: &event.detail,
             message,
         }
-    }
-}
-
-fn as_rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(*time))
-}
-
-fn as_address<S: Serializer>(address: &IpAddr, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(address)
-}
-
-fn as_name<S: Serializer>(outcome: &Outcome, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(outcome.name())
-}
-
-fn as_text<S: Serializer>(what: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(what)
-}
-
-fn as_text_if_any<S: Serializer>(
-    what: &Option<impl Display>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match what {
-        Some(what) => serializer.collect_str(what),
-        None => serializer.serialize_none(),
-    }
-}
-
-fn as_list_if_any<S: Serializer>(senders: &[FilterSpec], serializer: S) -> Result<S::Ok, S::Error> {
-    match senders {
-        [] => serializer.serialize_none(),
-        senders => serializer.collect_str(&List(senders)),
-    }
-}
-
-/// Senders in one text.
-struct List<'a>(&'a [FilterSpec]);
-
-impl Display for List<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, sender) in self.0.iter().enumerate() {
-            if position > 0 {
-                f.write_str(", ")?;
-            }
-            sender.fmt(f)?;
-        }
-        Ok(())
     }
 }

@@ -6,9 +6,10 @@ use std::io;
 
 use lpm_host::Outcome;
 
+use super::flow::{FlowRecord, RefusedBy};
 use super::outcomes::Outcomes;
 use super::printer::Printer;
-use super::record::{FlowRecord, Record, RefusedBy};
+use super::record::Record;
 
 /// Counts decisions, and prints the counts before the summary. What else there is, it prints as it
 /// comes.

@@ -19,9 +19,10 @@ use super::record;
 use crate::events::{Events, Told};
 use crate::integrity::Provenance;
 use crate::output::asked::{Asked, Who};
+use crate::output::flow::{FlowRecord, RefusedBy};
 use crate::output::outcomes;
 use crate::output::plain;
-use crate::output::record::{FlowRecord, Origin, Record, RefusedBy};
+use crate::output::record::{Origin, Record};
 use crate::secrets;
 
 /// What is decided where the record of it cannot be written.

@@ -12,9 +12,10 @@ use lpm_rsvp::{FilterSpec, MessageType};
 use super::line::{Cell, Line, PACKET, found};
 use super::palette::Palette;
 use super::row::{Row, Said};
+use crate::output::flow::{FlowRecord, RefusedBy};
 use crate::output::plain::Plain;
 use crate::output::printer::PrintedRow;
-use crate::output::record::{FlowRecord, Origin, RefusedBy};
+use crate::output::record::Origin;
 use crate::output::time::date;
 
 /// The rows, and where they are printed.

@@ -9,8 +9,8 @@ use anstyle::Style;
 use lpm_rsvp::{FilterSpec, MessageType, Session};
 
 use crate::output::asked::Who;
+use crate::output::flow::Reason;
 use crate::output::plain::Plain;
-use crate::output::record::Reason;
 use crate::output::time::{push_time_of_day, time_of_day, two_digits};
 
 /// Cells in columns, two spaces between them.

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use lpm_host::Outcome;
 
-use crate::output::record::FlowRecord;
+use crate::output::flow::FlowRecord;
 
 /// What is said in which colour.
 #[derive(Clone, Copy)]

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::integrity::Provenance;
 use crate::output::asked::Who;
-use crate::output::record::{FlowRecord, Reason, RefusedBy};
+use crate::output::flow::{FlowRecord, Reason, RefusedBy};
 
 fn print(record: &Record<'_>) -> (String, String) {
     let (mut out, mut log) = (Vec::new(), Vec::new());

@@ -10,7 +10,7 @@ use lpm_sbm::{Answer, FlowAnswer, PathState, Refusal, TimedVerdict};
 use smallvec::SmallVec;
 
 use crate::output::asked::Asked;
-use crate::output::record::{FlowRecord, Reason, RefusedBy};
+use crate::output::flow::{FlowRecord, Reason, RefusedBy};
 
 /// One for each flow of a message.
 pub(super) type FlowRecords<'a> = SmallVec<[FlowRecord<'a>; 1]>;
