@@ -32,3 +32,4 @@ mod memory;
 mod message;
 mod order;
 mod supplied;
+mod values;

@@ -1,8 +1,6 @@
 //! One initialization of an LPM against `lpmapi.h`, as the host calls it.
 
-use std::cell::Cell;
 use std::ffi::c_int;
-use std::net::IpAddr;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,25 +8,26 @@ use std::time::Duration;
 
 use abi_stable::std_types::{ROption, RResult, RSlice, RStr, RString, RVec};
 use lpm_abi::{
-    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiExtension, AbiFailure, AbiInit, AbiInitialized, AbiLpm, AbiObjectsRequest, Admit,
+    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDeinitialize, AbiDeleteState, AbiExtension,
+    AbiFailure, AbiInit, AbiInitialized, AbiLpm, AbiObjectsRequest, Admit,
 };
 use lpm_api::abi::message;
-use lpm_api::{AddressRow as Row, Decision, LpmHandle, LpmStatus};
+use lpm_api::{Decision, LpmHandle, LpmStatus};
 use lpm_rsvp::{Message, class};
 
 use super::super::error::LpmError;
 use super::callbacks::{admit_result, objects_result};
 use super::grouped::per_flow;
 use super::header::{
-    API_VERSION, AddressRow, Handle, InitInfo, Object, PCM_VERSION, PolicyDecision, RESULT_DEFER,
+    API_VERSION, AddressRow, InitInfo, Object, PCM_VERSION, PolicyDecision, RESULT_DEFER,
     RESULT_READY,
 };
-use super::lent::{Area, Lent, Plan};
+use super::lent::{Lent, Plan};
 use super::library::CLibrary;
 use super::memory::{allocate, free};
 use super::message::{Copies, Objects, count, interface, message_type, put, unknown_object};
 use super::supplied::Supplied;
+use super::values::{Kept, as_pointer, decision, first, row};
 use crate::event::{Event, EventId};
 
 /// An initialized LPM.
@@ -433,59 +432,4 @@ impl Drop for Adapter {
             let _ = self.end();
         }
     }
-}
-
-/// What an LPM was told when it was initialized.
-struct Kept(Box<Cell<InitInfo>>);
-
-// SAFETY: nobody but the LPM reads or writes it.
-unsafe impl Send for Kept {}
-// SAFETY: the same.
-unsafe impl Sync for Kept {}
-
-impl Kept {
-    fn new(init: InitInfo) -> Self {
-        Self(Box::new(Cell::new(init)))
-    }
-
-    fn pointer(&mut self) -> *mut InitInfo {
-        self.0.as_ptr()
-    }
-}
-
-/// A handle, which the header declares as a pointer.
-fn as_pointer(handle: u64) -> Handle {
-    // Libraries are loaded only where pointers have room for it.
-    ptr::without_provenance_mut(usize::try_from(handle).unwrap_or_default())
-}
-
-/// The decision in a word of memory.
-fn decision(word: u64) -> AbiDecision {
-    let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
-    AbiDecision {
-        lpv: u32::from_ne_bytes([a, b, c, d]),
-        error_code: u16::from_ne_bytes([e, f]),
-        error_value: u16::from_ne_bytes([g, h]),
-    }
-}
-
-/// The number of 32 bits at the start of an area.
-fn first(lent: &Lent, area: Area) -> u32 {
-    let [a, b, c, d, ..] = lent.read(area).next().unwrap_or_default().to_ne_bytes();
-    u32::from_ne_bytes([a, b, c, d])
-}
-
-/// A row of the address table; `None` for IPv6, which the header does not know.
-fn row(row: &AbiAddressRow) -> Option<AddressRow> {
-    let row = Row::from(*row);
-    let IpAddr::V4(address) = row.address else {
-        return None;
-    };
-    let mask = u32::MAX.checked_shl(32u32.saturating_sub(row.prefix_length.into()));
-    Some(AddressRow {
-        interface: row.interface_index,
-        media_type: row.media_type,
-        address: address.octets(),
-        mask: mask.unwrap_or_default().to_be_bytes(),
-    })
 }
