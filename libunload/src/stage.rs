@@ -11,7 +11,7 @@
 //!
 //! Debugging information, most of a library's file, is not copied, unless somebody wants to debug.
 //! A copy in memory is kept when its library is unloaded, and serves again in this process if the
-//! file still has the same [stamp](FileStamp) then.
+//! file still has the same [stamp](crate::stamp::FileStamp) then.
 
 mod bytes;
 #[cfg(target_os = "linux")]
@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 use self::on_disk::StagedFile;
 use crate::error::OpenError;
+#[cfg(target_os = "linux")]
 use crate::stamp::FileStamp;
 
 pub use self::no_delete::NoDelete;
@@ -81,6 +82,7 @@ impl Copies {
     }
 
     /// The policy for libraries that are linked as not to be unloaded.
+    #[cfg(not(windows))]
     pub(super) fn no_delete_policy(&self) -> NoDelete {
         self.no_delete
     }

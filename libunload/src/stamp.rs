@@ -1,11 +1,13 @@
 //! Is it the same file? The one answer, for the copies that are kept and for whoever uses this
 //! crate.
 
-use std::fs::{File, Metadata};
+#[cfg(any(target_os = "linux", all(test, unix)))]
+mod settled;
+
+use std::fs::Metadata;
 use std::io;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Tells the contents of a file from those of another, of one that replaced it, and of the same
 /// file once it was written to: device, inode, length, and the times of the last change of its
@@ -23,9 +25,6 @@ pub struct FileStamp {
     changed: (i64, i64),
 }
 
-/// How coarse the clock is that the kernel stamps files with, and more.
-const TICK: Duration = Duration::from_millis(20);
-
 impl FileStamp {
     /// That of the file at this path.
     ///
@@ -34,28 +33,6 @@ impl FileStamp {
     /// The file cannot be asked about.
     pub fn of(path: impl AsRef<Path>) -> io::Result<Self> {
         Ok(Self::from(&path.as_ref().metadata()?))
-    }
-
-    /// That of an open file which, if it was changed a moment ago, is waited for: what is read from
-    /// it afterwards has another stamp once it is changed again. `None` where the file system's
-    /// times are too coarse for that.
-    pub(crate) fn settled(file: &File) -> io::Result<Option<Self>> {
-        let stamp = Self::from(&file.metadata()?);
-        match stamp.age() {
-            Some(age) if age < TICK => thread::sleep(TICK - age),
-            Some(_) => {}
-            None => return Ok(None),
-        }
-        let is_coarse = cfg!(not(unix)) || stamp.changed.1 == 0;
-        Ok(Some(Self::from(&file.metadata()?)).filter(|now| *now == stamp && !is_coarse))
-    }
-
-    /// How long ago the file was changed; `None` if that lies ahead.
-    fn age(&self) -> Option<Duration> {
-        let seconds = u64::try_from(self.changed.0).ok()?;
-        let nanoseconds = u32::try_from(self.changed.1).ok()?;
-        let changed = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))?;
-        changed.elapsed().ok()
     }
 }
 
@@ -84,10 +61,12 @@ impl From<&Metadata> for FileStamp {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
+    use std::thread;
 
+    use super::settled::TICK;
     use super::*;
 
     /// A file with these contents, and its stamp once later changes are told from it.
@@ -100,7 +79,6 @@ mod tests {
         (path, stamp)
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_file_that_only_looks_the_same_is_another() {
         let directory = tempfile::tempdir().expect("a directory");

@@ -18,6 +18,12 @@ pub struct InC {
 }
 
 impl InC {
+    /// Whether there are any: on Windows only where they were built before.
+    #[must_use]
+    pub fn are_there() -> bool {
+        cfg!(not(windows)) || std::env::var_os(lpm_fixtures::IN_C).is_some()
+    }
+
     /// The fixture of this name.
     ///
     /// # Panics

@@ -6,11 +6,13 @@ pub mod capture;
 #[cfg(target_os = "linux")]
 pub mod compat;
 pub mod handing_over;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub mod in_c;
 pub mod messages;
 pub mod platform;
 pub mod process;
+#[cfg(any(target_os = "linux", windows))]
+pub mod strangers;
 #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 pub mod stress;
 #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
@@ -19,6 +21,8 @@ pub mod watched;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use lpm_fixtures::file_name;
 use lpm_host::event::{Event, EventId, EventLog};
@@ -177,6 +181,19 @@ impl EventLog for RecordedEvents {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(event.clone());
+    }
+}
+
+/// Waits until it is so.
+///
+/// # Panics
+///
+/// When it is not for a long time.
+pub fn until(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(300);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what}");
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of libraries on the platform that the tests run on.
+//! What becomes of libraries on the platform that the tests run on, and of processes.
 
 use std::sync::LazyLock;
 
@@ -104,4 +104,45 @@ fn is_the_platform(reason: &PinReason) -> bool {
                 | libunload::PinReason::ThreadLocalsInherited { .. }
         )
     )
+}
+
+/// Whether there is a process of this number: on Linux also one that has ended, and that nobody has
+/// waited for.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn is_there(process: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{process}")).exists()
+}
+
+/// The same.
+#[cfg(windows)]
+#[must_use]
+pub fn is_there(process: u32) -> bool {
+    runs(process)
+}
+
+/// Whether a process runs; one that nobody has waited for yet does not.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn runs(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    let is_left = |rest: &str| rest.starts_with(" Z");
+    stat.is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(is_left))
+}
+
+/// The same.
+#[cfg(windows)]
+#[must_use]
+pub fn runs(process: u32) -> bool {
+    use winsafe::prelude::kernel_Hprocess;
+    use winsafe::{HPROCESS, co};
+
+    let process = HPROCESS::OpenProcess(co::PROCESS::SYNCHRONIZE, false, process);
+    process.is_ok_and(|process| process.WaitForSingleObject(Some(0)) == Ok(co::WAIT::TIMEOUT))
+}
+
+/// Whether this is wine in place of Windows.
+#[must_use]
+pub fn is_wine() -> bool {
+    cfg!(windows) && std::env::var_os("WINELOADER").is_some()
 }

@@ -1,5 +1,5 @@
 //! An LPM in a process of its own is asked and told as any LPM is.
-#![cfg(target_os = "linux")]
+#![cfg(any(target_os = "linux", windows))]
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,7 +13,7 @@ use lpm_host::{
     AddressRow, CallMode, Isolation, LpmConfig, LpmStatus, Outcome, OutgoingVerdict, Pcm, Verdict,
 };
 use lpm_tests::messages::{admit, commit_resv, path, path_tear, resv, rsvp_objects, with_received};
-use lpm_tests::platform::{assert_gone, is_gone};
+use lpm_tests::platform::{assert_gone, is_gone, is_there};
 use lpm_tests::process::in_own_process;
 use lpm_tests::watched::Watched;
 use lpm_tests::{RecordedEvents, fixture, runner};
@@ -143,14 +143,18 @@ fn the_library_is_not_mapped_here() {
         let initialized = report.initialized.expect("it is");
         assert!(initialized.version.is_some());
         let process = initialized.process.expect("it has one");
-        let maps = |process: &str| {
-            let maps = std::fs::read_to_string(format!("/proc/{process}/maps"));
-            maps.expect("Linux lists a process's mappings")
-        };
-        assert!(maps(&process.to_string()).contains("accepts"));
-        assert!(!maps("self").contains("accepts"));
+        assert!(is_there(process));
+        #[cfg(target_os = "linux")]
+        {
+            let maps = |process: &str| {
+                let maps = std::fs::read_to_string(format!("/proc/{process}/maps"));
+                maps.expect("Linux lists a process's mappings")
+            };
+            assert!(maps(&process.to_string()).contains("accepts"));
+            assert!(!maps("self").contains("accepts"));
+        }
         let _ = pcm.demote().expect("in charge");
-        assert!(!std::path::Path::new(&format!("/proc/{process}")).exists());
+        assert!(!is_there(process));
     });
 }
 
@@ -321,6 +325,7 @@ fn calls_that_wait_hold_up_no_others() {
 }
 
 /// What the threads of a process, or of this one, or this thread had of the processors.
+#[cfg(target_os = "linux")]
 fn processor_time(of: &str) -> Duration {
     let one = |folder: std::path::PathBuf| {
         // A thread that has just ended had nothing more.
@@ -337,6 +342,7 @@ fn processor_time(of: &str) -> Duration {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn an_idle_one_takes_no_processor() {
     let pcm = pcm(isolated(fixture("accepts")), &RecordedEvents::default());
@@ -352,6 +358,7 @@ fn an_idle_one_takes_no_processor() {
     assert!(idle < Duration::from_millis(25), "{idle:?}");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn who_waits_for_one_that_hangs_takes_no_processor() {
     let limit = Duration::from_secs(1);

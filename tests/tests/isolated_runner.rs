@@ -1,22 +1,21 @@
 //! Who runs LPMs in processes of their own, and what becomes of them when somebody does so badly,
 //! or is gone.
-#![cfg(target_os = "linux")]
+#![cfg(any(target_os = "linux", windows))]
 #![forbid(unsafe_code)]
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lpm_host::event::EventId;
 use lpm_host::{Isolation, LpmConfig, LpmSource, Outcome, Pcm, PcmBuilder};
 use lpm_tests::messages::{admit, path};
-use lpm_tests::process::{child, is_own_process};
-use lpm_tests::{RecordedEvents, fixture, runner};
-use tempfile::TempDir;
+use lpm_tests::platform::{is_there, runs};
+use lpm_tests::process::{child, in_child, is_own_process, told};
+use lpm_tests::strangers::{PROTOCOL, frame, greeting, says, started};
+use lpm_tests::{RecordedEvents, fixture, runner, until};
 
 fn builder(events: &RecordedEvents) -> PcmBuilder {
     let lpm = fixture("accepts").isolation(Isolation::Process);
@@ -30,43 +29,6 @@ fn refusal(program: impl Into<PathBuf>) -> String {
     let error = started.expect_err("it does not start").to_string();
     assert!(!error.contains('\n'), "{error}");
     error
-}
-
-/// A program in Python that does this with the wire, which it speaks on with `say`, and with the
-/// shared memory `memory`; or over pipes, where it reads what it is told with `hear`.
-fn program(does: &str) -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("runner");
-    let version = env!("CARGO_PKG_VERSION");
-    let head = format!(
-        "#!/usr/bin/env python3
-import ctypes, mmap, os, random, struct, sys, time
-files = os.environ['LPM_RUNNER']
-wire, memory = (1, None) if files == 'pipes' else (int(file) for file in files.split(','))
-def say(what):
-    while what: what = what[os.write(wire, what):]
-def hear():
-    kind, count = struct.unpack('=II', sys.stdin.buffer.read(8))
-    return kind, struct.unpack('=%dQ' % count, sys.stdin.buffer.read(8 * count))
-def greet(protocol=2, version=b'{version}'):
-    say(b'lpm-run\\n' + struct.pack('<II', protocol, len(version)) + version)
-def frame(kind, *words): say(struct.pack('=II', kind, len(words)) + struct.pack('=%dQ' % len(words), *words))
-def text(text): return [len(text), *struct.unpack('=%dQ' % ((len(text) + 7) // 8), text + bytes(-len(text) % 8))]
-def started(): frame(5, 0, 0, 0, 0, 0, 0, *text(b''))
-def share(): return mmap.mmap(memory, os.fstat(memory).st_size)
-futex = 202 if os.uname().machine == 'x86_64' else 98
-def give(shared, at, turn):
-    struct.pack_into('=I', shared, at, turn)
-    ctypes.CDLL(None).syscall(futex, ctypes.byref(ctypes.c_uint32.from_buffer(shared, at)), 1, 1)
-"
-    );
-    let mut made = fs::File::create(&file).expect("a file");
-    made.write_all(format!("{head}{does}\n").as_bytes())
-        .expect("room");
-    let executable = fs::Permissions::from_mode(0o755);
-    made.set_permissions(executable).expect("its owner");
-    drop(made);
-    (folder, file)
 }
 
 #[test]
@@ -102,38 +64,46 @@ mod lpm_sample_like {
     }
 }
 
+/// A program that runs no LPMs, and how it ends: one that says what it should not may be killed for
+/// that before.
+const OTHER: (&str, &str) = match cfg!(windows) {
+    true => (r"C:\windows\system32\hostname.exe", "status"),
+    false => ("/bin/true", "status 0"),
+};
+
 #[test]
 fn programs_that_do_not_run_lpms_are_found_out() {
     let absent = refusal("/absent/runner");
     assert!(absent.contains("cannot be started"), "{absent}");
-    let silent = refusal("/bin/true");
-    assert!(
-        silent.contains("/bin/true does not run LPMs") && silent.contains("status 0"),
-        "{silent}"
-    );
-    let (_folder, chatter) = program("say(b'hello, world, this is a program of another kind')");
+    let (program, end) = OTHER;
+    let other = refusal(program);
+    let is_named = other.contains(&format!("{program} does not run LPMs"));
+    assert!(is_named && other.contains(end), "{other}");
+    let (_folder, chatter) = says(b"hello, world, this is a program of another kind");
     let chatter = refusal(chatter);
     assert!(chatter.contains("does not run LPMs"), "{chatter}");
 }
 
+/// The version of this program.
+const OWN: &str = env!("CARGO_PKG_VERSION");
+
 #[test]
 fn a_runner_of_another_version_is_refused() {
-    let own = env!("CARGO_PKG_VERSION");
-    let (_folder, older) = program("greet(version=b'0.0.7'); time.sleep(600)");
+    let (_folder, older) = says(&greeting(PROTOCOL, "0.0.7"));
     let older = refusal(older);
     assert!(older.contains("lpm-host 0.0.7 (protocol 2)"), "{older}");
     assert!(
-        older.contains(&format!("this program has {own}")),
+        older.contains(&format!("this program has {OWN}")),
         "{older}"
     );
-    let (_folder, newer) = program("greet(protocol=3); time.sleep(600)");
+    let (_folder, newer) = says(&greeting(PROTOCOL + 1, OWN));
     let newer = refusal(newer);
     assert!(newer.contains("(protocol 3)"), "{newer}");
 }
 
 #[test]
 fn one_that_is_silent_is_killed_at_the_limit() {
-    let (_folder, silent) = program("time.sleep(600)");
+    let (_folder, silent) = says(b"");
     let lpm = fixture("accepts").isolation(Isolation::Process);
     let lpm = lpm.initialize_limit(Duration::from_millis(300));
     let pcm = Pcm::builder()
@@ -147,19 +117,20 @@ fn one_that_is_silent_is_killed_at_the_limit() {
 
 #[test]
 fn nonsense_from_a_runner_ends_it() {
+    // The head of a frame of so many words.
+    let head = |kind: u32, count: u32| [kind.to_ne_bytes(), count.to_ne_bytes()].concat();
     for nonsense in [
-        "say(bytes(random.randbytes(1000)))",
+        (0..=u8::MAX).rev().collect(),
         // A frame of a gigabyte; one to the runner; an answer to nothing; a log from nowhere.
-        "say(struct.pack('=II', 5, 1 << 27))",
-        "say(struct.pack('=II', 8, (1 << 17) + 1))",
-        "frame(1)",
-        "frame(11, 1)",
-        "frame(10, 77, 0)",
-        "frame(5, 0, 7, 0, 0, 0, 0, 0)",
-        "started(); started()",
+        head(5, 1 << 27),
+        head(8, (1 << 17) + 1),
+        frame(1, &[]),
+        frame(11, &[1]),
+        frame(10, &[77, 0]),
+        frame(5, &[0, 7, 0, 0, 0, 0, 0, 0]),
+        [started(), started()].concat(),
     ] {
-        let does = format!("greet(); {nonsense}\ntime.sleep(600)");
-        let (_folder, program) = program(&does);
+        let (_folder, program) = says(&[greeting(PROTOCOL, OWN), nonsense.clone()].concat());
         let events = RecordedEvents::default();
         let pcm = builder(&events).runner(program).build().expect("builds");
         match pcm.become_dsbm() {
@@ -169,209 +140,11 @@ fn nonsense_from_a_runner_ends_it() {
             }),
             Err(error) => {
                 let error = error.to_string();
-                assert!(error.contains("broke the protocol"), "{nonsense}: {error}");
+                let is_so = error.contains("broke the protocol");
+                assert!(is_so, "{nonsense:?}: {error}");
             }
         }
     }
-}
-
-/// It answers each call with whatever comes to its mind, wherever it likes.
-#[test]
-fn no_answer_of_a_runner_does_harm() {
-    let over_pipes = "
-greet(); started()
-random.seed(7)
-while True:
-    kind, words = hear()
-    if kind == 20:
-        word = lambda: random.choice([0, 1, 2, 1 << 31, (1 << 64) - 1])
-        place = random.choice([words[0], words[0], words[0], 77])
-        frame(random.choice([22, 22, 22, 20]), place, 0, *(word() for _ in range(random.randrange(8))))
-";
-    let shared = "
-greet(); started()
-shared = share()
-random.seed(7)
-while True:
-    at = 128
-    turn, = struct.unpack_from('=I', shared, at)
-    if turn in (1, 5):
-        count = random.choice([0, 1, 3, 5, 1 << 20, 1 << 40, (1 << 64) - 1])
-        struct.pack_into('=Q', shared, at + 16, count)
-        for word in range(8):
-            struct.pack_into('=Q', shared, at + 24 + 8 * word, random.choice([0, 1, 2, 1 << 31, (1 << 64) - 1]) if word else 0)
-        give(shared, at, random.choice([2, 2, 2, 4, 77]))
-    time.sleep(0.001)
-";
-    let does = if cfg!(lpm_pipes) { over_pipes } else { shared };
-    for _ in 0..3 {
-        let (_folder, program) = program(does);
-        let events = RecordedEvents::default();
-        let pcm = builder(&events).runner(program).build().expect("builds");
-        pcm.become_dsbm().expect("it says that it has started");
-        for _ in 0..5 {
-            let verdict = admit(&pcm, &path(4000)).expect("in charge");
-            assert_ne!(verdict.outcome(), Outcome::Accept);
-        }
-        let _ = pcm.demote().expect("in charge");
-    }
-}
-
-/// A program that runs until the first call, and then does this, over and over.
-fn at_a_call(does: &str) -> (TempDir, PathBuf) {
-    let waits = if cfg!(lpm_pipes) {
-        "
-kind = 0
-while kind != 20: kind, words = hear()
-place = words[0]"
-    } else {
-        "
-shared, at = share(), 128
-while struct.unpack_from('=I', shared, at)[0] not in (1, 5): time.sleep(0.001)"
-    };
-    program(&format!(
-        "
-greet(); started(){waits}
-while True:
-{does}
-"
-    ))
-}
-
-/// What the PCM says of a process that does this at a call; nobody waits for the call any more
-/// after that.
-fn fate(program: PathBuf, limit: Duration) -> String {
-    let events = RecordedEvents::default();
-    let lpm = fixture("accepts").isolation(Isolation::Process);
-    let pcm = Pcm::builder()
-        .lpm(lpm.result_time_limit(limit))
-        .event_log(events.clone())
-        .runner(program);
-    let pcm = pcm.build().expect("builds");
-    pcm.become_dsbm().expect("it says that it has started");
-    let verdict = admit(&pcm, &path(4000)).expect("in charge");
-    assert_ne!(verdict.outcome(), Outcome::Accept);
-    until("its end is an event", || {
-        !events.of(EventId::LpmProcessEnded).is_empty()
-    });
-    let _ = pcm.demote().expect("in charge");
-    events.of(EventId::LpmProcessEnded).remove(0).detail
-}
-
-const LONG: Duration = Duration::from_secs(3600);
-
-#[test]
-fn a_turn_that_is_nobodys_ends_it() {
-    // One that there is none of; the end, which is the PCM's to say; a handle, asked for again and
-    // again.
-    let shared = [77, 4, 3].map(|turn| format!("    give(shared, at, {turn})"));
-    // An answer that says nothing, and one in a place that there is none of.
-    let over_pipes = ["22, place", "22, 77, 0", "23, place"];
-    let over_pipes = over_pipes.map(|words| format!("    frame({words}); time.sleep(0.01)"));
-    let turns = if cfg!(lpm_pipes) { over_pipes } else { shared };
-    for turn in turns {
-        let (_folder, program) = at_a_call(&turn);
-        let fate = fate(program, LONG);
-        assert!(fate.contains("broke the protocol"), "{turn}: {fate}");
-    }
-}
-
-#[test]
-fn one_that_keeps_its_caller_waiting_is_killed_at_the_limit() {
-    // Its answer comes after frames that do not come; no answer comes; the turn comes and nobody is
-    // woken.
-    let shared = [
-        "    struct.pack_into('=QQ', shared, at + 16, 1, (1 << 64) - 1); give(shared, at, 2)",
-        "    time.sleep(1)",
-        "    struct.pack_into('=I', shared, at, 1)",
-    ];
-    let over_pipes = [
-        "    frame(22, place, (1 << 64) - 1); time.sleep(600)",
-        "    time.sleep(1)",
-        "    hear()",
-    ];
-    let ways = if cfg!(lpm_pipes) { over_pipes } else { shared };
-    for does in ways {
-        let (_folder, program) = at_a_call(does);
-        let fate = fate(program, Duration::from_millis(300));
-        assert!(fate.contains("did not return within"), "{does}: {fate}");
-    }
-}
-
-/// Results, of which it never hears what the PCM says.
-#[test]
-fn one_that_does_not_listen_is_killed() {
-    let does = "greet(); started()\nwhile True: frame(11, 1, 2, 0, 0, 0)";
-    let (_folder, program) = program(does);
-    let events = RecordedEvents::default();
-    let lpm = fixture("accepts").isolation(Isolation::Process);
-    // It does not return from the call that tells it addresses, either.
-    let pcm = Pcm::builder().lpm(lpm.result_time_limit(LONG));
-    let pcm = pcm.event_log(events.clone()).runner(program);
-    let pcm = pcm.build().expect("builds");
-    pcm.become_dsbm().expect("it says that it has started");
-    until("its end is an event", || {
-        !events.of(EventId::LpmProcessEnded).is_empty()
-    });
-    let ended = events.of(EventId::LpmProcessEnded).remove(0).detail;
-    assert!(ended.contains("did not hear what it was told"), "{ended}");
-    let _ = pcm.demote().expect("in charge");
-}
-
-/// Whom a process leaves behind, with the socket and the memory, keeps nobody from seeing that it
-/// has ended.
-#[test]
-fn the_end_is_seen_whoever_goes_on() {
-    let floods = "
-greet(); started()
-if os.fork() == 0:
-    try:
-        while True: frame(8, 60000, 0, 0, *text(b'still here'))
-    except BrokenPipeError: os._exit(0)
-time.sleep(0.1)
-os._exit(3)
-";
-    let (_folder, floods) = program(floods);
-    let events = RecordedEvents::default();
-    let pcm = builder(&events).runner(floods).build().expect("builds");
-    pcm.become_dsbm().expect("it says that it has started");
-    until("its end is an event", || {
-        !events.of(EventId::LpmProcessEnded).is_empty()
-    });
-    let _ = pcm.demote().expect("in charge");
-
-    if cfg!(lpm_pipes) {
-        return;
-    }
-    // It takes back, all the time, that the call has ended.
-    let holds = "    if os.fork() == 0:
-        until = time.time() + 20
-        while time.time() < until: struct.pack_into('=I', shared, at, 1)
-        os._exit(0)
-    time.sleep(0.1)
-    os._exit(3)";
-    let (_folder, holds) = at_a_call(holds);
-    let fate = fate(holds, LONG);
-    assert!(fate.contains("status 3"), "{fate}");
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let until = Instant::now() + Duration::from_secs(300);
-    while !is_so() {
-        assert!(Instant::now() < until, "{what}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Whether a process runs; one that nobody has waited for yet does not.
-fn runs(process: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat"));
-    stat.is_ok_and(|stat| {
-        !stat
-            .rsplit(')')
-            .next()
-            .is_some_and(|rest| rest.starts_with(" Z"))
-    })
 }
 
 fn processes(pcm: &Pcm) -> Vec<u32> {
@@ -380,19 +153,19 @@ fn processes(pcm: &Pcm) -> Vec<u32> {
     initialized.filter_map(|lpm| lpm.process).collect()
 }
 
-/// However its PCM ends: none of the LPMs, idle, in a call or being initialized, is there much
-/// longer.
+/// However its PCM ends: none of the LPMs, idle or in a call, is there much longer, nor is a
+/// program that does not hear that it is to end.
 #[test]
 fn no_process_outlives_its_pcm() {
     const TEST: &str = "no_process_outlives_its_pcm";
     if is_own_process() {
-        let way = std::env::var("WAY").expect("it is told");
+        let var = |name| std::env::var(name).expect("it is told");
         let busy = fixture("crashes")
             .config("loops")
             .isolation(Isolation::Process);
         let pcm = builder(&RecordedEvents::default())
             .lpm(busy)
-            .runner(runner());
+            .runner(var("PROGRAM"));
         let pcm = pcm.build().expect("builds");
         // By a thread that ends at once.
         thread::scope(|scope| scope.spawn(|| pcm.become_dsbm().map(drop)).join())
@@ -401,7 +174,7 @@ fn no_process_outlives_its_pcm() {
         println!("\nprocesses {:?}", processes(&pcm));
         thread::scope(|scope| {
             scope.spawn(|| admit(&pcm, &path(6666)));
-            match &*way {
+            match &*var("WAY") {
                 "exit" => std::process::exit(0),
                 "abort" => std::process::abort(),
                 // Killed by its parent.
@@ -409,9 +182,19 @@ fn no_process_outlives_its_pcm() {
             }
         });
     }
-    for way in ["exit", "abort", "kill"] {
+    let (_folder, deaf) = says(&[greeting(PROTOCOL, OWN), started()].concat());
+    let mut programs = vec![runner()];
+    // Over pipes it is the system that has to see to that.
+    if !cfg!(lpm_pipes) {
+        programs.push(deaf);
+    }
+    for (program, way) in programs
+        .iter()
+        .flat_map(|program| ["exit", "abort", "kill"].map(|way| (program, way)))
+    {
         let mut pcm = child(TEST);
         pcm.env("WAY", way)
+            .env("PROGRAM", program)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut pcm = pcm.spawn().expect("it runs");
@@ -445,19 +228,25 @@ fn it_is_there_longer_than_the_thread_that_asked_for_it() {
     assert_eq!(verdict.outcome(), Outcome::Accept);
 }
 
+/// How many files this process has open, and how often it has mapped what it shares with runners.
+#[cfg(target_os = "linux")]
+fn open_and_mapped() -> [usize; 2] {
+    let files = std::fs::read_dir("/proc/self/fd").expect("Linux lists files");
+    [files.count(), lpm_tests::mappings_of("lpm-runner")]
+}
+
+/// How many handles this process has.
+#[cfg(windows)]
+fn open_and_mapped() -> [usize; 2] {
+    use winsafe::HPROCESS;
+    use winsafe::prelude::kernel_Hprocess;
+
+    let handles = HPROCESS::GetCurrentProcess().GetProcessHandleCount();
+    [handles.expect("Windows counts them") as usize, 0]
+}
+
 #[test]
 fn starts_and_stops_leave_nothing_behind() {
-    let files = || {
-        fs::read_dir("/proc/self/fd")
-            .expect("Linux lists files")
-            .count()
-    };
-    let mappings = || {
-        let maps = fs::read_to_string("/proc/self/maps").expect("Linux lists mappings");
-        maps.lines()
-            .filter(|line| line.contains("lpm-runner"))
-            .count()
-    };
     let pcm = builder(&RecordedEvents::default()).runner(runner());
     let pcm = pcm.build().expect("builds");
     let cycle = || {
@@ -465,32 +254,45 @@ fn starts_and_stops_leave_nothing_behind() {
         let processes = processes(&pcm);
         let _ = admit(&pcm, &path(4000)).expect("in charge");
         let _ = pcm.demote().expect("in charge");
-        for process in processes {
-            assert!(!Path::new(&format!("/proc/{process}")).exists());
-        }
+        assert!(!processes.into_iter().any(is_there));
     };
     cycle();
-    let before = files();
+    let before = open_and_mapped()[0];
     for _ in 0..10 {
         cycle();
     }
     // Other tests of this program open some, too.
-    until("its files are closed", || files() <= before + 8);
-    until("its memory is unmapped", || mappings() <= 8);
+    until("its files are closed, and its memory is unmapped", || {
+        let [open, mapped] = open_and_mapped();
+        open <= before + 8 && mapped <= 8
+    });
 }
 
-/// What an LPM prints gets nowhere near the pipes that its runner is heard on.
-#[cfg(lpm_pipes)]
+/// What an LPM prints and reads gets nowhere near what its runner is heard on.
 #[test]
 fn its_standard_streams_are_not_the_wire() {
-    let pcm = builder(&RecordedEvents::default()).runner(runner());
-    let pcm = pcm.build().expect("builds");
-    pcm.become_dsbm().expect("starts");
-    let process = processes(&pcm)[0];
-    let file = |number| fs::read_link(format!("/proc/{process}/fd/{number}")).expect("it is open");
-    assert_eq!(file(0), Path::new("/dev/null"));
-    assert_eq!(file(1), file(2));
-    let _ = pcm.demote().expect("in charge");
+    const TEST: &str = "its_standard_streams_are_not_the_wire";
+    if is_own_process() {
+        let events = RecordedEvents::default();
+        let lpm = fixture("prints").isolation(Isolation::Process);
+        let pcm = Pcm::builder().lpm(lpm).event_log(events.clone());
+        let pcm = pcm.runner(runner()).build().expect("builds");
+        pcm.become_dsbm().expect("starts");
+        for _ in 0..10 {
+            let _ = admit(&pcm, &path(4000)).expect("in charge");
+        }
+        let _ = pcm.demote().expect("in charge");
+        return assert_eq!(events.of(EventId::LpmProcessEnded), []);
+    }
+    let output = in_child(TEST, |_| {});
+    assert!(output.status.success(), "{}", told(&output));
+    let printed = match cfg!(any(windows, lpm_pipes)) {
+        true => &output.stderr,
+        false => &output.stdout,
+    };
+    let printed = String::from_utf8_lossy(printed);
+    let lines = printed.matches("printed by an LPM that has read Ok(0)");
+    assert_eq!(lines.count(), 10, "{}", told(&output));
 }
 
 #[test]

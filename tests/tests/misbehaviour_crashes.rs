@@ -1,19 +1,20 @@
 //! An LPM in a process of its own comes to a bad end: that rejects what it was asked, is told with
-//! the signal, and is all; the LPM starts again.
-#![cfg(target_os = "linux")]
+//! the signal or the status, and is all; the LPM starts again.
+#![cfg(any(target_os = "linux", windows))]
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lpm_fixtures::file_name;
 use lpm_host::event::{Event, EventId};
 use lpm_host::lpm_api::{Decision, LpmPolicyError};
 use lpm_host::status::LpmHealth;
 use lpm_host::{CallMode, Isolation, LpmConfig, LpmStatus, Outcome, Verdict};
 use lpm_tests::fixture;
 use lpm_tests::messages::{admit, path, with_received};
-use lpm_tests::platform::assert_gone;
+use lpm_tests::platform::{assert_gone, is_there, is_wine};
 use lpm_tests::watched::Watched;
 
 const CRASH: u16 = 6666;
@@ -63,32 +64,64 @@ fn starts_again(watched: &Watched) {
     assert_eq!(asked(watched, 4000).outcome(), Outcome::Accept);
 }
 
+/// What comes of each way, as the operator is told.
+#[cfg(target_os = "linux")]
+const WAYS: [(&str, &str); 7] = [
+    ("segv", "its process ended: killed by signal 11 (SIGSEGV)"),
+    ("abort", "its process ended: killed by signal 6 (SIGABRT)"),
+    (
+        "overflow",
+        "its process ended: killed by signal 6 (SIGABRT)",
+    ),
+    ("exit", "its process ended: it exited with status 3"),
+    ("kill", "its process ended: killed by signal 9 (SIGKILL)"),
+    ("memory", "its process ended: killed by signal 6 (SIGABRT)"),
+    ("thread", "its process ended: killed by signal 6 (SIGABRT)"),
+];
+#[cfg(windows)]
+const WAYS: [(&str, &str); 7] = [
+    (
+        "segv",
+        "its process ended: it exited with status 0xc0000005 (access violation)",
+    ),
+    (
+        "abort",
+        "its process ended: it exited with status 0xc0000409 (abort)",
+    ),
+    (
+        "overflow",
+        "its process ended: it exited with status 0xc00000fd (stack overflow)",
+    ),
+    ("exit", "its process ended: it exited with status 3"),
+    ("kill", "its process ended: it exited with status 1"),
+    (
+        "memory",
+        "its process ended: it exited with status 0xc0000409 (abort)",
+    ),
+    (
+        "thread",
+        "its process ended: it exited with status 0xc0000409 (abort)",
+    ),
+];
+
 #[test]
 fn a_crash_of_any_kind() {
-    let ways = [
-        ("segv", "killed by signal 11 (SIGSEGV)"),
-        ("abort", "killed by signal 6 (SIGABRT)"),
-        ("overflow", "killed by signal 6 (SIGABRT)"),
-        ("exit", "it exited with status 3"),
-        ("kill", "killed by signal 9 (SIGKILL)"),
-        ("memory", "killed by signal 6 (SIGABRT)"),
-        ("thread", "killed by signal 6 (SIGABRT)"),
-    ];
-    for (way, how) in ways {
+    for (way, how) in WAYS {
+        // Where the stack has no room for looking for a handler, either, it ends the thread only.
+        if way == "overflow" && is_wine() {
+            continue;
+        }
         for mode in [CallMode::Inline, CallMode::worker()] {
             let watched = Watched::start(crashes(way).call_mode(mode));
             assert_eq!(asked(&watched, 4000).outcome(), Outcome::Accept);
             let verdict = asked(&watched, CRASH);
             is_rejected(&watched, &verdict);
             let ended = ended(&watched);
-            assert!(ended.detail.contains(how), "{ended:?}");
+            assert!(ended.detail.starts_with(how), "{ended:?}");
             assert_eq!(ended.status, Some(LpmStatus::ENDED));
             assert_eq!(ended.handle, Some(watched.lpm));
-            assert!(
-                ended
-                    .library
-                    .is_some_and(|path| path.ends_with("libcrashes.so"))
-            );
+            let library = ended.library.expect("it has one");
+            assert!(library.ends_with(file_name("crashes")), "{library:?}");
             // What it is asked before it starts again is rejected, and holds nobody up.
             is_rejected(&watched, &asked(&watched, 4000));
             watched.advance(Duration::ZERO);
@@ -173,13 +206,12 @@ fn its_ends_come_with_growing_distance() {
 
 #[test]
 fn in_initialize() {
-    for (way, how) in [("segv", "SIGSEGV"), ("exit", "status 3")] {
+    for (way, how) in [WAYS[0], WAYS[3]] {
         let lpms = [crashes(&format!("{way} initialize")).optional(true)];
         let watched = Watched::start(fixture("accepts"));
         let lpms = lpms.into_iter().chain([fixture("counts")]);
         let done = watched.pcm.reconfigure(lpms).expect("it is optional");
         let failed = &done.started.failed[0].error.to_string();
-        assert!(failed.contains("its process ended"), "{failed}");
         assert!(failed.contains(how), "{failed}");
     }
     let limit = Duration::from_millis(300);
@@ -209,7 +241,7 @@ fn in_deinitialize() {
     // Killed after that time, and so gone.
     assert_eq!(watched.end(), (LpmStatus::DEADLINE, vec![]));
     let process = process.expect("it is a process");
-    assert!(!std::path::Path::new(&format!("/proc/{process}")).exists());
+    assert!(!is_there(process));
 }
 
 #[test]

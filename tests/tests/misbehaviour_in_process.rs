@@ -1,6 +1,6 @@
 //! What misbehaving LPMs come to that run in processes of their own: the tests of those in the
 //! PCM's process, with the same outcome, but where they ask whether it is this program.
-#![cfg(target_os = "linux")]
+#![cfg(any(target_os = "linux", windows))]
 #![forbid(unsafe_code)]
 
 #[path = "misbehaviour_hand_over.rs"]

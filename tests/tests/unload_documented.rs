@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Fixtures that are about something else than unloading, besides those of the chapter on
 /// misbehaviour.
-const OTHER_SUBJECTS: [&str; 11] = [
+const OTHER_SUBJECTS: [&str; 12] = [
     "accepts",
     "asks-server",
     "counts",
@@ -15,6 +15,7 @@ const OTHER_SUBJECTS: [&str; 11] = [
     "incompatible-api",
     "no-lpm",
     "office-hours",
+    "prints",
     "records-its-life",
     "tries",
     "twin",

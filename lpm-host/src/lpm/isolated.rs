@@ -14,6 +14,7 @@
 //! | `many`, `answered` | decisions on many messages in one call |
 //! | `process`, `child`, `keeper` | the process, and the thread that keeps it; `piped` in place of `child` over pipes |
 //! | `spawned`, `ended` | any process that was started, and how it ended |
+//! | `job` | how a process ends with its PCM on Windows |
 //! | `reports` | what it reports |
 //! | `link` | calls that are under way |
 //! | `turns` | places for calls |
@@ -43,6 +44,8 @@ mod frames;
 ))]
 pub(crate) mod fuzzing;
 mod hand_over;
+#[cfg(windows)]
+mod job;
 mod keeper;
 mod link;
 mod load;

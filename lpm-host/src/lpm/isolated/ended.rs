@@ -5,9 +5,11 @@ use std::process::ExitStatus;
 
 #[cfg(windows)]
 use windows_sys::Win32::Foundation::{
-    NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_HEAP_CORRUPTION, STATUS_ILLEGAL_INSTRUCTION,
-    STATUS_INTEGER_DIVIDE_BY_ZERO, STATUS_NO_MEMORY, STATUS_STACK_BUFFER_OVERRUN,
-    STATUS_STACK_OVERFLOW,
+    NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_BREAKPOINT, STATUS_CONTROL_C_EXIT,
+    STATUS_DLL_INIT_FAILED, STATUS_DLL_NOT_FOUND, STATUS_ENTRYPOINT_NOT_FOUND,
+    STATUS_HEAP_CORRUPTION, STATUS_ILLEGAL_INSTRUCTION, STATUS_IN_PAGE_ERROR,
+    STATUS_INTEGER_DIVIDE_BY_ZERO, STATUS_NO_MEMORY, STATUS_PRIVILEGED_INSTRUCTION,
+    STATUS_STACK_BUFFER_OVERRUN, STATUS_STACK_OVERFLOW,
 };
 #[cfg(windows)]
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
@@ -61,16 +63,30 @@ const fn signal(_: ExitStatus) -> Option<i32> {
     None
 }
 
-/// With what status Windows ends processes that are at fault.
+/// With what status Windows ends processes that are at fault, or that cannot begin.
 #[cfg(windows)]
-const CODES: [(NTSTATUS, &str); 7] = [
+const CODES: [(NTSTATUS, &str); 14] = [
     (STATUS_ACCESS_VIOLATION, "access violation"),
+    (STATUS_IN_PAGE_ERROR, "a file that is mapped cannot be read"),
     (STATUS_ILLEGAL_INSTRUCTION, "illegal instruction"),
+    (STATUS_PRIVILEGED_INSTRUCTION, "privileged instruction"),
+    (STATUS_BREAKPOINT, "breakpoint"),
     (STATUS_INTEGER_DIVIDE_BY_ZERO, "division by zero"),
     (STATUS_NO_MEMORY, "out of memory"),
     (STATUS_STACK_OVERFLOW, "stack overflow"),
     (STATUS_HEAP_CORRUPTION, "heap corruption"),
+    // What `abort` comes to, and a guard of the stack that was written over.
     (STATUS_STACK_BUFFER_OVERRUN, "abort"),
+    (STATUS_CONTROL_C_EXIT, "Ctrl+C"),
+    (STATUS_DLL_NOT_FOUND, "a DLL that it needs is missing"),
+    (
+        STATUS_ENTRYPOINT_NOT_FOUND,
+        "a DLL that it needs lacks a function",
+    ),
+    (
+        STATUS_DLL_INIT_FAILED,
+        "a DLL that it needs failed to start",
+    ),
 ];
 
 /// What ends processes, most of all those that are at fault.

@@ -2,7 +2,8 @@
 //! ended.
 //!
 //! One thread writes to it and one hears it, so that nobody waits at a pipe who has something else
-//! to see to. The runner ends when its input does, which is when its PCM is gone.
+//! to see to. The runner ends when its input does, which is when its PCM is gone; Windows ends it
+//! with the PCM, too, should it not hear that.
 
 use std::ffi::{CStr, c_int};
 use std::fs::File;
@@ -26,6 +27,8 @@ use windows_sys::Win32::{
 
 use super::super::lock::lock;
 use super::frames::{Frame, Greeting, LONGEST, LONGEST_REPORT, Writer};
+#[cfg(windows)]
+use super::job;
 use super::memory::Memory;
 use super::program;
 use super::spawned::Spawned;
@@ -129,6 +132,8 @@ impl Running {
             .stdout(Stdio::piped());
         apart(&mut command);
         let mut child = command.spawn()?;
+        #[cfg(windows)]
+        job::takes(&child).inspect_err(|_| drop(child.kill()))?;
         let (say, said) = channel(WAIT);
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let running = Self {
