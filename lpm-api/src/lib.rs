@@ -28,7 +28,7 @@
 //! A complete LPM, which admits flows in office hours only:
 //!
 //! ```
-#![doc = include_str!("../examples/office_hours.rs")]
+#![doc = include_str!("../examples/first_lpm.rs")]
 //! ```
 //!
 //! The crate is a `cdylib`; `pcm replay` and every other PCM load the library it builds. Panics
