@@ -163,7 +163,16 @@ fn identity(count: u64) -> Result {
     let bytes = messages::path_with_identity(1, 1);
     let mut index = ObjectIndex::new();
     let message = Message::parse(&bytes, &mut index)?;
-    let mut decide = || decide(&lpm, message);
+    let mut decide = || {
+        let facts = facts();
+        let again = lpm.again(&message, facts.interface, false, || facts.received);
+        if black_box(again).is_none() {
+            decide(&lpm, message);
+        }
+    };
+    // What is kept of a message is there.
+    decide();
+    decide();
     counted_calls(&mut decide, count);
     Ok(())
 }
@@ -189,15 +198,18 @@ fn first_messages(count: u64) -> Result {
 }
 
 fn decide(lpm: &IdentityLpm, message: Message<'_>) {
-    let facts = Facts {
-        interface: interface(),
-        received: SystemTime::UNIX_EPOCH,
-        integrity_verified: false,
-    };
-    let consideration = lpm.consider(black_box(message), facts);
+    let consideration = lpm.consider(black_box(message), facts());
     for flow in message.flow_descriptors() {
         let verdict = consideration.decide(&flow);
         assert!(matches!(black_box(verdict), Verdict::Decided(_)));
+    }
+}
+
+fn facts() -> Facts {
+    Facts {
+        interface: interface(),
+        received: SystemTime::UNIX_EPOCH,
+        integrity_verified: false,
     }
 }
 

@@ -47,7 +47,7 @@ use check::exceeded;
 use entry::{Entry, Share, shares};
 use expected::Expected;
 use expired::Expired;
-use flows::Flows;
+use flows::{Flows, Spot};
 use lpm_api::{Direction, FlowKey};
 
 pub use accounts::{Held, SubnetId};
@@ -206,7 +206,8 @@ impl Ledger {
             ..
         } = *reservation;
         self.accounts.let_go(share.account);
-        let admitted = self.admit_share(flow, share, priority, received, senders, limits);
+        let spot = self.flows.spot(&flow);
+        let admitted = self.admit_share(flow, spot, share, priority, received, senders, limits);
         self.note(&flow);
         admitted
     }
@@ -270,8 +271,8 @@ impl Ledger {
             subnet: claim.subnet,
             amounts: Amounts::of(claim.traffic),
         };
-        // Nearly all claims are refreshes: for those the flow is looked up once.
-        let known = self.flows.get_mut(&claim.flow);
+        let spot = self.flows.spot(&claim.flow);
+        let known = self.flows.at_mut(spot);
         let is_new = known.is_none() && self.expired.is_empty();
         if let Some(entry) = known {
             if entry.is_counted_as(share) && !entry.is_over(claim.received, limits) {
@@ -279,7 +280,7 @@ impl Ledger {
                 entry.priority = claim.priority;
                 if let Some(mut wording) = wording {
                     wording.until = entry.lasts_until(limits);
-                    self.flows.keep_wording(&claim.flow, &wording);
+                    self.flows.keep_wording(spot, &wording);
                 }
                 return Ok(());
             }
@@ -290,7 +291,7 @@ impl Ledger {
         };
         let admitted = duration.and_then(|()| {
             let (flow, priority) = (claim.flow, claim.priority);
-            self.admit_share(flow, share, priority, claim.received, senders, limits)
+            self.admit_share(flow, spot, share, priority, claim.received, senders, limits)
         });
         self.accounts.close_if_unused(account);
         admitted
@@ -313,10 +314,12 @@ impl Ledger {
         self.flows.forget_wordings();
     }
 
-    /// Counts a flow as this share, unless that exceeds a limit.
+    /// Counts a flow, which was looked for, as this share, unless that exceeds a limit.
+    #[expect(clippy::too_many_arguments, reason = "what is kept of a flow")]
     fn admit_share(
         &mut self,
         flow: FlowKey,
+        spot: Spot,
         share: Share,
         priority: Priority,
         received: SystemTime,
@@ -324,9 +327,9 @@ impl Ledger {
         limits: &Limits,
     ) -> Result<(), LpmPolicyError> {
         let direction = flow.direction();
-        let known = self.flows.get(&flow);
+        let known = self.flows.at(spot);
         if known.is_some_and(|entry| entry.is_counted_as(share)) {
-            if let Some(entry) = self.flows.get_mut(&flow) {
+            if let Some(entry) = self.flows.at_mut(spot) {
                 entry.set_senders(senders);
                 entry.priority = priority;
             }
@@ -344,17 +347,22 @@ impl Ledger {
             return Err(error);
         }
 
-        let entry = self.flows.begin(flow, || Entry {
-            committed: None,
-            tentative: None,
-            since: received,
-            priority,
-            senders: Vec::new(),
-        });
-        entry.tentative = Some(share);
-        entry.priority = priority;
-        entry.set_senders(senders);
-        self.close_unused(before);
+        if let Some(entry) = self.flows.at_mut(spot) {
+            entry.tentative = Some(share);
+            entry.priority = priority;
+            entry.set_senders(senders);
+            self.close_unused(before);
+        } else {
+            let mut entry = Entry {
+                committed: None,
+                tentative: Some(share),
+                since: received,
+                priority,
+                senders: Vec::new(),
+            };
+            entry.set_senders(senders);
+            self.flows.begin(flow, spot, entry);
+        }
         Ok(())
     }
 
@@ -509,9 +517,10 @@ impl Ledger {
         let subnets: Vec<_> = subnets.map(|name| self.subnet_id(name)).collect();
         let accounts = written.open(&mut self.accounts);
         for (flow, entry) in written.flows(&accounts, &subnets) {
-            if !self.flows.contains(&flow) {
+            let spot = self.flows.spot(&flow);
+            if self.flows.at(spot).is_none() {
                 self.recount(&flow, [None; 2], entry.shares());
-                self.flows.begin(flow, || entry);
+                self.flows.begin(flow, spot, entry);
             }
         }
         for it in &written.expired {

@@ -66,6 +66,7 @@ mod request;
 mod reread;
 pub mod secret;
 pub mod settings;
+mod slots;
 mod statistics;
 pub mod subject;
 mod tls;

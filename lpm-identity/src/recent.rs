@@ -13,19 +13,21 @@
 //! strangers, who may claim anything, take neither memory nor anybody's place.
 
 use std::hash::BuildHasher;
-use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{iter, mem};
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use lpm_api::lpm_rsvp::{Credential, Message, class};
 use lpm_sample::identity::Identities;
 
 use crate::policy::{CredentialTypes, Policy};
 use crate::request::{Asking, Known};
+use crate::slots::Slots;
 
-/// How many identities share a lock; the one that was kept first makes room. There is such a set
-/// for each who is listed, so that with two wordings of everybody few sets are full.
-const PLACES: usize = 8;
+/// How many wordings are kept for each who is listed, on average: then the one that was kept first
+/// makes room.
+const WORDINGS: usize = 8;
 
 /// What is longer, in bytes, is read every time, so that memory is bounded.
 const LONGEST: usize = 512;
@@ -33,9 +35,19 @@ const LONGEST: usize = 512;
 /// The identities that were read last.
 #[derive(Debug)]
 pub(crate) struct RecentIdentities {
-    /// A power of two.
-    sets: Box<[Mutex<Vec<Recent>>]>,
+    kept: Mutex<Kept>,
+    /// How many are kept at most.
+    most: u32,
     state: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    identities: Slots<Recent>,
+    /// Their places, by what was said.
+    places: HashTable<u32>,
+    /// Where the next one is kept.
+    next: u32,
 }
 
 #[derive(Debug)]
@@ -43,7 +55,7 @@ struct Recent {
     hash: u64,
     accepted: CredentialTypes,
     object: Arc<[u8]>,
-    known: Arc<Known>,
+    known: Known,
 }
 
 /// What it depends on who asks with a message, besides the policy.
@@ -59,9 +71,9 @@ impl RecentIdentities {
     /// Nobody yet, with room for all whom the policy lists.
     pub(crate) fn new(policy: &Policy) -> Self {
         let listed = policy.users().len() + policy.applications().len();
-        let sets = listed.max(1).next_power_of_two();
         Self {
-            sets: (0..sets).map(|_| Mutex::default()).collect(),
+            kept: Mutex::default(),
+            most: u32::try_from(WORDINGS * listed.max(1)).unwrap_or(u32::MAX),
             state: RandomState::default(),
         }
     }
@@ -88,9 +100,10 @@ impl RecentIdentities {
     }
 
     fn remembered<'a>(&self, key: &Key<'_>) -> Option<Asking<'a>> {
-        let set = self.set(key.hash);
-        let recent = set.iter().find(|recent| recent.is(key))?;
-        Some(recent.asking(key.at))
+        let kept = self.lock();
+        let is_it = |place: &u32| kept.identities[*place].is(key);
+        let place = kept.places.find(key.hash, is_it)?;
+        Some(kept.identities[*place].asking(key.at))
     }
 
     fn remember<'a>(&self, key: &Key<'_>, known: Known) -> Asking<'a> {
@@ -98,24 +111,37 @@ impl RecentIdentities {
             hash: key.hash,
             accepted: key.accepted,
             object: key.object.into(),
-            known: Arc::new(known),
+            known,
         };
         let asking = recent.asking(key.at);
-        let mut set = self.set(key.hash);
-        if set.len() == PLACES {
-            set.remove(0);
-        }
-        // Most sets have one or two.
-        set.reserve_exact(1);
-        set.push(recent);
+        self.lock().keep(recent, self.most);
         asking
     }
 
-    fn set(&self, hash: u64) -> MutexGuard<'_, Vec<Recent>> {
-        let place = usize::try_from(hash >> 32).unwrap_or(0) & (self.sets.len() - 1);
-        self.sets[place]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Keeps an identity; where there are the most, instead of the one that was kept first.
+    fn keep(&mut self, recent: Recent, most: u32) {
+        let hash = recent.hash;
+        let oldest = self.next;
+        let place = match self.identities.get_mut(oldest) {
+            Some(old) => {
+                let old = mem::replace(old, recent);
+                if let Ok(found) = self.places.find_entry(old.hash, |place| *place == oldest) {
+                    found.remove();
+                }
+                oldest
+            }
+            None => self.identities.insert(recent),
+        };
+        let identities = &self.identities;
+        let hash_of = |place: &u32| identities[*place].hash;
+        self.places.insert_unique(hash, place, hash_of);
+        self.next = (place + 1) % most;
     }
 }
 
@@ -127,7 +153,7 @@ impl Recent {
     /// Who asks with a message that has the object here.
     fn asking<'a>(&self, at: usize) -> Asking<'a> {
         Asking::Known {
-            known: Arc::clone(&self.known),
+            known: self.known,
             object: Arc::clone(&self.object),
             at,
         }
@@ -213,8 +239,8 @@ mod tests {
         let flow = message.flow_descriptors().next().unwrap();
         let asking = recent.who(&message, verified, policy);
         let request = asking.request(&message, &flow);
-        let sets = recent.sets.iter();
-        let kept = sets.map(|set| set.lock().unwrap().len()).sum();
+        let kept = recent.lock().identities.len();
+        assert_eq!(recent.lock().places.len(), kept);
         (request.who.map(|who| who.subject), kept)
     }
 
@@ -258,7 +284,7 @@ mod tests {
             let id = format!("ada{}", " ".repeat(spaces));
             let (who, kept) = who(&recent, &path(named(&id), 1), false);
             assert_eq!(who, Ok(Subject::User(0)));
-            assert!((1..=PLACES).contains(&kept), "{kept}");
+            assert_eq!(kept, WORDINGS.min(spaces + 1));
         }
     }
 }

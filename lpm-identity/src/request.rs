@@ -18,14 +18,14 @@ pub(crate) enum Asking<'a> {
     Read(Identities<'a>),
     /// The same for all flows, by this POLICY_DATA object, which is there in the message.
     Known {
-        known: Arc<Known>,
+        known: Known,
         object: Arc<[u8]>,
         at: usize,
     },
 }
 
 /// A user or an application that the policy lists.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Known {
     is_user: bool,
     place: usize,
@@ -133,7 +133,7 @@ impl Asking<'_> {
     pub(crate) fn request(&self, message: &Message<'_>, flow: &FlowDescriptor<'_>) -> Request {
         let who = match self {
             Self::Read(identities) => identities.subject(flow.filters()).map(Who::from),
-            Self::Known { known, .. } => Ok(Who::from(&**known)),
+            Self::Known { known, .. } => Ok(Who::from(known)),
         };
         let ask = |preemption_priority| {
             Some(Ask {

@@ -210,7 +210,7 @@ impl<B: Fn(Option<&Credential<'_>>) -> bool> Reader<'_, B> {
     }
 
     fn add_user(&self, claims: &mut Claims, identity: &Identity<'_>) -> Result<(), Malformed> {
-        let names = Names::of(identity, &self.believes)?;
+        let names = Names::of(identity, &self.believes, self.users)?;
         if !names.believed {
             claims.unverified_user = true;
         } else if let Some(user) = names.find(self.users, Listed::with_dn) {
@@ -226,7 +226,7 @@ impl<B: Fn(Option<&Credential<'_>>) -> bool> Reader<'_, B> {
         claims: &mut Claims,
         identity: &Identity<'_>,
     ) -> Result<(), Malformed> {
-        let names = Names::of(identity, &self.believes)?;
+        let names = Names::of(identity, &self.believes, self.applications)?;
         if names.believed {
             if let Some(application) = names.find(self.applications, Listed::covering_dn) {
                 claims.application.get_or_insert(application);
@@ -285,6 +285,8 @@ impl Claims {
 /// The names in one element, the DN canonical; a name of nothing is none.
 #[derive(Debug)]
 struct Names<'a> {
+    /// Who has the DN, if it is written as in the policy; then there is no other.
+    listed: Option<usize>,
     dn: Option<Name>,
     /// As it stands there: where the DN is listed, nobody asks for it.
     id: Option<Text<'a>>,
@@ -295,8 +297,10 @@ impl<'a> Names<'a> {
     fn of(
         identity: &Identity<'a>,
         believes: impl Fn(Option<&Credential<'_>>) -> bool,
+        listed: &Listed,
     ) -> Result<Self, Malformed> {
         let mut names = Self {
+            listed: None,
             dn: None,
             id: None,
             believed: true,
@@ -306,8 +310,15 @@ impl<'a> Names<'a> {
         for attribute in identity.attributes() {
             match attribute.map_err(|_| Malformed)? {
                 Attribute::PolicyLocator(Locator::Name(dn)) => {
+                    let is_first = names.listed.is_none() && names.dn.is_none();
+                    if is_first && dn.encoding() == TextEncoding::Ascii {
+                        names.listed = listed.with_written_dn(dn.as_bytes());
+                        if names.listed.is_some() {
+                            continue;
+                        }
+                    }
                     let name = Name::dn(utf8(&dn, &mut decoded)?).map_err(|_| Malformed)?;
-                    if names.dn.is_none() && !name.is_empty() {
+                    if is_first && !name.is_empty() {
                         names.dn = Some(name);
                     }
                 }
@@ -332,8 +343,9 @@ impl<'a> Names<'a> {
         listed: &Listed,
         with_dn: impl Fn(&Listed, &Name) -> Option<usize>,
     ) -> Option<usize> {
-        let by_dn = self.dn.as_ref().and_then(|dn| with_dn(listed, dn));
-        by_dn.or_else(|| listed.with_id(&self.id()?))
+        let by_dn = || self.dn.as_ref().and_then(|dn| with_dn(listed, dn));
+        let by_id = || listed.with_id(&self.id()?);
+        self.listed.or_else(by_dn).or_else(by_id)
     }
 
     fn user(self) -> Option<UserName> {

@@ -12,12 +12,18 @@ use lpm_api::Name;
 #[derive(Debug, Default)]
 pub struct Listed {
     by_dn: HashMap<Arc<[u8]>, u32>,
+    /// DNs as the policy has them, where they are not canonical: most messages have them so, too.
+    by_written_dn: HashMap<Box<[u8]>, u32>,
     by_id: HashMap<Arc<[u8]>, u32>,
 }
 
 impl Listed {
-    /// Enters a DN; `None` if it is somebody's already.
-    pub fn enter_dn(&mut self, dn: &Name, place: u32) -> Option<Arc<[u8]>> {
+    /// Enters a DN, which is written so; `None` if it is somebody's already.
+    pub fn enter_dn(&mut self, dn: &Name, written: &str, place: u32) -> Option<Arc<[u8]>> {
+        let written = written.as_bytes();
+        if written != dn.as_bytes() {
+            self.by_written_dn.insert(written.into(), place);
+        }
         enter(&mut self.by_dn, dn, place)
     }
 
@@ -29,7 +35,17 @@ impl Listed {
     /// Gives back the memory that only entering takes.
     pub fn shrink_to_fit(&mut self) {
         self.by_dn.shrink_to_fit();
+        self.by_written_dn.shrink_to_fit();
         self.by_id.shrink_to_fit();
+    }
+
+    /// Who has the DN that is written so, if it is found without its canonical form.
+    #[must_use]
+    #[inline]
+    pub fn with_written_dn(&self, written: &[u8]) -> Option<usize> {
+        let place = self.by_written_dn.get(written);
+        let place = place.or_else(|| self.by_dn.get(written));
+        place.map(|place| *place as usize)
     }
 
     /// Who has this DN.
@@ -59,4 +75,30 @@ fn enter(names: &mut HashMap<Arc<[u8]>, u32>, name: &Name, place: u32) -> Option
 
 fn place(names: &HashMap<Arc<[u8]>, u32>, name: &[u8]) -> Option<usize> {
     names.get(name).map(|place| *place as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dn_is_found_as_the_policy_has_it_and_canonical() {
+        let mut listed = Listed::default();
+        for (dn, place) in [("CN=Ada, O=Office", 0), ("cn=grace,o=office", 1)] {
+            let name = Name::dn(dn).unwrap();
+            assert!(listed.enter_dn(&name, dn, place).is_some());
+            assert!(listed.enter_dn(&name, dn, place).is_none());
+        }
+        for (written, place) in [
+            ("CN=Ada, O=Office", Some(0)),
+            ("cn=ada,o=office", Some(0)),
+            ("cn=grace,o=office", Some(1)),
+            ("CN=Ada,O=Office", None),
+            ("CN=Ada", None),
+            ("", None),
+        ] {
+            let found = listed.with_written_dn(written.as_bytes());
+            assert_eq!(found, place, "{written}");
+        }
+    }
 }

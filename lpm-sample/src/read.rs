@@ -200,7 +200,9 @@ impl Text<'_> {
             if let Some(dn) = &member.dn {
                 let name = Name::dn(dn.get_ref());
                 let name = name.map_err(|error| self.fault(dn.span(), &error.to_string()))?;
-                self.enter(dn, &name, |name| listed.enter_dn(name, place).is_some())?;
+                self.enter(dn, &name, |name| {
+                    listed.enter_dn(name, dn.get_ref(), place).is_some()
+                })?;
             }
             if let Some(id) = &member.id {
                 let name = Name::id(id.get_ref());

@@ -1,15 +1,18 @@
 //! How much everybody has: an account per subject, found by name.
 
+use std::hash::BuildHasher;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use foldhash::HashMap;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use lpm_api::Direction;
 use serde::{Deserialize, Serialize};
 
 use super::amount::Amounts;
 use crate::policy::Policy;
+use crate::slots::Slots;
 use crate::subject::Subject;
 
 /// The place of an account, from 1.
@@ -42,6 +45,8 @@ struct Both {
 #[derive(Debug)]
 struct Account {
     name: Arc<[u8]>,
+    /// That of the name.
+    hash: u64,
     kind: Kind,
     /// Kept when nothing is held: a policy remembers the place.
     kept: bool,
@@ -65,11 +70,9 @@ pub(super) enum Kind {
 /// Everybody's accounts.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    #[expect(clippy::vec_box, reason = "else each is moved when there are more")]
-    accounts: Vec<Box<Account>>,
-    /// Places of accounts that are closed.
-    free: Vec<AccountId>,
-    by_name: [HashMap<Arc<[u8]>, AccountId>; 3],
+    accounts: Slots<Account>,
+    by_name: [HashTable<AccountId>; 3],
+    hasher: RandomState,
 }
 
 /// The account that all the unauthenticated share.
@@ -79,16 +82,19 @@ impl Accounts {
     pub(super) fn new() -> Self {
         let unauthenticated = Account {
             name: Arc::from([]),
+            hash: 0,
             kind: Kind::Unauthenticated,
             kept: true,
             holds: 0,
             everywhere: Both::default(),
             subnets: Vec::new(),
         };
+        let mut accounts = Slots::default();
+        accounts.insert(unauthenticated);
         Self {
-            accounts: vec![Box::new(unauthenticated)],
-            free: Vec::new(),
+            accounts,
             by_name: Default::default(),
+            hasher: RandomState::default(),
         }
     }
 
@@ -101,16 +107,11 @@ impl Accounts {
                 (policy.applications().member(*place), Kind::Application)
             }
             Subject::Directory(profile) => {
-                return match self.by_name[Kind::User as usize].get(&profile.name) {
-                    Some(id) => *id,
-                    None => self.insert(Arc::clone(&profile.name), Kind::User, false),
-                };
+                return self.named(Kind::User, &profile.name, || Arc::clone(&profile.name));
             }
             Subject::Unlisted(name) => {
-                return match self.by_name[Kind::Unlisted as usize].get(name.as_bytes()) {
-                    Some(id) => *id,
-                    None => self.insert(name.as_bytes().into(), Kind::Unlisted, false),
-                };
+                let name = name.as_bytes();
+                return self.named(Kind::Unlisted, name, || name.into());
             }
             Subject::Unauthenticated => return UNAUTHENTICATED,
         };
@@ -118,10 +119,7 @@ impl Accounts {
         if let Some(id) = NonZeroU32::new(member.account.load(Ordering::Relaxed)) {
             return AccountId(id);
         }
-        let id = match self.by_name[kind as usize].get(&member.name) {
-            Some(id) => *id,
-            None => self.insert(Arc::clone(&member.name), kind, true),
-        };
+        let id = self.named(kind, &member.name, || Arc::clone(&member.name));
         self.accounts[id.place()].kept = true;
         member.account.store(id.0.get(), Ordering::Relaxed);
         id
@@ -133,10 +131,7 @@ impl Accounts {
         if kind == Kind::Unauthenticated {
             return UNAUTHENTICATED;
         }
-        match self.by_name[kind as usize].get(name) {
-            Some(id) => *id,
-            None => self.insert(name.into(), kind, false),
-        }
+        self.named(kind, name, || name.into())
     }
 
     /// Whose an account is: what opens it again.
@@ -146,16 +141,18 @@ impl Accounts {
     }
 
     pub(super) fn close_if_unused(&mut self, id: AccountId) {
-        let account = &self.accounts[id.place()];
+        // It may have been closed before.
+        let Some(account) = self.accounts.get(id.place()) else {
+            return;
+        };
         if account.kept || account.holds > 0 || account.everywhere != Both::default() {
             return;
         }
         let names = &mut self.by_name[account.kind as usize];
-        // It may have been closed before: then the name is another account's, or nobody's.
-        if names.get(&account.name) == Some(&id) {
-            names.remove(&account.name);
-            self.free.push(id);
+        if let Ok(found) = names.find_entry(account.hash, |other| *other == id) {
+            found.remove();
         }
+        self.accounts.remove(id.place());
     }
 
     /// Keeps an account open until it is let go as often.
@@ -246,42 +243,43 @@ impl Accounts {
         }
     }
 
-    fn insert(&mut self, name: Arc<[u8]>, kind: Kind, kept: bool) -> AccountId {
-        let account = Box::new(Account {
-            name: Arc::clone(&name),
+    /// The account of this name, opened under what `owned` gives if there is none.
+    fn named(&mut self, kind: Kind, name: &[u8], owned: impl FnOnce() -> Arc<[u8]>) -> AccountId {
+        let hash = self.hasher.hash_one(name);
+        let (names, accounts) = (&mut self.by_name[kind as usize], &mut self.accounts);
+        let is_it = |id: &AccountId| *accounts[id.place()].name == *name;
+        if let Some(id) = names.find(hash, is_it) {
+            return *id;
+        }
+        let id = AccountId::at(accounts.insert(Account {
+            name: owned(),
+            hash,
             kind,
-            kept,
+            kept: false,
             holds: 0,
             everywhere: Both::default(),
             subnets: Vec::new(),
-        });
-        let id = if let Some(id) = self.free.pop() {
-            self.accounts[id.place()] = account;
-            id
-        } else {
-            self.accounts.push(account);
-            AccountId::at(self.accounts.len())
-        };
-        self.by_name[kind as usize].insert(name, id);
+        }));
+        names.insert_unique(hash, id, |id| accounts[id.place()].hash);
         id
     }
 
     /// How many accounts are open, that of the unauthenticated included.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.accounts.len() - self.free.len()
+        self.accounts.len()
     }
 }
 
 impl AccountId {
-    /// The account that is the `count`th.
-    fn at(count: usize) -> Self {
-        let number = u32::try_from(count).ok().and_then(NonZeroU32::new);
+    /// The account in this place.
+    fn at(place: u32) -> Self {
+        let number = place.checked_add(1).and_then(NonZeroU32::new);
         Self(number.expect("an account takes more than 16 bytes: memory ends before u32"))
     }
 
-    fn place(self) -> usize {
-        self.0.get() as usize - 1
+    fn place(self) -> u32 {
+        self.0.get() - 1
     }
 }
 

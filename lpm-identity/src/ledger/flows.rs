@@ -7,16 +7,15 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use lpm_api::FlowKey;
-use slab::Slab;
 
 use super::entry::Entry;
 use super::wording::{Kept, Wording};
+use crate::slots::Slots;
 
 /// Entries by flow. Each stays in its place as long as it is counted.
 #[derive(Debug, Default)]
 pub(super) struct Flows {
-    /// Each by itself, so that nothing is moved where there are many.
-    flows: Slab<Box<Flow>>,
+    flows: Slots<Flow>,
     /// Their places, by key.
     by_key: HashTable<u32>,
     /// The places of those of which a message is kept, by its bytes.
@@ -29,13 +28,23 @@ pub(super) struct Flows {
 #[derive(Debug)]
 struct Flow {
     key: FlowKey,
+    /// That of the key.
+    hash: u64,
     entry: Entry,
     /// The message that it was counted for last, if nothing has changed since.
     said: Option<Box<Kept>>,
 }
 
-/// Hashes of session and sender, and a place. Comparing keys takes ten times as long.
-type Position = (u64, u64, u32);
+/// Hashes of session and sender, and a place, as one number: comparing keys takes ten times as
+/// long.
+type Position = u128;
+
+/// Where a flow was looked for, and is, if it is counted.
+#[derive(Clone, Copy)]
+pub(super) struct Spot {
+    hash: u64,
+    place: Option<u32>,
+}
 
 impl Flows {
     #[cfg(test)]
@@ -46,88 +55,90 @@ impl Flows {
     /// All of them, in the order of their keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&FlowKey, &Entry)> {
         let flows = self.flows.iter();
-        let mut flows: Vec<_> = flows.map(|(_, flow)| (&flow.key, &flow.entry)).collect();
+        let mut flows: Vec<_> = flows.map(|flow| (&flow.key, &flow.entry)).collect();
         flows.sort_unstable_by_key(|(flow, _)| **flow);
         flows.into_iter()
     }
 
     pub(super) fn contains(&self, flow: &FlowKey) -> bool {
-        self.place(flow).is_some()
+        self.spot(flow).place.is_some()
     }
 
     pub(super) fn get(&self, flow: &FlowKey) -> Option<&Entry> {
-        let place = self.place(flow)?;
-        Some(&self.flows.get(place as usize)?.entry)
+        self.at(self.spot(flow))
     }
 
     /// The entry of a flow, which may change: the message that was kept of it is forgotten.
     pub(super) fn get_mut(&mut self, flow: &FlowKey) -> Option<&mut Entry> {
-        let place = self.place(flow)?;
-        self.forget_wording(place);
-        Some(&mut self.flows.get_mut(place as usize)?.entry)
+        self.at_mut(self.spot(flow))
     }
 
-    /// The entry of a flow, which begins as this one if it is new.
-    pub(super) fn begin(&mut self, flow: FlowKey, entry: impl FnOnce() -> Entry) -> &mut Entry {
+    /// Looks for a flow. What is found is good until a flow begins or ends.
+    pub(super) fn spot(&self, flow: &FlowKey) -> Spot {
         let hash = self.hasher.hash_one(flow);
-        let place = match self.place_by(hash, &flow) {
-            Some(place) => {
-                self.forget_wording(place);
-                place as usize
-            }
-            None => self.add(flow, hash, entry()),
+        let is_it = |place: &u32| {
+            let other = self.flows.get(*place);
+            other.is_some_and(|other| other.key == *flow)
         };
-        &mut self.flows[place].entry
+        let place = self.by_key.find(hash, is_it).copied();
+        Spot { hash, place }
     }
 
-    fn add(&mut self, key: FlowKey, hash: u64, entry: Entry) -> usize {
-        let vacant = self.flows.vacant_entry();
-        let place = vacant.key();
-        let number = u32::try_from(place).expect("memory ends before 2³² flows");
-        vacant.insert(Box::new(Flow {
+    /// The entry that was found.
+    pub(super) fn at(&self, spot: Spot) -> Option<&Entry> {
+        Some(&self.flows.get(spot.place?)?.entry)
+    }
+
+    /// The same, which may change: as [`get_mut`](Self::get_mut).
+    pub(super) fn at_mut(&mut self, spot: Spot) -> Option<&mut Entry> {
+        let place = spot.place?;
+        self.forget_wording(place);
+        Some(&mut self.flows.get_mut(place)?.entry)
+    }
+
+    /// Counts a flow that was not found there.
+    pub(super) fn begin(&mut self, key: FlowKey, spot: Spot, entry: Entry) {
+        let place = self.flows.insert(Flow {
             key,
+            hash: spot.hash,
             entry,
             said: None,
-        }));
-        self.order.insert(self.position(&key, number));
-        let (flows, hasher) = (&self.flows, &self.hasher);
-        let hash_of = |place: &u32| {
-            let flow = flows.get(*place as usize);
-            flow.map_or(0, |flow| hasher.hash_one(flow.key))
-        };
-        self.by_key.insert_unique(hash, number, hash_of);
-        place
+        });
+        self.order.insert(self.position(&key, place));
+        let flows = &self.flows;
+        let hash_of = |place: &u32| flows.get(*place).map_or(0, |flow| flow.hash);
+        self.by_key.insert_unique(spot.hash, place, hash_of);
     }
 
     pub(super) fn remove(&mut self, flow: &FlowKey) -> Option<Entry> {
-        let hash = self.hasher.hash_one(flow);
-        let place = self.place_by(hash, flow)?;
+        let Spot { hash, place } = self.spot(flow);
+        let place = place?;
         self.forget_wording(place);
         if let Ok(found) = self.by_key.find_entry(hash, |other| *other == place) {
             found.remove();
         }
         self.order.remove(&self.position(flow, place));
-        Some(self.flows.try_remove(place as usize)?.entry)
+        Some(self.flows.remove(place)?.entry)
     }
 
     /// The flows of a flow's session, those of a sender together.
     pub(super) fn of_session(&self, flow: &FlowKey) -> impl Iterator<Item = FlowKey> + use<'_> {
-        let (flow, session) = (*flow, self.hasher.hash_one(flow.session()));
-        let places = self
-            .order
-            .range((session, 0, 0)..=(session, u64::MAX, u32::MAX));
-        let flows = places.filter_map(|(.., place)| Some(self.flows.get(*place as usize)?.key));
+        let (flow, first) = (*flow, self.position(flow, 0) & OF_SESSION);
+        let flows = self.between(first, first | !OF_SESSION);
         flows.filter(move |other| other.is_of_session(&flow))
     }
 
     /// Those with the same sender, or none, too.
     pub(super) fn of_sender(&self, flow: &FlowKey) -> impl Iterator<Item = FlowKey> + use<'_> {
-        let (flow, (session, sender, _)) = (*flow, self.position(flow, 0));
-        let places = self
-            .order
-            .range((session, sender, 0)..=(session, sender, u32::MAX));
-        let flows = places.filter_map(|(.., place)| Some(self.flows.get(*place as usize)?.key));
+        let (flow, first) = (*flow, self.position(flow, 0));
+        let flows = self.between(first, self.position(&flow, u32::MAX));
         flows.filter(move |other| other.is_of_session(&flow) && other.sender() == flow.sender())
+    }
+
+    fn between(&self, first: Position, last: Position) -> impl Iterator<Item = FlowKey> + use<'_> {
+        let positions = self.order.range(first..=last);
+        let flows = positions.map(|position| self.flows.get(place_in(*position)));
+        flows.filter_map(|flow| Some(flow?.key))
     }
 
     /// The flow that is counted for a message like this one, and nothing about it has changed
@@ -135,25 +146,23 @@ impl Flows {
     pub(super) fn said(&self, wording: &Wording<'_>) -> Option<(&FlowKey, &Entry, &Kept)> {
         let is_it = |place: &u32| self.kept(*place).is_some_and(|kept| kept.is(wording));
         let place = self.by_wording.find(wording.hash(&self.hasher), is_it)?;
-        let flow = self.flows.get(*place as usize)?;
+        let flow = self.flows.get(*place)?;
         Some((&flow.key, &flow.entry, flow.said.as_deref()?))
     }
 
-    /// Keeps the message that a flow is counted for.
-    pub(super) fn keep_wording(&mut self, flow: &FlowKey, wording: &Wording<'_>) {
-        let Some(place) = self.place(flow) else {
+    /// Keeps the message that the flow which was found is counted for.
+    pub(super) fn keep_wording(&mut self, spot: Spot, wording: &Wording<'_>) {
+        let Some(place) = spot.place else {
             return;
         };
         self.forget_wording(place);
         let hash = wording.hash(&self.hasher);
-        if let Some(flow) = self.flows.get_mut(place as usize) {
+        if let Some(flow) = self.flows.get_mut(place) {
             flow.said = Some(Box::new(Kept::of(wording, hash)));
         }
         let flows = &self.flows;
         let hash_of = |place: &u32| {
-            let said = flows
-                .get(*place as usize)
-                .and_then(|flow| flow.said.as_ref());
+            let said = flows.get(*place).and_then(|flow| flow.said.as_ref());
             said.map_or(0, |kept| kept.hash())
         };
         self.by_wording.insert_unique(hash, place, hash_of);
@@ -162,13 +171,13 @@ impl Flows {
     /// Forgets the messages of all flows.
     pub(super) fn forget_wordings(&mut self) {
         self.by_wording.clear();
-        for (_, flow) in &mut self.flows {
+        for flow in self.flows.iter_mut() {
             flow.said = None;
         }
     }
 
     fn forget_wording(&mut self, place: u32) {
-        let flow = self.flows.get_mut(place as usize);
+        let flow = self.flows.get_mut(place);
         let Some(said) = flow.and_then(|flow| flow.said.take()) else {
             return;
         };
@@ -178,25 +187,23 @@ impl Flows {
     }
 
     fn kept(&self, place: u32) -> Option<&Kept> {
-        self.flows.get(place as usize)?.said.as_deref()
-    }
-
-    fn place(&self, flow: &FlowKey) -> Option<u32> {
-        self.place_by(self.hasher.hash_one(flow), flow)
-    }
-
-    fn place_by(&self, hash: u64, flow: &FlowKey) -> Option<u32> {
-        let is_it = |place: &u32| {
-            let other = self.flows.get(*place as usize);
-            other.is_some_and(|other| other.key == *flow)
-        };
-        self.by_key.find(hash, is_it).copied()
+        self.flows.get(place)?.said.as_deref()
     }
 
     fn position(&self, flow: &FlowKey, place: u32) -> Position {
+        let session = self.hasher.hash_one(flow.session());
         let sender = flow
             .sender()
             .map_or(0, |sender| self.hasher.hash_one(sender));
-        (self.hasher.hash_one(flow.session()), sender, place)
+        // Half of a sender's hash is enough within a session.
+        u128::from(session) << 64 | u128::from(sender >> 32) << 32 | u128::from(place)
     }
+}
+
+/// What of a position is the same for all of a session.
+const OF_SESSION: Position = !0 << 64;
+
+fn place_in(position: Position) -> u32 {
+    let [.., a, b, c, d] = position.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }

@@ -185,8 +185,20 @@ impl Policy {
     pub(crate) fn standing_rule<N>(&self, subject: &Subject<N>) -> Option<Rule> {
         // What the directory has may hold on a subnet only.
         let has_conditions = self.has_conditions || matches!(subject, Subject::Directory(_));
-        let here = Here::new(None, SystemTime::UNIX_EPOCH);
-        (!has_conditions).then(|| self.rule(subject, &here))
+        if has_conditions {
+            return None;
+        }
+        let rule = || self.rule(subject, &Here::new(None, SystemTime::UNIX_EPOCH));
+        let member = match subject {
+            Subject::User(place) => self.users.member(*place),
+            Subject::Application(place) => self.applications.member(*place),
+            _ => return Some(rule()),
+        };
+        Some(match member.section {
+            // The groups' settings count the same for users and applications.
+            None => *self.group_lists[member.groups].rule.get_or_init(rule),
+            Some(_) => rule(),
+        })
     }
 
     /// Shows all settings that hold for a subject, in the order in which values are taken.
@@ -295,7 +307,7 @@ fn sources_of_member<'a>(
     if let Some(section) = member.section.as_deref() {
         show(origin, Source::Section(section));
     }
-    for group in &policy.group_lists[member.groups] {
+    for group in &policy.group_lists[member.groups].groups {
         policy.groups[*group].show(show);
     }
 }

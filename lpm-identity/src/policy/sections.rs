@@ -1,9 +1,12 @@
 //! Everybody's sections, and what else a policy says.
 
+use std::sync::OnceLock;
+
 use jiff::tz::TimeZone;
 
 use super::authentication::Authentication;
 use super::listed::Listed;
+use super::rule::Rule;
 use super::section::Section;
 use super::subnet::{Subnet, Subnets};
 use super::zone::Zone;
@@ -17,7 +20,7 @@ pub struct Policy {
     pub(super) applications: Listed,
     pub(super) groups: Vec<Group>,
     /// Which groups a user or an application is in, each list once: most are the same.
-    pub(super) group_lists: Vec<Box<[usize]>>,
+    pub(super) group_lists: Vec<GroupList>,
     pub(super) default: Section,
     pub(super) unauthenticated: Section,
     pub(super) subnets: Subnets,
@@ -25,6 +28,14 @@ pub struct Policy {
     pub(super) time_zone: Zone,
     /// Whether anything holds only somewhere or at times.
     pub(super) has_conditions: bool,
+}
+
+/// A list of groups, by their places.
+#[derive(Debug)]
+pub(super) struct GroupList {
+    pub(super) groups: Box<[usize]>,
+    /// The rule for those who have nothing of their own, once it was asked for.
+    pub(super) rule: OnceLock<Rule>,
 }
 
 /// A group, by its place in the policy.

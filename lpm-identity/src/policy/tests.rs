@@ -33,6 +33,43 @@ fn rate(text: &str) -> Rate {
 }
 
 #[test]
+fn a_rule_that_always_holds_is_that_of_each_subject() {
+    let policy = Policy::parse(
+        "test",
+        r#"
+        [default]
+        priority = 1
+        max_flows = 1
+        [[group]]
+        name = "g"
+        priority = 2
+        max_flow_rate = 2000
+        [[user]]
+        id = "nothing of her own"
+        [[user]]
+        id = "of his own"
+        group = "g"
+        max_flow_rate = 3000
+        [[user]]
+        id = "of a group"
+        group = "g"
+        [[application]]
+        id = "of the same group"
+        group = "g"
+        "#,
+    )
+    .unwrap();
+    let users = (0..3).map(Subject::User);
+    let others = [Subject::Application(0), Subject::Unauthenticated];
+    let subjects: Vec<Subject<&str>> = users.chain(others).collect();
+    // The second time they are remembered.
+    for subject in subjects.iter().chain(&subjects) {
+        let rule = policy.standing_rule(subject);
+        assert_eq!(rule, Some(rule_of(&policy, subject)), "{subject:?}");
+    }
+}
+
+#[test]
 fn unset_values_come_from_the_group_then_from_the_default() {
     let policy = Policy::parse(
         "test",

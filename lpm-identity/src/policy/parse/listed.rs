@@ -1,8 +1,8 @@
 //! Users and applications: their names and groups.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
 
 use lpm_api::Name;
 
@@ -12,7 +12,7 @@ use super::subnets::Subnets;
 use super::table::{Place, Table};
 use crate::policy::listed::{Listed, Member};
 use crate::policy::section::Section;
-use crate::policy::sections::Group;
+use crate::policy::sections::{Group, GroupList};
 
 /// The users or the applications of a policy.
 pub(super) fn read(
@@ -29,7 +29,7 @@ pub(super) fn read(
         let dn = match table.text("dn")? {
             Some((dn, at)) => {
                 let name = Name::dn(dn).map_err(|error| at.fail(PolicyProblem::Dn(error)))?;
-                let enter = |name: &Name| listed.names.enter_dn(name, place);
+                let enter = |name: &Name| listed.names.enter_dn(name, dn, place);
                 Some(entered(&name, dn, &at, enter)?)
             }
             None => None,
@@ -113,9 +113,13 @@ impl<'a> GroupLists<'a> {
         Ok((place, has_outcome))
     }
 
-    pub(super) fn into_lists(self) -> Vec<Box<[usize]>> {
+    pub(super) fn into_lists(self) -> Vec<GroupList> {
         let mut lists: Vec<_> = self.lists.into_iter().collect();
         lists.sort_unstable_by_key(|(_, place)| *place);
-        lists.into_iter().map(|(list, _)| list).collect()
+        let lists = lists.into_iter().map(|(groups, _)| GroupList {
+            groups,
+            rule: OnceLock::new(),
+        });
+        lists.collect()
     }
 }
