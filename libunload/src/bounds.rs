@@ -74,7 +74,7 @@ pub(crate) struct Bound {
 
 impl Bound {
     /// Checks how much there is.
-    #[cfg(unix)]
+    #[cfg(any(test, unix))]
     pub(crate) fn check(self, found: usize) -> Result<(), FormatProblem> {
         self.room().take(found)
     }
