@@ -238,7 +238,11 @@ impl Library {
     }
 
     /// What of the file could hinder unloading it.
-    #[cfg(test)]
+    #[cfg(all(
+        test,
+        not(loom),
+        all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")
+    ))]
     pub(crate) fn facts(&self) -> &HinderingFacts {
         &self.known.prepared.facts
     }

@@ -1,5 +1,5 @@
 //! LPMs in C on Windows, as the DLLs that they are: built by a compiler for Windows, loaded, asked,
-//! deinitialized and unloaded.
+//! deinitialized and unloaded, in this process and in one of their own.
 //!
 //! There is no compiler inside wine, so that `.ci/windows` builds them before, into the folder that
 //! `LPM_IN_C` names.
@@ -12,25 +12,26 @@ use std::path::PathBuf;
 use lpm_host::event::EventId;
 use lpm_host::lpm_api::lpm_rsvp::build::{self, PathTear};
 use lpm_host::lpm_api::lpm_rsvp::{FilterSpec, RsvpHop, Session, TimeValues, Tspec};
-use lpm_host::{Decision, LpmConfig, LpmStatus, Outcome, OutgoingVerdict, Pcm};
+use lpm_host::{Decision, Isolation, LpmConfig, LpmStatus, Outcome, OutgoingVerdict, Pcm};
 use lpm_tests::messages::{admit, commit_resv, path, resv, rsvp_objects, with_received};
 use lpm_tests::platform::assert_gone;
-use lpm_tests::{RecordedEvents, trusted};
+use lpm_tests::{RecordedEvents, runner, trusted};
 
-/// The DLL of this name; without the folder there is none.
-fn in_c(name: &str) -> Option<LpmConfig> {
+/// The DLL of this name in each way that it can run; without the folder there is none.
+fn in_c(name: &str) -> Vec<LpmConfig> {
     let Some(folder) = std::env::var_os("LPM_IN_C") else {
         eprintln!("not checked: LPM_IN_C does not say where the DLLs are");
-        return None;
+        return Vec::new();
     };
     let library = PathBuf::from(folder).join(name).with_extension("dll");
-    Some(LpmConfig::new(name, trusted(library)))
+    let lpm = LpmConfig::new(name, trusted(library));
+    vec![lpm.clone(), lpm.isolation(Isolation::Process)]
 }
 
 fn started(lpm: LpmConfig) -> (Pcm, RecordedEvents) {
     let events = RecordedEvents::default();
     let pcm = Pcm::builder().lpm(lpm).event_log(events.clone());
-    let pcm = pcm.build().expect("builds");
+    let pcm = pcm.runner(runner()).build().expect("builds");
     pcm.become_dsbm().expect("starts");
     (pcm, events)
 }
@@ -43,24 +44,25 @@ fn end(pcm: &Pcm) {
 
 #[test]
 fn all_functions_are_called() {
-    let Some(lpm) = in_c("accepts") else { return };
-    let (pcm, events) = started(lpm);
-    for _ in 0..2 {
-        for message in [path(4000), resv()] {
-            let verdict = admit(&pcm, &message).expect("in charge");
-            assert_eq!(verdict.outcome(), Outcome::Accept);
+    for lpm in in_c("accepts") {
+        let (pcm, events) = started(lpm);
+        for _ in 0..2 {
+            for message in [path(4000), resv()] {
+                let verdict = admit(&pcm, &message).expect("in charge");
+                assert_eq!(verdict.outcome(), Outcome::Accept);
+            }
+            commit_resv(&pcm).expect("in charge");
+            let objects = rsvp_objects(&pcm, &path(4000), 100).expect("in charge");
+            assert!(matches!(objects, OutgoingVerdict::Send(_)), "{objects:?}");
         }
-        commit_resv(&pcm).expect("in charge");
-        let objects = rsvp_objects(&pcm, &path(4000), 100).expect("in charge");
-        assert!(matches!(objects, OutgoingVerdict::Send(_)), "{objects:?}");
+        let tear = PathTear::new(session(), HOP, sender(0, 0));
+        admit(&pcm, &tear.build().expect("a legal message")).expect("in charge");
+        end(&pcm);
+        // And once more.
+        pcm.become_dsbm().expect("starts again");
+        end(&pcm);
+        assert_eq!(events.of(EventId::LpmCallFailed), []);
     }
-    let tear = PathTear::new(session(), HOP, sender(0, 0));
-    admit(&pcm, &tear.build().expect("a legal message")).expect("in charge");
-    end(&pcm);
-    // And once more.
-    pcm.become_dsbm().expect("starts again");
-    end(&pcm);
-    assert_eq!(events.of(EventId::LpmCallFailed), []);
 }
 
 const HOP: RsvpHop = RsvpHop {
@@ -97,55 +99,58 @@ fn order(order: u8, name: u8) -> Vec<u8> {
 
 #[test]
 fn decisions_results_that_come_later_and_objects() {
-    let Some(lpm) = in_c("twin") else { return };
-    let (pcm, _) = started(lpm);
-    let decided = |message: &[u8]| {
-        let verdict = admit(&pcm, message).expect("in charge");
-        verdict.flows()[0].decision
-    };
-    assert_eq!(decided(&order(0, 4)).lpv(), 5);
-    let Decision::Reject(reason) = decided(&order(1, 51)) else {
-        panic!("it rejects");
-    };
-    assert_eq!((reason.code(), reason.value()), (2, 52));
-    let later = with_received(&order(3, 9), |received| pcm.admit_later(received));
-    let later = later.expect("in charge");
-    assert!(!later.is_decided());
-    let Decision::Reject(reason) = decided(&order(4, 9)) else {
-        panic!("it says what the callback returned");
-    };
-    assert_eq!(reason.value(), 1, "LPM_OK, plus one");
-    assert_eq!(later.wait().flows()[0].decision.lpv(), 7);
-    let objects = rsvp_objects(&pcm, &order(0, 0), 100).expect("in charge");
-    let OutgoingVerdict::Send(objects) = objects else {
-        panic!("{objects:?}");
-    };
-    let policy_data = [0, 16, 14, 1, 0, 8, 0, 0, 0, 8, 0, 2, 0, 0, 0, 0];
-    assert_eq!(objects.policy_data, policy_data);
-    let dropped = rsvp_objects(&pcm, &order(1, 0), 100).expect("in charge");
-    assert!(matches!(dropped, OutgoingVerdict::Drop { .. }));
-    end(&pcm);
+    for lpm in in_c("twin") {
+        let (pcm, _) = started(lpm);
+        let decided = |message: &[u8]| {
+            let verdict = admit(&pcm, message).expect("in charge");
+            verdict.flows()[0].decision
+        };
+        assert_eq!(decided(&order(0, 4)).lpv(), 5);
+        let Decision::Reject(reason) = decided(&order(1, 51)) else {
+            panic!("it rejects");
+        };
+        assert_eq!((reason.code(), reason.value()), (2, 52));
+        let later = with_received(&order(3, 9), |received| pcm.admit_later(received));
+        let later = later.expect("in charge");
+        assert!(!later.is_decided());
+        let Decision::Reject(reason) = decided(&order(4, 9)) else {
+            panic!("it says what the callback returned");
+        };
+        assert_eq!(reason.value(), 1, "LPM_OK, plus one");
+        assert_eq!(later.wait().flows()[0].decision.lpv(), 7);
+        let objects = rsvp_objects(&pcm, &order(0, 0), 100).expect("in charge");
+        let OutgoingVerdict::Send(objects) = objects else {
+            panic!("{objects:?}");
+        };
+        let policy_data = [0, 16, 14, 1, 0, 8, 0, 0, 0, 8, 0, 2, 0, 0, 0, 0];
+        assert_eq!(objects.policy_data, policy_data);
+        let dropped = rsvp_objects(&pcm, &order(1, 0), 100).expect("in charge");
+        assert!(matches!(dropped, OutgoingVerdict::Drop { .. }));
+        end(&pcm);
+    }
 }
 
 #[test]
 fn one_that_writes_beyond_what_it_was_given_is_put_away() {
-    let Some(lpm) = in_c("oversteps") else { return };
-    let (pcm, events) = started(lpm);
-    for _ in 0..2 {
-        let verdict = admit(&pcm, &path(4000)).expect("in charge");
-        assert_eq!(verdict.outcome(), Outcome::Reject);
+    for lpm in in_c("oversteps") {
+        let (pcm, events) = started(lpm);
+        for _ in 0..2 {
+            let verdict = admit(&pcm, &path(4000)).expect("in charge");
+            assert_eq!(verdict.outcome(), Outcome::Reject);
+        }
+        assert_eq!(events.of(EventId::LpmOverstepped).len(), 1);
+        end(&pcm);
     }
-    assert_eq!(events.of(EventId::LpmOverstepped).len(), 1);
-    end(&pcm);
 }
 
 #[test]
 fn one_that_lacks_a_function_is_not_loaded() {
-    let Some(lpm) = in_c("lacks") else { return };
-    let events = RecordedEvents::default();
-    let pcm = Pcm::builder().lpm(lpm).event_log(events.clone());
-    let pcm = pcm.build().expect("builds");
-    pcm.become_dsbm().expect_err("it lacks two");
-    let event = &events.of(EventId::LpmLoadFailed)[0];
-    assert!(event.detail.contains("LPM_CommitResv"), "{}", event.detail);
+    for lpm in in_c("lacks") {
+        let events = RecordedEvents::default();
+        let pcm = Pcm::builder().lpm(lpm).event_log(events.clone());
+        let pcm = pcm.runner(runner()).build().expect("builds");
+        pcm.become_dsbm().expect_err("it lacks two");
+        let event = &events.of(EventId::LpmLoadFailed)[0];
+        assert!(event.detail.contains("LPM_CommitResv"), "{}", event.detail);
+    }
 }
