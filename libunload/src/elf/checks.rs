@@ -1,5 +1,5 @@
-//! Whether a file is a library that this host can map: of its machine, whole, a library, and for its
-//! C library.
+//! Whether a file is a library that this host can map: of its machine, whole, a library, and for
+//! its C library.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -62,7 +62,8 @@ impl<L: Lpm> TestPcmBuilder<L> {
         self
     }
 
-    /// How long answers that are put off may take, by the clock of the [`TestPcm`](super::TestPcm); default 5 s.
+    /// How long answers that are put off may take, by the clock of the
+    /// [`TestPcm`](super::TestPcm); default 5 s.
     pub const fn result_time_limit(mut self, limit: Duration) -> Self {
         self.result_time_limit = limit;
         self
