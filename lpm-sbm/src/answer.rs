@@ -27,6 +27,37 @@ pub struct Answer<V> {
     pub receipt: Option<Receipt>,
 }
 
+/// What became of a message that came before.
+#[derive(Debug)]
+pub enum Again<V> {
+    /// What was kept for it is kept on, and nothing else happened: an [`Answer`] would say only
+    /// this, and take longer to make and to look through.
+    Refreshed {
+        /// The policy's verdict, which accepts its one flow.
+        verdict: V,
+        /// As [`Answer::receipt`].
+        receipt: Receipt,
+    },
+    /// Anything else.
+    Answered(Answer<V>),
+}
+
+impl<V> Again<V> {
+    /// As [`Sbm::receive`](crate::Sbm::receive) answers.
+    pub fn into_answer(self) -> Answer<V> {
+        match self {
+            Self::Refreshed { verdict, receipt } => Answer {
+                before: Vec::new(),
+                verdict,
+                flows: SmallVec::from_buf([FlowAnswer::refreshed(receipt.path)]),
+                after: Vec::new(),
+                receipt: Some(receipt),
+            },
+            Self::Answered(answer) => answer,
+        }
+    }
+}
+
 /// What the SBM did about a flow that policy has decided on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FlowAnswer {

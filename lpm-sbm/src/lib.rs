@@ -46,7 +46,7 @@ mod reservations;
 mod sbm;
 mod state;
 
-pub use answer::{Answer, FlowAnswer, RemovalReason, Removed, Resources};
+pub use answer::{Again, Answer, FlowAnswer, RemovalReason, Removed, Resources};
 pub use bandwidth::{InterfaceName, PoolConfig, bits_per_second};
 pub use config::SbmConfig;
 pub use message_ids::{StateId, SummaryRefresh};

@@ -12,7 +12,7 @@ use lpm_rsvp::{
 };
 use smallvec::SmallVec;
 
-use crate::answer::{Answer, FlowAnswer, RemovalReason, Removed, Resources};
+use crate::answer::{Again, Answer, FlowAnswer, RemovalReason, Removed, Resources};
 use crate::bandwidth::{InterfaceName, Pools};
 use crate::config::SbmConfig;
 use crate::excerpt::Parts;
@@ -100,26 +100,17 @@ impl<P: Policy> Sbm<P> {
         &mut self,
         received: &ReceivedMessage<'_>,
         receipt: &Receipt,
-    ) -> Result<Answer<P::Verdict>, PcmError> {
+    ) -> Result<Again<P::Verdict>, PcmError> {
         let before = self.advance(received.received)?;
         let verdict = self.policy.admit(received)?;
-        let refreshed = match P::decision(&verdict, 0) {
-            Decision::Accept(priority) => self
-                .renewed(received, receipt)
-                .filter(|receipt| self.table.refresh_again(receipt, priority, self.clock)),
-            _ => None,
-        };
-        if let Some(receipt) = refreshed {
-            let path = receipt.path;
-            return Ok(Answer {
-                before,
-                verdict,
-                flows: SmallVec::from_buf([FlowAnswer::refreshed(path)]),
-                after: Vec::new(),
-                receipt: Some(receipt),
-            });
+        if let (true, Decision::Accept(priority)) = (before.is_empty(), P::decision(&verdict, 0)) {
+            if let Some(receipt) = self.renewed(received, receipt) {
+                if self.table.refresh_again(&receipt, priority, self.clock) {
+                    return Ok(Again::Refreshed { verdict, receipt });
+                }
+            }
         }
-        self.take_in(received, before, verdict)
+        self.take_in(received, before, verdict).map(Again::Answered)
     }
 
     /// A receipt with the Path state that there is now. `None` if a Resv lacks some that it needs.

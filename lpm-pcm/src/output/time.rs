@@ -45,20 +45,25 @@ pub(super) fn date(time: SystemTime) -> String {
 pub(super) fn time_of_day(since: Duration) -> [u8; 15] {
     const DAY: u64 = 24 * 60 * 60;
     let mut clock = *b"00:00:00.000000";
-    // Less than 2³² of both.
-    let [seconds, micros] = [since.as_secs() % DAY, since.subsec_micros().into()];
+    let seconds = since.as_secs() % DAY;
     let pairs = [
         (0, seconds / 3600),
         (3, seconds / 60 % 60),
         (6, seconds % 60),
-        (9, micros / 10_000),
-        (11, micros / 100 % 100),
-        (13, micros % 100),
     ];
     for (place, number) in pairs {
         clock[place..place + 2].copy_from_slice(&two_digits(number));
     }
+    set_microseconds(&mut clock, since);
     clock
+}
+
+/// Makes another time within the same second of a [`time_of_day`].
+pub(super) fn set_microseconds(clock: &mut [u8; 15], since: Duration) {
+    let micros = u64::from(since.subsec_micros());
+    for (place, number) in [(9, micros / 10_000), (11, micros / 100), (13, micros)] {
+        clock[place..place + 2].copy_from_slice(&two_digits(number));
+    }
 }
 
 /// The last two digits of a number.

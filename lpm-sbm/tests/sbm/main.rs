@@ -133,7 +133,7 @@ proptest! {
             sbm.policy().decisions.set(step.decisions);
             let known = receipts.entry((bytes.clone(), step.interface)).or_default();
             let answer = match known {
-                Some(receipt) => sbm.receive_again(&received, receipt).unwrap(),
+                Some(receipt) => sbm.receive_again(&received, receipt).unwrap().into_answer(),
                 None => sbm.receive(&received).unwrap(),
             };
             // One that is old is used on, as long as there is no newer one.

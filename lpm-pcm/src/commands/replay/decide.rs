@@ -14,7 +14,9 @@ use lpm_api::Direction;
 use lpm_host::error::PcmError;
 use lpm_host::{FlowVerdict, Outcome, Pcm, ReceivedMessage, Startup, Verdict};
 use lpm_rsvp::{Message, MessageType, ObjectIndex, ParseError};
-use lpm_sbm::{Answer, InterfaceName, Removed, Sbm, StateId, TimedPcm, TimedVerdict};
+use lpm_sbm::{
+    Again, Answer, InterfaceName, Receipt, Removed, Sbm, StateId, TimedPcm, TimedVerdict,
+};
 
 use self::coming::Coming;
 use self::counts::Counts;
@@ -199,19 +201,24 @@ impl<'a> Decider<'a> {
         let message = known.message();
         self.about(coming, &message);
         let received = received(coming, message, known.integrity);
-        let answered = match &known.receipt {
+        let again = match &known.receipt {
             Some(receipt) => self.sbm.receive_again(&received, receipt),
-            None => self.sbm.receive(&received),
+            None => self.sbm.receive(&received).map(Again::Answered),
         };
         // Looked at where it is: it is large.
-        let answer = match &answered {
-            Ok(answer) => answer,
-            Err(_) => return answered.map(|_| ()),
-        };
+        if let Ok(Again::Refreshed { verdict, receipt }) = &again {
+            if self.is_said_again(coming, known.row.as_deref(), &verdict.verdict, receipt) {
+                self.counts.outcomes.count(Outcome::Accept);
+                known.receipt = Some(*receipt);
+                self.reporter.about_none();
+                return Ok(());
+            }
+        }
+        let answer = &again?.into_answer();
         let reasons = self.reasons(&received, answer);
         let is_alone = answer.before.is_empty() && answer.after.is_empty();
         let row = known.row.as_ref();
-        let said = row.filter(|row| is_alone && row.decided.is(answer, &reasons));
+        let said = row.filter(|row| is_alone && row.decided.is_of(answer, &reasons));
         if said.is_some_and(|row| self.reporter.report_again(&coming.origin, &row.printed)) {
             self.counts.outcomes.count(answer.verdict.verdict.outcome());
         } else {
@@ -225,6 +232,22 @@ impl<'a> Decider<'a> {
         known.receipt = answer.receipt;
         self.reporter.about_none();
         Ok(())
+    }
+
+    /// Whether the row of a message that is only a refresh was printed again, as nearly always.
+    #[inline]
+    fn is_said_again(
+        &self,
+        coming: &Coming<'_>,
+        row: Option<&KnownRow>,
+        verdict: &Verdict,
+        receipt: &Receipt,
+    ) -> bool {
+        let (Some(row), [flow], false) = (row, verdict.flows(), self.wants.all_reasons) else {
+            return false;
+        };
+        row.decided.is(flow, receipt.path(), None)
+            && self.reporter.report_again(&coming.origin, &row.printed)
     }
 
     /// Each message in a Bundle is one of its own (RFC 2961 §3.4). A Bundle in it is none that may

@@ -16,7 +16,7 @@ use crate::output::flow::{FlowRecord, RefusedBy};
 use crate::output::plain::Plain;
 use crate::output::printer::PrintedRow;
 use crate::output::record::Origin;
-use crate::output::time::date;
+use crate::output::time::{date, set_microseconds, time_of_day};
 
 /// The rows, and where they are printed.
 pub(super) struct Grid<W> {
@@ -34,6 +34,10 @@ pub(super) struct Grid<W> {
     /// The capture and the day, since the epoch, that rows are of.
     pub(super) capture: Arc<str>,
     pub(super) day: Option<u64>,
+    /// The second since the epoch, within that day and that capture, of which a row was printed
+    /// again last, and its time of day: most rows are of the same one.
+    second: Option<u64>,
+    clock: [u8; 15],
 }
 
 impl<W: Write> Grid<W> {
@@ -48,6 +52,8 @@ impl<W: Write> Grid<W> {
             has_heading: false,
             capture: "".into(),
             day: None,
+            second: None,
+            clock: [0; 15],
         }
     }
 
@@ -67,13 +73,17 @@ impl<W: Write> Grid<W> {
     /// Prints a row of before for a message that was found here; not if it would look otherwise
     /// now.
     pub(super) fn print_again(&mut self, origin: &Origin, row: &PrintedRow) -> io::Result<bool> {
-        let since = origin.time.duration_since(SystemTime::UNIX_EPOCH);
-        let day = day(since.as_ref().ok());
-        self.heading_of(Some(&origin.capture), origin.time, day)?;
-        let Ok(since) = since else {
+        let Ok(since) = origin.time.duration_since(SystemTime::UNIX_EPOCH) else {
             return Ok(false);
         };
-        let (cells, place) = found(origin.packet, since, self.start.is_narrow());
+        let second = Some(since.as_secs());
+        if self.second == second && Arc::ptr_eq(&origin.capture, &self.capture) {
+            set_microseconds(&mut self.clock, since);
+        } else {
+            self.heading_of(Some(&origin.capture), origin.time, day(Some(&since)))?;
+            (self.second, self.clock) = (second, time_of_day(since));
+        }
+        let (cells, place) = found(origin.packet, &self.clock, self.start.is_narrow());
         if row.layout != (self.layout, place.len()) {
             return Ok(false);
         }
@@ -123,6 +133,7 @@ impl<W: Write> Grid<W> {
             return Ok(());
         }
         self.day = Some(day);
+        self.second = None;
         self.capture = Arc::clone(capture);
         let heading = self.palette.heading;
         let (capture, date) = (Plain(&self.capture), date(time));

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 use std::ops::Range;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anstyle::Style;
 use lpm_rsvp::{FilterSpec, MessageType, Session};
@@ -11,7 +11,7 @@ use lpm_rsvp::{FilterSpec, MessageType, Session};
 use crate::output::asked::Who;
 use crate::output::flow::Reason;
 use crate::output::plain::Plain;
-use crate::output::time::{push_time_of_day, time_of_day, two_digits};
+use crate::output::time::{push_time_of_day, two_digits};
 
 /// Cells in columns, two spaces between them.
 pub(super) struct Line {
@@ -243,14 +243,13 @@ impl Line {
     }
 }
 
-/// The cells that say where a message was found, so long after the epoch, as a line begins with
+/// The cells that say where a message was found, and at which time of day, as a line begins with
 /// them, and where in these bytes they are: for a row that is printed again, without the detour
 /// over a text. There is always room for them.
-pub(super) fn found(packet: u64, since: Duration, is_narrow: bool) -> ([u8; 40], Range<usize>) {
+pub(super) fn found(packet: u64, clock: &[u8; 15], is_narrow: bool) -> ([u8; 40], Range<usize>) {
     const CLOCK: usize = DIGITS + GAP.len();
     let mut cells = [b' '; 40];
     let start = write_right(&mut cells[..DIGITS], packet, PACKET);
-    let clock = time_of_day(since);
     let clock = &clock[..if is_narrow { 12 } else { 15 }];
     let end = CLOCK + clock.len();
     cells[CLOCK..end].copy_from_slice(clock);

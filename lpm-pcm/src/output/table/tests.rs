@@ -136,6 +136,62 @@ proptest! {
         }
         prop_assert_eq!(out, expected);
     }
+
+    #[test]
+    fn a_row_that_is_printed_again_is_as_if_it_was_made_anew(
+        rows in prop::collection::vec((0..2_usize, 0..4_usize, 0..1_000_000_u32, any::<bool>()), 1..20)
+    ) {
+        let captures = ["a.pcap", "b.pcap"].map(Arc::<str>::from);
+        let (mut out, mut expected) = (Vec::new(), Vec::new());
+        let mut table = Table::new(&mut out, io::sink());
+        let mut fresh = Table::new(&mut expected, io::sink());
+        let flows = [FlowRecord {
+            index: 0,
+            senders: vec![FilterSpec::new([10, 0, 0, 7], 1)].into(),
+            lpv: 3,
+            outcome: Outcome::Accept,
+            error_code: 0,
+            error_value: 0,
+            by: Some("identity"),
+            refused_by: None,
+            asked: None,
+            why: None,
+            resources: None,
+            path: None,
+            reason: None,
+        }];
+        let mut row = None;
+        for (capture, second, micros, is_again) in rows {
+            let since = Duration::new([0, 1, 86_399, 86_400][second], micros * 1_000);
+            let origin = Origin {
+                capture: Arc::clone(&captures[capture]),
+                time: SystemTime::UNIX_EPOCH + since,
+                ..origin(0)
+            };
+            let record = Record::Decision {
+                number: 1,
+                origin: &origin,
+                integrity: Provenance::Unsigned,
+                message: MessageType::Path,
+                who: Who::default(),
+                previous_hop: None,
+                interface: 1,
+                session: Session::new([10, 0, 0, 9], 17, 5004),
+                flows: &flows,
+                outcome: Outcome::Accept,
+                nanos: None,
+            };
+            fresh.print(&record).unwrap();
+            match row.as_ref().filter(|_| is_again) {
+                Some(row) => prop_assert!(table.print_again(&origin, row).unwrap()),
+                None => {
+                    table.print(&record).unwrap();
+                    row = table.last_row();
+                }
+            }
+        }
+        prop_assert_eq!(out, expected);
+    }
 }
 
 #[test]

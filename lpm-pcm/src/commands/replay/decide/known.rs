@@ -150,12 +150,20 @@ impl Decided {
         })
     }
 
-    /// Whether this was decided.
-    pub(super) fn is(&self, answer: &Answer<TimedVerdict>, reasons: &Reasons) -> bool {
+    /// Whether an answer says this.
+    pub(super) fn is_of(&self, answer: &Answer<TimedVerdict>, reasons: &Reasons) -> bool {
         let reason = reasons.first().and_then(Option::as_deref);
-        verdict(answer) == Some(&self.verdict)
-            && path(answer) == self.path
-            && reason == self.reason.as_deref()
+        verdict(answer).is_some_and(|verdict| self.is(verdict, path(answer), reason))
+    }
+
+    /// Whether this was decided, for this reason.
+    pub(super) fn is(
+        &self,
+        verdict: &FlowVerdict,
+        path: Option<PathState>,
+        reason: Option<&str>,
+    ) -> bool {
+        *verdict == self.verdict && path == self.path && reason == self.reason.as_deref()
     }
 }
 
