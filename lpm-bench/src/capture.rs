@@ -22,19 +22,22 @@ const REFRESH_PERIOD: u64 = 30_000_000;
 /// # Errors
 /// What the operating system says.
 pub fn write(out: &mut impl Write, messages: u64) -> io::Result<()> {
-    write_flows(out, FLOWS, messages)
+    write_flows(out, FLOWS, FLOWS, messages)
 }
 
-/// Likewise, with so many flows. Each is refreshed in every refresh period.
+/// Likewise, with so many flows, of so many users in turn. Each flow is refreshed in every refresh
+/// period.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn write_flows(out: &mut impl Write, flows: u32, messages: u64) -> io::Result<()> {
+pub fn write_flows(out: &mut impl Write, flows: u32, users: u32, messages: u64) -> io::Result<()> {
     // Version 2.4, microseconds, a snapshot length of 64 KiB, Ethernet.
     for word in [0xa1b2_c3d4_u32, 0x0002_0004, 0, 0, 65_535, 1] {
         out.write_all(&word.to_be_bytes())?;
     }
-    let frames: Vec<_> = (0..flows).flat_map(frames).collect();
+    let frames: Vec<_> = (0..flows)
+        .flat_map(|flow| frames(flow, flow % users))
+        .collect();
     let every = REFRESH_PERIOD / (2 * u64::from(flows));
     for (number, frame) in (0..messages).zip(frames.iter().cycle()) {
         let time = number * every;
@@ -49,11 +52,11 @@ pub fn write_flows(out: &mut impl Write, flows: u32, messages: u64) -> io::Resul
     Ok(())
 }
 
-/// The Path and the Resv of a flow.
-fn frames(flow: u32) -> [Vec<u8>; 2] {
+/// The Path and the Resv of a user's flow.
+fn frames(flow: u32, user: u32) -> [Vec<u8>; 2] {
     [
-        frame(host(flow), SERVER, &path_with_identity(flow, flow)),
-        frame(ROUTER, host(flow), &resv_with_identity(flow, flow)),
+        frame(host(flow), SERVER, &path_with_identity(flow, user)),
+        frame(ROUTER, host(flow), &resv_with_identity(flow, user)),
     ]
 }
 

@@ -33,8 +33,8 @@ type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 /// A name, and what does it so many times.
 type Workload = (&'static str, fn(u64) -> Result);
 
-/// All of them.
-pub(crate) const WORKLOADS: [Workload; 12] = [
+/// All that are compared with the record.
+pub(crate) const WORKLOADS: [Workload; 13] = [
     ("admit, 1 LPM", |count| admit(1, "", count)),
     ("admit, 16 LPMs", |count| admit(16, "", count)),
     ("admit, 1 LPM that defers and answers", |count| {
@@ -55,19 +55,29 @@ pub(crate) const WORKLOADS: [Workload; 12] = [
         first_messages,
     ),
     ("pcm replay, a first message, 10 000 flows", |count| {
-        replay(10_000, count)
+        replay(10_000, 10_000, count)
     }),
     ("pcm replay, a refresh", |count| {
-        refresh(capture::FLOWS, count)
+        refresh(capture::FLOWS, capture::FLOWS, count)
+    }),
+    ("pcm replay, a refresh, 8 flows of each user", |count| {
+        refresh(capture::FLOWS, capture::FLOWS / 8, count)
     }),
 ];
+
+/// Those that take minutes to count.
+const LONG: [Workload; 1] = [(
+    "pcm replay, a refresh, 100 000 flows, 8 of each user",
+    |count| refresh(100_000, 12_500, count),
+)];
 
 /// Does one of them so many times.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let [name, count] = arguments else {
         return Err("expected a workload and how often".into());
     };
-    let workload = WORKLOADS.iter().find(|(known, _)| name == known);
+    let mut workloads = WORKLOADS.iter().chain(&LONG);
+    let workload = workloads.find(|(known, _)| name == known);
     let (_, workload) = workload.ok_or("no such workload")?;
     let count = count.to_str().and_then(|count| count.parse().ok());
     workload(count.ok_or("expected how often")?)?;
@@ -215,18 +225,18 @@ fn facts() -> Facts {
 
 /// So many messages after each flow's Path and Resv came twice: what is kept of a message for the
 /// next one like it is there.
-fn refresh(flows: u32, messages: u64) -> Result {
-    replay(flows, 4 * u64::from(flows) + messages)
+fn refresh(flows: u32, users: u32, messages: u64) -> Result {
+    replay(flows, users, 4 * u64::from(flows) + messages)
 }
 
-/// A capture with so many flows and messages, the first of each flow at the beginning.
-fn replay(flows: u32, messages: u64) -> Result {
+/// A capture with so many flows, users and messages, the first of each flow at the beginning.
+fn replay(flows: u32, users: u32, messages: u64) -> Result {
     let folder = tempfile::tempdir()?;
     let path = |name| folder.path().join(name);
     let mut pcap = Vec::new();
-    capture::write_flows(&mut pcap, flows, messages)?;
+    capture::write_flows(&mut pcap, flows, users, messages)?;
     fs::write(path("capture.pcap"), pcap)?;
-    fs::write(path("policy.toml"), policy::identity_policy(flows))?;
+    fs::write(path("policy.toml"), policy::identity_policy(users))?;
     let library = beside("lpm_identity");
     let config = format!(
         "[[lpm]]\nname = 'identity'\nlibrary = '{}'\n[lpm.config]\npolicy_file = 'policy.toml'\n\
