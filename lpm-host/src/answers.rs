@@ -5,4 +5,5 @@ pub(crate) mod aggregate;
 pub(crate) mod decisions;
 pub(crate) mod faults;
 pub(crate) mod objects;
+mod only;
 pub(crate) mod pending;

@@ -1,6 +1,7 @@
 //! Asking the LPMs, and telling them: what happens to one message.
 
 pub(crate) mod admission;
+mod alone;
 pub(crate) mod asking;
 mod at_once;
 pub(crate) mod decide;

@@ -23,8 +23,7 @@ const THREADS: usize = 32;
 /// Counts.
 #[derive(Default)]
 pub(crate) struct Tally {
-    /// Messages about one flow that was accepted at once, by thread.
-    at_once: Lanes,
+    of_threads: Lanes,
     at_once_elsewhere: AtomicU64,
     requests: AtomicU64,
     accepted: AtomicU64,
@@ -59,7 +58,8 @@ impl Decided {
     }
 }
 
-/// A counter for each thread, the first word in its lane, so that no two write into one cache line.
+/// Two counters for each thread, the first words in its lane, so that no two write into one cache
+/// line: of [messages accepted at once](Tally::count_at_once), and of [others](Tally::count_asked).
 #[repr(align(128))]
 struct Lanes([AtomicU64; THREADS * LANE]);
 
@@ -73,13 +73,17 @@ impl Tally {
     /// A message about one flow was accepted at once, on the thread with this lane.
     #[inline]
     pub(crate) fn count_at_once(&self, lane: u32) {
-        match self.at_once.0.get(lane as usize) {
-            // Nobody else writes here.
-            Some(count) => count.store(
-                count.load(Ordering::Relaxed).wrapping_add(1),
-                Ordering::Relaxed,
-            ),
+        match self.of_threads.0.get(lane as usize) {
+            Some(count) => count_alone(count),
             None => count(&self.at_once_elsewhere, 1),
+        }
+    }
+
+    /// The LPM is to be asked about a message, and the thread with this lane does not wait for it.
+    pub(crate) fn count_asked(&self, lane: u32) {
+        match self.of_threads.0.get(lane as usize + 1) {
+            Some(count) => count_alone(count),
+            None => self.count_request(),
         }
     }
 
@@ -141,11 +145,14 @@ impl Tally {
     /// What it came to, of the LPMs of this name.
     pub(crate) fn metrics(&self, name: Arc<str>) -> LpmMetrics {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let of_threads = self.at_once.0.iter().map(read);
-        let at_once = of_threads.sum::<u64>() + read(&self.at_once_elsewhere);
+        let of_threads = |word| {
+            let lanes = self.of_threads.0.chunks_exact(LANE);
+            lanes.map(|lane| read(&lane[word])).sum::<u64>()
+        };
+        let at_once = of_threads(0) + read(&self.at_once_elsewhere);
         LpmMetrics {
             name,
-            requests: read(&self.requests) + at_once,
+            requests: read(&self.requests) + at_once + of_threads(1),
             accepted: read(&self.accepted) + at_once,
             rejected: read(&self.rejected),
             dropped: read(&self.dropped),
@@ -161,6 +168,13 @@ impl Tally {
             },
         }
     }
+}
+
+/// Counts where nobody else writes.
+#[inline]
+fn count_alone(counter: &AtomicU64) {
+    let next = counter.load(Ordering::Relaxed).wrapping_add(1);
+    counter.store(next, Ordering::Relaxed);
 }
 
 fn count(counter: &AtomicU64, by: u64) {
@@ -180,12 +194,17 @@ mod tests {
             // The last two have no place of their own.
             for thread in 0..THREADS + 2 {
                 let (tally, lane) = (&tally, u32::try_from(thread * LANE).unwrap());
-                scope.spawn(move || (0..1_000).for_each(|_| tally.count_at_once(lane)));
+                scope.spawn(move || {
+                    for _ in 0..1_000 {
+                        tally.count_at_once(lane);
+                        tally.count_asked(lane);
+                    }
+                });
             }
         });
         let counts = tally.metrics("some".into());
         assert_eq!(counts.accepted, 34_000);
-        assert_eq!(counts.requests, 34_000);
+        assert_eq!(counts.requests, 68_000);
     }
 
     #[test]

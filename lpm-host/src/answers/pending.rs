@@ -41,7 +41,6 @@ enum Then<G> {
 /// Who is still to be told that the last answer came.
 #[must_use = "somebody may wait"]
 pub(crate) enum Notice<G> {
-    Nobody,
     Waiting,
     Wake(Waker),
     Call(Arc<Dispatcher>, Callback<G>, G),
@@ -72,25 +71,26 @@ impl<G: Default + Send + 'static> Pending<G> {
 
     /// Adds an answer. The one that was last tells whoever waits.
     pub(crate) fn answer(&self, add: impl FnOnce(&mut G)) {
-        let notice = self.answer_quietly(add);
-        self.tell(notice);
+        if let Some(notice) = self.answer_quietly(add) {
+            self.tell(notice);
+        }
     }
 
-    /// The same, but leaves it to the caller to [tell](Self::tell) whoever waits.
-    pub(crate) fn answer_quietly(&self, add: impl FnOnce(&mut G)) -> Notice<G> {
+    /// The same, but leaves it to the caller to [tell](Self::tell) whoever waits, if somebody does.
+    pub(crate) fn answer_quietly(&self, add: impl FnOnce(&mut G)) -> Option<Notice<G>> {
         let mut gathering = self.lock();
         add(&mut gathering.gathered);
         gathering.open -= 1;
         if gathering.open > 0 {
-            return Notice::Nobody;
+            return None;
         }
         match mem::replace(&mut gathering.then, Then::Nobody) {
-            Then::Nobody => Notice::Nobody,
-            Then::Waiting => Notice::Waiting,
-            Then::Wake(waker) => Notice::Wake(waker),
+            Then::Nobody => None,
+            Then::Waiting => Some(Notice::Waiting),
+            Then::Wake(waker) => Some(Notice::Wake(waker)),
             Then::Call(dispatcher, callback) => {
                 let gathered = mem::take(&mut gathering.gathered);
-                Notice::Call(dispatcher, callback, gathered)
+                Some(Notice::Call(dispatcher, callback, gathered))
             }
         }
     }
@@ -98,7 +98,6 @@ impl<G: Default + Send + 'static> Pending<G> {
     /// Tells whoever waits that the last answer came.
     pub(crate) fn tell(&self, notice: Notice<G>) {
         match notice {
-            Notice::Nobody => {}
             Notice::Waiting => self.complete.notify_all(),
             Notice::Wake(waker) => waker.wake(),
             Notice::Call(dispatcher, callback, gathered) => {

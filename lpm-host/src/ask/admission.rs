@@ -10,7 +10,6 @@ use lpm_api::DeleteReason;
 
 use super::tell::{StateGone, forget_refused};
 use crate::answers::admitting::Admitting;
-use crate::answers::decisions::Decisions;
 use crate::serving::Serving;
 use crate::verdict::Verdict;
 
@@ -45,7 +44,7 @@ impl Admission {
     #[must_use]
     pub fn is_decided(&self) -> bool {
         match &self.0 {
-            Some(Progress::Open(open)) => open.admitting.said.is_complete(),
+            Some(Progress::Open(open)) => open.admitting.is_complete(),
             _ => true,
         }
     }
@@ -54,7 +53,7 @@ impl Admission {
     #[cfg(feature = "testing")]
     pub(crate) fn wait_for(&self, limit: std::time::Duration) -> bool {
         match &self.0 {
-            Some(Progress::Open(open)) => open.admitting.said.wait_for(limit),
+            Some(Progress::Open(open)) => open.admitting.said().wait_for(limit),
             _ => true,
         }
     }
@@ -65,8 +64,8 @@ impl Admission {
         match self.0.take() {
             Some(Progress::Decided(verdict)) => verdict,
             Some(Progress::Open(open)) => {
-                let decisions = open.admitting.said.wait();
-                open.conclude(decisions)
+                let verdict = open.admitting.wait();
+                open.conclude(verdict)
             }
             None => Verdict::undecided(),
         }
@@ -80,10 +79,7 @@ impl Admission {
             Some(Progress::Open(open)) => {
                 let admitting = Arc::clone(&open.admitting);
                 let dispatcher = Arc::clone(&open.serving.dispatcher);
-                admitting.said.then(
-                    &dispatcher,
-                    Box::new(move |decisions| callback(open.conclude(decisions))),
-                );
+                admitting.then(&dispatcher, move |verdict| callback(open.conclude(verdict)));
             }
             None => {}
         }
@@ -92,9 +88,8 @@ impl Admission {
 
 impl Open {
     /// The verdict, with the LPMs told of flows that are refused.
-    fn conclude(self, decisions: Decisions) -> Verdict {
-        let verdict = decisions.verdict();
-        forget_refused(&self.serving, &self.admitting.received(), &verdict);
+    fn conclude(self, verdict: Verdict) -> Verdict {
+        forget_refused(&self.serving, || self.admitting.received(), &verdict);
         self.admitting.keep();
         verdict
     }
@@ -109,8 +104,8 @@ impl Future for Admission {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Verdict> {
         match self.0.take() {
             Some(Progress::Decided(verdict)) => Poll::Ready(verdict),
-            Some(Progress::Open(open)) => match open.admitting.said.poll(context) {
-                Poll::Ready(decisions) => Poll::Ready(open.conclude(decisions)),
+            Some(Progress::Open(open)) => match open.admitting.poll(context) {
+                Poll::Ready(verdict) => Poll::Ready(open.conclude(verdict)),
                 Poll::Pending => {
                     self.0 = Some(Progress::Open(open));
                     Poll::Pending
@@ -128,22 +123,19 @@ impl Drop for Admission {
         };
         let admitting = Arc::clone(&open.admitting);
         let dispatcher = Arc::clone(&open.serving.dispatcher);
-        admitting.said.then(
-            &dispatcher,
-            Box::new(move |_| {
-                let received = open.admitting.received();
-                let gone = StateGone {
-                    reason: DeleteReason::AdmissionControlFailed,
-                    message: received.message,
-                    flow: None,
-                    interface: Some(received.interface),
-                };
-                // Stopped LPMs have nothing to forget.
-                if let Ok(roster) = open.serving.in_charge() {
-                    gone.tell(&roster, &open.serving);
-                }
-            }),
-        );
+        admitting.then(&dispatcher, move |_| {
+            let received = open.admitting.received();
+            let gone = StateGone {
+                reason: DeleteReason::AdmissionControlFailed,
+                message: received.message,
+                flow: None,
+                interface: Some(received.interface),
+            };
+            // Stopped LPMs have nothing to forget.
+            if let Ok(roster) = open.serving.in_charge() {
+                gone.tell(&roster, &open.serving);
+            }
+        });
     }
 }
 

@@ -22,7 +22,7 @@ use crate::message::ReceivedMessage;
 use crate::requests::asked::{Asked, Question};
 use crate::roster::Roster;
 use crate::seat::seated::{Route, Seat, Slot};
-use crate::seat::worker::{Job, Query};
+use crate::seat::worker::Worker;
 use crate::serving::Serving;
 use crate::verdict::{PerFlow, Verdict};
 
@@ -126,7 +126,7 @@ impl<'a> Asking<'a> {
             self.ask_each(rest, flows, places);
         }
         let later = self.later.get();
-        let gathered = later.and_then(|later| self.leave_to_the_others(&later.said, flows));
+        let gathered = later.and_then(|later| self.leave_to_the_others(later.said(), flows));
         if self.closed.get() {
             return None;
         }
@@ -289,7 +289,7 @@ impl<'a> Asking<'a> {
             return 0;
         };
         let later = self.later();
-        later.said.expect();
+        later.said().expect();
         self.issue_to(seat, order, later)
     }
 
@@ -312,17 +312,6 @@ impl<'a> Asking<'a> {
         request
     }
 
-    /// Has a thread of the only LPM's own make the call. `None`: it was stopped.
-    pub(super) fn ask_only_on_worker(&self, seat: &Seat) -> Option<Progress> {
-        seat.tally.count_request();
-        self.timed.set(seat.begin_timing());
-        let later = Admitting::with_copy(self.received, self.flow_count);
-        // The answer that is open at first, the caller's else, is the LPM's.
-        let request = self.issue_to(seat, 0, &later);
-        let is_asked = self.give_to_worker(seat, request, &later);
-        is_asked.then_some(Progress::Open(later))
-    }
-
     /// Has a thread of the LPM's own make the call; its answer comes as a deferred one does.
     #[cold]
     fn send_to_worker(&self, seat: &Arc<Seat>) {
@@ -330,25 +319,19 @@ impl<'a> Asking<'a> {
         self.timed.set(seat.begin_timing());
         let request = self.put_off();
         self.later().copy(self.received);
-        if !self.give_to_worker(seat, request, self.later()) {
+        let message = self.later().copied();
+        let ask = |worker: &Worker| worker.ask_to_decide(request, self.flow_count, message);
+        if !seat.ask_on_worker(Function::Admit, request, ask, &**self.events()) {
             self.closed.set(true);
         }
     }
-
-    /// Whether the LPM was not stopped.
-    fn give_to_worker(&self, seat: &Seat, request: u64, later: &Arc<Admitting>) -> bool {
-        let query = Job::Admit(Query {
-            request,
-            admitting: Arc::clone(later),
-            flow_count: self.flow_count,
-        });
-        seat.ask_on_worker(Function::Admit, request, query, &**self.events())
-    }
 }
 
-impl Asker for Asking<'_> {
+impl<'a> Asker for Asking<'a> {
+    type Received = ReceivedMessage<'a>;
+
     #[inline]
-    fn received(&self) -> &ReceivedMessage<'_> {
+    fn received(&self) -> &ReceivedMessage<'a> {
         self.received
     }
 

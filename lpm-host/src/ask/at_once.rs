@@ -17,7 +17,9 @@ use libunload::gate::{First, Look};
 use lpm_abi::{AbiAdmit, AbiAnswer, AbiDecision};
 use lpm_api::{Decision, Priority};
 
+use super::alone;
 use super::asking::{Asking, Progress};
+use crate::answers::admitting::Admitting;
 use crate::answers::aggregate::Aggregate;
 use crate::clock::Clock;
 use crate::error::PcmError;
@@ -37,6 +39,8 @@ pub(super) enum Asked {
     /// One did something else. `None`: one was stopped meanwhile, so that not all of them could be
     /// asked.
     Otherwise(Result<Option<Progress>, PcmError>),
+    /// The only LPM is asked on a thread of its own.
+    Alone(Arc<Admitting>),
     /// No LPM was asked: the message is another, or the thread is in a call.
     Nobody,
 }
@@ -70,9 +74,9 @@ pub(super) fn ask<R>(
         return then(ask_each(serving, received, first));
     };
     if !seat.is_inline() {
-        let progress = elsewhere(serving, received, roster, seat);
+        let asked = elsewhere(serving, received, roster, look.lane());
         drop(first);
-        return then(Asked::Otherwise(progress));
+        return then(asked);
     }
     // The usual configuration. What puts off an answer is dropped in `go_on`.
     let asking = ManuallyDrop::new(Asking::new(received, roster, serving, 1));
@@ -241,16 +245,20 @@ fn elsewhere(
     serving: &Serving,
     received: &ReceivedMessage<'_>,
     roster: &Roster,
-    seat: &Seat,
-) -> Result<Option<Progress>, PcmError> {
+    lane: u32,
+) -> Asked {
     if !roster.in_charge {
-        return Err(PcmError::NotDsbm);
+        return Asked::Otherwise(Err(PcmError::NotDsbm));
     }
-    let asking = Asking::new(received, roster, serving, 1);
-    Ok(match seat.standing() {
-        Some(Route::Worker) => asking.ask_only_on_worker(seat),
-        _ => asking.ask(),
-    })
+    match &*roster.seats {
+        [seat] if seat.standing() == Some(Route::Worker) => {
+            match alone::ask(serving, received, seat, lane) {
+                Some(admitting) => Asked::Alone(admitting),
+                None => Asked::Otherwise(Ok(None)),
+            }
+        }
+        _ => Asked::Otherwise(Ok(Asking::new(received, roster, serving, 1).ask())),
+    }
 }
 
 /// Adds what that LPM answered, and asks those after it one by one; or all, from it on.

@@ -33,9 +33,9 @@ fn wait(
     match progress(serving, received, asked)? {
         Progress::Answered(verdict) => Ok(verdict),
         Progress::Open(admitting) => {
-            let verdict = admitting.said.wait().verdict();
+            let verdict = admitting.wait();
             admitting.keep();
-            forget_refused(serving, received, &verdict);
+            forget_refused(serving, || *received, &verdict);
             Ok(verdict)
         }
     }
@@ -46,7 +46,10 @@ pub(crate) fn later(
     serving: &Arc<Serving>,
     received: &ReceivedMessage<'_>,
 ) -> Result<Admission, PcmError> {
-    let asked = at_once::ask(serving, received, |asked| asked);
+    let asked = match at_once::ask(serving, received, |asked| asked) {
+        Asked::Alone(admitting) => return Ok(Admission::open(admitting, Arc::clone(serving))),
+        asked => asked,
+    };
     Ok(match progress(serving, received, asked)? {
         Progress::Answered(verdict) => Admission::decided(verdict),
         Progress::Open(admitting) => {
@@ -65,6 +68,7 @@ fn progress(
 ) -> Result<Progress, PcmError> {
     let mut progress = match asked {
         Asked::Accepted(flow) => Some(Progress::Answered(Verdict::of_one(flow))),
+        Asked::Alone(admitting) => Some(Progress::Open(admitting)),
         Asked::Otherwise(progress) => progress?,
         Asked::Nobody => one_by_one(serving, received)?,
     };

@@ -16,7 +16,8 @@ use crate::event::EventId;
 use crate::lpm::calls::{self, Asker};
 use crate::lpm::compatibility::Incompatibility;
 use crate::lpm::instance::Instance;
-use crate::message::{OwnedReceived, ReceivedMessage};
+use crate::lpm::isolated::copied::Copied;
+use crate::message::ReceivedMessage;
 use crate::seat::backlog::Kept;
 use crate::seat::seated::{Route, Seat, Slot};
 use crate::serving::Serving;
@@ -64,7 +65,7 @@ pub(crate) fn explain(
             said
         }
         Route::Worker => {
-            let received = OwnedReceived::from(received);
+            let received = Copied::from(received);
             on_worker(seat, serving, move |lpm| ask(lpm, &received.view()))?
         }
         Route::Quarantine => return None,
@@ -79,8 +80,10 @@ pub(crate) fn explain(
 /// A message that was decided on: no answer is put off any more.
 struct Explained<'a>(&'a ReceivedMessage<'a>);
 
-impl Asker for Explained<'_> {
-    fn received(&self) -> &ReceivedMessage<'_> {
+impl<'a> Asker for Explained<'a> {
+    type Received = ReceivedMessage<'a>;
+
+    fn received(&self) -> &ReceivedMessage<'a> {
         self.0
     }
 

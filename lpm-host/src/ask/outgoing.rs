@@ -20,7 +20,7 @@ use crate::requests::asked::{Asked, Question};
 use crate::requests::results;
 use crate::roster::Roster;
 use crate::seat::seated::{Route, Seat, Slot};
-use crate::seat::worker::Job;
+use crate::seat::worker::Worker;
 use crate::serving::Serving;
 
 /// Asks every LPM for objects, and waits for those that come later.
@@ -176,8 +176,8 @@ impl Asking<'_> {
         };
         let events = &*self.serving.events;
         // Where the LPM is stopped its request is over, too.
-        let call = Job::Call(Box::new(call));
-        seat.ask_on_worker(Function::RsvpObjects, request, call, events);
+        let ask = |worker: &Worker| worker.ask(Box::new(call));
+        seat.ask_on_worker(Function::RsvpObjects, request, ask, events);
     }
 }
 

@@ -136,11 +136,15 @@ fn forget_some(
 
 /// Lets the LPMs forget what is refused, once the last of them answered.
 #[inline]
-pub(crate) fn forget_refused(serving: &Serving, received: &ReceivedMessage<'_>, verdict: &Verdict) {
+pub(crate) fn forget_refused<'a>(
+    serving: &Serving,
+    received: impl FnOnce() -> ReceivedMessage<'a>,
+    verdict: &Verdict,
+) {
     if verdict.flows().iter().all(FlowVerdict::is_accepted) {
         return;
     }
     if let Ok(roster) = serving.in_charge() {
-        forget(&roster, received, verdict.flows(), serving);
+        forget(&roster, &received(), verdict.flows(), serving);
     }
 }

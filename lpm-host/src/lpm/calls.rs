@@ -5,7 +5,9 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use lpm_abi::{AbiAdmit, AbiDecision, AbiInterface, AbiTime, AdmitCall, AdmitCallFunctions, Defer};
+use lpm_abi::{
+    AbiAdmit, AbiDecision, AbiInterface, AbiMessage, AbiTime, AdmitCall, AdmitCallFunctions, Defer,
+};
 use lpm_api::abi::abi_message;
 
 use crate::message::ReceivedMessage;
@@ -53,9 +55,39 @@ impl<F: Fn() -> u64> Call<F> {
     }
 }
 
+/// A message as it was received, as LPMs get to see it.
+pub(crate) trait Facts {
+    fn message(&self) -> AbiMessage<'_>;
+    fn time(&self) -> AbiTime;
+    fn interface(&self) -> AbiInterface;
+    fn integrity_verified(&self) -> bool;
+}
+
+impl Facts for ReceivedMessage<'_> {
+    #[inline]
+    fn message(&self) -> AbiMessage<'_> {
+        abi_message(self.message)
+    }
+
+    fn time(&self) -> AbiTime {
+        self.received.into()
+    }
+
+    fn interface(&self) -> AbiInterface {
+        self.interface.into()
+    }
+
+    #[inline]
+    fn integrity_verified(&self) -> bool {
+        self.integrity_verified
+    }
+}
+
 /// Who asks LPMs to decide on a message, one after the other.
 pub(crate) trait Asker {
-    fn received(&self) -> &ReceivedMessage<'_>;
+    type Received: Facts;
+
+    fn received(&self) -> &Self::Received;
 
     /// Takes a handle under which the LPM that is asked now puts off its answer; the same one when
     /// it is asked for again. 0 where the LPM is being stopped.
@@ -67,8 +99,8 @@ pub(crate) trait Asker {
 pub(crate) fn request<'a, A: Asker>(asker: &'a A, places: &'a [Cell<AbiDecision>]) -> AbiAdmit<'a> {
     let received = asker.received();
     AbiAdmit {
-        integrity_verified: received.integrity_verified,
-        message: abi_message(received.message),
+        integrity_verified: received.integrity_verified(),
+        message: received.message(),
         // SAFETY: the reference is valid as long as the result's lifetime, and the functions are
         // for references to this type.
         call: unsafe { AdmitCall::new(ptr::from_ref(asker).cast(), functions::<A>()) },
@@ -102,7 +134,7 @@ unsafe extern "C" fn issue_decision<A: Asker>(context: *const ()) -> u64 {
 unsafe extern "C" fn received<A: Asker>(context: *const ()) -> AbiTime {
     // SAFETY: the caller's promise.
     let asker = unsafe { &*context.cast::<A>() };
-    asker.received().received.into()
+    asker.received().time()
 }
 
 /// # Safety
@@ -111,7 +143,7 @@ unsafe extern "C" fn received<A: Asker>(context: *const ()) -> AbiTime {
 unsafe extern "C" fn interface<A: Asker>(context: *const ()) -> AbiInterface {
     // SAFETY: the caller's promise.
     let asker = unsafe { &*context.cast::<A>() };
-    asker.received().interface.into()
+    asker.received().interface()
 }
 
 /// # Safety

@@ -21,7 +21,8 @@
 //! | `ring`, `memory` | the shared memory, and who has the turn there; `places` in place of both over pipes |
 //! | `watch`, `word` | how one waits for the other there |
 //! | `frames` | what is said over the wire |
-//! | `words`, `calls`, `task` | what is said, in words of memory |
+//! | `words`, `calls`, `decide`, `task` | what is said, in words of memory |
+//! | `copied`, `batch` | a message in such words, and many that wait |
 //! | `runner`, `runs`, `load`, `serve` | the child's side |
 //! | `confine` | how the child confines itself; `unconfined` where it cannot |
 //! | `up`, `logs` | what it reports, at its side |
@@ -29,11 +30,14 @@
 
 mod adapter;
 pub(crate) mod answered;
+pub(crate) mod batch;
 mod calls;
 #[cfg_attr(any(lpm_pipes, not(target_os = "linux")), path = "isolated/piped.rs")]
 mod child;
 #[cfg_attr(not(target_os = "linux"), path = "isolated/unconfined.rs")]
 mod confine;
+pub(crate) mod copied;
+pub(crate) mod decide;
 mod ended;
 pub(crate) mod error;
 mod frames;

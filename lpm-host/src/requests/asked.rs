@@ -51,7 +51,7 @@ impl Asked {
         let order = self.order;
         match self.question {
             Question::Admit(admitting) => {
-                let said = &admitting.said;
+                let said = admitting.said();
                 said.answer(|decisions| decisions.add_failure(lpm, order, why));
             }
             Question::Objects(pending) => {
@@ -63,7 +63,7 @@ impl Asked {
     /// Ends it without an answer, since the LPM gave that otherwise.
     pub(crate) fn withdraw(self) {
         match self.question {
-            Question::Admit(admitting) => admitting.said.answer(|_| {}),
+            Question::Admit(admitting) => admitting.said().answer(|_| {}),
             Question::Objects(pending) => pending.answer(|_| {}),
         }
     }
@@ -153,13 +153,19 @@ impl Requests {
     }
 
     /// Notes how long the answer to a request took, if that is timed.
+    #[inline]
     pub(crate) fn answered(&self, request: u64) {
-        let timed = &self.timed;
-        if timed.request.load(Ordering::Relaxed) == request {
-            let mut began = timed.began.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, began)) = began.take_if(|(timed, _)| *timed == request) {
-                self.tally.time(began.elapsed());
-            }
+        if self.timed.request.load(Ordering::Relaxed) == request {
+            self.timed_is_answered(request);
+        }
+    }
+
+    #[cold]
+    fn timed_is_answered(&self, request: u64) {
+        let began = self.timed.began.lock();
+        let mut began = began.unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, began)) = began.take_if(|(timed, _)| *timed == request) {
+            self.tally.time(began.elapsed());
         }
     }
 }

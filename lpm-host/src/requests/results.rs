@@ -76,7 +76,7 @@ fn decide<D: AsRef<[AbiDecision]>>(
     if !status.is_ok() {
         return failed(requests, asked, status, Function::Admit);
     }
-    let expected = expected.unwrap_or_else(|| admitting.said.look(Decisions::flow_count));
+    let expected = expected.unwrap_or_else(|| admitting.said().look(Decisions::flow_count));
     if found != expected {
         let what = format!("{found} decisions, expected {expected}");
         return reject(requests, asked, &what);
@@ -94,7 +94,7 @@ fn decide<D: AsRef<[AbiDecision]>>(
         requests.tally.count_decision(counts_as(*decision).lpv);
     }
     // Whoever waits may stop the LPM at once, so what is to be told is told before.
-    admitting.said.answer(|gathered| {
+    admitting.said().answer(|gathered| {
         gathered.add(lpm, asked.order, decisions);
         if result.flags & AbiResult::FORCE_IMMEDIATE_REFRESH != 0 {
             gathered.refresh_at_once();

@@ -13,11 +13,11 @@ use lpm_api::LpmStatus;
 use super::late::forget_late;
 use super::many::Many;
 use super::seated::Seat;
-use super::worker::Query;
 use crate::answers::faults::{Function, Judged, Returned, judge};
 use crate::lpm::calls::{self, Asker};
 use crate::lpm::instance::Instance;
-use crate::message::ReceivedMessage;
+use crate::lpm::isolated::batch::{Batch, Query};
+use crate::lpm::isolated::decide::Received;
 use crate::requests::results;
 use crate::verdict::PerFlow;
 
@@ -26,17 +26,16 @@ impl Seat {
     /// the others stay.
     pub(super) fn decide(&self, lpm: &Instance, many: &mut Many) {
         let Some(process) = &self.process else {
-            if let Some(query) = many.queries.pop_front() {
-                self.decide_here(lpm, &query);
-            }
+            self.decide_here(lpm, &many.asked);
+            many.asked.skip(1);
             return;
         };
-        let asked = many.queries.iter().map(Query::view);
-        if let Err(why) = process.admit_many(asked, &mut many.answers) {
+        if let Err(why) = process.admit_many(&many.asked, &mut many.answers) {
             // Nothing is known of any of them.
-            for query in many.queries.drain(..) {
-                self.hear(lpm, &query, AbiAnswer::failed(why), false, &[]);
+            for (query, received) in many.asked.iter() {
+                self.hear(lpm, query, &received, AbiAnswer::failed(why), false, &[]);
             }
+            many.asked.clear();
             return;
         }
         let mut heard = 0;
@@ -47,16 +46,31 @@ impl Seat {
             let count = usual.count();
             if count > 0 {
                 self.hear_many(lpm, heard, count, many);
-            } else if let Some(query) = many.queries.pop_front() {
-                self.hear(lpm, &query, said.answer, said.is_deferred, &said.decisions);
+            } else {
+                if let Some((query, received)) = many.asked.iter().next() {
+                    let decisions = &said.decisions;
+                    self.hear(
+                        lpm,
+                        query,
+                        &received,
+                        said.answer,
+                        said.is_deferred,
+                        decisions,
+                    );
+                }
+                many.asked.skip(1);
             }
             heard += count.max(1);
         }
     }
 
-    fn decide_here(&self, lpm: &Instance, query: &Query) {
+    /// Asks about the first of these messages on this thread.
+    fn decide_here(&self, lpm: &Instance, asked: &Batch) {
+        let Some((query, received)) = asked.iter().next() else {
+            return;
+        };
         let asker = OnWorker {
-            received: &query.admitting.received(),
+            received: &received,
             request: query.request,
             is_deferred: Cell::new(false),
         };
@@ -64,7 +78,7 @@ impl Seat {
         let places = Cell::from_mut(&mut *decisions).as_slice_of_cells();
         let answer = lpm.admit(&calls::request(&asker, places));
         let is_deferred = asker.is_deferred.get();
-        self.hear(lpm, query, answer, is_deferred, &decisions);
+        self.hear(lpm, query, &received, answer, is_deferred, &decisions);
     }
 
     /// Passes on what the LPM said, where that is its answer.
@@ -72,6 +86,7 @@ impl Seat {
         &self,
         lpm: &Instance,
         query: &Query,
+        received: &Received<'_>,
         answer: AbiAnswer,
         is_deferred: bool,
         decisions: &[AbiDecision],
@@ -97,7 +112,7 @@ impl Seat {
                 let take = || results::take_decisions(&result, decisions);
                 let taken = catch_unwind(AssertUnwindSafe(take));
                 if matches!(taken, Ok(LpmStatus::TIME_OUT)) {
-                    forget_late(lpm, &query.admitting.received());
+                    forget_late(lpm, &received.into());
                 }
             }
         }
@@ -106,13 +121,15 @@ impl Seat {
 
 /// A message that an LPM is asked about on a thread of its own.
 struct OnWorker<'a> {
-    received: &'a ReceivedMessage<'a>,
+    received: &'a Received<'a>,
     request: u64,
     is_deferred: Cell<bool>,
 }
 
-impl Asker for OnWorker<'_> {
-    fn received(&self) -> &ReceivedMessage<'_> {
+impl<'a> Asker for OnWorker<'a> {
+    type Received = Received<'a>;
+
+    fn received(&self) -> &Received<'a> {
         self.received
     }
 

@@ -4,7 +4,6 @@
 //! is locked, what it decided is counted. Whoever waits is told when all answers are there, since
 //! what is called then is the embedder's code, and may take its time.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -13,12 +12,12 @@ use lpm_api::{Decision, LpmStatus};
 
 use super::late::forget_late;
 use super::seated::Seat;
-use super::worker::Query;
 use crate::answers::admitting::Admitting;
 use crate::answers::decisions::Decisions;
 use crate::answers::pending::Notice;
 use crate::lpm::instance::Instance;
 use crate::lpm::isolated::answered::Answered;
+use crate::lpm::isolated::batch::Batch;
 use crate::requests::asked::{Asked, Question};
 use crate::requests::registry::{self, Registered};
 use crate::requests::results;
@@ -28,11 +27,13 @@ use crate::tally::Decided;
 /// Requests that a thread has, and what becomes of them; kept from one time to the next.
 #[derive(Default)]
 pub(super) struct Many {
-    pub(super) queries: VecDeque<Query>,
+    pub(super) asked: Batch,
     pub(super) answers: Vec<Answered>,
-    taken: Vec<Taken>,
+    /// Of which what is said counts, by the places of the requests; and the place of the LPM.
+    heard: Vec<(usize, u32, Arc<Admitting>)>,
     notices: Vec<(Arc<Admitting>, Notice<Decisions>)>,
-    refused: Vec<(Query, Taken)>,
+    /// By the same places.
+    refused: Vec<(usize, Taken)>,
 }
 
 /// A request that was on the table, and whether its time is over.
@@ -51,64 +52,68 @@ impl Seat {
     /// so many.
     pub(super) fn hear_many(&self, lpm: &Instance, first: usize, count: usize, many: &mut Many) {
         let Many {
-            queries,
+            asked,
             answers,
-            taken,
+            heard,
             notices,
             refused,
         } = many;
         let answers = answers.get(first..).unwrap_or_default();
-        let count = count.min(queries.len());
+        let (mut said, mut decided) = (answers.iter(), Decided::default());
+        let mut place = 0;
+        let hear = |taken| {
+            let said = said.next();
+            match (taken, said) {
+                (
+                    Ok((
+                        Asked {
+                            order,
+                            question: Question::Admit(admitting),
+                        },
+                        false,
+                    )),
+                    Some(said),
+                ) => {
+                    said.decisions.iter().for_each(|one| decided.add(one.lpv));
+                    heard.push((place, order, admitting));
+                }
+                (taken, _) => refused.push((place, taken)),
+            }
+            place += 1;
+        };
         // Where it is being stopped all its requests end, or have.
-        let registered = registry::find(self.handle, Registered::clone);
-        if let Some(registered) = &registered {
-            let requests = queries.iter().take(count).map(|query| query.request);
-            let take = |request| taken.push(request);
+        if let Some(registered) = registry::find(self.handle, Registered::clone) {
+            let requests = asked.queries().iter().take(count);
+            let requests = requests.map(|query| query.request);
             self.requests
-                .take_many_in_time(requests, &registered.clock, take);
+                .take_many_in_time(requests, &registered.clock, hear);
         }
         // Whoever waits may stop the LPM at once, so what is to be told is told before.
-        let mut decided = Decided::default();
-        for (said, taken) in answers.iter().zip(&*taken) {
-            if matches!(taken, Ok((_, false))) {
-                said.decisions.iter().for_each(|one| decided.add(one.lpv));
-            }
-        }
         self.tally.count_decisions(&decided);
-        let asked = queries.drain(..count).zip(answers);
-        for ((query, said), taken) in asked.zip(taken.drain(..)) {
-            let (admitting, order) = match taken {
-                Ok((
-                    Asked {
-                        question: Question::Admit(admitting),
-                        order,
-                    },
-                    false,
-                )) => (admitting, order),
-                other => {
-                    refused.push((query, other));
-                    continue;
-                }
+        for (place, order, admitting) in heard.drain(..) {
+            let (Some(query), Some(said)) = (asked.queries().get(place), answers.get(place)) else {
+                continue;
             };
             self.requests.answered(query.request);
-            // So that whoever waits is the last who has it.
-            drop(query);
-            let add = |gathered: &mut Decisions| gathered.add(self.handle, order, &said.decisions);
-            match admitting.said.answer_quietly(add) {
-                Notice::Nobody => {}
-                notice => notices.push((admitting, notice)),
+            let decisions = &said.decisions;
+            if let Some(notice) = admitting.decide_quietly(self.handle, order, decisions) {
+                notices.push((admitting, notice));
             }
         }
         for (admitting, notice) in notices.drain(..) {
             // This thread serves others yet.
-            let _ = catch_unwind(AssertUnwindSafe(|| admitting.said.tell(notice)));
+            let _ = catch_unwind(AssertUnwindSafe(|| admitting.said().tell(notice)));
         }
-        for (query, taken) in refused.drain(..) {
+        for (place, taken) in refused.drain(..) {
+            let Some((query, received)) = asked.iter().nth(place) else {
+                continue;
+            };
             let told = catch_unwind(AssertUnwindSafe(|| self.refuse(query.request, taken)));
             if matches!(told, Ok(LpmStatus::TIME_OUT)) {
-                forget_late(lpm, &query.admitting.received());
+                forget_late(lpm, &(&received).into());
             }
         }
+        asked.skip(count);
     }
 
     /// Why an answer to this request does not count, which is an event.

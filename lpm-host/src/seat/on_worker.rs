@@ -10,7 +10,7 @@ use super::backlog::Kept;
 use super::many::Many;
 use super::seated::{Seat, Slot};
 use super::told::{Heard, Told, Wait};
-use super::worker::{Job, NotTaken, Work, Worker};
+use super::worker::{NotTaken, Work, Worker};
 use crate::answers::faults::Function;
 use crate::config::CallMode;
 use crate::event::{EventId, EventLog};
@@ -39,32 +39,43 @@ impl Seat {
     fn work(&self) {
         let Some(worker) = &self.worker else { return };
         let mut many = Many::default();
-        while let Some(work) = worker.next(&mut many.queries) {
+        while let Some(work) = worker.next(&mut many.asked) {
             match (work, &*self.gate.enter()) {
                 (Work::Call(call), Slot::Running(lpm)) => call(lpm),
                 (Work::Admit, Slot::Running(lpm)) => self.decide(lpm, &mut many),
                 (_, Slot::Closed) => return,
             }
-            worker.take_back(&mut many.queries);
+            worker.take_back(&mut many.asked);
         }
     }
 
-    /// Has a thread of the LPM's own make the call that asks for `request`; its answer comes as a
-    /// deferred one does. Where it is not made the request is over, and that is an event, but for
-    /// an LPM that was stopped: then the result is `false`.
+    /// Has a thread of the LPM's own make the call that asks for `request`, which `ask` gives it;
+    /// its answer comes as a deferred one does. Where it is not made the request is over, and that
+    /// is an event, but for an LPM that was stopped: then the result is `false`.
     pub(crate) fn ask_on_worker(
         &self,
         function: Function,
         request: u64,
-        call: Job,
+        ask: impl FnOnce(&Worker) -> Result<(), NotTaken>,
         events: &dyn EventLog,
     ) -> bool {
         let Some(worker) = &self.worker else {
             return false;
         };
-        let Err(why) = worker.ask(call) else {
-            return true;
-        };
+        match ask(worker) {
+            Ok(()) => true,
+            Err(why) => self.is_not_asked(function, request, why, events),
+        }
+    }
+
+    #[cold]
+    fn is_not_asked(
+        &self,
+        function: Function,
+        request: u64,
+        why: NotTaken,
+        events: &dyn EventLog,
+    ) -> bool {
         if why != NotTaken::Stopped {
             let (name, consequence) = (function.name(), function.without_answer());
             let detail = format!("{name} failed ({}): {consequence}", explain(why));
@@ -84,7 +95,7 @@ impl Seat {
         let told = self.wait_for_told(now, |wait| {
             let (tellings, wait) = (Arc::clone(&self.tellings), Arc::clone(wait));
             let job = move |lpm: &Instance| tellings.end(&wait, Told(Some((kept.call)(lpm))));
-            worker.tell(Job::Call(Box::new(job)))
+            worker.tell(Box::new(job))
         });
         match told {
             Ok(Some(status)) if !status.is_ok() => {
@@ -120,7 +131,7 @@ impl Seat {
     pub(super) fn give_to(&self, worker: &Worker, kept: Kept) -> Result<(), NotTaken> {
         let (about, events) = (Arc::clone(&self.about), Arc::clone(&self.events));
         let job = move |lpm: &Instance| kept.tell(lpm, &about, &*events);
-        match worker.tell(Job::Call(Box::new(job))) {
+        match worker.tell(Box::new(job)) {
             // It has nothing to be told any more, or cannot be told anything anyway.
             Err(NotTaken::Stopped | NotTaken::NoThread) => Ok(()),
             given => given,

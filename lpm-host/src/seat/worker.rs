@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::backlog::MOST_KEPT;
-use crate::answers::admitting::Admitting;
 use crate::lpm::instance::Instance;
-use crate::message::ReceivedMessage;
+use crate::lpm::isolated::batch::{Batch, Query, Waiting};
+use crate::lpm::isolated::copied::Copied;
 
 /// Requests that may wait for a thread; with more, the LPM is too slow for what is asked of it.
 const MOST_WAITING: usize = 4096;
@@ -15,19 +15,12 @@ const MOST_WAITING: usize = 4096;
 /// Requests for decisions that a thread takes at once.
 const MOST_AT_ONCE: usize = 256;
 
-type Call = Box<dyn FnOnce(&Instance) + Send>;
+pub(crate) type Call = Box<dyn FnOnce(&Instance) + Send>;
 
-/// A call that waits for a thread.
-pub(crate) enum Job {
+/// What waits for a thread.
+enum Job {
     Call(Call),
     Admit(Query),
-}
-
-/// A request for decisions.
-pub(crate) struct Query {
-    pub(crate) request: u64,
-    pub(crate) admitting: Arc<Admitting>,
-    pub(crate) flow_count: usize,
 }
 
 /// What a thread is to do.
@@ -49,6 +42,8 @@ pub(crate) struct Worker {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// Those of the requests among them.
+    words: Waiting,
     /// How many threads wait for a call.
     idle: usize,
     /// How many of them were woken, and have not looked yet.
@@ -67,13 +62,6 @@ pub(crate) enum NotTaken {
     NoThread,
 }
 
-impl Query {
-    /// The message, the number of its flows, and the handle of the request.
-    pub(crate) fn view(&self) -> (ReceivedMessage<'_>, usize, u64) {
-        (self.admitting.received(), self.flow_count, self.request)
-    }
-}
-
 impl Worker {
     /// For so many threads, each of which takes several requests at once; or for threads that take
     /// one at a time.
@@ -86,17 +74,33 @@ impl Worker {
     }
 
     /// Has a thread make a call that asks the LPM.
-    pub(crate) fn ask(&self, job: Job) -> Result<(), NotTaken> {
-        self.run(job, MOST_WAITING)
+    pub(crate) fn ask(&self, call: Call) -> Result<(), NotTaken> {
+        self.run(MOST_WAITING, |_| Job::Call(call))
+    }
+
+    /// Has a thread ask the LPM to decide on a message with so many flows.
+    pub(crate) fn ask_to_decide(
+        &self,
+        request: u64,
+        flow_count: usize,
+        message: &Copied,
+    ) -> Result<(), NotTaken> {
+        self.run(MOST_WAITING, |words| {
+            Job::Admit(words.push(request, flow_count, message))
+        })
     }
 
     /// Has a thread make a call that tells the LPM something. There is room for those after there
     /// is none for requests any more: a request that is not made is rejected, and no more.
-    pub(crate) fn tell(&self, job: Job) -> Result<(), NotTaken> {
-        self.run(job, MOST_WAITING + MOST_KEPT)
+    pub(crate) fn tell(&self, call: Call) -> Result<(), NotTaken> {
+        self.run(MOST_WAITING + MOST_KEPT, |_| Job::Call(call))
     }
 
-    fn run(&self, job: Job, most_waiting: usize) -> Result<(), NotTaken> {
+    fn run(
+        &self,
+        most_waiting: usize,
+        job: impl FnOnce(&mut Waiting) -> Job,
+    ) -> Result<(), NotTaken> {
         let mut queue = self.lock();
         if let Some(why) = queue.closed {
             return Err(why);
@@ -104,6 +108,7 @@ impl Worker {
         if queue.jobs.len() >= most_waiting {
             return Err(NotTaken::Full);
         }
+        let job = job(&mut queue.words);
         queue.jobs.push_back(job);
         // Waking is a system call.
         let wakes = queue.idle > queue.woken;
@@ -120,15 +125,16 @@ impl Worker {
         let jobs = {
             let mut queue = self.lock();
             queue.closed = Some(why);
+            queue.words = Waiting::default();
             std::mem::take(&mut queue.jobs)
         };
         self.ready.notify_all();
         drop(jobs);
     }
 
-    /// Waits for a call, which the caller is to make; requests for decisions are put into
-    /// `queries`, several where that many wait and are taken at once. `None`: the thread is to end.
-    pub(crate) fn next(&self, queries: &mut VecDeque<Query>) -> Option<Work> {
+    /// Waits for a call, which the caller is to make; requests for decisions are put into `asked`,
+    /// several where that many wait and are taken at once. `None`: the thread is to end.
+    pub(crate) fn next(&self, asked: &mut Batch) -> Option<Work> {
         let mut queue = self.lock();
         while queue.jobs.is_empty() && queue.closed.is_none() {
             queue.idle += 1;
@@ -139,37 +145,35 @@ impl Worker {
         }
         let share = |threads: NonZeroUsize| queue.jobs.len().div_ceil(threads.get());
         let most = self.share.map_or(1, share).min(MOST_AT_ONCE);
-        match queue.jobs.pop_front()? {
-            Job::Call(call) => return Some(Work::Call(call)),
-            Job::Admit(query) => queries.push_back(query),
+        let Queue { jobs, words, .. } = &mut *queue;
+        if let Job::Call(_) = jobs.front()? {
+            return match jobs.pop_front()? {
+                Job::Call(call) => Some(Work::Call(call)),
+                Job::Admit(_) => None,
+            };
         }
-        while queries.len() < most {
-            match queue.jobs.pop_front() {
-                Some(Job::Admit(query)) => queries.push_back(query),
-                Some(call) => {
-                    queue.jobs.push_front(call);
-                    break;
-                }
-                None => break,
-            }
-        }
+        let is_query = |job: &Job| match job {
+            Job::Admit(query) => Some(*query),
+            Job::Call(_) => None,
+        };
+        asked.take(words, jobs.iter().take(most).map_while(is_query));
+        drop(jobs.drain(..asked.queries().len()));
         Some(Work::Admit)
     }
 
     /// Takes back requests that were not made, to be made before all others.
-    pub(crate) fn take_back(&self, queries: &mut VecDeque<Query>) {
-        if queries.is_empty() {
+    pub(crate) fn take_back(&self, asked: &mut Batch) {
+        if asked.is_empty() {
             return;
         }
         let mut queue = self.lock();
         if queue.closed.is_none() {
-            while let Some(query) = queries.pop_back() {
-                queue.jobs.push_front(Job::Admit(query));
-            }
+            let Queue { jobs, words, .. } = &mut *queue;
+            asked.give_back(words, |query| jobs.push_front(Job::Admit(query)));
         }
         queue.woken = queue.idle;
         drop(queue);
-        queries.clear();
+        asked.clear();
         self.ready.notify_all();
     }
 

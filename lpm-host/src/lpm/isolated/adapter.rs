@@ -12,6 +12,7 @@ use lpm_abi::{
 use lpm_api::LpmStatus;
 
 use super::calls::{self, Function};
+use super::decide;
 use super::hand_over;
 use super::process::Process;
 use super::task::Description;
@@ -50,10 +51,11 @@ impl Admit for Adapter {
         let Some(handle) = self.handle_for_c(issue) else {
             return STOPPED;
         };
-        let write = |put: &mut Put<'_>| calls::Admit::of(request, handle).put(put);
+        let write = |put: &mut Put<'_>| decide::Admit::of(request, handle).put(put);
         let answer = self.process.call(Function::Admit, write, issue, |take| {
-            let answer = calls::take_answer(take)?;
-            let decisions = take.plain::<AbiDecision>()?;
+            let decide::Decided {
+                answer, decisions, ..
+            } = decide::Decided::take(take)?;
             if !answer.status().is_ok() {
                 return Ok(answer);
             }
@@ -219,7 +221,7 @@ unsafe extern "C" fn explain(
     // SAFETY: the caller's promise.
     let adapter = unsafe { adapter(lpm) };
     let write = |put: &mut Put<'_>| {
-        calls::Admit::of(request, 0).put(put);
+        decide::Admit::of(request, 0).put(put);
         put.number(flow).plain(&[decision]);
     };
     let written = adapter

@@ -5,13 +5,11 @@
 
 use abi_stable::std_types::RSlice;
 use lpm_abi::{
-    AbiAddressRow, AbiAdmit, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
-    AbiInterface, AbiMessage, AbiObjectsRequest, AbiTime, LpmStatus,
+    AbiAddressRow, AbiAnswer, AbiCommit, AbiDecision, AbiDeinitialize, AbiDeleteState,
+    AbiInterface, AbiMessage, AbiObjectsRequest, LpmStatus,
 };
-use lpm_api::abi::abi_message;
 
-use super::words::{Malformed, Put, Take};
-use crate::message::ReceivedMessage;
+use super::words::{Malformed, Put, Take, narrow};
 
 /// What is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,62 +52,6 @@ impl Function {
             12 => Self::TakeOver,
             13 => Self::AdmitMany,
             _ => return Err(Malformed),
-        })
-    }
-}
-
-/// A request for decisions, or for a reason.
-pub(crate) struct Admit<'a> {
-    pub(crate) integrity_verified: bool,
-    pub(crate) received: AbiTime,
-    pub(crate) interface: AbiInterface,
-    pub(crate) message: AbiMessage<'a>,
-    pub(crate) flows: usize,
-    /// Its handle, where it was given one before.
-    pub(crate) handle: u64,
-}
-
-impl<'a> Admit<'a> {
-    /// What a request is about that comes over the ABI.
-    pub(crate) fn of(request: &AbiAdmit<'a>, handle: u64) -> Self {
-        Self {
-            integrity_verified: request.integrity_verified,
-            received: request.call.received().into(),
-            interface: request.call.interface(),
-            message: request.message,
-            flows: request.places.len(),
-            handle,
-        }
-    }
-
-    /// A message with so many flows.
-    pub(crate) fn received(received: &ReceivedMessage<'a>, flows: usize, handle: u64) -> Self {
-        Self {
-            integrity_verified: received.integrity_verified,
-            received: received.received.into(),
-            interface: received.interface.into(),
-            message: abi_message(received.message),
-            flows,
-            handle,
-        }
-    }
-
-    pub(crate) fn put(&self, put: &mut Put<'_>) {
-        put.number(self.integrity_verified);
-        put_time(put, self.received);
-        put_interface(put, &self.interface);
-        put_message(put, &self.message);
-        put.number(self.flows as u64).number(self.handle);
-    }
-
-    pub(crate) fn take(take: &mut Take<'a>) -> Result<Self, Malformed> {
-        Ok(Self {
-            integrity_verified: take.flag()?,
-            received: take_time(take)?,
-            interface: take_interface(take)?,
-            message: take_message(take)?,
-            flows: take.narrow()?,
-            handle: take.number()?,
         })
     }
 }
@@ -203,11 +145,17 @@ pub(crate) fn take_addresses(take: &mut Take<'_>) -> Result<Vec<AbiAddressRow>, 
 }
 
 pub(crate) fn put_answer(put: &mut Put<'_>, answer: AbiAnswer) {
-    put.number(answer.status().0).number(answer.flags());
+    put.words(&[answer.status().0.into(), answer.flags().into()]);
 }
 
 pub(crate) fn take_answer(take: &mut Take<'_>) -> Result<AbiAnswer, Malformed> {
-    let (status, flags) = (LpmStatus(take.narrow()?), take.narrow()?);
+    let [status, flags] = *take.numbers()?;
+    answer(status, flags)
+}
+
+#[inline]
+pub(super) fn answer(status: u64, flags: u64) -> Result<AbiAnswer, Malformed> {
+    let (status, flags) = (LpmStatus(narrow(status)?), narrow(flags)?);
     Ok(match status.is_ok() {
         true => AbiAnswer::with_flags(flags),
         false => AbiAnswer::failed(status),
@@ -230,12 +178,12 @@ pub(crate) fn take_reason(take: &mut Take<'_>) -> Result<AbiDeinitialize, Malfor
     })
 }
 
-fn put_message(put: &mut Put<'_>, message: &AbiMessage<'_>) {
+pub(super) fn put_message(put: &mut Put<'_>, message: &AbiMessage<'_>) {
     put.plain(message.bytes.as_slice());
     put.plain(message.objects.as_slice());
 }
 
-fn take_message<'a>(take: &mut Take<'a>) -> Result<AbiMessage<'a>, Malformed> {
+pub(super) fn take_message<'a>(take: &mut Take<'a>) -> Result<AbiMessage<'a>, Malformed> {
     Ok(AbiMessage {
         bytes: RSlice::from_slice(take.plain()?),
         objects: RSlice::from_slice(take.plain()?),
@@ -243,35 +191,32 @@ fn take_message<'a>(take: &mut Take<'a>) -> Result<AbiMessage<'a>, Malformed> {
 }
 
 fn put_interface(put: &mut Put<'_>, interface: &AbiInterface) {
-    put.number(interface.index).number(interface.family);
-    let address = u128::from_ne_bytes(interface.address).to_ne_bytes();
-    let [a, b, c, d, e, f, g, h, rest @ ..] = address;
-    put.number(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
-    put.number(u64::from_ne_bytes(rest));
+    put.words(&words_of_interface(interface));
+}
+
+pub(super) fn words_of_interface(interface: &AbiInterface) -> [u64; 4] {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = interface.address;
+    [
+        interface.index.into(),
+        interface.family.into(),
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_ne_bytes(rest),
+    ]
 }
 
 fn take_interface(take: &mut Take<'_>) -> Result<AbiInterface, Malformed> {
-    let (index, family) = (take.narrow()?, take.narrow()?);
-    let mut address = [0; 16];
-    for half in address.chunks_exact_mut(8) {
-        half.copy_from_slice(&take.number()?.to_ne_bytes());
-    }
+    interface(*take.numbers()?)
+}
+
+pub(super) fn interface(
+    [index, family, first, second]: [u64; 4],
+) -> Result<AbiInterface, Malformed> {
+    let address = [first.to_ne_bytes(), second.to_ne_bytes()];
+    let [[a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]] = address;
     Ok(AbiInterface {
-        index,
-        family,
-        address,
-    })
-}
-
-fn put_time(put: &mut Put<'_>, time: AbiTime) {
-    put.number(u64::from_ne_bytes(time.seconds.to_ne_bytes()));
-    put.number(time.nanoseconds);
-}
-
-fn take_time(take: &mut Take<'_>) -> Result<AbiTime, Malformed> {
-    Ok(AbiTime {
-        seconds: i64::from_ne_bytes(take.number()?.to_ne_bytes()),
-        nanoseconds: take.narrow()?,
+        index: narrow(index)?,
+        family: narrow(family)?,
+        address: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p],
     })
 }
 
@@ -281,6 +226,7 @@ mod tests {
     use lpm_abi::AbiObjectEntry;
     use proptest::prelude::*;
 
+    use super::super::decide::Admit;
     use super::*;
 
     const INTERFACE: AbiInterface = AbiInterface {

@@ -22,6 +22,8 @@ use super::super::panics::Attachment;
 use super::super::trace::TraceLimit;
 use super::super::trust::LpmLibrary;
 use super::adapter;
+use super::batch::{Batch, Waiting};
+use super::copied::Copied;
 use super::frames::{Frame, Greeting, LONGEST, LONGEST_REPORT, Writer};
 use super::memory::Memory;
 use super::process::Process;
@@ -78,8 +80,10 @@ pub fn hear(mut said: &[u8]) {
 
 struct Asked<'a>(ReceivedMessage<'a>);
 
-impl Asker for Asked<'_> {
-    fn received(&self) -> &ReceivedMessage<'_> {
+impl<'a> Asker for Asked<'a> {
+    type Received = ReceivedMessage<'a>;
+
+    fn received(&self) -> &ReceivedMessage<'a> {
         &self.0
     }
 
@@ -115,7 +119,7 @@ pub fn answer(said: &[u64]) {
                 // That no frames came before it, since nobody would see to them; what is too long
                 // was not written.
                 let answer = [&[0], said.get(1..).unwrap_or_default()].concat();
-                let _ = theirs.write(place, &answer);
+                let _ = theirs.write(place, &answer, &[]);
                 theirs.answer(place);
             }
         });
@@ -150,12 +154,12 @@ fn call_all(process: &Arc<Process>, lpm: &Description) {
     let places = [const { Cell::new(AbiDecision::UNANSWERED) }; 2];
     let request = calls::request(&asked, &places);
     let _ = lpm.admit(&request);
-    let several = [(asked.0, 1, 7), (asked.0, 0, 8)];
+    let copied = Copied::from(&asked.0);
+    let (mut waiting, mut several) = (Waiting::default(), Batch::default());
+    let queries = [(7, 1), (8, 0)].map(|(handle, flows)| waiting.push(handle, flows, &copied));
+    several.take(&mut waiting, queries.into_iter());
     let mut answers = Vec::new();
-    if process
-        .admit_many(several.into_iter(), &mut answers)
-        .is_ok()
-    {
+    if process.admit_many(&several, &mut answers).is_ok() {
         assert!((1..=2).contains(&answers.len()));
     }
     let call = Call::new(|| 7);

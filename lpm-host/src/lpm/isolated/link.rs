@@ -93,11 +93,12 @@ impl Link {
         }
     }
 
-    /// Makes a call, which `write` says and whose answer `read` takes. `issue` gives it a handle,
-    /// where it asks for one.
+    /// Makes a call, which `write` says, and `more` after that, and whose answer `read` takes.
+    /// `issue` gives it a handle, where it asks for one.
     pub(crate) fn call<R>(
         &self,
         write: impl FnOnce(Put<'_>),
+        more: &[u64],
         issue: impl Fn() -> u64,
         read: impl FnOnce(Take<'_>) -> Result<R, Malformed>,
     ) -> Result<R, NoAnswer> {
@@ -105,14 +106,19 @@ impl Link {
         let place = &mut taken.place;
         place.words.clear();
         write(Put(&mut place.words));
-        self.call_in(place, issue)?;
+        self.call_in(place, more, issue)?;
         let mut take = Take(&place.words);
         let frames = take.number().map_err(|Malformed| NoAnswer::Malformed)?;
         self.await_frames(frames);
         read(take).map_err(|Malformed| NoAnswer::Malformed)
     }
 
-    fn call_in(&self, place: &mut Place, issue: impl Fn() -> u64) -> Result<(), NoAnswer> {
+    fn call_in(
+        &self,
+        place: &mut Place,
+        more: &[u64],
+        issue: impl Fn() -> u64,
+    ) -> Result<(), NoAnswer> {
         let Place {
             number,
             words,
@@ -128,7 +134,7 @@ impl Link {
             return Err(NoAnswer::Ended);
         }
         memory
-            .write(*number, words)
+            .write(*number, words, more)
             .map_err(|_| NoAnswer::TooLong)?;
         if !memory.hand_over(*number) {
             return Err(ended());

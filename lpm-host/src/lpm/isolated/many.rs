@@ -4,16 +4,17 @@
 //! have it asked for. The runner stops when it has been at it for a [`MOMENT`]: then what was
 //! answered so far is not held up by what is not, and the rest is asked again.
 
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use lpm_abi::AbiDecision;
 use lpm_api::LpmStatus;
 
 use super::answered::Answered;
-use super::calls::{self, Admit, Function};
+use super::batch::Batch;
+use super::calls::Function;
+use super::decide::{Admit, Decided};
 use super::process::Process;
 use super::words::{Malformed, Put, Take};
-use crate::message::ReceivedMessage;
 use crate::verdict::PerFlow;
 
 /// Words after which no further message is put: there is room for the longest one after that.
@@ -26,68 +27,61 @@ const MOMENT: Duration = Duration::from_millis(1);
 const FEW: u64 = 8;
 
 impl Process {
-    /// Asks about these messages, each with the number of its flows and the handle of its request:
-    /// `answers` is what is said of the first ones, at least of one. Why it says nothing of any.
-    pub(crate) fn admit_many<'a>(
+    /// Asks about the first of these messages: `answers` is what is said of the first ones, at
+    /// least of one. Why it says nothing of any.
+    pub(crate) fn admit_many(
         &self,
-        asked: impl Iterator<Item = (ReceivedMessage<'a>, usize, u64)> + Clone,
+        asked: &Batch,
         answers: &mut Vec<Answered>,
     ) -> Result<(), LpmStatus> {
         answers.clear();
-        let written = Cell::new(0);
+        let (asked_of, words) = asked.first(ENOUGH);
         let write = |put: &mut Put<'_>| {
-            let count = put.place();
-            for (received, flows, handle) in asked.clone() {
-                Admit::received(&received, flows, handle).put(put);
-                written.set(written.get() + 1);
-                if put.length() > ENOUGH {
-                    break;
-                }
-            }
-            put.set(count, written.get());
+            put.number(asked_of as u64);
         };
         let read = |take: &mut Take<'_>| {
-            let count = take.number()?;
-            if count == 0 || count > written.get() {
+            let count = take.narrow()?;
+            if count == 0 || count > asked_of {
                 return Err(Malformed);
             }
-            for (_, (_, flows, _)) in (0..count).zip(asked.clone()) {
-                answers.push(Answered::take(take, flows)?);
+            for query in asked.queries().iter().take(count) {
+                answers.push(Answered::take(take, query.flow_count)?);
             }
             Ok(())
         };
-        self.call(Function::AdmitMany, write, || 0, read)
+        self.call_with(Function::AdmitMany, write, words, || 0, read)
     }
 }
 
 impl Answered {
     fn take(take: &mut Take<'_>, flow_count: usize) -> Result<Self, Malformed> {
-        let answer = calls::take_answer(take)?;
-        let decisions = take.plain()?;
-        if decisions.len() != flow_count {
+        let said = Decided::take(take)?;
+        if said.decisions.len() != flow_count {
             return Err(Malformed);
         }
-        let decisions = PerFlow::from_slice(decisions);
         Ok(Self {
-            answer,
-            is_deferred: take.flag()?,
-            decisions,
+            answer: said.answer,
+            is_deferred: said.is_deferred,
+            decisions: match said.decisions {
+                // As nearly always.
+                [decision] => PerFlow::from_buf_and_len([*decision, AbiDecision::UNANSWERED], 1),
+                decisions => PerFlow::from_slice(decisions),
+            },
         })
     }
 }
 
-/// Has `answer` answer one after the other, and say whether the handle was taken.
+/// Has `answer` answer one after the other.
 pub(super) fn serve<'a>(
     take: &mut Take<'a>,
     put: &mut Put<'_>,
-    answer: impl Fn(&Admit<'a>, &mut Put<'_>) -> bool,
+    answer: impl Fn(&Admit<'a>, &mut Put<'_>),
 ) -> Result<(), Malformed> {
     let count = take.number()?;
     let began = Instant::now();
     let place = put.place();
     for done in 1..=count {
-        let is_deferred = answer(&Admit::take(take)?, put);
-        put.number(is_deferred);
+        answer(&Admit::take(take)?, put);
         put.set(place, done);
         let looks = done.is_power_of_two() || done % FEW == 0;
         if looks && began.elapsed() >= MOMENT {

@@ -51,14 +51,16 @@ impl Memory {
         }))
     }
 
-    /// Writes into the caller's or the runner's place, which has to be its turn.
-    pub(crate) fn write(&self, place: usize, words: &[u64]) -> Result<(), TooLong> {
-        if words.len() > ROOM {
+    /// Writes into the caller's or the runner's place, which has to be its turn: these words, and
+    /// more after them.
+    pub(crate) fn write(&self, place: usize, words: &[u64], more: &[u64]) -> Result<(), TooLong> {
+        if words.len() + more.len() > ROOM {
             return Err(TooLong);
         }
         let said = &mut lock(&self.0.places[place].said).words;
         said.clear();
-        said.extend(words);
+        said.extend_from_slice(words);
+        said.extend_from_slice(more);
         Ok(())
     }
 
@@ -262,10 +264,10 @@ mod tests {
             let mut words = Vec::new();
             runner.read(place, &mut words);
             words.push(runner.ask_for_handle(place));
-            runner.write(place, &words).unwrap();
+            runner.write(place, &words, &[]).unwrap();
             runner.answer(place);
         });
-        pcm.write(3, &[1, 2]).unwrap();
+        pcm.write(3, &[1, 2], &[]).unwrap();
         assert!(pcm.hand_over(3));
         let turn = || pcm.await_turn(3, &mut watch(), || false);
         assert_eq!(turn(), Turn::AsksForHandle);

@@ -94,6 +94,18 @@ impl Process {
         issue: impl Fn() -> u64,
         read: impl FnOnce(&mut Take<'_>) -> Result<R, Malformed>,
     ) -> Result<R, LpmStatus> {
+        self.call_with(function, write, &[], issue, read)
+    }
+
+    /// The same with `more` after what `write` says.
+    pub(super) fn call_with<R>(
+        &self,
+        function: Function,
+        write: impl FnOnce(&mut Put<'_>),
+        more: &[u64],
+        issue: impl Fn() -> u64,
+        read: impl FnOnce(&mut Take<'_>) -> Result<R, Malformed>,
+    ) -> Result<R, LpmStatus> {
         if let Some(Why::Killed(_)) = self.why() {
             // It may still be there, in places that it was to give back.
             return Err(LpmStatus::ENDED);
@@ -102,7 +114,9 @@ impl Process {
             put.number(function as u64);
             write(&mut put);
         };
-        let called = self.link.call(write, issue, |mut take| read(&mut take));
+        let called = self
+            .link
+            .call(write, more, issue, |mut take| read(&mut take));
         called.map_err(|why| match why {
             NoAnswer::Ended => LpmStatus::ENDED,
             NoAnswer::TooLong => LpmStatus::REFUSED,

@@ -75,22 +75,17 @@ mod turn {
 }
 
 impl Shared {
-    /// Writes into the caller's or the runner's place, which has to be its turn.
-    pub(crate) fn write(&self, place: usize, words: &[u64]) -> Result<(), TooLong> {
+    /// Writes into the caller's or the runner's place, which has to be its turn: these words, and
+    /// more after them.
+    pub(crate) fn write(&self, place: usize, words: &[u64], more: &[u64]) -> Result<(), TooLong> {
         let place = &self.places[place];
-        let room = place.words.get(..words.len()).ok_or(TooLong)?;
-        let store = |(to, word): (&AtomicU64, &u64)| to.store(*word, Ordering::Relaxed);
-        // Several at a time, which is done in one go.
-        let (rooms, runs) = (room.chunks_exact(RUN), words.chunks_exact(RUN));
-        rooms
-            .remainder()
-            .iter()
-            .zip(runs.remainder())
-            .for_each(store);
-        for (room, run) in rooms.zip(runs) {
-            room.iter().zip(run).for_each(store);
-        }
-        place.length.store(words.len() as u64, Ordering::Relaxed);
+        let parts = place.words.split_at_checked(words.len());
+        let (room, rest) = parts.ok_or(TooLong)?;
+        let room_for_more = rest.get(..more.len()).ok_or(TooLong)?;
+        store(room, words);
+        store(room_for_more, more);
+        let length = words.len() + more.len();
+        place.length.store(length as u64, Ordering::Relaxed);
         Ok(())
     }
 
@@ -241,6 +236,18 @@ impl Shared {
     }
 }
 
+/// Writes as many words as there is room for.
+fn store(room: &[AtomicU64], words: &[u64]) {
+    let store = |(to, word): (&AtomicU64, &u64)| to.store(*word, Ordering::Relaxed);
+    // Several at a time, which is done in one go.
+    let (rooms, runs) = (room.chunks_exact(RUN), words.chunks_exact(RUN));
+    let rests = rooms.remainder().iter().zip(runs.remainder());
+    rests.for_each(store);
+    for (room, run) in rooms.zip(runs) {
+        room.iter().zip(run).for_each(store);
+    }
+}
+
 #[cfg(all(test, loom))]
 mod model {
     use loom::sync::Arc;
@@ -273,7 +280,7 @@ mod model {
     }
 
     fn call(shared: &Shared, place: usize, asked: u64) -> u64 {
-        shared.write(place, &[asked]).unwrap();
+        shared.write(place, &[asked], &[]).unwrap();
         assert!(shared.hand_over(place));
         assert_eq!(
             shared.await_turn(place, &mut watch(), || false),
@@ -292,7 +299,7 @@ mod model {
             let place = shared.next(true, &mut watch());
             let mut asked = Vec::new();
             shared.read(place, &mut asked);
-            shared.write(place, &[asked[0] + 10]).unwrap();
+            shared.write(place, &[asked[0] + 10], &[]).unwrap();
             shared.answer(place);
         }
     }

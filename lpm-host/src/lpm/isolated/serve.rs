@@ -5,7 +5,6 @@ use std::sync::PoisonError;
 
 use abi_stable::std_types::RVec;
 use lpm_abi::{AbiDecision, AbiDeinitialize, AbiObjectsRequest};
-use lpm_api::abi::message;
 use lpm_api::{DeinitReason, HandOver, LpmStatus};
 
 use super::super::calls::{self as deferring, Asker, Call};
@@ -13,15 +12,15 @@ use super::super::error::{HandOverFailed, LpmError};
 use super::super::instance::Instance;
 use super::super::lock::lock;
 use super::calls::{
-    Admit, Function, ObjectsRequest, put_answer, take_addresses, take_commit, take_decision,
+    Function, ObjectsRequest, put_answer, take_addresses, take_commit, take_decision,
     take_delete_state, take_reason,
 };
+use super::decide::{Admit, Decided, Received};
 use super::frames::Kind;
 use super::hand_over::PART;
 use super::many;
 use super::runs::Runner;
 use super::words::{Malformed, Put, Take};
-use crate::message::ReceivedMessage;
 use crate::verdict::PerFlow;
 
 /// Words that stay with a thread from one call to the next: as many as many messages take.
@@ -47,9 +46,9 @@ pub(super) fn serve(runner: &Runner, place: usize, words: &mut Words) {
     }
     report_overstep(runner);
     answer[0] = runner.up.sent();
-    if runner.memory.write(place, answer).is_err() {
+    if runner.memory.write(place, answer, &[]).is_err() {
         // Nothing that fits follows from that.
-        let _ = runner.memory.write(place, &too_long(answer[0]));
+        let _ = runner.memory.write(place, &too_long(answer[0]), &[]);
     }
     runner.memory.answer(place);
     for words in [asked, answer] {
@@ -60,8 +59,8 @@ pub(super) fn serve(runner: &Runner, place: usize, words: &mut Words) {
 
 /// In place of an answer that is too long: for objects it is the status of a failure, and none for
 /// all else.
-fn too_long(frames: u64) -> [u64; 4] {
-    [frames, LpmStatus::INVALID_RESULTS.0.into(), 0, 0]
+fn too_long(frames: u64) -> [u64; 5] {
+    [frames, LpmStatus::INVALID_RESULTS.0.into(), 0, 0, 0]
 }
 
 fn answered(
@@ -83,7 +82,7 @@ fn answered(
             admit(runner, place, lpm, &asked, put);
         }
         Function::AdmitMany => many::serve(&mut take, put, |asked, put| {
-            admit(runner, place, lpm, asked, put)
+            admit(runner, place, lpm, asked, put);
         })?,
         Function::RsvpObjects => {
             let asked = ObjectsRequest::take(&mut take)?;
@@ -140,14 +139,16 @@ fn answered(
 
 /// A message that the LPM is asked about.
 struct Asked<'a, F> {
-    received: ReceivedMessage<'a>,
+    received: &'a Received<'a>,
     issue: F,
     issued: Cell<Option<u64>>,
 }
 
-impl<F: Fn() -> u64> Asker for Asked<'_, F> {
-    fn received(&self) -> &ReceivedMessage<'_> {
-        &self.received
+impl<'a, F: Fn() -> u64> Asker for Asked<'a, F> {
+    type Received = Received<'a>;
+
+    fn received(&self) -> &Received<'a> {
+        self.received
     }
 
     fn issue(&self) -> u64 {
@@ -159,34 +160,26 @@ impl<F: Fn() -> u64> Asker for Asked<'_, F> {
     }
 }
 
-fn asker<'a, F: Fn() -> u64>(asked: &Admit<'a>, issue: F) -> Asked<'a, F> {
+fn asker<'a, F: Fn() -> u64>(asked: &'a Admit<'a>, issue: F) -> Asked<'a, F> {
     Asked {
-        received: ReceivedMessage {
-            message: message(&asked.message),
-            interface: asked.interface.into(),
-            received: asked.received.into(),
-            integrity_verified: asked.integrity_verified,
-        },
+        received: &asked.received,
         issue,
         issued: Cell::new(None),
     }
 }
 
-/// Whether the LPM took the request's handle.
-fn admit(
-    runner: &Runner,
-    place: usize,
-    lpm: &Instance,
-    asked: &Admit<'_>,
-    put: &mut Put<'_>,
-) -> bool {
+fn admit(runner: &Runner, place: usize, lpm: &Instance, asked: &Admit<'_>, put: &mut Put<'_>) {
     let asker = asker(asked, || handle(runner, place, asked.handle, asked.flows));
     let mut decisions = PerFlow::from_elem(AbiDecision::UNANSWERED, asked.flows);
     let places = Cell::from_mut(&mut *decisions).as_slice_of_cells();
     let answer = lpm.admit(&deferring::request(&asker, places));
-    put_answer(put, answer);
-    put.plain(&decisions);
-    asker.issued.get().is_some()
+    let is_deferred = asker.issued.get().is_some();
+    let said = Decided {
+        answer,
+        is_deferred,
+        decisions: &decisions,
+    };
+    said.put(put);
 }
 
 fn rsvp_objects(

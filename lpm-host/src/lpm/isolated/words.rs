@@ -4,7 +4,7 @@
 //! What is read was written by a process that may do what it likes. So every length is checked
 //! against what there is, and what does not fit is [`Malformed`].
 
-use std::{mem, slice, str};
+use std::{mem, ptr, slice, str};
 
 use lpm_abi::{AbiDecision, AbiObjectEntry};
 
@@ -53,21 +53,35 @@ impl Put<'_> {
         self
     }
 
+    /// Several words, one after the other.
+    pub(crate) fn words(&mut self, words: &[u64]) -> &mut Self {
+        self.0.extend_from_slice(words);
+        self
+    }
+
     /// How many values follow, and these.
     pub(crate) fn plain<T: Plain>(&mut self, values: &[T]) -> &mut Self {
-        self.0.push(values.len() as u64);
         let length = mem::size_of_val(values);
-        // SAFETY: they have no padding, as `Plain` promises, and are borrowed meanwhile.
-        let bytes = unsafe { slice::from_raw_parts(values.as_ptr().cast::<u8>(), length) };
-        let whole = bytes.chunks_exact(size_of::<u64>());
-        let rest = whole.remainder();
-        // Each is as long as a word.
-        let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().unwrap_or_default());
-        self.0.extend(whole.map(word));
-        if !rest.is_empty() {
-            let mut last = [0; size_of::<u64>()];
-            last[..rest.len()].copy_from_slice(rest);
-            self.0.push(u64::from_ne_bytes(last));
+        let count = words(length);
+        self.0.reserve(1 + count);
+        self.0.push(values.len() as u64);
+        let written = self.0.len();
+        if let Some(last) = self
+            .0
+            .spare_capacity_mut()
+            .get_mut(..count)
+            .and_then(<[_]>::last_mut)
+        {
+            // The values may end within it.
+            last.write(0);
+        }
+        // SAFETY: there is room for so many words, which nobody else has, and the values are no
+        // longer; they have no padding, as `Plain` promises. So each of the words is written: the
+        // last one above, the rest here.
+        unsafe {
+            let place = self.0.as_mut_ptr().add(written);
+            ptr::copy_nonoverlapping(values.as_ptr().cast::<u8>(), place.cast(), length);
+            self.0.set_len(written + count);
         }
         self
     }
@@ -88,11 +102,6 @@ impl Put<'_> {
             *word = number;
         }
     }
-
-    /// How many words are written.
-    pub(crate) fn length(&self) -> usize {
-        self.0.len()
-    }
 }
 
 /// Reads words.
@@ -106,19 +115,25 @@ impl<'a> Take<'a> {
         Ok(*number)
     }
 
+    /// So many numbers.
+    #[inline]
+    pub(crate) fn numbers<const N: usize>(&mut self) -> Result<&'a [u64; N], Malformed> {
+        let (numbers, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(numbers)
+    }
+
     /// A number that is one of a narrower type.
+    #[inline]
     pub(crate) fn narrow<N: TryFrom<u64>>(&mut self) -> Result<N, Malformed> {
-        N::try_from(self.number()?).map_err(|_| Malformed)
+        narrow(self.number()?)
     }
 
     pub(crate) fn flag(&mut self) -> Result<bool, Malformed> {
-        match self.number()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(Malformed),
-        }
+        flag(self.number()?)
     }
 
+    #[inline]
     pub(crate) fn plain<T: Plain>(&mut self) -> Result<&'a [T], Malformed> {
         let count: usize = self.narrow()?;
         let length = count.checked_mul(size_of::<T>()).ok_or(Malformed)?;
@@ -144,6 +159,21 @@ impl<'a> Take<'a> {
             return Err(Malformed);
         }
         (0..count).map(|_| one(self)).collect()
+    }
+}
+
+/// A number that is one of a narrower type.
+#[inline]
+pub(crate) fn narrow<N: TryFrom<u64>>(number: u64) -> Result<N, Malformed> {
+    N::try_from(number).map_err(|_| Malformed)
+}
+
+#[inline]
+pub(crate) const fn flag(number: u64) -> Result<bool, Malformed> {
+    match number {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed),
     }
 }
 
