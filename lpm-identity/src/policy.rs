@@ -94,7 +94,7 @@ mod tests;
 mod zone;
 
 pub use authentication::{Authentication, CredentialTypes};
-pub use limits::Limits;
+pub use limits::{Limits, Rule};
 pub(crate) use limits::{is_of_subnet, scope_of};
 pub use listed::Listed;
 pub use load::LoadError;
@@ -102,7 +102,7 @@ pub(crate) use load::read_text;
 pub(crate) use parse::{File, POLICY, Table, excerpt, policy_in};
 pub use parse::{PolicyError, PolicyProblem};
 pub(crate) use rule::Layer;
-pub use rule::{Here, Origin, Rule};
+pub use rule::{Here, Origin};
 pub use schedule::{Schedule, ScheduleError, WeekTime};
 pub use section::Section;
 pub use sections::Policy;

@@ -155,7 +155,9 @@ mod tests {
         assert_eq!(longest, Duration::from_nanos(u64::MAX));
         let never = Time(u64::MAX).after(1);
         assert_eq!(never, Time(u64::MAX));
-        assert_eq!(Time::from(SystemTime::from(never)), never);
+        // Windows counts in steps of 100 ns.
+        let back = Time::from(SystemTime::from(never));
+        assert!(never.0 - back.0 < 100, "{back:?}");
     }
 
     #[test]

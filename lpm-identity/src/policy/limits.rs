@@ -1,12 +1,21 @@
-//! What a subject may have at most.
+//! What is decided for a subject: whether it is admitted, and what it may have at most.
 
 use lpm_api::{LpmPolicyError, Metric, Rate, Scope};
-use lpm_sample::rule::Limit;
+use lpm_sample::rule::{Limit, Outcome};
 
 use crate::duration::FlowDuration;
 use crate::whole::whole_limit;
 
-/// The limits of a [`Rule`](super::rule::Rule).
+/// What is decided for a subject.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// Whether flows are admitted at all.
+    pub outcome: Outcome,
+    /// What each flow, and all of them together, may have.
+    pub limits: Limits,
+}
+
+/// The limits of a [`Rule`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Limits {
     /// How many flows the subject may have in each direction.

@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use lpm_api::{Interface, LpmPolicyError, Scope};
 use lpm_sample::rule::{Limit, Outcome, Setting};
 
-use super::limits::Limits;
+use super::limits::{Limits, Rule};
 use super::listed::Member;
 use super::schedule::WeekTime;
 use super::section::{Held, Section};
@@ -26,15 +26,6 @@ use super::sections::{Group, Policy};
 use crate::profile::Entry;
 use crate::settings::Settings;
 use crate::subject::Subject;
-
-/// What is decided for a subject.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rule {
-    /// Whether flows are admitted at all.
-    pub outcome: Outcome,
-    /// What each flow, and all of them together, may have.
-    pub limits: Limits,
-}
 
 /// Where and when a request is decided.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use jiff::tz::TimeZone;
 
 use super::authentication::Authentication;
+use super::limits::Rule;
 use super::listed::Listed;
-use super::rule::Rule;
 use super::section::Section;
 use super::subnet::{Subnet, Subnets};
 use super::zone::Zone;
