@@ -129,6 +129,7 @@ const MISBEHAVE: &[Case] = &[
     ("panics", &["statistics"], PANICS),
     ("panics-in-admit", &[""], PANICS),
     ("panics-in-deinitialize", &[""], PANICS),
+    ("prints", &[""], &["prints"]),
     ("prints-without-newline", &[""], &["prints"]),
     ("speaks-nonsense", &["PE type"], &["does_not_start"]),
     ("speaks-nonsense", &["as the next"], REFUSED),
