@@ -73,6 +73,7 @@ pub mod isolated {
 }
 mod known;
 mod life;
+mod lock;
 mod manual_clock;
 mod message;
 mod metrics;

@@ -25,7 +25,6 @@ pub(crate) mod error;
 pub(crate) mod instance;
 pub(crate) mod isolated;
 pub(crate) mod loaded;
-mod lock;
 pub(crate) mod lpmapi;
 pub(crate) mod module;
 pub(crate) mod panics;

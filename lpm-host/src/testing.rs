@@ -59,7 +59,7 @@ mod builder;
 mod looked_into;
 pub mod messages;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use lpm_abi::{AbiAddressRow, AbiCommit, AbiDeleteState};
@@ -76,6 +76,7 @@ pub use self::messages::{MessageBuilder, TestMessage};
 use crate::ask::outgoing;
 use crate::error::{LpmStartError, StartError};
 use crate::initialized::InitializedLpm;
+use crate::lock::lock;
 pub use crate::lpm::error::LpmError;
 use crate::lpm::instance::Instance;
 use crate::manual_clock::ManualClock;
@@ -373,8 +374,4 @@ impl<L: Lpm> std::fmt::Debug for TestPcm<L> {
 
 fn succeeded(function: &str, status: LpmStatus) {
     assert!(status.is_ok(), "{function} failed: {status}");
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,8 +6,9 @@ use lpm_abi::AbiAddressRow;
 use lpm_api::{AddressRow, LpmStatus};
 
 use super::deadline::{self, NoThread};
-use super::lifecycle::{Lifecycle, lock};
+use super::lifecycle::Lifecycle;
 use crate::answers::faults::Telling;
+use crate::lock::lock;
 use crate::lpm::instance::Instance;
 use crate::seat::backlog::Kept;
 use crate::seat::seated::{Route, Seat, Slot};

@@ -7,9 +7,11 @@ use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use crate::lock::lock;
 
 thread_local!(static IS_LIFECYCLE_THREAD: Cell<bool> = const { Cell::new(false) });
 
@@ -269,11 +271,6 @@ fn next_job(
     }
     // Somebody took it from the list before that, and has sent a job, or will.
     jobs.recv().ok()
-}
-
-/// Held for moments only; no foreign code runs meanwhile.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::watch::Watchdog;
 use crate::config::LpmConfig;
 use crate::error::{LpmFailure, PcmError, StartError};
 use crate::event::{Event, EventId, EventLog};
+use crate::lock::lock;
 use crate::lpm::loaded::Module;
 use crate::lpm::trace::TraceLimit;
 use crate::lpm::visits::VisitLimit;
@@ -394,8 +395,4 @@ fn stopped(reason: DeinitReason) -> Event {
         DeinitReason::Shutdown => Event::new(EventId::ShutDown, "the PCM is shut down"),
         _ => Event::new(EventId::Demoted, "the LPMs are deinitialized"),
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,11 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use crate::error::PcmError;
+use crate::lock::lock;
 
 /// A change of the LPMs that is under way: a future of its result, for any runtime or none
 /// ([`wait`](Self::wait)).
@@ -132,9 +133,4 @@ impl<R> fmt::Debug for PendingChange<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PendingChange").finish_non_exhaustive()
     }
-}
-
-/// Held for moments only; no foreign code runs meanwhile.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

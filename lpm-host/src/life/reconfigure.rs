@@ -6,7 +6,7 @@ use libunload::gate::inside_any_pass;
 use lpm_api::DeinitReason;
 
 use super::hand_over::Succession;
-use super::lifecycle::{Change, Lifecycle, Phase, Running, in_use, lock};
+use super::lifecycle::{Change, Lifecycle, Phase, Running, in_use};
 use super::startup::Startup;
 use super::stopping::Stopping;
 use super::teardown::Teardown;
@@ -14,6 +14,7 @@ use crate::config::{self, LpmConfig};
 use crate::error::{PcmError, StartError};
 use crate::event::{Event, EventId};
 use crate::initialized::InitializedLpm;
+use crate::lock::lock;
 
 use crate::lpm::loaded::{Module, Stamp};
 use crate::roster::Roster;

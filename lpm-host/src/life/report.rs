@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::lifecycle::{Lifecycle, Phase, lock};
+use super::lifecycle::{Lifecycle, Phase};
+use crate::lock::lock;
 use crate::seat::seated::{Route, Seat};
 use crate::status::{self, InitializedStatus, LpmHealth, LpmStatusReport, Status};
 

@@ -16,10 +16,10 @@ use std::thread;
 use lpm_abi::{AbiHost, AbiPanic};
 use lpm_api::LpmStatus;
 
-use super::lock::lock;
 use super::trace::{self, TraceLimit};
 use super::under_way::{self, Callee, DEMANDED, IN_CALL, REPORTED};
 use crate::event::{Event, EventId, EventLog};
+use crate::lock::lock;
 
 /// A library's place among those that may report panics.
 pub(super) struct Attachment {

@@ -7,8 +7,8 @@ use std::io::{self, Read, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::super::lock::lock;
 use super::words::{Put, Take};
+use crate::lock::lock;
 
 /// Counts up with each change of what is said or shared.
 pub(crate) const PROTOCOL: u32 = 2;

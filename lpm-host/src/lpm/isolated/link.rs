@@ -7,11 +7,11 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::super::lock::lock;
 use super::memory::Memory;
 use super::turns::{PLACES, Turn};
 use super::watch::Watch;
 use super::words::{Malformed, Put, Take};
+use crate::lock::lock;
 
 /// Where calls into one runner go.
 pub(crate) struct Link {

@@ -14,10 +14,10 @@ use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Current, Id, Record};
 use tracing_core::{Event, Interest, LevelFilter, Metadata, Subscriber, callsite};
 
-use super::super::lock::lock;
 use super::frames::Kind;
 use super::up::Up;
 use super::words::Put;
+use crate::lock::lock;
 
 /// Hands events and spans to the PCM.
 pub(super) struct LogsUp(Arc<Logs>);

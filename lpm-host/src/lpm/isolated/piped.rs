@@ -25,13 +25,13 @@ use windows_sys::Win32::{
     System::Threading::CREATE_NEW_PROCESS_GROUP,
 };
 
-use super::super::lock::lock;
 use super::frames::{Frame, Greeting, LONGEST, LONGEST_REPORT, Writer};
 #[cfg(windows)]
 use super::job;
 use super::memory::Memory;
 use super::program;
 use super::spawned::Spawned;
+use crate::lock::lock;
 
 /// How long it may take until a process has room for what it is told: it has a thread that only
 /// listens.

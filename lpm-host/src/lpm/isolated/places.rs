@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::super::lock::lock;
 use super::frames::{Frame, Kind, Writer};
 use super::turns::{PLACES, ROOM, TooLong, Turn};
 use super::watch::Watch;
 use super::words::{Malformed, Take};
+use crate::lock::lock;
 
 /// The places of one of the two processes.
 #[derive(Clone)]

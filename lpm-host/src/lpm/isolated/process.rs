@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use lpm_api::LpmStatus;
 
-use super::super::lock::lock;
 use super::super::lpmapi::conduct::Conduct;
 use super::super::trace;
 use super::calls::Function;
@@ -16,6 +15,7 @@ use super::link::{Link, NoAnswer};
 use super::memory::Memory;
 use super::task::Description;
 use super::words::{Malformed, Put, Take};
+use crate::lock::lock;
 
 /// A process that runs an LPM, until it has ended.
 pub(crate) struct Process {

@@ -10,7 +10,6 @@ use lpm_api::{DeinitReason, HandOver, LpmStatus};
 use super::super::calls::{self as deferring, Asker, Call};
 use super::super::error::{HandOverFailed, LpmError};
 use super::super::instance::Instance;
-use super::super::lock::lock;
 use super::calls::{
     Function, ObjectsRequest, put_answer, take_addresses, take_commit, take_decision,
     take_delete_state, take_reason,
@@ -21,6 +20,7 @@ use super::hand_over::PART;
 use super::many;
 use super::runs::Runner;
 use super::words::{Malformed, Put, Take};
+use crate::lock::lock;
 use crate::verdict::PerFlow;
 
 /// Words that stay with a thread from one call to the next: as many as many messages take.

@@ -5,7 +5,7 @@ use std::io;
 use std::process::{Child, ExitStatus};
 use std::sync::Mutex;
 
-use super::super::lock::lock;
+use crate::lock::lock;
 
 /// A process that was started.
 pub(crate) struct Spawned {

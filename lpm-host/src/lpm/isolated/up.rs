@@ -7,10 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use lpm_abi::{AbiDecision, AbiResult};
 use lpm_api::LpmStatus;
 
-use super::super::lock::lock;
 use super::frames::{Kind, Writer};
 use super::words::Put;
 use crate::event::{Event, EventLog};
+use crate::lock::lock;
 use crate::requests::relay::Relay;
 
 /// Requests that were put off whose number of flows is remembered.

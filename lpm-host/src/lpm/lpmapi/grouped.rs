@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lpm_abi::AbiDecision;
 use lpm_api::Decision;
 
-use super::super::lock::lock;
+use crate::lock::lock;
 
 /// How many decisions are to be given on each flow, by request.
 #[derive(Default)]

@@ -8,13 +8,13 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 
-use super::super::lock::lock;
 use super::super::under_way;
 use super::super::wiped::Wiped;
 use super::conduct::Conduct;
 use super::exports::Exports;
 use super::grouped::Grouped;
 use crate::event::{Event, EventId, EventLog};
+use crate::lock::lock;
 
 /// A loaded library. It holds addresses in it, and is dropped before that is unloaded.
 pub(crate) struct CLibrary {

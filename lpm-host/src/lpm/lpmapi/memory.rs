@@ -8,8 +8,8 @@ use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 use std::sync::{Mutex, Weak};
 
-use super::super::lock::lock;
 use super::library::{self, CLibrary};
+use crate::lock::lock;
 
 /// A block, by its address.
 struct Block {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::super::lock::lock;
+use crate::lock::lock;
 
 /// How many `tracing` events and spans of one library are passed on to the host's subscriber; the
 /// rest is dropped and counted. By default 1 000 a second, after up to 10 000 at once.

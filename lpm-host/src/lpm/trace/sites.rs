@@ -11,7 +11,7 @@ use tracing_core::callsite::{Callsite, DefaultCallsite, Identifier};
 use tracing_core::field::FieldSet;
 use tracing_core::{Dispatch, Interest, Kind, Level, LevelFilter, Metadata, dispatcher};
 
-use super::super::lock::lock;
+use crate::lock::lock;
 
 /// The field that names the LPM; always the last.
 pub(super) const LPM: &str = "lpm";

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use lpm_abi::AbiInterest;
 
-use super::super::lock::lock;
 use super::budget::{Budget, Passage, TraceLimit};
 use super::emitter::{Emitter, Generic};
 use super::sites::{self, Description};
 use super::spans::Spans;
+use crate::lock::lock;
 
 /// Callsites with such numbers have none of their own in the host.
 const GENERIC: u32 = 1 << 31;

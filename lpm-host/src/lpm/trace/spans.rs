@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use lpm_abi::AbiCurrentSpan;
 use tracing::Span;
 
-use super::super::lock::lock;
 use super::super::under_way;
 use super::caught::caught;
 use super::emitter::Emitter;
+use crate::lock::lock;
 
 /// How many spans one library can have open.
 pub(super) const LIMIT: usize = 65_536;

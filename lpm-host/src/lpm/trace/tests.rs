@@ -102,7 +102,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         let metadata = event.metadata();
         let mut line = Line(format!("{} {}:", metadata.target(), metadata.name()));
         event.record(&mut line);
-        super::super::lock::lock(&self.0).push(line.0);
+        crate::lock::lock(&self.0).push(line.0);
     }
 }
 
@@ -110,7 +110,7 @@ impl<S: Subscriber> Layer<S> for Lines {
 fn told(emit: impl FnOnce()) -> Vec<String> {
     let lines = Lines::default();
     tracing::subscriber::with_default(registry().with(lines.clone()), emit);
-    std::mem::take(&mut *super::super::lock::lock(&lines.0))
+    std::mem::take(&mut *crate::lock::lock(&lines.0))
 }
 
 /// The one test that depends on how many callsites there are in the process.
